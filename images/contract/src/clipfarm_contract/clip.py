@@ -1,0 +1,270 @@
+"""``clip.json``, and how a folder becomes a complete clip.
+
+A clip is written into ``.clip_00042.<attempt>/``, gets its ``clip.json`` last, and is renamed to ``clip_00042/``.
+So a clip is there whole or not at all, whoever was killed and whenever. ``clip.json`` holds nothing of the moment:
+no time, no host. The same recipe gives the same bytes of every file, ``clip.json`` included.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from clipfarm_contract.experiment import ClipRecipe
+from clipfarm_contract.fields import ContractError, Fields, dump, load
+from clipfarm_contract.layout import Clip
+
+VERSION = 1
+FEATURES = "feature_maps"
+"""The one folder that may be added to a complete clip."""
+_RENAME_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file as it was when the clip was completed."""
+
+    sha256: str
+    size: int
+    """bytes"""
+
+    @classmethod
+    def of(cls, path: Path) -> "FileEntry":
+        """Hash a file."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        return cls(digest.hexdigest(), path.stat().st_size)
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "FileEntry":
+        """Read ``{"sha256": ..., "size": ...}``."""
+        fields = Fields(value, where)
+        entry = cls(fields.take("sha256", str), fields.take("size", int))
+        fields.done()
+        return entry
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"sha256": self.sha256, "size": self.size}
+
+
+@dataclass(frozen=True, slots=True)
+class ClipManifest:
+    """The content of ``clip.json``."""
+
+    recipe: ClipRecipe
+    renderer: tuple[str, ...] | None
+    """The command of the user's own renderer; None for the built-in one."""
+    files: Mapping[str, FileEntry]
+    """Every file of the clip but ``clip.json`` itself, by its path inside the folder."""
+    checks: Mapping[str, Any]
+    """What was checked before the clip counted, with the values found."""
+
+    @classmethod
+    def read(cls, path: Path) -> "ClipManifest":
+        """Read a ``clip.json``.
+
+        Raises:
+            OSError: it cannot be read.
+            ContractError: it is not a clip.json of this version.
+        """
+        where = path.name
+        fields = Fields(load(path.read_bytes(), where), where)
+        version = fields.take("version", int)
+        if version != VERSION:
+            raise ContractError(f"{where}.version: found {version}, expected {VERSION}")
+        recipe = fields.take_object("recipe", ClipRecipe.parse)
+        command = tuple(fields.take("renderer", list, []))
+        files = fields.take("files", dict)
+        checks = fields.take("checks", dict)
+        fields.done()
+        return cls(
+            recipe=recipe,
+            renderer=command or None,
+            files={name: FileEntry.parse(entry, f"{where}.files.{name}") for name, entry in files.items()},
+            checks=checks,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        document = {
+            "version": VERSION,
+            "recipe": self.recipe.to_json(),
+            "files": {name: entry.to_json() for name, entry in self.files.items()},
+            "checks": dict(self.checks),
+        }
+        return document | ({"renderer": list(self.renderer)} if self.renderer else {})
+
+
+class ClipState(Enum):
+    """How a clip's folder stands to the recipe that is wanted."""
+
+    ABSENT = "absent"
+    COMPLETE = "complete"
+    DAMAGED = "damaged"
+    """A file is missing or has another size, or clip.json is unreadable: to be made again."""
+    FOREIGN = "foreign"
+    """Complete, but made from another recipe: not ours to overwrite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A state with its reason."""
+
+    state: ClipState
+    reason: str = ""
+
+
+def inspect(clip: Clip, recipe: ClipRecipe, renderer: tuple[str, ...] | None = None) -> Inspection:
+    """Tell whether a clip is complete, by its recipe and the sizes of its files.
+
+    Hashes are not computed: that would read a whole run of a hundred gigabytes at each start. :func:`damage` does.
+    """
+    if not clip.folder.exists():
+        return Inspection(ClipState.ABSENT)
+    manifest = _read(clip)
+    if isinstance(manifest, str):
+        return Inspection(ClipState.DAMAGED, manifest)
+    difference = recipe.difference(manifest.recipe)
+    if difference is None and manifest.renderer != renderer:
+        difference = f"renderer {_command(manifest.renderer)} instead of {_command(renderer)}"
+    if difference:
+        return Inspection(ClipState.FOREIGN, f"made with {difference}")
+    for problem in _size_problems(clip, manifest):
+        return Inspection(ClipState.DAMAGED, problem)
+    return Inspection(ClipState.COMPLETE)
+
+
+def damage(clip: Clip) -> list[str]:
+    """Return what is wrong with a clip, every hash computed; an empty list where nothing is."""
+    manifest = _read(clip)
+    if isinstance(manifest, str):
+        return [manifest]
+    problems = list(_size_problems(clip, manifest))
+    known_bad = {problem.partition(":")[0] for problem in problems}
+    for name, entry in sorted(manifest.files.items()):
+        if name not in known_bad and (found := FileEntry.of(clip.folder / name).sha256) != entry.sha256:
+            problems.append(f"{name}: sha256 {found[:12]}..., expected {entry.sha256[:12]}...")
+    extra = set(_files(clip.folder)) - manifest.files.keys() - {clip.manifest.name}
+    problems += [f"{name}: not part of the clip" for name in sorted(extra)]
+    return problems
+
+
+def complete(
+    attempt: Path,
+    final: Clip,
+    recipe: ClipRecipe,
+    checks: Mapping[str, Any],
+    renderer: tuple[str, ...] | None = None,
+) -> ClipManifest:
+    """Turn a folder full of files into a complete clip: hash, write ``clip.json``, sync, rename.
+
+    A damaged folder in the clip's place is replaced. Where another writer has completed the same clip in the
+    meantime, its folder stays and this one is dropped: both hold the same bytes.
+
+    Raises:
+        FileExistsError: a complete clip of another recipe lies in the clip's place.
+    """
+    files = {name: FileEntry.of(attempt / name) for name in _files(attempt)}
+    manifest = ClipManifest(recipe, renderer, files, checks)
+    written = Clip(attempt)
+    written.manifest.write_text(dump(manifest.to_json()))
+    _sync(attempt)
+    for _ in range(_RENAME_TRIES):
+        try:
+            attempt.rename(final.folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            found = inspect(final, recipe, renderer)
+            if found.state is ClipState.COMPLETE:
+                shutil.rmtree(attempt)
+                return manifest
+            if found.state is ClipState.FOREIGN:
+                raise FileExistsError(f"{final.folder}: {found.reason}") from None
+            discard(final.folder)
+        else:
+            _sync_folder(final.folder.parent)
+            return manifest
+    raise FileExistsError(f"{final.folder}: another writer keeps putting a damaged clip here")
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder so that no reader ever sees half of it under its name."""
+    name = folder.name if folder.name.startswith(".") else f".{folder.name}"
+    aside = folder.with_name(f"{name}.discarded-{secrets.token_hex(4)}")
+    try:
+        folder.rename(aside)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_atomically(path: Path, data: str | bytes) -> None:
+    """Write a file by rename, so that a reader sees the old or the new content and never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(clip: Clip) -> ClipManifest | str:
+    try:
+        return ClipManifest.read(clip.manifest)
+    except FileNotFoundError:
+        return "clip.json: missing"
+    except OSError as error:
+        return f"clip.json: {error.strerror}"
+    except ContractError as error:
+        return str(error)
+
+
+def _size_problems(clip: Clip, manifest: ClipManifest) -> Iterator[str]:
+    for name, entry in sorted(manifest.files.items()):
+        try:
+            size = (clip.folder / name).stat().st_size
+        except OSError:
+            yield f"{name}: missing"
+        else:
+            if size != entry.size:
+                yield f"{name}: {size} bytes, expected {entry.size}"
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).parts[0] != FEATURES
+    )
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's files to the disk, so that a clip that is there after a power cut is whole."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        else:
+            _sync_folder(path)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _command(renderer: tuple[str, ...] | None) -> str:
+    return " ".join(renderer) if renderer else "of clipfarm"

@@ -1,0 +1,21 @@
+"""Exit codes of a renderer.
+
+Only ``OUT_OF_VRAM`` is worth a second try: the memory may be free later. A usage error is 64 (``EX_USAGE`` of
+BSD's sysexits.h) and never 2, because argparse's own 2, and python's 2 for a missing script, would be
+retried as if GPU memory had run out.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a renderer's exit status means."""
+
+    OK = 0
+    """The clip is complete."""
+    FAILED = 1
+    """The clip failed and would fail again; the run goes on without it."""
+    OUT_OF_VRAM = 2
+    """GPU memory ran out; the clip is tried again later."""
+    USAGE = 64
+    """The command line or the environment is wrong; nothing was tried."""

@@ -1,0 +1,259 @@
+"""What to render: a run's experiment, and the recipe of one clip.
+
+The same JSON, with the same field names, that a BenchmarkRun holds under ``spec.experiment``. The operator checks
+it thoroughly before anything starts; here it is only read, strictly.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from clipfarm_contract.fields import ContractError, Fields, load, parse_text
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Values from ``min`` to ``max``; equal bounds make a constant."""
+
+    min: float
+    max: float
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "Range":
+        """Read ``{"min": 0.5, "max": 0.9}``."""
+        fields = Fields(value, where)
+        parsed = cls(min=fields.take("min", float), max=fields.take("max", float))
+        fields.done()
+        if parsed.min > parsed.max:
+            raise ContractError(f"{where}: min {parsed.min:g} is above max {parsed.max:g}")
+        return parsed
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"min": self.min, "max": self.max}
+
+
+@dataclass(frozen=True, slots=True)
+class Impulse:
+    """The push: magnitude in N s, direction random in the floor's plane."""
+
+    min: float
+    max: float
+    at_frame: int
+    """The last frame that shows the object at rest; the push acts between it and the next one."""
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "Impulse":
+        """Read ``{"min": 12, "max": 13, "atFrame": 1}``."""
+        fields = Fields(value, where)
+        at_frame = fields.take("atFrame", int)
+        low, high = fields.take("min", float), fields.take("max", float)
+        fields.done()
+        if low > high:
+            raise ContractError(f"{where}: min {low:g} is above max {high:g}")
+        return cls(min=low, max=high, at_frame=at_frame)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"min": self.min, "max": self.max, "atFrame": self.at_frame}
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A range of clips with one law for friction and mass."""
+
+    name: str
+    friction: Range
+    """Coefficient of friction between object and floor, no unit."""
+    mass: Range
+    """kg"""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"name": self.name, "friction": self.friction.to_json(), "mass": self.mass.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseClips:
+    """A phase together with the clips that belong to it, both ends included."""
+
+    start: int
+    end: int
+    phase: Phase
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "PhaseClips":
+        """Read one entry of ``experiment.phases``."""
+        fields = Fields(value, where)
+        start, end = fields.take_object("clips", _parse_clips)
+        phase = _take_phase(fields)
+        fields.done()
+        return cls(start, end, phase)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What all clips of an experiment have in common."""
+
+    name: str
+    frames: int
+    fps: int
+    resolution: int
+    """Width and height, pixels."""
+    samples_per_pixel: int
+    layers: tuple[str, ...]
+    objects: tuple[str, ...]
+    impulse: Impulse
+    preview: bool
+    """Whether the clip gets a ``preview.gif``."""
+
+    @classmethod
+    def take(cls, fields: Fields) -> "Scene":
+        """Take the scene's fields out of an experiment."""
+        return cls(
+            name=fields.take("name", str),
+            frames=fields.take("frames", int),
+            fps=fields.take("fps", int),
+            resolution=fields.take("resolution", int),
+            samples_per_pixel=fields.take("samplesPerPixel", int),
+            layers=fields.take_list("layers", parse_text),
+            objects=fields.take_list("objects", parse_text),
+            impulse=fields.take_object("impulse", Impulse.parse),
+            preview=fields.take("preview", bool),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "name": self.name,
+            "frames": self.frames,
+            "fps": self.fps,
+            "resolution": self.resolution,
+            "samplesPerPixel": self.samples_per_pixel,
+            "layers": list(self.layers),
+            "objects": list(self.objects),
+            "impulse": self.impulse.to_json(),
+            "preview": self.preview,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A run's whole experiment."""
+
+    scene: Scene
+    phases: tuple[PhaseClips, ...]
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "experiment") -> "Experiment":
+        """Read the JSON of ``spec.experiment`` with all defaults filled in.
+
+        Raises:
+            ContractError: a field is missing, unknown or of the wrong type.
+        """
+        fields = Fields(load(text, where), where)
+        phases = fields.take_list("phases", PhaseClips.parse)
+        scene = Scene.take(fields)
+        fields.done()
+        return cls(scene, phases)
+
+    def recipe(self, seed: int, index: int) -> "ClipRecipe":
+        """Return the recipe of one clip.
+
+        Raises:
+            ContractError: no phase holds the clip.
+        """
+        for entry in self.phases:
+            if entry.start <= index <= entry.end:
+                return ClipRecipe(seed, index, self.scene, entry.phase)
+        raise ContractError(f"clip {index}: no phase of the experiment holds it")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRecipe:
+    """All that decides what one clip looks like. Equal recipes, equal clips."""
+
+    seed: int
+    """The run's seed; the clip's own comes from it and the index."""
+    index: int
+    scene: Scene
+    phase: Phase
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "ClipRecipe":
+        """Read the form that :meth:`to_json` returns."""
+        fields = Fields(value, where)
+        seed, index = fields.take("seed", int), fields.take("index", int)
+        scene, phase = fields.take_object("experiment", _parse_clip_experiment)
+        fields.done()
+        return cls(seed, index, scene, phase)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form that ``clip.json`` holds."""
+        return {"seed": self.seed, "index": self.index, "experiment": self._experiment()}
+
+    def experiment_json(self) -> str:
+        """Return what a renderer gets in ``CLIP_EXPERIMENT``: the scene and the clip's one phase."""
+        return json.dumps(self._experiment(), sort_keys=True)
+
+    def run_experiment_json(self) -> str:
+        """Return an experiment that holds this clip alone, for making it once more."""
+        phase = self.phase.to_json() | {"clips": {"start": self.index, "end": self.index}}
+        return json.dumps(self.scene.to_json() | {"phases": [phase]}, sort_keys=True)
+
+    def difference(self, other: "ClipRecipe") -> str | None:
+        """Return the first field in which two recipes differ, with both values; None where they are equal."""
+        return _first_difference(self.to_json(), other.to_json(), "")
+
+    def _experiment(self) -> dict[str, Any]:
+        return self.scene.to_json() | {"phase": self.phase.to_json()}
+
+
+def parse_clip_experiment(text: str) -> tuple[Scene, Phase]:
+    """Read ``CLIP_EXPERIMENT``.
+
+    Raises:
+        ContractError: a field is missing, unknown or of the wrong type.
+    """
+    return _parse_clip_experiment(load(text, "CLIP_EXPERIMENT"), "CLIP_EXPERIMENT")
+
+
+def _parse_clip_experiment(value: object, where: str) -> tuple[Scene, Phase]:
+    fields = Fields(value, where)
+    phase = fields.take_object("phase", _parse_phase)
+    scene = Scene.take(fields)
+    fields.done()
+    return scene, phase
+
+
+def _parse_phase(value: object, where: str) -> Phase:
+    fields = Fields(value, where)
+    phase = _take_phase(fields)
+    fields.done()
+    return phase
+
+
+def _take_phase(fields: Fields) -> Phase:
+    return Phase(
+        name=fields.take("name", str),
+        friction=fields.take_object("friction", Range.parse),
+        mass=fields.take_object("mass", Range.parse),
+    )
+
+
+def _parse_clips(value: object, where: str) -> tuple[int, int]:
+    fields = Fields(value, where)
+    clips = fields.take("start", int), fields.take("end", int)
+    fields.done()
+    return clips
+
+
+def _first_difference(ours: Any, theirs: Any, where: str) -> str | None:
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted(ours.keys() | theirs.keys()):
+            path = f"{where}.{key}" if where else key
+            found = _first_difference(ours.get(key), theirs.get(key), path)
+            if found:
+                return found
+        return None
+    return None if ours == theirs else f"{where} {json.dumps(theirs)} instead of {json.dumps(ours)}"

@@ -1,0 +1,95 @@
+"""Strict reading of JSON objects: every error names the field, what was found and what was expected."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+
+class ContractError(ValueError):
+    """A JSON document does not keep the contract; the message names the field."""
+
+
+class Fields:
+    """One JSON object whose fields are taken one by one, and none may be left over."""
+
+    def __init__(self, value: object, where: str) -> None:
+        if not isinstance(value, dict):
+            raise ContractError(f"{where}: found {_show(value)}, expected an object")
+        self._left: dict[str, Any] = dict(value)
+        self._where = where
+
+    def path(self, name: str) -> str:
+        """Return the full name of a field, as messages show it."""
+        return f"{self._where}.{name}" if self._where else name
+
+    def take(self, name: str, kind: type[T], default: T | None = None) -> T:
+        """Take a field of one type; whole numbers serve where a float is asked for, booleans never do.
+
+        Raises:
+            ContractError: the field is missing without a default, or has another type.
+        """
+        if name not in self._left:
+            if default is not None:
+                return default
+            raise ContractError(f"{self.path(name)}: missing, expected {_NAMES[kind]}")
+        value = self._left.pop(name)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ContractError(f"{self.path(name)}: found {_show(value)}, expected {_NAMES[kind]}")
+        return value
+
+    def take_object(self, name: str, parse: Callable[[object, str], T]) -> T:
+        """Take a nested object and parse it."""
+        return parse(self.take(name, dict), self.path(name))
+
+    def take_list(self, name: str, parse: Callable[[object, str], T]) -> tuple[T, ...]:
+        """Take a list and parse each of its items."""
+        items = cast("list[object]", self.take(name, list))
+        return tuple(parse(item, f"{self.path(name)}[{i}]") for i, item in enumerate(items))
+
+    def done(self) -> None:
+        """Raise ContractError where a field is left that nobody took."""
+        for name in self._left:
+            raise ContractError(f"{self.path(name)}: unknown field")
+
+
+def parse_text(value: object, where: str) -> str:
+    """Parse a string; for :meth:`Fields.take_list`."""
+    if not isinstance(value, str):
+        raise ContractError(f"{where}: found {_show(value)}, expected a string")
+    return value
+
+
+def load(text: str | bytes, where: str) -> object:
+    """Parse JSON.
+
+    Raises:
+        ContractError: the text is not JSON; the message begins with ``where``.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ContractError(f"{where}: not JSON ({error})") from error
+
+
+def dump(value: Mapping[str, Any]) -> str:
+    """Return JSON with sorted keys, indented: the same value always gives the same bytes."""
+    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _show(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_NAMES: dict[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+}

@@ -1,0 +1,129 @@
+"""Where each file of a clip and of a run lies."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_CLIP = re.compile(r"clip_(\d{5,})")
+_ATTEMPT = re.compile(r"\.clip_(\d{5,})\.([A-Za-z0-9-]+)")
+
+
+def clip_name(index: int) -> str:
+    """Return ``clip_00042`` for 42."""
+    return f"clip_{index:05d}"
+
+
+def clip_index(name: str) -> int | None:
+    """Return 42 for ``clip_00042``, None for any other name."""
+    match = _CLIP.fullmatch(name)
+    return int(match[1]) if match and clip_name(int(match[1])) == name else None
+
+
+def is_attempt(name: str) -> bool:
+    """Tell whether a folder's name is that of a clip still being written, as ``.clip_00042.1f3a``."""
+    return _ATTEMPT.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The files of one clip, in its folder."""
+
+    folder: Path
+
+    def frame(self, i: int) -> Path:
+        """8-bit RGB PNG, ``resolution`` pixels wide and high."""
+        return self.folder / "rgb" / f"frame_{i:05d}.png"
+
+    @property
+    def rgb(self) -> Path:
+        """The folder of the frames."""
+        return self.folder / "rgb"
+
+    @property
+    def actions(self) -> Path:
+        """(frames, 2) float32: the impulse on x and y in N s, zero but at ``impulse.atFrame``."""
+        return self.folder / "actions_states" / "actions.npy"
+
+    @property
+    def states(self) -> Path:
+        """(frames, 2) float32: the position of the object, x and y in m."""
+        return self.folder / "actions_states" / "ground_truth_states.npy"
+
+    @property
+    def ground_truth(self) -> Path:
+        """JSON: phase, friction, mass, impulse, object, camera, video, seed, versions."""
+        return self.folder / "ground_truth.json"
+
+    @property
+    def preview(self) -> Path:
+        """The clip as an animated GIF, for people."""
+        return self.folder / "preview.gif"
+
+    @property
+    def manifest(self) -> Path:
+        """``clip.json``, written last (:mod:`clipfarm_contract.clip`)."""
+        return self.folder / "clip.json"
+
+    def features(self, model: str) -> Path:
+        """(tokens, width) features that ``model`` made of the clip."""
+        return self.folder / "feature_maps" / f"{model}.npy"
+
+    def features_sidecar(self, model: str) -> Path:
+        """JSON beside the features: how they were made."""
+        return self.folder / "feature_maps" / f"{model}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A folder of clips, with the run's own files under ``.clipfarm``."""
+
+    root: Path
+
+    def clip(self, index: int) -> Clip:
+        """Return the clip's final place."""
+        return Clip(self.root / clip_name(index))
+
+    def attempt(self, index: int, token: str) -> Path:
+        """Return where the clip is written until it is complete: beside its final place, to be renamed."""
+        return self.root / f".{clip_name(index)}.{token}"
+
+    def clips(self) -> list[int]:
+        """Return the indexes that have a folder, complete or not, in order."""
+        if not self.root.is_dir():
+            return []
+        found = (clip_index(entry.name) for entry in self.root.iterdir())
+        return sorted(index for index in found if index is not None)
+
+    def attempts(self) -> list[Path]:
+        """Return the folders of clips that somebody is writing, or was when it was killed."""
+        if not self.root.is_dir():
+            return []
+        return sorted(entry for entry in self.root.iterdir() if is_attempt(entry.name))
+
+    @property
+    def state(self) -> Path:
+        """The folder of the run's own files."""
+        return self.root / ".clipfarm"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one local executor that works on this folder."""
+        return self.state / "lock"
+
+    @property
+    def all_rendered(self) -> Path:
+        """Exists when no more clips will come: a watching encoder may end after the last one."""
+        return self.state / "all-rendered"
+
+    @property
+    def encode_log(self) -> Path:
+        """The local encoder's running summary, JSON, replaced after each batch."""
+        return self.state / "encode.json"
+
+    def result(self, index: int) -> Path:
+        """What the supervisor reported of the clip's last attempt (:mod:`clipfarm_contract.result`)."""
+        return self.state / "results" / f"{clip_name(index)}.json"
+
+    def log(self, index: int) -> Path:
+        """The end of the renderer's output, kept when a clip failed."""
+        return self.state / "logs" / f"{clip_name(index)}.log"

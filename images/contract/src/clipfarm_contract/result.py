@@ -1,0 +1,101 @@
+"""What the supervisor reports of a clip, and what a renderer may tell the supervisor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.fields import ContractError, Fields, load
+
+
+@dataclass(frozen=True, slots=True)
+class ChildReport:
+    """What a renderer may write to the path in ``CLIP_REPORT``; every part may be left out."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time by stage: import, simulate, render, save."""
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    """What the renderer checked, with the values found; goes into ``clip.json``, so nothing of the moment."""
+    reason: str = ""
+    """Why it failed, in one line."""
+
+    @classmethod
+    def read(cls, path: Path) -> "ChildReport":
+        """Read a report; an empty one where there is no file.
+
+        Raises:
+            ContractError: the file is not such a report.
+        """
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return cls()
+        fields = Fields(load(text, "report"), "report")
+        report = cls(
+            seconds=_seconds(fields),
+            checks=fields.take("checks", dict, {}),
+            reason=fields.take("reason", str, ""),
+        )
+        fields.done()
+        return report
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"seconds": dict(self.seconds), "checks": dict(self.checks), "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class ClipResult:
+    """One attempt at one clip, as the supervisor saw it end."""
+
+    index: int
+    exit_code: ExitCode
+    reason: str
+    """One line; empty when the clip is complete."""
+    seconds: Mapping[str, float]
+    """Wall time by stage, and ``total``."""
+    cpu_seconds: float
+    """User and system time of the renderer and all that it started."""
+    peak_rss_mib: float
+    """The largest resident set of the renderer's process, MiB."""
+
+    @classmethod
+    def read(cls, path: Path) -> "ClipResult":
+        """Read a result.
+
+        Raises:
+            OSError: it cannot be read.
+            ContractError: it is not a result.
+        """
+        where = path.name
+        fields = Fields(load(path.read_bytes(), where), where)
+        code = fields.take("exitCode", int)
+        if code not in set(ExitCode):
+            raise ContractError(f"{where}.exitCode: found {code}, expected one of {[int(c) for c in ExitCode]}")
+        result = cls(
+            index=fields.take("index", int),
+            exit_code=ExitCode(code),
+            reason=fields.take("reason", str),
+            seconds=_seconds(fields),
+            cpu_seconds=fields.take("cpuSeconds", float),
+            peak_rss_mib=fields.take("peakRssMiB", float),
+        )
+        fields.done()
+        return result
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "index": self.index,
+            "exitCode": int(self.exit_code),
+            "reason": self.reason,
+            "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
+            "cpuSeconds": round(self.cpu_seconds, 3),
+            "peakRssMiB": round(self.peak_rss_mib, 1),
+        }
+
+
+def _seconds(fields: Fields) -> dict[str, float]:
+    stages = Fields(taken := fields.take("seconds", dict, {}), fields.path("seconds"))
+    return {stage: stages.take(stage, float) for stage in taken}
