@@ -1,0 +1,134 @@
+"""``clipfarm local``: a run on this machine."""
+
+import importlib.util
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from clipfarm.cli.options import Options, fail, run_options
+from clipfarm.cli.plan import describe
+from clipfarm.decide.status import Status
+from clipfarm.local import executor, scan
+from clipfarm.local.job import Job
+from clipfarm.local.progress import counters, display
+from clipfarm.local.report import Forecast, forecast, grouped, write_report
+from clipfarm.units import compress, format_bytes, format_duration
+
+
+@click.command()
+@click.argument("run_file", type=click.Path(path_type=Path))
+@click.option(
+    "--output", "--output_dir", "output", required=True, type=click.Path(path_type=Path), help="Where the clips go."
+)
+@run_options
+@click.option("--force_restart", is_flag=True, help="Remove this run's clips in the folder first, and start over.")
+@click.option("--dry_run", is_flag=True, help="Say what would be done, and stop.")
+def local(*, run_file: Path, output: Path, options: Options, force_restart: bool, dry_run: bool) -> None:
+    """Render and encode the clips of RUN_FILE on this machine.
+
+    The same command goes on where it was stopped: a clip that is complete is never made twice. Exit code: 0 when
+    every clip is done, 1 when some failed, 2 for a mistake in the file or the command line, 128 + N when signal N
+    stopped the run.
+    """
+    job = options.job(run_file, output.absolute())
+    console = Console()
+    if dry_run:
+        describe(job, console)
+        return
+    _check_parts(job)
+    try:
+        with scan.locked(job.folder):
+            code = _run(job, console, force_restart=force_restart, test=options.test)
+    except scan.FolderError as error:
+        fail(str(error))
+    raise SystemExit(code)
+
+
+def _run(job: Job, console: Console, *, force_restart: bool, test: bool) -> int:
+    say = _Sayer(console)
+    if force_restart:
+        say(f"removed {scan.start_over(job)} clips to start over")
+    swept = scan.sweep(job.folder)
+    if swept:
+        say(f"removed {swept} half-made clips of a run that was killed")
+    found = scan.scan(job)
+    for clip, reason in found.damaged:
+        say(f"clip {clip} is damaged and will be made again: {reason}")
+    say(f"{job.run.name}: {len(job.clips)} clips ({compress(list(job.clips))}), {len(found.complete)} already complete")
+    say(_settings(job))
+    encodes = job.run.spec.encode.enabled
+    started = time.monotonic()
+    with display(console, encodes=encodes) as screen:
+        status, stopped_by = executor.run(job, found, screen.show)
+    wall = time.monotonic() - started
+    write_report(job, status, wall, complete_before=len(found.complete), stopped=stopped_by is not None)
+    if stopped_by:
+        say(f"stopped by {stopped_by.name}; the same command goes on from here")
+        return 128 + stopped_by
+    _summarise(job, status, wall, say, encodes=encodes)
+    if test:
+        expected = forecast(job, status.workers)
+        if expected:
+            say(_forecast_line(job, expected, status.workers))
+    return 0 if status.phase == "Succeeded" else 1
+
+
+def _settings(job: Job) -> str:
+    """Return the configuration in force, as far as it is not the experiment's."""
+    spec = job.run.spec
+    threads = f"{spec.render.threads} thread" + ("s" if spec.render.threads > 1 else "")
+    parts = [f"render: {spec.render.device}, {threads} a clip"]
+    if spec.render.device == "cpu":
+        parts.append("VRAM: not watched, clips are rendered on the CPU")
+    elif not spec.vram.enabled:
+        parts.append("VRAM: not watched, vram.enabled is false")
+    else:
+        parts.append(f"VRAM: holds above {spec.vram.high:.0%} until below {spec.vram.low:.0%}")
+    if spec.encode.enabled and spec.encode.weights:
+        parts.append(f"encode: {spec.encode.model}, weights {spec.encode.weights.source}")
+        if spec.encode.weights.source == "random":
+            parts[-1] += " (features of random weights have no meaning)"
+    else:
+        parts.append("encode: no")
+    return "; ".join(parts)
+
+
+def _summarise(job: Job, status: Status, wall: float, say: "_Sayer", *, encodes: bool) -> None:
+    for entry in grouped(status.failures):
+        say(f"failed to {entry['stage']}: clips {entry['clips']}: {entry['reason']}")
+    if status.stuck:
+        say(status.stuck)
+    made = counters(status, encodes=encodes).partition(", running")[0]
+    say(f"{status.phase} after {format_duration(wall)}: {made}; report: {job.folder.root / 'report.md'}")
+
+
+def _forecast_line(job: Job, expected: Forecast, workers: int) -> str:
+    return (
+        f"the whole run of {expected.clips} clips: about {format_duration(expected.seconds)} of rendering with"
+        f" {workers} workers, and {format_bytes(expected.disk_bytes)} of disk"
+    )
+
+
+def _check_parts(job: Job) -> None:
+    """Find out now, not after a night of rendering, that a part is missing."""
+    encode = job.run.spec.encode
+    needed = ["clipfarm_render"] + (["clipfarm_encode"] if encode.enabled else [])
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        fail(f"not installed: {', '.join(missing)}; install them with: pip install 'clipfarm[local]'")
+    if encode.enabled and encode.weights and encode.weights.source != "random":
+        source = Path(encode.weights.source)
+        if not source.exists():
+            fail(f"spec.encode.weights.source: found {str(source)!r}, expected a file or folder that exists, or random")
+
+
+class _Sayer:
+    """Prints lines as they are, without wrapping or colours of their own."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

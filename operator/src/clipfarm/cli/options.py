@@ -1,0 +1,90 @@
+"""Options that ``local`` and ``plan`` share, and how they change a run."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from clipfarm.local.job import Job, spread
+from clipfarm.run import Run
+from clipfarm.run_file import RunFileError, read_run
+from clipfarm_contract.layout import RunFolder
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+USAGE = 2
+"""Exit code for what the caller has to mend; click's own, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says of a run."""
+
+    workers: int | None
+    seed: int | None
+    start_job: int | None
+    end_job: int | None
+    auto_scale: bool
+    test: bool
+    test_clips: int
+    no_encode: bool
+    no_gif: bool
+
+    def read(self, path: Path) -> Run:
+        """Read the run file, with this command line's values in place of the file's; ends the program where wrong."""
+        values: dict[tuple[str, ...], Any] = {
+            ("spec", "workers"): self.workers,
+            ("spec", "seed"): self.seed,
+            ("spec", "clips", "start"): self.start_job,
+            ("spec", "clips", "end"): self.end_job,
+            ("spec", "vram", "enabled"): self.auto_scale or None,
+            ("spec", "encode", "enabled"): False if self.no_encode else None,
+            ("spec", "experiment", "preview"): False if self.no_gif else None,
+        }
+        try:
+            return read_run(path, {place: value for place, value in values.items() if value is not None})
+        except RunFileError as error:
+            fail(*error.lines)
+
+    def job(self, path: Path, output: Path) -> Job:
+        """Return the run with the clips that are wanted and the folder they go to."""
+        run = self.read(path)
+        clips = range(run.spec.clips.start, run.spec.clips.end + 1)
+        return Job(run, RunFolder(output), spread(run, self.test_clips) if self.test else tuple(clips))
+
+
+def run_options(command: Command) -> Command:
+    """Add the shared options to a command; it gets them as the keyword ``options``."""
+
+    @functools.wraps(command)
+    def with_options(**arguments: Any) -> Any:
+        names = Options.__dataclass_fields__.keys()
+        options = Options(**{name: arguments.pop(name) for name in names})
+        return command(options=options, **arguments)
+
+    decorated: Any = with_options
+    for option in reversed(
+        [
+            click.option("--workers", type=click.IntRange(1), help="Clips rendered at a time.  [default: CPUs - 2]"),
+            click.option("--seed", type=click.IntRange(0), help="Seed of the run, in place of spec.seed."),
+            click.option("--start_job", type=click.IntRange(0), help="First clip, in place of spec.clips.start."),
+            click.option("--end_job", type=click.IntRange(0), help="Last clip, included, in place of spec.clips.end."),
+            click.option("--auto_scale", is_flag=True, help="Hold clips back while GPU memory is high (spec.vram)."),
+            click.option("--test", is_flag=True, help="Only some clips, spread over the phases; then a forecast."),
+            click.option("--test_clips", type=click.IntRange(1), default=5, show_default=True, help="How many."),
+            click.option("--no-encode", is_flag=True, help="Render only."),
+            click.option("--no_gif", is_flag=True, help="No preview.gif."),
+        ]
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def fail(*lines: str) -> NoReturn:
+    """Print lines to standard error and end with the exit code for usage."""
+    for line in lines:
+        click.echo(line, err=True)
+    raise SystemExit(USAGE)

@@ -1,0 +1,75 @@
+"""``clipfarm plan``: what would be done, by the same code that does it."""
+
+import os
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from clipfarm.cli.options import Options, fail, run_options
+from clipfarm.decide.plan import Plan, decide
+from clipfarm.local import executor, scan
+from clipfarm.local.job import Job
+from clipfarm.local.observe import observe
+from clipfarm.local.progress import hold_line
+from clipfarm.local.state import State
+from clipfarm.units import compress
+
+
+@click.command()
+@click.argument("run_file", type=click.Path(path_type=Path))
+@click.option(
+    "--output", "--output_dir", "output", type=click.Path(path_type=Path), help="A folder that may hold clips already."
+)
+@run_options
+def plan(*, run_file: Path, output: Path | None, options: Options) -> None:
+    """Show what `clipfarm local RUN_FILE` would do now on this machine; nothing is started or written."""
+    # A folder that cannot exist holds no clips.
+    describe(options.job(run_file, output.absolute() if output else Path(os.devnull, "none")), Console())
+
+
+def describe(job: Job, console: Console) -> None:
+    """Print the plan of the first tick."""
+    try:
+        found = scan.scan(job)
+    except scan.FolderError as error:
+        fail(str(error))
+    state = State.start(job, found, os.uname().nodename, executor.available_cpus())
+    world = observe(state, time.monotonic())
+    for line in _lines(job, found, decide(job.run, world)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
+    spec, status = job.run.spec, plan.status
+    lines = [f"run {job.run.name}: {len(job.clips)} clips ({compress(list(job.clips))}), seed {spec.seed}"]
+    for phase in spec.experiment.phases:
+        clips = [clip for clip in job.clips if phase.clips.start <= clip <= phase.clips.end]
+        if clips:
+            friction, mass = phase.friction, phase.mass
+            lines.append(
+                f"  phase {phase.name}: {len(clips)} clips ({compress(clips)}),"
+                f" friction {friction.min:g}-{friction.max:g}, mass {mass.min:g}-{mass.max:g} kg"
+            )
+    scene = spec.experiment
+    lines += [
+        f"  {scene.frames} frames of {scene.resolution} x {scene.resolution} at {scene.fps} a second,"
+        f" {scene.samples_per_pixel} samples a pixel",
+        f"complete already: {len(found.complete)}; to be made again, damaged: {len(found.damaged)}",
+        f"workers: {status.workers}, {spec.render.threads} thread(s) each, on {spec.render.device}",
+    ]
+    for gate in status.gates:
+        use = f"{gate.reading.used_fraction:.0%} in use" if gate.reading else f"unknown ({gate.problem})"
+        lines.append(f"  {gate.gpu}: {use}, {'closed' if gate.closed else 'open'}")
+    starts = [f"{start.clip} on {start.gpu}" if start.gpu else str(start.clip) for start in plan.start]
+    lines.append(f"starts now: clips {', '.join(starts)}" if starts else "starts now: nothing")
+    lines += [hold_line(held) for held in status.held]
+    if spec.encode.enabled and spec.encode.weights:
+        lines.append(
+            f"encoder: {spec.encode.model}, weights {spec.encode.weights.source}, batches of {spec.encode.batch_size},"
+            f" {'starts now' if plan.encoders else 'starts when the first clip is complete'}"
+        )
+    else:
+        lines.append("encoder: none")
+    return lines

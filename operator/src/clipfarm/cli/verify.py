@@ -1,0 +1,47 @@
+"""``clipfarm verify``: whether clips are what they were, and whether they can be made again."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from clipfarm.cli.options import fail
+from clipfarm.local import verify as verification
+from clipfarm_contract.layout import RunFolder
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--rerender", type=click.IntRange(0), default=0, help="Make this many clips again, compare the bytes.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda", "optix"]), default="cpu", show_default=True, help="For --rerender."
+)
+def verify(*, folder: Path, rerender: int, device: str) -> None:
+    """Check every hash of the clips and features in FOLDER.
+
+    Exit code: 0 when all is well, 1 when something is not, 2 when there is nothing to check.
+    """
+    run = RunFolder(folder.absolute())
+    clips = run.clips()
+    if not folder.is_dir():
+        fail(f"{folder}: not a folder")
+    if not clips:
+        fail(f"{folder}: no clips, expected folders such as clip_00042")
+    problems = 0
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        for clip in bar.track(clips, description="checking"):
+            for problem in verification.problems(run, clip):
+                bar.console.print(f"clip {clip}: {problem}")
+                problems += 1
+    features = verification.count_features(run, clips)
+    click.echo(f"checked {len(clips)} clips and {features} feature files: {problems or 'no'} problems")
+    for clip in verification.sample(clips, rerender):
+        differences = verification.differences_when_made_again(run, clip, device)
+        for difference in differences:
+            click.echo(f"clip {clip}, made again: {difference}")
+        if not differences:
+            click.echo(f"clip {clip}, made again: every byte is the same")
+        problems += len(differences)
+    raise SystemExit(1 if problems else 0)

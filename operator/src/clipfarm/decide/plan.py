@@ -1,0 +1,38 @@
+"""The whole of what clipfarm decides, on one screen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clipfarm.decide import admission, encoding, retry, status, vram
+from clipfarm.run import Run
+from clipfarm.world import Gate, GpuId, World
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What should be done now. ``apply`` carries it out and adds nothing."""
+
+    start: tuple[admission.Start, ...]
+    """Clips to start, each with its place."""
+    encoders: int
+    """Encoder replicas that should be at work."""
+    no_more_clips: bool
+    """Every clip is rendered or has failed for good: the encoder may end after the last one."""
+    gates: Mapping[GpuId, Gate]
+    """To be handed to the next tick."""
+    status: status.Status
+
+
+def decide(run: Run, world: World) -> Plan:
+    """Return the plan for one snapshot: no I/O, no clock, no memory."""
+    gates = vram.update(run.spec.vram, world)
+    outcome = retry.judge(run.spec.retry, world.ended)
+    admitted = admission.choose(run, world, gates, outcome)
+    finished = status.rendering_finished(world, outcome)
+    return Plan(
+        start=admitted.start,
+        encoders=encoding.replicas(run.spec.encode, world, finished=finished),
+        no_more_clips=finished,
+        gates=gates,
+        status=status.summarise(run, world, gates, outcome, admitted),
+    )

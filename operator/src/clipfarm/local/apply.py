@@ -1,0 +1,25 @@
+"""Doing what a plan says: the only code here that starts or ends anything while a run goes on."""
+
+from clipfarm.decide.plan import Plan
+from clipfarm.local import processes
+from clipfarm.local.state import State
+from clipfarm_contract.clip import write_atomically
+
+
+def apply(plan: Plan, state: State, now: float) -> None:
+    """Carry the plan out."""
+    state.gates = plan.gates
+    for start in plan.start:
+        if state.waiting and state.waiting[0] == start.clip:
+            state.waiting.popleft()
+        elif start.clip not in state.ended:
+            state.waiting.remove(start.clip)
+        state.workers[start.clip] = processes.start_worker(state.job, start.clip, start.gpu, now)
+    marker = state.job.folder.all_rendered
+    if plan.no_more_clips != marker.exists():
+        if plan.no_more_clips:
+            write_atomically(marker, "")
+        else:
+            marker.unlink()
+    if plan.encoders and state.encoder is None:
+        state.encoder = processes.start_encoder(state.job)

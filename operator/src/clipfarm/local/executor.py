@@ -1,0 +1,94 @@
+"""The loop: look, decide, do, until there is nothing left to do or somebody says stop."""
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from clipfarm.decide.plan import decide
+from clipfarm.decide.status import Status
+from clipfarm.local import processes
+from clipfarm.local.apply import apply
+from clipfarm.local.job import Job
+from clipfarm.local.observe import observe
+from clipfarm.local.scan import Scan
+from clipfarm.local.state import State
+from clipfarm_contract.clip import write_atomically
+
+TICK = 1.0
+"""Seconds between two looks when nothing happens; a process that ends, or a signal, wakes the loop at once."""
+
+
+def run(job: Job, found: Scan, show: Callable[[Status], None]) -> tuple[Status, signal.Signals | None]:
+    """Carry a job through; return its last status, and the signal that ended it early, if any.
+
+    Clips that are being rendered when a signal comes are dropped, and made again by the next call.
+    """
+    state = State.start(job, found, os.uname().nodename, available_cpus())
+    write_atomically(job.experiment_file, job.run.spec.experiment.to_json())
+    job.folder.encode_log.unlink(missing_ok=True)
+    with _wake_ups() as wait:
+        try:
+            while True:
+                plan = decide(job.run, observe(state, time.monotonic()))
+                apply(plan, state, time.monotonic())
+                show(plan.status)
+                idle = not (state.workers or state.encoder or plan.encoders)
+                if plan.status.finished and idle:
+                    return plan.status, None
+                stopped_by = wait(TICK)
+                if stopped_by:
+                    return plan.status, stopped_by
+        finally:
+            _end(state)
+
+
+def available_cpus() -> int:
+    """Return the number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _end(state: State) -> None:
+    running = [worker.process for worker in state.workers.values()]
+    processes.stop(running + ([state.encoder.process] if state.encoder else []))
+    for worker in state.workers.values():
+        worker.errors.unlink(missing_ok=True)
+
+
+@contextmanager
+def _wake_ups() -> Iterator[Callable[[float], signal.Signals | None]]:
+    """Yield a function that waits for a signal or a time-out, and returns the signal that asks to stop.
+
+    Python writes the number of each signal into a socket, so none is lost between two waits.
+    """
+    # nohup has SIGHUP ignored, and that is to stay so.
+    stops = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    before = {number: signal.signal(number, lambda *_: None) for number in (*stops, signal.SIGCHLD)}
+    before_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+    def wait(seconds: float) -> signal.Signals | None:
+        select.select([reader], [], [], seconds)
+        try:
+            received = set(reader.recv(4096))
+        except BlockingIOError:
+            return None
+        return next((number for number in stops if number in received), None)
+
+    try:
+        yield wait
+    finally:
+        signal.set_wakeup_fd(before_fd)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        reader.close()
+        writer.close()

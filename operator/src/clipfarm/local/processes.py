@@ -1,0 +1,132 @@
+"""Starting and ending renderers and encoders as processes of this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipfarm.local.job import Job
+from clipfarm.world import GpuId
+from clipfarm_contract import environment
+from clipfarm_contract.layout import clip_name
+
+STOP_GRACE = 4.0
+"""Seconds that processes get between SIGTERM and SIGKILL; the whole end has to take less than 5."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A renderer's supervisor at work on one clip."""
+
+    clip: int
+    gpu: GpuId | None
+    started_at: float
+    process: subprocess.Popen[bytes]
+    errors: Path
+    """What the supervisor itself prints."""
+
+
+def start_worker(job: Job, clip: int, gpu: GpuId | None, now: float) -> Worker:
+    """Start a supervisor for one clip.
+
+    It gets a process group of its own, so that Ctrl-C in the terminal reaches the executor alone, and ends by itself
+    when the executor is killed.
+    """
+    render = job.run.spec.render
+    command = [
+        *(sys.executable, "-m", "clipfarm_render"),
+        *("--output", str(job.folder.root)),
+        *("--seed", str(job.run.spec.seed)),
+        *("--index", str(clip)),
+        *("--experiment", str(job.experiment_file)),
+        *("--device", render.device),
+        *("--timeout", f"{render.timeout:g}"),
+        "--exit-with-parent",
+    ]
+    if render.command:
+        command += ["--", *render.command]
+    variables = environment.thread_environment(render.threads)
+    if gpu is not None:
+        # By UUID: CUDA's own order of GPUs is by speed, the driver's is by bus.
+        variables["CUDA_VISIBLE_DEVICES"] = gpu.uuid or str(gpu.index)
+    # A result of an earlier attempt must not be taken for this one's.
+    job.folder.result(clip).unlink(missing_ok=True)
+    errors = job.folder.state / "workers" / f"{clip_name(clip)}.log"
+    return Worker(clip, gpu, now, _start(command, variables, errors), errors)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The encoder at work."""
+
+    process: subprocess.Popen[bytes]
+    errors: Path
+
+
+def start_encoder(job: Job) -> Encoder:
+    """Start an encoder that follows the folder until it is told that no more clips come."""
+    encode = job.run.spec.encode
+    assert encode.weights is not None, "an enabled encoder has weights"
+    command = [
+        # Renderers come first: the encoder takes what CPU time they leave, and all of it when they are done.
+        *("nice", "-n", "10"),
+        *(sys.executable, "-m", "clipfarm_encode"),
+        *("--data_dir", str(job.folder.root)),
+        *("--in_place", "--watch", "--exit-with-parent"),
+        *("--model", encode.model),
+        *("--weights", encode.weights.source),
+        *("--weights_key", encode.weights.key),
+        *("--batch_size", str(encode.batch_size)),
+        *("--crop_size", str(encode.crop_size)),
+        *("--dtype", encode.dtype),
+        *("--log_json", str(job.folder.encode_log)),
+    ]
+    errors = job.folder.state / "workers" / "encoder.log"
+    return Encoder(_start(command, {}, errors), errors)
+
+
+def last_line(path: Path) -> str:
+    """Return the last line of a log that is not empty, without its end."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End processes: SIGTERM to all, and SIGKILL to the groups of those that are left after a grace."""
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_GRACE
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return  # it ended by itself meanwhile
+
+
+def _start(command: Sequence[str], variables: Mapping[str, str], errors: Path) -> subprocess.Popen[bytes]:
+    errors.parent.mkdir(parents=True, exist_ok=True)
+    with errors.open("wb") as log:
+        return subprocess.Popen(
+            command,
+            env=os.environ | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )

@@ -1,0 +1,151 @@
+"""A run as it goes on, on a terminal or in a log."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from clipfarm.decide.admission import Held
+from clipfarm.decide.status import Failure, Status
+from clipfarm.units import compress, format_duration
+
+FAILURES_SHOWN = 5
+LOG_INTERVAL = 10.0
+"""Seconds between two lines of counters in a log."""
+
+
+class Display(Protocol):
+    """Shows statuses between entering and leaving."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def show(self, status: Status) -> None:
+        """Show the newest status."""
+        ...
+
+
+def display(console: Console, *, encodes: bool) -> Display:
+    """Return bars for a terminal, lines for anything else."""
+    return _Bars(console, encodes) if console.is_terminal else _Lines(console, encodes)
+
+
+def counters(status: Status, *, encodes: bool) -> str:
+    """Return all counters in one line."""
+    parts = [f"rendered {status.rendered}/{status.total}"]
+    parts += [f"encoded {status.encoded}/{status.total}"] if encodes else []
+    parts += [f"failed {len(status.failures)}", f"running {status.running}"]
+    parts += [f"waiting to retry {status.retrying}"] if status.retrying else []
+    parts += [f"held {_count(status.held)}"] if status.held else []
+    return ", ".join([*parts, pace(status)])
+
+
+def pace(status: Status) -> str:
+    """Return clips an hour and the time left, as far as they are known."""
+    rate = f"{status.clips_per_hour:.0f} clips/h" if status.clips_per_hour else "clips/h not known yet"
+    eta = f"ETA {format_duration(status.eta_seconds)}" if status.eta_seconds is not None else "ETA not known yet"
+    return f"{rate}, {eta}"
+
+
+def hold_line(held: Held) -> str:
+    """Return what is held and why."""
+    return f"held {compress(list(held.clips))}: {held.hold.message}"
+
+
+def failure_line(failure: Failure) -> str:
+    """Return what failed and why."""
+    return f"clip {failure.clip} failed to {failure.stage}: {failure.reason}"
+
+
+class _Lines:
+    """One line when something changes, and the counters now and then."""
+
+    def __init__(self, console: Console, encodes: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._encodes = encodes
+        self._clock = clock
+        self._shown_at = float("-inf")
+        self._counted = ""
+        self._failures: set[Failure] = set()
+        self._held: frozenset[str] = frozenset()
+        self._last: Status | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._last:
+            self._count(self._last)
+
+    def show(self, status: Status) -> None:
+        for failure in status.failures:
+            if failure not in self._failures:
+                self._failures.add(failure)
+                self._print(failure_line(failure))
+        # By reason: the numbers in a message change with each reading.
+        held = frozenset(f"{entry.hold.reason} {compress(list(entry.clips))}" for entry in status.held)
+        if held != self._held:
+            for entry in status.held:
+                self._print(hold_line(entry))
+            if not held:
+                self._print("nothing is held any more")
+            self._held = held
+        if status.stuck and (self._last is None or self._last.stuck != status.stuck):
+            self._print(status.stuck)
+        if self._clock() >= self._shown_at + LOG_INTERVAL:
+            self._count(status)
+        self._last = status
+
+    def _count(self, status: Status) -> None:
+        line = counters(status, encodes=self._encodes)
+        if line != self._counted:
+            self._print(line)
+            self._counted, self._shown_at = line, self._clock()
+
+    def _print(self, line: str) -> None:
+        self._console.print(f"{time.strftime('%H:%M:%S')} {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+class _Bars:
+    """Two bars, and below them what a person may want to know."""
+
+    def __init__(self, console: Console, encodes: bool) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
+        )
+        self._render = self._progress.add_task("rendered", note="")
+        self._encode = self._progress.add_task("encoded ", note="") if encodes else None
+        self._live = Live(self._progress, console=console, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, status: Status) -> None:
+        self._progress.update(self._render, completed=status.rendered, total=status.total, note=pace(status))
+        if self._encode is not None:
+            self._progress.update(self._encode, completed=status.encoded, total=status.total)
+        lines = [f"{status.running} of {status.workers} workers busy"]
+        lines += [f"waiting to retry: {status.retrying}"] if status.retrying else []
+        lines += [f"[yellow]{escape(hold_line(entry))}[/]" for entry in status.held]
+        lines += [f"[red]{escape(failure_line(failure))}[/]" for failure in status.failures[-FAILURES_SHOWN:]]
+        hidden = len(status.failures) - FAILURES_SHOWN
+        lines += [f"[red]and {hidden} failures before these[/]"] if hidden > 0 else []
+        lines += [f"[red]{escape(status.stuck)}[/]"] if status.stuck else []
+        self._live.update(Group(self._progress, *(Text.from_markup(line) for line in lines)))
+
+
+def _count(held: tuple[Held, ...]) -> int:
+    return sum(len(entry.clips) for entry in held)

@@ -1,0 +1,192 @@
+"""``report.json`` and ``report.md``: how a run went, for programs and for people."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from clipfarm.decide.status import Failure, Status
+from clipfarm.local.job import Job
+from clipfarm.units import compress, format_bytes, format_duration
+from clipfarm_contract.clip import ClipManifest, write_atomically
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.result import ClipResult
+
+STAGES = ("import", "simulate", "render", "save", "total")
+PACKAGES = ("clipfarm", "kubric-nightly", "bpy", "pybullet", "numpy", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a whole run will take, by the clips made so far."""
+
+    clips: int
+    seconds: float
+    """Wall time of rendering with the run's workers."""
+    disk_bytes: float
+
+
+def write_report(
+    job: Job, status: Status, wall_seconds: float, *, complete_before: int, stopped: bool
+) -> dict[str, Any]:
+    """Write both files into the run's folder and return the JSON one's content."""
+    report = _collect(job, status, wall_seconds, complete_before, stopped)
+    write_atomically(job.folder.root / "report.json", json.dumps(report, indent=2) + "\n")
+    write_atomically(job.folder.root / "report.md", _markdown(report))
+    return report
+
+
+def forecast(job: Job, workers: int) -> Forecast | None:
+    """Return what all clips of the run take, by the job's own; None before one is complete."""
+    results = _results(job)
+    sizes = [_clip_bytes(job, clip) for clip in job.clips]
+    sizes = [size for size in sizes if size]
+    if not results or not sizes:
+        return None
+    clips = len(job.run.spec.clips)
+    seconds = statistics.fmean(result.seconds.get("total", 0.0) for result in results)
+    return Forecast(clips, seconds * clips / workers, statistics.fmean(sizes) * clips)
+
+
+def grouped(failures: Iterable[Failure]) -> list[dict[str, str]]:
+    """Return failures with the same reason as one entry, its clips as compressed ranges."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for failure in failures:
+        groups.setdefault((failure.stage, failure.reason), []).append(failure.clip)
+    return [{"clips": compress(clips), "stage": stage, "reason": reason} for (stage, reason), clips in groups.items()]
+
+
+def _collect(job: Job, status: Status, wall_seconds: float, complete_before: int, stopped: bool) -> dict[str, Any]:
+    results = _results(job)
+    return {
+        "run": job.run.name,
+        "state": "stopped" if stopped else "finished",
+        "phase": status.phase,
+        "clips": {
+            "total": status.total,
+            "rendered": status.rendered,
+            "completeBefore": complete_before,
+            "encoded": status.encoded,
+            "failed": len(status.failures),
+        },
+        "failures": grouped(status.failures),
+        "stuck": status.stuck,
+        "workers": status.workers,
+        "threads": job.run.spec.render.threads,
+        "wallSeconds": round(wall_seconds, 1),
+        "clipsPerHour": round((status.rendered - complete_before) / wall_seconds * 3600, 1) if wall_seconds else None,
+        "secondsPerClip": {
+            stage: _summary([r.seconds[stage] for r in results if stage in r.seconds]) for stage in STAGES
+        },
+        "cpuSecondsPerClip": _summary([result.cpu_seconds for result in results]),
+        "peakRssMiB": max((result.peak_rss_mib for result in results), default=None),
+        "encode": _encode_summary(job),
+        "versions": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "machine": {
+            "host": platform.node(),
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "processor": _processor(),
+            "cpus": len(os.sched_getaffinity(0)),
+            "gpus": [str(gate.gpu) for gate in status.gates],
+        },
+    }
+
+
+def _results(job: Job) -> list[ClipResult]:
+    """Return what the supervisors reported of the job's complete clips, also those of earlier calls."""
+    results = []
+    for clip in job.clips:
+        try:
+            result = ClipResult.read(job.folder.result(clip))
+        except (OSError, ContractError):
+            continue
+        if result.exit_code is ExitCode.OK:
+            results.append(result)
+    return results
+
+
+def _clip_bytes(job: Job, clip: int) -> int:
+    """Return the size of a complete clip with its features; 0 where it is not complete."""
+    place = job.folder.clip(clip)
+    try:
+        manifest = ClipManifest.read(place.manifest)
+    except (OSError, ContractError):
+        return 0
+    features = place.features(job.run.spec.encode.model)
+    return sum(entry.size for entry in manifest.files.values()) + (features.stat().st_size if features.exists() else 0)
+
+
+def _summary(values: Sequence[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    return {
+        name: round(value, 3)
+        for name, value in (("min", min(values)), ("median", statistics.median(values)), ("max", max(values)))
+    }
+
+
+def _encode_summary(job: Job) -> dict[str, Any] | None:
+    try:
+        log = json.loads(job.folder.encode_log.read_text())
+    except (OSError, ValueError):
+        return None
+    return {name: log.get(name) for name in ("model", "weights", "device", "dtype", "seconds", "clips_per_second")}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _markdown(report: dict[str, Any]) -> str:
+    clips, machine = report["clips"], report["machine"]
+    lines = [
+        f"# Run {report['run']}: {report['phase']}"
+        + (" (stopped before its end)" if report["state"] == "stopped" else ""),
+        "",
+        f"- clips: {clips['rendered']} of {clips['total']} rendered ({clips['completeBefore']} before this call)"
+        f", {clips['encoded']} encoded, {clips['failed']} failed",
+        f"- time: {format_duration(report['wallSeconds'])} with {report['workers']} workers of {report['threads']}"
+        f" thread(s), {report['clipsPerHour']} clips an hour",
+        f"- machine: {machine['host']}, {machine['processor']}, {machine['cpus']} CPUs, {len(machine['gpus'])} GPUs"
+        f" watched, {machine['system']}",
+        "- versions: " + ", ".join(f"{name} {found}" for name, found in report["versions"].items() if found),
+    ]
+    if report["peakRssMiB"] is not None:
+        lines.append(f"- largest renderer: {format_bytes(report['peakRssMiB'] * 2**20)} of memory")
+    if report["stuck"]:
+        lines.append(f"- to be mended: {report['stuck']}")
+    lines += ["", "## Seconds a clip", "", "| stage | min | median | max |", "| --- | --- | --- | --- |"]
+    for stage, summary in [*report["secondsPerClip"].items(), ("CPU, all stages", report["cpuSecondsPerClip"])]:
+        if summary:
+            lines.append(f"| {stage} | {summary['min']:.2f} | {summary['median']:.2f} | {summary['max']:.2f} |")
+    encode = report["encode"]
+    if encode:
+        lines += [
+            "",
+            "## Encoder",
+            "",
+            f"- {encode['model']} on {encode['device']}, weights: {json.dumps(encode['weights'])}",
+        ]
+        lines += [f"- seconds: {json.dumps(encode['seconds'])}; {encode['clips_per_second']} clips/s"]
+    lines += ["", "## Failed clips", ""]
+    lines += [f"- {entry['stage']}, clips {entry['clips']}: {entry['reason']}" for entry in report["failures"]] or [
+        "none"
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,68 @@
+"""Checking clips against their hashes, and against the renderer itself."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from clipfarm.local.processes import last_line
+from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, damage
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.layout import RunFolder
+
+
+def problems(run: RunFolder, clip: int) -> list[str]:
+    """Return what is wrong with a clip and its features, every hash computed."""
+    return damage(run.clip(clip)) + _feature_problems(run.clip(clip).folder / FEATURES)
+
+
+def count_features(run: RunFolder, clips: Sequence[int]) -> int:
+    """Return how many feature files the clips have."""
+    return sum(len(list((run.clip(clip).folder / FEATURES).glob("*.npy"))) for clip in clips)
+
+
+def sample(clips: Sequence[int], count: int) -> list[int]:
+    """Return ``count`` of the clips, evenly spread."""
+    count = min(count, len(clips))
+    return [clips[i * len(clips) // count] for i in range(count)]
+
+
+def differences_when_made_again(run: RunFolder, clip: int, device: str) -> list[str]:
+    """Make a clip again from its ``clip.json`` alone, and return the files whose bytes differ."""
+    try:
+        manifest = ClipManifest.read(run.clip(clip).manifest)
+    except (OSError, ContractError) as error:
+        return [f"cannot be made again: clip.json: {error}"]
+    recipe = manifest.recipe
+    with tempfile.TemporaryDirectory(prefix="clipfarm-verify-") as place:
+        again = RunFolder(Path(place, "clips"))
+        experiment, log = Path(place, "experiment.json"), Path(place, "log")
+        experiment.write_text(recipe.run_experiment_json())
+        command = [
+            *(sys.executable, "-m", "clipfarm_render", "--output", str(again.root), "--seed", str(recipe.seed)),
+            *("--index", str(recipe.index), "--experiment", str(experiment), "--device", device),
+            *(["--", *manifest.renderer] if manifest.renderer else []),
+        ]
+        with log.open("wb") as output:
+            code = subprocess.run(command, stdout=output, stderr=output, check=False).returncode
+        if code:
+            return [f"the renderer ended with {code}: {last_line(log)}"]
+        remade = ClipManifest.read(again.clip(recipe.index).manifest)
+    names = sorted(manifest.files.keys() | remade.files.keys())
+    return [f"{name} differs" for name in names if manifest.files.get(name) != remade.files.get(name)]
+
+
+def _feature_problems(folder: Path) -> list[str]:
+    found = []
+    for features in sorted(folder.glob("*.npy")):
+        name, sidecar = f"{FEATURES}/{features.name}", features.with_suffix(".json")
+        try:
+            expected = json.loads(sidecar.read_text())["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
+            found.append(f"{name}: no readable {sidecar.name} beside it")
+            continue
+        if FileEntry.of(features).sha256 != expected:
+            found.append(f"{name}: sha256 is not the one in {sidecar.name}")
+    return found

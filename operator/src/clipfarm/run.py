@@ -1,0 +1,332 @@
+"""The BenchmarkRun: what a person asks for, as frozen types.
+
+The one description of the resource. A YAML file and an object of the API server are parsed here, once, and no
+other code looks at a raw document. :mod:`clipfarm.run_file` turns what is wrong into lines for people.
+"""
+
+import itertools
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+from clipfarm.units import parse_duration, parse_quantity
+from clipfarm_contract.experiment import Experiment as ContractExperiment
+
+PHYSICS_RATE = 240
+"""Steps of the physics simulation a second, Hz."""
+API_VERSION = "clipfarm.dev/v1alpha1"
+KIND = "BenchmarkRun"
+
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _read(parse: Any) -> BeforeValidator:
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            parse("")  # anything but a string is refused with the parser's own words
+        return parse(value)
+
+    return BeforeValidator(read)
+
+
+Seconds = Annotated[float, _read(parse_duration)]
+"""Written as ``30s``, ``5m``, ``7d``; held in seconds."""
+Bytes = Annotated[int, _read(parse_quantity)]
+"""Written as ``2Gi``; held in bytes."""
+
+
+class Model(BaseModel):
+    """Base of all parts: frozen, camelCase outside, no unknown fields, no silent conversions."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
+
+
+class ClipRange(Model):
+    """Clips from ``start`` to ``end``, both included."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end < self.start:
+            raise ValueError(f"end: found {self.end}, expected start ({self.start}) or more")
+        return self
+
+    def __len__(self) -> int:
+        return self.end - self.start + 1
+
+
+class Range(Model):
+    """Values from ``min`` to ``max``, drawn uniformly; equal bounds make a constant."""
+
+    min: float
+    max: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max < self.min:
+            raise ValueError(f"max: found {self.max:g}, expected min ({self.min:g}) or more")
+        return self
+
+
+class FrictionRange(Range):
+    """Coefficient of friction between object and floor; no unit."""
+
+    min: NonNegative
+    max: NonNegative
+
+
+class PositiveRange(Range):
+    """A quantity above zero."""
+
+    min: Positive
+    max: Positive
+
+
+class Impulse(PositiveRange):
+    """The push: magnitude in N s, direction random in the floor's plane."""
+
+    at_frame: int = Field(default=1, ge=0)
+    """The last frame that shows the object at rest."""
+
+
+class Phase(Model):
+    """A range of clips with one law for friction and mass."""
+
+    name: str = Field(min_length=1)
+    clips: ClipRange
+    friction: FrictionRange
+    mass: PositiveRange
+    """kg"""
+
+
+class Experiment(Model):
+    """What is filmed. ``push``: an object that rests on a floor with walls gets a push."""
+
+    name: Literal["push"] = "push"
+    frames: int = Field(default=32, ge=4, le=1024)
+    """Even, because the encoder takes frames in pairs."""
+    fps: int = Field(default=30, ge=1)
+    """Divides 240, the rate of the physics."""
+    resolution: int = Field(default=256, ge=16, le=4096)
+    """Width and height of a frame, pixels."""
+    samples_per_pixel: int = Field(default=64, ge=1, le=65536)
+    layers: tuple[Literal["rgb"], ...] = Field(default=("rgb",), min_length=1, strict=False)
+    objects: tuple[Literal["cube"], ...] = Field(default=("cube",), min_length=1, strict=False)
+    """Each clip shows one of them, drawn at random."""
+    impulse: Impulse = Impulse(min=12, max=13, at_frame=1)
+    phases: tuple[Phase, ...] = Field(min_length=1, strict=False)
+    preview: bool = True
+    """Whether each clip gets a preview.gif."""
+
+    @field_validator("frames")
+    @classmethod
+    def _even(cls, frames: int) -> int:
+        if frames % 2:
+            raise ValueError("expected an even number: the encoder takes frames in pairs")
+        return frames
+
+    @field_validator("fps")
+    @classmethod
+    def _divides(cls, fps: int) -> int:
+        if PHYSICS_RATE % fps:
+            near = [rate for rate in (8, 10, 12, 15, 16, 20, 24, 30, 40, 48, 60, 80, 120, 240) if rate != fps]
+            near.sort(key=lambda rate: (abs(rate - fps), rate))
+            raise ValueError(f"expected a divisor of {PHYSICS_RATE}, the rate of the physics, such as {near[0]}")
+        return fps
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        last = self.frames - 2
+        if self.impulse.at_frame > last:
+            raise ValueError(
+                f"impulse.atFrame: found {self.impulse.at_frame}, expected {last} or less,"
+                f" so that one of the {self.frames} frames shows motion"
+            )
+        phases = sorted(self.phases, key=lambda phase: phase.clips.start)
+        for before, after in itertools.pairwise(phases):
+            if after.clips.start <= before.clips.end:
+                raise ValueError(
+                    f"phases: {before.name!r} ({before.clips.start}-{before.clips.end}) and {after.name!r}"
+                    f" ({after.clips.start}-{after.clips.end}) overlap, expected each clip in one phase"
+                )
+        names = [phase.name for phase in phases]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"phases: found the name {name!r} twice, expected each once")
+        return self
+
+    def first_uncovered(self, clips: ClipRange) -> int | None:
+        """Return the first clip that no phase holds, None where all are held."""
+        index = clips.start
+        for phase in sorted(self.phases, key=lambda phase: phase.clips.start):
+            if phase.clips.start <= index <= phase.clips.end:
+                index = phase.clips.end + 1
+        return index if index <= clips.end else None
+
+    def contract(self) -> ContractExperiment:
+        """Return the experiment as the renderer knows it."""
+        return ContractExperiment.from_json(self.to_json())
+
+    def to_json(self) -> str:
+        """Return the JSON that the renderer gets, all defaults filled in."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+
+
+class Render(Model):
+    """How clips are rendered."""
+
+    device: Literal["cpu", "cuda", "optix"] = "cpu"
+    threads: int = Field(default=1, ge=1)
+    """CPU threads a clip: the pod's CPU limit, OMP_NUM_THREADS and its kin, BLENDER_CPU_THREADS."""
+    clips_per_pod: int = Field(default=1, ge=1)
+    timeout: Annotated[Seconds, Field(gt=0)] = 600.0
+    """A clip that takes longer fails."""
+    command: tuple[str, ...] = Field(default=(), strict=False)
+    """A renderer of the user's own that keeps the contract; empty for the built-in one."""
+
+
+class Vram(Model):
+    """When GPU memory holds new clips back. Fractions are of a GPU's whole memory."""
+
+    enabled: bool = True
+    high: float = Field(default=0.85, gt=0, le=1)
+    """Above it, no new clip starts on the GPU."""
+    low: float = Field(default=0.70, gt=0, le=1)
+    """Below it, clips start again."""
+    check_interval: Annotated[Seconds, Field(gt=0)] = 5.0
+    stale_after: Annotated[Seconds, Field(gt=0)] = 60.0
+    """A reading older than this is unknown, and never zero."""
+    when_unknown: Literal["Hold", "Admit"] = "Hold"
+    per_clip: Annotated[Bytes, Field(gt=0)] | None = None
+    """What one clip takes, where it is known."""
+    allocation_time: Annotated[Seconds, Field(ge=0)] = 20.0
+    """How long after its start a clip may not have allocated its memory yet: a cold import of Blender takes 22 s."""
+
+    @model_validator(mode="after")
+    def _watermarks(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low: found {self.low:g}, expected less than high ({self.high:g})")
+        if self.stale_after <= self.check_interval:
+            raise ValueError(
+                f"staleAfter: found {self.stale_after:g}s, expected more than checkInterval ({self.check_interval:g}s)"
+            )
+        return self
+
+
+class Retry(Model):
+    """What happens to a clip whose renderer ran out of GPU memory (exit code 2)."""
+
+    limit: int = Field(default=1, ge=0, le=100)
+    delay: Annotated[Seconds, Field(ge=0)] = 30.0
+
+
+class Weights(Model):
+    """Where the encoder's weights come from."""
+
+    source: str = Field(min_length=1)
+    """A file of the original release, a folder in Hugging Face's layout, or ``random``: features without meaning."""
+    key: Literal["target_encoder", "encoder"] = "target_encoder"
+    """Which of the two encoders in a file of the original release."""
+
+
+class Encode(Model):
+    """How clips become features."""
+
+    enabled: bool = True
+    model: Literal["vjepa2_vitl16", "vjepa2_vith16", "vjepa2_vitg16", "vjepa2_tiny16"] = "vjepa2_vitl16"
+    weights: Weights | None = None
+    batch_size: int = Field(default=4, ge=1)
+    replicas: int = Field(default=1, ge=1)
+    crop_size: int = Field(default=256, ge=16)
+    """Pixels; a multiple of the model's patch, 16."""
+    dtype: Literal["fp16", "fp32"] = "fp16"
+
+    @field_validator("crop_size")
+    @classmethod
+    def _patches(cls, size: int) -> int:
+        if size % 16:
+            raise ValueError("expected a multiple of 16, the model's patch size")
+        return size
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> Self:
+        if self.enabled and self.weights is None:
+            raise ValueError("weights: missing, expected {source: FILE or FOLDER or random}, or encode.enabled: false")
+        return self
+
+
+class Storage(Model):
+    """The volume of a run in a cluster; on one machine ``--output`` says where clips go."""
+
+    claim_name: str | None = Field(default=None, min_length=1)
+    size: Annotated[Bytes, Field(gt=0)] | None = None
+    storage_class_name: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.claim_name is None) == (self.size is None):
+            raise ValueError("claimName: expected either claimName or size")
+        return self
+
+
+class RunSpec(Model):
+    """``spec`` of a BenchmarkRun."""
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    clips: ClipRange
+    workers: int | None = Field(default=None, ge=1)
+    """Clips rendered at a time; by default :func:`default_workers`."""
+    suspend: bool = False
+    storage: Storage | None = None
+    experiment: Experiment
+    render: Render = Render()
+    vram: Vram = Vram()
+    retry: Retry = Retry()
+    encode: Encode
+    ttl_after_finished: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _covered(self) -> Self:
+        uncovered = self.experiment.first_uncovered(self.clips)
+        if uncovered is not None:
+            raise ValueError(f"experiment.phases: no phase holds clip {uncovered}, expected each clip in one phase")
+        return self
+
+
+class Metadata(BaseModel):
+    """The part of Kubernetes' metadata that is read; the rest is the API server's business."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$")
+
+
+class Run(Model):
+    """A BenchmarkRun."""
+
+    api_version: Literal["clipfarm.dev/v1alpha1"]
+    kind: Literal["BenchmarkRun"]
+    metadata: Metadata
+    spec: RunSpec
+
+    @property
+    def name(self) -> str:
+        """The resource's name."""
+        return self.metadata.name
+
+
+def default_workers(cpus: int, threads: int) -> int:
+    """Return how many clips render at a time: all CPUs but two, which are for the system and the encoder."""
+    return max(1, cpus // threads - 2)

@@ -1,0 +1,70 @@
+"""Durations and memory sizes as Kubernetes writes them, and as people read them."""
+
+import re
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|)")
+_BYTES = {
+    "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
+}  # fmt: skip
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds in ``7d``, ``1h30m`` or ``2.5s``.
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    match = _DURATION.fullmatch(text)
+    if not match or not text:
+        raise ValueError("expected a duration such as 30s, 5m or 7d")
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def parse_quantity(text: str) -> int:
+    """Return the bytes in ``2Gi`` or ``500M``.
+
+    Raises:
+        ValueError: the text is no quantity.
+    """
+    match = _QUANTITY.fullmatch(text)
+    if not match:
+        raise ValueError("expected a size such as 2Gi or 500Mi")
+    return int(float(match[1]) * _BYTES[match[2]])
+
+
+def format_duration(seconds: float) -> str:
+    """Return ``3d 4h``, ``2h 05m``, ``4m 10s`` or ``12s``: the two largest units."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, second = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}m {second:02}s"
+    hours, minute = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h {minute:02}m"
+    days, hour = divmod(hours, 24)
+    return f"{days}d {hour}h"
+
+
+def format_bytes(count: float) -> str:
+    """Return ``512 B``, ``3.2 MiB`` or ``133.0 GiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def compress(indexes: list[int]) -> str:
+    """Return ``1,3-5`` for [1, 3, 4, 5]: the form in which a Job's status lists its indexes."""
+    ranges: list[list[int]] = []
+    for index in sorted(indexes):
+        if ranges and index == ranges[-1][1] + 1:
+            ranges[-1][1] = index
+        else:
+            ranges.append([index, index])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)

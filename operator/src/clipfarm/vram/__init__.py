@@ -1,0 +1,1 @@
+"""Where readings of GPU memory come from."""

@@ -1,0 +1,127 @@
+"""What a look at the world returns: one snapshot, from a cluster or from one machine.
+
+A renderer is called a pod here in both places: in a cluster it is one, on one machine it is a process. All times
+are seconds on one clock, which only the snapshot knows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clipfarm_contract.exit_codes import ExitCode
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GpuId:
+    """One GPU of one node."""
+
+    node: str
+    index: int
+    """As the driver counts: in the order of the PCI bus."""
+    uuid: str = ""
+
+    def __str__(self) -> str:
+        return f"GPU {self.index} on {self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine that renders."""
+
+    name: str
+    cpus: int
+    """CPUs that may be used there."""
+    gpus: tuple[GpuId, ...] = ()
+    gpu_problem: str = ""
+    """Why its GPUs cannot be told, where that is so; empty where there are none or all are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """GPU memory as it was measured."""
+
+    gpu: GpuId
+    used_mib: float
+    total_mib: float
+    """What may be allocated: without the part that the driver keeps for itself, where it says so."""
+    at: float
+    """When it was measured."""
+
+    @property
+    def used_fraction(self) -> float:
+        """Used memory as a part of the whole."""
+        return self.used_mib / self.total_mib
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether new pods may start on a GPU, with its hysteresis: the one thing that a tick hands to the next."""
+
+    gpu: GpuId
+    closed: bool
+    """Use went above ``high`` and has not been below ``low`` since; kept while the use is unknown."""
+    reading: Reading | None
+    """The newest reading that is fresh; None: unknown."""
+    problem: str = ""
+    """Why there is no fresh reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A clip whose last attempt did not complete it."""
+
+    clip: int
+    exit_code: ExitCode
+    reason: str
+    at: float
+    attempts: int
+    """How many attempts there were, this one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A pod at work."""
+
+    clip: int
+    node: str
+    gpu: GpuId | None
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """The encoder as it is."""
+
+    running: int = 0
+    """Replicas at work."""
+    encoded: int = 0
+    """Clips with features."""
+    failed: Mapping[int, str] = field(default_factory=dict)
+    """Clips that cannot be encoded, with the reason."""
+    stuck: str = ""
+    """Why no encoder can work, where a person has to act."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One snapshot."""
+
+    now: float
+    nodes: tuple[Node, ...]
+    total: int
+    """Clips that the run asks for."""
+    rendered: int
+    """Of these, clips that are complete."""
+    waiting: tuple[int, ...]
+    """Clips that were never tried and may start, in order; a long list may be cut."""
+    running: tuple[Running, ...] = ()
+    ended: tuple[Ended, ...] = ()
+    """Clips whose last attempt failed and that do not run now."""
+    readings: tuple[Reading, ...] = ()
+    """At most one for each GPU, of any age."""
+    gates: Mapping[GpuId, Gate] = field(default_factory=dict)
+    """As the last tick left them."""
+    completions: tuple[float, ...] = ()
+    """When the latest clips were completed in this run, oldest first; a moving window."""
+    encoding: Encoding = Encoding()
+    encode_completions: tuple[float, ...] = ()
+    """When the latest clips were encoded, oldest first; a moving window."""
