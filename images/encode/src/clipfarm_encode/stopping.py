@@ -1,0 +1,57 @@
+"""Ending on a signal, within a moment and whatever the model is computing.
+
+A Python signal handler runs only between two steps of the interpreter, and one step of a large model on a CPU takes
+seconds. So the signals are blocked in every thread and one thread waits for them; it lets the file that is being
+saved be finished, and ends the process.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+_SAVE_SECONDS = 2.0
+"""Longest wait for the save under way: together with the rest this stays below 3 seconds."""
+_PARENT_POLL_SECONDS = 0.5
+
+
+class Stopper:
+    """Ends this process on SIGTERM and SIGINT, or when its parent is gone."""
+
+    def __init__(self) -> None:
+        self.saving = threading.Lock()
+        """Held while a clip is saved."""
+        self.before_exit: Callable[[], None] | None = None
+        """Called once before the process ends, from the thread that ends it."""
+
+    def listen(self) -> None:
+        """Wait for signals from now on; to be called in the main thread, before any other is started."""
+        # A shell starts background jobs of a script with SIGINT ignored; that stays so.
+        signals = {each for each in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(each) is not signal.SIG_IGN}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        self._start("signals", lambda: self._end(128 + signal.sigwait(signals)))
+
+    def end_with_parent(self) -> None:
+        """End as after SIGTERM once the process that started this one is gone."""
+        parent = os.getppid()
+
+        def wait() -> None:
+            while os.getppid() == parent:
+                time.sleep(_PARENT_POLL_SECONDS)
+            self._end(128 + signal.SIGTERM)
+
+        self._start("parent", wait)
+
+    def _end(self, code: int) -> None:
+        # Never given back: no save begins any more.
+        self.saving.acquire(timeout=_SAVE_SECONDS)
+        try:
+            if self.before_exit is not None:
+                self.before_exit()
+        finally:
+            os._exit(code)
+
+    @staticmethod
+    def _start(name: str, target: Callable[[], None]) -> None:
+        threading.Thread(target=target, name=name, daemon=True).start()

@@ -1,0 +1,218 @@
+"""Weights: the published checkpoint, a Hugging Face folder, or random ones; strictly, or not at all.
+
+The publisher's own loader ignores keys that do not fit, so a wrong file gives features of a half-random model. Here
+a key that is missing, surplus or of another shape stops the encoder with its name.
+"""
+
+import hashlib
+import json
+import pickle
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from clipfarm_encode.vjepa2 import CONFIGS, LAYER_NORM_EPS, Config, VJEPA2Encoder, random_state
+
+RANDOM = "random"
+RANDOM_SEED = 0
+RANDOM_NOTE = "random weights: these features mean nothing and only show that the machinery works"
+DEFAULT_KEY = "target_encoder"
+"""The entry of a published checkpoint that the publisher's loader takes: the moving average of the training."""
+
+State = dict[str, Tensor]
+
+
+class WeightsError(ValueError):
+    """The weights cannot be used; the message is one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where weights came from."""
+
+    source: str
+    """Name of the file or folder, without the path to it; ``random``."""
+    sha256: str
+    """Of the file; of the safetensors files' hashes where there are several; of the tensors where they are random."""
+    key: str | None
+    """Which entry of a published checkpoint was taken; None for the other kinds."""
+
+    @property
+    def random(self) -> bool:
+        """Whether the features mean nothing."""
+        return self.source == RANDOM
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        note = {"note": RANDOM_NOTE} if self.random else {}
+        return {"source": self.source, "sha256": self.sha256, "key": self.key} | note
+
+
+def load_model(model: str, source: str, key: str = DEFAULT_KEY) -> tuple[VJEPA2Encoder, Weights]:
+    """Build a model on the CPU in float32 and fill it.
+
+    Args:
+        model: one of :data:`~clipfarm_encode.vjepa2.CONFIGS`.
+        source: ``random``, a ``.pt`` file as published, or a folder with ``config.json`` and safetensors.
+        key: which entry of a ``.pt`` file to take, ``target_encoder`` or ``encoder``.
+
+    Raises:
+        WeightsError: the source cannot be read, or does not fit the model.
+    """
+    config = CONFIGS[model]
+    path = Path(source)
+    if source == RANDOM:
+        state = random_state(config, RANDOM_SEED)
+        weights = Weights(RANDOM, _hash_tensors(state), None)
+    elif path.is_dir():
+        state = read_folder(path, config)
+        weights = Weights(path.resolve().name, _hash_files(_safetensors(path)), None)
+    elif path.is_file():
+        state = read_checkpoint(path, config, key)
+        weights = Weights(path.name, _hash_files([path]), key)
+    else:
+        raise WeightsError(f"{source}: no such file or folder")
+    with torch.device("meta"):
+        filled = VJEPA2Encoder(config)
+    filled.load_state_dict(state, assign=True)
+    return filled.eval().requires_grad_(False), weights
+
+
+def read_checkpoint(path: Path, config: Config, key: str) -> State:
+    """Read a ``.pt`` file in the form of https://github.com/facebookresearch/vjepa2.
+
+    Raises:
+        WeightsError: it is no such file, or does not fit the model.
+    """
+    try:
+        entries = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise WeightsError(f"{path}: not a PyTorch file with nothing but weights ({_line(error)})") from None
+    if not isinstance(entries, dict) or not isinstance(entries.get(key), dict):
+        found = ", ".join(map(str, entries)) if isinstance(entries, dict) else type(entries).__name__
+        raise WeightsError(f"{path}: entry {key} is missing; found: {found}")
+    state = {name.removeprefix("module.").removeprefix("backbone."): tensor for name, tensor in entries[key].items()}
+    # Left in the checkpoints by an earlier model of the same code; rotary positions took its place.
+    state.pop("pos_embed", None)
+    return _fit(config, state, lambda name: (name,), str(path))
+
+
+def read_folder(path: Path, config: Config) -> State:
+    """Read a folder that transformers' ``VJEPA2Model.save_pretrained`` wrote.
+
+    Raises:
+        WeightsError: a file is missing or unreadable, or does not fit the model.
+    """
+    _check_config(path / "config.json", config)
+    found: State = {}
+    for file in _safetensors(path):
+        try:
+            found |= load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{file}: not a safetensors file ({_line(error)})") from None
+    # The predictor serves the training; features come from the encoder alone.
+    found = {name: tensor for name, tensor in found.items() if not name.startswith("predictor.")}
+    return _fit(config, found, _huggingface_names, str(path))
+
+
+def _fit(config: Config, found: State, names: Callable[[str], tuple[str, ...]], source: str) -> State:
+    """Return the model's tensors in float32, each joined from those that ``names`` gives for it."""
+    with torch.device("meta"):
+        expected = VJEPA2Encoder(config).state_dict()
+    wanted = {own: names(own) for own in expected}
+    theirs = [name for parts in wanted.values() for name in parts]
+    if missing := [name for name in theirs if name not in found]:
+        raise WeightsError(f"{source}: key {missing[0]} is missing{_more(missing)}")
+    if surplus := sorted(found.keys() - set(theirs)):
+        raise WeightsError(f"{source}: key {surplus[0]} belongs to no part of the model{_more(surplus)}")
+    state = {}
+    for own, parts in wanted.items():
+        shape = tuple(expected[own].shape)
+        if own == "patch_embed.proj.weight":  # a Conv3d there, one matrix here
+            shape = (config.width, 3, config.tubelet, config.patch, config.patch)
+        part_shape = (shape[0] // len(parts), *shape[1:])
+        for name in parts:
+            if tuple(found[name].shape) != part_shape:
+                raise WeightsError(f"{source}: key {name} has shape {tuple(found[name].shape)}, expected {part_shape}")
+        joined = torch.cat([found[name] for name in parts])
+        state[own] = joined.to(torch.float32).reshape(expected[own].shape).contiguous()
+    return state
+
+
+def _huggingface_names(own: str) -> tuple[str, ...]:
+    """Return the names in transformers of the tensors that, one below the other, make up one of ours."""
+    module, _, kind = own.rpartition(".")
+    if module == "patch_embed.proj":
+        return (f"encoder.embeddings.patch_embeddings.proj.{kind}",)
+    if module == "norm":
+        return (f"encoder.layernorm.{kind}",)
+    _, block, part = module.split(".", 2)
+    layer = f"encoder.layer.{block}"
+    if part == "attn.qkv":
+        return tuple(f"{layer}.attention.{name}.{kind}" for name in ("query", "key", "value"))
+    return (f"{layer}.{part.replace('attn.', 'attention.')}.{kind}",)
+
+
+def _check_config(path: Path, config: Config) -> None:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: missing") from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: unreadable ({_line(error)})") from None
+    # transformers leaves out what has its default, and its defaults are ViT-L's.
+    default = CONFIGS["vjepa2_vitl16"]
+    for field, expected, otherwise in (
+        ("model_type", "vjepa2", None),
+        ("hidden_size", config.width, default.width),
+        ("num_hidden_layers", config.layers, default.layers),
+        ("num_attention_heads", config.heads, default.heads),
+        ("patch_size", config.patch, default.patch),
+        ("tubelet_size", config.tubelet, default.tubelet),
+        ("in_chans", 3, 3),
+        ("layer_norm_eps", LAYER_NORM_EPS, LAYER_NORM_EPS),
+        ("hidden_act", "gelu", "gelu"),
+        ("qkv_bias", True, True),
+    ):
+        if found.get(field, otherwise) != expected:
+            raise WeightsError(f"{path}: {field} is {found.get(field, otherwise)}, the model has {expected}")
+    if (width := int(found.get("hidden_size", 0) * found.get("mlp_ratio", default.mlp_ratio))) != config.mlp_width:
+        raise WeightsError(f"{path}: mlp_ratio gives an MLP of {width}, the model has {config.mlp_width}")
+
+
+def _safetensors(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise WeightsError(f"{folder}: no *.safetensors file in it")
+    return files
+
+
+def _hash_files(files: list[Path]) -> str:
+    digests = []
+    for path in files:
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _hash_tensors(state: State) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.numpy().data)
+    return digest.hexdigest()
+
+
+def _more(names: list[str]) -> str:
+    return f", and {len(names) - 1} more" if len(names) > 1 else ""
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
