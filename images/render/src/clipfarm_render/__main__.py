@@ -1,0 +1,7 @@
+"""``python -m clipfarm_render``: the supervisor."""
+
+import sys
+
+from clipfarm_render.supervisor import main
+
+sys.exit(main())

@@ -1,0 +1,44 @@
+"""The arena's fixed measures: floor, walls, camera, lights. Equal in every clip of the push experiment.
+
+Axes: x to the right in the picture, y away from the camera, z up; the origin lies in the middle of the floor.
+Lengths in m, angles in radians unless a name says otherwise.
+"""
+
+import math
+
+HALF_SIZE = 4.2
+"""Half the inner side of the square arena. The largest that keeps a 1.5 m cube wholly in the picture everywhere."""
+
+WALL_THICKNESS = 0.25
+WALL_HEIGHT = 0.35
+"""As seen. Low, so that the near wall hides little of the cube."""
+BARRIER_HEIGHT = 8.0
+"""As felt: the barrier behind each wall's inner face is taller than any cube, so that a push cannot tip it over."""
+
+FLOOR_EXTENT = 60.0
+"""Half the side of the floor: it fills the picture beyond the walls too."""
+GRID_SPACING = 0.7
+"""Between grid lines; divides ``HALF_SIZE``, so that lines meet the walls in the corners."""
+GRID_LINE_WIDTH = 0.045
+
+GRAVITY = 9.81
+"""m / s^2"""
+
+CAMERA_DISTANCE = 14.0
+CAMERA_ELEVATION = math.radians(45)
+CAMERA_TARGET = (0.0, 0.0, 0.0)
+FOCAL_LENGTH_MM = 35.0
+SENSOR_WIDTH_MM = 32.0
+
+CAMERA_POSITION = (
+    0.0,
+    -CAMERA_DISTANCE * math.cos(CAMERA_ELEVATION),
+    CAMERA_DISTANCE * math.sin(CAMERA_ELEVATION),
+)
+
+# Linear RGB reflectances.
+TILE_LIGHT = (0.66, 0.64, 0.60)
+TILE_DARK = (0.56, 0.545, 0.515)
+GRID_LINE = (0.16, 0.165, 0.18)
+SURROUNDINGS = (0.30, 0.305, 0.32)
+WALL = (0.085, 0.105, 0.15)

@@ -1,0 +1,182 @@
+"""One attempt at one clip: from its recipe to a complete folder, or to a reason."""
+
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipfarm_contract import clip as clips
+from clipfarm_contract import environment
+from clipfarm_contract.clip import ClipState, write_atomically
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.experiment import ClipRecipe
+from clipfarm_contract.fields import ContractError, dump
+from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.result import ChildReport, ClipResult
+from clipfarm_render import child
+from clipfarm_render.child import ChildEnd, End
+from clipfarm_render.output import say
+from clipfarm_render.seeds import clip_seed
+from clipfarm_render.stopping import Stop
+
+BUILT_IN = (sys.executable, "-m", "clipfarm_render.push")
+
+
+class Stopped(Exception):  # noqa: N818 - no error: somebody asked
+    """The supervisor was asked to end while a clip was being made; nothing of the clip is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a clip."""
+
+    result: ClipResult
+    skipped: bool = False
+    """Complete already: nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """How clips are made."""
+
+    command: tuple[str, ...] | None
+    """The user's own renderer; None for the built-in one."""
+    device: str
+    timeout: float
+    """s a clip"""
+
+
+def make(run: RunFolder, recipe: ClipRecipe, renderer: Renderer, stop: Stop) -> Outcome:
+    """Make one clip, and leave its result (and its log, if it failed) with the run's own files.
+
+    Raises:
+        Stopped: ``stop`` asked to end.
+    """
+    state = clips.inspect(run.clip(recipe.index), recipe, renderer.command)
+    if state.state is ClipState.COMPLETE:
+        return Outcome(_earlier_result(run, recipe.index), skipped=True)
+    if state.state is ClipState.FOREIGN:
+        reason = f"{run.clip(recipe.index).folder.name} is there already, {state.reason}; it is left as it is"
+        result = ClipResult(recipe.index, ExitCode.FAILED, reason, {"total": 0.0}, 0.0, 0.0)
+        tail = ""
+    else:
+        result, tail = _attempt(run, recipe, renderer, stop)
+    _keep(run, result, tail)
+    return Outcome(result)
+
+
+def _attempt(run: RunFolder, recipe: ClipRecipe, renderer: Renderer, stop: Stop) -> tuple[ClipResult, str]:
+    """Run the child, and judge what it left; return the result and the end of the child's output."""
+    started = time.monotonic()
+    attempt = run.attempt(recipe.index, secrets.token_hex(4))
+    report, end = ChildReport(), None
+    try:
+        attempt.mkdir(parents=True)
+        with tempfile.TemporaryDirectory(prefix="clipfarm-", ignore_cleanup_errors=True) as scratch:
+            report_path = Path(scratch) / "report.json"
+            environ = _environment(recipe, renderer, attempt, report_path)
+            end = child.run(renderer.command or BUILT_IN, environ, renderer.timeout, stop)
+            report = _read_report(report_path)
+        if end.how is End.STOPPED:
+            raise Stopped
+        code, reason = _judge(end, report, renderer.timeout)
+        if code is ExitCode.OK:
+            clips.complete(attempt, run.clip(recipe.index), recipe, report.checks, renderer.command)
+    except OSError as error:
+        code, reason = ExitCode.FAILED, _describe(error)
+    finally:
+        shutil.rmtree(attempt, ignore_errors=True)
+    result = ClipResult(
+        index=recipe.index,
+        exit_code=code,
+        reason=reason,
+        seconds=dict(report.seconds) | {"total": time.monotonic() - started},
+        cpu_seconds=end.cpu_seconds if end else 0.0,
+        peak_rss_mib=end.peak_rss_mib if end else 0.0,
+    )
+    return result, end.tail.text() if end else ""
+
+
+def _judge(end: ChildEnd, report: ChildReport, timeout: float) -> tuple[ExitCode, str]:
+    """Turn a child's end into exit code and reason."""
+    if end.how is End.OUT_OF_VRAM:
+        return ExitCode.OUT_OF_VRAM, f"GPU memory ran out: {end.vram_line.strip()}"
+    if end.how is End.TIMEOUT:
+        return ExitCode.FAILED, f"timed out after {timeout:g} s"
+    if end.status == ExitCode.OK:
+        return ExitCode.OK, ""
+    if end.status == ExitCode.OUT_OF_VRAM:
+        return ExitCode.OUT_OF_VRAM, report.reason or _with_last_line("GPU memory ran out (exit status 2)", end)
+    if end.status < 0:
+        return ExitCode.FAILED, _with_last_line(_killed_by(-end.status), end)
+    return ExitCode.FAILED, report.reason or _with_last_line(f"exit status {end.status}", end)
+
+
+def _killed_by(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = "unknown"
+    hint = ": the kernel does this when host memory runs out" if number == signal.SIGKILL else ""
+    return f"killed by signal {number} ({name}){hint}"
+
+
+def _with_last_line(reason: str, end: ChildEnd) -> str:
+    last = end.tail.last.strip()
+    return f"{reason}; last line: {last}" if last else reason
+
+
+def _environment(recipe: ClipRecipe, renderer: Renderer, attempt: Path, report: Path) -> Mapping[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != environment.RUN_EXPERIMENT}
+    return inherited | {
+        environment.CLIP_INDEX: str(recipe.index),
+        environment.CLIP_SEED: str(clip_seed(recipe.seed, recipe.index)),
+        environment.CLIP_DIR: str(attempt.absolute()),
+        environment.CLIP_EXPERIMENT: recipe.experiment_json(),
+        environment.CLIP_DEVICE: renderer.device,
+        environment.CLIP_REPORT: str(report),
+        # What the child leaves in temporary folders (Kubric and a crashing Blender do) goes with the scratch folder,
+        # and no configuration of a user's own Blender can change a clip.
+        "TMPDIR": str(report.parent),
+        "BLENDER_USER_RESOURCES": str(report.parent / "blender"),
+        # The order of sets of strings follows a random number otherwise.
+        "PYTHONHASHSEED": "0",
+    }
+
+
+def _read_report(path: Path) -> ChildReport:
+    try:
+        return ChildReport.read(path)
+    except ContractError as error:
+        return ChildReport(reason=f"its report is unreadable: {error}")
+
+
+def _earlier_result(run: RunFolder, index: int) -> ClipResult:
+    try:
+        earlier = ClipResult.read(run.result(index))
+    except (OSError, ContractError):
+        return ClipResult(index, ExitCode.OK, "", {}, 0.0, 0.0)
+    return earlier if earlier.exit_code is ExitCode.OK else ClipResult(index, ExitCode.OK, "", {}, 0.0, 0.0)
+
+
+def _keep(run: RunFolder, result: ClipResult, tail: str) -> None:
+    """Write result and log. Where even that fails, the clip's reason is on stderr and the exit code tells."""
+    try:
+        write_atomically(run.result(result.index), dump(result.to_json()))
+        if result.exit_code is ExitCode.OK:
+            run.log(result.index).unlink(missing_ok=True)
+        else:
+            write_atomically(run.log(result.index), tail)
+    except OSError as error:
+        say(f"clipfarm-render: clip {result.index}: its result cannot be kept: {_describe(error)}")
+
+
+def _describe(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"

@@ -1,0 +1,86 @@
+"""``ground_truth.json``: everything true of a clip that a pixel cannot say."""
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from clipfarm_contract.experiment import Phase, Scene
+from clipfarm_render import arena, physics
+from clipfarm_render.camera import Camera
+from clipfarm_render.kubric_compat import kb
+from clipfarm_render.physics import Trajectory
+from clipfarm_render.sample import Sample
+
+
+def actions(sample: Sample, frames: int) -> npt.NDArray[np.float32]:
+    """Return the impulse of each frame, (frames, 2) on x and y, N s; zero but at the frame of the push."""
+    table = np.zeros((frames, 2), np.float32)
+    table[sample.push.at_frame] = sample.push.x, sample.push.y
+    return table
+
+
+def states(trajectory: Trajectory) -> npt.NDArray[np.float32]:
+    """Return the position of the object on each frame, (frames, 2), x and y, m."""
+    return trajectory.positions[:, :2].astype(np.float32)
+
+
+def describe(
+    index: int, seed: int, scene: Scene, phase: Phase, sample: Sample, camera: Camera, trajectory: Trajectory
+) -> Mapping[str, Any]:
+    """Return the content of ``ground_truth.json``. Lengths m, masses kg, impulses N s, quaternions w, x, y, z."""
+    return {
+        "phase": phase.name,
+        "friction": sample.friction,
+        "mass": sample.mass,
+        "impulse": {
+            "x": sample.push.x,
+            "y": sample.push.y,
+            "magnitude": sample.push.magnitude,
+            "atFrame": sample.push.at_frame,
+        },
+        "object": {
+            "shape": "cube",
+            "size": sample.size,
+            "colour": list(sample.colour),
+            "position": trajectory.positions[0].tolist(),
+            "quaternion": trajectory.quaternions[0].tolist(),
+            "trajectory": {
+                "positions": trajectory.positions.tolist(),
+                "quaternions": trajectory.quaternions.tolist(),
+                "velocities": trajectory.velocities.tolist(),
+                "angularVelocities": trajectory.angular_velocities.tolist(),
+            },
+        },
+        "arena": {
+            "halfSize": arena.HALF_SIZE,
+            "gravity": arena.GRAVITY,
+            "wallFriction": 0.0,
+            "wallRestitution": physics.RESTITUTION,
+        },
+        "camera": camera.to_json(),
+        "video": {
+            "frames": scene.frames,
+            "fps": scene.fps,
+            "resolution": scene.resolution,
+            "samplesPerPixel": scene.samples_per_pixel,
+            "stepRate": physics.STEP_RATE,
+            "layers": list(scene.layers),
+        },
+        "seed": {"index": index, "clip": seed},
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that decides a clip's bytes."""
+    return {
+        "clipfarm": metadata.version("clipfarm-render"),
+        "kubric": kb.__version__,
+        "bpy": bpy.app.version_string,
+        "pybullet": metadata.version("pybullet"),
+        "numpy": np.__version__,
+    }

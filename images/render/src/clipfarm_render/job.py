@@ -1,0 +1,84 @@
+"""What the supervisor asks of the child, and what the child tells it."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clipfarm_contract import environment
+from clipfarm_contract.experiment import Phase, Scene, parse_clip_experiment
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.layout import Clip
+from clipfarm_contract.result import ChildReport
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One clip to make."""
+
+    index: int
+    seed: int
+    clip: Clip
+    scene: Scene
+    phase: Phase
+    device: str
+    report: Path | None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Job":
+        """Read the job.
+
+        Raises:
+            ContractError: a variable is missing or holds nonsense.
+        """
+
+        def whole(name: str) -> int:
+            value = text(name)
+            if not (value.isascii() and value.isdigit()):
+                raise ContractError(f"{name}: found {value!r}, expected a whole number from 0")
+            return int(value)
+
+        def text(name: str) -> str:
+            if not environ.get(name):
+                raise ContractError(f"{name}: not set; the supervisor (clipfarm-render) sets it")
+            return environ[name]
+
+        scene, phase = parse_clip_experiment(text(environment.CLIP_EXPERIMENT))
+        report = environ.get(environment.CLIP_REPORT)
+        return cls(
+            index=whole(environment.CLIP_INDEX),
+            seed=whole(environment.CLIP_SEED),
+            clip=Clip(Path(text(environment.CLIP_DIR))),
+            scene=scene,
+            phase=phase,
+            device=environ.get(environment.CLIP_DEVICE, "cpu"),
+            report=Path(report) if report else None,
+        )
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects what the child has to tell; written once, at the end."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - started
+
+    def write(self, path: Path | None) -> None:
+        """Write the report to where the supervisor looks for it."""
+        if path is not None:
+            document = ChildReport(self.seconds, self.checks, self.reason)
+            path.write_text(json.dumps(document.to_json(), allow_nan=False))

@@ -1,0 +1,69 @@
+"""What a child prints: bytes in, whole lines out."""
+
+import contextlib
+import re
+import sys
+from collections import deque
+
+TAIL_LINES = 50
+MAX_LINE_BYTES = 65_536
+"""A longer line is cut, so that a child which never ends a line cannot fill our memory."""
+
+_PROGRESS = re.compile(r"Fra:\d+ Mem:|Saved: '|\s*Time: \d+:\d\d\.\d\d \(Saving: |\s*$")
+"""What Blender says of every frame, many times over."""
+
+
+class LineSplitter:
+    """Cuts one stream into lines; a carriage return, as progress bars write it, ends a line too."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """Take more bytes; return the lines that are whole now."""
+        *lines, self._rest = re.split(rb"[\r\n]", self._rest + data)
+        if len(self._rest) > MAX_LINE_BYTES:
+            lines.append(self._rest)
+            self._rest = b""
+        return [_text(line) for line in lines]
+
+    def end(self) -> list[str]:
+        """Return what is left when the stream has ended."""
+        rest, self._rest = self._rest, b""
+        return [_text(rest)] if rest else []
+
+
+class Tail:
+    """The last lines of a child's output."""
+
+    def __init__(self, lines: int = TAIL_LINES) -> None:
+        self._lines: deque[str] = deque(maxlen=lines)
+
+    def add(self, line: str) -> None:
+        """Keep a line."""
+        self._lines.append(line)
+
+    @property
+    def last(self) -> str:
+        """The last line; empty where there was none."""
+        return self._lines[-1] if self._lines else ""
+
+    def text(self) -> str:
+        """Return all lines that are kept."""
+        return "".join(f"{line}\n" for line in self._lines)
+
+
+def say(line: str) -> None:
+    """Write a line to stderr. Whoever read it may have gone, and that is no reason to lose a clip."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def is_progress(line: str) -> bool:
+    """Tell whether a line is Blender's chatter, or empty: nobody needs to read it again."""
+    return _PROGRESS.match(line) is not None
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", errors="replace").rstrip()

@@ -1,0 +1,90 @@
+"""The push experiment: one clip, from its seed to its files.
+
+An object lies on a floor with walls, rests, and gets a push. Run by the supervisor as a child process; what it has
+to make stands in its environment (:mod:`clipfarm_contract.environment`).
+"""
+
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from clipfarm_contract.environment import ThreadLimits, apply_thread_limits
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.fields import ContractError, dump
+from clipfarm_render.job import Job, Report
+from clipfarm_render.output import say
+from clipfarm_render.vram_messages import means_out_of_vram
+
+
+def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> None:
+    """Make the files of one clip: sample, build, simulate, render, save, check."""
+    scene = job.scene
+    with report.stage("import"):
+        # Imported here, so that the thread limits are in force and the seconds are counted.
+        import numpy as np
+
+        from clipfarm_render import checks, ground_truth, physics, preview, stage
+        from clipfarm_render.camera import Camera
+        from clipfarm_render.cycles import CyclesRenderer
+        from clipfarm_render.sample import draw
+
+    with report.stage("simulate"):
+        sample = draw(job.seed, job.phase, scene.impulse)
+        camera = Camera(scene.resolution)
+        built = stage.build(sample, camera, scene.frames, scene.fps)
+        world = physics.simulator(built.scene, scratch)
+        renderer = CyclesRenderer(built, sample, scene.samples_per_pixel, limits.blender, job.device, scratch)
+        # The renderer follows the scene by now, so that the keyframes reach it.
+        trajectory = physics.simulate(world, built.cube, sample.push, scene.frames, scene.fps)
+        built.animate(trajectory)
+
+    with report.stage("render"):
+        job.clip.rgb.mkdir()
+        for frame in range(scene.frames):
+            renderer.render_frame(frame, job.clip.frame(frame))
+
+    with report.stage("save"):
+        job.clip.actions.parent.mkdir()
+        np.save(job.clip.actions, ground_truth.actions(sample, scene.frames))
+        np.save(job.clip.states, ground_truth.states(trajectory))
+        truth = ground_truth.describe(job.index, job.seed, scene, job.phase, sample, camera, trajectory)
+        job.clip.ground_truth.write_text(dump(truth))
+        if scene.preview:
+            preview.write(job.clip, scene.frames, scene.fps)
+        report.checks = checks.check(job.clip, scene)
+
+
+def main() -> int:
+    """Make the clip that the environment asks for; return the exit code."""
+    try:
+        limits = apply_thread_limits(default=2)
+        job = Job.from_environment()
+    except ValueError as error:
+        say(f"clipfarm-render: {error}")
+        return ExitCode.USAGE
+    report = Report()
+    code = ExitCode.FAILED
+    try:
+        with tempfile.TemporaryDirectory(prefix="clipfarm-") as scratch:
+            make_clip(job, limits, Path(scratch), report)
+        code = ExitCode.OK
+    except MemoryError:
+        report.reason = "host memory ran out"
+    except Exception as error:  # noqa: BLE001 - the process ends here, and this is how its reason gets out
+        traceback.print_exc()
+        report.reason = _one_line(error)
+        if means_out_of_vram(str(error)):
+            code = ExitCode.OUT_OF_VRAM
+    report.write(job.report)
+    return code
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    expected = isinstance(error, ContractError) or type(error).__module__.startswith("clipfarm_render")
+    return text if expected else f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Why the supervisor has to end early: a signal, or a parent that has gone."""
+
+import os
+import signal
+from types import FrameType
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Stop:
+    """Remembers a request to end. Asked often; nothing is interrupted in the middle of a step."""
+
+    def __init__(self, *, with_parent: bool) -> None:
+        self._signal: int | None = None
+        self._parent = os.getppid() if with_parent else None
+
+    def listen(self) -> None:
+        """Take the signals over from Python's own handlers."""
+        for number in _SIGNALS:
+            # Whoever had us ignore a signal (nohup does) keeps that.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._handle)
+
+    @property
+    def requested(self) -> bool:
+        """Whether to end now."""
+        if self._signal is None and self._parent is not None and os.getppid() != self._parent:
+            self._signal = signal.SIGTERM
+        return self._signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal's number, as shells have it; 0 where nobody asked."""
+        return 0 if self._signal is None else 128 + self._signal
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number

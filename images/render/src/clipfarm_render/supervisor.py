@@ -1,0 +1,159 @@
+"""``clipfarm-render``: makes a block of clips, one child process a clip.
+
+The child does what can crash, hang or be killed; what is here stays small, and sees to it that a clip is there
+whole or not at all, and that its end has a name.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, apply_thread_limits
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.experiment import ClipRecipe, Experiment
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.layout import RunFolder
+from clipfarm_render import attempt, termination
+from clipfarm_render.attempt import Outcome, Renderer, Stopped
+from clipfarm_render.output import say
+from clipfarm_render.stopping import Stop
+from clipfarm_render.supported import refuse_unsupported
+
+STANDALONE_THREADS = 2
+"""Where nobody has set a limit. An executor that runs several supervisors sets 1 for each."""
+
+
+class UsageError(Exception):
+    """The command line or the environment is wrong; nothing was tried."""
+
+
+@click.command(
+    context_settings={"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 110}
+)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="The run's folder.")
+@click.option("--seed", type=click.IntRange(min=0), required=True, help="The run's seed.")
+@click.option("--index", type=click.IntRange(min=0), required=True, help="The first clip.")
+@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many clips.")
+@click.option(
+    "--experiment",
+    type=click.Path(path_type=Path),
+    help=f"JSON of the run's experiment; default: the variable {RUN_EXPERIMENT}.",
+)
+@click.option("--device", type=click.Choice(["cpu", "cuda", "optix"]), default="cpu", show_default=True)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=600, show_default=True, help="Seconds a clip."
+)
+@click.option(
+    "--termination-message", type=click.Path(path_type=Path), help="Write the block's outcome there, as JSON."
+)
+@click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def cli(
+    output: Path,
+    seed: int,
+    index: int,
+    count: int,
+    experiment: Path | None,
+    device: str,
+    timeout: float,
+    termination_message: Path | None,
+    exit_with_parent: bool,
+    command: tuple[str, ...],
+) -> int:
+    """Make the clips INDEX to INDEX + COUNT - 1 of a run, each in a child process.
+
+    A COMMAND after "--" takes the place of the built-in renderer; it finds its task in CLIP_INDEX, CLIP_SEED,
+    CLIP_DIR and CLIP_EXPERIMENT. Exit codes: 0 all are complete, 2 GPU memory ran out, 1 a clip failed,
+    64 nothing was tried because the command line or the experiment is wrong.
+    """
+    stop = Stop(with_parent=exit_with_parent)
+    stop.listen()
+    recipes = _recipes(_read_experiment(experiment), seed, range(index, index + count), own_command=bool(command))
+    if command and shutil.which(command[0]) is None:
+        raise UsageError(f'COMMAND: found "{command[0]}", expected a program that can be run')
+    renderer = Renderer(command or None, device, timeout)
+    try:
+        outcomes = _make_all(RunFolder(output), recipes, renderer, stop)
+    except Stopped:
+        _say(f"stopped by signal {stop.exit_code - 128}")
+        return stop.exit_code
+    if termination_message is not None:
+        _write_termination_message(termination_message, outcomes)
+    return _exit_code(outcomes)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return the exit code."""
+    try:
+        limits = apply_thread_limits(STANDALONE_THREADS)
+        _say(f"threads: {limits}")
+        return int(cli.main(arguments, prog_name="clipfarm-render", standalone_mode=False))
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        problem = " ".join(error.format_message().split())
+    except (UsageError, ContractError, ThreadLimitError) as error:
+        problem = str(error)
+    _say(problem)
+    return ExitCode.USAGE
+
+
+def _make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, stop: Stop) -> list[Outcome]:
+    """Make the clips one after the other; one that fails does not stop the others."""
+    outcomes = []
+    for recipe in recipes:
+        if stop.requested:
+            raise Stopped
+        outcome = attempt.make(run, recipe, renderer, stop)
+        outcomes.append(outcome)
+        _say(f"clip {recipe.index}: {_summary(outcome)}")
+    return outcomes
+
+
+def _summary(outcome: Outcome) -> str:
+    if outcome.skipped:
+        return "complete already, skipped"
+    result = outcome.result
+    if result.exit_code is ExitCode.OK:
+        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
+        return f"complete ({stages}; {result.cpu_seconds:.1f} CPU s, {result.peak_rss_mib:.0f} MiB)"
+    return f"failed ({int(result.exit_code)}): {result.reason}"
+
+
+def _exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Out of VRAM counts most: the block is worth another try, and clips that are complete will be skipped."""
+    codes = {outcome.result.exit_code for outcome in outcomes}
+    return next((code for code in (ExitCode.OUT_OF_VRAM, ExitCode.FAILED) if code in codes), ExitCode.OK)
+
+
+def _read_experiment(path: Path | None) -> Experiment:
+    if path is None:
+        text = os.environ.get(RUN_EXPERIMENT, "")
+        if not text:
+            raise UsageError(f"experiment: found neither --experiment nor {RUN_EXPERIMENT}, expected one of them")
+        return Experiment.from_json(text)
+    try:
+        return Experiment.from_json(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--experiment: {path} cannot be read: {error}") from error
+
+
+def _recipes(experiment: Experiment, seed: int, indexes: range, *, own_command: bool) -> list[ClipRecipe]:
+    if not own_command:
+        refuse_unsupported(experiment)
+    return [experiment.recipe(seed, index) for index in indexes]
+
+
+def _write_termination_message(path: Path, outcomes: Sequence[Outcome]) -> None:
+    try:
+        # Not by rename: Kubernetes mounts the file itself.
+        path.write_text(termination.message(outcomes))
+    except OSError as error:
+        _say(f"--termination-message: {path} cannot be written: {error.strerror}")
+
+
+def _say(line: str) -> None:
+    say(f"clipfarm-render: {line}")

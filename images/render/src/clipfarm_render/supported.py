@@ -1,0 +1,97 @@
+"""What the built-in renderer can make: asked before anything starts."""
+
+from collections.abc import Callable
+
+from clipfarm_contract.experiment import Experiment, Impulse, Phase, PhaseClips, Scene
+from clipfarm_contract.fields import ContractError
+
+STEP_RATE = 240
+"""Of the physics; a second spelling of ``physics.STEP_RATE``, which cannot be had without loading Blender."""
+
+
+def refuse_unsupported(experiment: Experiment) -> None:
+    """Check an experiment against the rules.
+
+    Raises:
+        ContractError: the first thing that cannot be made, as ``field: found ..., expected ...``.
+    """
+    for rule in SCENE_RULES:
+        problem = rule(experiment.scene)
+        if problem:
+            raise ContractError(f"experiment.{problem}")
+    for i, entry in enumerate(experiment.phases):
+        problem = _phase(entry)
+        if problem:
+            raise ContractError(f"experiment.phases[{i}].{problem}")
+
+
+def _name(scene: Scene) -> str | None:
+    return None if scene.name == "push" else f'name: found "{scene.name}", expected push'
+
+
+def _layers(scene: Scene) -> str | None:
+    if scene.layers == ("rgb",):
+        return None
+    odd = next((layer for layer in scene.layers if layer != "rgb"), None)
+    return f"layers: found {_quoted(odd, scene.layers)}, expected rgb"
+
+
+def _objects(scene: Scene) -> str | None:
+    if scene.objects == ("cube",):
+        return None
+    odd = next((thing for thing in scene.objects if thing != "cube"), None)
+    return f"objects: found {_quoted(odd, scene.objects)}, expected cube"
+
+
+def _frames(scene: Scene) -> str | None:
+    return None if scene.frames >= 2 else f"frames: found {scene.frames}, expected 2 or more"
+
+
+def _fps(scene: Scene) -> str | None:
+    if scene.fps >= 1 and STEP_RATE % scene.fps == 0:
+        return None
+    return f"fps: found {scene.fps}, expected a divisor of {STEP_RATE}, the rate of the physics"
+
+
+def _resolution(scene: Scene) -> str | None:
+    return None if 16 <= scene.resolution <= 4096 else f"resolution: found {scene.resolution}, expected 16 to 4096"
+
+
+def _samples(scene: Scene) -> str | None:
+    return (
+        None
+        if scene.samples_per_pixel >= 1
+        else f"samplesPerPixel: found {scene.samples_per_pixel}, expected 1 or more"
+    )
+
+
+def _impulse(scene: Scene) -> str | None:
+    impulse: Impulse = scene.impulse
+    if not 0 <= impulse.at_frame <= scene.frames - 2:
+        return f"impulse.atFrame: found {impulse.at_frame}, expected 0 to {scene.frames - 2}, so that motion can follow"
+    return None if impulse.min > 0 else f"impulse.min: found {impulse.min:g}, expected more than 0"
+
+
+def _phase(entry: PhaseClips) -> str | None:
+    phase: Phase = entry.phase
+    if not 0 <= entry.start <= entry.end:
+        return f"clips: found {entry.start} to {entry.end}, expected a range of whole numbers from 0"
+    if not (phase.friction.min >= 0 and phase.friction.max <= 1):
+        return f"friction: found {phase.friction.min:g} to {phase.friction.max:g}, expected 0 to 1"
+    return None if phase.mass.min > 0 else f"mass.min: found {phase.mass.min:g}, expected more than 0"
+
+
+def _quoted(odd: str | None, found: tuple[str, ...]) -> str:
+    return f'"{odd}"' if odd is not None else f"{list(found)}"
+
+
+SCENE_RULES: tuple[Callable[[Scene], str | None], ...] = (
+    _name,
+    _layers,
+    _objects,
+    _frames,
+    _fps,
+    _resolution,
+    _samples,
+    _impulse,
+)
