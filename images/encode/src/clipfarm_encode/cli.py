@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clipfarm_encode.progress import Reporter
 
 OK, FAILED, USAGE, OUT_OF_MEMORY = 0, 1, 2, 2
-NEEDED = ("torch", "torchvision", "timm", "einops", "safetensors")
+NEEDED = ("torch", "einops", "safetensors", "numpy", "PIL")
 MOST_DECODERS = 8
 
 

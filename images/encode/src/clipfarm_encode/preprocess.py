@@ -13,8 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
-from torchvision.transforms.v2.functional import InterpolationMode
+from torch.nn import functional
 
 # ImageNet's, of red, green and blue, in units of the full 8-bit range.
 MEAN = (0.485, 0.456, 0.406)
@@ -50,8 +49,8 @@ def resize_and_crop(frames: Tensor, preprocessing: Preprocessing) -> Tensor:
     height, width = frames.shape[-2:]
     short = min(height, width)
     size = [preprocessing.resize * height // short, preprocessing.resize * width // short]
-    resized = functional.resize(frames, size, InterpolationMode.BILINEAR, antialias=True)
-    # Rounded down where an odd number of pixels is left over; torchvision's own center_crop rounds to even.
+    resized = functional.interpolate(frames, size, mode="bilinear", antialias=True)
+    # Rounded down where an odd number of pixels is left over, as the reference does.
     top, left = ((side - preprocessing.crop) // 2 for side in size)
     cropped: Tensor = resized[..., top : top + preprocessing.crop, left : left + preprocessing.crop].contiguous()
     return cropped

@@ -13,7 +13,6 @@ from functools import lru_cache
 
 import torch
 from einops import rearrange
-from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -131,7 +130,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
         self.attn = Attention(config)
         self.norm2 = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
-        self.mlp = Mlp(config.width, config.mlp_width)
+        self.mlp = Mlp(config)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """(batch, tokens, width) to the same shape."""
@@ -155,6 +154,20 @@ class Attention(nn.Module):
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         attended = functional.scaled_dot_product_attention(q, k, v)
         out: Tensor = self.proj(rearrange(attended, "b h n d -> b n (h d)"))
+        return out
+
+
+class Mlp(nn.Module):
+    """Two matrices with a GELU between them, each token on its own."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(config.width, config.mlp_width)
+        self.fc2 = nn.Linear(config.mlp_width, config.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, tokens, width) to the same shape."""
+        out: Tensor = self.fc2(functional.gelu(self.fc1(x)))
         return out
 
 
