@@ -59,7 +59,7 @@ def parse_run(text: str, where: str, overrides: Overrides | None = None) -> Run:
     try:
         return Run.model_validate(document)
     except ValidationError as error:
-        raise RunFileError([f"{where}: {_line(detail)}" for detail in error.errors(include_url=False)]) from error
+        raise RunFileError([f"{where}: {_line(detail)}" for detail in _roots(error)]) from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -80,6 +80,17 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
         mark = error.problem_mark
         return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
     return "not YAML: " + " ".join(str(error).split())
+
+
+def _roots(error: ValidationError) -> list[ErrorDetails]:
+    """Return the errors without those that only follow from one deeper inside: a list is short by its bad item."""
+    details = error.errors(include_url=False)
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if not any(len(place) > len(detail["loc"]) and place[: len(detail["loc"])] == detail["loc"] for place in places)
+    ]
 
 
 def _put(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:

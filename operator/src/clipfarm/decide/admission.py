@@ -182,14 +182,16 @@ def claims_full(_candidate: Candidate, place: Place, situation: Situation) -> Ho
         measured = len(here) - len(unmeasured)
         if len(unmeasured) < max(1, measured):
             return None
-        return Hold("VRAMClaims", f"{gate.gpu}: waits to see what the {_clips(len(unmeasured))} just started take")
+        return Hold(
+            "VRAMClaims", f"{gate.gpu}: waits for a reading that shows {_clips(len(unmeasured))} started just now"
+        )
     per_clip = vram.per_clip / MIB
     expected = reading.used_mib + (len(unmeasured) + 1) * per_clip
     # The first clip on a GPU may use all that is free: no clip of this run would ever make more room for it.
     limit = reading.total_mib * (vram.high if here else 1.0)
     if expected <= limit:
         return None
-    claims = f" and {_clips(len(unmeasured))} just started" if unmeasured else ""
+    claims = f", {_clips(len(unmeasured))} started just now" if unmeasured else ""
     return Hold(
         "VRAMClaims",
         f"{gate.gpu}: {reading.used_mib:.0f} MiB in use{claims}, {per_clip:.0f} MiB a clip,"
@@ -229,4 +231,4 @@ def _places(run: Run, world: World, gates: Mapping[GpuId, Gate]) -> list[Place]:
 
 
 def _clips(count: int) -> str:
-    return "clip" if count == 1 else f"{count} clips"
+    return "1 clip" if count == 1 else f"{count} clips"

@@ -1,0 +1,34 @@
+# Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
+BIN := .venv/bin
+SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test lint format clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+setup: ## Install what everything needs
+	@tools/setup
+
+demo: setup ## Render five clips and encode them, into demo-output/
+	@$(BIN)/clipfarm local examples/demo.yaml --output demo-output
+	@$(BIN)/clipfarm verify demo-output
+	@echo "Look at demo-output/clip_00000/preview.gif"
+
+test: ## Run all tests
+	@tools/setup test
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: setup ## Check style, types and the direction of imports
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## Put the code into its standard form
+	@$(BIN)/ruff check --fix-only $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+clean: ## Remove what was built and rendered here
+	rm -rf .venv demo-output build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,57 @@
+import pytest
+
+from clipfarm.units import compress, format_bytes, format_duration, parse_duration, parse_quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("5m", 300), ("1h30m", 5400), ("7d", 604800), ("2.5s", 2.5), ("0s", 0)]
+)
+def test_durations_are_read_in_seconds(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "s", "-5s", "5 s", "1s1m", "5m30"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="expected a duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(("text", "count"), [("2Gi", 2**31), ("500M", 500_000_000), ("1.5Ki", 1536), ("7", 7)])
+def test_sizes_are_read_in_bytes(text, count):
+    assert parse_quantity(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "Gi", "2 Gi", "-1Gi", "2GiB"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(ValueError, match="expected a size"):
+        parse_quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (59.4, "59s"),
+        (59.6, "1m 00s"),
+        (250, "4m 10s"),
+        (3600, "1h 00m"),
+        (7500, "2h 05m"),
+        (273600, "3d 4h"),
+    ],
+)
+def test_durations_are_shown_in_their_two_largest_units(seconds, text):
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(512, "512 B"), (2048, "2.0 KiB"), (3.25 * 2**20, "3.2 MiB"), (133 * 2**30, "133.0 GiB")]
+)
+def test_sizes_are_shown_in_the_unit_that_fits(count, text):
+    assert format_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("indexes", "text"), [([], ""), ([7], "7"), ([1, 2, 3], "1-3"), ([5, 1, 3, 4], "1,3-5"), ([0, 2], "0,2")]
+)
+def test_indexes_are_compressed_as_a_jobs_status_does(indexes, text):
+    assert compress(indexes) == text
