@@ -133,15 +133,20 @@ def command(stopper: Stopper | None, /, **options: Any) -> int:
 
 
 def main() -> None:
-    """Run the command; every error is one line."""
+    """Run the command with this process's arguments, signals and exit status."""
     stopper = Stopper()
     stopper.listen()
+    sys.exit(run(sys.argv[1:], stopper))
+
+
+def run(arguments: list[str], stopper: Stopper | None = None) -> int:
+    """Run the command and return its exit status; an error is one line on standard error."""
     try:
-        code = command.main(standalone_mode=False, obj=stopper)
+        code: int = command.main(arguments, prog_name="clipfarm-encode", standalone_mode=False, obj=stopper)
     except click.ClickException as error:
         click.echo(f"clipfarm-encode: {error.format_message()}", err=True)
-        code = error.exit_code
-    sys.exit(code)
+        return error.exit_code
+    return code
 
 
 def _limit_threads(threads: int | None) -> None:

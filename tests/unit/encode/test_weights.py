@@ -1,0 +1,192 @@
+import json
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from clipfarm_encode.vjepa2 import CONFIGS, Config
+from clipfarm_encode.weights import WeightsError, load_model
+from unit.encode.made_up import published, reference
+
+pytestmark = pytest.mark.torch
+
+SMALL = Config(width=48, layers=2, heads=2)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    monkeypatch.setitem(CONFIGS, "small", SMALL)
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    return reference(SMALL)
+
+
+@pytest.fixture
+def folder(oracle, tmp_path):
+    oracle.save_pretrained(tmp_path / "vjepa2-small")
+    return tmp_path / "vjepa2-small"
+
+
+def write_checkpoint(path, oracle, **changes):
+    state = published(oracle) | changes
+    entries = {"target_encoder": {name: tensor for name, tensor in state.items() if tensor is not None}}
+    torch.save(entries | {"encoder": {}, "epoch": 3}, path)
+
+
+def test_both_forms_give_the_same_model(oracle, folder, tmp_path):
+    write_checkpoint(tmp_path / "small.pt", oracle)
+    from_folder, _ = load_model("small", str(folder))
+    from_file, _ = load_model("small", str(tmp_path / "small.pt"))
+    for (name, ours), theirs in zip(from_folder.state_dict().items(), from_file.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs), name
+    video = torch.randn(1, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        difference = from_file(video) - oracle.encoder(video).last_hidden_state
+    assert difference.abs().max() <= 1e-4
+
+
+def test_the_entry_of_the_checkpoint_is_recorded_with_the_hash_of_the_file(oracle, tmp_path):
+    write_checkpoint(tmp_path / "small.pt", oracle)
+    entries = torch.load(tmp_path / "small.pt", weights_only=True)
+    torch.save({"encoder": entries["target_encoder"], "target_encoder": {}}, tmp_path / "other.pt")
+    _, weights = load_model("small", str(tmp_path / "small.pt"))
+    assert (weights.source, weights.key) == ("small.pt", "target_encoder")
+    assert re.fullmatch("[0-9a-f]{64}", weights.sha256)
+    _, other = load_model("small", str(tmp_path / "other.pt"), "encoder")
+    assert other.key == "encoder"
+    assert other.sha256 != weights.sha256
+
+
+def test_random_weights_say_that_they_mean_nothing():
+    _, weights = load_model("small", "random")
+    _, again = load_model("small", "random")
+    assert weights == again
+    assert "mean nothing" in weights.to_json()["note"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"module.backbone.blocks.1.attn.qkv.bias": None}, "key blocks.1.attn.qkv.bias is missing"),
+        (
+            {"module.backbone.norm.weight": None, "module.backbone.norm.bias": None},
+            "norm.weight is missing, and 1",
+        ),
+        ({"module.backbone.cls_token": torch.zeros(1)}, "key cls_token belongs to no part of the model"),
+        ({"module.backbone.blocks.2.norm1.bias": torch.zeros(48)}, "key blocks.2.norm1.bias belongs to no part"),
+        (
+            {"module.backbone.norm.bias": torch.zeros(47)},
+            r"key norm.bias has shape \(47,\), expected \(48,\)",
+        ),
+        (
+            {"module.backbone.patch_embed.proj.weight": torch.zeros(48, 3, 8, 8, 8)},
+            r"patch_embed.proj.weight has shape \(48, 3, 8, 8, 8\), expected \(48, 3, 2, 16, 16\)",
+        ),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused_by_key(oracle, tmp_path, changes, message):
+    write_checkpoint(tmp_path / "small.pt", oracle, **changes)
+    with pytest.raises(WeightsError, match=message):
+        load_model("small", str(tmp_path / "small.pt"))
+
+
+def test_only_the_documented_leftover_is_ignored(oracle, tmp_path):
+    write_checkpoint(tmp_path / "small.pt", oracle, **{"module.backbone.pos_embed": None})
+    load_model("small", str(tmp_path / "small.pt"))
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 broken zip"])
+def test_a_file_that_holds_no_weights_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "vitl.pt").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"vitl\.pt: not a PyTorch file") as caught:
+        load_model("small", str(tmp_path / "vitl.pt"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("ran",))
+
+    torch.save({"target_encoder": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(WeightsError, match="nothing but weights"):
+        load_model("small", str(tmp_path / "evil.pt"))
+
+
+def test_a_checkpoint_without_the_entry_names_those_that_it_has(tmp_path):
+    torch.save({"ema_encoder": {}, "epoch": 1}, tmp_path / "new.pt")
+    with pytest.raises(WeightsError, match="entry target_encoder is missing; found: ema_encoder, epoch"):
+        load_model("small", str(tmp_path / "new.pt"))
+
+
+@pytest.mark.parametrize(
+    ("drop", "add", "message"),
+    [
+        ("encoder.layer.1.attention.key.bias", None, "key encoder.layer.1.attention.key.bias is missing"),
+        ("encoder.layernorm.weight", None, "key encoder.layernorm.weight is missing"),
+        (None, "pooler.query", "key pooler.query belongs to no part of the model"),
+        (None, "encoder.layer.2.norm1.bias", "key encoder.layer.2.norm1.bias belongs to no part"),
+    ],
+)
+def test_a_folder_that_does_not_fit_is_refused_by_key(folder, drop, add, message):
+    state = load_file(folder / "model.safetensors")
+    if drop:
+        del state[drop]
+    if add:
+        state[add] = torch.zeros(48)
+    save_file(state, folder / "model.safetensors")
+    with pytest.raises(WeightsError, match=message):
+        load_model("small", str(folder))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("hidden_size", 96, "hidden_size is 96, the model has 48"),
+        ("num_hidden_layers", 3, "num_hidden_layers is 3, the model has 2"),
+        # would load without a complaint and give other features
+        ("num_attention_heads", 4, "num_attention_heads is 4, the model has 2"),
+        ("tubelet_size", 1, "tubelet_size is 1, the model has 2"),
+        ("hidden_act", "silu", "hidden_act is silu, the model has gelu"),
+        ("layer_norm_eps", 1e-5, "layer_norm_eps is 1e-05, the model has 1e-06"),
+        ("mlp_ratio", 2, "mlp_ratio gives an MLP of 96, the model has 192"),
+        ("model_type", "vit", "model_type is vit, the model has vjepa2"),
+    ],
+)
+def test_a_folder_of_another_model_is_refused_by_its_config(folder, field, value, message):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {field: value}))
+    with pytest.raises(WeightsError, match=f"config.json: {message}"):
+        load_model("small", str(folder))
+
+
+def test_a_folder_in_several_files_is_read_whole(folder):
+    whole, weights = load_model("small", str(folder))
+    state = load_file(folder / "model.safetensors")
+    half = len(state) // 2
+    save_file(dict(list(state.items())[:half]), folder / "model-00001-of-00002.safetensors")
+    save_file(dict(list(state.items())[half:]), folder / "model-00002-of-00002.safetensors")
+    (folder / "model.safetensors").unlink()
+    parts, weights_of_parts = load_model("small", str(folder))
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
+    assert weights.sha256 != weights_of_parts.sha256
+
+
+def test_a_folder_without_its_files_is_refused_by_name(folder):
+    (folder / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(WeightsError, match=r"model\.safetensors: not a safetensors file"):
+        load_model("small", str(folder))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"no \*\.safetensors file"):
+        load_model("small", str(folder))
+    (folder / "config.json").unlink()
+    with pytest.raises(WeightsError, match=r"config\.json: missing"):
+        load_model("small", str(folder))
+
+
+def test_weights_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"nowhere\.pt: no such file or folder"):
+        load_model("small", str(tmp_path / "nowhere.pt"))
