@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clipfarm_contract import clip as clips
 from clipfarm_contract import environment
-from clipfarm_contract.clip import ClipState, write_atomically
+from clipfarm_contract.clip import ClipState, Inspection, write_atomically
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_contract.fields import ContractError, dump
@@ -58,13 +58,16 @@ def make(run: RunFolder, recipe: ClipRecipe, renderer: Renderer, stop: Stop) -> 
     Raises:
         Stopped: ``stop`` asked to end.
     """
-    state = clips.inspect(run.clip(recipe.index), recipe, renderer.command)
-    if state.state is ClipState.COMPLETE:
+    folder = run.clip(recipe.index)
+    try:
+        found = clips.inspect(folder, recipe, renderer.command)
+    except OSError as error:
+        found = Inspection(ClipState.FOREIGN, f"cannot be looked at ({_describe(error)})")
+    if found.state is ClipState.COMPLETE:
         return Outcome(_earlier_result(run, recipe.index), skipped=True)
-    if state.state is ClipState.FOREIGN:
-        reason = f"{run.clip(recipe.index).folder.name} is there already, {state.reason}; it is left as it is"
-        result = ClipResult(recipe.index, ExitCode.FAILED, reason, {"total": 0.0}, 0.0, 0.0)
-        tail = ""
+    if found.state is ClipState.FOREIGN:
+        reason = f"{folder.folder.name}: {found.reason}; it is left as it is"
+        result, tail = ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0), ""
     else:
         result, tail = _attempt(run, recipe, renderer, stop)
     _keep(run, result, tail)

@@ -13,6 +13,7 @@ from PIL import Image
 from clipfarm_contract.experiment import Scene
 from clipfarm_contract.layout import Clip
 from clipfarm_render.camera import Camera
+from clipfarm_render.job import ClipError
 
 REST_LIMIT_M = 1e-4
 """How far the object may drift while it is said to rest."""
@@ -27,7 +28,7 @@ DARK, BRIGHT = 10.0, 245.0
 """Mean grey, of 255, outside of which a picture shows nothing."""
 
 
-class CheckError(Exception):
+class CheckError(ClipError):
     """A clip does not show what it should; the message names the check and its numbers."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import IO
 
-from clipfarm_render.output import LineSplitter, Tail, is_progress, say
+from clipfarm_render.output import LineSplitter, Tail, is_chatter, say
 from clipfarm_render.stopping import Stop
 from clipfarm_render.vram_messages import means_out_of_vram
 
@@ -73,6 +73,7 @@ def run(command: Sequence[str], environ: Mapping[str, str], timeout: float, stop
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         process_group=0,
+        # Of our threads only this one is in the child, and what it does there takes no lock that another could hold.
         preexec_fn=_die_with_parent(),
     )
     watch = _Watch(process, deadline=time.monotonic() + timeout, stop=stop)
@@ -155,7 +156,7 @@ class _Watch:
         for line in lines:
             if not self.vram_line and means_out_of_vram(line):
                 self.vram_line = line
-            elif is_progress(line):
+            elif is_chatter(line):
                 continue
             self.tail.add(line)
             say(line)

@@ -75,7 +75,7 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         scene = self.blender_scene
         # Blender 4 starts with AgX, which pulls saturated colours towards white; Kubric's scenes are made for Filmic.
         scene.view_settings.view_transform = "Filmic"
-        scene.view_settings.look = "Medium High Contrast"
+        scene.view_settings.look = "High Contrast"
         # One noise pattern for all frames: what stands still in the scene stands still in the picture, to the bit.
         scene.cycles.seed = 0
         scene.cycles.use_animated_seed = False

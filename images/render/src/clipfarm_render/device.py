@@ -2,8 +2,10 @@
 
 import bpy
 
+from clipfarm_render.job import ClipError
 
-class NoSuchDeviceError(Exception):
+
+class NoSuchDeviceError(ClipError):
     """The machine has no such GPU, or Blender cannot use it."""
 
 

@@ -16,6 +16,10 @@ from clipfarm_contract.layout import Clip
 from clipfarm_contract.result import ChildReport
 
 
+class ClipError(Exception):
+    """A clip cannot be made, for a reason that says it all in one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One clip to make."""

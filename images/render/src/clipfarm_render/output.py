@@ -9,8 +9,11 @@ TAIL_LINES = 50
 MAX_LINE_BYTES = 65_536
 """A longer line is cut, so that a child which never ends a line cannot fill our memory."""
 
-_PROGRESS = re.compile(r"Fra:\d+ Mem:|Saved: '|\s*Time: \d+:\d\d\.\d\d \(Saving: |\s*$")
-"""What Blender says of every frame, many times over."""
+_CHATTER = re.compile(
+    r"Fra:\d+ Mem:|Saved: '|\s*Time: \d+:\d\d\.\d\d \(Saving: "  # Blender, of every frame, many times over
+    r"|pybullet build time: |Error: Not freed memory blocks: "  # of every clip; the second sounds bad and is harmless
+    r"|\s*$"
+)
 
 
 class LineSplitter:
@@ -60,9 +63,9 @@ def say(line: str) -> None:
         sys.stderr.flush()
 
 
-def is_progress(line: str) -> bool:
-    """Tell whether a line is Blender's chatter, or empty: nobody needs to read it again."""
-    return _PROGRESS.match(line) is not None
+def is_chatter(line: str) -> bool:
+    """Tell whether a line is what Blender and PyBullet always say, or empty: nobody needs to read it again."""
+    return _CHATTER.match(line) is not None
 
 
 def _text(line: bytes) -> str:

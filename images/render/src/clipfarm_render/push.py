@@ -11,8 +11,8 @@ from pathlib import Path
 
 from clipfarm_contract.environment import ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_contract.fields import ContractError, dump
-from clipfarm_render.job import Job, Report
+from clipfarm_contract.fields import dump
+from clipfarm_render.job import ClipError, Job, Report
 from clipfarm_render.output import say
 from clipfarm_render.vram_messages import means_out_of_vram
 
@@ -71,19 +71,15 @@ def main() -> int:
         code = ExitCode.OK
     except MemoryError:
         report.reason = "host memory ran out"
+    except ClipError as error:
+        report.reason = str(error)
     except Exception as error:  # noqa: BLE001 - the process ends here, and this is how its reason gets out
         traceback.print_exc()
-        report.reason = _one_line(error)
+        report.reason = " ".join(f"{type(error).__name__}: {error}".split())
         if means_out_of_vram(str(error)):
             code = ExitCode.OUT_OF_VRAM
     report.write(job.report)
     return code
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    expected = isinstance(error, ContractError) or type(error).__module__.startswith("clipfarm_render")
-    return text if expected else f"{type(error).__name__}: {text}"
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def draw(seed: int, phase: Phase, impulse: Impulse) -> Sample:
     size = uniform(SIZE.min, SIZE.max)
     position = (uniform(START.min, START.max), uniform(START.min, START.max))
     yaw = uniform(0, math.tau)
-    colour = contrasting(hue=uniform(0, 1), saturation=uniform(0.8, 1), value=uniform(0.55, 0.9))
+    colour = contrasting(hue=uniform(0, 1), saturation=uniform(0.8, 1), value=uniform(0.6, 0.95))
     friction = uniform(phase.friction.min, phase.friction.max)
     mass = uniform(phase.mass.min, phase.mass.max)
     push = Push(uniform(impulse.min, impulse.max), uniform(0, math.tau), impulse.at_frame)

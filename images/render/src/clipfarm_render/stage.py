@@ -36,8 +36,8 @@ def build(sample: Sample, camera: Camera, frames: int, fps: int) -> Stage:
         resolution=(camera.resolution, camera.resolution),
         gravity=(0, 0, -arena.GRAVITY),
         # Light from the sky, which fills the shadows, and its colour where a ray meets nothing.
-        ambient_illumination=kb.Color(0.30, 0.34, 0.42),
-        background=kb.Color(0.30, 0.34, 0.42),
+        ambient_illumination=kb.Color(0.24, 0.28, 0.36),
+        background=kb.Color(0.24, 0.28, 0.36),
     )
     floor = kb.Cube(
         name="floor",
@@ -67,10 +67,10 @@ def build(sample: Sample, camera: Camera, frames: int, fps: int) -> Stage:
     )
     # A warm key light from the left, and a cool weak one from the right that models the faces in shadow.
     key = kb.DirectionalLight(
-        name="sun", color=kb.Color(1.0, 0.95, 0.86), intensity=2.6, position=(-6, -4, 10), look_at=(0, 0, 0)
+        name="sun", color=kb.Color(1.0, 0.95, 0.86), intensity=4.2, position=(-7, -3, 9), look_at=(0, 0, 0)
     )
     fill = kb.DirectionalLight(
-        name="fill", color=kb.Color(0.78, 0.87, 1.0), intensity=0.5, position=(8, -5, 7), look_at=(0, 0, 0)
+        name="fill", color=kb.Color(0.78, 0.87, 1.0), intensity=0.9, position=(8, -5, 7), look_at=(0, 0, 0)
     )
     scene.add([key, fill])
     return Stage(scene, floor, cube)

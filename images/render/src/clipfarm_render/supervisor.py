@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, apply_thread_limits
+from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import ClipRecipe, Experiment
 from clipfarm_contract.fields import ContractError
@@ -51,7 +51,9 @@ class UsageError(Exception):
 )
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
 def cli(
+    limits: ThreadLimits,
     output: Path,
     seed: int,
     index: int,
@@ -75,6 +77,7 @@ def cli(
     if command and shutil.which(command[0]) is None:
         raise UsageError(f'COMMAND: found "{command[0]}", expected a program that can be run')
     renderer = Renderer(command or None, device, timeout)
+    _say(f"{count} from clip {index} on, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}")
     try:
         outcomes = _make_all(RunFolder(output), recipes, renderer, stop)
     except Stopped:
@@ -89,8 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit code."""
     try:
         limits = apply_thread_limits(STANDALONE_THREADS)
-        _say(f"threads: {limits}")
-        return int(cli.main(arguments, prog_name="clipfarm-render", standalone_mode=False))
+        return int(cli.main(arguments, prog_name="clipfarm-render", standalone_mode=False, obj=limits))
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
