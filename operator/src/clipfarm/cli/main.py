@@ -24,3 +24,7 @@ def main() -> None:
 main.add_command(local)
 main.add_command(plan)
 main.add_command(verify)
+
+
+if __name__ == "__main__":
+    main()

@@ -31,6 +31,7 @@ class Status:
     rendered: int
     encoded: int
     running: int
+    """With the clips that start now."""
     retrying: int
     held: tuple[Held, ...]
     failures: tuple[Failure, ...]
@@ -68,7 +69,7 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         total=world.total,
         rendered=world.rendered,
         encoded=world.encoding.encoded,
-        running=len(world.running),
+        running=len(world.running) + len(admission.start),
         retrying=len(outcome.again),
         held=admission.held,
         failures=tuple(failures),

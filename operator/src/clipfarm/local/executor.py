@@ -29,7 +29,6 @@ def run(job: Job, found: Scan, show: Callable[[Status], None]) -> tuple[Status, 
     """
     state = State.start(job, found, os.uname().nodename, available_cpus())
     write_atomically(job.experiment_file, job.run.spec.experiment.to_json())
-    job.folder.encode_log.unlink(missing_ok=True)
     with _wake_ups() as wait:
         try:
             while True:

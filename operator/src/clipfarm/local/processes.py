@@ -85,6 +85,8 @@ def start_encoder(job: Job) -> Encoder:
         *("--dtype", encode.dtype),
         *("--log_json", str(job.folder.encode_log)),
     ]
+    # What an earlier encoder could not do must not be taken for this one's.
+    job.folder.encode_log.unlink(missing_ok=True)
     errors = job.folder.state / "workers" / "encoder.log"
     return Encoder(_start(command, {}, errors), errors)
 

@@ -64,6 +64,7 @@ def grouped(failures: Iterable[Failure]) -> list[dict[str, str]]:
 
 def _collect(job: Job, status: Status, wall_seconds: float, complete_before: int, stopped: bool) -> dict[str, Any]:
     results = _results(job)
+    made = status.rendered - complete_before
     return {
         "run": job.run.name,
         "state": "stopped" if stopped else "finished",
@@ -80,7 +81,7 @@ def _collect(job: Job, status: Status, wall_seconds: float, complete_before: int
         "workers": status.workers,
         "threads": job.run.spec.render.threads,
         "wallSeconds": round(wall_seconds, 1),
-        "clipsPerHour": round((status.rendered - complete_before) / wall_seconds * 3600, 1) if wall_seconds else None,
+        "clipsPerHour": round(made / wall_seconds * 3600, 1) if made else None,
         "secondsPerClip": {
             stage: _summary([r.seconds[stage] for r in results if stage in r.seconds]) for stage in STAGES
         },
@@ -163,7 +164,7 @@ def _markdown(report: dict[str, Any]) -> str:
         f"- clips: {clips['rendered']} of {clips['total']} rendered ({clips['completeBefore']} before this call)"
         f", {clips['encoded']} encoded, {clips['failed']} failed",
         f"- time: {format_duration(report['wallSeconds'])} with {report['workers']} workers of {report['threads']}"
-        f" thread(s), {report['clipsPerHour']} clips an hour",
+        f" thread(s), {report['clipsPerHour'] or 'no'} clips an hour",
         f"- machine: {machine['host']}, {machine['processor']}, {machine['cpus']} CPUs, {len(machine['gpus'])} GPUs"
         f" watched, {machine['system']}",
         "- versions: " + ", ".join(f"{name} {found}" for name, found in report["versions"].items() if found),

@@ -1,12 +1,15 @@
 """What lies in the output folder before anything starts."""
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from clipfarm.local.job import Job
+from clipfarm.run import Encode
 from clipfarm_contract.clip import ClipState, discard, inspect
 from clipfarm_contract.layout import RunFolder
 
@@ -20,6 +23,8 @@ class Scan:
     """The clips of a job as they are found."""
 
     complete: frozenset[int]
+    encoded: frozenset[int]
+    """Of these, clips with the features that the run asks for."""
     damaged: tuple[tuple[int, str], ...]
     """Clips that have to be made again, with what is wrong."""
     missing: tuple[int, ...]
@@ -57,7 +62,7 @@ def scan(job: Job) -> Scan:
     """Tell which clips are complete, by their recipe and the sizes of their files.
 
     Raises:
-        FolderError: a clip was made from another recipe, and would be mixed with this run's.
+        FolderError: a clip or its features were made from another recipe, and would be mixed with this run's.
     """
     complete: set[int] = set()
     damaged: list[tuple[int, str]] = []
@@ -80,7 +85,40 @@ def scan(job: Job) -> Scan:
             f"{job.folder.clip(clip).folder}: {reason}{more}; use another --output, or --force_restart to start over"
         )
     missing = tuple(clip for clip in job.clips if clip not in complete)
-    return Scan(frozenset(complete), tuple(damaged), missing)
+    return Scan(frozenset(complete), _encoded(job, complete), tuple(damaged), missing)
+
+
+def _encoded(job: Job, complete: set[int]) -> frozenset[int]:
+    encode = job.run.spec.encode
+    if not encode.enabled:
+        return frozenset()
+    done = [clip for clip in sorted(complete) if job.folder.clip(clip).features(encode.model).exists()]
+    for clip in done:
+        difference = _features_difference(job.folder.clip(clip).features_sidecar(encode.model), encode)
+        if difference:
+            raise FolderError(
+                f"{job.folder.clip(clip).features(encode.model)}: {difference};"
+                " use another --output, or remove the feature_maps folders to encode again"
+            )
+    return frozenset(done)
+
+
+def _features_difference(sidecar: Path, encode: Encode) -> str | None:
+    """Return in what features differ from the ones wanted, by their sidecar; None where they do not.
+
+    The encoder itself compares the weights' hash, too, when it starts.
+    """
+    assert encode.weights is not None, "an enabled encoder has weights"
+    try:
+        made = json.loads(sidecar.read_text())
+        found = (made["weights"]["source"], made["dtype"], made["preprocessing"]["crop"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"no readable {sidecar.name} beside it that says how it was made"
+    wanted = (Path(encode.weights.source).name, {"fp16": "float16", "fp32": "float32"}[encode.dtype], encode.crop_size)
+    for name, is_, should_be in zip(("weights", "dtype", "crop size"), found, wanted, strict=True):
+        if is_ != should_be:
+            return f"made with {name} {is_} instead of {should_be}"
+    return None
 
 
 def sweep(folder: RunFolder) -> int:

@@ -55,5 +55,5 @@ class State:
             vram_source=NvmlSource(node) if job.run.spec.render.device != "cpu" else None,
             complete=set(found.complete),
             waiting=deque(found.missing),
-            unencoded=set(found.complete),
+            unencoded=set(found.complete - found.encoded),
         )
