@@ -1,0 +1,55 @@
+"""Several clips, one supervisor."""
+
+import json
+
+from clipfarm_contract.exit_codes import ExitCode
+
+from .conftest import python
+
+WRITE = "pathlib.Path(folder, 'made').write_text(os.environ['CLIP_INDEX'])"
+FAIL_1 = "index = int(os.environ['CLIP_INDEX']); index == 1 and sys.exit(1)"
+COUNT = "open(os.environ['COUNTER'], 'a').write(os.environ['CLIP_INDEX'] + ' ')"
+
+
+def test_a_failed_clip_does_not_stop_the_others_of_its_block(supervise):
+    ended = supervise(*python(f"{FAIL_1}; {WRITE}"), count=3)
+    assert ended.code == ExitCode.FAILED
+    assert ended.run.clips() == [0, 2]
+    assert [ended.result(i).exit_code for i in range(3)] == [0, 1, 0]
+
+
+def test_one_clip_out_of_vram_makes_the_block_worth_another_try(supervise):
+    code = "index = int(os.environ['CLIP_INDEX']); index and sys.exit(index)"
+    ended = supervise(*python(f"{code}; {WRITE}"), count=3)
+    assert [ended.result(i).exit_code for i in range(3)] == [0, 1, 2]
+    assert ended.code == ExitCode.OUT_OF_VRAM
+
+
+def test_only_what_is_missing_is_made_when_a_block_runs_again(supervise, monkeypatch, tmp_path):
+    monkeypatch.setenv("COUNTER", str(counter := tmp_path / "counter"))
+    flag = tmp_path / "flag"
+    program = python(f"{COUNT}; os.path.exists('{flag}') or os.environ['CLIP_INDEX'] != '1' or sys.exit(1); {WRITE}")
+    assert supervise(*program, count=3).code == ExitCode.FAILED
+    kept = supervise.run.result(0).read_bytes()
+    flag.touch()
+    message = tmp_path / "message"
+    ended = supervise(*program, count=3, options=["--termination-message", message])
+    assert ended.code == ExitCode.OK
+    assert counter.read_text().split() == ["0", "1", "2", "1"]
+    assert sum("complete already, skipped" in line for line in ended.lines) == 2
+    assert ended.run.result(0).read_bytes() == kept, "a skipped clip keeps its earlier result"
+    clips = json.loads(message.read_text())["clips"]
+    assert [clip.get("skipped", False) for clip in clips] == [True, False, True]
+    assert [clip["exitCode"] for clip in clips] == [0, 0, 0]
+    assert clips[0]["seconds"]["total"] > 0, "a skipped clip tells what it took when it was made"
+
+
+def test_clips_of_a_block_are_those_of_single_runs(supervise, tmp_path):
+    keep = "pathlib.Path(folder, 'seed').write_text(os.environ['CLIP_SEED'])"
+    block = supervise(*python(keep), index=3, count=2)
+    seeds = {i: (block.run.clip(i).folder / "seed").read_text() for i in (3, 4)}
+    assert seeds[3] != seeds[4]
+    single = type(supervise)(tmp_path)
+    single.run = type(supervise.run)(tmp_path / "single")
+    single(*python(keep), index=4)
+    assert (single.run.clip(4).folder / "seed").read_text() == seeds[4]

@@ -1,0 +1,72 @@
+"""Whatever is wrong with the command line is told in one line, with 64."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import TINY
+
+REQUIRED = ["--seed", "0", "--index", "0"]
+
+
+def run(tmp_path, *arguments, **environ):
+    return subprocess.run(
+        [sys.executable, "-m", "clipfarm_render", "--output", str(tmp_path / "out"), *arguments],
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def without(field):
+    return {name: value for name, value in TINY.items() if name != field}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "experiment", "message"),
+    [
+        ([], TINY, "Missing option '--seed'."),
+        (["--seed", "x", "--index", "0"], TINY, "'--seed': 'x' is not a valid integer"),
+        (["--seed", "-1", "--index", "0"], TINY, "'--seed': -1 is not in the range x>=0"),
+        ([*REQUIRED, "--count", "0"], TINY, "'--count': 0 is not in the range x>=1"),
+        ([*REQUIRED, "--timeout", "0"], TINY, "'--timeout': 0.0 is not in the range x>0"),
+        ([*REQUIRED, "--device", "tpu"], TINY, "'--device': 'tpu' is not one of 'cpu', 'cuda', 'optix'"),
+        ([*REQUIRED, "--beans"], TINY, "No such option '--beans'"),
+        ([*REQUIRED, "--experiment", "/no/such/file"], TINY, "--experiment: /no/such/file cannot be read"),
+        (REQUIRED, None, "experiment: found neither --experiment nor CLIPFARM_EXPERIMENT"),
+        (REQUIRED, without("frames"), "experiment.frames: missing, expected a whole number"),
+        (REQUIRED, TINY | {"beans": 1}, "experiment.beans: unknown field"),
+        (REQUIRED, TINY | {"fps": "fast"}, 'experiment.fps: found "fast", expected a whole number'),
+        (REQUIRED, TINY | {"layers": ["flow"]}, 'experiment.layers: found "flow", expected rgb'),
+        (["--seed", "0", "--index", "100"], TINY, "clip 100: no phase of the experiment holds it"),
+        (["--seed", "0", "--index", "99", "--count", "2"], TINY, "clip 100: no phase of the experiment holds it"),
+    ],
+)
+def test_a_usage_error_is_one_line_and_64(tmp_path, arguments, experiment, message):
+    environ = {} if experiment is None else {"CLIPFARM_EXPERIMENT": json.dumps(experiment)}
+    done = run(tmp_path, *arguments, **environ)
+    assert done.returncode == 64
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_nonsense_in_a_thread_variable_is_a_usage_error(tmp_path):
+    done = run(tmp_path, *REQUIRED, OMP_NUM_THREADS="many", CLIPFARM_EXPERIMENT=json.dumps(TINY))
+    assert done.returncode == 64
+    assert done.stderr == "clipfarm-render: OMP_NUM_THREADS: found 'many', expected a whole number from 1\n"
+
+
+def test_underscores_serve_as_dashes(tmp_path):
+    done = run(tmp_path, *REQUIRED, "--termination_message", "x", "--exit_with_parent", "--help")
+    assert done.returncode == 0
+    assert "--termination-message" in done.stdout
+
+
+def test_help_is_no_error(tmp_path):
+    assert run(tmp_path, "--help").returncode == 0

@@ -1,0 +1,39 @@
+import json
+
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.result import ClipResult
+from clipfarm_render.attempt import Outcome
+from clipfarm_render.termination import MAX_BYTES, message
+
+
+def outcome(index, reason="", *, skipped=False):
+    code = ExitCode.FAILED if reason else ExitCode.OK
+    seconds = {"import": 2.1, "simulate": 0.2, "render": 200.0, "save": 0.3, "total": 203.0}
+    return Outcome(ClipResult(index, code, reason, seconds, 210.0, 512.0), skipped)
+
+
+def test_a_small_block_is_told_in_full():
+    told = json.loads(message([outcome(0), outcome(1, "timed out after 600 s"), outcome(2, skipped=True)]))
+    first, second, third = told["clips"]
+    assert first["peakRssMiB"] == 512.0
+    assert second["reason"] == "timed out after 600 s"
+    assert third["skipped"] is True
+
+
+def test_whatever_the_block_the_message_fits():
+    for count in (1, 10, 30, 60, 100, 300, 3000):
+        for reason in ("", "x" * 30, "ä" * 5000):
+            text = message([outcome(i, reason) for i in range(count)])
+            assert len(text.encode()) <= MAX_BYTES
+            json.loads(text)
+
+
+def test_a_long_reason_is_cut_before_anything_else_is_left_out():
+    (clip,) = json.loads(message([outcome(0, "x" * 5000)]))["clips"]
+    assert clip["reason"] == "x" * 200
+    assert clip["seconds"]["render"] == 200.0
+
+
+def test_a_huge_block_still_says_how_many_failed():
+    told = json.loads(message([outcome(i, "broken" if i % 3 == 0 else "") for i in range(3000)]))
+    assert told == {"done": 2000, "failed": 1000}
