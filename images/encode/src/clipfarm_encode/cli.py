@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from clipfarm_encode.progress import Reporter
 
 OK, FAILED, USAGE, OUT_OF_MEMORY = 0, 1, 2, 2
-NEEDED = ("torch", "einops", "safetensors", "numpy", "PIL")
+NEEDED = {"torch": "torch", "einops": "einops", "safetensors": "safetensors", "numpy": "numpy", "PIL": "pillow"}
+"""Packages by the name under which they are imported."""
 MOST_DECODERS = 8
 
 
-def missing_packages(names: tuple[str, ...] = NEEDED) -> list[str]:
-    """Return those of the packages that are not installed, without importing them."""
-    return [name for name in names if importlib.util.find_spec(name) is None]
+def missing_packages() -> list[str]:
+    """Return the packages that are needed and not installed, without importing any."""
+    return [package for module, package in NEEDED.items() if importlib.util.find_spec(module) is None]
 
 
 @click.command(

@@ -128,12 +128,12 @@ class Pipeline:
             except (ClipError, OSError) as error:
                 self._fail(found, error)
             else:
-                self._reporter.tally.failures.pop(found.name, None)
-                self._reporter.tally.encoded += 1
+                self._reporter.tally.encoded.add(found.name)
 
     def _fail(self, found: Found, error: Exception) -> None:
         if self._vanishing and not found.path.exists():
-            return  # whoever took it away is making it again, and then it gets another turn
+            self._reporter.tally.forget(found.name)  # whoever took it away may make it again: then it gets another turn
+            return
         if not found.path.exists():
             reason = "its folder is gone"
         elif isinstance(error, OSError):

@@ -35,13 +35,13 @@ LINE_EVERY_SECONDS = 10.0
 
 @dataclass
 class Tally:
-    """Counts and times; only the encoder's main thread changes them."""
+    """Clips by name, and times; only the encoder's main thread changes them."""
 
-    found: int = 0
-    encoded: int = 0
-    skipped: int = 0
+    found: set[str] = field(default_factory=set)
+    encoded: set[str] = field(default_factory=set)
+    skipped: set[str] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)
-    """Reason by name of clip."""
+    """Reason by name."""
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("io", "preprocess", "encode", "save"), 0.0)
     )
@@ -49,9 +49,15 @@ class Tally:
     """Seconds spent waiting for new clips."""
 
     @property
-    def finished(self) -> int:
-        """Clips that need nothing more."""
-        return self.encoded + self.skipped + len(self.failures)
+    def settled(self) -> int:
+        """Number of clips that need nothing more."""
+        return len(self.encoded) + len(self.skipped) + len(self.failures)
+
+    def forget(self, name: str) -> None:
+        """Take back what became of a clip: it is gone, or another one took its place."""
+        for names in (self.found, self.encoded, self.skipped):
+            names.discard(name)
+        self.failures.pop(name, None)
 
 
 class Reporter:
@@ -104,7 +110,7 @@ class Reporter:
         self._write()
         if self._bar is not None:
             rate = f"{self._rate():.2f} clips/s, {len(self.tally.failures)} failed"
-            self._bar.update(self._task, completed=self.tally.finished, total=self.tally.found, rate=rate)
+            self._bar.update(self._task, completed=self.tally.settled, total=len(self.tally.found), rate=rate)
         elif self._clock() >= self._line_due:
             self._line_due = self._clock() + LINE_EVERY_SECONDS
             self.say(self.line())
@@ -113,7 +119,7 @@ class Reporter:
         """Show the end."""
         self._state = "finished"
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.tally.finished, total=self.tally.found)
+            self._bar.update(self._task, completed=self.tally.settled, total=len(self.tally.found))
             self._bar.stop()
         self._write()
         self.say(f"Finished: {self.line()}")
@@ -127,7 +133,8 @@ class Reporter:
         """Return counts and times in one line."""
         tally, seconds = self.tally, self.tally.seconds
         return (
-            f"{tally.encoded} encoded, {tally.skipped} skipped, {len(tally.failures)} failed of {tally.found}; "
+            f"{len(tally.encoded)} encoded, {len(tally.skipped)} skipped, {len(tally.failures)} failed "
+            f"of {len(tally.found)}; "
             f"{self._rate():.2f} clips/s; seconds: I/O {seconds['io']:.1f}, preprocess {seconds['preprocess']:.1f}, "
             f"encode {seconds['encode']:.1f}, save {seconds['save']:.1f}, total {self._total():.1f}"
         )
@@ -139,9 +146,9 @@ class Reporter:
         return self._head | {
             "state": self._state,
             "clips": {
-                "found": tally.found,
-                "encoded": tally.encoded,
-                "skipped": tally.skipped,
+                "found": len(tally.found),
+                "encoded": len(tally.encoded),
+                "skipped": len(tally.skipped),
                 "failed": len(tally.failures),
             },
             "failures": [{"clip": name, "reason": reason} for name, reason in sorted(tally.failures.items())],
@@ -163,4 +170,4 @@ class Reporter:
 
     def _rate(self) -> float:
         total = self._total()
-        return self.tally.encoded / total if total > 0 else 0.0
+        return len(self.tally.encoded) / total if total > 0 else 0.0

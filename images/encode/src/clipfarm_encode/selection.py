@@ -56,8 +56,8 @@ def survey(clips: Iterable[Found], destination: Destination) -> Survey:
 
 def once(surveyed: Survey, reporter: Reporter) -> Iterator[Found]:
     """Yield the clips of a survey that need features."""
-    reporter.tally.skipped = len(surveyed.done)
-    reporter.tally.found = len(surveyed.done) + len(surveyed.pending)
+    reporter.tally.skipped |= {found.name for found in surveyed.done}
+    reporter.tally.found |= {found.name for found in (*surveyed.done, *surveyed.pending)}
     yield from surveyed.pending
 
 
@@ -87,17 +87,21 @@ def watch(
     another one has replaced gets another turn.
     """
     seen: dict[str, int] = {}
+    tally = reporter.tally
     marker = RunFolder(root).all_rendered
     while True:
         no_more = marker.exists()  # before the listing: what was complete when the marker was set is listed
-        fresh = [
-            found for found in find_clips(root) if seen.get(found.name) != found.inode and found.clip.manifest.exists()
-        ]
-        replaced = {found.name for found in fresh} & seen.keys()
-        surveyed = survey(fresh, destination)
+        listed = find_clips(root)
+        fresh = [found for found in listed if seen.get(found.name) != found.inode and found.clip.manifest.exists()]
+        names = {found.name for found in listed}
+        # A clip that is gone is forgotten: its inode may be given to the one that takes its place.
+        seen = {name: inode for name, inode in seen.items() if name in names}
         seen |= {found.name: found.inode for found in fresh}
-        reporter.tally.found = len(seen)
-        reporter.tally.skipped += sum(found.name not in replaced for found in surveyed.done)
+        surveyed = survey(fresh, destination)
+        for found in fresh:
+            tally.forget(found.name)
+            tally.found.add(found.name)
+        tally.skipped |= {found.name for found in surveyed.done}
         for found, reason in surveyed.other:
             reporter.failed(found.name, reason)
         yield from surveyed.pending
@@ -108,4 +112,4 @@ def watch(
             return
         before = time.monotonic()
         sleep(POLL_SECONDS)
-        reporter.tally.idle += time.monotonic() - before
+        tally.idle += time.monotonic() - before

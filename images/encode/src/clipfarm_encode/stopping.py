@@ -1,8 +1,8 @@
 """Ending on a signal, within a moment and whatever the model is computing.
 
 A Python signal handler runs only between two steps of the interpreter, and one step of a large model on a CPU takes
-seconds. So the signals are blocked in every thread and one thread waits for them; it lets the file that is being
-saved be finished, and ends the process.
+seconds. What happens at once is that the interpreter writes the signal's number into the wake-up descriptor. A
+thread reads it there, lets the file that is being saved be finished, and ends the process.
 """
 
 import os
@@ -26,11 +26,15 @@ class Stopper:
         """Called once before the process ends, from the thread that ends it."""
 
     def listen(self) -> None:
-        """Wait for signals from now on; to be called in the main thread, before any other is started."""
-        # A shell starts background jobs of a script with SIGINT ignored; that stays so.
-        signals = {each for each in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(each) is not signal.SIG_IGN}
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-        self._start("signals", lambda: self._end(128 + signal.sigwait(signals)))
+        """Wait for signals from now on; to be called in the main thread."""
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # A shell starts the background jobs of a script with SIGINT ignored; that stays so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda *_: None)
+        self._start("signals", lambda: self._end(128 + os.read(read, 1)[0]))
 
     def end_with_parent(self) -> None:
         """End as after SIGTERM once the process that started this one is gone."""
