@@ -121,7 +121,7 @@ class World:
     gates: Mapping[GpuId, Gate] = field(default_factory=dict)
     """As the last tick left them."""
     completions: tuple[float, ...] = ()
-    """When the latest clips were completed in this run, oldest first; a moving window."""
+    """A moving window: its start, then when the latest clips were completed, oldest first."""
     encoding: Encoding = Encoding()
     encode_completions: tuple[float, ...] = ()
-    """When the latest clips were encoded, oldest first; a moving window."""
+    """The same of clips that were encoded."""

@@ -194,7 +194,7 @@ def test_clips_of_another_run_are_neither_counted_nor_overwritten(local, argumen
     ran = local.run(*arguments)
     assert (ran.returncode, local.started()) == (2, [0, 1])
     assert ran.stderr.splitlines() == [
-        f"{local.output}/clip_00000: made with {difference} (and 1 more clips differ);"
+        f"{local.output}/clip_00000: made with {difference}, and so are others of the 2 clips there;"
         " use another --output, or --force_restart to start over"
     ]
     assert local.run(*arguments, "--force_restart").returncode == 0

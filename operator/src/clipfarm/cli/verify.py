@@ -36,7 +36,8 @@ def verify(*, folder: Path, rerender: int, device: str) -> None:
                 bar.console.print(f"clip {clip}: {problem}")
                 problems += 1
     features = verification.count_features(run, clips)
-    click.echo(f"checked {len(clips)} clips and {features} feature files: {problems or 'no'} problems")
+    count = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
+    click.echo(f"checked {len(clips)} clips and {features} feature files: {count}")
     for clip in verification.sample(clips, rerender):
         differences = verification.differences_when_made_again(run, clip, device)
         for difference in differences:

@@ -37,7 +37,7 @@ class Status:
     failures: tuple[Failure, ...]
     workers: int
     clips_per_hour: float | None
-    """Of the moving window; None before two clips are done."""
+    """Of the moving window; None before the first clip is done."""
     eta_seconds: float | None
     """Until everything is rendered and encoded; None while nothing can be said."""
     gates: tuple[Gate, ...]
@@ -62,8 +62,10 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
     failures = [Failure(end.clip, "render", end.reason) for end in outcome.failed]
     failures += [Failure(clip, "encode", reason) for clip, reason in sorted(world.encoding.failed.items())]
     to_render = world.total - world.rendered - len(outcome.failed)
-    to_encode = to_render + encoding.remaining(world) if run.spec.encode.enabled else 0
-    per_second = _rate(world.completions, world.now)
+    encode = run.spec.encode
+    to_encode = to_render + encoding.remaining(world) if encode.enabled else 0
+    rendering = Pace.of(world.completions, world.now, at_once=admission.workers)
+    encoding_pace = Pace.of(world.encode_completions, world.now, at_once=encode.batch_size * encode.replicas)
     return Status(
         phase=_phase(run, world, outcome, failed=bool(failures)),
         total=world.total,
@@ -74,8 +76,8 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         held=admission.held,
         failures=tuple(failures),
         workers=admission.workers,
-        clips_per_hour=per_second * 3600 if per_second else None,
-        eta_seconds=_eta((to_render, per_second), (to_encode, _rate(world.encode_completions, world.now))),
+        clips_per_hour=rendering.per_second * 3600 if rendering else None,
+        eta_seconds=_eta((to_render, rendering), (to_encode, encoding_pace)),
         gates=tuple(gates[gpu] for gpu in sorted(gates)),
         stuck=outcome.fatal or world.encoding.stuck,
     )
@@ -92,19 +94,40 @@ def _phase(run: Run, world: World, outcome: Outcome, *, failed: bool) -> Phase:
     return "CompletedWithFailures" if failed or world.encoding.stuck else "Succeeded"
 
 
-def _rate(completions: tuple[float, ...], now: float) -> float | None:
-    """Return completions a second over the window, from its oldest one to now, so that a stall shows."""
-    if len(completions) < 2 or now <= completions[0]:
-        return None
-    return (len(completions) - 1) / (now - completions[0])
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast clips are completed, by a moving window of completions."""
+
+    per_second: float
+    credit: float
+    """Seconds since the last completion that already count for the next ones."""
+
+    @classmethod
+    def of(cls, completions: tuple[float, ...], now: float, *, at_once: int) -> "Pace | None":
+        """Return the pace; None before anything was completed.
+
+        ``completions`` begins with the start of the window. Clips that are made ``at_once`` are often done at once,
+        so that a quiet time as long as making them takes is no sign of a stall; what is quiet beyond that is one.
+        """
+        done = len(completions) - 1
+        if done < 1 or completions[-1] <= completions[0]:
+            return None
+        window = completions[-1] - completions[0]
+        quiet = now - completions[-1]
+        usual = at_once * window / done
+        return cls(done / (window + max(0.0, quiet - usual)), min(quiet, usual))
+
+    def seconds_for(self, clips: int) -> float:
+        """Return how long the next ``clips`` take from now."""
+        return max(0.0, clips / self.per_second - self.credit)
 
 
-def _eta(*stages: tuple[int, float | None]) -> float | None:
+def _eta(*stages: tuple[int, Pace | None]) -> float | None:
     """Return the time that the slowest stage still needs."""
     times = [0.0]
-    for left, rate in stages:
-        if left and not rate:
+    for clips, pace in stages:
+        if clips and pace is None:
             return None
-        if left and rate:
-            times.append(left / rate)
+        if clips and pace:
+            times.append(pace.seconds_for(clips))
     return max(times)

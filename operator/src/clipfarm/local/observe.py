@@ -18,6 +18,8 @@ ENCODER_TRIES = 3
 
 def observe(state: State, now: float) -> World:
     """Return what is; the only place that looks."""
+    if not state.completions:
+        state.completions.append(now)
     _reap_workers(state, now)
     _follow_encoder(state, now)
     _look_at_gpus(state, now)
@@ -90,9 +92,9 @@ def _follow_encoder(state: State, now: float) -> None:
     state.unencoded -= done
     if done:
         state.encoder_exits = 0
-        state.encode_completions.extend([now] * len(done))
     if state.encoder is None:
         return
+    state.encode_completions.extend([now] * (len(done) if state.encode_completions else 1))
     status = state.encoder.process.poll()
     _read_encode_log(state)
     if status is None:

@@ -80,7 +80,7 @@ def scan(job: Job) -> Scan:
             damaged.append((clip, found.reason))
     if foreign:
         clip, reason = foreign[0]
-        more = f" (and {len(foreign) - 1} more clips differ)" if len(foreign) > 1 else ""
+        more = f", and so are others of the {len(present)} clips there" if len(foreign) > 1 else ""
         raise FolderError(
             f"{job.folder.clip(clip).folder}: {reason}{more}; use another --output, or --force_restart to start over"
         )
