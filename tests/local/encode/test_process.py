@@ -1,0 +1,196 @@
+"""The command as a process of its own: signals, killed writers, a folder that grows."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from clipfarm_contract.layout import RunFolder
+from clipfarm_encode import cli
+from unit.encode.made_up import make_clip
+
+pytestmark = pytest.mark.torch
+
+MODEL = "vjepa2_tiny16"
+PATIENCE = 60  # seconds; a machine with other work takes its time to import PyTorch
+# Run before the command, so that a test can hold it still at one moment.
+PAUSE_BEFORE_RENAME = """
+import pathlib, time
+from clipfarm_encode import features
+write = features.write_atomically
+def paused(path, data):
+    if path.suffix == ".npy" and "clip_00002" in str(path):
+        (path.parent / f".{path.name}.0123abcd").write_bytes(data[:100])
+        pathlib.Path("paused").touch()
+        time.sleep(600)
+    write(path, data)
+features.write_atomically = paused
+"""
+BUSY_IN_THE_MODEL = """
+import pathlib, torch
+from clipfarm_encode.vjepa2 import VJEPA2Encoder
+forward, calls = VJEPA2Encoder.forward, []
+def busy(self, video):
+    calls.append(1)
+    if len(calls) == 3:
+        pathlib.Path("paused").touch()
+        torch.linalg.svd(torch.randn(5000, 5000))  # one step of the interpreter, and most of a minute
+    return forward(self, video)
+VJEPA2Encoder.forward = busy
+"""
+
+
+def command(run, *options, before=""):
+    # A test run in the background has SIGINT ignored, and so would its children.
+    script = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{before}\n"
+    script += "from clipfarm_encode.cli import main; main()"
+    arguments = ["--data_dir", run.root, "--in_place", "--model", MODEL, "--weights", "random", "--crop_size", 32]
+    return [sys.executable, "-c", script, *map(str, arguments), "--device", "cpu", *map(str, options)]
+
+
+@contextmanager
+def started(*arguments, **keywords):
+    """Run a process that is killed at the end of the test at the latest."""
+    process = subprocess.Popen(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **keywords)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def wait_for(condition, process):
+    """Wait until ``condition()`` holds; a process that ends before fails the test with what it printed."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < end, "the process did not get there in time"
+        time.sleep(0.02)
+
+
+def finish(run):
+    run.state.mkdir(exist_ok=True)
+    run.all_rendered.touch()
+
+
+def hashes(run):
+    files = [path for path in run.root.rglob("*") if path.is_file() and ".clipfarm" not in path.parts]
+    return {str(path.relative_to(run.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture
+def run(tmp_path):
+    for i in range(5):
+        make_clip(tmp_path / "run", i)
+    return RunFolder(tmp_path / "run")
+
+
+def test_a_watched_folder_is_encoded_as_it_grows_until_the_marker(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.state.mkdir(parents=True)
+    with started(command(run, "--watch", "--log-json", run.encode_log)) as process:
+        for i in range(3):
+            make_clip(run.root, i)
+            wait_for(run.clip(i).features(MODEL).exists, process)
+        for i in range(3, 6):
+            make_clip(run.root, i, frames=4 + 2 * (i % 2))
+        finish(run)
+        assert process.wait(PATIENCE) == 0, process.stdout.read()
+    document = json.loads(run.encode_log.read_text())
+    assert document["state"] == "finished"
+    assert document["clips"] == {"found": 6, "encoded": 6, "skipped": 0, "failed": 0}
+    assert np.load(run.clip(5).features(MODEL)).shape == (12, 192)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Return the hashes of the same five clips, encoded without an interruption and in other batches."""
+    folder = RunFolder(tmp_path_factory.mktemp("undisturbed"))
+    for i in range(5):
+        make_clip(folder.root, i)
+    encode_here(folder, "--batch_size", 1)
+    return hashes(folder)
+
+
+def encode_here(run, *options):
+    """Run the command in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "environ", dict(os.environ))
+        assert cli.run([*map(str, command(run, *options)[3:])]) == 0
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [(PAUSE_BEFORE_RENAME, signal.SIGINT), (BUSY_IN_THE_MODEL, signal.SIGTERM)],
+    ids=["SIGINT while saving", "SIGTERM while computing"],
+)
+def test_a_signal_ends_it_within_three_seconds_and_the_same_command_goes_on(run, undisturbed, tmp_path, moment, number):
+    with started(command(run, "--log-json", tmp_path / "log.json", before=moment), cwd=tmp_path) as process:
+        wait_for((tmp_path / "paused").exists, process)
+        start = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == 128 + number
+        assert time.monotonic() - start < 3
+    assert json.loads((tmp_path / "log.json").read_text())["state"] == "stopped"
+    check_and_finish(run, undisturbed)
+
+
+@pytest.mark.parametrize("moment", [PAUSE_BEFORE_RENAME, BUSY_IN_THE_MODEL], ids=["saving", "computing"])
+def test_killed_at_any_moment_it_leaves_no_part_of_a_file_and_the_same_command_goes_on(
+    run, undisturbed, tmp_path, moment
+):
+    with started(command(run, before=moment), cwd=tmp_path) as process:
+        wait_for((tmp_path / "paused").exists, process)
+        process.kill()
+        process.wait()
+    check_and_finish(run, undisturbed)
+
+
+def check_and_finish(run, undisturbed):
+    """Every array that is there is whole; a second run gives the same files as one that nobody interrupted."""
+    for path in run.root.rglob("feature_maps/vjepa2_tiny16.npy"):
+        assert np.load(path).shape == (8, 192)
+    encode_here(run)
+    assert hashes(run) == undisturbed
+
+
+def test_it_ends_with_its_parent_when_asked_to(run, tmp_path):
+    finish_never = command(run, "--watch", "--exit-with-parent", "--log-json", tmp_path / "log.json")
+    parent = f"import subprocess, sys; p = subprocess.Popen({finish_never!r}); print(p.pid, flush=True); p.wait()"
+    with started([sys.executable, "-c", parent]) as process:
+        child = int(process.stdout.readline())
+        wait_for(lambda: len(list(run.root.rglob("*.npy"))) == 5, process)
+        process.kill()
+        process.wait()
+        end = time.monotonic() + 10
+        while json.loads((tmp_path / "log.json").read_text())["state"] != "stopped":
+            assert time.monotonic() < end, "it lives on"
+            time.sleep(0.05)
+        while is_alive(child):
+            assert time.monotonic() < end, "it lives on"
+            time.sleep(0.05)
+
+
+def is_alive(pid):
+    """Tell whether a process runs; one that ended and waits for init to notice does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123  may vanish between two steps
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_it_uses_the_threads_it_is_told_to(run):
+    one = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command(run, "--limit", 1), env=one, check=True, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert "1 CPU threads" in done.stdout.splitlines()[0]

@@ -1,0 +1,243 @@
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from clipfarm_contract.layout import RunFolder
+from clipfarm_encode import cli
+from unit.encode.made_up import make_clip, make_frames
+
+pytestmark = pytest.mark.torch
+
+MODEL = "vjepa2_tiny16"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    """Thread variables that the command sets stay in the test."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+
+
+@pytest.fixture
+def encode(tmp_path, capsys):
+    """Run the command on ``tmp_path / "run"`` and return exit status, output and errors."""
+
+    def run(*arguments, data_dir=tmp_path / "run", place=("--in_place",)):
+        options = ["--data_dir", str(data_dir), *place, "--model", MODEL, "--weights", "random"]
+        code = cli.run([*options, "--crop_size", "32", "--device", "cpu", *map(str, arguments)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    for i in range(5):
+        make_clip(tmp_path / "run", i)
+    return RunFolder(tmp_path / "run")
+
+
+def features(run):
+    return {path.relative_to(run.root): path.read_bytes() for path in sorted(run.root.rglob("feature_maps/*"))}
+
+
+def test_every_clip_gets_its_features_and_a_sidecar(encode, run_folder):
+    code, out, err = encode()
+    assert (code, err) == (0, "")
+    for i in range(5):
+        array = np.load(run_folder.clip(i).features(MODEL))
+        assert (array.shape, array.dtype) == ((8, 192), np.float16)
+        sidecar = json.loads(run_folder.clip(i).features_sidecar(MODEL).read_text())
+        assert sidecar["shape"] == [8, 192]
+    assert "5 encoded, 0 skipped, 0 failed of 5" in out
+    assert "mean nothing" in out
+    assert "mean nothing" in sidecar["weights"]["note"]
+
+
+def test_the_same_clips_give_the_same_bytes_whatever_the_batch(encode, run_folder):
+    encode("--batch_size", 4)
+    first = features(run_folder)
+    assert len(first) == 10
+    for size in (1, 3):
+        encode("--batch_size", size, "--overwrite")
+        assert features(run_folder) == first
+
+
+def test_clips_with_features_are_skipped_and_only_missing_ones_made(encode, run_folder):
+    encode()
+    before = features(run_folder)
+    run_folder.clip(2).features(MODEL).unlink()
+    untouched = run_folder.clip(1).features(MODEL).stat().st_mtime_ns
+    code, out, _ = encode()
+    assert (code, features(run_folder)) == (0, before)
+    assert run_folder.clip(1).features(MODEL).stat().st_mtime_ns == untouched
+    assert "1 encoded, 4 skipped, 0 failed of 5" in out
+
+
+def test_features_made_otherwise_stop_the_command_before_it_starts(encode, run_folder):
+    encode("--limit", 2)
+    before = features(run_folder)
+    code, _, err = encode("--dtype", "fp32")
+    assert code == 2
+    assert err.startswith("clipfarm-encode: clip_00000 has features already, made with dtype float16, wanted float32")
+    assert "and 1 more" in err
+    assert "--overwrite" in err
+    assert err.count("\n") == 1
+    assert features(run_folder) == before
+    code, _, _ = encode("--dtype", "fp32", "--overwrite")
+    assert code == 0
+    assert np.load(run_folder.clip(0).features(MODEL)).dtype == np.float32
+
+
+def test_the_limit_counts_clips_that_need_features(encode, run_folder):
+    for expected in (2, 4, 5):
+        encode("--limit", 2)
+        assert len(features(run_folder)) == 2 * expected
+
+
+def test_features_go_into_a_mirror_of_the_folders(encode, run_folder, tmp_path):
+    code, _, _ = encode(place=("--out-dir", str(tmp_path / "out" / "features")))
+    assert code == 0
+    assert features(run_folder) == {}
+    assert len(list((tmp_path / "out" / "features").rglob("clip_*/feature_maps/*.npy"))) == 5
+    code, out, _ = encode(place=("--out-dir", str(tmp_path / "out" / "features")))
+    assert "0 encoded, 5 skipped" in out
+
+
+def test_bad_clips_are_named_and_the_others_of_their_batch_are_encoded(encode, run_folder, tmp_path):
+    clip = run_folder.clip(1)
+    clip.frame(2).write_bytes(clip.frame(2).read_bytes()[:100])
+    (run_folder.root / "clip_00007").mkdir()
+    make_frames(run_folder.root / "clip_00008", frames=3)
+    make_frames(run_folder.root / "clip_00009", frames=2)
+    make_clip(run_folder.root, 10, size=20)
+    log = tmp_path / "log.json"
+    code, out, _ = encode("--log_json", log)
+    assert code == 1
+    document = json.loads(log.read_text())
+    assert [failure["clip"] for failure in document["failures"]] == ["clip_00001", "clip_00007", "clip_00008"]
+    assert document["failures"][0]["reason"].startswith("rgb/frame_00002.png: 100 bytes, expected ")
+    assert document["clips"] == {"found": 9, "encoded": 6, "skipped": 0, "failed": 3}
+    assert "clip_00007 failed: rgb: missing\n" in out
+    assert "clip_00008 failed: rgb: 3 frames; the model takes them in pairs\n" in out
+    assert "3 of 9 clips have no clip.json" in out
+    assert np.load(run_folder.clip(9).features(MODEL)).shape == (4, 192)
+
+
+def test_a_disk_that_is_full_fails_the_clip_and_leaves_no_part_of_a_file(encode, run_folder, monkeypatch):
+    from clipfarm_encode import features as module
+
+    write = module.write_atomically
+
+    def full(path, data):
+        if "clip_00003" in str(path) and path.suffix == ".npy":
+            raise OSError(28, "No space left on device", str(path))
+        write(path, data)
+
+    monkeypatch.setattr(module, "write_atomically", full)
+    code, out, _ = encode()
+    assert code == 1
+    assert "No space left on device" in out
+    assert not run_folder.clip(3).features(MODEL).exists()
+    assert len(list(run_folder.root.rglob("*.npy"))) == 4
+
+
+def test_a_clip_that_vanishes_while_it_waits_is_named(encode, run_folder, monkeypatch):
+    from clipfarm_encode import pipeline
+
+    read = pipeline.read_frames
+
+    def vanish(clip):
+        if clip.folder.name == "clip_00002":
+            shutil.rmtree(clip.folder)
+        return read(clip)
+
+    monkeypatch.setattr(pipeline, "read_frames", vanish)
+    code, out, _ = encode()
+    assert code == 1
+    assert "clip_00002 failed: its folder is gone" in out
+    assert not (run_folder.root / "clip_00002").exists()
+
+
+def test_the_log_holds_what_other_programs_read(encode, run_folder, tmp_path):
+    encode("--log-json", tmp_path / "log.json")
+    document = json.loads((tmp_path / "log.json").read_text())
+    assert document.keys() == {
+        *("model", "weights", "device", "dtype", "state", "clips", "failures", "seconds", "clips_per_second"),
+    }
+    assert document["state"] == "finished"
+    assert (document["model"], document["device"], document["dtype"]) == (MODEL, "cpu", "float16")
+    assert document["weights"].keys() == {"source", "sha256", "key", "note"}
+    assert document["seconds"].keys() == {"io", "preprocess", "encode", "save", "total"}
+    assert document["seconds"]["encode"] > 0
+    assert document["clips_per_second"] > 0
+    assert list(tmp_path.glob(".log.json.*")) == []
+
+
+def test_an_empty_folder_is_fine(encode, tmp_path):
+    (tmp_path / "run").mkdir()
+    code, out, _ = encode()
+    assert code == 0
+    assert "0 encoded, 0 skipped, 0 failed of 0" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--in_place", "--out_dir", "o"], "one of --in_place and --out_dir is needed, and not both"),
+        ([], "one of --in_place and --out_dir is needed"),
+        (["--in_place"], "--weights is needed"),
+        (["--in_place", "--weights", "random", "--crop_size", "50"], "crop_size: 50 is not a multiple of 16"),
+        (["--in_place", "--weights", "random", "--model", "vitl"], "model: vitl is none of"),
+        (["--in_place", "--weights", "nowhere.pt"], "nowhere.pt: no such file or folder"),
+        (["--in_place", "--weights", "random", "--device", "cuda"], "device: cuda is not there"),
+        (["--in_place", "--weights", "random", "--dtype", "fp8"], "fp8"),
+        (["--in_place", "--weights", "random", "--batch_size", "0"], "0 is not in the range"),
+        (["--bogus"], "--bogus"),
+        (["--data_dir", "nowhere", "--in_place"], "nowhere"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(tmp_path, capsys, monkeypatch, arguments, message):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code = cli.run(["--data_dir", str(tmp_path), *arguments])
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.startswith("clipfarm-encode: ")
+    assert err.count("\n") == 1
+
+
+def test_what_is_not_installed_is_listed_with_the_command_that_installs_it(tmp_path, capsys, monkeypatch):
+    find = cli.importlib.util.find_spec
+    gone = {"torch", "einops", "PIL"}
+    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None if name in gone else find(name))
+    code = cli.run(["--data_dir", str(tmp_path), "--in_place", "--weights", "random"])
+    err = capsys.readouterr().err
+    assert code == 2
+    assert "not installed: torch, einops, pillow" in err
+    assert "-m pip install torch einops pillow" in err
+    assert err.count("\n") == 1
+
+
+def test_a_thread_variable_that_is_no_number_is_named(tmp_path, capsys):
+    os.environ["OMP_NUM_THREADS"] = "many"
+    code = cli.run(["--data_dir", str(tmp_path), "--in_place", "--weights", "random"])
+    assert code == 2
+    assert "OMP_NUM_THREADS: found 'many'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "variable", "expected"),
+    [(None, None, None), (3, None, "3"), (None, "5", "5"), (3, "5", "3")],
+)
+def test_threads_are_those_asked_for_then_the_variables_then_the_cpus(asked, variable, expected):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.pop(name, None)
+    if variable:
+        os.environ["OMP_NUM_THREADS"] = variable
+    cli._limit_threads(asked)
+    assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == (expected or str(cli.available_cpus()))

@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+import torch
+
+import clipfarm_encode
+from clipfarm_encode import encode_single_clip, get_encoder
+from clipfarm_encode.clips import ClipError
+from clipfarm_encode.encoder import EncodeError, Encoder, OutOfMemoryError, is_out_of_memory
+from clipfarm_encode.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
+from clipfarm_encode.weights import Weights
+from unit.encode.made_up import make_clip
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return get_encoder("vjepa2_tiny16", weights="random", device="cpu", crop_size=32)
+
+
+def test_one_encoder_serves_many_calls(encoder, tmp_path):
+    clips = [make_clip(tmp_path, i) for i in range(2)]
+    first, other = (encode_single_clip(encoder, clip.folder) for clip in clips)
+    again = encode_single_clip(encoder, str(clips[0].folder))
+    assert first.shape == (4 // 2 * 2 * 2, 192)
+    assert first.dtype == np.float16
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != other.tobytes()
+
+
+def test_a_damaged_clip_raises(encoder, tmp_path):
+    clip = make_clip(tmp_path, 0)
+    clip.frame(0).unlink()
+    with pytest.raises(ClipError):
+        encode_single_clip(encoder, clip.folder)
+
+
+def test_features_do_not_depend_on_the_others_of_a_batch(encoder):
+    generator = torch.Generator().manual_seed(0)
+    clips = [torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8, generator=generator) for _ in range(4)]
+    together = list(encoder.encode(clips))
+    alone = [next(encoder.encode([clip])) for clip in clips]
+    assert [each.tobytes() for each in together] == [each.tobytes() for each in alone]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "vjepa3"}, "model: vjepa3 is none of vjepa2_vitl16, "),
+        ({"dtype": "fp64"}, "dtype: fp64 is none of fp16, fp32"),
+        ({"weights": ""}, "weights: none given"),
+        ({"crop_size": 250}, "crop_size: 250 is not a multiple of 16"),
+        ({"device": "tpu"}, "device: tpu is not there"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_by_name(arguments, message):
+    defaults = {"model": "vjepa2_tiny16", "weights": "random", "device": "cpu"}
+    with pytest.raises(ValueError, match=message):
+        get_encoder(**(defaults | arguments))
+
+
+class SmallMemory(VJEPA2Encoder):
+    """A model on a device whose memory holds ``room`` clips."""
+
+    def __init__(self, room, message="CUDA out of memory. Tried to allocate 2.00 GiB"):
+        super().__init__(CONFIGS["vjepa2_tiny16"])
+        self.load_state_dict(random_state(self.config, 0))
+        self.room, self.message, self.sizes = room, message, []
+
+    def forward(self, video):
+        self.sizes.append(len(video))
+        if len(video) > self.room or (video == 0).flatten(1).all(1).any():  # a black clip never fits
+            raise RuntimeError(self.message)
+        return super().forward(video)
+
+
+def batch_encoder(model):
+    encoder = Encoder(model, "vjepa2_tiny16", Weights("random", "", None), torch.device("cpu"), crop_size=32)
+    encoder.device = torch.device("meta")  # anything but the CPU: clips are computed together
+    encoder._compute = lambda clips: list(model(torch.stack(list(clips)).float()).numpy())
+    return encoder
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does():
+    model = SmallMemory(room=2)
+    clips = [torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8) for _ in range(5)]
+    with torch.inference_mode():
+        found = list(batch_encoder(model).encode(clips))
+        expected = [next(batch_encoder(model).encode([clip])) for clip in clips]
+    assert model.sizes[:5] == [5, 2, 3, 1, 2]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert np.abs(ours - theirs).max() < 1e-4
+
+
+def test_one_clip_that_does_not_fit_does_not_take_the_others_with_it():
+    clips = [torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8) for _ in range(3)]
+    clips[1] = torch.zeros_like(clips[1])
+    with torch.inference_mode():
+        found = list(batch_encoder(SmallMemory(room=4)).encode(clips))
+    assert [type(each) for each in found] == [np.ndarray, OutOfMemoryError, np.ndarray]
+    assert "CUDA out of memory" in str(found[1])
+
+
+def test_an_error_that_is_no_lack_of_memory_is_not_taken_for_one():
+    clips = [torch.zeros(2, 3, 32, 32, dtype=torch.uint8)]
+    with torch.inference_mode():
+        found = list(batch_encoder(SmallMemory(room=4, message="an illegal instruction\nwas met")).encode(clips))
+    assert type(found[0]) is EncodeError
+    assert str(found[0]) == "an illegal instruction"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), True),
+        (RuntimeError("CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("GET was unable to find an engine: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("HIP out of memory. Tried to allocate"), True),
+        (RuntimeError("MPS backend out of memory"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), False),
+        (MemoryError(), False),
+        (RuntimeError("GPU memory: 3 GiB free"), False),
+    ],
+)
+def test_only_the_words_of_a_gpu_allocator_count_as_out_of_memory(error, expected):
+    assert is_out_of_memory(error) is expected
+
+
+def test_the_package_offers_its_api_and_nothing_else():
+    assert clipfarm_encode.Encoder is Encoder
+    with pytest.raises(AttributeError, match="nothing"):
+        clipfarm_encode.nothing  # noqa: B018
