@@ -1,0 +1,63 @@
+"""An experiment is read strictly: what is wrong is named, with its field."""
+
+import json
+
+import pytest
+
+from clipfarm_contract.experiment import ClipRecipe, Experiment, parse_clip_experiment
+from clipfarm_contract.fields import ContractError
+from helpers.runs import make_run
+
+JSON = make_run(10).spec.experiment.to_json()
+
+
+def changed(place, value):
+    document = json.loads(JSON)
+    *path, last = place.split(".")
+    target = document
+    for name in path:
+        target = target[int(name) if name.isdigit() else name]
+    if value is ...:
+        del target[last]
+    else:
+        target[last] = value
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("frames", "32", 'experiment.frames: found "32", expected a whole number'),
+        ("frames", True, "experiment.frames: found true, expected a whole number"),
+        ("frames", ..., "experiment.frames: missing, expected a whole number"),
+        ("colour", "red", "experiment.colour: unknown field"),
+        ("impulse.min", None, "experiment.impulse.min: found null, expected a number"),
+        ("impulse.min", 99, "experiment.impulse: min 99 is above max 13"),
+        ("impulse", [], "experiment.impulse: found [], expected an object"),
+        ("layers", "rgb", 'experiment.layers: found "rgb", expected a list'),
+        ("layers", [1], "experiment.layers[0]: found 1, expected a string"),
+        ("phases.0.mass", {"min": 2, "max": 1}, "experiment.phases[0].mass: min 2 is above max 1"),
+        ("phases.0.clips.end", ..., "experiment.phases[0].clips.end: missing, expected a whole number"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_field(place, value, message):
+    with pytest.raises(ContractError) as error:
+        Experiment.from_json(changed(place, value))
+    assert str(error.value) == message
+
+
+def test_what_is_no_json_is_said():
+    with pytest.raises(ContractError, match="experiment: not JSON"):
+        Experiment.from_json("{")
+
+
+def test_a_recipe_survives_json_and_makes_an_experiment_of_its_own():
+    recipe = Experiment.from_json(JSON).recipe(42, 3)
+    assert ClipRecipe.parse(json.loads(json.dumps(recipe.to_json())), "recipe") == recipe
+    assert Experiment.from_json(recipe.run_experiment_json()).recipe(42, 3) == recipe
+    assert parse_clip_experiment(recipe.experiment_json()) == (recipe.scene, recipe.phase)
+
+
+def test_a_clip_outside_every_phase_is_refused():
+    with pytest.raises(ContractError, match="clip 10: no phase of the experiment holds it"):
+        Experiment.from_json(JSON).recipe(42, 10)
