@@ -1,4 +1,4 @@
-"""The whole of it on one machine: Blender renders, the encoder works beside it, and the same run gives the same bytes."""
+"""Blender renders, the encoder works beside it, and the same run gives the same bytes."""
 
 import hashlib
 import json
@@ -133,10 +133,8 @@ def test_a_clip_that_cannot_be_encoded_is_named_and_the_others_are_encoded(run_f
         for name in ("npy", "json"):
             (output / f"clip_{clip:05d}" / "feature_maps" / f"vjepa2_tiny16.{name}").unlink()
     frame = output / "clip_00001" / "rgb" / "frame_00002.png"
-    data = frame.read_bytes()
-    frame.write_bytes(
-        data[: len(data) // 2] + bytes(len(data) - len(data) // 2)
-    )  # the size stays, the picture does not
+    data = frame.read_bytes()  # the size stays, the picture does not
+    frame.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
     ran = clipfarm("local", run_file, "--output", output)
     assert ran.returncode == 1, ran.stdout
     assert "failed to encode: clips 1: " in ran.stdout
