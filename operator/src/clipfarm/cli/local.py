@@ -57,7 +57,8 @@ def _run(job: Job, console: Console, *, force_restart: bool, test: bool) -> int:
     for clip, reason in found.damaged:
         say(f"clip {clip} is damaged and will be made again: {reason}")
     say(f"{job.run.name}: {len(job.clips)} clips ({compress(list(job.clips))}), {len(found.complete)} already complete")
-    say(_settings(job))
+    for line in _settings(job):
+        say(line)
     encodes = job.run.spec.encode.enabled
     started = time.monotonic()
     with display(console, encodes=encodes) as screen:
@@ -75,8 +76,8 @@ def _run(job: Job, console: Console, *, force_restart: bool, test: bool) -> int:
     return 0 if status.phase == "Succeeded" else 1
 
 
-def _settings(job: Job) -> str:
-    """Return the configuration in force, as far as it is not the experiment's."""
+def _settings(job: Job) -> list[str]:
+    """Return the configuration in force, as far as it is not the experiment's, one line a part."""
     spec = job.run.spec
     threads = f"{spec.render.threads} thread" + ("s" if spec.render.threads > 1 else "")
     parts = [f"render: {spec.render.device}, {threads} a clip"]
@@ -92,7 +93,7 @@ def _settings(job: Job) -> str:
             parts[-1] += " (features of random weights have no meaning)"
     else:
         parts.append("encode: no")
-    return "; ".join(parts)
+    return parts
 
 
 def _summarise(job: Job, status: Status, wall: float, say: "_Sayer", *, encodes: bool) -> None:
