@@ -147,6 +147,9 @@ def run(arguments: list[str], stopper: Stopper | None = None) -> int:
     except click.ClickException as error:
         click.echo(f"clipfarm-encode: {error.format_message()}", err=True)
         return error.exit_code
+    except OSError as error:  # of the folder as a whole; those of single clips are reported and passed over
+        click.echo(f"clipfarm-encode: {error.filename}: {error.strerror}", err=True)
+        return FAILED
     return code
 
 

@@ -93,7 +93,7 @@ class Reporter:
                 TextColumn("{task.fields[rate]}"),
             )
             self._bar = Progress(*columns, console=console)
-            self._task = self._bar.add_task("encoding", rate="")
+            self._task = self._bar.add_task("encoding", total=None, rate="")
             self._bar.start()
 
     def say(self, text: str) -> None:
@@ -117,7 +117,8 @@ class Reporter:
 
     def finish(self) -> None:
         """Show the end."""
-        self._state = "finished"
+        if self._state == "running":
+            self._state = "finished"
         if self._bar is not None:
             self._bar.update(self._task, completed=self.tally.settled, total=len(self.tally.found))
             self._bar.stop()
@@ -128,6 +129,9 @@ class Reporter:
         """Tell the JSON file that the encoder was stopped; may be called from any thread, and is the last word."""
         self._state = "stopped"
         self._write()
+        if self._bar is not None:
+            self._bar.stop()  # gives the terminal its cursor back
+        self.say(f"Stopped: {self.line()}")
 
     def line(self) -> str:
         """Return counts and times in one line."""

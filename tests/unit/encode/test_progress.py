@@ -1,0 +1,72 @@
+import io
+import json
+
+from rich.console import Console
+
+from clipfarm_encode.features import Recipe
+from clipfarm_encode.progress import LINE_EVERY_SECONDS, Reporter
+
+RECIPE = Recipe("m", {"source": "vitl.pt", "sha256": "00", "key": "encoder"}, "float16", {"crop": 32}, "float32")
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def reporter(log=None, terminal=False):
+    clock, screen = Clock(), io.StringIO()
+    made = Reporter(RECIPE, "cpu", log, Console(file=screen, force_terminal=terminal, width=300), clock)
+    made.tally.found |= {"clip_00000", "clip_00001", "clip_00002", "clip_00003"}
+    return made, clock, screen
+
+
+def test_the_rate_leaves_out_the_time_spent_waiting_for_clips(tmp_path):
+    made, clock, _ = reporter(tmp_path / "log.json")
+    made.tally.encoded |= {"clip_00000", "clip_00001"}
+    made.tally.idle = 6.0
+    clock.now += 10
+    made.update()
+    document = json.loads((tmp_path / "log.json").read_text())
+    assert document["seconds"]["total"] == 4
+    assert document["clips_per_second"] == 0.5
+
+
+def test_without_a_terminal_a_line_comes_now_and_then_and_a_failure_at_once():
+    made, clock, screen = reporter()
+    made.update()
+    assert screen.getvalue() == ""
+    made.failed("clip_00003", "rgb: [missing]")
+    assert screen.getvalue() == "clip_00003 failed: rgb: [missing]\n"
+    clock.now += LINE_EVERY_SECONDS
+    made.update()
+    made.update()
+    assert screen.getvalue().count("0 encoded, 0 skipped, 1 failed of 4; 0.00 clips/s") == 1
+
+
+def test_on_a_terminal_there_is_a_bar():
+    made, _, screen = reporter(terminal=True)
+    made.tally.encoded.add("clip_00000")
+    made.update()
+    made.finish()
+    assert "1/4" in screen.getvalue()
+    assert "Finished: 1 encoded, 0 skipped, 0 failed of 4" in screen.getvalue()
+
+
+def test_stopped_is_the_last_word(tmp_path):
+    made, _, screen = reporter(tmp_path / "log.json", terminal=True)
+    made.stopped()
+    made.update()
+    assert json.loads((tmp_path / "log.json").read_text())["state"] == "stopped"
+    assert "\x1b[?25h" in screen.getvalue()  # the cursor is back
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_to_stop(tmp_path):
+    (tmp_path / "file").write_text("")
+    made, _, screen = reporter(tmp_path / "file" / "log.json")
+    made.update()
+    assert "log.json: cannot be written (" in screen.getvalue()
