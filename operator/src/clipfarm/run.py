@@ -48,6 +48,7 @@ class Model(BaseModel):
         alias_generator=to_camel,
         validate_by_alias=True,
         validate_by_name=True,
+        use_attribute_docstrings=True,  # they become the descriptions that `kubectl explain` shows
     )
 
 
@@ -55,7 +56,9 @@ class ClipRange(Model):
     """Clips from ``start`` to ``end``, both included."""
 
     start: int = Field(ge=0)
+    """The first clip."""
     end: int = Field(ge=0)
+    """The last clip, included."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -84,14 +87,18 @@ class FrictionRange(Range):
     """Coefficient of friction between object and floor; no unit."""
 
     min: NonNegative
+    """The smallest value."""
     max: NonNegative
+    """The largest value."""
 
 
 class PositiveRange(Range):
     """A quantity above zero."""
 
     min: Positive
+    """The smallest value."""
     max: Positive
+    """The largest value."""
 
 
 class Impulse(PositiveRange):
@@ -105,28 +112,36 @@ class Phase(Model):
     """A range of clips with one law for friction and mass."""
 
     name: str = Field(min_length=1)
+    """The phase's name; each clip's ground_truth.json holds it."""
     clips: ClipRange
+    """The clips that belong to the phase."""
     friction: FrictionRange
+    """Coefficient of friction between object and floor, drawn uniformly; no unit."""
     mass: PositiveRange
-    """kg"""
+    """Mass of the object, drawn uniformly, kg."""
 
 
 class Experiment(Model):
     """What is filmed. ``push``: an object that rests on a floor with walls gets a push."""
 
     name: Literal["push"] = "push"
+    """Which experiment; push is the one that is built in."""
     frames: int = Field(default=32, ge=4, le=1024)
-    """Even, because the encoder takes frames in pairs."""
+    """Frames of a clip. Even, because the encoder takes frames in pairs."""
     fps: int = Field(default=30, ge=1)
-    """Divides 240, the rate of the physics."""
+    """Frames a second. Divides 240, the rate of the physics."""
     resolution: int = Field(default=256, ge=16, le=4096)
     """Width and height of a frame, pixels."""
     samples_per_pixel: int = Field(default=64, ge=1, le=65536)
+    """Light paths that Cycles traces for each pixel: more of them, less noise."""
     layers: tuple[Literal["rgb"], ...] = Field(default=("rgb",), min_length=1, strict=False)
+    """What is written of each frame."""
     objects: tuple[Literal["cube"], ...] = Field(default=("cube",), min_length=1, strict=False)
     """Each clip shows one of them, drawn at random."""
     impulse: Impulse = Impulse(min=12, max=13, at_frame=1)
-    phases: tuple[Phase, ...] = Field(min_length=1, strict=False)
+    """The push: magnitude in N s, drawn uniformly; direction random in the floor's plane."""
+    phases: tuple[Phase, ...] = Field(min_length=1, max_length=64, strict=False)
+    """Ranges of clips, each with its law for friction and mass; each clip belongs to one."""
     preview: bool = True
     """Whether each clip gets a preview.gif."""
 
@@ -188,9 +203,11 @@ class Render(Model):
     """How clips are rendered."""
 
     device: Literal["cpu", "cuda", "optix"] = "cpu"
+    """What Cycles computes on."""
     threads: int = Field(default=1, ge=1)
     """CPU threads a clip: the pod's CPU limit, OMP_NUM_THREADS and its kin, BLENDER_CPU_THREADS."""
     clips_per_pod: int = Field(default=1, ge=1)
+    """Clips that one pod makes one after the other, in a cluster."""
     timeout: Annotated[Seconds, Field(gt=0)] = 600.0
     """A clip that takes longer fails."""
     command: tuple[str, ...] = Field(default=(), strict=False)
@@ -201,14 +218,17 @@ class Vram(Model):
     """When GPU memory holds new clips back. Fractions are of a GPU's whole memory."""
 
     enabled: bool = True
+    """Whether GPU memory holds clips back."""
     high: float = Field(default=0.85, gt=0, le=1)
     """Above it, no new clip starts on the GPU."""
     low: float = Field(default=0.70, gt=0, le=1)
     """Below it, clips start again."""
     check_interval: Annotated[Seconds, Field(gt=0)] = 5.0
+    """How often GPU memory is looked at."""
     stale_after: Annotated[Seconds, Field(gt=0)] = 60.0
     """A reading older than this is unknown, and never zero."""
     when_unknown: Literal["Hold", "Admit"] = "Hold"
+    """What becomes of clips while the use of a GPU's memory is unknown."""
     per_clip: Annotated[Bytes, Field(gt=0)] | None = None
     """What one clip takes, where it is known."""
     allocation_time: Annotated[Seconds, Field(ge=0)] = 20.0
@@ -229,7 +249,9 @@ class Retry(Model):
     """What happens to a clip whose renderer ran out of GPU memory (exit code 2)."""
 
     limit: int = Field(default=1, ge=0, le=100)
+    """How often a clip is tried again."""
     delay: Annotated[Seconds, Field(ge=0)] = 30.0
+    """How long after it ended it may start again, at the earliest."""
 
 
 class Weights(Model):
@@ -245,13 +267,19 @@ class Encode(Model):
     """How clips become features."""
 
     enabled: bool = True
+    """Whether clips are encoded."""
     model: Literal["vjepa2_vitl16", "vjepa2_vith16", "vjepa2_vitg16", "vjepa2_tiny16"] = "vjepa2_vitl16"
+    """The model of the V-JEPA 2 family; vjepa2_tiny16 has no published weights and is for trying things out."""
     weights: Weights | None = None
+    """Where the model's weights come from; needed where clips are encoded."""
     batch_size: int = Field(default=4, ge=1)
+    """Clips that a GPU encodes at a time; halved where its memory is too small."""
     replicas: int = Field(default=1, ge=1)
+    """Encoders that share the work, in a cluster."""
     crop_size: int = Field(default=256, ge=16)
-    """Pixels; a multiple of the model's patch, 16."""
+    """Width and height of what the model sees, pixels; a multiple of its patch, 16."""
     dtype: Literal["fp16", "fp32"] = "fp16"
+    """Type of the saved features."""
 
     @field_validator("crop_size")
     @classmethod
@@ -271,8 +299,11 @@ class Storage(Model):
     """The volume of a run in a cluster; on one machine ``--output`` says where clips go."""
 
     claim_name: str | None = Field(default=None, min_length=1)
+    """A PersistentVolumeClaim that is there already."""
     size: Annotated[Bytes, Field(gt=0)] | None = None
+    """Size of a claim that is made for the run, and stays when the run is deleted."""
     storage_class_name: str | None = None
+    """Storage class of the claim that is made; the cluster's default where it is left out."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -284,18 +315,28 @@ class Storage(Model):
 class RunSpec(Model):
     """``spec`` of a BenchmarkRun."""
 
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**53)
+    """All randomness of all clips comes from it; 0 is a seed like any other."""
     clips: ClipRange
+    """The clips to make."""
     workers: int | None = Field(default=None, ge=1)
-    """Clips rendered at a time; by default :func:`default_workers`."""
+    """Clips rendered at a time; by default all CPUs but two, divided by render.threads, and at least one."""
     suspend: bool = False
+    """Start no new clip; those that run go on to their end."""
     storage: Storage | None = None
+    """The volume that the clips go to, in a cluster; on one machine --output says where they go."""
     experiment: Experiment
+    """What is filmed."""
     render: Render = Render()
+    """How clips are rendered."""
     vram: Vram = Vram()
+    """When GPU memory holds new clips back."""
     retry: Retry = Retry()
+    """What happens to a clip whose renderer ran out of GPU memory."""
     encode: Encode
+    """How clips become features."""
     ttl_after_finished: Seconds | None = None
+    """How long a finished run stays in a cluster; the clips stay anyway."""
 
     @model_validator(mode="after")
     def _covered(self) -> Self:
