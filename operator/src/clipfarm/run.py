@@ -8,10 +8,18 @@ import itertools
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
-from clipfarm.units import parse_duration, parse_quantity
+from clipfarm.units import DURATION_PATTERN, QUANTITY_PATTERN, parse_duration, parse_quantity
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 
 PHYSICS_RATE = 240
@@ -32,9 +40,9 @@ def _read(parse: Any) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-Seconds = Annotated[float, _read(parse_duration)]
+Seconds = Annotated[float, _read(parse_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 """Written as ``30s``, ``5m``, ``7d``; held in seconds."""
-Bytes = Annotated[int, _read(parse_quantity)]
+Bytes = Annotated[int, _read(parse_quantity), WithJsonSchema({"type": "string", "pattern": QUANTITY_PATTERN})]
 """Written as ``2Gi``; held in bytes."""
 
 

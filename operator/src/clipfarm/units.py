@@ -3,7 +3,10 @@
 import re
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+DURATION_PATTERN = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?$"
+"""The same for those that check a run before it comes here."""
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|)")
+QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
 _BYTES = {
     "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
@@ -33,6 +36,15 @@ def parse_quantity(text: str) -> int:
     if not match:
         raise ValueError("expected a size such as 2Gi or 500Mi")
     return int(float(match[1]) * _BYTES[match[2]])
+
+
+def duration_text(seconds: float) -> str:
+    """Return seconds as :func:`parse_duration` reads them: ``1h30m``, ``2.5s``."""
+    days, rest = divmod(seconds, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [f"{count:g}{unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")) if count]
+    return "".join(parts) or "0s"
 
 
 def format_duration(seconds: float) -> str:

@@ -1,0 +1,1 @@
+"""The CustomResourceDefinition, made from :mod:`clipfarm.run` and :mod:`clipfarm.run_status`."""

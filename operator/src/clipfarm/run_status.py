@@ -1,0 +1,83 @@
+"""``status`` of a BenchmarkRun: what ``kubectl get`` and ``kubectl describe`` show."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from clipfarm.run import Model
+
+
+class Condition(Model):
+    """One aspect of a run, true, false or unknown, with what a person can do about it."""
+
+    type: Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady"]
+    """Which aspect."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: str
+    """Why, in one word for programs."""
+    message: str
+    """Why, and what to do, in a sentence for people."""
+    last_transition_time: str
+    """When the status changed last."""
+    observed_generation: int = Field(ge=0)
+    """The generation of the run that this was found for."""
+
+
+class GpuMemory(Model):
+    """Memory of one GPU, as it was measured."""
+
+    node: str
+    """The GPU's node."""
+    gpu: str
+    """Its number on the node."""
+    used: str
+    """Used memory in percent of the whole, or unknown."""
+    age: str
+    """How old the reading was when this was written."""
+    gate: Literal["Open", "Closed", "Unknown"]
+    """Whether new clips may start on it."""
+
+
+class FailedClips(Model):
+    """Clips that failed for the same reason."""
+
+    clips: str
+    """As ranges: 1,3-5."""
+    stage: Literal["render", "encode"]
+    """What could not be done with them."""
+    reason: str
+    """Why."""
+
+
+class RunStatus(Model):
+    """Counters and reasons."""
+
+    phase: Literal["Pending", "Running", "Encoding", "Suspended", "Succeeded", "CompletedWithFailures", "Failed"]
+    """Where the run stands."""
+    observed_generation: int = Field(ge=0)
+    """The generation of the run that this was found for."""
+    total: int = Field(ge=0)
+    """Clips that the run asks for."""
+    rendered: int = Field(ge=0)
+    """Clips that are complete."""
+    encoded: int = Field(ge=0)
+    """Clips with features."""
+    failed: int = Field(ge=0)
+    """Clips that failed for good."""
+    running: int = Field(ge=0)
+    """Pods at work."""
+    held: int = Field(ge=0)
+    """Clips that would run now if nothing but busy workers held them."""
+    retried: int = Field(ge=0)
+    """Clips that wait for another try after GPU memory ran out."""
+    eta: str = ""
+    """Time left, as far as it is known."""
+    completion_time: str | None = None
+    """When the run was finished."""
+    gpus: tuple[GpuMemory, ...] = Field(default=(), strict=False)
+    """Memory of each GPU that the run may use."""
+    failures: tuple[FailedClips, ...] = Field(default=(), strict=False)
+    """Failed clips by reason; the most frequent reasons where there are many."""
+    conditions: tuple[Condition, ...] = Field(default=(), strict=False)
+    """What is the matter, and what to do."""
