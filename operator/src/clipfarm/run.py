@@ -6,58 +6,18 @@ other code looks at a raw document. :mod:`clipfarm.run_file` turns what is wrong
 
 import itertools
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from clipfarm.units import DURATION_PATTERN, QUANTITY_PATTERN, parse_duration, parse_quantity
+from clipfarm.model import Bytes, Model, NonNegative, Positive, Seconds
+from clipfarm.pod_options import PodOptions
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 
 PHYSICS_RATE = 240
 """Steps of the physics simulation a second, Hz."""
 API_VERSION = "clipfarm.dev/v1alpha1"
 KIND = "BenchmarkRun"
-
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-def _read(parse: Any) -> BeforeValidator:
-    def read(value: object) -> object:
-        if not isinstance(value, str):
-            parse("")  # anything but a string is refused with the parser's own words
-        return parse(value)
-
-    return BeforeValidator(read)
-
-
-Seconds = Annotated[float, _read(parse_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
-"""Written as ``30s``, ``5m``, ``7d``; held in seconds."""
-Bytes = Annotated[int, _read(parse_quantity), WithJsonSchema({"type": "string", "pattern": QUANTITY_PATTERN})]
-"""Written as ``2Gi``; held in bytes."""
-
-
-class Model(BaseModel):
-    """Base of all parts: frozen, camelCase outside, no unknown fields, no silent conversions."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        alias_generator=to_camel,
-        validate_by_alias=True,
-        validate_by_name=True,
-        use_attribute_docstrings=True,  # they become the descriptions that `kubectl explain` shows
-    )
 
 
 class ClipRange(Model):
@@ -218,6 +178,14 @@ class Render(Model):
     """Clips that one pod makes one after the other, in a cluster."""
     timeout: Annotated[Seconds, Field(gt=0)] = 600.0
     """A clip that takes longer fails."""
+    memory: Annotated[Bytes, Field(gt=0)] = 2 * 2**30
+    """Memory of a pod, in a cluster: the kernel ends a renderer that takes more, and its clip fails."""
+    shared_memory: Annotated[Bytes, Field(gt=0)] = 8 * 2**30
+    """Largest size of /dev/shm in a pod; what is used of it counts as memory."""
+    image: str | None = Field(default=None, min_length=1)
+    """Container image of a renderer of the user's own, built from clipfarm's; the operator's own where left out."""
+    pod: PodOptions = PodOptions()
+    """Where and how the pods run, in a cluster."""
     command: tuple[str, ...] = Field(default=(), strict=False)
     """A renderer of the user's own that keeps the contract; empty for the built-in one."""
 
@@ -288,6 +256,10 @@ class Encode(Model):
     """Width and height of what the model sees, pixels; a multiple of its patch, 16."""
     dtype: Literal["fp16", "fp32"] = "fp16"
     """Type of the saved features."""
+    memory: Annotated[Bytes, Field(gt=0)] = 8 * 2**30
+    """Memory of an encoder's pod, in a cluster."""
+    pod: PodOptions = PodOptions()
+    """Where and how the encoders run, in a cluster."""
 
     @field_validator("crop_size")
     @classmethod

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from clipfarm.run import Model
+from clipfarm.model import Model
 
 
 class Condition(Model):

@@ -47,6 +47,14 @@ def duration_text(seconds: float) -> str:
     return "".join(parts) or "0s"
 
 
+def quantity_text(count: int) -> str:
+    """Return bytes as :func:`parse_quantity` reads them, in the largest unit that keeps them whole: ``2Gi``."""
+    for unit in ("Ti", "Gi", "Mi", "Ki"):
+        if count and count % _BYTES[unit] == 0:
+            return f"{count // _BYTES[unit]}{unit}"
+    return str(count)
+
+
 def format_duration(seconds: float) -> str:
     """Return ``3d 4h``, ``2h 05m``, ``4m 10s`` or ``12s``: the two largest units."""
     whole = round(seconds)

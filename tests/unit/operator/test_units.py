@@ -1,6 +1,14 @@
 import pytest
 
-from clipfarm.units import compress, format_bytes, format_duration, parse_duration, parse_quantity
+from clipfarm.units import (
+    compress,
+    duration_text,
+    format_bytes,
+    format_duration,
+    parse_duration,
+    parse_quantity,
+    quantity_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +63,13 @@ def test_sizes_are_shown_in_the_unit_that_fits(count, text):
 )
 def test_indexes_are_compressed_as_a_jobs_status_does(indexes, text):
     assert compress(indexes) == text
+
+
+@pytest.mark.parametrize("text", ["0s", "30s", "5m", "1h30m", "7d", "2.5s", "1d2h3m4s"])
+def test_a_duration_is_written_as_it_is_read(text):
+    assert duration_text(parse_duration(text)) == text
+
+
+@pytest.mark.parametrize("text", ["2Gi", "1Ti", "512Mi", "3Ki", "1000"])
+def test_a_size_is_written_as_it_is_read(text):
+    assert quantity_text(parse_quantity(text)) == text

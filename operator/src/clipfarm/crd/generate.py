@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from clipfarm.crd.rules import RULES
 from clipfarm.run import RunSpec
 from clipfarm.run_status import RunStatus
-from clipfarm.units import DURATION_PATTERN, QUANTITY_PATTERN, duration_text
+from clipfarm.units import DURATION_PATTERN, QUANTITY_PATTERN, duration_text, quantity_text
 
 GROUP, VERSION, PLURAL, KIND = "clipfarm.dev", "v1alpha1", "benchmarkruns", "BenchmarkRun"
 NAME = f"{PLURAL}.{GROUP}"
@@ -137,6 +137,8 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         made["format"] = "int64"
     if "items" in node:
         made["items"] = _structural(node["items"], definitions)
+    if isinstance(node.get("additionalProperties"), dict):
+        made["additionalProperties"] = _structural(node["additionalProperties"], definitions)
     if "properties" in node:
         made["properties"] = {name: _structural(each, definitions) for name, each in node["properties"].items()}
         if node.get("required"):
@@ -151,7 +153,7 @@ def _default(node: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
     if made.get("pattern") == DURATION_PATTERN:
         return {"default": duration_text(default)}
     if made.get("pattern") == QUANTITY_PATTERN:
-        return {"default": str(default)}
+        return {"default": quantity_text(default)}
     if "properties" in made and not made.get("required"):
         return {"default": {}}  # each field has its own
     return {"default": list(default) if isinstance(default, tuple) else default}
@@ -172,5 +174,8 @@ def _bound_texts(schema: dict[str, Any]) -> None:
     if schema.get("type") == "array":
         schema.setdefault("maxItems", 64)
         _bound_texts(schema["items"])
+    if "additionalProperties" in schema:
+        schema["maxProperties"] = 64
+        _bound_texts(schema["additionalProperties"])
     for each in schema.get("properties", {}).values():
         _bound_texts(each)

@@ -1,0 +1,43 @@
+"""Where and how pods run: what a run passes on to Kubernetes as it is."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from clipfarm.model import Model
+
+
+class Toleration(Model):
+    """A taint of a node that does not keep the pods away."""
+
+    key: str | None = None
+    """The taint's key; every taint where it is left out."""
+    operator: Literal["Exists", "Equal"] = "Equal"
+    """Whether the value counts."""
+    value: str | None = None
+    """The taint's value."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Which effect of the taint; all where it is left out."""
+    toleration_seconds: int | None = None
+    """How long a pod stays after a NoExecute taint; for ever where it is left out."""
+
+
+class PodOptions(Model):
+    """Passed on to the pods as Kubernetes knows them."""
+
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    """Labels that a node has to have."""
+    tolerations: tuple[Toleration, ...] = Field(default=(), strict=False)
+    """Taints that do not keep the pods away."""
+    resources: dict[str, str] = Field(default_factory=dict)
+    """More of a node than CPU and memory, as nvidia.com/gpu: 1; requested and limited alike."""
+    runtime_class_name: str | None = None
+    """Runtime class, as nvidia, for GPUs that pods share without asking for one."""
+    priority_class_name: str | None = None
+    """Priority class."""
+    image_pull_secrets: tuple[str, ...] = Field(default=(), strict=False)
+    """Names of secrets that open the registry."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels on top of clipfarm's."""
+    annotations: dict[str, str] = Field(default_factory=dict)
+    """Annotations on top of clipfarm's."""
