@@ -96,12 +96,12 @@ def choose(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outcome
         if would_run >= workers:
             break
         place, hold = _first_open(candidate, places, situation)
-        if hold is None:
+        if place is not None and hold is None:
             gpu = place.gate.gpu if place.gate else None
             start.append(Start(candidate.clip, place.node.name, gpu))
             pod = Running(candidate.clip, place.node.name, gpu, world.now)
             situation = Situation(run, world.now, workers, outcome.fatal, (*situation.pods, pod))
-        else:
+        elif hold is not None:
             held.setdefault(hold, []).append(candidate.clip)
         if hold is None or hold.reason != "RetryDelay":
             would_run += 1
@@ -203,19 +203,19 @@ RULES: tuple[Rule, ...] = (fatal, suspended, retry_not_due, workers_busy, vram_u
 """In this order; the first hold wins."""
 
 
-def _first_open(candidate: Candidate, places: list[Place], situation: Situation) -> tuple[Place, Hold | None]:
+def _first_open(candidate: Candidate, places: list[Place], situation: Situation) -> tuple[Place | None, Hold | None]:
     """Return the least busy place with no hold, or the least busy one with its hold."""
 
     def load(place: Place) -> int:
         return sum(pod.gpu == place.gate.gpu for pod in situation.pods) if place.gate else 0
 
-    first: tuple[Place, Hold] | None = None
+    first: tuple[Place | None, Hold] = (None, Hold("NoNode", "no node fits the run's node selector and tolerations"))
     for place in sorted(places, key=load):
         hold = next((found for rule in RULES if (found := rule(candidate, place, situation))), None)
         if hold is None:
             return place, None
-        first = first or (place, hold)
-    assert first is not None, "a world has at least one node"
+        if first[0] is None:
+            first = (place, hold)
     return first
 
 

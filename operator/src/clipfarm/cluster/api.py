@@ -1,0 +1,200 @@
+"""The API server, in raw JSON.
+
+The official client knows how to find and authenticate to a cluster, and that is what it does here. Its typed objects
+are left out: decoding them took twelve seconds of a thousand pods where plain JSON takes one.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio import client, config
+from prometheus_client import Counter
+
+Manifest = dict[str, Any]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+"""Ask for an answer without spec and status, where the answer is not read anyway."""
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+WATCH_SECONDS = 240
+"""A watch is ended by the server after this, and begun again: one that has silently stalled lasts no longer."""
+
+CALLS = Counter("clipfarm_api_requests_total", "Requests to the API server", ["verb", "resource", "code"])
+
+
+class ApiError(Exception):
+    """The API server refused a request."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class WatchExpiredError(Exception):
+    """The server no longer knows the version from which a watch was to go on: list again."""
+
+
+class Api:
+    """Requests to one API server."""
+
+    def __init__(self, configuration: client.Configuration) -> None:
+        self._client = client.ApiClient(configuration)
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    async def connect(cls) -> Self:
+        """Return the API server of the current kubeconfig, or of the pod that this runs in."""
+        configuration = client.Configuration()
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=configuration)
+        configuration.connection_pool_maxsize = 64
+        return cls(configuration)
+
+    async def __aenter__(self) -> Self:
+        rest = self._client.rest_client
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=64, ssl=rest.ssl_context), timeout=REQUEST_TIMEOUT
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session:
+            await self._session.close()
+        await self._client.close()
+
+    async def list(self, path: str, **parameters: str) -> tuple[list[Manifest], str]:
+        """Return all objects, read page by page, and the version from which a watch goes on."""
+        items: list[Manifest] = []
+        query = parameters | {"limit": "500"}
+        while True:
+            page = await self._json("GET", path, parameters=query)
+            items += page["items"]
+            following = page["metadata"].get("continue")
+            if not following:
+                return items, page["metadata"]["resourceVersion"]
+            query["continue"] = following
+
+    async def create(self, path: str, body: Manifest) -> Manifest:
+        """Create an object.
+
+        Raises:
+            ApiError: 409 where it is there already.
+        """
+        return await self._json("POST", path, body=body, headers={"Content-Type": "application/json"})
+
+    async def patch(self, path: str, body: Any, kind: str) -> None:
+        """Change an object; the answer is not read.
+
+        Raises:
+            ApiError: 404 where it is gone, 409 or 422 where it is not what the patch expects.
+        """
+        await self._json("PATCH", path, body=body, headers={"Content-Type": kind, "Accept": METADATA_ONLY})
+
+    async def delete(self, path: str) -> None:
+        """Delete an object; one that is gone is no error."""
+        try:
+            await self._json("DELETE", path)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+    async def watch(self, path: str, version: str, **parameters: str) -> AsyncIterator[tuple[str, Manifest]]:
+        """Yield (kind of event, object) from a version on, until the server ends the watch.
+
+        Raises:
+            WatchExpiredError: the version is too old.
+            ApiError: the server refuses.
+        """
+        query = parameters | {
+            "watch": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+            "allowWatchBookmarks": "true",
+        }
+        # A server that says nothing at all for longer than a watch may last is gone.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SECONDS + 30)
+        async with self._request("GET", path, parameters=query, timeout=timeout, verb="WATCH") as response:
+            async for line in _lines(response.content):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    code = event["object"].get("code", 0)
+                    if code == 410:
+                        raise WatchExpiredError
+                    raise ApiError(code, event["object"].get("message", "the watch failed"))
+                yield event["type"], event["object"]
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: dict[str, str] | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Manifest:
+        async with self._request(method, path, parameters=parameters, body=body, headers=headers) as response:
+            answer: Manifest = json.loads(await response.read())
+            return answer
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: dict[str, str] | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout = REQUEST_TIMEOUT,
+        verb: str = "",
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None, "used inside `async with`"
+        configuration = self._client.configuration
+        all_headers = {"Accept": "application/json", "User-Agent": "clipfarm"} | (headers or {})
+        # Asked for each time: tokens are short-lived, and the configuration renews them.
+        authorization = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        if authorization:
+            all_headers["Authorization"] = authorization
+        async with self._session.request(
+            method,
+            configuration.host + path,
+            params=parameters,
+            data=None if body is None else json.dumps(body),
+            headers=all_headers,
+            timeout=timeout,
+        ) as response:
+            CALLS.labels(verb or method, _resource(path), response.status).inc()
+            if response.status >= 400:
+                raise ApiError(response.status, _message(await response.text()))
+            yield response
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Yield lines of any length; aiohttp's own reader of lines ends at 64 KiB."""
+    rest = b""
+    async for chunk in stream.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+
+
+def _resource(path: str) -> str:
+    """Return the plural in a path, for metrics: ``pods`` of ``/api/v1/namespaces/a/pods/b/status``."""
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    return parts[2] if parts[0] == "namespaces" and len(parts) > 2 else parts[0]
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return " ".join(text.split())[:200]

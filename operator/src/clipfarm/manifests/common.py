@@ -1,0 +1,132 @@
+"""What all objects of a run have in common."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from clipfarm.pod_options import PodOptions
+from clipfarm.run import API_VERSION, KIND, Run
+from clipfarm.units import quantity_text
+
+Manifest = dict[str, Any]
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+RUN_LABEL = "clipfarm.dev/run"
+ROLE_LABEL = "clipfarm.dev/role"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+GATE = "clipfarm.dev/admission"
+"""The scheduling gate that every renderer's pod is born with."""
+GPU_ANNOTATION = "clipfarm.dev/gpu"
+"""Which GPU a pod was let onto: ``<index>/<uuid>``."""
+CLIPS = "/clips"
+"""Where the volume lies in every container."""
+USER = 65532
+"""The user that the images run as: root's files on a shared volume are nobody else's to delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The operator's own images."""
+
+    render: str = "clipfarm-render"
+    encode: str = "clipfarm-encode"
+    pull_policy: str = "IfNotPresent"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The run as the API server knows it: whatever is made for it goes with it."""
+
+    namespace: str
+    uid: str
+    labels: dict[str, str]
+
+
+def labels(run: Run, role: str) -> dict[str, str]:
+    """Return the labels by which the operator finds what belongs to a run."""
+    return {
+        "app.kubernetes.io/name": "clipfarm",
+        "app.kubernetes.io/component": role,
+        MANAGED_BY: "clipfarm",
+        RUN_LABEL: run.name,
+        ROLE_LABEL: role,
+    }
+
+
+def metadata(run: Run, owner: Owner, name: str, role: str) -> Manifest:
+    """Return the metadata of an object that goes when its run goes."""
+    return {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": labels(run, role),
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "name": run.name,
+                "uid": owner.uid,
+                "controller": True,
+                # The operator may be gone when the run is deleted: nothing waits for anything.
+                "blockOwnerDeletion": False,
+            }
+        ],
+    }
+
+
+def claim_name(run: Run) -> str:
+    """Return the name of the run's volume claim."""
+    storage = run.spec.storage
+    return storage.claim_name if storage and storage.claim_name else f"{run.name}-clips"
+
+
+def pod_spec(run: Run, options: PodOptions, container: Manifest, extra_volumes: list[Manifest]) -> Manifest:
+    """Return the part of a pod that renderers and encoders have in common.
+
+    Kept inside the limits of the pod security standard "restricted".
+    """
+    spec: Manifest = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            # Changing the group of every file of a run of a million files at each start of a pod would take minutes.
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            container
+            | {
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [
+                    {"name": "clips", "mountPath": CLIPS},
+                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
+                    *({"name": volume["name"], "mountPath": volume.pop("mountPath")} for volume in extra_volumes),
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "clips", "persistentVolumeClaim": {"claimName": claim_name(run)}},
+            {"name": "tmp", "emptyDir": {}},
+            *extra_volumes,
+        ],
+    }
+    chosen = {
+        "nodeSelector": options.node_selector,
+        "tolerations": [toleration.model_dump(by_alias=True, exclude_none=True) for toleration in options.tolerations],
+        "runtimeClassName": options.runtime_class_name,
+        "priorityClassName": options.priority_class_name,
+        "imagePullSecrets": [{"name": name} for name in options.image_pull_secrets],
+    }
+    return spec | {name: value for name, value in chosen.items() if value}
+
+
+def resources(cpus: int, memory: int, options: PodOptions, *, cpu_limit: bool = True) -> Manifest:
+    """Return requests and limits: memory alike in both, because what is beyond a request may be taken away."""
+    both = {"memory": quantity_text(memory), **options.resources}
+    return {"requests": {"cpu": str(cpus), **both}, "limits": ({"cpu": str(cpus)} if cpu_limit else {}) | both}
