@@ -59,7 +59,12 @@ def parse_run(text: str, where: str, overrides: Overrides | None = None) -> Run:
     try:
         return Run.model_validate(document)
     except ValidationError as error:
-        raise RunFileError([f"{where}: {_line(detail)}" for detail in _roots(error)]) from error
+        raise RunFileError([f"{where}: {line}" for line in error_lines(error)]) from error
+
+
+def error_lines(error: ValidationError) -> list[str]:
+    """Return one line for each thing that is wrong with a run: ``field: found X, expected Y``."""
+    return [_line(detail) for detail in _roots(error)]
 
 
 class _Loader(yaml.SafeLoader):

@@ -4,6 +4,7 @@ import click
 
 from clipfarm import __version__
 from clipfarm.cli.local import local
+from clipfarm.cli.operator import operator
 from clipfarm.cli.plan import plan
 from clipfarm.cli.verify import verify
 
@@ -22,6 +23,7 @@ def main() -> None:
 
 
 main.add_command(local)
+main.add_command(operator)
 main.add_command(plan)
 main.add_command(verify)
 

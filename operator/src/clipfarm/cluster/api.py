@@ -5,7 +5,7 @@ are left out: decoding them took twelve seconds of a thousand pods where plain J
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -105,7 +105,7 @@ class Api:
             if error.code != 404:
                 raise
 
-    async def watch(self, path: str, version: str, **parameters: str) -> AsyncIterator[tuple[str, Manifest]]:
+    async def watch(self, path: str, version: str, **parameters: str) -> AsyncGenerator[tuple[str, Manifest], None]:
         """Yield (kind of event, object) from a version on, until the server ends the watch.
 
         Raises:

@@ -23,7 +23,7 @@ USER = 65532
 """The user that the images run as: root's files on a shared volume are nobody else's to delete."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Images:
     """The operator's own images."""
 
