@@ -53,8 +53,8 @@ def serve(images: Images, namespaces: tuple[str, ...], host: str, port: int) -> 
         await memo.api.__aexit__()
 
     @kopf.on.event(group, version, "benchmarkruns", registry=registry)
-    def saw(event: dict[str, Any], memo: kopf.Memo, **_: Any) -> None:
-        memo.operator.saw(event["object"], deleted=event["type"] == "DELETED")
+    def saw(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
+        memo.operator.saw(dict(event["object"]), deleted=event["type"] == "DELETED")
 
     kopf.configure(verbose=False)
     kopf.run(
