@@ -155,7 +155,8 @@ def _default(node: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
     if made.get("pattern") == QUANTITY_PATTERN:
         return {"default": quantity_text(default)}
     if "properties" in made and not made.get("required"):
-        return {"default": {}}  # each field has its own
+        # Written out, because rules are held against the default as it stands, before the fields' own are filled in.
+        return {"default": {name: each["default"] for name, each in made["properties"].items() if "default" in each}}
     return {"default": list(default) if isinstance(default, tuple) else default}
 
 
