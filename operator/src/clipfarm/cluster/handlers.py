@@ -30,6 +30,10 @@ def serve(images: Images, namespaces: tuple[str, ...], host: str, port: int) -> 
     registry = kopf.OperatorRegistry()
     group, version = API_VERSION.split("/")
 
+    @kopf.on.login(registry=registry)
+    def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
         # kopf's own watches have no end unless told: a silently stalled one would be a silently stalled operator.
