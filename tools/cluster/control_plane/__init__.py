@@ -1,0 +1,1 @@
+"""A real Kubernetes control plane on one machine: built once, started in seconds, gone without a trace."""

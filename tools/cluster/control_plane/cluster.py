@@ -1,0 +1,146 @@
+"""Up, down, restart, status: each one waits until what it says is true."""
+
+import contextlib
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from control_plane import binaries, nodes
+from control_plane.api import Api
+from control_plane.components import CLIENTS, START_ORDER, command
+from control_plane.errors import ClusterError, program
+from control_plane.folder import INSTALL_OPENSSL, Folder, all_folders
+from control_plane.processes import Process, end, start
+
+# Seconds; on an idle machine the API server is ready in five.
+LIMIT = 120.0
+
+
+def up(folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process | None) -> None:
+    """Start what does not run, and add the nodes that are missing."""
+    folder.refuse_strangers()
+    program("openssl", INSTALL_OPENSSL)
+    programs = binaries.ensure()
+    with folder.lock():
+        folder.prepare(programs)
+        folder.own(owner)
+        if not _all_alive(folder):
+            # What is left of a cluster that lost a part is not trusted; its data is.
+            _end_all(folder)
+            try:
+                _start_all(folder)
+            except BaseException:
+                _end_all(folder)
+                raise
+        api = Api(folder)
+        nodes.add_storage_class(api)
+        nodes.add(api, count, size)
+    if wait:
+        _until(lambda: nodes.settled(api), folder, "the default service account and ready nodes")
+
+
+def down(folder: Folder, keep: bool) -> None:
+    """End the components, last started first, and remove the data unless it is to be kept."""
+    with folder.lock():
+        _end_all(folder)
+        if not keep:
+            folder.remove()
+
+
+def down_abandoned() -> list[str]:
+    """Take down the clusters whose owner has ended without doing it."""
+    gone = [folder for folder in all_folders() if folder.owner and not folder.owner.alive]
+    for folder in gone:
+        down(folder, keep=False)
+    return [folder.name for folder in gone]
+
+
+def restart(folder: Folder, component: str, pause: float) -> None:
+    """Kill a component, as a crash does, and start it again after a pause on the same port with the same data."""
+    with folder.lock():
+        process = folder.processes.get(component)
+        if process is None:
+            raise ClusterError(f"{folder.name}: {component} was never started")
+        end([process], signal.SIGKILL)
+        time.sleep(pause)
+        _start(folder, component)
+        # Whoever restarts etcd needs an API server that has found it again.
+        _until(lambda: Api(folder).ready, folder, "the API server")
+
+
+def status(folder: Folder) -> dict[str, Any]:
+    """What runs, and where."""
+    processes = folder.processes
+    return {
+        "name": folder.name,
+        "running": _all_alive(folder),
+        "folder": str(folder.path),
+        "server": folder.server,
+        "kubeconfig": str(folder.kubeconfig),
+        "logs": str(folder.logs),
+        "etcd": f"http://127.0.0.1:{folder.port('etcd')}",
+        "components": {
+            name: {"pid": processes[name].pid, "age": round(processes[name].age, 1)}
+            if name in processes and processes[name].alive
+            else None
+            for name in START_ORDER
+        },
+    }
+
+
+def _all_alive(folder: Folder) -> bool:
+    processes = folder.processes
+    return all(name in processes and processes[name].alive for name in START_ORDER)
+
+
+def _start_all(folder: Folder) -> None:
+    _start(folder, "etcd")
+    _until(lambda: _etcd_healthy(folder), folder, "etcd")
+    _start(folder, "kube-apiserver")
+    _until(lambda: Api(folder).ready, folder, "the API server")
+    for component in CLIENTS:
+        _start(folder, component)
+
+
+def _start(folder: Folder, component: str) -> None:
+    # kwok reads a configuration of the user's own from its work folder, unless it is told of another one.
+    environment = os.environ | {"KWOK_WORKDIR": str(folder.path / "kwok")}
+    log = folder.logs / f"{component}.log"
+    folder.record(component, start(command(component, folder, folder.programs), log, environment))
+
+
+def _end_all(folder: Folder) -> None:
+    processes = folder.processes
+    for group in (CLIENTS, ("kube-apiserver",), ("etcd",)):
+        end([processes[name] for name in group if name in processes])
+    folder.forget()
+
+
+def _until(condition: Callable[[], bool], folder: Folder, what: str) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        for component, process in folder.processes.items():
+            if not process.alive:
+                raise ClusterError(f"{component} has ended: {_last_words(folder, component)}")
+        if time.monotonic() > deadline:
+            raise ClusterError(f"waited {LIMIT:g} s for {what}; see {folder.logs}")
+        time.sleep(0.05)
+
+
+def _last_words(folder: Folder, component: str) -> str:
+    log = folder.logs / f"{component}.log"
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return f"{lines[-1].strip() if lines else 'it said nothing'} ({log})"
+
+
+def _etcd_healthy(folder: Folder) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with (
+        contextlib.suppress(OSError),
+        opener.open(f"http://127.0.0.1:{folder.port('etcd')}/health", timeout=5) as answer,
+    ):
+        return b'"true"' in answer.read()
+    return False
