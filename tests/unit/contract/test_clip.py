@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from dataclasses import replace
 
@@ -169,3 +170,35 @@ def test_an_atomic_write_leaves_the_old_file_when_it_fails(tmp_path):
     with pytest.raises(TypeError):
         clips.write_atomically(target, 3)  # type: ignore[arg-type]
     assert (target.read_text(), [path.name for path in tmp_path.iterdir()]) == ("old", ["file"])
+
+
+def test_a_renderer_that_wrote_nothing_has_made_no_clip(run):
+    run.attempt(7, "1").mkdir()
+    with pytest.raises(FileNotFoundError, match="the renderer wrote no file"):
+        clips.complete(run.attempt(7, "1"), run.clip(7), RECIPE, {})
+    assert not run.clip(7).folder.exists()
+
+
+def test_a_clip_that_was_copied_under_another_number_is_found_out(run, made):
+    shutil.copytree(made.folder, run.clip(8).folder)
+    assert clips.damage(run.clip(8)) == ["clip.json is that of clip 7"]
+
+
+def test_a_file_name_with_a_colon_is_no_trouble(run):
+    clips.complete(attempt(run, files={"a:b.txt": b"1", "c.txt": b"2"}), run.clip(7), RECIPE, {})
+    (run.clip(7).folder / "a:b.txt").unlink()
+    assert clips.damage(run.clip(7)) == ["a:b.txt: missing"]
+
+
+def test_a_file_in_an_attempts_place_is_discarded_too(run):
+    run.attempt(7, "x").touch()
+    for left in run.attempts():
+        clips.discard(left)
+    assert list(run.root.iterdir()) == []
+
+
+def test_what_was_set_aside_and_not_removed_is_removed_without_another_name(run):
+    aside = run.root / ".clip_00007.discarded-0a"
+    aside.mkdir()
+    clips.discard(aside)
+    assert list(run.root.iterdir()) == []

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from clipfarm_contract.experiment import ClipRecipe, Experiment, parse_clip_experiment
-from clipfarm_contract.fields import ContractError
+from clipfarm_contract.fields import ContractError, load
+from clipfarm_contract.result import ChildReport
 from helpers.runs import make_run
 
-JSON = make_run(10).spec.experiment.to_json()
+JSON = make_run(10).spec.experiment_json()
 
 
 def changed(place, value):
@@ -61,3 +62,19 @@ def test_a_recipe_survives_json_and_makes_an_experiment_of_its_own():
 def test_a_clip_outside_every_phase_is_refused():
     with pytest.raises(ContractError, match="clip 10: no phase of the experiment holds it"):
         Experiment.from_json(JSON).recipe(42, 10)
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": -Infinity}', "[" * 100_000])
+def test_what_python_reads_and_json_does_not_allow_is_refused(text):
+    with pytest.raises(ContractError, match="report: not JSON"):
+        load(text, "report")
+
+
+def test_a_number_beyond_all_floats_is_refused():
+    with pytest.raises(ContractError, match=r"impulse\.min: found 1000"):
+        Experiment.from_json(changed("impulse.min", 10**400))
+
+
+def test_a_reason_is_one_line_whatever_the_renderer_wrote(tmp_path):
+    (tmp_path / "report.json").write_text('{"reason": "first\\nsecond\\t third"}')
+    assert ChildReport.read(tmp_path / "report.json").reason == "first second third"

@@ -18,12 +18,13 @@ from typing import Any
 
 from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_contract.fields import ContractError, Fields, dump, load
-from clipfarm_contract.layout import Clip
+from clipfarm_contract.layout import Clip, clip_index
 
 VERSION = 1
 FEATURES = "feature_maps"
 """The one folder that may be added to a complete clip."""
 _RENAME_TRIES = 5
+_ASIDE = ".discarded-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ def inspect(clip: Clip, recipe: ClipRecipe, renderer: tuple[str, ...] | None = N
         difference = f"renderer {_command(manifest.renderer)} instead of {_command(renderer)}"
     if difference:
         return Inspection(ClipState.FOREIGN, f"made with {difference}")
-    for problem in _size_problems(clip, manifest):
-        return Inspection(ClipState.DAMAGED, problem)
+    for name, problem in _size_problems(clip, manifest):
+        return Inspection(ClipState.DAMAGED, f"{name}: {problem}")
     return Inspection(ClipState.COMPLETE)
 
 
@@ -146,13 +147,15 @@ def damage(clip: Clip) -> list[str]:
     manifest = _read(clip)
     if isinstance(manifest, str):
         return [manifest]
-    problems = list(_size_problems(clip, manifest))
-    known_bad = {problem.partition(":")[0] for problem in problems}
+    found = dict(_size_problems(clip, manifest))
     for name, entry in sorted(manifest.files.items()):
-        if name not in known_bad and (found := FileEntry.of(clip.folder / name).sha256) != entry.sha256:
-            problems.append(f"{name}: sha256 {found[:12]}..., expected {entry.sha256[:12]}...")
+        if name not in found and (problem := _hash_problem(clip.folder / name, entry)):
+            found[name] = problem
     extra = set(_files(clip.folder)) - manifest.files.keys() - {clip.manifest.name}
-    problems += [f"{name}: not part of the clip" for name in sorted(extra)]
+    found |= dict.fromkeys(sorted(extra), "not part of the clip")
+    problems = [f"{name}: {problem}" for name, problem in found.items()]
+    if clip_index(clip.folder.name) != manifest.recipe.index:
+        problems.insert(0, f"clip.json is that of clip {manifest.recipe.index}")
     return problems
 
 
@@ -169,12 +172,15 @@ def complete(
     meantime, its folder stays and this one is dropped: both hold the same bytes.
 
     Raises:
+        FileNotFoundError: the folder holds no file, which nobody would call a clip.
         FileExistsError: a complete clip of another recipe lies in the clip's place.
     """
     files = {name: FileEntry.of(attempt / name) for name in _files(attempt)}
+    if not files:
+        raise FileNotFoundError(errno.ENOENT, "the renderer wrote no file", str(attempt))
     manifest = ClipManifest(recipe, renderer, files, checks)
     written = Clip(attempt)
-    written.manifest.write_text(dump(manifest.to_json()))
+    written.manifest.write_text(dump(manifest.to_json()), encoding="utf-8")
     _sync(attempt)
     for _ in range(_RENAME_TRIES):
         try:
@@ -196,14 +202,22 @@ def complete(
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder so that no reader ever sees half of it under its name."""
-    name = folder.name if folder.name.startswith(".") else f".{folder.name}"
-    aside = folder.with_name(f"{name}.discarded-{secrets.token_hex(4)}")
-    try:
-        folder.rename(aside)
-    except FileNotFoundError:
-        return
-    shutil.rmtree(aside, ignore_errors=True)
+    """Remove a folder so that no reader ever sees half of it under its name.
+
+    A file in a folder's place goes, too; what is not there is no error.
+    """
+    if _ASIDE not in folder.name:
+        name = folder.name if folder.name.startswith(".") else f".{folder.name}"
+        aside = folder.with_name(f"{name}{_ASIDE}{secrets.token_hex(4)}")
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:
+            return
+        folder = aside
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
@@ -211,7 +225,7 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -228,15 +242,24 @@ def _read(clip: Clip) -> ClipManifest | str:
         return str(error)
 
 
-def _size_problems(clip: Clip, manifest: ClipManifest) -> Iterator[str]:
+def _size_problems(clip: Clip, manifest: ClipManifest) -> Iterator[tuple[str, str]]:
+    """Yield (file, problem)."""
     for name, entry in sorted(manifest.files.items()):
         try:
             size = (clip.folder / name).stat().st_size
         except OSError:
-            yield f"{name}: missing"
+            yield name, "missing"
         else:
             if size != entry.size:
-                yield f"{name}: {size} bytes, expected {entry.size}"
+                yield name, f"{size} bytes, expected {entry.size}"
+
+
+def _hash_problem(path: Path, entry: FileEntry) -> str | None:
+    try:
+        found = FileEntry.of(path).sha256
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if found == entry.sha256 else f"sha256 {found[:12]}..., expected {entry.sha256[:12]}..."
 
 
 def _files(folder: Path) -> list[str]:

@@ -1,8 +1,8 @@
-"""Exit codes of a renderer.
+"""Exit codes of a renderer and of an encoder.
 
-Only ``OUT_OF_VRAM`` is worth a second try: the memory may be free later. A usage error is 64 (``EX_USAGE`` of
-BSD's sysexits.h) and never 2, because argparse's own 2, and python's 2 for a missing script, would be
-retried as if GPU memory had run out.
+Of a renderer's only ``OUT_OF_VRAM`` is worth a second try: the memory may be free later. Its usage error is 64
+(``EX_USAGE`` of BSD's sysexits.h) and never 2, because argparse's own 2, and python's 2 for a missing script, would
+be retried as if GPU memory had run out.
 """
 
 from enum import IntEnum
@@ -19,3 +19,14 @@ class ExitCode(IntEnum):
     """GPU memory ran out; the clip is tried again later."""
     USAGE = 64
     """The command line or the environment is wrong; nothing was tried."""
+
+
+class EncoderExitCode(IntEnum):
+    """What an encoder's exit status means."""
+
+    OK = 0
+    """Every clip has its features."""
+    FAILED = 1
+    """Some clips could not be encoded."""
+    USAGE = 2
+    """Wrong command line, weights that do not fit, a GPU too small for one clip: trying again is of no use."""

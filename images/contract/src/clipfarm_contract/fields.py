@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
+_LARGEST = 10**300
+"""Whole numbers from here on are not read as floats, which end at 1.8e308."""
 
 
 class ContractError(ValueError):
@@ -24,6 +26,10 @@ class Fields:
         """Return the full name of a field, as messages show it."""
         return f"{self._where}.{name}" if self._where else name
 
+    def has(self, name: str) -> bool:
+        """Tell whether a field is there that nobody has taken yet."""
+        return name in self._left
+
     def take(self, name: str, kind: type[T], default: T | None = None) -> T:
         """Take a field of one type; whole numbers serve where a float is asked for, booleans never do.
 
@@ -36,7 +42,7 @@ class Fields:
             raise ContractError(f"{self.path(name)}: missing, expected {_NAMES[kind]}")
         value = self._left.pop(name)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = float(value) if abs(value) < _LARGEST else value
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ContractError(f"{self.path(name)}: found {_show(value)}, expected {_NAMES[kind]}")
         return value
@@ -70,9 +76,14 @@ def load(text: str | bytes, where: str) -> object:
         ContractError: the text is not JSON; the message begins with ``where``.
     """
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise ContractError(f"{where}: not JSON ({error})") from error
+
+
+def _refuse_constant(name: str) -> None:
+    """Python reads NaN and Infinity, which are no JSON and would fail only later, when they are written."""
+    raise ValueError(f"{name} is no JSON value")
 
 
 def dump(value: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ class ChildReport:
     """What a renderer may write to the path in ``CLIP_REPORT``; every part may be left out."""
 
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall time by stage: import, simulate, render, save."""
+    """Wall time by stage: import, simulate, background, render, save; ``cycles`` is the part of it inside Cycles."""
     checks: Mapping[str, Any] = field(default_factory=dict)
     """What the renderer checked, with the values found; goes into ``clip.json``, so nothing of the moment."""
     reason: str = ""
@@ -35,7 +35,7 @@ class ChildReport:
         report = cls(
             seconds=_seconds(fields),
             checks=fields.take("checks", dict, {}),
-            reason=fields.take("reason", str, ""),
+            reason=" ".join(fields.take("reason", str, "").split()),
         )
         fields.done()
         return report
