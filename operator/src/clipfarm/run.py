@@ -6,18 +6,23 @@ other code looks at a raw document. :mod:`clipfarm.run_file` turns what is wrong
 
 import itertools
 import json
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from clipfarm.model import Bytes, Model, NonNegative, Positive, Seconds
 from clipfarm.pod_options import PodOptions
+from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 
 PHYSICS_RATE = 240
 """Steps of the physics simulation a second, Hz."""
 API_VERSION = "clipfarm.dev/v1alpha1"
 KIND = "BenchmarkRun"
+
+Layer = Literal["rgb", "segmentation", "flow", "depth", "normal", "object_coordinates"]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class ClipRange(Model):
@@ -89,6 +94,22 @@ class Phase(Model):
     """Mass of the object, drawn uniformly, kg."""
 
 
+class Assets(Model):
+    """A Kubric asset manifest: objects beyond the built-in ones."""
+
+    manifest: str = Field(min_length=1)
+    """Path of the JSON file as the renderer sees it: on this machine, or in a volume of the pod."""
+    sha256: str | None = None
+    """SHA-256 of the manifest, in hexadecimal; where it is given, another file is refused."""
+
+    @field_validator("sha256")
+    @classmethod
+    def _hexadecimal(cls, sha256: str | None) -> str | None:
+        if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise ValueError("expected 64 hexadecimal digits")
+        return sha256
+
+
 class Experiment(Model):
     """What is filmed. ``push``: an object that rests on a floor with walls gets a push."""
 
@@ -102,10 +123,12 @@ class Experiment(Model):
     """Width and height of a frame, pixels."""
     samples_per_pixel: int = Field(default=64, ge=1, le=65536)
     """Light paths that Cycles traces for each pixel: more of them, less noise."""
-    layers: tuple[Literal["rgb"], ...] = Field(default=("rgb",), min_length=1, strict=False)
-    """What is written of each frame."""
-    objects: tuple[Literal["cube"], ...] = Field(default=("cube",), min_length=1, strict=False)
-    """Each clip shows one of them, drawn at random."""
+    layers: tuple[Layer, ...] = Field(default=("rgb",), min_length=1, max_length=8, strict=False)
+    """What is written of each frame; rgb is always among them."""
+    objects: tuple[ObjectName, ...] = Field(default=("cube",), min_length=1, max_length=1024, strict=False)
+    """Each clip shows one of them, drawn at random: cube, sphere, cylinder, cone, torus, or ids of assets."""
+    assets: Assets | None = None
+    """Where objects come from that are not built in."""
     impulse: Impulse = Impulse(min=12, max=13, at_frame=1)
     """The push: magnitude in N s, drawn uniformly; direction random in the floor's plane."""
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=64, strict=False)
@@ -128,6 +151,21 @@ class Experiment(Model):
             near.sort(key=lambda rate: (abs(rate - fps), rate))
             raise ValueError(f"expected a divisor of {PHYSICS_RATE}, the rate of the physics, such as {near[0]}")
         return fps
+
+    @field_validator("layers")
+    @classmethod
+    def _shows_colours(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        if "rgb" not in layers:
+            raise ValueError("expected rgb among them: the encoder and the checks look at it")
+        return layers
+
+    @model_validator(mode="after")
+    def _has_objects(self) -> Self:
+        odd = next((i for i, name in enumerate(self.objects) if name not in SHAPES), None)
+        if odd is not None and self.assets is None:
+            known = f"{', '.join(SHAPES[:-1])} or {SHAPES[-1]}"
+            raise ValueError(f'objects[{odd}]: found "{self.objects[odd]}", expected {known}, or an id with assets')
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -158,14 +196,6 @@ class Experiment(Model):
                 index = phase.clips.end + 1
         return index if index <= clips.end else None
 
-    def contract(self) -> ContractExperiment:
-        """Return the experiment as the renderer knows it."""
-        return ContractExperiment.from_json(self.to_json())
-
-    def to_json(self) -> str:
-        """Return the JSON that the renderer gets, all defaults filled in."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
-
 
 class Render(Model):
     """How clips are rendered."""
@@ -188,6 +218,8 @@ class Render(Model):
     """Where and how the pods run, in a cluster."""
     command: tuple[str, ...] = Field(default=(), strict=False)
     """A renderer of the user's own that keeps the contract; empty for the built-in one."""
+    background: Literal["cached", "full"] = "cached"
+    """What stands still in the frames: rendered once for the run, or anew in every frame."""
 
 
 class Vram(Model):
@@ -317,6 +349,18 @@ class RunSpec(Model):
     """How clips become features."""
     ttl_after_finished: Seconds | None = None
     """How long a finished run stays in a cluster; the clips stay anyway."""
+
+    def contract(self) -> ContractExperiment:
+        """Return the experiment as the renderer knows it."""
+        return ContractExperiment.from_json(self.experiment_json())
+
+    def experiment_json(self) -> str:
+        """Return the JSON that the renderer gets, all defaults filled in.
+
+        How the background is rendered belongs to it, because the frames' bytes depend on it.
+        """
+        experiment = self.experiment.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return json.dumps(experiment | {"background": self.render.background}, sort_keys=True)
 
     @model_validator(mode="after")
     def _covered(self) -> Self:

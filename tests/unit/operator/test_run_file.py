@@ -44,8 +44,18 @@ BAD = [
     ("spec.experiment.resolution", 8, "spec.experiment.resolution: found 8, expected 16 or more"),
     ("spec.experiment.resolutoin", 64, "spec.experiment.resolutoin: unknown field (did you mean resolution?)"),
     ("spec.experiment.layers", [], "spec.experiment.layers: found nothing, expected at least one"),
-    ("spec.experiment.layers", ["rgb", "heat"], "spec.experiment.layers[1]: found \"heat\", expected 'rgb'"),
-    ("spec.experiment.objects", ["teapot"], "spec.experiment.objects[0]: found \"teapot\", expected 'cube'"),
+    ("spec.experiment.layers", ["rgb", "heat"], "spec.experiment.layers[1]: found \"heat\", expected 'rgb',"
+     " 'segmentation', 'flow', 'depth', 'normal' or 'object_coordinates'"),
+    ("spec.experiment.layers", ["flow"], 'spec.experiment.layers: found ["flow"], expected rgb among them: the encoder'
+     " and the checks look at it"),
+    ("spec.experiment.objects", ["cube", "teapot"], 'spec.experiment.objects[1]: found "teapot", expected cube, sphere,'
+     " cylinder, cone or torus, or an id with assets"),
+    ("spec.experiment.assets", {}, "spec.experiment.assets.manifest: missing"),
+    ("spec.experiment.assets", {"manifest": "a.json", "manifes": 1}, "spec.experiment.assets.manifes: unknown field"
+     " (did you mean manifest?)"),
+    ("spec.experiment.assets", {"manifest": "a.json", "sha256": "12"}, 'spec.experiment.assets.sha256: found "12",'
+     " expected 64 hexadecimal digits"),
+    ("spec.render", {"background": "blue"}, "spec.render.background: found \"blue\", expected 'cached' or 'full'"),
     ("spec.experiment.name", "pull", "spec.experiment.name: found \"pull\", expected 'push'"),
     ("spec.experiment.impulse", {"min": 12, "max": 13, "atFrame": 31},
      "spec.experiment.impulse.atFrame: found 31, expected 30 or less, so that one of the 32 frames shows motion"),
@@ -161,5 +171,5 @@ def test_seed_0_is_a_seed_like_any_other():
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_the_examples_are_good_runs_whose_experiment_the_renderer_reads(path):
     run = read_run(path)
-    experiment = run.spec.experiment.contract()
+    experiment = run.spec.contract()
     assert experiment.recipe(run.spec.seed, run.spec.clips.end).scene.frames == run.spec.experiment.frames

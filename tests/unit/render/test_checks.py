@@ -48,7 +48,9 @@ class MadeUp:
             Image.fromarray(pixels).save(self.clip.frame(i))
         np.save(self.clip.states, self.states)
         trajectory = {"positions": self.positions, "quaternions": [[1, 0, 0, 0]] * len(self.positions)}
-        self.clip.ground_truth.write_text(json.dumps({"object": {"size": 1.2, "trajectory": trajectory}}))
+        self.clip.ground_truth.write_text(
+            json.dumps({"object": {"bounds": [[-0.6] * 3, [0.6] * 3], "trajectory": trajectory}})
+        )
 
 
 @pytest.fixture

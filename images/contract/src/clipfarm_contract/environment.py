@@ -16,6 +16,8 @@ CLIP_DEVICE = "CLIP_DEVICE"
 """``cpu``, ``cuda`` or ``optix``."""
 CLIP_REPORT = "CLIP_REPORT"
 """A path outside ``CLIP_DIR`` where the renderer may write a JSON report (:class:`ChildReport`)."""
+CLIP_CACHE = "CLIP_CACHE"
+"""A folder outside ``CLIP_DIR`` that the clips of a run share: whatever a renderer keeps there it can make again."""
 
 RUN_EXPERIMENT = "CLIPFARM_EXPERIMENT"
 """JSON: the run's whole experiment with all its phases; what the supervisor reads."""

@@ -10,6 +10,13 @@ from typing import Any
 
 from clipfarm_contract.fields import ContractError, Fields, load, parse_text
 
+SHAPES = ("cube", "sphere", "cylinder", "cone", "torus")
+"""Objects that need no files."""
+LAYERS = ("rgb", "segmentation", "flow", "depth", "normal", "object_coordinates")
+"""What a clip can show of each frame (:mod:`clipfarm_contract.layers`); ``rgb`` is always among them."""
+BACKGROUNDS = ("cached", "full")
+"""How what stands still gets into the frames: rendered once for the run, or anew in every frame."""
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -59,6 +66,28 @@ class Impulse:
 
 
 @dataclass(frozen=True, slots=True)
+class Assets:
+    """Where objects come from that are none of ``SHAPES``."""
+
+    manifest: str
+    """Path of a Kubric asset manifest, a JSON file, as the renderer sees it."""
+    sha256: str = ""
+    """Of the manifest; empty where it need not be a certain one."""
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "Assets":
+        """Read ``{"manifest": "/assets/KuBasic.json"}``."""
+        fields = Fields(value, where)
+        parsed = cls(fields.take("manifest", str), fields.take("sha256", str, ""))
+        fields.done()
+        return parsed
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"manifest": self.manifest} | ({"sha256": self.sha256} if self.sha256 else {})
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """A range of clips with one law for friction and mass."""
 
@@ -103,9 +132,13 @@ class Scene:
     samples_per_pixel: int
     layers: tuple[str, ...]
     objects: tuple[str, ...]
+    """Each clip shows one of them, drawn at random: names of ``SHAPES``, and asset ids of ``assets``."""
     impulse: Impulse
     preview: bool
     """Whether the clip gets a ``preview.gif``."""
+    assets: Assets | None = None
+    background: str = "full"
+    """One of ``BACKGROUNDS``; part of the scene because it changes the frames' bytes."""
 
     @classmethod
     def take(cls, fields: Fields) -> "Scene":
@@ -120,6 +153,8 @@ class Scene:
             objects=fields.take_list("objects", parse_text),
             impulse=fields.take_object("impulse", Impulse.parse),
             preview=fields.take("preview", bool),
+            assets=fields.take_object("assets", Assets.parse) if fields.has("assets") else None,
+            background=fields.take("background", str, "full"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -134,7 +169,8 @@ class Scene:
             "objects": list(self.objects),
             "impulse": self.impulse.to_json(),
             "preview": self.preview,
-        }
+            "background": self.background,
+        } | ({"assets": self.assets.to_json()} if self.assets else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,12 @@ class Clip:
         """The folder of the frames."""
         return self.folder / "rgb"
 
+    def layer(self, name: str, i: int) -> Path:
+        """A frame of a layer that was asked for (:mod:`clipfarm_contract.layers`)."""
+        if name == "segmentation":
+            return self.folder / name / f"seg_{i:05d}.png"
+        return self.frame(i) if name == "rgb" else self.folder / name / f"{name}_{i:05d}.npy"
+
     @property
     def actions(self) -> Path:
         """(frames, 2) float32: the impulse on x and y in N s, zero but at ``impulse.atFrame``."""
@@ -106,6 +112,11 @@ class RunFolder:
         return self.root / ".clipfarm"
 
     @property
+    def cache(self) -> Path:
+        """What the renderers of a run share, and can make again."""
+        return self.state / "cache"
+
+    @property
     def lock(self) -> Path:
         """Held by the one local executor that works on this folder."""
         return self.state / "lock"
@@ -119,6 +130,10 @@ class RunFolder:
     def encode_log(self) -> Path:
         """The local encoder's running summary, JSON, replaced after each batch."""
         return self.state / "encode.json"
+
+    def claims(self, model: str) -> Path:
+        """The folder in which encoders with this model say which clips they are at work on."""
+        return self.state / "claims" / model
 
     def result(self, index: int) -> Path:
         """What the supervisor reported of the clip's last attempt (:mod:`clipfarm_contract.result`)."""

@@ -5,6 +5,7 @@ Lengths in m, angles in radians unless a name says otherwise.
 """
 
 import math
+from dataclasses import dataclass
 
 HALF_SIZE = 4.2
 """Half the inner side of the square arena. The largest that keeps a 1.5 m cube wholly in the picture everywhere."""
@@ -42,3 +43,25 @@ TILE_DARK = (0.43, 0.42, 0.395)
 GRID_LINE = (0.10, 0.105, 0.12)
 SURROUNDINGS = (0.05, 0.054, 0.065)
 WALL = (0.16, 0.21, 0.30)
+
+
+@dataclass(frozen=True, slots=True)
+class Sun:
+    """A light from far away, shining from ``position`` to the origin."""
+
+    name: str
+    colour: tuple[float, float, float]
+    intensity: float
+    """Irradiance of a surface that faces it, W / m^2."""
+    position: tuple[float, float, float]
+
+
+# A warm key light from the left, and a cool weak one from the right that models the faces in shadow.
+SUNS = (
+    Sun("sun", (1.0, 0.95, 0.86), 4.2, (-7, -3, 9)),
+    Sun("fill", (0.78, 0.87, 1.0), 0.9, (8, -5, 7)),
+)
+SUN_ANGLE = math.radians(2.5)
+"""Apparent diameter of both; the sun's own 0.5 degrees would cut shadows out with scissors."""
+SKY = (0.24, 0.28, 0.36)
+"""Radiance from where a ray meets nothing; it fills the shadows."""

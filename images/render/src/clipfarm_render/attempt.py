@@ -83,7 +83,7 @@ def _attempt(run: RunFolder, recipe: ClipRecipe, renderer: Renderer, stop: Stop)
         attempt.mkdir(parents=True)
         with tempfile.TemporaryDirectory(prefix="clipfarm-", ignore_cleanup_errors=True) as scratch:
             report_path = Path(scratch) / "report.json"
-            environ = _environment(recipe, renderer, attempt, report_path)
+            environ = _environment(run, recipe, renderer, attempt, report_path)
             end = child.run(renderer.command or BUILT_IN, environ, renderer.timeout, stop)
             report = _read_report(report_path)
         if end.how is End.STOPPED:
@@ -135,7 +135,9 @@ def _with_last_line(reason: str, end: ChildEnd) -> str:
     return f"{reason}; last line: {last}" if last else reason
 
 
-def _environment(recipe: ClipRecipe, renderer: Renderer, attempt: Path, report: Path) -> Mapping[str, str]:
+def _environment(
+    run: RunFolder, recipe: ClipRecipe, renderer: Renderer, attempt: Path, report: Path
+) -> Mapping[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name != environment.RUN_EXPERIMENT}
     return inherited | {
         environment.CLIP_INDEX: str(recipe.index),
@@ -144,6 +146,7 @@ def _environment(recipe: ClipRecipe, renderer: Renderer, attempt: Path, report: 
         environment.CLIP_EXPERIMENT: recipe.experiment_json(),
         environment.CLIP_DEVICE: renderer.device,
         environment.CLIP_REPORT: str(report),
+        environment.CLIP_CACHE: str(run.cache.absolute()),
         # What the child leaves in temporary folders (Kubric and a crashing Blender do) goes with the scratch folder,
         # and no configuration of a user's own Blender can change a clip.
         "TMPDIR": str(report.parent),

@@ -49,6 +49,14 @@ class Camera:
         projected: Array = homogeneous[:, :2] / homogeneous[:, 2:]
         return projected
 
+    def unproject(self, pixels: Array, depth: Array) -> Array:
+        """Return the points (..., 3) of the world that are seen at pixels (..., 2), ``depth`` m along the axis."""
+        intrinsics, pose = self.intrinsics, self.pose
+        across = (pixels - intrinsics[:2, 2]) / intrinsics[0, 0] * depth[..., None]
+        seen = np.stack([across[..., 0], -across[..., 1], -depth], axis=-1)
+        points: Array = seen @ pose[:3, :3].T + pose[:3, 3]
+        return points
+
     def to_json(self) -> dict[str, Any]:
         """Return what ``ground_truth.json`` holds of it."""
         return {

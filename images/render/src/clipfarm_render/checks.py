@@ -41,7 +41,7 @@ class Written:
     states: npt.NDArray[np.float32]
     """(frames, 2) m"""
     corners: npt.NDArray[np.float64]
-    """(frames, 8, 3) corners of the object, m"""
+    """(frames, 8, 3) corners of the box around the object, m"""
 
 
 Values = Mapping[str, Any]
@@ -111,7 +111,7 @@ def moves(written: Written, scene: Scene) -> Values:
 
 
 def in_view(written: Written, scene: Scene) -> Values:
-    """All corners of the object lie in the picture, on every frame."""
+    """All corners of the box around the object lie in the picture, on every frame."""
     points = Camera(scene.resolution).project(written.corners.reshape(-1, 3)).reshape(len(written.corners), -1)
     margins = np.minimum(points, scene.resolution - points).min(axis=1)
     worst = int(margins.argmin())
@@ -156,8 +156,8 @@ def _corners(thing: Mapping[str, Any]) -> npt.NDArray[np.float64]:
             [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
         ]
     )
-    half = thing["size"] / 2
-    corners = np.array([(a, b, c) for a in (-half, half) for b in (-half, half) for c in (-half, half)])
+    (x0, y0, z0), (x1, y1, z1) = thing["bounds"]
+    corners = np.array([(a, b, c) for a in (x0, x1) for b in (y0, y1) for c in (z0, z1)])
     turned: npt.NDArray[np.float64] = np.einsum("ijf,cj->fci", rotation, corners) + positions[:, None]
     return turned
 

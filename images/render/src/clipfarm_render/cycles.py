@@ -1,23 +1,48 @@
 """Blender Cycles, through Kubric's renderer: the scene's assets are Kubric's, the picture is made directly.
 
 Kubric's renderer is made for seven layers at once: a second view layer, a compositor, EXR files read back from disk.
-A clip of plain frames needs none of them, so they are taken out again; what is left is one render call a
-frame that writes the PNG.
+They are taken out again. A frame is one render call that writes the PNG, or one for each region of it that
+writes linear light.
 """
 
-import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from clipfarm_render import arena, device, materials
-from clipfarm_render.kubric_compat import Blender, kb
+from clipfarm_render import arena, device, exr, materials, meshes
+from clipfarm_render.bodies import ShapeAsset
+from clipfarm_render.kubric_compat import AttributeSetter, Blender, kb, register_object3d_setters
 from clipfarm_render.sample import Sample
 from clipfarm_render.stage import Stage
 
 PNG_COMPRESSION = 1
 """zlib level. Noise hardly compresses, and every reader of the frames pays for what is packed harder."""
+
+Picture = npt.NDArray[np.float32]
+"""(height, width, 3) linear light, rows from the top."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Pixels of the picture from ``left`` and ``top`` (included) to ``right`` and ``bottom`` (not included)."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Where the pixels lie in an array whose first axes are rows and columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published without types
@@ -37,29 +62,100 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
             scratch: a folder for Kubric's own files.
 
         Raises:
-            NoSuchDeviceError: the machine has no such GPU.
+            ClipError: the machine has no such GPU, or an asset cannot be read.
         """
         # No denoiser: at 64 samples it takes a fifth of the time and loses 1 dB against a converged picture,
         # because it smooths the grid. At fewer samples, what is noise is seen as noise.
         super().__init__(stage.scene, scratch, samples_per_pixel=samples_per_pixel, use_denoising=False, verbose=True)
+        self.seconds_in_cycles = 0.0
         self._leave_out_unused_passes()
         self._set_quality()
-        self._raw = scratch / "raw.png"
-        self._write_png(self._raw)
+        self._raw = scratch / "raw"
         # Left to itself, Blender follows the machine's processors, and not the container's limit.
         self.blender_scene.render.threads_mode = "FIXED"
         self.blender_scene.render.threads = threads
         device.use(self.blender_scene, on)
         self._dress(stage, sample)
+        self._thing = stage.body.asset.linked_objects[self]
+
+    def add_asset(self, asset: Any) -> Any:
+        """Add what the scene got; called by Kubric."""
+        if isinstance(asset, ShapeAsset):
+            made = meshes.from_shape(asset.shape, asset.uid)
+        elif isinstance(asset, kb.FileBasedObject):
+            made = meshes.from_file(asset)
+        else:
+            return super().add_asset(asset)
+        made.name, made.rotation_mode = asset.uid, "QUATERNION"
+        if made.name not in self.blender_scene.collection.all_objects:
+            self.blender_scene.collection.objects.link(made)
+        register_object3d_setters(asset, made)
+        asset.observe(AttributeSetter(made, "scale"), "scale")
+        return made
 
     def render_frame(self, frame: int, path: Path) -> None:
         """Render one frame into an 8-bit RGB PNG."""
+        self.go_to(frame)
+        self.blender_scene.render.use_border = False
+        self._write("PNG")
+        self.call_cycles(self.blender_scene)
+        save_png(self._raw.with_suffix(".png"), path)
+
+    def call_cycles(self, scene: bpy.types.Scene) -> None:
+        """Render a scene into the file that it names."""
+        started = time.perf_counter()
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+        self.seconds_in_cycles += time.perf_counter() - started
+
+    def go_to(self, frame: int) -> None:
+        """Put everything where it is in a frame."""
         self.blender_scene.frame_set(frame)
-        bpy.ops.render.render(write_still=True)
-        # Blender writes into its PNGs how long Cycles took, so equal pictures differ. Pillow writes pixels only.
-        with Image.open(self._raw) as picture:
-            pixels = Image.frombytes("RGB", picture.size, picture.tobytes())
-        pixels.save(path, "PNG", compress_level=PNG_COMPRESSION)
+
+    def render_box(self, box: Box, samples: int) -> Picture:
+        """Render some pixels of the present frame, in linear light.
+
+        A pixel has the same value in whatever box it is rendered: its random numbers depend on its place alone.
+        """
+        render, size = self.blender_scene.render, self.blender_scene.render.resolution_x
+        render.use_border = render.use_crop_to_border = True
+        # Blender cuts fractions of pixels off, and counts rows from below.
+        hair = 0.01
+        render.border_min_x, render.border_max_x = (box.left + hair) / size, (box.right + hair) / size
+        render.border_min_y, render.border_max_y = (size - box.bottom + hair) / size, (size - box.top + hair) / size
+        self._write("OPEN_EXR")
+        cycles = self.blender_scene.cycles
+        before, cycles.samples = cycles.samples, samples
+        try:
+            self.call_cycles(self.blender_scene)
+        finally:
+            cycles.samples = before
+        picture = exr.read(self._raw.with_suffix(".exr"), ("R", "G", "B"))
+        assert picture.shape == (box.bottom - box.top, box.right - box.left, 3), (picture.shape, box)
+        return picture
+
+    @contextmanager
+    def without_the_object(self) -> Iterator[None]:
+        """Render what stands still, alone."""
+        self._thing.hide_render = True
+        try:
+            yield
+        finally:
+            self._thing.hide_render = False
+
+    def as_seen(self, linear: Picture, depth: int = 8) -> npt.NDArray[Any]:
+        """Apply the view transform by Blender's own code; return whole numbers of ``depth`` bits, 8 or 16."""
+        height, width = linear.shape[:2]
+        rgba = np.ones((height, width, 4), np.float32)
+        rgba[..., :3] = linear[::-1]
+        image = bpy.data.images.new("linear", width, height, alpha=False, float_buffer=True)
+        try:
+            image.pixels.foreach_set(rgba.ravel())
+            self._write("PNG", depth)
+            path = self._raw.with_name("seen.png")
+            image.save_render(str(path), scene=self.blender_scene)
+        finally:
+            bpy.data.images.remove(image)
+        return np.asarray(kb.read_png(path))[..., :3]
 
     def _leave_out_unused_passes(self) -> None:
         scene = self.blender_scene
@@ -84,18 +180,23 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         scene.cycles.caustics_reflective = False
         scene.cycles.caustics_refractive = False
 
-    def _write_png(self, path: Path) -> None:
+    def _write(self, file_format: str, depth: int = 8) -> None:
+        """Say what the next render call writes."""
         render = self.blender_scene.render
-        render.filepath = str(path)
-        render.image_settings.file_format = "PNG"
-        render.image_settings.color_mode = "RGB"
-        render.image_settings.color_depth = "8"
-        render.image_settings.compression = 0
+        settings = render.image_settings
+        settings.file_format, settings.color_mode = file_format, "RGB"
+        if file_format == "PNG":
+            settings.color_depth, settings.compression = str(depth), 0
+        else:
+            settings.color_depth, settings.exr_codec = "32", "NONE"
+        render.filepath = str(self._raw.with_suffix(".png" if file_format == "PNG" else ".exr"))
 
     def _dress(self, stage: Stage, sample: Sample) -> None:
         """Give the assets their looks, which Kubric's own materials cannot do on this Blender."""
         stage.floor.linked_objects[self].active_material = materials.grid("floor")
-        stage.cube.linked_objects[self].active_material = materials.plain("cube", sample.colour, roughness=0.45)
+        thing = stage.body.asset.linked_objects[self]
+        if not any(thing.data.materials):  # an asset may bring its own along
+            thing.active_material = materials.plain("thing", sample.colour, roughness=0.45)
         wall = materials.plain("wall", arena.WALL, roughness=0.6)
         thickness, height = arena.WALL_THICKNESS / 2, arena.WALL_HEIGHT / 2
         across = arena.HALF_SIZE + thickness
@@ -106,4 +207,17 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
             self.add(asset)
             asset.linked_objects[self].active_material = wall
         for light in bpy.data.lights:
-            light.angle = math.radians(2.5)  # the sun's own 0.5 would cut shadows out with scissors
+            light.angle = arena.SUN_ANGLE
+
+
+def save_png(source: Path | npt.NDArray[np.uint8], path: Path) -> None:
+    """Write an 8-bit RGB PNG that holds pixels and nothing else.
+
+    Blender writes into its own how long Cycles took, so equal pictures differ.
+    """
+    if isinstance(source, Path):
+        with Image.open(source) as picture:
+            pixels = Image.frombytes("RGB", picture.size, picture.tobytes())
+    else:
+        pixels = Image.fromarray(source, "RGB")
+    pixels.save(path, "PNG", compress_level=PNG_COMPRESSION)

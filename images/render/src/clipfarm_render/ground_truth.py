@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clipfarm_contract.experiment import Phase, Scene
-from clipfarm_render import arena, physics
+from clipfarm_render import arena, bodies, physics
+from clipfarm_render.bodies import Body
 from clipfarm_render.camera import Camera
 from clipfarm_render.kubric_compat import kb
 from clipfarm_render.physics import Trajectory
@@ -29,7 +30,14 @@ def states(trajectory: Trajectory) -> npt.NDArray[np.float32]:
 
 
 def describe(
-    index: int, seed: int, scene: Scene, phase: Phase, sample: Sample, camera: Camera, trajectory: Trajectory
+    index: int,
+    seed: int,
+    scene: Scene,
+    phase: Phase,
+    sample: Sample,
+    body: Body,
+    camera: Camera,
+    trajectory: Trajectory,
 ) -> Mapping[str, Any]:
     """Return the content of ``ground_truth.json``. Lengths m, masses kg, impulses N s, quaternions w, x, y, z."""
     return {
@@ -43,9 +51,14 @@ def describe(
             "atFrame": sample.push.at_frame,
         },
         "object": {
-            "shape": "cube",
+            "shape": sample.shape,
             "size": sample.size,
             "colour": list(sample.colour),
+            "bounds": body.bounds.tolist(),
+            "inertia": body.inertia.tolist(),
+            # Friction slows a rolling body down only until it rolls.
+            "rolls": body.rolls,
+            **body.described,
             "position": trajectory.positions[0].tolist(),
             "quaternion": trajectory.quaternions[0].tolist(),
             "trajectory": {
@@ -59,7 +72,7 @@ def describe(
             "halfSize": arena.HALF_SIZE,
             "gravity": arena.GRAVITY,
             "wallFriction": 0.0,
-            "wallRestitution": physics.RESTITUTION,
+            "wallRestitution": bodies.RESTITUTION,
         },
         "camera": camera.to_json(),
         "video": {
@@ -69,6 +82,7 @@ def describe(
             "samplesPerPixel": scene.samples_per_pixel,
             "stepRate": physics.STEP_RATE,
             "layers": list(scene.layers),
+            "background": scene.background,
         },
         "seed": {"index": index, "clip": seed},
         "versions": versions(),

@@ -31,6 +31,8 @@ class Job:
     phase: Phase
     device: str
     report: Path | None
+    cache: Path | None
+    """Where the clips of a run share what they can make again."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Job":
@@ -52,7 +54,7 @@ class Job:
             return environ[name]
 
         scene, phase = parse_clip_experiment(text(environment.CLIP_EXPERIMENT))
-        report = environ.get(environment.CLIP_REPORT)
+        report, cache = environ.get(environment.CLIP_REPORT), environ.get(environment.CLIP_CACHE)
         return cls(
             index=whole(environment.CLIP_INDEX),
             seed=whole(environment.CLIP_SEED),
@@ -61,6 +63,7 @@ class Job:
             phase=phase,
             device=environ.get(environment.CLIP_DEVICE, "cpu"),
             report=Path(report) if report else None,
+            cache=Path(cache) if cache else None,
         )
 
 

@@ -1,13 +1,16 @@
 """Kubric without TensorFlow and scikit-learn.
 
-Kubric imports both for one function each, which no clip of ours calls: ``tf.io.gfile`` copies files to cloud
-buckets, and ``murmurhash3_32`` finds objects in Blender's Cryptomatte passes. While this module imports Kubric,
-stand-ins are in their place, which spares 170 packages and 20 seconds. So whoever needs Kubric takes it from here.
+Kubric imports both for one thing each: ``tf.io.gfile`` opens and copies files, in cloud buckets too, and
+``murmurhash3_32`` finds objects in Blender's Cryptomatte passes. While this module imports Kubric, stand-ins are in
+their place, which spares 170 packages and 20 seconds: local files for the first, and a refusal for the second, which
+no clip of ours calls. So whoever needs Kubric takes it from here.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +31,13 @@ class _Refusal:
         raise NotImplementedError(f"Kubric called {self._name}, which clipfarm does not bring along")
 
 
+def _copy(source: object, target: object, overwrite: bool = False) -> None:
+    """Copy a local file, as ``tf.io.gfile.copy`` does."""
+    if not overwrite and Path(str(target)).exists():
+        raise FileExistsError(f"{target} exists")
+    shutil.copyfile(str(source), str(target))
+
+
 def _module(name: str, **attributes: object) -> ModuleType:
     module = ModuleType(name)
     vars(module).update(attributes)
@@ -37,9 +47,10 @@ def _module(name: str, **attributes: object) -> ModuleType:
 @contextmanager
 def _stand_ins() -> Iterator[None]:
     """Have the stand-ins in ``sys.modules`` for a while: to other packages, TensorFlow is not installed."""
+    files = _module("tensorflow.io.gfile", GFile=open, copy=_copy)
     hashes = _module("sklearn.utils", murmurhash3_32=_Refusal("murmurhash3_32"))
     names = {
-        "tensorflow": _module("tensorflow", io=_module("tensorflow.io", gfile=_Refusal("tf.io.gfile"))),
+        "tensorflow": _module("tensorflow", io=_module("tensorflow.io", gfile=files)),
         "sklearn": _module("sklearn", utils=hashes),
         "sklearn.utils": hashes,
     }
@@ -55,6 +66,15 @@ def _stand_ins() -> Iterator[None]:
 with _stand_ins():
     import kubric as kb
     from kubric.renderer import Blender
+    from kubric.renderer.blender import AttributeSetter, register_object3d_setters
     from kubric.simulator import PyBullet
+    from kubric.simulator.pybullet import register_physical_object_setters
 
-__all__ = ["Blender", "PyBullet", "kb"]
+__all__ = [
+    "AttributeSetter",
+    "Blender",
+    "PyBullet",
+    "kb",
+    "register_object3d_setters",
+    "register_physical_object_setters",
+]

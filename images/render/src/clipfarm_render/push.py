@@ -24,31 +24,43 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         # Imported here, so that the thread limits are in force and the seconds are counted.
         import numpy as np
 
-        from clipfarm_render import checks, ground_truth, physics, preview, stage
+        from clipfarm_render import background, bodies, checks, frames, ground_truth, layers, physics, preview, stage
         from clipfarm_render.camera import Camera
         from clipfarm_render.cycles import CyclesRenderer
+        from clipfarm_render.manifest import AssetFiles
         from clipfarm_render.sample import draw
 
     with report.stage("simulate"):
-        sample = draw(job.seed, job.phase, scene.impulse)
+        sample = draw(job.seed, job.phase, scene.impulse, scene.objects)
         camera = Camera(scene.resolution)
-        built = stage.build(sample, camera, scene.frames, scene.fps)
+        body = bodies.make(sample, scene.assets, AssetFiles(scratch))
+        built = stage.build(body, camera, scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)
         renderer = CyclesRenderer(built, sample, scene.samples_per_pixel, limits.blender, job.device, scratch)
-        # The renderer follows the scene by now, so that the keyframes reach it.
-        trajectory = physics.simulate(world, built.cube, sample.push, scene.frames, scene.fps)
-        built.animate(trajectory)
+        # The renderer follows the scene by now, so that the keyframes reach it. One frame more than the clip has:
+        # the flow of the last one leads there.
+        beyond = physics.simulate(world, body, sample.push, scene.frames + 1, scene.fps)
+        built.animate(beyond)
+        trajectory = beyond.first(scene.frames)
+
+    pictures: frames.Frames = frames.FullFrames(renderer)
+    if scene.background == "cached":
+        with report.stage("background"):
+            still = background.get(job.cache, renderer, scene.samples_per_pixel, job.device, scratch)
+            pictures = frames.CompositeFrames(renderer, built, sample, trajectory, still, scene.samples_per_pixel)
 
     with report.stage("render"):
         job.clip.rgb.mkdir()
-        for frame in range(scene.frames):
-            renderer.render_frame(frame, job.clip.frame(frame))
+        frames.write_all(pictures, trajectory, job.clip)
+        if scene.layers != ("rgb",):
+            layers.write_all(renderer, built, scratch, scene.layers, scene.frames, job.clip)
+    report.seconds["cycles"] = renderer.seconds_in_cycles
 
     with report.stage("save"):
         job.clip.actions.parent.mkdir()
         np.save(job.clip.actions, ground_truth.actions(sample, scene.frames))
         np.save(job.clip.states, ground_truth.states(trajectory))
-        truth = ground_truth.describe(job.index, job.seed, scene, job.phase, sample, camera, trajectory)
+        truth = ground_truth.describe(job.index, job.seed, scene, job.phase, sample, body, camera, trajectory)
         job.clip.ground_truth.write_text(dump(truth))
         if scene.preview:
             preview.write(job.clip, scene.frames, scene.fps)

@@ -2,6 +2,7 @@
 
 import colorsys
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,11 @@ from clipfarm_contract.experiment import Impulse, Phase, Range
 from clipfarm_render.arena import TILE_DARK
 
 SIZE = Range(1.1, 1.5)
-"""Edge of the cube, m."""
+"""Width of the object, m: the edge of a cube, the diameter of a round one, the longest side of an asset."""
 START = Range(-1.5, 1.5)
-"""Where the cube's centre starts, on x and on y, m: the middle of the arena, so that any direction has way to go."""
+"""Where the object's centre starts, on x and on y, m: the middle of the arena, so that any direction has way to go."""
 MIN_CONTRAST = 3.0
-"""Contrast ratio of the cube's colour against the floor's tiles. WCAG 2.1, 1.4.11, asks 3 of graphical objects."""
+"""Contrast ratio of the object's colour against the floor's tiles. WCAG 2.1, 1.4.11, asks 3 of graphical objects."""
 
 Vector3 = tuple[float, float, float]
 
@@ -45,21 +46,23 @@ class Sample:
     """All random values of one clip."""
 
     size: float
-    """Edge of the cube, m."""
+    """Width of the object, m."""
     position: tuple[float, float]
-    """Where the cube's centre starts, x and y, m."""
+    """Where the object's centre starts, x and y, m."""
     yaw: float
     """Rotation about z at the start, radians."""
     colour: Vector3
-    """Linear RGB reflectance of the cube, 0 to 1."""
+    """Linear RGB reflectance of the object, 0 to 1."""
     friction: float
-    """Coefficient of friction between cube and floor, no unit."""
+    """Coefficient of friction between object and floor, no unit."""
     mass: float
     """kg"""
     push: Push
+    shape: str = "cube"
+    """A name of ``SHAPES``, or the id of an asset."""
 
 
-def draw(seed: int, phase: Phase, impulse: Impulse) -> Sample:
+def draw(seed: int, phase: Phase, impulse: Impulse, objects: Sequence[str] = ("cube",)) -> Sample:
     """Draw a clip's values from ``default_rng(seed)``.
 
     Always the same number of draws in the same order, whatever the ranges hold: changing one range, or how a clip
@@ -77,7 +80,8 @@ def draw(seed: int, phase: Phase, impulse: Impulse) -> Sample:
     friction = uniform(phase.friction.min, phase.friction.max)
     mass = uniform(phase.mass.min, phase.mass.max)
     push = Push(uniform(impulse.min, impulse.max), uniform(0, math.tau), impulse.at_frame)
-    return Sample(size, position, yaw, colour, friction, mass, push)
+    shape = objects[int(uniform(0, 1) * len(objects))]
+    return Sample(size, position, yaw, colour, friction, mass, push, shape)
 
 
 def contrasting(hue: float, saturation: float, value: float) -> Vector3:

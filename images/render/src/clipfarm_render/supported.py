@@ -1,8 +1,22 @@
 """What the built-in renderer can make: asked before anything starts."""
 
-from collections.abc import Callable
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from clipfarm_contract.experiment import Experiment, Impulse, Phase, PhaseClips, Scene
+from clipfarm_contract.experiment import (
+    BACKGROUNDS,
+    LAYERS,
+    SHAPES,
+    Assets,
+    Experiment,
+    Impulse,
+    Phase,
+    PhaseClips,
+    Scene,
+)
 from clipfarm_contract.fields import ContractError
 
 STEP_RATE = 240
@@ -30,17 +44,48 @@ def _name(scene: Scene) -> str | None:
 
 
 def _layers(scene: Scene) -> str | None:
-    if scene.layers == ("rgb",):
-        return None
-    odd = next((layer for layer in scene.layers if layer != "rgb"), None)
-    return f"layers: found {_quoted(odd, scene.layers)}, expected rgb"
+    odd = next((layer for layer in scene.layers if layer not in LAYERS), None)
+    if odd is not None:
+        return f'layers: found "{odd}", expected {_any_of(LAYERS)}'
+    return None if "rgb" in scene.layers else f"layers: found {list(scene.layers)}, expected rgb among them"
 
 
 def _objects(scene: Scene) -> str | None:
-    if scene.objects == ("cube",):
+    if not scene.objects:
+        return f"objects: found [], expected {_any_of(SHAPES)}"
+    odd = [thing for thing in scene.objects if thing not in SHAPES]
+    if odd and scene.assets is None:
+        return f'objects: found "{odd[0]}", expected {_any_of(SHAPES)}, or an asset of experiment.assets'
+    return _assets(scene.assets, odd) if scene.assets else None
+
+
+def _assets(assets: Assets, wanted: Sequence[str]) -> str | None:
+    """Look into the manifest; the archives are opened by the clips that show them."""
+    try:
+        text = Path(assets.manifest).read_bytes()
+    except OSError as error:
+        return f"assets.manifest: {assets.manifest} cannot be read: {error.strerror}"
+    if assets.sha256 and hashlib.sha256(text).hexdigest() != assets.sha256:
+        return f"assets.sha256: {assets.manifest} is another file, of sha256 {hashlib.sha256(text).hexdigest()}"
+    try:
+        entries = json.loads(text)["assets"]
+        kinds = {asset_id: entries[asset_id]["asset_type"] for asset_id in wanted if asset_id in entries}
+    except (ValueError, KeyError, TypeError):
+        return f"assets.manifest: {assets.manifest} is no manifest of Kubric's"
+    for asset_id in wanted:
+        if asset_id not in kinds:
+            close = difflib.get_close_matches(asset_id, entries, n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            return f'objects: found "{asset_id}", which {assets.manifest} does not list{hint}'
+        if kinds[asset_id] != "FileBasedObject":
+            return f'objects: "{asset_id}" is a {kinds[asset_id]}, expected a FileBasedObject'
+    return None
+
+
+def _background(scene: Scene) -> str | None:
+    if scene.background in BACKGROUNDS:
         return None
-    odd = next((thing for thing in scene.objects if thing != "cube"), None)
-    return f"objects: found {_quoted(odd, scene.objects)}, expected cube"
+    return f'background: found "{scene.background}", expected {_any_of(BACKGROUNDS)}'
 
 
 def _frames(scene: Scene) -> str | None:
@@ -81,14 +126,15 @@ def _phase(entry: PhaseClips) -> str | None:
     return None if phase.mass.min > 0 else f"mass.min: found {phase.mass.min:g}, expected more than 0"
 
 
-def _quoted(odd: str | None, found: tuple[str, ...]) -> str:
-    return f'"{odd}"' if odd is not None else f"{list(found)}"
+def _any_of(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 SCENE_RULES: tuple[Callable[[Scene], str | None], ...] = (
     _name,
     _layers,
     _objects,
+    _background,
     _frames,
     _fps,
     _resolution,

@@ -28,7 +28,7 @@ def run(job: Job, found: Scan, show: Callable[[Status], None]) -> tuple[Status, 
     Clips that are being rendered when a signal comes are dropped, and made again by the next call.
     """
     state = State.start(job, found, os.uname().nodename, available_cpus())
-    write_atomically(job.experiment_file, job.run.spec.experiment.to_json())
+    write_atomically(job.experiment_file, job.run.spec.experiment_json())
     with _wake_ups() as wait:
         try:
             while True:

@@ -19,7 +19,7 @@ class Job:
     experiment: Experiment = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "experiment", self.run.spec.experiment.contract())
+        object.__setattr__(self, "experiment", self.run.spec.contract())
 
     def recipe(self, clip: int) -> ClipRecipe:
         """Return what decides how a clip looks."""
@@ -33,7 +33,7 @@ class Job:
     @property
     def experiment_file(self) -> Path:
         """Where the experiment lies for the renderers; another experiment is another file."""
-        digest = hashlib.sha256(self.run.spec.experiment.to_json().encode()).hexdigest()[:12]
+        digest = hashlib.sha256(self.run.spec.experiment_json().encode()).hexdigest()[:12]
         return self.folder.state / f"experiment-{digest}.json"
 
 

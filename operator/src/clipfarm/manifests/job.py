@@ -119,7 +119,7 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
         *("--termination-message", "/dev/termination-log"),
         *(["--", *render.command] if render.command else []),
     ]
-    variables = {RUN_EXPERIMENT: run.spec.experiment.to_json(), **thread_environment(render.threads)}
+    variables = {RUN_EXPERIMENT: run.spec.experiment_json(), **thread_environment(render.threads)}
     container = {
         "name": CONTAINER,
         "image": render.image or images.render,
