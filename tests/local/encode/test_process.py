@@ -21,17 +21,16 @@ pytestmark = pytest.mark.torch
 MODEL = "vjepa2_tiny16"
 PATIENCE = 60  # seconds; a machine with other work takes its time to import PyTorch
 # Run before the command, so that a test can hold it still at one moment.
-PAUSE_BEFORE_RENAME = """
+PAUSE_BEFORE_PLACING = """
 import pathlib, time
 from clipfarm_encode import features
-write = features.write_atomically
-def paused(path, data):
-    if path.suffix == ".npy" and "clip_00002" in str(path):
-        (path.parent / f".{path.name}.0123abcd").write_bytes(data[:100])
+place = features.place
+def paused(temporary, path):
+    if "clip_00002" in str(path):
         pathlib.Path("paused").touch()
         time.sleep(600)
-    write(path, data)
-features.write_atomically = paused
+    place(temporary, path)
+features.place = paused
 """
 BUSY_IN_THE_MODEL = """
 import pathlib, torch
@@ -108,7 +107,7 @@ def test_a_watched_folder_is_encoded_as_it_grows_until_the_marker(tmp_path):
         assert "1 CPU threads" in process.stdout.readline()
     document = json.loads(run.encode_log.read_text())
     assert document["state"] == "finished"
-    assert document["clips"] == {"found": 6, "encoded": 6, "skipped": 0, "failed": 0}
+    assert document["clips"] == {"found": 6, "waiting": 0, "encoding": 0, "encoded": 6, "skipped": 0, "failed": 0}
     assert np.load(run.clip(5).features(MODEL)).shape == (12, 192)
 
 
@@ -131,7 +130,7 @@ def encode_here(run, *options):
 
 @pytest.mark.parametrize(
     ("moment", "number"),
-    [(PAUSE_BEFORE_RENAME, signal.SIGINT), (BUSY_IN_THE_MODEL, signal.SIGTERM)],
+    [(PAUSE_BEFORE_PLACING, signal.SIGINT), (BUSY_IN_THE_MODEL, signal.SIGTERM)],
     ids=["SIGINT while saving", "SIGTERM while computing"],
 )
 def test_a_signal_ends_it_within_three_seconds_and_the_same_command_goes_on(run, undisturbed, tmp_path, moment, number):
@@ -145,7 +144,7 @@ def test_a_signal_ends_it_within_three_seconds_and_the_same_command_goes_on(run,
     check_and_finish(run, undisturbed)
 
 
-@pytest.mark.parametrize("moment", [PAUSE_BEFORE_RENAME, BUSY_IN_THE_MODEL], ids=["saving", "computing"])
+@pytest.mark.parametrize("moment", [PAUSE_BEFORE_PLACING, BUSY_IN_THE_MODEL], ids=["saving", "computing"])
 def test_killed_at_any_moment_it_leaves_no_part_of_a_file_and_the_same_command_goes_on(
     run, undisturbed, tmp_path, moment
 ):

@@ -5,7 +5,8 @@ import torch
 import clipfarm_encode
 from clipfarm_encode import encode_single_clip, get_encoder
 from clipfarm_encode.clips import ClipError
-from clipfarm_encode.encoder import EncodeError, Encoder, OutOfMemoryError, is_out_of_memory
+from clipfarm_encode.encoder import EncodeError, Encoder, OutOfMemoryError
+from clipfarm_encode.memory import BatchSizes, is_out_of_memory
 from clipfarm_encode.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
 from clipfarm_encode.weights import Weights
 from unit.encode.made_up import make_clip
@@ -69,15 +70,14 @@ class SmallMemory(VJEPA2Encoder):
 
     def forward(self, video):
         self.sizes.append(len(video))
-        if len(video) > self.room or (video == 0).flatten(1).all(1).any():  # a black clip never fits
+        if len(video) > self.room or (video < -1.7).flatten(1).all(1).any():  # a black clip never fits
             raise RuntimeError(self.message)
         return super().forward(video)
 
 
 def batch_encoder(model):
     encoder = Encoder(model, "vjepa2_tiny16", Weights("random", "", None), torch.device("cpu"), crop_size=32)
-    encoder.device = torch.device("meta")  # anything but the CPU: clips are computed together
-    encoder._compute = lambda clips: list(model(torch.stack(list(clips)).float()).numpy())
+    encoder.sizes = BatchSizes(8)  # on the CPU each clip would be computed on its own
     return encoder
 
 

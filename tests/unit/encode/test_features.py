@@ -86,19 +86,14 @@ def test_an_array_that_was_cut_short_is_to_be_made_again(clip, keep):
 def test_an_array_never_stands_beside_the_sidecar_of_another(clip, monkeypatch):
     save(ARRAY, 4, clip, RECIPE)
     other = dataclasses.replace(RECIPE, dtype="float32")
-    write = features.write_atomically
-    seen = []
 
-    def killed(path, data):
-        if path.suffix == ".npy":
-            raise KeyboardInterrupt
-        write(path, data)
-        seen.append(path.name)
+    def killed(temporary, path):
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(features, "write_atomically", killed)
+    monkeypatch.setattr(features, "place", killed)
     with pytest.raises(KeyboardInterrupt):
         save(ARRAY.astype(np.float32), 4, clip, other)
-    assert seen == ["vjepa2_vitl16.json"]
+    assert json.loads(clip.features_sidecar("vjepa2_vitl16").read_text())["dtype"] == "float32"
     assert inspect(clip, RECIPE)[0] is inspect(clip, other)[0] is State.ABSENT
 
 

@@ -5,6 +5,7 @@ from rich.console import Console
 
 from clipfarm_encode.features import Recipe
 from clipfarm_encode.progress import LINE_EVERY_SECONDS, Reporter
+from clipfarm_encode.tally import DeviceTally
 
 RECIPE = Recipe("m", {"source": "vitl.pt", "sha256": "00", "key": "encoder"}, "float16", {"crop": 32}, "float32")
 
@@ -20,7 +21,7 @@ class Clock:
 
 def reporter(log=None, terminal=False):
     clock, screen = Clock(), io.StringIO()
-    made = Reporter(RECIPE, "cpu", log, Console(file=screen, force_terminal=terminal, width=300), clock)
+    made = Reporter(RECIPE, [DeviceTally("cpu")], log, Console(file=screen, force_terminal=terminal, width=300), clock)
     made.tally.found |= {"clip_00000", "clip_00001", "clip_00002", "clip_00003"}
     return made, clock, screen
 

@@ -1,34 +1,18 @@
 """``clipfarm-encode``: a folder of clips to features."""
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from rich.console import Console
 
 from clipfarm_contract.environment import ThreadLimitError, apply_thread_limits
+from clipfarm_encode import dependencies
 from clipfarm_encode.cpus import available_cpus
 from clipfarm_encode.stopping import Stopper
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from clipfarm_encode.clips import Found
-    from clipfarm_encode.encoder import Encoder
-    from clipfarm_encode.progress import Reporter
-
-OK, FAILED, USAGE, OUT_OF_MEMORY = 0, 1, 2, 2
-NEEDED = {"torch": "torch", "einops": "einops", "safetensors": "safetensors", "numpy": "numpy", "PIL": "pillow"}
-"""Packages by the name under which they are imported."""
-MOST_DECODERS = 8
-
-
-def missing_packages() -> list[str]:
-    """Return the packages that are needed and not installed, without importing any."""
-    return [package for module, package in NEEDED.items() if importlib.util.find_spec(module) is None]
+FAILED = 1
 
 
 @click.command(
@@ -56,8 +40,14 @@ def missing_packages() -> list[str]:
     help="Also: vjepa2_vith16, vjepa2_vitg16, vjepa2_tiny16 (for trying things out).",
 )
 @click.option(
-    "--weights", help="A .pt file as published, a Hugging Face folder, or the word random (features then mean nothing)."
+    "--weights",
+    help="A .pt file as published, a Hugging Face folder, the https address of a .pt file, a Hugging Face id, or the "
+    "word random (features then mean nothing).",
 )
+@click.option(
+    "--weights-sha256", metavar="HEX", help="What the weights have to hash to; required for an https address."
+)
+@click.option("--weights-revision", metavar="COMMIT", help="A commit of 40 digits: --weights is an id on Hugging Face.")
 @click.option(
     "--weights-key",
     default="target_encoder",
@@ -91,7 +81,14 @@ def missing_packages() -> list[str]:
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    help="auto: CUDA, then MPS, then CPU.",
+    help="auto: CUDA, then MPS, then CPU. Of CUDA all devices are used that CUDA_VISIBLE_DEVICES leaves.",
+)
+@click.option(
+    "--compile/--no-compile",
+    "compiled",
+    default=False,
+    show_default=True,
+    help="Compile the model first (torch.compile): a minute for the first clip of a shape, faster or not from then on.",
 )
 @click.option(
     "--threads",
@@ -99,14 +96,39 @@ def missing_packages() -> list[str]:
     help="CPU threads.  [default: OMP_NUM_THREADS, or the CPUs this process may use]",
 )
 @click.option("--limit", type=click.IntRange(1), help="Encode no more than this many clips.")
-@click.option("--overwrite", is_flag=True, help="Encode clips again that have features.")
 @click.option(
-    "--watch", is_flag=True, help="Go on with clips as they become complete, until .clipfarm/all-rendered is there."
+    "--overwrite",
+    is_flag=True,
+    help="Encode clips again that have features; with --watch only those whose features were made otherwise.",
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Go on with clips as they become complete, until .clipfarm/all-rendered is there. Any number of encoders may "
+    "watch one folder: each clip is claimed by one of them.",
+)
+@click.option(
+    "--batch-wait",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="With --watch: seconds that a clip waits for others to fill its batch.",
+)
+@click.option(
+    "--stale-after",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="With --watch: seconds without a sign of life after which another encoder's clips are taken over.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), help="Serve /metrics and /progress there; 0: any free port.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to serve them on; in a pod 0.0.0.0 or ::."
 )
 @click.option(
     "--log-json",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep counts and times in this file, replaced after each batch.",
+    help="Keep what /progress says in this file, too.",
 )
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one is gone.")
 @click.pass_obj
@@ -122,15 +144,16 @@ def command(stopper: Stopper | None, /, **options: Any) -> int:
         raise click.UsageError(
             "--weights is needed: a .pt file, a Hugging Face folder, or random (features then mean nothing)"
         )
-    if missing := missing_packages():
-        names = " ".join(missing)
-        raise click.UsageError(
-            f"not installed: {', '.join(missing)}; install with: {sys.executable} -m pip install {names}"
-        )
+    try:
+        dependencies.require()
+    except dependencies.MissingError as error:
+        raise click.UsageError(str(error)) from None
     if options["exit_with_parent"]:
         stopper.end_with_parent()
     _limit_threads(options["threads"])
-    return _encode(stopper, options)
+    from clipfarm_encode.run import encode  # here, because PyTorch takes seconds to import, and reads the variables
+
+    return encode(stopper, options)
 
 
 def main() -> None:
@@ -161,74 +184,3 @@ def _limit_threads(threads: int | None) -> None:
         apply_thread_limits(default=available_cpus())
     except ThreadLimitError as error:
         raise click.UsageError(str(error)) from None
-
-
-def _encode(stopper: Stopper, options: dict[str, Any]) -> int:
-    # Here, because PyTorch takes seconds to import and reads the thread variables when it is.
-    from clipfarm_encode.clips import find_clips
-    from clipfarm_encode.encoder import get_encoder
-    from clipfarm_encode.pipeline import Pipeline
-    from clipfarm_encode.progress import Reporter
-    from clipfarm_encode.selection import Destination, first, once, survey, watch
-
-    try:
-        encoder = get_encoder(
-            options["model"],
-            options["weights"],
-            options["device"],
-            weights_key=options["weights_key"],
-            dtype=options["dtype"],
-            crop_size=options["crop_size"],
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    destination = Destination(encoder.recipe, options["out_dir"], options["overwrite"])
-    clips = find_clips(options["data_dir"])
-    surveyed = survey(clips, destination)
-    if surveyed.other:
-        found, reason = surveyed.other[0]
-        raise click.UsageError(
-            f"{found.name} has features already, {reason}"
-            + (f" (and {len(surveyed.other) - 1} more clips)" if len(surveyed.other) > 1 else "")
-            + "; --overwrite makes them again"
-        )
-    console = Console(soft_wrap=True)
-    reporter = Reporter(encoder.recipe, encoder.device.type, options["log_json"], console)
-    stopper.before_exit = reporter.stopped
-    _introduce(reporter, encoder, options)
-    if options["watch"]:
-        source: Iterator[Found | None] = watch(options["data_dir"], destination, reporter)
-    else:
-        source = once(surveyed, reporter)
-        if foreign := sum(not found.clip.manifest.exists() for found in clips):
-            reporter.say(f"{foreign} of {len(clips)} clips have no clip.json: nothing vouches that they are whole")
-    reporter.update()
-    pipeline = Pipeline(
-        encoder,
-        destination,
-        reporter,
-        stopper.saving,
-        batch_size=options["batch_size"],
-        decoders=min(available_cpus(), MOST_DECODERS),
-        vanishing=options["watch"],
-    )
-    pipeline.run(first(options["limit"], source))
-    reporter.finish()
-    if pipeline.out_of_memory:
-        return OUT_OF_MEMORY
-    return FAILED if reporter.tally.failures else OK
-
-
-def _introduce(reporter: "Reporter", encoder: "Encoder", options: dict[str, Any]) -> None:
-    """Say what is going to compute, and whatever somebody may regret not to have known."""
-    import torch
-
-    weights = encoder.weights
-    reporter.say(
-        f"{encoder.name} on {encoder.device.type}, {torch.get_num_threads()} CPU threads, "
-        f"weights {weights.source} (sha256 {weights.sha256[:12]}...)"
-    )
-    if weights.random:
-        reporter.say(f"NOTE: {weights.to_json()['note']}")
-    if encoder.device.type == "cpu" and options["device"] == "auto":
-        reporter.say("NOTE: no GPU found, so this runs on the CPU: some hundred times slower than on a GPU")

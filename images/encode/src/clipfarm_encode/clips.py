@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,24 +42,36 @@ class Found:
         """Where the clip's files lie."""
         return Clip(self.path)
 
+    @property
+    def order(self) -> tuple[int, str]:
+        """Sorts clips by their numbers."""
+        return int(self.name.removeprefix("clip_")), self.name
+
+
+def found_in(entry: os.DirEntry[str]) -> Found | None:
+    """Return the clip that an entry of a listing is: a folder named ``clip_<number>``."""
+    if not _NAME.fullmatch(entry.name) or not entry.is_dir():
+        return None
+    return Found(entry.name, entry.inode(), Path(entry.path))
+
+
+def _new_array(shape: tuple[int, ...]) -> Frames:
+    return np.empty(shape, np.uint8)
+
 
 def find_clips(root: Path) -> list[Found]:
-    """Return the folders named ``clip_<number>``, in order of their numbers; one listing, no look inside.
+    """Return the clips in a folder, in order of their numbers; one listing, no look inside.
 
     Raises:
         OSError: the folder cannot be listed.
     """
     with os.scandir(root) as entries:
-        found = [
-            Found(entry.name, entry.inode(), Path(entry.path))
-            for entry in entries
-            if _NAME.fullmatch(entry.name) and entry.is_dir()
-        ]
-    return sorted(found, key=lambda each: (int(each.name.removeprefix("clip_")), each.name))
+        found = [each for entry in entries if (each := found_in(entry))]
+    return sorted(found, key=lambda each: each.order)
 
 
-def read_frames(clip: Clip) -> Frames:
-    """Decode a clip.
+def read_frames(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_array) -> Frames:
+    """Decode a clip into the array that ``allocate`` returns for its shape.
 
     With a ``clip.json``, number, size and bytes of the frames are held against it. Without one, as in folders that
     clipfarm did not make, all of ``rgb/*.png`` are taken in order of their names.
@@ -69,7 +82,7 @@ def read_frames(clip: Clip) -> Frames:
     try:
         manifest = ClipManifest.read(clip.manifest)
     except FileNotFoundError:
-        return _stack(clip, _paths(clip), None)
+        return _stack(clip, _paths(clip), None, allocate)
     except OSError as error:
         raise ClipError(f"clip.json: {error.strerror}") from None
     except ContractError as error:
@@ -84,7 +97,7 @@ def read_frames(clip: Clip) -> Frames:
             raise ClipError(f"rgb/{path.name}: not in clip.json")
         if (size := path.stat().st_size) != entry.size:
             raise ClipError(f"rgb/{path.name}: {size} bytes, expected {entry.size}")
-    return _stack(clip, paths, scene.resolution)
+    return _stack(clip, paths, scene.resolution, allocate)
 
 
 def _paths(clip: Clip) -> list[Path]:
@@ -99,11 +112,13 @@ def _paths(clip: Clip) -> list[Path]:
     return paths
 
 
-def _stack(clip: Clip, paths: list[Path], resolution: int | None) -> Frames:
+def _stack(
+    clip: Clip, paths: list[Path], resolution: int | None, allocate: Callable[[tuple[int, ...]], Frames]
+) -> Frames:
     """Decode frames into one array; all have to be of ``resolution``, or of the first one's size."""
     first = _decode(paths[0])
     height, width = (resolution, resolution) if resolution else first.shape[:2]
-    frames = np.empty((len(paths), height, width, 3), np.uint8)
+    frames = allocate((len(paths), height, width, 3))
     for i, path in enumerate(paths):
         frame = first if i == 0 else _decode(path)
         if frame.shape != frames.shape[1:]:
@@ -116,8 +131,8 @@ def _stack(clip: Clip, paths: list[Path], resolution: int | None) -> Frames:
 def _decode(path: Path) -> Frames:
     """Decode one PNG.
 
-    Pillow, although torchvision's decoder runs without the GIL: that one (0.29) brings the whole process down with
-    a segmentation fault when a byte of the compressed pixels is wrong.
+    Pillow, not torchvision: its decoder (0.29) brings the whole process down with a segmentation fault when a byte of
+    the compressed pixels is wrong. Both are as fast.
     """
     where = f"rgb/{path.name}"
     try:
@@ -125,7 +140,7 @@ def _decode(path: Path) -> Frames:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.mode not in _MODES:
                 raise ClipError(f"{where}: pixels of mode {image.mode}, expected 8-bit RGB")
-            pixels = np.asarray(image.convert("RGB"))
+            pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except FileNotFoundError:
         raise ClipError(f"{where}: missing") from None
     except UnidentifiedImageError:

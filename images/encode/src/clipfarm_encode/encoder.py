@@ -1,32 +1,23 @@
 """A loaded model on a device: frames in, features out. One instance serves any number of calls."""
 
+import copy
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.clips import Frames, read_frames
+from clipfarm_encode.device import Lane, choose_devices, free_memory, half_precision, saved_dtype
 from clipfarm_encode.features import Features, Recipe
-from clipfarm_encode.preprocess import Preprocessing, normalise, resize_and_crop
+from clipfarm_encode.memory import BatchSizes, is_out_of_memory
+from clipfarm_encode.preprocess import Preprocessing, resize_and_crop
 from clipfarm_encode.vjepa2 import CONFIGS, VJEPA2Encoder
 from clipfarm_encode.weights import DEFAULT_KEY, Weights, load_model
 
 DTYPES = {"fp16": "float16", "fp32": "float32"}
-
-# What allocators of GPU memory say. A message counts only in these words: "out of memory" alone is also said of the
-# host's memory, which halving a batch on the GPU does not help.
-_OUT_OF_MEMORY = (
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "HIP out of memory",
-    "MPS backend out of memory",
-)
 
 
 class EncodeError(RuntimeError):
@@ -34,7 +25,7 @@ class EncodeError(RuntimeError):
 
 
 class OutOfMemoryError(EncodeError):
-    """One clip alone does not fit into the device's memory."""
+    """One clip alone does not fit into the device's memory; the message names the sizes."""
 
 
 class Encoder:
@@ -54,14 +45,28 @@ class Encoder:
         *,
         dtype: str = "fp16",
         crop_size: int = 256,
+        batch_size: int = 4,
+        compiled: bool = False,
     ) -> None:
-        self.model = model.to(device)
         self.name = name
         self.weights = weights
         self.device = device
+        self.config = model.config
         self.preprocessing = Preprocessing(crop_size)
+        self.sizes = BatchSizes(1 if device.type == "cpu" else batch_size)
+        self._settings = {"dtype": dtype, "crop_size": crop_size, "batch_size": batch_size, "compiled": compiled}
         self._saved = np.dtype(DTYPES[dtype])
-        self._half = _half_precision(device)
+        self._half = half_precision(device)
+        self.model = model.to(device)
+        if self._half:
+            # Once, and not in each forward pass: autocast would do the same to them, every time.
+            for module in self.model.modules():
+                if isinstance(module, nn.Linear):
+                    module.to(self._half)
+        if compiled:
+            for block in self.model.blocks:  # all alike: what is compiled for one serves them all
+                block.compile()
+        self._lane = Lane(self.model, device, saved_dtype(self._saved.name), self._half)
 
     @property
     def recipe(self) -> Recipe:
@@ -74,6 +79,10 @@ class Encoder:
             compute=str(self._half or torch.float32).removeprefix("torch."),
         )
 
+    def on(self, device: torch.device) -> "Encoder":
+        """Return an encoder with a copy of this one's model on another device of the same kind."""
+        return Encoder(copy.deepcopy(self.model), self.name, self.weights, device, **self._settings)  # type: ignore[arg-type]
+
     def prepare(self, frames: Frames) -> Tensor:
         """Return what :meth:`encode` takes: (frames, 3, crop, crop) uint8, of (frames, height, width, 3) uint8."""
         return resize_and_crop(torch.from_numpy(frames).permute(0, 3, 1, 2), self.preprocessing)
@@ -81,46 +90,82 @@ class Encoder:
     def encode(self, clips: Sequence[Tensor]) -> Iterator[Features | EncodeError]:
         """Yield the features of each clip, in order, or why there are none.
 
-        A batch that fails, for want of memory above all, is halved down to the one clip that it fails for.
-
         Args:
             clips: all of one shape, (frames, 3, crop, crop) uint8.
 
         Yields:
             (frames/2 * (crop/16)^2, width) of the encoder's dtype.
         """
-        size = 1 if self.device.type == "cpu" else len(clips)
-        for start in range(0, len(clips), size):
-            yield from self._halving(clips[start : start + size])
+        start = 0
+        while start < len(clips):
+            size = self.sizes.size(tuple(clips[start].shape))
+            yield from self.start(clips[start : start + size]).results()
+            start += size
 
-    def _halving(self, clips: Sequence[Tensor]) -> Iterator[Features | EncodeError]:
-        try:
-            yield from self._compute(clips)
-            return
-        except (RuntimeError, MemoryError) as error:
-            full, message = is_out_of_memory(error), (str(error) or type(error).__name__).splitlines()[0]
-        # Below the handler, not in it: an exception keeps the failed computation's tensors for as long as it lives.
+    def start(self, clips: Sequence[Tensor]) -> "Batch":
+        """Launch a batch of no more clips than :attr:`sizes` says; on CUDA this returns before it is computed."""
+        return Batch(self, clips, self._lane)
+
+    def out_of_memory(self, shape: Sequence[int], message: str) -> OutOfMemoryError:
+        """Return the error of one clip that does not fit."""
+        frames, _, height, width = shape
+        tokens = np.prod(self.config.grid(frames, height, width))
+        free = free_memory(self.device)
+        return OutOfMemoryError(
+            f"GPU memory is too small for one clip of {frames} frames at {width} x {height} pixels ({tokens} tokens"
+            + (f"; {free}" if free else "")
+            + f"): {message}"
+        )
+
+    def give_back(self) -> None:
+        """Give memory that is cached for the next batch back to the device, for other programs."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        if len(clips) > 1:
-            middle = len(clips) // 2
-            yield from self._halving(clips[:middle])
-            yield from self._halving(clips[middle:])
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
+
+
+class Batch:
+    """Clips under way on a device.
+
+    One that fails, for want of memory above all, is computed again in halves, down to the one clip that it fails for.
+    """
+
+    def __init__(self, encoder: Encoder, clips: Sequence[Tensor], lane: Lane) -> None:
+        self.clips = clips
+        self._encoder = encoder
+        self._lane = lane
+        self._problem: tuple[bool, str] | None = None
+        try:
+            self._wait = lane.launch(clips)
+        except (RuntimeError, MemoryError) as error:
+            self._problem = _problem(error)
+
+    def results(self) -> Iterator[Features | EncodeError]:
+        """Wait, and yield each clip's features, in order, or why there are none."""
+        features: list[Features] = []
+        if self._problem is None:
+            try:
+                features = self._wait()
+            except (RuntimeError, MemoryError) as error:
+                self._problem = _problem(error)
+        # Below the handlers, not in them: an exception keeps the failed computation's tensors for as long as it lives.
+        shape, count = tuple(self.clips[0].shape), len(self.clips)
+        if self._problem is None:
+            self._encoder.sizes.fitted(shape, count)
+            yield from features
+            return
+        full, message = self._problem
+        self._encoder.give_back()
+        if full:
+            self._encoder.sizes.failed(shape, count)
+        if count > 1:
+            for half in (self.clips[: count // 2], self.clips[count // 2 :]):
+                yield from Batch(self._encoder, half, self._lane).results()
         elif full:
-            yield OutOfMemoryError(f"GPU memory is too small for this clip alone ({message})")
+            yield self._encoder.out_of_memory(shape, message)
         else:
             yield EncodeError(message)
-
-    @torch.inference_mode()
-    def _compute(self, clips: Sequence[Tensor]) -> list[Features]:
-        video = normalise(torch.stack(list(clips)).to(self.device))
-        with self._precision():
-            features = self.model(video)
-        array = features.to(torch.float32).cpu().numpy().astype(self._saved)
-        return list(array)
-
-    def _precision(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device.type, self._half) if self._half else nullcontext()
 
 
 def get_encoder(
@@ -129,18 +174,28 @@ def get_encoder(
     device: str = "auto",
     *,
     weights_key: str = DEFAULT_KEY,
+    weights_sha256: str | None = None,
+    weights_revision: str | None = None,
     dtype: str = "fp16",
     crop_size: int = 256,
+    batch_size: int = 4,
+    compiled: bool = False,
 ) -> Encoder:
     """Load a model onto a device.
 
     Args:
         model: ``vjepa2_vitl16``, ``vjepa2_vith16``, ``vjepa2_vitg16``, or the small ``vjepa2_tiny16``.
-        weights: a ``.pt`` file as published, a Hugging Face folder, or ``random``.
-        device: ``cpu``, ``cuda``, ``mps``, or ``auto``: the first of CUDA, MPS and CPU that is there.
+        weights: a ``.pt`` file as published, a Hugging Face folder, an https address, a Hugging Face id, or
+            ``random``.
+        device: ``cpu``, ``cuda``, ``mps``, or ``auto``: the first of CUDA, MPS and CPU that is there. Of several CUDA
+            devices the first; :meth:`Encoder.on` makes copies for the others.
         weights_key: which entry of a ``.pt`` file to take.
+        weights_sha256: what the weights have to hash to; required for an address.
+        weights_revision: a commit, 40 hexadecimal digits: ``weights`` is a Hugging Face id.
         dtype: of the features: ``fp16`` or ``fp32``.
         crop_size: height and width of what the model sees, pixels, a multiple of 16.
+        batch_size: the most clips that are computed at once.
+        compiled: compile the model's blocks with torch.compile: a minute at the first clip, and then faster or not.
 
     Raises:
         ValueError: an argument is not one of these, the device is not there, or (as WeightsError) the weights cannot
@@ -154,9 +209,11 @@ def get_encoder(
         raise ValueError("weights: none given; a .pt file, a Hugging Face folder, or random")
     if crop_size <= 0 or crop_size % CONFIGS[model].patch:
         raise ValueError(f"crop_size: {crop_size} is not a multiple of {CONFIGS[model].patch}")
-    target = choose_device(device)
-    loaded, origin = load_model(model, str(weights), weights_key)
-    return Encoder(loaded, model, origin, target, dtype=dtype, crop_size=crop_size)
+    target = choose_devices(device)[0]
+    loaded, origin = load_model(model, str(weights), weights_key, weights_sha256, weights_revision)
+    return Encoder(
+        loaded, model, origin, target, dtype=dtype, crop_size=crop_size, batch_size=batch_size, compiled=compiled
+    )
 
 
 def encode_single_clip(encoder: Encoder, clip_folder: str | Path) -> Features:
@@ -173,30 +230,6 @@ def encode_single_clip(encoder: Encoder, clip_folder: str | Path) -> Features:
     return features
 
 
-def choose_device(name: str) -> torch.device:
-    """Return a device by name; ``auto`` is the first of CUDA, MPS and CPU that is there.
-
-    Raises:
-        ValueError: the device is not there.
-    """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(each for each, is_there in there.items() if is_there)
-    if not there.get(name):
-        raise ValueError(f"device: {name} is not there; this machine has {', '.join(n for n in there if there[n])}")
-    return torch.device(name)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that the device's memory is full."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
-
-
-def _half_precision(device: torch.device) -> torch.dtype | None:
-    """Return the type that matrix products are computed in where that is not float32.
-
-    Weights, normalisation and the residual stream stay in float32 (autocast), so little is lost to rounding.
-    """
-    if device.type != "cuda":
-        return None
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+def _problem(error: Exception) -> tuple[bool, str]:
+    """Return whether memory was short, and the first line of what the device said."""
+    return is_out_of_memory(error), (str(error) or type(error).__name__).splitlines()[0]

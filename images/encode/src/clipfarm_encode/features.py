@@ -4,8 +4,11 @@ The sidecar is there before the array, and an array that is replaced goes before
 an array finds its own sidecar with it, whenever the encoder was killed.
 """
 
+import errno
 import hashlib
 import io
+import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 from clipfarm_contract.clip import write_atomically
 from clipfarm_contract.fields import ContractError, dump, load
 from clipfarm_contract.layout import Clip
+from clipfarm_encode.claims import NO_LINKS
 
 Features = NDArray[np.floating[Any]]
 """(tokens, width), float16 or float32."""
@@ -80,36 +84,115 @@ def inspect(clip: Clip, recipe: Recipe) -> tuple[State, str]:
         found, expected = _at(sidecar, field), _at(wanted, field)
         if found != expected:
             return State.OTHER, f"made with {'.'.join(field)} {_short(found)}, wanted {_short(expected)}"
+    if path.stat().st_nlink > 1:  # its writer was killed between giving it this name and taking the other away
+        remove_leftovers(path)
     return State.DONE, ""
 
 
-def save(features: Features, frames: int, clip: Clip, recipe: Recipe) -> None:
-    """Write a clip's features with their sidecar.
+def save(features: Features, frames: int, clip: Clip, recipe: Recipe, *, again: bool = False) -> bool:
+    """Write a clip's features with their sidecar, unless another encoder was faster.
+
+    The array gets its name by a hard link, which fails where the name is taken: of several writers exactly one
+    succeeds. Arrays of one recipe made on different devices may differ in their last bits, and so in the hash that
+    their sidecars hold; whoever wrote second therefore puts the sidecar right.
+
+    Args:
+        again: replace features that are as wanted, too.
+
+    Returns:
+        False where the features were there already, or came from another writer in the meantime.
 
     Raises:
-        OSError: the disk is full, the clip's folder is gone, ...; no array is there then.
+        OSError: the disk is full, the clip's folder is gone, ...; what was there before is there still.
     """
     path, sidecar = clip.features(recipe.model), clip.features_sidecar(recipe.model)
-    buffer = io.BytesIO()
-    np.save(buffer, features, allow_pickle=False)
-    data = buffer.getvalue()
-    document = recipe.to_json() | {
-        "shape": list(features.shape),
-        "frames": frames,
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
+    header = _header(features)
+    values = np.ascontiguousarray(features).view(np.uint8).data  # no copy: a GPU makes a gigabyte of them a second
+    digest = hashlib.sha256(header)
+    digest.update(values)
+    document = dump(_document(recipe, features.shape, frames, digest.hexdigest()))
     path.parent.mkdir(exist_ok=True)  # and no more than that: a clip that is gone must not come back as an empty folder
-    path.unlink(missing_ok=True)
-    for each in (path, sidecar):
-        remove_leftovers(each)
-    write_atomically(sidecar, dump(document))
-    write_atomically(path, data)
+    while True:
+        if not again and inspect(clip, recipe)[0] is State.DONE:
+            return False
+        before = _inode(path)
+        for each in (path, sidecar):
+            remove_leftovers(each)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            with temporary.open("xb") as file:
+                file.write(header)
+                file.write(values)
+            if before and before == _inode(path):
+                path.unlink(missing_ok=True)
+            write_atomically(sidecar, document)
+            place(temporary, path)
+        except FileExistsError:
+            _put_right(clip, recipe, frames)
+            return False
+        except FileNotFoundError:
+            if not path.parent.exists():
+                raise
+            continue  # another writer has taken this one for dead, and its file for a leftover
+        finally:
+            temporary.unlink(missing_ok=True)
+        if sidecar.read_text() != document:
+            write_atomically(sidecar, document)
+        return True
+
+
+def place(temporary: Path, path: Path) -> None:
+    """Give a file its final name.
+
+    Raises:
+        FileExistsError: another writer has placed its own.
+    """
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        # A file system without hard links: good enough for one encoder, and there can be no claims for more.
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        temporary.rename(path)
 
 
 def remove_leftovers(path: Path) -> None:
     """Remove what a killed writer of this file left beside it: a temporary file that nobody will rename."""
     for leftover in path.parent.glob(f".{path.name}.????????"):
         leftover.unlink(missing_ok=True)
+
+
+def _header(features: Features) -> bytes:
+    """Return what ``np.save`` writes before the values."""
+    header = io.BytesIO()
+    described = np.lib.format.header_data_from_array_1_0(features)  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(header, described)  # type: ignore[no-untyped-call]
+    return header.getvalue()
+
+
+def _document(recipe: Recipe, shape: tuple[int, ...], frames: int, sha256: str) -> dict[str, Any]:
+    return recipe.to_json() | {"shape": list(shape), "frames": frames, "sha256": sha256}
+
+
+def _put_right(clip: Clip, recipe: Recipe, frames: int) -> None:
+    """Write the sidecar that belongs to the array that is there, whoever wrote it."""
+    path = clip.features(recipe.model)
+    try:
+        data = path.read_bytes()
+        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    except FileNotFoundError:
+        return  # it goes away as this is looked at: whoever took it writes again
+    document = _document(recipe, shape, frames, hashlib.sha256(data).hexdigest())
+    write_atomically(clip.features_sidecar(recipe.model), dump(document))
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _at(document: object, field: tuple[str, ...]) -> object:

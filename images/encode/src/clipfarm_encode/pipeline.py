@@ -1,161 +1,242 @@
-"""From folders to features: decode ahead, compute in batches, save behind."""
+"""From folders to features: decode, copy to the device, compute, copy back and save, all at the same time."""
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
-from clipfarm_encode.clips import ClipError, Found, read_frames
-from clipfarm_encode.encoder import EncodeError, Encoder, OutOfMemoryError
+from clipfarm_encode.batches import Batches, Prepared
+from clipfarm_encode.clips import ClipError, Found
+from clipfarm_encode.decoding import Decoders
+from clipfarm_encode.encoder import Batch, EncodeError, Encoder, OutOfMemoryError
 from clipfarm_encode.features import Features, save
 from clipfarm_encode.progress import Reporter
-from clipfarm_encode.selection import Destination
+from clipfarm_encode.selection import Destination, Source, first
+from clipfarm_encode.stopping import Gate
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A clip that is ready for the model."""
-
-    found: Found
-    pixels: Tensor
-    """(frames, 3, crop, crop) uint8."""
-    io_seconds: float
-    preprocess_seconds: float
+IDLE_SECONDS = 5.0
+"""After this long without a clip a device gives its cached memory back."""
+SAVERS = 4
 
 
 class Pipeline:
-    """Encodes clips as they come.
+    """Encodes clips as they come, on one or several devices.
 
-    Decoder threads work ahead of the model by two batches, and one thread saves behind it, by two batches at most.
-    So memory holds about five batches: of 32 frames at 256 pixels 6 MiB a clip before the model and 8 MiB after it.
+    ========  ====================================  ===========================================
+    stage     runs in                               hands on
+    ========  ====================================  ===========================================
+    decode    a process and a thread each decoder   6 MiB a clip of 32 frames at 256 pixels
+    compute   a thread each device                  8 MiB of features a clip
+    save      four threads
+    ========  ====================================  ===========================================
+
+    A clip is let in only while fewer than ``decoders + 4 * batch_size * devices`` are inside: one in each decoder,
+    and for each device a batch that waits, one that is copied there, one that is computed and one that is saved. So
+    the host's memory holds at most that many clips, before the model or after it, and one more in each decoder's own
+    memory; clips are saved in whatever order they are done.
     """
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoders: "Sequence[Encoder]",
+        source: Source,
         destination: Destination,
         reporter: Reporter,
-        saving: threading.Lock,
+        saving: Gate,
         *,
         batch_size: int,
         decoders: int,
+        linger: float = float("inf"),
         vanishing: bool = False,
+        again: bool = False,
     ) -> None:
+        """Connect encoders with clips and disk.
+
+        Args:
+            encoders: one for each device, with copies of one model.
+            linger: how long a batch may wait for clips to fill it, seconds.
+            vanishing: a clip that goes away meanwhile is no failure.
+            again: replace features that are as wanted, too.
+        """
         self.out_of_memory = False
-        """Whether a clip failed because the device's memory is too small."""
-        self._encoder = encoder
+        """Whether a clip failed because a device's memory is too small."""
+        self._encoders = encoders
+        self._source = source
         self._destination = destination
         self._reporter = reporter
         self._saving = saving
-        self._batch_size = batch_size
         self._vanishing = vanishing
+        self._again = again
+        self._room = threading.BoundedSemaphore(decoders + 4 * batch_size * len(encoders))
+        self._batches = Batches(linger)
         self._decode_pool = ThreadPoolExecutor(decoders, "decode")
-        self._save_pool = ThreadPoolExecutor(1, "save")
-        self._decoding: deque[tuple[Found, Future[Prepared]]] = deque()
-        self._ready: dict[tuple[int, ...], list[Prepared]] = {}
-        self._saved: deque[tuple[Found, Future[float]]] = deque()
+        self._save_pool = ThreadPoolExecutor(SAVERS, "save")
+        self._decoders = Decoders()
+        self._broken: BaseException | None = None
 
-    def run(self, clips: Iterable[Found | None]) -> None:
-        """Encode clips until there are no more; at a None, finish all that has come so far.
+    def run(self, limit: int | None = None) -> None:
+        """Encode the source's clips until there are no more, or until there were ``limit`` of them.
 
         A clip that cannot be encoded is reported, and the rest goes on.
         """
-        with self._decode_pool, self._save_pool:
-            for found in clips:
-                if found is None:
-                    self._finish()
-                    continue
-                self._decoding.append((found, self._decode_pool.submit(self._prepare, found)))
-                if len(self._decoding) > 2 * self._batch_size:
-                    self._take()
-            self._finish()
+        devices = [
+            threading.Thread(target=self._compute, args=(i, encoder), name=f"device {i}", daemon=True)
+            for i, encoder in enumerate(self._encoders)
+        ]
+        with self._decoders, self._save_pool:
+            for thread in devices:
+                thread.start()
+            try:
+                with self._decode_pool:
+                    self._feed(limit)
+            finally:
+                self._batches.close()
+                for thread in devices:
+                    thread.join()
+        if self._broken is not None:
+            raise self._broken
 
-    def _finish(self) -> None:
-        busy = bool(self._decoding or self._ready or self._saved)
-        while self._decoding:
-            self._take()
-        for batch in self._ready.values():
-            self._encode(batch)
-        self._ready.clear()
-        self._settle(0)
-        if busy:
-            self._reporter.update()
+    def _feed(self, limit: int | None) -> None:
+        for found in first(limit, self._source):
+            if self._broken is not None:
+                return
+            if found is None:
+                self._reporter.update(at_once=True)
+                continue
+            if not self._room.acquire(blocking=False):
+                self._batches.full_up(True)
+                while not self._room.acquire(timeout=1):
+                    if self._broken is not None:
+                        return
+                self._batches.full_up(False)
+            self._batches.expect()
+            self._reporter.started()
+            self._decode_pool.submit(self._decode, found)
 
-    def _take(self) -> None:
-        """Take the clip that has been decoding for longest; encode once a batch of its shape is full."""
-        found, future = self._decoding.popleft()
+    def _decode(self, found: Found) -> None:
         try:
-            prepared = future.result()
+            start = time.monotonic()
+            frames = self._decoders.read(found.clip)
+            read = time.monotonic()
+            pixels = self._encoders[0].prepare(frames)
+            self._reporter.spent("io", read - start)
+            self._reporter.spent("preprocess", time.monotonic() - read)
         except (ClipError, OSError) as error:
+            self._batches.drop()
             self._fail(found, error)
-            return
-        self._reporter.tally.seconds["io"] += prepared.io_seconds
-        self._reporter.tally.seconds["preprocess"] += prepared.preprocess_seconds
-        shape = tuple(prepared.pixels.shape)
-        batch = self._ready.setdefault(shape, [])
-        batch.append(prepared)
-        if len(batch) == self._batch_size:
-            self._encode(self._ready.pop(shape))
-            self._reporter.update()
+        except BaseException as error:  # noqa: BLE001  a mistake of ours: ends the run, from its main thread
+            self._break(error)
+            self._batches.drop()
+        else:
+            self._batches.put(Prepared(found, pixels))
 
-    def _encode(self, batch: list[Prepared]) -> None:
-        start = time.monotonic()
-        for prepared, features in zip(batch, self._encoder.encode([each.pixels for each in batch]), strict=True):
-            now = time.monotonic()
-            self._reporter.tally.seconds["encode"] += now - start
-            start = now
+    def _compute(self, number: int, encoder: Encoder) -> None:
+        try:
+            self._serve(number, encoder)
+        except BaseException as error:  # noqa: BLE001  as above
+            self._break(error)
+
+    def _serve(self, number: int, encoder: Encoder) -> None:
+        """Run batches on a device: while one is computed, the next is launched, and only then the first is fetched."""
+        under_way: tuple[list[Prepared], Batch, float] | None = None
+        overlaps = encoder.device.type == "cuda"
+        idle = False
+        done_at = time.monotonic()
+        while True:
+            batch = self._batches.take(encoder.sizes.size, 0 if under_way else IDLE_SECONDS)
+            if not under_way and not batch:
+                if batch is None:
+                    return
+                if not idle:
+                    encoder.give_back()
+                    idle = True
+                continue
+            idle = False
+            before, under_way = under_way, None
+            if batch:
+                began = time.monotonic()
+                under_way = (batch, encoder.start([each.pixels for each in batch]), began)
+            for each in (before, None if overlaps else under_way):
+                if each is not None:
+                    done_at = self._deliver(number, encoder, each, done_at)
+            under_way = under_way if overlaps else None
+
+    def _deliver(
+        self, number: int, encoder: Encoder, under_way: tuple[list[Prepared], Batch, float], done_before: float
+    ) -> float:
+        """Hand a batch's features on to be saved, and return when they were there."""
+        clips, batch, began = under_way
+        done = done_before
+        for prepared, features in zip(clips, batch.results(), strict=True):
+            done = time.monotonic()
             if isinstance(features, EncodeError):
                 self.out_of_memory |= isinstance(features, OutOfMemoryError)
                 self._fail(prepared.found, features)
             else:
-                frames = len(prepared.pixels)
-                self._saved.append(
-                    (prepared.found, self._save_pool.submit(self._save, prepared.found, frames, features))
-                )
-        self._settle(2 * self._batch_size)
+                self._save_pool.submit(self._save, prepared.found, len(prepared.pixels), features)
+        frames, _, height, width = clips[0].pixels.shape
+        self._reporter.computed(
+            number,
+            clips=len(clips),
+            tokens=len(clips) * encoder.config.tokens(frames, height, width),
+            flop=len(clips) * encoder.config.flop(frames, height, width),
+            # Since the batch before it was done: the two were on the device at the same time.
+            seconds=done - max(began, done_before),
+        )
+        self._reporter.update()
+        return done
 
-    def _settle(self, left: int) -> None:
-        """Wait until no more than ``left`` saves are under way, and count those that are done."""
-        while self._saved and (len(self._saved) > left or self._saved[0][1].done()):
-            found, future = self._saved.popleft()
-            try:
-                self._reporter.tally.seconds["save"] += future.result()
-            except (ClipError, OSError) as error:
-                self._fail(found, error)
-            else:
-                self._reporter.tally.encoded.add(found.name)
+    def _save(self, found: Found, frames: int, features: Features) -> None:
+        try:
+            start = time.monotonic()
+            if not np.isfinite(features).all():
+                raise ClipError("its features are not finite numbers")
+            clip = self._destination.clip(found)
+            with self._saving:
+                if self._vanishing and _inode(found) != found.inode:
+                    raise FileNotFoundError(2, "its folder is gone", found.name)
+                if self._destination.out_dir is not None:
+                    clip.folder.mkdir(parents=True, exist_ok=True)
+                ours = save(features, frames, clip, self._destination.recipe, again=self._again)
+        except (ClipError, OSError) as error:
+            self._fail(found, error)
+        except BaseException as error:  # noqa: BLE001  as above
+            self._break(error)
+        else:
+            self._reporter.spent("save", time.monotonic() - start)
+            self._reporter.saved(found.name, ours=ours)
+            self._settle(found)
 
     def _fail(self, found: Found, error: Exception) -> None:
-        if self._vanishing and not found.path.exists():
-            self._reporter.tally.forget(found.name)  # whoever took it away may make it again: then it gets another turn
-            return
-        if not found.path.exists():
-            reason = "its folder is gone"
-        elif isinstance(error, OSError):
-            reason = f"{error.filename or found.name}: {error.strerror}"
+        if self._vanishing and _inode(found) != found.inode:
+            self._reporter.forget(found.name)  # whoever took it away may make it again: then it gets another turn
         else:
-            reason = str(error)
-        self._reporter.failed(found.name, reason)
+            if not found.path.exists():
+                reason = "its folder is gone"
+            elif isinstance(error, OSError):
+                reason = f"{error.filename or found.name}: {error.strerror}"
+            else:
+                reason = str(error)
+            self._reporter.failed(found.name, reason)
+        self._settle(found)
 
-    def _prepare(self, found: Found) -> Prepared:
-        start = time.monotonic()
-        frames = read_frames(found.clip)
-        read = time.monotonic()
-        pixels = self._encoder.prepare(frames)
-        return Prepared(found, pixels, read - start, time.monotonic() - read)
+    def _settle(self, found: Found) -> None:
+        self._reporter.ended()
+        self._source.settled(found)
+        self._room.release()
 
-    def _save(self, found: Found, frames: int, features: Features) -> float:
-        start = time.monotonic()
-        if not np.isfinite(features).all():
-            raise ClipError("its features are not finite numbers")
-        clip = self._destination.clip(found)
-        with self._saving:
-            if self._destination.out_dir is not None:
-                clip.folder.mkdir(parents=True, exist_ok=True)
-            save(features, frames, clip, self._destination.recipe)
-        return time.monotonic() - start
+    def _break(self, error: BaseException) -> None:
+        self._broken = self._broken or error
+        self._batches.close()
+
+
+def _inode(found: Found) -> int:
+    try:
+        return found.path.stat().st_ino
+    except OSError:
+        return 0

@@ -9,6 +9,7 @@ quarter of the size of float32, and :func:`normalise` on the device.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -58,6 +59,12 @@ def resize_and_crop(frames: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 def normalise(frames: Tensor) -> Tensor:
     """(..., 3, height, width) uint8 to float32 with ImageNet's mean 0 and standard deviation 1, on the same device."""
-    mean = torch.tensor(MEAN, device=frames.device).mul_(255)[:, None, None]
-    std = torch.tensor(STD, device=frames.device).mul_(255)[:, None, None]
+    mean, std = _statistics(frames.device)
     return (frames.to(torch.float32) - mean) / std
+
+
+@lru_cache(maxsize=64)
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation, (3, 1, 1) each; kept, because a copy to a GPU waits for all that it computes."""
+    mean, std = (torch.tensor(values).mul_(255)[:, None, None] for values in (MEAN, STD))
+    return mean.to(device), std.to(device)

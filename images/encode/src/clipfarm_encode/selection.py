@@ -1,16 +1,14 @@
-"""Which clips are to be encoded: those without features, once or for as long as new ones come."""
+"""Which clips are to be encoded: those without features."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from clipfarm_contract.layout import Clip, RunFolder
-from clipfarm_encode.clips import Found, find_clips
+from clipfarm_contract.layout import Clip
+from clipfarm_encode.clips import Found
 from clipfarm_encode.features import Recipe, State, inspect
 from clipfarm_encode.progress import Reporter
-
-POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +19,16 @@ class Destination:
     out_dir: Path | None
     """Mirrors the clips' folders; None: into the clips' own."""
     overwrite: bool
+    """Replace features that were made otherwise; without ``watch`` all features."""
 
     def clip(self, found: Found) -> Clip:
         """Return the clip whose ``feature_maps`` get the features."""
         return found.clip if self.out_dir is None else Clip(self.out_dir / found.name)
+
+    def inspect(self, found: Found) -> tuple[State, str]:
+        """Tell whether a clip needs features (ABSENT), and if it has others that stay, in what they differ."""
+        state, reason = inspect(self.clip(found), self.recipe)
+        return (State.ABSENT, "") if state is State.OTHER and self.overwrite else (state, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,23 @@ class Survey:
     """With features that were made otherwise, and in what they differ."""
 
 
+class Source(Protocol):
+    """Where clips to encode come from."""
+
+    def __iter__(self) -> Iterator[Found | None]:
+        """Yield clips, and None whenever there is none for the moment."""
+        ...
+
+    def settled(self, found: Found) -> None:
+        """Take note that a clip has its features, or cannot get any; called from any thread."""
+        ...
+
+
 def survey(clips: Iterable[Found], destination: Destination) -> Survey:
     """Look at the features of each clip; sidecars and headers are read, arrays are not."""
     result = Survey()
     for found in clips:
-        if destination.overwrite:
-            result.pending.append(found)
-            continue
-        state, reason = inspect(destination.clip(found), destination.recipe)
+        state, reason = destination.inspect(found)
         if state is State.ABSENT:
             result.pending.append(found)
         elif state is State.DONE:
@@ -54,62 +67,29 @@ def survey(clips: Iterable[Found], destination: Destination) -> Survey:
     return result
 
 
-def once(surveyed: Survey, reporter: Reporter) -> Iterator[Found]:
-    """Yield the clips of a survey that need features."""
-    reporter.tally.skipped |= {found.name for found in surveyed.done}
-    reporter.tally.found |= {found.name for found in (*surveyed.done, *surveyed.pending)}
-    yield from surveyed.pending
+class Once:
+    """The clips of a survey that need features; with ``again`` those too that have them."""
+
+    def __init__(self, surveyed: Survey, reporter: Reporter, *, again: bool = False) -> None:
+        self._clips = surveyed.pending
+        if again:
+            self._clips = sorted([*surveyed.pending, *surveyed.done], key=lambda each: each.order)
+        else:
+            reporter.skipped(found.name for found in surveyed.done)
+        reporter.found(found.name for found in (*surveyed.done, *surveyed.pending))
+
+    def __iter__(self) -> Iterator[Found | None]:
+        yield from self._clips
+
+    def settled(self, found: Found) -> None:
+        """Nothing to do: nobody else is at work."""
 
 
-def first(limit: int | None, clips: Iterator[Found | None]) -> Iterator[Found | None]:
+def first(limit: int | None, clips: Iterable[Found | None]) -> Iterator[Found | None]:
     """Yield clips until there were ``limit`` of them; all where it is None."""
-    if limit is None:
-        yield from clips
-        return
     count = 0
     for found in clips:
         yield found
         count += found is not None
         if count == limit:
             return
-
-
-def watch(
-    root: Path,
-    destination: Destination,
-    reporter: Reporter,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Found | None]:
-    """Yield clips as they become complete, and None whenever there is none for the moment.
-
-    Ends when the run's ``all-rendered`` marker is there and every clip has had its turn. Each look is one listing
-    of the folder: cheap at 20,000 clips, and on filesystems that tell nobody of changes, such as NFS. A clip that
-    another one has replaced gets another turn.
-    """
-    seen: dict[str, int] = {}
-    tally = reporter.tally
-    marker = RunFolder(root).all_rendered
-    while True:
-        no_more = marker.exists()  # before the listing: what was complete when the marker was set is listed
-        listed = find_clips(root)
-        fresh = [found for found in listed if seen.get(found.name) != found.inode and found.clip.manifest.exists()]
-        names = {found.name for found in listed}
-        # A clip that is gone is forgotten: its inode may be given to the one that takes its place.
-        seen = {name: inode for name, inode in seen.items() if name in names}
-        seen |= {found.name: found.inode for found in fresh}
-        surveyed = survey(fresh, destination)
-        for found in fresh:
-            tally.forget(found.name)
-            tally.found.add(found.name)
-        tally.skipped |= {found.name for found in surveyed.done}
-        for found, reason in surveyed.other:
-            reporter.failed(found.name, reason)
-        yield from surveyed.pending
-        if surveyed.pending:
-            continue
-        yield None
-        if no_more:
-            return
-        before = time.monotonic()
-        sleep(POLL_SECONDS)
-        tally.idle += time.monotonic() - before

@@ -2,7 +2,7 @@
 
 A Python signal handler runs only between two steps of the interpreter, and one step of a large model on a CPU takes
 seconds. What happens at once is that the interpreter writes the signal's number into the wake-up descriptor. A
-thread reads it there, lets the file that is being saved be finished, and ends the process.
+thread reads it there, lets the files that are being saved be finished, and ends the process.
 """
 
 import os
@@ -12,16 +12,41 @@ import time
 from collections.abc import Callable
 
 _SAVE_SECONDS = 2.0
-"""Longest wait for the save under way: together with the rest this stays below 3 seconds."""
+"""Longest wait for the saves under way: together with the rest this stays below 3 seconds."""
 _PARENT_POLL_SECONDS = 0.5
+
+
+class Gate:
+    """Lets any number of threads through at a time, until it is closed."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._closed)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
+
+    def close(self, timeout: float) -> None:
+        """Let nobody in any more, and wait up to ``timeout`` seconds until nobody is inside."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._inside == 0, timeout)
 
 
 class Stopper:
     """Ends this process on SIGTERM and SIGINT, or when its parent is gone."""
 
     def __init__(self) -> None:
-        self.saving = threading.Lock()
-        """Held while a clip is saved."""
+        self.saving = Gate()
+        """Passed by each thread that saves a clip."""
         self.before_exit: Callable[[], None] | None = None
         """Called once before the process ends, from the thread that ends it."""
 
@@ -48,8 +73,7 @@ class Stopper:
         self._start("parent", wait)
 
     def _end(self, code: int) -> None:
-        # Never given back: no save begins any more.
-        self.saving.acquire(timeout=_SAVE_SECONDS)
+        self.saving.close(_SAVE_SECONDS)
         try:
             if self.before_exit is not None:
                 self.before_exit()

@@ -8,6 +8,7 @@ A video of (frames, 3, height, width) is cut into tubelets of 2 x 16 x 16 pixels
 come out in order of time, then row, then column, whatever number of frames and whatever size goes in.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,6 +61,17 @@ class Config:
             if size < unit or size % unit:
                 raise ValueError(f"{name}: {size} is not a multiple of {unit}")
         return frames // self.tubelet, height // self.patch, width // self.patch
+
+    def tokens(self, frames: int, height: int, width: int) -> int:
+        """Return the number of tokens of a video."""
+        return math.prod(self.grid(frames, height, width))
+
+    def flop(self, frames: int, height: int, width: int) -> int:
+        """Return the floating-point operations of the matrix products for a video, the rest being small."""
+        tokens = self.tokens(frames, height, width)
+        patch = 3 * self.tubelet * self.patch**2 * self.width
+        block = 4 * self.width**2 + 2 * self.width * self.mlp_width + 2 * tokens * self.width
+        return 2 * tokens * (patch + self.layers * block)
 
 
 # ViT-L, -H and -g as published; the giant's MLP is 6144 wide.

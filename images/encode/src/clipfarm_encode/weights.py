@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from clipfarm_encode.fetch import FetchError, from_address, from_huggingface, is_address
 from clipfarm_encode.vjepa2 import CONFIGS, LAYER_NORM_EPS, Config, VJEPA2Encoder, random_state
 
 RANDOM = "random"
@@ -38,7 +39,7 @@ class Weights:
     """Where weights came from."""
 
     source: str
-    """Name of the file or folder, without the path to it; ``random``."""
+    """Name of the file or folder, without what leads to it; ``random``."""
     sha256: str
     """Of the file; of the safetensors files' hashes where there are several; of the tensors where they are random."""
     key: str | None
@@ -55,17 +56,39 @@ class Weights:
         return {"source": self.source, "sha256": self.sha256, "key": self.key} | note
 
 
-def load_model(model: str, source: str, key: str = DEFAULT_KEY) -> tuple[VJEPA2Encoder, Weights]:
+def load_model(
+    model: str, source: str, key: str = DEFAULT_KEY, sha256: str | None = None, revision: str | None = None
+) -> tuple[VJEPA2Encoder, Weights]:
     """Build a model on the CPU in float32 and fill it.
 
     Args:
         model: one of :data:`~clipfarm_encode.vjepa2.CONFIGS`.
-        source: ``random``, a ``.pt`` file as published, or a folder with ``config.json`` and safetensors.
+        source: ``random``, a ``.pt`` file as published, a folder with ``config.json`` and safetensors, the https
+            address of a ``.pt`` file, or a Hugging Face id.
         key: which entry of a ``.pt`` file to take, ``target_encoder`` or ``encoder``.
+        sha256: what the weights have to hash to (:attr:`Weights.sha256`); required for an address.
+        revision: a commit: ``source`` is a Hugging Face id.
 
     Raises:
-        WeightsError: the source cannot be read, or does not fit the model.
+        WeightsError: the source cannot be had or read, is not what ``sha256`` says, or does not fit the model.
     """
+    loaded, weights = _load(model, _locate(source, sha256, revision), key)
+    if sha256 is not None and sha256 != weights.sha256:
+        raise WeightsError(f"{source}: SHA-256 is {weights.sha256}, expected {sha256}")
+    return loaded, weights
+
+
+def _locate(source: str, sha256: str | None, revision: str | None) -> str:
+    """Return the file or folder that holds the weights, fetched where it has to be."""
+    try:
+        if revision is not None:
+            return str(from_huggingface(source, revision))
+        return str(from_address(source, sha256)) if is_address(source) else source
+    except FetchError as error:
+        raise WeightsError(str(error)) from None
+
+
+def _load(model: str, source: str, key: str) -> tuple[VJEPA2Encoder, Weights]:
     config = CONFIGS[model]
     path = Path(source)
     if source == RANDOM:

@@ -1,0 +1,109 @@
+"""The encoder's side of its decoder processes (:mod:`clipfarm_encode.decoder`)."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from types import TracebackType
+from typing import Self
+
+from clipfarm_contract.layout import Clip
+from clipfarm_encode.clips import ClipError, Frames
+from clipfarm_encode.decoder import SharedMemory
+
+_END_SECONDS = 5.0
+
+
+class Decoder:
+    """One decoder process and the memory it shares with this one; started with its first clip.
+
+    The memory is a file without a name, and not under ``/dev/shm``, which in a container holds 64 MiB.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        if hasattr(os, "memfd_create"):
+            self._descriptor = os.memfd_create("clipfarm-frames")
+        else:
+            with tempfile.TemporaryFile() as file:
+                self._descriptor = os.dup(file.fileno())
+        self._memory = SharedMemory(self._descriptor)
+
+    def read(self, clip: Clip) -> Frames:
+        """Decode a clip; the frames are good until the next call.
+
+        Raises:
+            ClipError: a frame is missing, damaged, or unlike the others, or it brought the decoder down.
+            OSError: the clip's folder or the decoder could not be used.
+        """
+        process = self._process or self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(os.fspath(clip.folder)).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line:
+            status = process.wait()
+            self._process = None
+            how = f"killed by signal {-status}" if status < 0 else f"ended with {status}"
+            raise ClipError(f"its decoder was {how}")
+        reply = json.loads(line)
+        if "refused" in reply:
+            raise ClipError(reply["refused"])
+        if "errno" in reply:
+            raise OSError(reply["errno"], os.strerror(reply["errno"]), reply["filename"])
+        return self._memory.array(tuple(reply["shape"]))
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            try:
+                self._process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+        os.close(self._descriptor)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "clipfarm_encode.decoder", str(self._descriptor)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[self._descriptor],
+        )
+        return self._process
+
+
+class Decoders:
+    """A decoder for each thread that asks."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+        self._all: list[Decoder] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for decoder in self._all:
+            decoder.close()
+
+    def read(self, clip: Clip) -> Frames:
+        """Decode a clip in this thread's decoder; the frames are good until the thread's next call."""
+        if not hasattr(self._own, "decoder"):
+            self._own.decoder = Decoder()
+            self._all.append(self._own.decoder)
+        decoder: Decoder = self._own.decoder
+        return decoder.read(clip)

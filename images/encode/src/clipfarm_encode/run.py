@@ -1,0 +1,138 @@
+"""The command from its options to its exit status: load, look, encode, report."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import click
+import torch
+from rich.console import Console
+
+from clipfarm_contract.layout import RunFolder
+from clipfarm_encode.claims import Claims
+from clipfarm_encode.clips import find_clips
+from clipfarm_encode.cpus import available_cpus
+from clipfarm_encode.device import choose_devices, memory_held, peak_flops
+from clipfarm_encode.encoder import Encoder, get_encoder
+from clipfarm_encode.pipeline import Pipeline
+from clipfarm_encode.progress import Reporter
+from clipfarm_encode.selection import Destination, Once, Source, survey
+from clipfarm_encode.serving import Server
+from clipfarm_encode.stopping import Stopper
+from clipfarm_encode.tally import DeviceTally
+from clipfarm_encode.watching import Watch
+
+OK, FAILED, OUT_OF_MEMORY = 0, 1, 2
+MOST_DECODERS = 16
+
+
+def encode(stopper: Stopper, options: dict[str, Any]) -> int:
+    """Carry out the command with its options, and return its exit status.
+
+    Raises:
+        UsageError: the options, the weights or the folder are not what they should be.
+    """
+
+    try:
+        encoder = get_encoder(
+            options["model"],
+            options["weights"],
+            options["device"],
+            weights_key=options["weights_key"],
+            weights_sha256=options["weights_sha256"],
+            weights_revision=options["weights_revision"],
+            dtype=options["dtype"],
+            crop_size=options["crop_size"],
+            batch_size=options["batch_size"],
+            compiled=options["compiled"],
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    others = choose_devices(encoder.device.type)[1:]
+    encoders = [encoder, *(encoder.on(device) for device in others)]
+    destination = Destination(encoder.recipe, options["out_dir"], options["overwrite"])
+    tallies = [
+        DeviceTally(str(each.device), peak_flops(each.device), lambda each=each: memory_held(each.device))  # type: ignore[misc]
+        for each in encoders
+    ]
+    reporter = Reporter(encoder.recipe, tallies, options["log_json"], Console(soft_wrap=True))
+    with ExitStack() as stack:
+        source = _source(stopper, stack, reporter, destination, options)
+        _introduce(reporter, encoders, options)
+        if options["port"] is not None:
+            stack.callback(_serve(reporter, options["host"], options["port"]))
+        reporter.update()
+        pipeline = Pipeline(
+            encoders,
+            source,
+            destination,
+            reporter,
+            stopper.saving,
+            batch_size=options["batch_size"],
+            decoders=min(available_cpus(), MOST_DECODERS),
+            linger=options["batch_wait"] if options["watch"] else float("inf"),
+            vanishing=options["watch"],
+            again=options["overwrite"] and not options["watch"],
+        )
+        pipeline.run(options["limit"])
+        reporter.finish()
+    if pipeline.out_of_memory:
+        return OUT_OF_MEMORY
+    return FAILED if reporter.tally.failures else OK
+
+
+def _source(
+    stopper: Stopper, stack: ExitStack, reporter: Reporter, destination: Destination, options: dict[str, Any]
+) -> Source:
+    """Return the clips to encode; a mistake that every clip would meet is told before the first."""
+
+    clips = find_clips(options["data_dir"])
+    surveyed = survey(clips, destination)
+    if surveyed.other:
+        found, reason = surveyed.other[0]
+        raise click.UsageError(
+            f"{found.name} has features already, {reason}"
+            + (f" (and {len(surveyed.other) - 1} more clips)" if len(surveyed.other) > 1 else "")
+            + "; --overwrite makes them again"
+        )
+    if not options["watch"]:
+        stopper.before_exit = reporter.stopped
+        if foreign := sum(not found.clip.manifest.exists() for found in clips):
+            reporter.say(f"{foreign} of {len(clips)} clips have no clip.json: nothing vouches that they are whole")
+        return Once(surveyed, reporter, again=options["overwrite"])
+    folder = RunFolder(options["out_dir"] or options["data_dir"]).claims(options["model"])
+    claims = stack.enter_context(Claims(folder, options["stale_after"]))
+    if not claims.works:
+        reporter.say("NOTE: this file system has no hard links, so no second encoder may work on this folder")
+
+    def stopped() -> None:
+        reporter.stopped()
+        claims.release_all()
+
+    stopper.before_exit = stopped
+    return Watch(options["data_dir"], destination, reporter, claims)
+
+
+def _serve(reporter: Reporter, host: str, port: int) -> Callable[[], None]:
+
+    try:
+        server = Server(reporter, host, port)
+    except OSError as error:
+        raise click.UsageError(f"--port {port}: {error.strerror}") from None
+    reporter.say(f"/metrics and /progress at http://{host}:{server.port}")
+    return server.close
+
+
+def _introduce(reporter: Reporter, encoders: Sequence[Encoder], options: dict[str, Any]) -> None:
+    """Say what is going to compute, and whatever somebody may regret not to have known."""
+    encoder = encoders[0]
+    weights = encoder.weights
+    devices = encoder.device.type if len(encoders) == 1 else f"{len(encoders)} x {encoder.device.type}"
+    reporter.say(
+        f"{encoder.name} on {devices}, {torch.get_num_threads()} CPU threads, "
+        f"weights {weights.source} (sha256 {weights.sha256[:12]}...)"
+    )
+    if weights.random:
+        reporter.say(f"NOTE: {weights.to_json()['note']}")
+    if encoder.device.type == "cpu" and options["device"] == "auto":
+        reporter.say("NOTE: no GPU found, so this runs on the CPU: some hundred times slower than on a GPU")

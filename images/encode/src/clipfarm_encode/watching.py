@@ -1,0 +1,129 @@
+"""Following a folder that grows, beside any number of other encoders."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from clipfarm_contract.layout import RunFolder
+from clipfarm_encode.claims import Claims
+from clipfarm_encode.clips import Found, found_in
+from clipfarm_encode.features import State
+from clipfarm_encode.progress import Reporter
+from clipfarm_encode.selection import Destination, survey
+
+POLL_SECONDS = 1.0
+POLL_SECONDS_AT_MOST = 30.0
+POLL_SHARE = 50
+"""A look is followed by a pause of this many times its own length: looking takes 2 % of one core at most."""
+
+
+class Watch:
+    """Clips as they become complete, each claimed before it is yielded.
+
+    Each look is one listing of the folder, which works on file systems that tell nobody of changes, such as NFS. A
+    folder's time of modification would be cheaper to ask for, but an NFS client may hold an old one for a minute.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        destination: Destination,
+        reporter: Reporter,
+        claims: Claims,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._root = root
+        self._destination = destination
+        self._reporter = reporter
+        self._claims = claims
+        self._sleep = sleep
+        self._marker = RunFolder(root).all_rendered
+        self._seen: dict[str, int] = {}
+        """Inode by name, of clips that have been looked at."""
+        self._pending: dict[str, Found] = {}
+
+    def __iter__(self) -> Iterator[Found | None]:
+        """Yield clips without features, and None whenever there is none for the moment.
+
+        Ends when the run's ``all-rendered`` marker is there and every clip has had its turn: this encoder's, or that
+        of another which has finished it. A clip that another one has replaced gets another turn.
+        """
+        while True:
+            start = time.monotonic()
+            no_more = self._marker.exists()  # before the listing: what was complete when the marker was set is listed
+            self._list()
+            self._claims.look()
+            looked = time.monotonic() - start
+            busy = False
+            for found in list(self._pending.values()):
+                if self._take(found):
+                    busy = True
+                    yield found
+            if busy:
+                continue
+            self._recheck_failures()
+            yield None
+            if no_more and not self._pending:
+                self._claims.nothing_left = True
+                return
+            self._pause(looked)
+
+    def settled(self, found: Found) -> None:
+        """Give a clip's claim up: it has its features, or cannot get any here. May be called from any thread."""
+        self._claims.release(found.name)
+
+    def _list(self) -> None:
+        """Find clips that are new, replaced or gone."""
+        fresh: list[Found] = []
+        present = set()
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                present.add(entry.name)
+                if self._seen.get(entry.name) != entry.inode() and (found := found_in(entry)):
+                    fresh.append(found)
+        for name in self._seen.keys() - present:
+            # Forgotten: its inode may be given to the one that takes its place.
+            del self._seen[name]
+            self._pending.pop(name, None)
+        fresh = sorted((found for found in fresh if found.clip.manifest.exists()), key=lambda each: each.order)
+        surveyed = survey(fresh, self._destination)
+        for found in fresh:
+            self._seen[found.name] = found.inode
+            self._reporter.forget(found.name)
+        self._reporter.found(found.name for found in fresh)
+        self._reporter.skipped(found.name for found in surveyed.done)
+        for found, reason in surveyed.other:
+            self._reporter.failed(found.name, reason)
+        self._pending |= {found.name: found for found in surveyed.pending}
+
+    def _take(self, found: Found) -> bool:
+        """Claim a clip, unless it got its features meanwhile: looked at before the claim, and again under it."""
+        for claimed in (False, True):
+            state, reason = self._destination.inspect(found)
+            if state is not State.ABSENT:
+                self._pending.pop(found.name)
+                if state is State.DONE:
+                    self._reporter.skipped([found.name])
+                else:
+                    self._reporter.failed(found.name, reason)
+                if claimed:
+                    self._claims.release(found.name)
+                return False
+            if not claimed and not self._claims.take(found.name):
+                return False
+        self._pending.pop(found.name)
+        return True
+
+    def _recheck_failures(self) -> None:
+        """Take clips back that another encoder could do: it may have more memory, or have found the disk less full."""
+        for name in self._reporter.failed_names():
+            found = Found(name, self._seen.get(name, 0), self._root / name)
+            if self._destination.inspect(found)[0] is State.DONE:
+                self._reporter.skipped([name])
+
+    def _pause(self, looked: float) -> None:
+        before, waiting = time.monotonic(), self._claims.held == 0
+        self._sleep(min(max(POLL_SECONDS, POLL_SHARE * looked), POLL_SECONDS_AT_MOST))
+        if waiting:
+            self._reporter.idle(time.monotonic() - before)

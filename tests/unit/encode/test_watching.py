@@ -1,0 +1,185 @@
+import shutil
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from clipfarm_contract.clip import discard
+from clipfarm_contract.layout import Clip, RunFolder
+from clipfarm_encode.claims import Claims
+from clipfarm_encode.features import Recipe, save
+from clipfarm_encode.progress import Reporter
+from clipfarm_encode.selection import Destination
+from clipfarm_encode.tally import DeviceTally
+from clipfarm_encode.watching import POLL_SECONDS, POLL_SECONDS_AT_MOST, POLL_SHARE, Watch
+from unit.encode.made_up import make_clip
+
+RECIPE = Recipe("m", {"source": "random", "sha256": "00", "key": None}, "float16", {"crop": 32}, "float32")
+
+
+@pytest.fixture
+def destination():
+    return Destination(RECIPE, out_dir=None, overwrite=False)
+
+
+@pytest.fixture
+def reporter():
+    return Reporter(RECIPE, [DeviceTally("cpu")], None, Console(quiet=True))
+
+
+@pytest.fixture
+def claims(tmp_path):
+    with Claims(RunFolder(tmp_path).claims("m"), 60) as claims:
+        yield claims
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Return the claims of another encoder on the same folder."""
+    with Claims(RunFolder(tmp_path).claims("m"), 60) as claims:
+        yield claims
+
+
+@pytest.fixture
+def watch(tmp_path, destination, reporter, claims):
+    """Watch the folder; what is yielded is settled at once, and ``steps`` happen in the pauses."""
+
+    def run(steps=(), destination=destination):
+        events = iter(steps)
+        source = Watch(tmp_path, destination, reporter, claims, sleep=lambda _: next(events)())
+        for found in source:
+            yield found.name if found else None
+            if found:
+                source.settled(found)
+
+    return run
+
+
+def give_features(clip):
+    save(np.zeros((2, 3), np.float16), 4, clip, RECIPE)
+
+
+def finish(root):
+    RunFolder(root).state.mkdir(exist_ok=True)
+    RunFolder(root).all_rendered.touch()
+
+
+def test_a_watched_folder_yields_clips_as_they_come_and_ends_at_the_marker(tmp_path, watch, reporter):
+    events = [
+        lambda: make_clip(tmp_path, 0),
+        lambda: None,
+        lambda: (make_clip(tmp_path, 2), make_clip(tmp_path, 1)),
+        lambda: (make_clip(tmp_path, 3), finish(tmp_path)),
+    ]
+    expected = [None, "clip_00000", None, None, "clip_00001", "clip_00002", None, "clip_00003", None]
+    assert list(watch(events)) == expected
+    assert len(reporter.tally.found) == 4
+
+
+def test_watching_skips_what_has_features_and_waits_for_what_is_not_complete(tmp_path, watch, reporter):
+    give_features(make_clip(tmp_path, 0))
+    (tmp_path / "clip_00001").mkdir()
+    (tmp_path / ".clip_00002.x").mkdir()
+    finish(tmp_path)
+    assert list(watch()) == [None]
+    assert reporter.tally.found == reporter.tally.skipped == {"clip_00000"}
+
+
+def test_a_clip_that_another_has_replaced_gets_another_turn(tmp_path, watch, reporter):
+    give_features(make_clip(tmp_path, 0))
+
+    def replace():
+        discard(tmp_path / "clip_00000")
+        make_clip(tmp_path, 1)  # takes the freed inode, where the filesystem gives it out again at once
+        make_clip(tmp_path, 0)
+        finish(tmp_path)
+
+    assert list(watch([replace])) == [None, "clip_00000", "clip_00001", None]
+    assert len(reporter.tally.found) == 2
+
+
+def test_a_clip_that_vanishes_and_comes_again_gets_another_turn(tmp_path, watch, reporter):
+    make_clip(tmp_path, 0)
+    events = [lambda: shutil.rmtree(tmp_path / "clip_00000"), lambda: (make_clip(tmp_path, 0), finish(tmp_path))]
+    assert list(watch(events)) == ["clip_00000", None, None, "clip_00000", None]
+    assert reporter.tally.found == {"clip_00000"}
+
+
+def test_features_made_otherwise_that_turn_up_while_watching_are_a_failure(tmp_path, watch, reporter):
+    clip = make_clip(tmp_path, 0)
+    give_features(clip)
+    clip.features_sidecar("m").unlink()
+    finish(tmp_path)
+    assert list(watch()) == [None]
+    assert list(reporter.tally.failures) == ["clip_00000"]
+
+
+def test_overwriting_means_features_made_otherwise_and_not_those_of_another_encoder(tmp_path, watch):
+    clips = [make_clip(tmp_path, i) for i in range(2)]
+    for clip in clips:
+        give_features(clip)
+    clips[1].features_sidecar("m").unlink()
+    finish(tmp_path)
+    found = watch(destination=Destination(RECIPE, None, overwrite=True))
+    assert next(found) == "clip_00001"
+    give_features(clips[1])
+    assert list(found) == [None]
+
+
+def test_what_another_encoder_has_claimed_is_waited_for(tmp_path, watch, other, reporter):
+    for i in range(2):
+        make_clip(tmp_path, i)
+    other.take("clip_00000")
+    finish(tmp_path)
+
+    def done():
+        give_features(Clip(tmp_path / "clip_00000"))
+        other.release("clip_00000")
+
+    assert list(watch([lambda: None, done])) == ["clip_00001", None, None, None]
+    assert reporter.tally.skipped == {"clip_00000"}
+
+
+def test_what_another_encoder_gives_up_gets_a_turn_here(tmp_path, watch, other):
+    make_clip(tmp_path, 0)
+    other.take("clip_00000")
+    finish(tmp_path)
+    assert list(watch([lambda: other.release("clip_00000")])) == [None, "clip_00000", None]
+
+
+def test_features_that_come_between_the_look_and_the_claim_are_seen_under_the_claim(
+    tmp_path, watch, claims, reporter, monkeypatch
+):
+    clip = make_clip(tmp_path, 0)
+    finish(tmp_path)
+    take = claims.take
+
+    def late(name):
+        give_features(clip)
+        return take(name)
+
+    monkeypatch.setattr(claims, "take", late)
+    assert list(watch()) == [None]
+    assert claims.held == 0
+    assert reporter.tally.skipped == {"clip_00000"}
+
+
+def test_a_failure_that_another_encoder_makes_good_is_none(tmp_path, watch, reporter):
+    clip = make_clip(tmp_path, 0)
+    seen = []
+    for name in watch([lambda: give_features(clip), lambda: finish(tmp_path)]):
+        seen.append(name)
+        if name:
+            reporter.failed(name, "the disk is full")
+    assert seen == ["clip_00000", None, None, None]
+    assert reporter.tally.failures == {}
+    assert reporter.tally.skipped == {"clip_00000"}
+
+
+@pytest.mark.parametrize(
+    ("looked", "pause"), [(0.001, POLL_SECONDS), (0.1, 0.1 * POLL_SHARE), (9.0, POLL_SECONDS_AT_MOST)]
+)
+def test_the_longer_a_look_takes_the_longer_is_the_pause(tmp_path, destination, reporter, claims, looked, pause):
+    pauses = []
+    Watch(tmp_path, destination, reporter, claims, sleep=pauses.append)._pause(looked)
+    assert pauses == [pause]
