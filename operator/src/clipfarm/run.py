@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from clipfarm.model import Bytes, Model, NonNegative, Positive, Seconds
 from clipfarm.pod_options import PodOptions
+from clipfarm.weights import Weights
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 
@@ -260,15 +261,6 @@ class Retry(Model):
     """How often a clip is tried again."""
     delay: Annotated[Seconds, Field(ge=0)] = 30.0
     """How long after it ended it may start again, at the earliest."""
-
-
-class Weights(Model):
-    """Where the encoder's weights come from."""
-
-    source: str = Field(min_length=1)
-    """A file of the original release, a folder in Hugging Face's layout, or ``random``: features without meaning."""
-    key: Literal["target_encoder", "encoder"] = "target_encoder"
-    """Which of the two encoders in a file of the original release."""
 
 
 class Encode(Model):

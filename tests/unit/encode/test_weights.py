@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from clipfarm_encode import weights as weights_module
 from clipfarm_encode.vjepa2 import CONFIGS, Config
 from clipfarm_encode.weights import WeightsError, load_model
 from unit.encode.made_up import published, reference
@@ -185,6 +186,35 @@ def test_a_folder_without_its_files_is_refused_by_name(folder):
     (folder / "config.json").unlink()
     with pytest.raises(WeightsError, match=r"config\.json: missing"):
         load_model("small", str(folder))
+
+
+def test_weights_are_held_against_the_hash_that_is_asked_for(oracle, tmp_path):
+    write_checkpoint(tmp_path / "small.pt", oracle)
+    _, weights = load_model("small", str(tmp_path / "small.pt"))
+    load_model("small", str(tmp_path / "small.pt"), sha256=weights.sha256)
+    with pytest.raises(WeightsError, match=f"SHA-256 is {weights.sha256}, expected 0000"):
+        load_model("small", str(tmp_path / "small.pt"), sha256="0" * 64)
+
+
+def test_weights_from_an_address_and_from_hugging_face_are_called_by_the_last_part_of_their_source(
+    oracle, folder, tmp_path, monkeypatch
+):
+    write_checkpoint(tmp_path / "small.pt", oracle)
+    asked = []
+    monkeypatch.setattr(
+        weights_module, "from_address", lambda *arguments: asked.append(arguments) or tmp_path / "small.pt"
+    )
+    monkeypatch.setattr(weights_module, "from_huggingface", lambda *arguments: asked.append(arguments) or folder)
+    sha256 = load_model("small", str(tmp_path / "small.pt"))[1].sha256
+    _, from_web = load_model("small", "https://example.org/small.pt", sha256=sha256)
+    _, from_hub = load_model("small", "facebook/vjepa2-small", revision="0" * 40)
+    assert (from_web.source, from_hub.source) == ("small.pt", "vjepa2-small")
+    assert asked == [("https://example.org/small.pt", sha256), ("facebook/vjepa2-small", "0" * 40)]
+
+
+def test_weights_that_cannot_be_fetched_are_an_error_of_the_weights():
+    with pytest.raises(WeightsError, match="needs its SHA-256"):
+        load_model("small", "https://example.org/vitl.pt")
 
 
 def test_weights_that_are_not_there_are_named(tmp_path):

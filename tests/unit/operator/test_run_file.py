@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from clipfarm.run_file import RunFileError, parse_run, read_run
+from clipfarm.weights import Weights
 
 EXAMPLES = sorted(Path(__file__).parents[3].joinpath("examples").glob("*.yaml"))
 GOOD = """
@@ -89,6 +90,14 @@ BAD = [
     ("spec.retry", {"limit": -1}, "spec.retry.limit: found -1, expected 0 or more"),
     ("spec.encode", {"model": "vjepa2_vitl16"},
      "spec.encode.weights: missing, expected {source: FILE or FOLDER or random}, or encode.enabled: false"),
+    ("spec.encode.weights", {"source": "https://example.org/vitl.pt"},
+     "spec.encode.weights.sha256: missing, expected the SHA-256 of the file at the address"),
+    ("spec.encode.weights", {"source": "https://example.org/vitl.pt", "sha256": "abc"},
+     'spec.encode.weights.sha256: found "abc", expected 64 hexadecimal digits'),
+    ("spec.encode.weights", {"source": "facebook/vjepa2-vitl-fpc64-256", "revision": "main"},
+     'spec.encode.weights.revision: found "main", expected 40 hexadecimal digits, a commit'),
+    ("spec.encode.weights", {"source": "https://example.org/vitl.pt", "sha256": "0" * 64, "revision": "0" * 40},
+     "spec.encode.weights.revision: expected only beside an id on Hugging Face"),
     ("spec.encode.cropSize", 250, "spec.encode.cropSize: found 250, expected a multiple of 16, the model's patch size"),
     ("spec.encode.batch", 4, "spec.encode.batch: unknown field (did you mean batchSize?)"),
     ("spec.storage", {}, "spec.storage.claimName: expected either claimName or size"),
@@ -173,3 +182,23 @@ def test_the_examples_are_good_runs_whose_experiment_the_renderer_reads(path):
     run = read_run(path)
     experiment = run.spec.contract()
     assert experiment.recipe(run.spec.seed, run.spec.clips.end).scene.frames == run.spec.experiment.frames
+
+
+@pytest.mark.parametrize(
+    ("weights", "name", "options"),
+    [
+        ({"source": "weights/vitl.pt"}, "vitl.pt", []),
+        ({"source": "random"}, "random", []),
+        (
+            {"source": "https://example.org/a/vitl.pt?x=1", "sha256": "0" * 64},
+            "vitl.pt",
+            ["--weights-sha256", "0" * 64],
+        ),
+        ({"source": "facebook/vjepa2", "revision": "0" * 40}, "vjepa2", ["--weights-revision", "0" * 40]),
+    ],
+)
+def test_weights_say_how_the_encoder_gets_them_and_what_it_will_call_them(weights, name, options):
+    found = Weights.model_validate(weights)
+    assert found.name == name
+    assert found.options() == ["--weights", weights["source"], "--weights-key", "target_encoder", *options]
+    assert found.is_local == (weights["source"] == "weights/vitl.pt")

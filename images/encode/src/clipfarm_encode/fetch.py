@@ -4,8 +4,8 @@ What was fetched stays in a cache (``$XDG_CACHE_HOME/clipfarm/weights``, or ``~/
 it is there nothing is asked of the network. A download gets its name in the cache by rename, after its hash or length
 was found right, so half of one is never taken for weights.
 
-Files of Hugging Face come from ``HF_ENDPOINT``, or https://huggingface.co, by their plain addresses: four lines that
-save a dependency with its own cache.
+Files of Hugging Face come from ``HF_ENDPOINT``, or https://huggingface.co, by their plain addresses, so that one cache
+and one set of rules serve both kinds.
 """
 
 import hashlib
@@ -87,8 +87,7 @@ def from_huggingface(name: str, revision: str) -> Path:
     folder = cache_folder() / "huggingface" / revision / Path(name).name
     if folder.is_dir():
         return folder
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    base = f"{endpoint}/{name}/resolve/{revision}"
+    base = f"{_endpoint()}/{name}/resolve/{revision}"
     _check_scheme(base)
     _prepare(folder.parent)
     temporary = _temporary(folder)
@@ -107,6 +106,10 @@ def from_huggingface(name: str, revision: str) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
 def _files(base: str, folder: Path) -> list[str]:
@@ -134,7 +137,7 @@ def _download(address: str, path: Path) -> tuple[str, str]:
     redirects = _Redirects()
     request = urllib.request.Request(address, headers={"User-Agent": "clipfarm"})  # noqa: S310  checked by the callers
     token = os.environ.get("HF_TOKEN")
-    if token and address.startswith(os.environ.get("HF_ENDPOINT", "https://huggingface.co")):
+    if token and address.startswith(f"{_endpoint()}/"):
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     digest = hashlib.sha256()
     try:

@@ -108,7 +108,7 @@ class Server:
         self._http = ThreadingHTTPServer((host, port), Handler)
         self._http.daemon_threads = True
         self.port: int = self._http.server_address[1]
-        threading.Thread(target=self._http.serve_forever, name="http", daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.1,), name="http", daemon=True).start()
 
     def close(self) -> None:
         """Answer no more."""

@@ -119,7 +119,7 @@ def _check_parts(job: Job) -> None:
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         fail(f"not installed: {', '.join(missing)}; install them with: pip install 'clipfarm[local]'")
-    if encode.enabled and encode.weights and encode.weights.source != "random":
+    if encode.enabled and encode.weights and encode.weights.is_local:
         source = Path(encode.weights.source)
         if not source.exists():
             fail(f"spec.encode.weights.source: found {str(source)!r}, expected a file or folder that exists, or random")

@@ -97,6 +97,18 @@ RULES: dict[str, list[Rule]] = {
             ".weights",
         )
     ],
+    "encode.weights": [
+        _rule(
+            "!(self.source.startsWith('https://') || self.source.startsWith('http://')) || has(self.sha256)",
+            "missing, expected the SHA-256 of the file at the address",
+            ".sha256",
+        ),
+        _rule(
+            "!(self.source.startsWith('https://') || self.source.startsWith('http://')) || !has(self.revision)",
+            "expected only beside an id on Hugging Face",
+            ".revision",
+        ),
+    ],
     "encode.cropSize": [_rule("self % 16 == 0", "expected a multiple of 16, the patch size of the model")],
     "storage": [_rule("has(self.claimName) != has(self.size)", "expected either claimName or size", ".claimName")],
 }

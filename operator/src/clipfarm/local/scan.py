@@ -114,7 +114,7 @@ def _features_difference(sidecar: Path, encode: Encode) -> str | None:
         found = (made["weights"]["source"], made["dtype"], made["preprocessing"]["crop"])
     except (OSError, ValueError, KeyError, TypeError):
         return f"no readable {sidecar.name} beside it that says how it was made"
-    wanted = (Path(encode.weights.source).name, {"fp16": "float16", "fp32": "float32"}[encode.dtype], encode.crop_size)
+    wanted = (encode.weights.name, {"fp16": "float16", "fp32": "float32"}[encode.dtype], encode.crop_size)
     for name, is_, should_be in zip(("weights", "dtype", "crop size"), found, wanted, strict=True):
         if is_ != should_be:
             return f"made with {name} {is_} instead of {should_be}"

@@ -42,7 +42,7 @@ def _pod(run: Run, images: Images) -> Manifest:
     arguments = [
         *("--data-dir", CLIPS, "--in-place", "--watch"),
         *("--model", encode.model),
-        *("--weights", encode.weights.source, "--weights-key", encode.weights.key),
+        *encode.weights.options(),
         *("--batch-size", str(encode.batch_size)),
         *("--crop-size", str(encode.crop_size)),
         *("--dtype", encode.dtype),
