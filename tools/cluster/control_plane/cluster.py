@@ -115,7 +115,8 @@ def _start(folder: Folder, component: str) -> None:
 def _end_all(folder: Folder) -> None:
     processes = folder.processes
     for group in (CLIENTS, ("kube-apiserver",), ("etcd",)):
-        end([processes[name] for name in group if name in processes])
+        # The API server would wait for clients that still watch. All that it knows is in etcd.
+        end([processes[name] for name in group if name in processes], patience=10.0 if "etcd" in group else 2.0)
     folder.forget()
 
 
