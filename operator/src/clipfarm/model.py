@@ -35,6 +35,5 @@ class Model(BaseModel):
         strict=True,
         alias_generator=to_camel,
         validate_by_alias=True,
-        validate_by_name=True,
         use_attribute_docstrings=True,  # they become the descriptions that `kubectl explain` shows
     )

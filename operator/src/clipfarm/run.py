@@ -17,6 +17,8 @@ from clipfarm.weights import Weights
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 
+MOST_CLIPS = 9_999_999
+"""The largest number of a clip."""
 PHYSICS_RATE = 240
 """Steps of the physics simulation a second, Hz."""
 API_VERSION = "clipfarm.dev/v1alpha1"
@@ -29,9 +31,9 @@ ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 class ClipRange(Model):
     """Clips from ``start`` to ``end``, both included."""
 
-    start: int = Field(ge=0)
+    start: int = Field(ge=0, le=MOST_CLIPS)
     """The first clip."""
-    end: int = Field(ge=0)
+    end: int = Field(ge=0, le=MOST_CLIPS)
     """The last clip, included."""
 
     @model_validator(mode="after")
@@ -130,7 +132,7 @@ class Experiment(Model):
     """Each clip shows one of them, drawn at random: cube, sphere, cylinder, cone, torus, or ids of assets."""
     assets: Assets | None = None
     """Where objects come from that are not built in."""
-    impulse: Impulse = Impulse(min=12, max=13, at_frame=1)
+    impulse: Impulse = Impulse(min=12, max=13)
     """The push: magnitude in N s, drawn uniformly; direction random in the floor's plane."""
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=64, strict=False)
     """Ranges of clips, each with its law for friction and mass; each clip belongs to one."""
@@ -217,7 +219,7 @@ class Render(Model):
     """Container image of a renderer of the user's own, built from clipfarm's; the operator's own where left out."""
     pod: PodOptions = PodOptions()
     """Where and how the pods run, in a cluster."""
-    command: tuple[str, ...] = Field(default=(), strict=False)
+    command: tuple[Annotated[str, Field(pattern=r"^[^\x00]*$")], ...] = Field(default=(), strict=False)
     """A renderer of the user's own that keeps the contract; empty for the built-in one."""
     background: Literal["cached", "full"] = "cached"
     """What stands still in the frames: rendered once for the run, or anew in every frame."""
@@ -323,8 +325,8 @@ class RunSpec(Model):
     """All randomness of all clips comes from it; 0 is a seed like any other."""
     clips: ClipRange
     """The clips to make."""
-    workers: int | None = Field(default=None, ge=1)
-    """Clips rendered at a time; by default all CPUs but two, divided by render.threads, and at least one."""
+    workers: int | None = Field(default=None, ge=1, le=10_000)
+    """Clips rendered at a time; by default CPUs / render.threads - 2, of each machine, and at least 1."""
     suspend: bool = False
     """Start no new clip; those that run go on to their end."""
     storage: Storage | None = None
@@ -385,5 +387,5 @@ class Run(Model):
 
 
 def default_workers(cpus: int, threads: int) -> int:
-    """Return how many clips render at a time: all CPUs but two, which are for the system and the encoder."""
+    """Return how many clips render at a time: two fewer than would fit, which leaves room for system and encoder."""
     return max(1, cpus // threads - 2)

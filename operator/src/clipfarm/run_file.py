@@ -31,11 +31,11 @@ def read_run(path: Path, overrides: Overrides | None = None) -> Run:
         RunFileError: the file cannot be read, is not YAML, holds no or several runs, or the run makes no sense.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RunFileError([f"{path}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        raise RunFileError([f"{path}: not a text file"]) from error
+        raise RunFileError([f"{path}: not a text file in UTF-8"]) from error
     return parse_run(text, str(path), overrides)
 
 
@@ -50,6 +50,10 @@ def parse_run(text: str, where: str, overrides: Overrides | None = None) -> Run:
         documents = list(yaml.load_all(text, _Loader))
     except yaml.YAMLError as error:
         raise RunFileError([f"{where}: {_yaml_problem(error)}"]) from error
+    except RecursionError as error:
+        raise RunFileError([f"{where}: nested too deeply"]) from error
+    except ValueError as error:  # PyYAML takes 2020-13-45 for a date, and says only that it is none
+        raise RunFileError([f"{where}: not YAML: {error}"]) from error
     runs = [document for document in documents if isinstance(document, dict) and document.get("kind") == KIND]
     if len(runs) != 1:
         raise RunFileError([f"{where}: found {len(runs)} documents of kind {KIND}, expected one"])
@@ -67,16 +71,24 @@ def error_lines(error: ValidationError) -> list[str]:
     return [_line(detail) for detail in _roots(error)]
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+"""The key ``<<``."""
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses a key that is given twice; YAML's own rule, which PyYAML does not keep."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
+        seen: set[str] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", key_node.start_mark)
-            seen.add(key)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key has to be a name", key_node.start_mark)
+            if key_node.tag == _MERGE:
+                continue
+            if key_node.value in seen:
+                problem = f"{key_node.value} is given twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
 
@@ -118,7 +130,7 @@ def _line(detail: ErrorDetails) -> str:
         case "value_error":
             message = str(context["error"])
             # A rule about several fields of an object names the field itself, relative to the object.
-            if isinstance(found, dict | BaseModel):
+            if _model_at(detail["loc"]):
                 return f"{field}.{message}"
             return f"{field}: found {_show(found)}, {message}"
         case "model_type" | "dict_type":
@@ -128,13 +140,13 @@ def _line(detail: ErrorDetails) -> str:
         case "literal_error":
             expected = str(context["expected"])
         case "greater_than_equal":
-            expected = f"{context['ge']:g} or more"
+            expected = f"{_number(context['ge'])} or more"
         case "greater_than":
-            expected = f"more than {context['gt']:g}"
+            expected = f"more than {_number(context['gt'])}"
         case "less_than_equal":
-            expected = f"{context['le']:g} or less"
+            expected = f"{_number(context['le'])} or less"
         case "less_than":
-            expected = f"less than {context['lt']:g}"
+            expected = f"less than {_number(context['lt'])}"
         case "too_short" | "string_too_short":
             return f"{field}: found nothing, expected at least one"
         case "string_pattern_mismatch":
@@ -161,17 +173,23 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 def _suggestion(location: tuple[int | str, ...]) -> str:
     """Return `` (did you mean fps?)`` where a field of nearly that name exists."""
-    model: Any = Run
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        by_alias = {field.alias or name: field for name, field in model.model_fields.items()}
-        model = _model_of(by_alias[str(part)].annotation)
-        if model is None:
-            return ""
+    model = _model_at(location[:-1])
+    if model is None:
+        return ""
     names = [field.alias or name for name, field in model.model_fields.items()]
     close = difflib.get_close_matches(str(location[-1]), names, n=1)
     return f" (did you mean {close[0]}?)" if close else f", expected one of {', '.join(names)}"
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """Return the type of the object at a place of the run, None where there is a plain value."""
+    model: type[BaseModel] | None = Run
+    for part in location:
+        if isinstance(part, int):
+            continue
+        by_alias = {field.alias or name: field for name, field in model.model_fields.items()} if model else {}
+        model = _model_of(by_alias[str(part)].annotation) if str(part) in by_alias else None
+    return model
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:
@@ -181,5 +199,15 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def _show(value: object) -> str:
+    """Return a plain value, or a list of some, as YAML has it, cut; of anything else its kind: it may be endless."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list) and (len(value) > 8 or any(isinstance(item, dict | list) for item in value)):
+        return f"a list of {len(value)}"
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _number(bound: float) -> str:
+    """Return a bound as people write it; of a whole number every digit."""
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)

@@ -2,11 +2,9 @@
 
 import re
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
-DURATION_PATTERN = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?$"
-"""The same for those that check a run before it comes here."""
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|)")
-QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
+DURATION_PATTERN = r"^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,8}m)?([0-9]{1,9}(?:\.[0-9]{1,3})?s)?$"
+QUANTITY_PATTERN = r"^[0-9]{1,15}(?:\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
+_DURATION, _QUANTITY = re.compile(DURATION_PATTERN), re.compile(QUANTITY_PATTERN)
 _BYTES = {
     "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
@@ -22,7 +20,7 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text)
     if not match or not text:
         raise ValueError("expected a duration such as 30s, 5m or 7d")
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    days, hours, minutes, seconds = (float((part or "0").rstrip("dhms")) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
@@ -35,7 +33,8 @@ def parse_quantity(text: str) -> int:
     match = _QUANTITY.fullmatch(text)
     if not match:
         raise ValueError("expected a size such as 2Gi or 500Mi")
-    return int(float(match[1]) * _BYTES[match[2]])
+    unit = match[1] or ""
+    return int(float(text.removesuffix(unit)) * _BYTES[unit])
 
 
 def duration_text(seconds: float) -> str:

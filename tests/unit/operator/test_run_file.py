@@ -105,6 +105,15 @@ BAD = [
     ("metadata.name", "Friction!", 'metadata.name: found "Friction!", expected lower-case letters, digits and dashes,'
      " at most 52"),
     ("apiVersion", "clipfarm.dev/v9", "apiVersion: found \"clipfarm.dev/v9\", expected 'clipfarm.dev/v1alpha1'"),
+    ("spec.clips.end", 10**9, "spec.clips.end: found 1000000000, expected 9999999 or less"),
+    ("spec.workers", 1_000_000, "spec.workers: found 1000000, expected 10000 or less"),
+    ("spec.experiment.samples_per_pixel", 4,
+     "spec.experiment.samples_per_pixel: unknown field (did you mean samplesPerPixel?)"),
+    ("spec.render", {"timeout": {"a": 1}},
+     "spec.render.timeout: found an object, expected a duration such as 30s, 5m or 7d"),
+    ("spec.render", {"timeout": "9" * 400 + "s"}, "spec.render.timeout: found"),
+    ("spec.render", {"timeout": "\uff13\uff10s"}, "spec.render.timeout: found"),
+    ("spec.vram", {"perClip": "9" * 400 + "Gi"}, "spec.vram.perClip: found"),
     ("spec", 7, "spec: found 7, expected an object"),
     ("specs", {}, "specs: unknown field (did you mean spec?)"),
 ]  # fmt: skip
@@ -119,7 +128,8 @@ def test_a_mistake_is_one_line_that_names_the_field(field, value, line):
     place[names[-1]] = value
     with pytest.raises(RunFileError) as error:
         parse_run(yaml.safe_dump(document), "run.yaml")
-    assert error.value.lines == (f"run.yaml: {line}",)
+    (found,) = error.value.lines
+    assert found == f"run.yaml: {line}" or (line.endswith("found") and found.startswith(f"run.yaml: {line} "))
 
 
 @pytest.mark.parametrize("field", ["clips", "experiment", "encode"])
@@ -144,6 +154,14 @@ def test_several_mistakes_are_several_lines():
         ("kind: Pod", "found 0 documents of kind BenchmarkRun, expected one"),
         (GOOD + "---" + GOOD, "found 2 documents of kind BenchmarkRun, expected one"),
         (GOOD.replace("fps: 30", "fps: 30\n    fps: 24"), "line 10, column 5: fps is given twice"),
+        ("kind: BenchmarkRun\n? [a, b]\n: 3", "line 2, column 3: a key has to be a name"),
+        (
+            "a: " + "9" * 5000,
+            "not YAML: Exceeds the limit (4300 digits) for integer string conversion: value has 5000"
+            " digits; use sys.set_int_max_str_digits() to increase the limit",
+        ),
+        ("a: 2020-13-45", "not YAML: month must be in 1..12"),
+        ("a: " + "[" * 3000, "nested too deeply"),
         ("just words", "found 0 documents of kind BenchmarkRun, expected one"),
         ("", "found 0 documents of kind BenchmarkRun, expected one"),
     ],
@@ -158,8 +176,29 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(RunFileError, match=r"no\.yaml: No such file or directory"):
         read_run(tmp_path / "no.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RunFileError, match=r"binary\.yaml: not a text file"):
+    with pytest.raises(RunFileError, match=r"binary\.yaml: not a text file in UTF-8"):
         read_run(tmp_path / "binary.yaml")
+
+
+def test_anchors_and_merge_keys_are_yaml_like_any_other():
+    text = GOOD.replace("metadata:", "x: &x {seed: 1}\nmetadata:").replace("spec:", "spec:\n  <<: *x")
+    with pytest.raises(RunFileError) as error:
+        parse_run(text, "run.yaml")
+    assert error.value.lines == ("run.yaml: x: unknown field, expected one of apiVersion, kind, metadata, spec",)
+    both = GOOD.replace("friction: {min: 0.5, max: 0.9}", "friction: &f {min: 0.5, max: 0.9}", 1)
+    merged = both.replace("friction: {min: 0.01, max: 0.15}", "friction: {<<: *f, min: 0.6}")
+    friction = parse_run(merged, "run.yaml").spec.experiment.phases[1].friction
+    assert (friction.min, friction.max) == (0.6, 0.9)
+
+
+def test_a_document_that_grows_without_end_by_its_aliases_is_answered_at_once():
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
+    with pytest.raises(RunFileError):
+        parse_run(GOOD + bomb, "run.yaml")
+    with pytest.raises(RunFileError, match=r"spec\.seed: found a list of 2, expected a whole number"):
+        parse_run(bomb + GOOD.replace("seed: 42", "seed: *a59").strip(), "run.yaml")
+    with pytest.raises(RunFileError, match=r"spec\.seed: found a list of 1, expected a whole number"):
+        parse_run(GOOD.replace("seed: 42", "seed: &me [*me]"), "run.yaml")
 
 
 def test_other_documents_of_the_file_are_left_alone():
