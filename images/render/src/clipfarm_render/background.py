@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import platform
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -31,7 +32,7 @@ from clipfarm_render.region import Surroundings
 CLEAN = 16
 """How many times a frame's samples the background gets: its noise is a quarter of a frame's. It costs as much as
 16 whole frames, once for a run."""
-WEAK = 4
+WEAK = 8
 """By how many times fewer samples are enough where an object only changes the indirect light."""
 
 
@@ -152,7 +153,7 @@ def _read(path: Path) -> Background | None:
             arrays: dict[str, npt.NDArray[np.float32]] = dict(found)
         surroundings = Surroundings(**{field.name: arrays.pop(field.name) for field in fields(Surroundings)})
         return Background(**arrays, surroundings=surroundings)
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None  # not there, or damaged: it is made
 
 

@@ -20,6 +20,16 @@ RESTITUTION = 0.5
 Array = npt.NDArray[np.float64]
 
 
+def extremes(points: Array) -> Array:
+    """Return those of the points (n, 3) that lie farthest in one of some 600 directions, the axes among them."""
+    steps = np.arange(600)
+    heights, angles = 1 - (2 * steps + 1) / 600, steps * math.pi * (3 - math.sqrt(5))  # a Fibonacci sphere
+    radii = np.sqrt(1 - heights**2)
+    around = np.stack([radii * np.cos(angles), radii * np.sin(angles), heights])
+    directions = np.concatenate([around, np.eye(3), -np.eye(3)], axis=1)
+    return points[np.unique((points @ directions).argmax(axis=0))]
+
+
 class ShapeAsset(kb.PhysicalObject):  # type: ignore[misc]  # Kubric is published without types
     """An object of our own making, in Kubric's terms. Its scale is its size, the same on all axes."""
 
@@ -35,7 +45,8 @@ class Body:
 
     asset: kb.PhysicalObject
     outline: Array
-    """(n, 3) points whose convex hull holds the object, from its centre of mass, in its own axes, m."""
+    """(n, 3) points whose convex hull holds the object, or all but 0.5 % of its width, from its centre of mass, in its
+    own axes, m."""
     inertia: Array
     """(3,) moments about its own axes, kg m^2."""
     origin: Array
@@ -68,7 +79,7 @@ def make(sample: Sample, assets: Assets | None, files: AssetFiles) -> Body:
         place["position"] = (*sample.position, made.bottom * sample.size)
         asset = ShapeAsset(made, scale=(sample.size,) * 3, **place)
         inertia = np.array(made.inertia) * sample.mass * sample.size**2
-        return Body(asset, made.vertices * sample.size, inertia, np.zeros(3), made.rolls)
+        return Body(asset, extremes(made.vertices) * sample.size, inertia, np.zeros(3), made.rolls)
     assert assets is not None, "asked for before anything starts"
     return _from_manifest(sample, assets, files, place)
 

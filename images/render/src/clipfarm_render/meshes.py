@@ -10,16 +10,14 @@ from clipfarm_render.job import ClipError
 from clipfarm_render.kubric_compat import kb
 from clipfarm_render.shapes import Shape
 
-SMOOTH_BELOW = math.radians(40)
-"""Two facets that meet at a smaller angle stand for one curved surface, and are shaded as one."""
-
 
 def from_shape(shape: Shape, name: str) -> bpy.types.Object:
     """Return a shape of size 1, not yet in any scene."""
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(shape.vertices.tolist(), [], [list(face) for face in shape.faces])
     mesh.polygons.foreach_set("use_smooth", [True] * len(mesh.polygons))
-    mesh.set_sharp_from_angle(angle=SMOOTH_BELOW)
+    # Left to itself, Blender would take the mean of a vertex' facets, which is wrong all around the tip of a cone.
+    mesh.normals_split_custom_set(shape.normals.tolist())
     return bpy.data.objects.new(name, mesh)
 
 

@@ -35,6 +35,8 @@ class Shape:
     """Indexes of vertices, counter-clockwise as seen from outside."""
     inertia: tuple[float, float, float]
     """Principal moments about x, y and z."""
+    normals: Array
+    """(corners of all faces, 3) of the true surface at each corner of each face."""
     rolls: bool = False
     """Whether a push makes it roll: then friction slows it down only until it rolls."""
 
@@ -52,13 +54,14 @@ def shape(name: str) -> Shape:
 def _cube() -> Shape:
     vertices = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
     faces = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
-    return Shape("cube", vertices, faces, (1 / 6, 1 / 6, 1 / 6))
+    outward = [np.array(vertices)[list(face)].mean(axis=0) * 2 for face in faces]
+    return Shape("cube", vertices, faces, (1 / 6, 1 / 6, 1 / 6), np.repeat(outward, 4, axis=0))
 
 
 def _sphere() -> Shape:
     angles = np.linspace(-math.pi / 2, math.pi / 2, SEGMENTS // 2 + 1)
     profile = [(0.5 * math.cos(angle), 0.5 * math.sin(angle)) for angle in angles[1:-1]]
-    return _turned("sphere", [(0, -0.5), *profile, (0, 0.5)], (0.1, 0.1, 0.1), rolls=True)
+    return _turned("sphere", [(0, -0.5), *profile, (0, 0.5)], (0.1, 0.1, 0.1), rounded=True, rolls=True)
 
 
 def _cylinder() -> Shape:
@@ -81,7 +84,7 @@ def _torus() -> Shape:
     across = ring**2 / 2 + 5 / 8 * tube**2
     angles = np.arange(SEGMENTS // 2) * (2 * math.pi / (SEGMENTS // 2))
     profile = [(ring - tube * math.sin(angle), -tube * math.cos(angle)) for angle in angles[::-1]]
-    return _turned("torus", profile, (across, across, ring**2 + 3 / 4 * tube**2), closed=True)
+    return _turned("torus", profile, (across, across, ring**2 + 3 / 4 * tube**2), rounded=True, closed=True)
 
 
 def _turned(
@@ -89,25 +92,57 @@ def _turned(
     profile: Sequence[tuple[float, float]],
     inertia: tuple[float, float, float],
     *,
+    rounded: bool = False,
     rolls: bool = False,
     closed: bool = False,
 ) -> Shape:
-    """Return a profile of (radius, z), from the bottom to the top on the outside, turned about the z axis."""
-    angles = np.arange(SEGMENTS) * (2 * math.pi / SEGMENTS)
+    """Return a profile of (radius, z), from the bottom to the top on the outside, turned about the z axis.
+
+    A ``rounded`` profile stands for a curve, any other for straight lines with edges between them.
+    """
+    step = 2 * math.pi / SEGMENTS
     vertices: list[tuple[float, float, float]] = []
     rings: list[list[int]] = []
     for radius, z in profile:
-        around = angles if radius else angles[:1]
-        rings.append([len(vertices) + i % len(around) for i in range(SEGMENTS)])
-        vertices += [(radius * math.cos(angle), radius * math.sin(angle), z) for angle in around]
-    faces = []
-    for lower, upper in zip(rings, rings[1:] + rings[:1] if closed else rings[1:], strict=False):
+        # A ring of no radius is one vertex: the tip of a cone, the middle of a disc.
+        count = SEGMENTS if radius else 1
+        rings.append([len(vertices) + i % count for i in range(SEGMENTS)])
+        vertices += [(radius * math.cos(i * step), radius * math.sin(i * step), z) for i in range(count)]
+    faces, normals = [], []
+    for lower, upper in _stretches(len(profile), closed=closed):
+        slopes = [_slope(profile, end, (lower, upper), rounded=rounded, closed=closed) for end in (lower, upper)]
         for i in range(SEGMENTS):
-            j = (i + 1) % SEGMENTS
-            corners = (lower[i], lower[j], upper[j], upper[i])
-            # A ring of one vertex is the tip of a cone or the middle of a disc: its facets are triangles.
-            faces.append(tuple(dict.fromkeys(corners)))
-    return Shape(name, np.array(vertices), tuple(faces), inertia, rolls)
+            corners: dict[int, tuple[float, float, float]] = {}
+            for ring, slope, turn in ((lower, 0, i), (lower, 0, i + 1), (upper, 1, i + 1), (upper, 1, i)):
+                angle = (turn if profile[ring][0] else i + 0.5) * step
+                outward, up = slopes[slope]
+                corners.setdefault(
+                    rings[ring][turn % SEGMENTS], (outward * math.cos(angle), outward * math.sin(angle), up)
+                )
+            faces.append(tuple(corners))
+            normals += corners.values()
+    return Shape(name, np.array(vertices), tuple(faces), inertia, np.array(normals), rolls)
+
+
+def _stretches(points: int, *, closed: bool) -> list[tuple[int, int]]:
+    return [(i, (i + 1) % points) for i in range(points if closed else points - 1)]
+
+
+def _slope(
+    profile: Sequence[tuple[float, float]], at: int, stretch: tuple[int, int], *, rounded: bool, closed: bool
+) -> tuple[float, float]:
+    """Return the profile's normal, outwards and up, at one end of a stretch."""
+    meeting = [stretch]
+    if rounded:
+        meeting = [other for other in _stretches(len(profile), closed=closed) if at in other]
+        if not profile[at][0]:
+            return 0.0, math.copysign(1.0, profile[at][1])
+    outward = up = 0.0
+    for start, end in meeting:
+        (r0, z0), (r1, z1) = profile[start], profile[end]
+        length = math.hypot(r1 - r0, z1 - z0)
+        outward, up = outward + (z1 - z0) / length, up - (r1 - r0) / length
+    return outward / math.hypot(outward, up), up / math.hypot(outward, up)
 
 
 _MAKERS = {"cube": _cube, "sphere": _sphere, "cylinder": _cylinder, "cone": _cone, "torus": _torus}

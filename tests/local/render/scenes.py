@@ -1,0 +1,61 @@
+"""Scenes in this process, for tests that look at what Blender makes of one."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clipfarm_contract.experiment import Assets, Impulse, Phase, Range
+from clipfarm_render import bodies, physics, stage
+from clipfarm_render.camera import Camera
+from clipfarm_render.cycles import CyclesRenderer
+from clipfarm_render.manifest import AssetFiles
+from clipfarm_render.physics import Trajectory
+from clipfarm_render.sample import Sample, draw
+
+PHASE = Phase("A", Range(0.5, 0.9), Range(1, 1))
+
+
+@dataclass(frozen=True)
+class Set:
+    """One object on its stage, moving."""
+
+    renderer: CyclesRenderer
+    stage: stage.Stage
+    sample: Sample
+    camera: Camera
+    trajectory: Trajectory
+
+    def rotation(self, frame: int) -> np.ndarray:
+        w, x, y, z = self.trajectory.quaternions[frame]
+        return np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+                [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+                [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+
+
+def build(
+    scratch: Path,
+    shape: str,
+    resolution: int,
+    samples: int = 1,
+    frames: int = 4,
+    assets: Assets | None = None,
+    **how: Any,
+) -> Set:
+    """Build a scene of one object; ``how`` replaces what its sample holds, and ``height`` lifts it into the air."""
+    height = how.pop("height", 0.0)
+    sample = replace(draw(5, PHASE, Impulse(12, 13, 1), (shape,)), **how)
+    camera = Camera(resolution)
+    body = bodies.make(sample, assets, AssetFiles(scratch))
+    built = stage.build(body, camera, frames, 30)
+    world = physics.simulator(built.scene, scratch)
+    renderer = CyclesRenderer(built, sample, samples, 2, "cpu", scratch)
+    trajectory = physics.simulate(world, body, sample.push, frames + 1, 30)
+    trajectory.positions[:, 2] += height
+    built.animate(trajectory)
+    return Set(renderer, built, sample, camera, trajectory)
