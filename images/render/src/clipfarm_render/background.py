@@ -33,7 +33,8 @@ CLEAN = 16
 """How many times a frame's samples the background gets: its noise is a quarter of a frame's. It costs as much as
 16 whole frames, once for a run."""
 WEAK = 8
-"""By how many times fewer samples are enough where an object only changes the indirect light."""
+"""By how many times fewer samples are enough where an object only changes the indirect light. This is the setting
+that evens out the noise at the region's edge: a smaller number, less noise inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Background:
 
 def weak_samples(samples: int) -> int:
     """Return the samples of a pixel where an object only changes the indirect light."""
-    return max(1, samples // WEAK)
+    return min(samples, max(4, samples // WEAK))
 
 
 def get(folder: Path | None, renderer: CyclesRenderer, samples: int, device: str, scratch: Path) -> Background:
