@@ -88,6 +88,16 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyEnd:
+    """An encoder that ended before its work was done."""
+
+    status: int
+    """Exit status, or minus the number of the signal that killed it."""
+    printed: str
+    """The last line that it printed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Encoding:
     """The encoder as it is."""
 
@@ -97,8 +107,8 @@ class Encoding:
     """Clips with features."""
     failed: Mapping[int, str] = field(default_factory=dict)
     """Clips that cannot be encoded, with the reason."""
-    stuck: str = ""
-    """Why no encoder can work, where a person has to act."""
+    early_ends: tuple[EarlyEnd, ...] = ()
+    """Encoders that ended before their work was done, since one last encoded a clip; oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +133,9 @@ class World:
     completions: tuple[float, ...] = ()
     """A moving window: its start, then when the latest clips were completed, oldest first."""
     encoding: Encoding = Encoding()
+    free_bytes: int | None = None
+    """Room left where the clips go; None where that is not known."""
+    clip_bytes: int = 0
+    """What a clip takes at most."""
     encode_completions: tuple[float, ...] = ()
     """The same of clips that were encoded."""

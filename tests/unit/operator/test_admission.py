@@ -1,5 +1,7 @@
 """Who starts and who waits: each rule alone, then all of them over the whole of a world."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,10 @@ def situation(pods=(), workers=4, fatal="", **spec):
     return Situation(make_run(**spec), 1000.0, workers, fatal, pods)
 
 
+def full_disk(free, *, clip, at_work):
+    return replace(situation(running(*range(at_work))), free_bytes=free, clip_bytes=clip)
+
+
 CUDA = {"render": {"device": "cuda"}}
 ADMIT = {"vram": {"whenUnknown": "Admit"}}
 PER_CLIP = {"vram": {"perClip": "1000Mi", "allocationTime": "20s"}}
@@ -59,6 +65,10 @@ RULE_TABLE = [
     ("retry_not_due", Candidate(1, due=1000.1), place(gpu=False), situation(), "ran out of GPU memory; starts"),
     ("workers_busy", Candidate(1), place(gpu=False), situation(running(7, 8, 9)), None),
     ("workers_busy", Candidate(1), place(gpu=False), situation(running(6, 7, 8, 9)), "4 of 4 workers are busy"),
+    ("storage_full", Candidate(1), place(gpu=False), situation(), None),
+    ("storage_full", Candidate(1), place(gpu=False), full_disk(3000, clip=1000, at_work=2), None),
+    ("storage_full", Candidate(1), place(gpu=False), full_disk(2999, clip=1000, at_work=2),
+     "2.9 KiB left for clips of up to 1000 B; make room"),
     ("vram_unknown", Candidate(1), place(gpu=False), situation(), None),
     ("vram_unknown", Candidate(1), place(0.1), situation(), None),
     ("vram_unknown", Candidate(1), place(None), situation(), "memory of GPU 0 on here is unknown (no reading yet)"),
@@ -67,8 +77,10 @@ RULE_TABLE = [
     ("vram_unknown", Candidate(1), place(None), situation(vram={"enabled": False}), None),
     ("vram_high", Candidate(1), place(gpu=False), situation(), None),
     ("vram_high", Candidate(1), place(0.8), situation(), None),
-    ("vram_high", Candidate(1), place(0.8, closed=True), situation(),
+    ("vram_high", Candidate(1), place(0.8, closed=True), situation(running(7, gpu=GPU0)),
      "GPU 0 on here at 80%; starts again below 70%"),
+    ("vram_high", Candidate(1), place(0.8, closed=True), situation(running(7, gpu=GPU1)),
+     "GPU 0 on here at 80%; starts again below 70%; no clip of this run is on it, so something else has to"),
     ("vram_high", Candidate(1), place(0.8, closed=True), situation(vram={"enabled": False}), None),
     ("claims_full", Candidate(1), place(gpu=False), situation(running(1, 2, 3)), None),
     # No expectation: 1, 2, 4, ... by what a reading has shown.
@@ -94,6 +106,8 @@ RULE_TABLE = [
     ("claims_full", Candidate(1), place(0.84), situation(**PER_CLIP), None),
     ("claims_full", Candidate(1), place(0.84), situation(vram={"perClip": "1601Mi"}),
      "GPU 0 on here: 8400 MiB in use, 1601 MiB a clip, would pass 10000 of 10000 MiB"),
+    ("claims_full", Candidate(1), place(0.1), situation(vram={"perClip": "10001Mi"}),
+     "GPU 0 on here has 10000 MiB, and vram.perClip asks for 10001 MiB: lower it"),
 ]  # fmt: skip
 
 

@@ -37,8 +37,8 @@ FAILED = Ended(0, ExitCode.FAILED, "was black", 900.0, 1)
 
 def test_a_log_has_the_counters_first_and_last():
     assert lines(status(**BUSY), status(rendered=6, waiting=())) == [
-        "rendered 3/6, encoded 0/6, failed 0, running 2, clips/h not known yet, ETA not known yet",
-        "rendered 6/6, encoded 0/6, failed 0, running 0, clips/h not known yet, ETA not known yet",
+        "rendered 3/6, encoded 0/6, failed 0, running 2, clips/s not known yet, ETA not known yet",
+        "rendered 6/6, encoded 0/6, failed 0, running 0, clips/s not known yet, ETA not known yet",
     ]
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from clipfarm.decide import encoding as encoding_rules
 from clipfarm.decide.plan import decide
-from clipfarm.world import Encoding, Ended, Running
+from clipfarm.world import EarlyEnd, Encoding, Ended, Running
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import NODE, make_run, make_world
 
@@ -12,8 +13,8 @@ BAD = Ended(0, ExitCode.FAILED, "was black", 900.0, 1)
 RUNNING = (Running(3, NODE, None, 990.0),)
 
 
-def encoding(encoded=0, running=0, failed=(), stuck=""):
-    return Encoding(running, encoded, dict.fromkeys(failed, "truncated"), stuck)
+def encoding(encoded=0, running=0, failed=(), ends=()):
+    return Encoding(running, encoded, dict.fromkeys(failed, "truncated"), tuple(EarlyEnd(s, "why") for s in ends))
 
 
 # encode, world, phase, encoders, no more clips
@@ -35,9 +36,9 @@ TABLE = [
     (ENCODE, {"rendered": 4, "waiting": (), "encoding": encoding(2, running=1)}, "Encoding", 1, True),
     (ENCODE, {"rendered": 4, "waiting": (), "encoding": encoding(4, running=1)}, "Succeeded", 0, True),
     (ENCODE, {"rendered": 4, "waiting": (), "encoding": encoding(3, failed=[2])}, "CompletedWithFailures", 0, True),
-    (ENCODE, {"rendered": 4, "waiting": (), "encoding": encoding(1, stuck="no weights")},
+    (ENCODE, {"rendered": 4, "waiting": (), "encoding": encoding(1, ends=[2])},
      "CompletedWithFailures", 0, True),
-    (ENCODE, {"rendered": 1, "encoding": encoding(0, stuck="no weights")}, "Running", 0, False),
+    (ENCODE, {"rendered": 1, "encoding": encoding(0, ends=[2])}, "Running", 0, False),
 ]  # fmt: skip
 
 
@@ -83,3 +84,19 @@ def test_failures_name_clip_stage_and_reason():
         (0, "render", "was black"),
         (2, "encode", "truncated"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "stuck"),
+    [
+        ([], ""),
+        ([1], ""),
+        ([-9, 1], ""),
+        ([-9, 1, -11], "the encoder was killed by signal 11: why"),
+        ([1, 1, 1], "the encoder ended with 1: why"),
+        ([2], "the encoder ended with 2: why"),
+        ([0, 0, 0], "the encoder ended with 0: why"),
+    ],
+)
+def test_an_encoder_that_ends_early_is_started_again_but_not_for_ever(ends, stuck):
+    assert encoding_rules.stuck(encoding(ends=ends)) == stuck

@@ -1,14 +1,14 @@
 """``clipfarm local``: a run on this machine."""
 
-import importlib.util
 import time
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from clipfarm.cli.options import Options, fail, run_options
-from clipfarm.cli.plan import describe
+from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, os_error_line, run_options
+from clipfarm.cli.output import Sayer, forgiving_console
+from clipfarm.cli.plan import check_parts, describe
 from clipfarm.decide.status import Status
 from clipfarm.local import executor, scan
 from clipfarm.local.job import Job
@@ -19,12 +19,11 @@ from clipfarm.units import compress, format_bytes, format_duration
 
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
-@click.option(
-    "--output", "--output_dir", "output", required=True, type=click.Path(path_type=Path), help="Where the clips go."
-)
+@click.option("--output", "--output_dir", "output", required=True, type=FolderPath(), help="Where the clips go.")
 @run_options
 @click.option("--force_restart", is_flag=True, help="Remove this run's clips in the folder first, and start over.")
 @click.option("--dry_run", is_flag=True, help="Say what would be done, and stop.")
+@one_line_errors
 def local(*, run_file: Path, output: Path, options: Options, force_restart: bool, dry_run: bool) -> None:
     """Render and encode the clips of RUN_FILE on this machine.
 
@@ -32,28 +31,30 @@ def local(*, run_file: Path, output: Path, options: Options, force_restart: bool
     every clip is done, 1 when some failed, 2 for a mistake in the file or the command line, 128 + N when signal N
     stopped the run.
     """
-    job = options.job(run_file, output.absolute())
-    console = Console()
+    job = options.job(run_file, output)
+    check_parts(job)
+    if job.run.spec.suspend:
+        fail("spec.suspend: found true, expected false for a run on this machine, where nobody could change it back")
+    console = forgiving_console()
     if dry_run:
         describe(job, console)
         return
-    _check_parts(job)
     try:
         with scan.locked(job.folder):
-            code = _run(job, console, force_restart=force_restart, test=options.test)
+            code = _run(job, console, force_restart=force_restart, test=options.is_test)
     except scan.FolderError as error:
         fail(str(error))
     raise SystemExit(code)
 
 
 def _run(job: Job, console: Console, *, force_restart: bool, test: bool) -> int:
-    say = _Sayer(console)
+    say = Sayer(console)
     if force_restart:
         say(f"removed {scan.start_over(job)} clips to start over")
+    found = scan.scan(job)
     swept = scan.sweep(job.folder)
     if swept:
         say(f"removed {swept} half-made clips of a run that was killed")
-    found = scan.scan(job)
     for clip, reason in found.damaged:
         say(f"clip {clip} is damaged and will be made again: {reason}")
     say(f"{job.run.name}: {len(job.clips)} clips ({compress(list(job.clips))}), {len(found.complete)} already complete")
@@ -64,7 +65,10 @@ def _run(job: Job, console: Console, *, force_restart: bool, test: bool) -> int:
     with display(console, encodes=encodes) as screen:
         status, stopped_by = executor.run(job, found, screen.show)
     wall = time.monotonic() - started
-    write_report(job, status, wall, complete_before=len(found.complete), stopped=stopped_by is not None)
+    try:
+        write_report(job, status, wall, complete_before=len(found.complete), stopped=stopped_by is not None)
+    except OSError as error:
+        say(f"no report: {os_error_line(error)}")
     if stopped_by:
         say(f"stopped by {stopped_by.name}; the same command goes on from here")
         return 128 + stopped_by
@@ -72,7 +76,7 @@ def _run(job: Job, console: Console, *, force_restart: bool, test: bool) -> int:
     if test:
         expected = forecast(job, status.workers)
         if expected:
-            say(_forecast_line(job, expected, status.workers))
+            say(_forecast_line(expected, status.workers))
     return 0 if status.phase == "Succeeded" else 1
 
 
@@ -96,7 +100,7 @@ def _settings(job: Job) -> list[str]:
     return parts
 
 
-def _summarise(job: Job, status: Status, wall: float, say: "_Sayer", *, encodes: bool) -> None:
+def _summarise(job: Job, status: Status, wall: float, say: Sayer, *, encodes: bool) -> None:
     for entry in grouped(status.failures):
         say(f"failed to {entry['stage']}: clips {entry['clips']}: {entry['reason']}")
     if status.stuck:
@@ -105,31 +109,9 @@ def _summarise(job: Job, status: Status, wall: float, say: "_Sayer", *, encodes:
     say(f"{status.phase} after {format_duration(wall)}: {made}; report: {job.folder.root / 'report.md'}")
 
 
-def _forecast_line(job: Job, expected: Forecast, workers: int) -> str:
+def _forecast_line(expected: Forecast, workers: int) -> str:
+    encoding = f", {format_duration(expected.encode_seconds)} of encoding beside it" if expected.encode_seconds else ""
     return (
-        f"the whole run of {expected.clips} clips: about {format_duration(expected.seconds)} of rendering with"
-        f" {workers} workers, and {format_bytes(expected.disk_bytes)} of disk"
+        f"the whole run of {expected.clips} clips: about {format_duration(expected.render_seconds)} of rendering with"
+        f" {workers} workers{encoding}, and {format_bytes(expected.disk_bytes)} of disk"
     )
-
-
-def _check_parts(job: Job) -> None:
-    """Find out now, not after a night of rendering, that a part is missing."""
-    encode = job.run.spec.encode
-    needed = ["clipfarm_render"] + (["clipfarm_encode"] if encode.enabled else [])
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        fail(f"not installed: {', '.join(missing)}; install them with: pip install 'clipfarm[local]'")
-    if encode.enabled and encode.weights and encode.weights.is_local:
-        source = Path(encode.weights.source)
-        if not source.exists():
-            fail(f"spec.encode.weights.source: found {str(source)!r}, expected a file or folder that exists, or random")
-
-
-class _Sayer:
-    """Prints lines as they are, without wrapping or colours of their own."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __call__(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

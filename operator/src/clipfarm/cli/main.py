@@ -1,12 +1,28 @@
 """``clipfarm``: the command line."""
 
+import importlib
+import signal
+import sys
+from types import FrameType
+
 import click
 
 from clipfarm import __version__
-from clipfarm.cli.local import local
-from clipfarm.cli.operator import operator
-from clipfarm.cli.plan import plan
-from clipfarm.cli.verify import verify
+
+COMMANDS = ("local", "operator", "plan", "verify")
+"""Each is a module of this package with a command of its name, imported when it is asked for."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"clipfarm.cli.{cmd_name}"), cmd_name)
+        return command
+
 
 CONTEXT = {
     "help_option_names": ["-h", "--help"],
@@ -16,16 +32,27 @@ CONTEXT = {
 }
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=_Commands, context_settings=CONTEXT)
 @click.version_option(__version__)
-def main() -> None:
+def commands() -> None:
     """Make physics clips with V-JEPA 2 features from one YAML file."""
 
 
-main.add_command(local)
-main.add_command(operator)
-main.add_command(plan)
-main.add_command(verify)
+def main() -> None:
+    """Run the command that was typed.
+
+    A signal ends it with 128 + its number at any time, also while modules are still being imported. What a command
+    has under way is cleaned up by its ``finally`` and ``with`` on the way out.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Whoever had a signal ignored, as nohup does, keeps that.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
+    commands()
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

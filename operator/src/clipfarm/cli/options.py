@@ -1,6 +1,7 @@
 """Options that ``local`` and ``plan`` share, and how they change a run."""
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from clipfarm_contract.layout import RunFolder
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+DEFAULT_TEST_CLIPS = 5
 USAGE = 2
 """Exit code for what the caller has to mend; click's own, too."""
 
@@ -29,7 +31,7 @@ class Options:
     end_job: int | None
     auto_scale: bool
     test: bool
-    test_clips: int
+    test_clips: int | None
     no_encode: bool
     no_gif: bool
 
@@ -53,7 +55,24 @@ class Options:
         """Return the run with the clips that are wanted and the folder they go to."""
         run = self.read(path)
         clips = range(run.spec.clips.start, run.spec.clips.end + 1)
-        return Job(run, RunFolder(output), spread(run, self.test_clips) if self.test else tuple(clips))
+        if self.is_test:
+            return Job(run, RunFolder(output), spread(run, self.test_clips or DEFAULT_TEST_CLIPS))
+        return Job(run, RunFolder(output), tuple(clips))
+
+    @property
+    def is_test(self) -> bool:
+        """Whether only some clips are made."""
+        return self.test or self.test_clips is not None
+
+
+class FolderPath(click.Path):
+    """A folder's path; refuses the empty one, which an unset variable gives and which would be the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path, absolute."""
+        if not str(value):
+            self.fail("found nothing, expected a folder", param, ctx)
+        return Path(os.fsdecode(super().convert(value, param, ctx))).absolute()
 
 
 def run_options(command: Command) -> Command:
@@ -74,13 +93,31 @@ def run_options(command: Command) -> Command:
             click.option("--end_job", type=click.IntRange(0), help="Last clip, included, in place of spec.clips.end."),
             click.option("--auto_scale", is_flag=True, help="Hold clips back while GPU memory is high (spec.vram)."),
             click.option("--test", is_flag=True, help="Only some clips, spread over the phases; then a forecast."),
-            click.option("--test_clips", type=click.IntRange(1), default=5, show_default=True, help="How many."),
+            click.option("--test_clips", type=click.IntRange(1), help="How many; implies --test.  [default: 5]"),
             click.option("--no-encode", is_flag=True, help="Render only."),
             click.option("--no_gif", is_flag=True, help="No preview.gif."),
         ]
     ):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+def one_line_errors(command: Command) -> Command:
+    """Answer what the system refuses (a name that is too long, a folder that is none) with one line."""
+
+    @functools.wraps(command)
+    def guarded(**arguments: Any) -> Any:
+        try:
+            return command(**arguments)
+        except OSError as error:
+            fail(os_error_line(error))
+
+    return guarded  # type: ignore[return-value]
+
+
+def os_error_line(error: OSError) -> str:
+    """Return what the system refused, and where."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
 
 
 def fail(*lines: str) -> NoReturn:

@@ -1,5 +1,6 @@
 """``clipfarm plan``: what would be done, by the same code that does it."""
 
+import importlib.util
 import os
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clipfarm.cli.options import Options, fail, run_options
+from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.local import executor, scan
 from clipfarm.local.job import Job
@@ -19,14 +20,28 @@ from clipfarm.units import compress
 
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
-@click.option(
-    "--output", "--output_dir", "output", type=click.Path(path_type=Path), help="A folder that may hold clips already."
-)
+@click.option("--output", "--output_dir", "output", type=FolderPath(), help="A folder that may hold clips already.")
 @run_options
+@one_line_errors
 def plan(*, run_file: Path, output: Path | None, options: Options) -> None:
     """Show what `clipfarm local RUN_FILE` would do now on this machine; nothing is started or written."""
     # A folder that cannot exist holds no clips.
-    describe(options.job(run_file, output.absolute() if output else Path(os.devnull, "none")), Console())
+    job = options.job(run_file, output or Path(os.devnull, "none"))
+    check_parts(job)
+    describe(job, Console())
+
+
+def check_parts(job: Job) -> None:
+    """Find out now, not after a night of rendering, that a part is missing; ends the program where one is."""
+    encode = job.run.spec.encode
+    needed = ["clipfarm_render"] + (["clipfarm_encode"] if encode.enabled else [])
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        fail(f"not installed: {', '.join(missing)}; install them with: pip install 'clipfarm[local]'")
+    if encode.enabled and encode.weights and encode.weights.is_local:
+        source = Path(encode.weights.source)
+        if not source.exists():
+            fail(f"spec.encode.weights.source: found {str(source)!r}, expected a file or folder that exists, or random")
 
 
 def describe(job: Job, console: Console) -> None:

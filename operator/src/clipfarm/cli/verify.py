@@ -6,23 +6,24 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from clipfarm.cli.options import fail
+from clipfarm.cli.options import FolderPath, fail, one_line_errors
 from clipfarm.local import verify as verification
 from clipfarm_contract.layout import RunFolder
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=FolderPath())
 @click.option("--rerender", type=click.IntRange(0), default=0, help="Make this many clips again, compare the bytes.")
 @click.option(
     "--device", type=click.Choice(["cpu", "cuda", "optix"]), default="cpu", show_default=True, help="For --rerender."
 )
+@one_line_errors
 def verify(*, folder: Path, rerender: int, device: str) -> None:
     """Check every hash of the clips and features in FOLDER.
 
     Exit code: 0 when all is well, 1 when something is not, 2 when there is nothing to check.
     """
-    run = RunFolder(folder.absolute())
+    run = RunFolder(folder)
     clips = run.clips()
     if not folder.is_dir():
         fail(f"{folder}: not a folder")
@@ -35,6 +36,9 @@ def verify(*, folder: Path, rerender: int, device: str) -> None:
             for problem in verification.problems(run, clip):
                 bar.console.print(f"clip {clip}: {problem}")
                 problems += 1
+    for problem in verification.mixtures(run, clips):
+        console.print(problem)
+        problems += 1
     features = verification.count_features(run, clips)
     count = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
     click.echo(f"checked {len(clips)} clips and {features} feature files: {count}")

@@ -1,11 +1,11 @@
 """Which clips start now, and where; and why the others wait."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipfarm.decide.retry import Outcome
 from clipfarm.run import Run, default_workers
-from clipfarm.units import format_duration
+from clipfarm.units import format_bytes, format_duration
 from clipfarm.world import Gate, GpuId, Node, Running, World
 
 MIB = 2**20
@@ -75,6 +75,8 @@ class Situation:
     fatal: str
     pods: tuple[Running, ...]
     """Those that run, and those that this plan starts."""
+    free_bytes: int | None = None
+    clip_bytes: int = 0
 
 
 Rule = Callable[[Candidate, Place, Situation], Hold | None]
@@ -83,7 +85,7 @@ Rule = Callable[[Candidate, Place, Situation], Hold | None]
 def choose(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outcome) -> Admission:
     """Take clips in order, those that are tried again first, and let in each that no rule holds."""
     workers = worker_limit(run, world)
-    situation = Situation(run, world.now, workers, outcome.fatal, world.running)
+    situation = Situation(run, world.now, workers, outcome.fatal, world.running, world.free_bytes, world.clip_bytes)
     places = _places(run, world, gates)
     candidates = [Candidate(again.clip, again.due) for again in outcome.again]
     candidates += [Candidate(clip) for clip in world.waiting]
@@ -100,7 +102,7 @@ def choose(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outcome
             gpu = place.gate.gpu if place.gate else None
             start.append(Start(candidate.clip, place.node.name, gpu))
             pod = Running(candidate.clip, place.node.name, gpu, world.now)
-            situation = Situation(run, world.now, workers, outcome.fatal, (*situation.pods, pod))
+            situation = replace(situation, pods=(*situation.pods, pod))
         elif hold is not None:
             held.setdefault(hold, []).append(candidate.clip)
         if hold is None or hold.reason != "RetryDelay":
@@ -143,6 +145,17 @@ def workers_busy(_candidate: Candidate, _place: Place, situation: Situation) -> 
     return Hold("WorkersBusy", f"{situation.workers} of {situation.workers} workers are busy")
 
 
+def storage_full(_candidate: Candidate, _place: Place, situation: Situation) -> Hold | None:
+    """No clip starts that would not fit beside those at work: it would be rendered and then lost."""
+    if situation.free_bytes is None:
+        return None
+    needed = (len(situation.pods) + 1) * situation.clip_bytes
+    if situation.free_bytes >= needed:
+        return None
+    left = format_bytes(situation.free_bytes)
+    return Hold("StorageFull", f"{left} left for clips of up to {format_bytes(situation.clip_bytes)}; make room")
+
+
 def vram_unknown(_candidate: Candidate, place: Place, situation: Situation) -> Hold | None:
     """Without a fresh reading ``whenUnknown`` says what to do; unknown is never taken for free."""
     vram = situation.run.spec.vram
@@ -164,7 +177,10 @@ def vram_high(_candidate: Candidate, place: Place, situation: Situation) -> Hold
     vram, gate = situation.run.spec.vram, place.gate
     if not vram.enabled or gate is None or gate.reading is None or not gate.closed:
         return None
-    return Hold("VRAMHigh", f"{gate.gpu} at {gate.reading.used_fraction:.0%}; starts again below {vram.low:.0%}")
+    use = f"{gate.gpu} at {gate.reading.used_fraction:.0%}; starts again below {vram.low:.0%}"
+    if any(pod.gpu == gate.gpu for pod in situation.pods):
+        return Hold("VRAMHigh", use)
+    return Hold("VRAMHigh", f"{use}; no clip of this run is on it, so something else has to free the memory")
 
 
 def claims_full(_candidate: Candidate, place: Place, situation: Situation) -> Hold | None:
@@ -186,6 +202,9 @@ def claims_full(_candidate: Candidate, place: Place, situation: Situation) -> Ho
             "VRAMClaims", f"{gate.gpu}: waits for a reading that shows {_clips(len(unmeasured))} started just now"
         )
     per_clip = vram.per_clip / MIB
+    if per_clip > reading.total_mib:
+        text = f"{gate.gpu} has {reading.total_mib:.0f} MiB, and vram.perClip asks for {per_clip:.0f} MiB: lower it"
+        return Hold("VRAMTooSmall", text)
     expected = reading.used_mib + (len(unmeasured) + 1) * per_clip
     # The first clip on a GPU may use all that is free: no clip of this run would ever make more room for it.
     limit = reading.total_mib * (vram.high if here else 1.0)
@@ -199,7 +218,16 @@ def claims_full(_candidate: Candidate, place: Place, situation: Situation) -> Ho
     )
 
 
-RULES: tuple[Rule, ...] = (fatal, suspended, retry_not_due, workers_busy, vram_unknown, vram_high, claims_full)
+RULES: tuple[Rule, ...] = (
+    fatal,
+    suspended,
+    retry_not_due,
+    workers_busy,
+    storage_full,
+    vram_unknown,
+    vram_high,
+    claims_full,
+)
 """In this order; the first hold wins."""
 
 

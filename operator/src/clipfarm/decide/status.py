@@ -65,7 +65,9 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
     encode = run.spec.encode
     to_encode = to_render + encoding.remaining(world) if encode.enabled else 0
     rendering = Pace.of(world.completions, world.now, at_once=admission.workers)
-    encoding_pace = Pace.of(world.encode_completions, world.now, at_once=encode.batch_size * encode.replicas)
+    encoding_pace = Pace.of(
+        world.encode_completions, world.now, at_once=encode.batch_size * max(1, world.encoding.running)
+    )
     return Status(
         phase=_phase(run, world, outcome, failed=bool(failures)),
         total=world.total,
@@ -79,19 +81,20 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         clips_per_hour=rendering.per_second * 3600 if rendering else None,
         eta_seconds=_eta((to_render, rendering), (to_encode, encoding_pace)),
         gates=tuple(gates[gpu] for gpu in sorted(gates)),
-        stuck=outcome.fatal or world.encoding.stuck,
+        stuck=outcome.fatal or encoding.stuck(world.encoding),
     )
 
 
 def _phase(run: Run, world: World, outcome: Outcome, *, failed: bool) -> Phase:
     if not rendering_finished(world, outcome):
         return "Suspended" if run.spec.suspend and not world.running else "Running"
-    encodable = run.spec.encode.enabled and not world.encoding.stuck
+    stuck = encoding.stuck(world.encoding)
+    encodable = run.spec.encode.enabled and not stuck
     if encodable and encoding.remaining(world) and not outcome.fatal:
         return "Encoding"
     if outcome.fatal or world.rendered == 0:
         return "Failed"
-    return "CompletedWithFailures" if failed or world.encoding.stuck else "Succeeded"
+    return "CompletedWithFailures" if failed or stuck else "Succeeded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from clipfarm_contract.clip import write_atomically
 def apply(plan: Plan, state: State, now: float) -> None:
     """Carry the plan out."""
     state.gates = plan.gates
+    while state.left_behind:
+        state.left_behind.pop().unlink(missing_ok=True)
     for start in plan.start:
         if state.waiting and state.waiting[0] == start.clip:
             state.waiting.popleft()

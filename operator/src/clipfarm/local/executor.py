@@ -36,13 +36,22 @@ def run(job: Job, found: Scan, show: Callable[[Status], None]) -> tuple[Status, 
                 apply(plan, state, time.monotonic())
                 show(plan.status)
                 idle = not (state.workers or state.encoder or plan.encoders)
-                if plan.status.finished and idle:
+                if plan.status.finished and idle and not _take_back_vanished(state):
                     return plan.status, None
                 stopped_by = wait(TICK)
                 if stopped_by:
                     return plan.status, stopped_by
         finally:
             _end(state)
+
+
+def _take_back_vanished(state: State) -> bool:
+    """Put clips that somebody has removed meanwhile back among those to be made; tell whether there were any."""
+    vanished = {clip for clip in state.complete if not state.job.folder.clip(clip).manifest.exists()}
+    state.complete -= vanished
+    state.unencoded -= vanished
+    state.waiting.extend(sorted(vanished))
+    return bool(vanished)
 
 
 def available_cpus() -> int:
@@ -72,8 +81,9 @@ def _wake_ups() -> Iterator[Callable[[float], signal.Signals | None]]:
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     writer.setblocking(False)
-    before = {number: signal.signal(number, lambda *_: None) for number in (*stops, signal.SIGCHLD)}
+    # The socket first: a signal that came between the two would be swallowed.
     before_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, lambda *_: None) for number in (*stops, signal.SIGCHLD)}
 
     def wait(seconds: float) -> signal.Signals | None:
         select.select([reader], [], [], seconds)
@@ -86,8 +96,8 @@ def _wake_ups() -> Iterator[Callable[[float], signal.Signals | None]]:
     try:
         yield wait
     finally:
-        signal.set_wakeup_fd(before_fd)
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(before_fd)
         reader.close()
         writer.close()

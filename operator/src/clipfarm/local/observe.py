@@ -1,27 +1,31 @@
 """One look at this machine: processes, folder, GPU memory, time."""
 
-import json
+import shutil
 from itertools import islice
 
+from clipfarm.local import follow_encoder
 from clipfarm.local.processes import Worker, last_line
+from clipfarm.local.scan import FolderError
 from clipfarm.local.state import WAITING_SHOWN, State
 from clipfarm.world import Encoding, Ended, GpuId, Node, Running, World
 from clipfarm_contract.clip import ClipState, inspect
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
-from clipfarm_contract.layout import clip_index
 from clipfarm_contract.result import ClipResult
-
-ENCODER_TRIES = 3
-"""Encoders that may end early in a row before that counts as stuck."""
 
 
 def observe(state: State, now: float) -> World:
-    """Return what is; the only place that looks."""
+    """Return what is.
+
+    Raises:
+        FolderError: the output folder is gone.
+    """
+    if not state.job.folder.state.is_dir():
+        raise FolderError(f"{state.job.folder.root}: the folder is gone")
     if not state.completions:
         state.completions.append(now)
     _reap_workers(state, now)
-    _follow_encoder(state, now)
+    follow_encoder.follow(state, now)
     _look_at_gpus(state, now)
     return World(
         now=now,
@@ -40,8 +44,10 @@ def observe(state: State, now: float) -> World:
             running=1 if state.encoder else 0,
             encoded=len(state.complete) - len(state.unencoded),
             failed=dict(state.encode_failed),
-            stuck=state.encoder_problem if state.encoder_exits >= ENCODER_TRIES else "",
+            early_ends=tuple(state.early_ends),
         ),
+        free_bytes=shutil.disk_usage(state.job.folder.root).free,
+        clip_bytes=state.clip_bytes,
         encode_completions=tuple(state.encode_completions),
     )
 
@@ -62,7 +68,7 @@ def _reap_workers(state: State, now: float) -> None:
             attempts = state.ended[clip].attempts + 1 if clip in state.ended else 1
             code, reason = _why(state, worker, status)
             state.ended[clip] = Ended(clip, code, reason, now, attempts)
-        worker.errors.unlink(missing_ok=True)
+        state.left_behind.append(worker.errors)
 
 
 def _why(state: State, worker: Worker, status: int) -> tuple[ExitCode, str]:
@@ -80,43 +86,6 @@ def _why(state: State, worker: Worker, status: int) -> tuple[ExitCode, str]:
         return ExitCode.USAGE, printed
     how = f"was killed by signal {-status}" if status < 0 else f"ended with {status} and left no clip"
     return ExitCode.FAILED, f"the renderer's supervisor {how}" + (f": {printed}" if printed else "")
-
-
-def _follow_encoder(state: State, now: float) -> None:
-    encode = state.job.run.spec.encode
-    if not encode.enabled:
-        return
-    folder = state.job.folder
-    # The sidecar is there before the features are renamed into place.
-    done = {clip for clip in state.unencoded if folder.clip(clip).features(encode.model).exists()}
-    state.unencoded -= done
-    if done:
-        state.encoder_exits = 0
-    if state.encoder is None:
-        return
-    state.encode_completions.extend([now] * (len(done) if state.encode_completions else 1))
-    status = state.encoder.process.poll()
-    _read_encode_log(state)
-    if status is None:
-        return
-    printed = last_line(state.encoder.errors)
-    state.encoder = None
-    if state.unencoded - state.encode_failed.keys():
-        usage = status == ExitCode.OUT_OF_VRAM  # in an encoder 2 is a usage error: trying again cannot help
-        state.encoder_exits = ENCODER_TRIES if usage else state.encoder_exits + 1
-        state.encoder_problem = f"the encoder ended with {status}: {printed or 'it printed nothing'}"
-
-
-def _read_encode_log(state: State) -> None:
-    """Take over why clips cannot be encoded; the log is replaced as a whole, so it is never half there."""
-    try:
-        failures = json.loads(state.job.folder.encode_log.read_text())["failures"]
-    except (OSError, ValueError, KeyError):
-        return  # not written yet
-    for failure in failures:
-        clip = clip_index(failure["clip"])
-        if clip in state.unencoded:
-            state.encode_failed[clip] = failure["reason"]
 
 
 def _look_at_gpus(state: State, now: float) -> None:

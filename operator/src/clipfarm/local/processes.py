@@ -44,7 +44,7 @@ def start_worker(job: Job, clip: int, gpu: GpuId | None, now: float) -> Worker:
         *("--index", str(clip)),
         *("--experiment", str(job.experiment_file)),
         *("--device", render.device),
-        *("--timeout", f"{render.timeout:g}"),
+        *("--timeout", str(render.timeout)),
         "--exit-with-parent",
     ]
     if render.command:
@@ -93,7 +93,7 @@ def start_encoder(job: Job) -> Encoder:
 def last_line(path: Path) -> str:
     """Return the last line of a log that is not empty, without its end."""
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -51,7 +51,8 @@ def counters(status: Status, *, encodes: bool) -> str:
 
 def pace(status: Status) -> str:
     """Return clips an hour and the time left, as far as they are known."""
-    rate = f"{status.clips_per_hour:.0f} clips/h" if status.clips_per_hour else "clips/h not known yet"
+    per_hour = status.clips_per_hour
+    rate = f"{per_hour / 3600:.2g} clips/s ({per_hour:.0f}/h)" if per_hour else "clips/s not known yet"
     eta = f"ETA {format_duration(status.eta_seconds)}" if status.eta_seconds is not None else "ETA not known yet"
     return f"{rate}, {eta}"
 

@@ -27,8 +27,10 @@ class Forecast:
     """What a whole run will take, by the clips made so far."""
 
     clips: int
-    seconds: float
+    render_seconds: float
     """Wall time of rendering with the run's workers."""
+    encode_seconds: float | None
+    """Wall time of encoding; None where nothing was encoded."""
     disk_bytes: float
 
 
@@ -51,7 +53,13 @@ def forecast(job: Job, workers: int) -> Forecast | None:
         return None
     clips = len(job.run.spec.clips)
     seconds = statistics.fmean(result.seconds.get("total", 0.0) for result in results)
-    return Forecast(clips, seconds * clips / workers, statistics.fmean(sizes) * clips)
+    per_second = (_encode_summary(job) or {}).get("clips_per_second")
+    return Forecast(
+        clips,
+        render_seconds=seconds * clips / workers,
+        encode_seconds=clips / per_second if per_second else None,
+        disk_bytes=statistics.fmean(sizes) * clips,
+    )
 
 
 def grouped(failures: Iterable[Failure]) -> list[dict[str, str]]:
@@ -133,8 +141,10 @@ def _summary(values: Sequence[float]) -> dict[str, float] | None:
 
 
 def _encode_summary(job: Job) -> dict[str, Any] | None:
+    if not job.run.spec.encode.enabled:
+        return None  # a log that is there is of an earlier call
     try:
-        log = json.loads(job.folder.encode_log.read_text())
+        log = json.loads(job.folder.encode_log.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return {name: log.get(name) for name in ("model", "weights", "device", "dtype", "seconds", "clips_per_second")}

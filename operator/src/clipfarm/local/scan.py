@@ -1,16 +1,15 @@
 """What lies in the output folder before anything starts."""
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
+from clipfarm.local.features import features_difference, has_features
 from clipfarm.local.job import Job
-from clipfarm.run import Encode
-from clipfarm_contract.clip import ClipState, discard, inspect
+from clipfarm_contract.clip import ClipManifest, ClipState, discard, inspect
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 
 
@@ -52,9 +51,12 @@ def locked(folder: RunFolder) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise FolderError(f"{folder.root}: in use by {holder}; wait for it, or use another folder") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()}")
+            file.flush()
+        except OSError as error:
+            raise FolderError(f"{folder.root}: {error.strerror}") from error
         yield
 
 
@@ -68,9 +70,12 @@ def scan(job: Job) -> Scan:
     damaged: list[tuple[int, str]] = []
     foreign: list[tuple[int, str]] = []
     present = set(job.folder.clips())
-    for clip in job.clips:
-        if clip not in present:
-            continue
+    wanted = set(job.clips)
+    for clip in sorted(present - wanted):
+        difference = _difference_of_other(job, clip)
+        if difference:
+            foreign.append((clip, difference))
+    for clip in sorted(present & wanted):
         found = inspect(job.folder.clip(clip), job.recipe(clip), job.renderer)
         if found.state is ClipState.COMPLETE:
             complete.add(clip)
@@ -88,37 +93,33 @@ def scan(job: Job) -> Scan:
     return Scan(frozenset(complete), _encoded(job, complete), tuple(damaged), missing)
 
 
+def _difference_of_other(job: Job, clip: int) -> str | None:
+    """Return in what a clip outside the job differs from one of the same run; its own law of friction may differ."""
+    try:
+        manifest = ClipManifest.read(job.folder.clip(clip).manifest)
+    except (OSError, ContractError):
+        return None
+    made = manifest.recipe
+    same = replace(job.recipe(job.clips[0]), index=made.index, phase=made.phase)
+    difference = same.difference(made)
+    if difference is None and manifest.renderer != job.renderer:
+        difference = "another renderer"
+    return f"made with {difference}" if difference else None
+
+
 def _encoded(job: Job, complete: set[int]) -> frozenset[int]:
     encode = job.run.spec.encode
     if not encode.enabled:
         return frozenset()
-    done = [clip for clip in sorted(complete) if job.folder.clip(clip).features(encode.model).exists()]
+    done = [clip for clip in sorted(complete) if has_features(job.folder.clip(clip), encode.model)]
     for clip in done:
-        difference = _features_difference(job.folder.clip(clip).features_sidecar(encode.model), encode)
+        difference = features_difference(job.folder.clip(clip).features_sidecar(encode.model), encode)
         if difference:
             raise FolderError(
                 f"{job.folder.clip(clip).features(encode.model)}: {difference};"
                 " use another --output, or remove the feature_maps folders to encode again"
             )
     return frozenset(done)
-
-
-def _features_difference(sidecar: Path, encode: Encode) -> str | None:
-    """Return in what features differ from the ones wanted, by their sidecar; None where they do not.
-
-    The encoder itself compares the weights' hash, too, when it starts.
-    """
-    assert encode.weights is not None, "an enabled encoder has weights"
-    try:
-        made = json.loads(sidecar.read_text())
-        found = (made["weights"]["source"], made["dtype"], made["preprocessing"]["crop"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"no readable {sidecar.name} beside it that says how it was made"
-    wanted = (encode.weights.name, {"fp16": "float16", "fp32": "float32"}[encode.dtype], encode.crop_size)
-    for name, is_, should_be in zip(("weights", "dtype", "crop size"), found, wanted, strict=True):
-        if is_ != should_be:
-            return f"made with {name} {is_} instead of {should_be}"
-    return None
 
 
 def sweep(folder: RunFolder) -> int:

@@ -3,17 +3,23 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from clipfarm.local.job import Job
 from clipfarm.local.processes import Encoder, Worker
 from clipfarm.local.scan import Scan
+from clipfarm.run import Run
 from clipfarm.vram.nvml import Look, NvmlSource
-from clipfarm.world import Ended, Gate, GpuId, Reading
+from clipfarm.world import EarlyEnd, Ended, Gate, GpuId, Reading
 
 WINDOW = 32
 """Completions that the moving window of the ETA holds."""
 WAITING_SHOWN = 1024
 """Waiting clips that a snapshot names; more could not start in one tick anyway."""
+
+
+WIDEST_MODEL = 1408
+"""Numbers a token of ViT-g."""
 
 
 @dataclass
@@ -29,15 +35,22 @@ class State:
     waiting: deque[int]
     """Clips that were never tried, in order."""
     unencoded: set[int]
-    """Complete clips that have no features yet."""
+    """Complete clips whose features are not there, or not trusted yet."""
+    encoded_before: frozenset[int]
+    """Clips that had features when the run started: they tell nothing of the encoder's pace."""
+    clip_bytes: int
+    """What a clip takes at most."""
     workers: dict[int, Worker] = field(default_factory=dict)
+    left_behind: list[Path] = field(default_factory=list)
+    """What supervisors that have ended printed; to be removed."""
     ended: dict[int, Ended] = field(default_factory=dict)
     completions: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     encode_completions: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     encoder: Encoder | None = None
-    encoder_exits: int = 0
-    """How often an encoder ended without having finished, since it last encoded a clip."""
-    encoder_problem: str = ""
+    features_trusted: bool = False
+    """Whether an encoder has started and found the features that are there to be those it would make."""
+    early_ends: list[EarlyEnd] = field(default_factory=list)
+    """Encoders that ended without having finished, since one last encoded a clip."""
     encode_failed: dict[int, str] = field(default_factory=dict)
     look: Look = field(default_factory=lambda: Look((), ()))
     readings: dict[GpuId, Reading] = field(default_factory=dict)
@@ -55,5 +68,19 @@ class State:
             vram_source=NvmlSource(node) if job.run.spec.render.device != "cpu" else None,
             complete=set(found.complete),
             waiting=deque(found.missing),
-            unencoded=set(found.complete - found.encoded),
+            unencoded=set(found.complete),
+            encoded_before=found.encoded,
+            clip_bytes=largest_clip(job.run),
         )
+
+
+def largest_clip(run: Run) -> int:
+    """Return what a clip takes on the disk at most, bytes: frames that do not compress at all, and features.
+
+    Noise compresses by half, so this is about twice what a clip of the built-in renderer takes.
+    """
+    scene, encode = run.spec.experiment, run.spec.encode
+    frames = scene.frames * scene.resolution**2 * 3 * len(scene.layers)
+    tokens = scene.frames // 2 * (encode.crop_size // 16) ** 2
+    features = tokens * WIDEST_MODEL * (2 if encode.dtype == "fp16" else 4) if encode.enabled else 0
+    return frames + features

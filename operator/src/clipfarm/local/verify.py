@@ -8,14 +8,36 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clipfarm.local.processes import last_line
+from clipfarm.units import compress
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, damage
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
+
+MOST_SECONDS = 86400.0
+"""A day for a clip that is made again."""
 
 
 def problems(run: RunFolder, clip: int) -> list[str]:
     """Return what is wrong with a clip and its features, every hash computed."""
     return damage(run.clip(clip)) + _feature_problems(run.clip(clip).folder / FEATURES)
+
+
+def mixtures(run: RunFolder, clips: Sequence[int]) -> list[str]:
+    """Return where clips were not made by one run: with several seeds, or several renderers."""
+    seeds: dict[str, list[int]] = {}
+    renderers: dict[str, list[int]] = {}
+    for clip in clips:
+        try:
+            manifest = ClipManifest.read(run.clip(clip).manifest)
+        except (OSError, ContractError):
+            continue  # damaged, which is said elsewhere
+        seeds.setdefault(str(manifest.recipe.seed), []).append(clip)
+        renderers.setdefault(" ".join(manifest.renderer or ("clipfarm's own",)), []).append(clip)
+    return [
+        f"made with different {name}: " + "; ".join(f"{value} (clips {compress(of)})" for value, of in groups.items())
+        for name, groups in (("seeds", seeds), ("renderers", renderers))
+        if len(groups) > 1
+    ]
 
 
 def count_features(run: RunFolder, clips: Sequence[int]) -> int:
@@ -39,10 +61,12 @@ def differences_when_made_again(run: RunFolder, clip: int, device: str) -> list[
     with tempfile.TemporaryDirectory(prefix="clipfarm-verify-") as place:
         again = RunFolder(Path(place, "clips"))
         experiment, log = Path(place, "experiment.json"), Path(place, "log")
-        experiment.write_text(recipe.run_experiment_json())
+        experiment.write_text(recipe.run_experiment_json(), encoding="utf-8")
         command = [
             *(sys.executable, "-m", "clipfarm_render", "--output", str(again.root), "--seed", str(recipe.seed)),
             *("--index", str(recipe.index), "--experiment", str(experiment), "--device", device),
+            # Whatever the run's own limit was: this one has been made before, and somebody is waiting.
+            *("--timeout", str(MOST_SECONDS), "--exit-with-parent"),
             *(["--", *manifest.renderer] if manifest.renderer else []),
         ]
         with log.open("wb") as output:
@@ -59,10 +83,15 @@ def _feature_problems(folder: Path) -> list[str]:
     for features in sorted(folder.glob("*.npy")):
         name, sidecar = f"{FEATURES}/{features.name}", features.with_suffix(".json")
         try:
-            expected = json.loads(sidecar.read_text())["sha256"]
+            expected = json.loads(sidecar.read_text(encoding="utf-8"))["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             found.append(f"{name}: no readable {sidecar.name} beside it")
             continue
-        if FileEntry.of(features).sha256 != expected:
+        try:
+            is_ = FileEntry.of(features).sha256
+        except OSError as error:
+            found.append(f"{name}: cannot be read: {error.strerror}")
+            continue
+        if is_ != expected:
             found.append(f"{name}: sha256 is not the one in {sidecar.name}")
     return found

@@ -115,7 +115,7 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
         *("--index", str(blocks.start), "--last", str(run.spec.clips.end)),
         *("--block", "$(JOB_COMPLETION_INDEX)", "--count", str(blocks.per_index)),
         *("--device", render.device),
-        *("--timeout", f"{render.timeout:g}"),
+        *("--timeout", str(render.timeout)),
         *("--termination-message", "/dev/termination-log"),
         *(["--", *render.command] if render.command else []),
     ]
