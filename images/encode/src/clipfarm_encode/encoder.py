@@ -13,6 +13,7 @@ from clipfarm_encode.clips import Frames, read_frames
 from clipfarm_encode.device import Lane, choose_devices, free_memory, half_precision, saved_dtype
 from clipfarm_encode.features import Features, Recipe
 from clipfarm_encode.memory import BatchSizes, is_out_of_memory
+from clipfarm_encode.packed import pack
 from clipfarm_encode.preprocess import Preprocessing, resize_and_crop
 from clipfarm_encode.vjepa2 import CONFIGS, VJEPA2Encoder
 from clipfarm_encode.weights import DEFAULT_KEY, Weights, load_model
@@ -63,6 +64,8 @@ class Encoder:
             for module in self.model.modules():
                 if isinstance(module, nn.Linear):
                     module.to(self._half)
+        if device.type == "cpu" and not compiled:
+            pack(self.model)
         if compiled:
             for block in self.model.blocks:  # all alike: what is compiled for one serves them all
                 block.compile()
