@@ -62,7 +62,8 @@ class Supervisor:
         file = self.folder / "experiment.json"
         file.write_text(json.dumps(experiment))
         command = [sys.executable, "-m", "clipfarm_render", "--output", str(self.run.root), "--seed", str(seed)]
-        command += ["--index", str(index), "--count", str(count), "--experiment", str(file), *map(str, options)]
+        command += ["--count", str(count), "--experiment", str(file), *map(str, options)]
+        command += ["--index", str(index)] if index is not None else []
         return command + (["--", *map(str, program)] if program else [])
 
     def start(self, *program, **how):

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from clipfarm_contract.exit_codes import ExitCode
 
 from .conftest import python
@@ -53,3 +55,12 @@ def test_clips_of_a_block_are_those_of_single_runs(supervise, tmp_path):
     single.run = type(supervise.run)(tmp_path / "single")
     single(*python(keep), index=4)
     assert (single.run.clip(4).folder / "seed").read_text() == seeds[4]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "block", "count", "made"),
+    [("3-4,9", 0, 2, [3, 4]), ("3-4,9", 1, 2, [9]), ("0-99", 7, 1, [7])],
+)
+def test_a_pod_makes_the_block_of_clips_that_its_index_names(supervise, ranges, block, count, made):
+    ended = supervise(*python(WRITE), index=None, count=count, options=["--clips", ranges, "--block", block])
+    assert (ended.code, ended.run.clips()) == (ExitCode.OK, made)

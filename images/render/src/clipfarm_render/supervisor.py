@@ -4,9 +4,10 @@ The child does what can crash, hang or be killed; what is here stays small, and 
 whole or not at all, and that its end has a name.
 """
 
+import itertools
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -35,8 +36,15 @@ class UsageError(Exception):
 )
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="The run's folder.")
 @click.option("--seed", type=click.IntRange(min=0), required=True, help="The run's seed.")
-@click.option("--index", type=click.IntRange(min=0), required=True, help="The first clip.")
+@click.option("--index", type=click.IntRange(min=0), help="The first clip.")
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many clips.")
+@click.option("--clips", metavar="RANGES", help="In place of --index: clips as 0-99,200, of which --block takes some.")
+@click.option(
+    "--block",
+    type=click.IntRange(min=0),
+    metavar="K",
+    help="With --clips: the K-th COUNT of them, from 0, as a pod of an indexed Job does; the last may be fewer.",
+)
 @click.option(
     "--experiment",
     type=click.Path(path_type=Path),
@@ -56,8 +64,10 @@ def cli(
     limits: ThreadLimits,
     output: Path,
     seed: int,
-    index: int,
+    index: int | None,
     count: int,
+    clips: str | None,
+    block: int | None,
     experiment: Path | None,
     device: str,
     timeout: float,
@@ -65,7 +75,7 @@ def cli(
     exit_with_parent: bool,
     command: tuple[str, ...],
 ) -> int:
-    """Make the clips INDEX to INDEX + COUNT - 1 of a run, each in a child process.
+    """Make the clips INDEX to INDEX + COUNT - 1 of a run, or a block of the clips in RANGES, each in a child process.
 
     A COMMAND after "--" takes the place of the built-in renderer; it finds its task in CLIP_INDEX, CLIP_SEED,
     CLIP_DIR and CLIP_EXPERIMENT. Exit codes: 0 all are complete, 2 GPU memory ran out, 1 a clip failed,
@@ -73,11 +83,14 @@ def cli(
     """
     stop = Stop(with_parent=exit_with_parent)
     stop.listen()
-    recipes = _recipes(_read_experiment(experiment), seed, range(index, index + count), own_command=bool(command))
+    chosen = _chosen(index, count, clips, block)
+    recipes = _recipes(_read_experiment(experiment), seed, chosen, own_command=bool(command))
     if command and shutil.which(command[0]) is None:
         raise UsageError(f'COMMAND: found "{command[0]}", expected a program that can be run')
     renderer = Renderer(command or None, device, timeout)
-    _say(f"{count} from clip {index} on, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}")
+    _say(
+        f"{len(chosen)} from clip {chosen[0]} on, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}"
+    )
     try:
         outcomes = _make_all(RunFolder(output), recipes, renderer, stop)
     except Stopped:
@@ -143,7 +156,30 @@ def _read_experiment(path: Path | None) -> Experiment:
         raise UsageError(f"--experiment: {path} cannot be read: {error}") from error
 
 
-def _recipes(experiment: Experiment, seed: int, indexes: range, *, own_command: bool) -> list[ClipRecipe]:
+def _chosen(index: int | None, count: int, clips: str | None, block: int | None) -> Sequence[int]:
+    """Return the clips to make; never none."""
+    if (index is None) == (clips is None) or (clips is None) != (block is None):
+        raise UsageError("expected either --index, or --clips with --block")
+    if index is not None:
+        return range(index, index + count)
+    assert clips is not None
+    assert block is not None
+    try:
+        chosen = list(itertools.islice(_numbers(clips), block * count, (block + 1) * count))
+    except ValueError:
+        raise UsageError(f'--clips: found "{clips[:60]}", expected ranges such as 0-99,200') from None
+    if not chosen:
+        raise UsageError(f"--block: found {block}, but --clips has no clips left for it")
+    return chosen
+
+
+def _numbers(ranges: str) -> Iterator[int]:
+    for part in ranges.split(","):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def _recipes(experiment: Experiment, seed: int, indexes: Sequence[int], *, own_command: bool) -> list[ClipRecipe]:
     if not own_command:
         refuse_unsupported(experiment)
     return [experiment.recipe(seed, index) for index in indexes]
