@@ -75,6 +75,8 @@ class Ended:
     at: float
     attempts: int
     """How many attempts there were, this one included."""
+    final: bool = False
+    """There will be no other, whatever the rules say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +141,12 @@ class World:
     """What a clip takes at most."""
     encode_completions: tuple[float, ...] = ()
     """The same of clips that were encoded."""
+    block: int = 1
+    """Clips that one pod makes. Where these are several, all that is said of clips above is said of such blocks."""
+    complete_clips: int | None = None
+    """Clips that are complete, where ``rendered`` counts blocks."""
+
+    @property
+    def encodable(self) -> int:
+        """Clips that could have features by now."""
+        return self.rendered if self.complete_clips is None else self.complete_clips

@@ -41,3 +41,8 @@ def test_a_usage_error_is_fatal_because_every_clip_would_end_so():
     outcome = judge(Retry(), [Ended(3, ExitCode.USAGE, "no such device", 1000.0, 1)])
     assert outcome.fatal == "the renderer refuses the run: no such device"
     assert not judge(Retry(), [ended(3, ExitCode.FAILED)]).fatal
+
+
+def test_a_clip_that_somebody_else_has_given_up_is_not_tried_again():
+    given_up = Ended(7, ExitCode.OUT_OF_VRAM, "reason", 1000.0, attempts=1, final=True)
+    assert judge(Retry(limit=5), [given_up]).failed == (given_up,)

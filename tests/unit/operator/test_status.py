@@ -100,3 +100,13 @@ def test_failures_name_clip_stage_and_reason():
 )
 def test_an_encoder_that_ends_early_is_started_again_but_not_for_ever(ends, stuck):
     assert encoding_rules.stuck(encoding(ends=ends)) == stuck
+
+
+def test_encoders_count_clips_where_pods_make_blocks_of_them():
+    run = make_run(100, encode={"weights": {"source": "random"}})
+    blocks = {"total": 10, "rendered": 5, "block": 10, "complete_clips": 57}
+    behind = decide(run, make_world(run, **blocks, encoding=Encoding(running=1, encoded=50)))
+    assert behind.encoders == 1
+    done = make_world(run, total=10, rendered=10, block=10, complete_clips=100, encoding=Encoding(encoded=100))
+    assert decide(run, done).status.phase == "Succeeded"
+    assert decide(run, done).encoders == 0

@@ -10,7 +10,7 @@ MOST_EARLY_ENDS = 3
 
 def remaining(world: World) -> int:
     """Return how many complete clips have neither features nor a reason why they cannot get any."""
-    return max(0, world.rendered - world.encoding.encoded - len(world.encoding.failed))
+    return max(0, world.encodable - world.encoding.encoded - len(world.encoding.failed))
 
 
 def replicas(encode: Encode, world: World, *, finished: bool) -> int:
@@ -19,7 +19,7 @@ def replicas(encode: Encode, world: World, *, finished: bool) -> int:
     In between they stay, also when they have caught up: starting one costs a model load. One that runs when the last
     clip is done ends by itself.
     """
-    if not encode.enabled or stuck(world.encoding) or world.rendered == 0:
+    if not encode.enabled or stuck(world.encoding) or world.encodable == 0:
         return 0
     if remaining(world) == 0 and (finished or world.encoding.running == 0):
         return 0

@@ -35,7 +35,7 @@ def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
     """
     again, failed, fatal = [], [], ""
     for end in ended:
-        if end.exit_code is ExitCode.OUT_OF_VRAM and end.attempts <= retry.limit:
+        if end.exit_code is ExitCode.OUT_OF_VRAM and end.attempts <= retry.limit and not end.final:
             again.append(Again(end.clip, due=end.at + retry.delay))
             continue
         failed.append(end)

@@ -63,7 +63,7 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
     failures += [Failure(clip, "encode", reason) for clip, reason in sorted(world.encoding.failed.items())]
     to_render = world.total - world.rendered - len(outcome.failed)
     encode = run.spec.encode
-    to_encode = to_render + encoding.remaining(world) if encode.enabled else 0
+    to_encode = to_render * world.block + encoding.remaining(world) if encode.enabled else 0
     rendering = Pace.of(world.completions, world.now, at_once=admission.workers)
     encoding_pace = Pace.of(
         world.encode_completions, world.now, at_once=encode.batch_size * max(1, world.encoding.running)
@@ -92,7 +92,7 @@ def _phase(run: Run, world: World, outcome: Outcome, *, failed: bool) -> Phase:
     encodable = run.spec.encode.enabled and not stuck
     if encodable and encoding.remaining(world) and not outcome.fatal:
         return "Encoding"
-    if outcome.fatal or world.rendered == 0:
+    if outcome.fatal or world.encodable == 0:
         return "Failed"
     return "CompletedWithFailures" if failed or stuck else "Succeeded"
 
