@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests $(wildcard bench)
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test lint format clean bench-encode
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -19,6 +19,9 @@ demo: setup ## Render five clips and encode them, into demo-output/
 test: ## Run all tests
 	@tools/setup test
 	@$(BIN)/pytest $(PYTEST_ARGS)
+
+bench-encode: setup ## Measure the encoder (ten minutes on two cores)
+	@$(BIN)/python bench/encode.py
 
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/ruff check $(SOURCES)

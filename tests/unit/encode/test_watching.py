@@ -7,9 +7,10 @@ from rich.console import Console
 from clipfarm_contract.clip import discard
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.claims import Claims
+from clipfarm_encode.clips import find_clips
 from clipfarm_encode.features import Recipe, save
 from clipfarm_encode.progress import Reporter
-from clipfarm_encode.selection import Destination
+from clipfarm_encode.selection import Destination, survey
 from clipfarm_encode.tally import DeviceTally
 from clipfarm_encode.watching import POLL_SECONDS, POLL_SECONDS_AT_MOST, POLL_SHARE, Watch
 from unit.encode.made_up import make_clip
@@ -112,6 +113,23 @@ def test_features_made_otherwise_that_turn_up_while_watching_are_a_failure(tmp_p
     finish(tmp_path)
     assert list(watch()) == [None]
     assert list(reporter.tally.failures) == ["clip_00000"]
+
+
+def test_what_was_surveyed_a_moment_ago_is_not_looked_at_again(tmp_path, destination, reporter, claims, monkeypatch):
+    give_features(make_clip(tmp_path, 0))
+    make_clip(tmp_path, 1)
+    finish(tmp_path)
+    surveyed = survey(find_clips(tmp_path), destination)
+    inspected = []
+    inspect = Destination.inspect
+    monkeypatch.setattr(
+        Destination, "inspect", lambda self, found: inspected.append(found.name) or inspect(self, found)
+    )
+    source = Watch(tmp_path, destination, reporter, claims, surveyed=surveyed)
+    assert next(iter(source)).name == "clip_00001"
+    assert set(inspected) == {"clip_00001"}
+    assert reporter.tally.skipped == {"clip_00000"}
+    assert reporter.tally.found == {"clip_00000", "clip_00001"}
 
 
 def test_overwriting_means_features_made_otherwise_and_not_those_of_another_encoder(tmp_path, watch):

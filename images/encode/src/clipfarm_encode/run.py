@@ -110,7 +110,7 @@ def _source(
         claims.release_all()
 
     stopper.before_exit = stopped
-    return Watch(options["data_dir"], destination, reporter, claims)
+    return Watch(options["data_dir"], destination, reporter, claims, surveyed=surveyed)
 
 
 def _serve(reporter: Reporter, host: str, port: int) -> Callable[[], None]:

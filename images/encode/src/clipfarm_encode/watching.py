@@ -10,7 +10,7 @@ from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import Found, found_in
 from clipfarm_encode.features import State
 from clipfarm_encode.progress import Reporter
-from clipfarm_encode.selection import Destination, survey
+from clipfarm_encode.selection import Destination, Survey, survey
 
 POLL_SECONDS = 1.0
 POLL_SECONDS_AT_MOST = 30.0
@@ -32,7 +32,18 @@ class Watch:
         reporter: Reporter,
         claims: Claims,
         sleep: Callable[[float], None] = time.sleep,
+        surveyed: Survey | None = None,
     ) -> None:
+        """Prepare to watch.
+
+        Args:
+            root: the folder.
+            destination: where features go.
+            reporter: told of each clip that is found, and of those that need nothing.
+            claims: this encoder's, entered.
+            sleep: called between two looks, with seconds.
+            surveyed: what was found of the folder a moment ago, so that features are not all looked at again.
+        """
         self._root = root
         self._destination = destination
         self._reporter = reporter
@@ -42,6 +53,10 @@ class Watch:
         self._seen: dict[str, int] = {}
         """Inode by name, of clips that have been looked at."""
         self._pending: dict[str, Found] = {}
+        if surveyed is not None:
+            self._seen = {found.name: found.inode for found in surveyed.done}
+            reporter.found(self._seen)
+            reporter.skipped(self._seen)
 
     def __iter__(self) -> Iterator[Found | None]:
         """Yield clips without features, and None whenever there is none for the moment.

@@ -1,0 +1,198 @@
+"""How fast the encoder is on a GPU. Self-contained: it makes its own PNGs and random weights.
+
+    .venv/bin/python bench/encode_gpu.py                                          # ViT-L, 32 frames at 256, bfloat16
+    .venv/bin/python bench/encode_gpu.py --device cpu --model vjepa2_tiny16 --frames 4 --clips 8 --crop 64   # a try
+
+One JSON object a line: name, value, goal, better, spread, samples; value is the median of the rounds, spread half the
+distance between the largest and the smallest.
+
+- ``encode_mfu``: operations of the model's matrix products, over the time and the device's peak; the model alone
+- ``encode_model_clips_per_second``: the model alone, on uint8 tensors in the host's memory
+- ``encode_pipeline_clips_per_second``: from PNG to .npy; ``encode_pipeline_share``: over the model alone
+- ``encode_transformers_clips_per_second``: a plain loop over transformers' model, in the same precision, PNG to .npy
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+
+from clipfarm_contract.layout import RunFolder
+from clipfarm_encode.clips import find_clips, read_frames
+from clipfarm_encode.cpus import available_cpus
+from clipfarm_encode.device import half_precision, peak_flops
+from clipfarm_encode.encoder import EncodeError, Encoder, get_encoder
+from clipfarm_encode.pipeline import Pipeline
+from clipfarm_encode.progress import Reporter
+from clipfarm_encode.selection import Destination, Once, survey
+from clipfarm_encode.stopping import Gate
+from clipfarm_encode.tally import DeviceTally
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--model", default="vjepa2_vitl16")
+    parser.add_argument("--frames", type=int, default=32)
+    parser.add_argument("--crop", type=int, default=256)
+    parser.add_argument("--clips", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", action="store_true")
+    arguments = parser.parse_args()
+    encoder = get_encoder(
+        arguments.model,
+        "random",
+        arguments.device,
+        crop_size=arguments.crop,
+        batch_size=arguments.batch,
+        compiled=arguments.compile,
+    )
+    print(json.dumps({"machine": machine(encoder.device), **vars(arguments)}), flush=True)
+    with tempfile.TemporaryDirectory(prefix="clipfarm-bench-") as name:
+        measure(encoder, Path(name), arguments)
+
+
+def measure(encoder: Encoder, folder: Path, arguments: argparse.Namespace) -> None:
+    """Run everything in turn, round after round."""
+    root = folder / "clips"
+    make_clips(root, arguments.clips, arguments.frames, arguments.crop)
+    clips = find_clips(root)
+    prepared = [encoder.prepare(read_frames(found.clip)) for found in clips]
+
+    def alone() -> None:
+        # As the pipeline does it: the next batch is launched before the last one is fetched.
+        before = None
+        for start in range(0, len(prepared), arguments.batch):
+            launched = encoder.start(prepared[start : start + arguments.batch])
+            if before is not None:
+                check(before.results())
+            before = launched
+        if before is not None:
+            check(before.results())
+
+    def pipeline() -> None:
+        for features in root.glob("clip_*/feature_maps"):
+            shutil.rmtree(features)
+        destination = Destination(encoder.recipe, None, overwrite=False)
+        reporter = Reporter(encoder.recipe, [DeviceTally(str(encoder.device))], None, Console(quiet=True))
+        source = Once(survey(find_clips(root), destination), reporter)
+        options = {"batch_size": arguments.batch, "decoders": min(16, available_cpus())}
+        Pipeline([encoder], source, destination, reporter, Gate(), **options).run()
+        assert len(reporter.tally.encoded) == len(clips), reporter.tally.failures
+
+    stages: dict[str, Callable[[], None]] = {"model": alone, "pipeline": pipeline}
+    if plain := transformers_loop(encoder, root, folder, arguments):
+        stages["transformers"] = plain
+    rates: dict[str, list[float]] = {stage: [] for stage in stages}
+    for number in range(arguments.rounds + 1):
+        for stage, run in stages.items():
+            start = time.perf_counter()
+            run()
+            if number > 0:  # the first round warms up
+                rates[stage].append(len(clips) / (time.perf_counter() - start))
+    peak = peak_flops(encoder.device)
+    if peak is not None:
+        flop = encoder.config.flop(arguments.frames, arguments.crop, arguments.crop)
+        report("encode_mfu", [rate * flop / peak for rate in rates["model"]], goal=0.5)
+    for stage, samples in rates.items():
+        report(f"encode_{stage}_clips_per_second", samples)
+    shares = [mine / bare for mine, bare in zip(rates["pipeline"], rates["model"], strict=True)]
+    report("encode_pipeline_share", shares, goal=0.95)
+
+
+def transformers_loop(
+    encoder: Encoder, root: Path, folder: Path, arguments: argparse.Namespace
+) -> Callable[[], None] | None:
+    """Return a plain loop over transformers' model, as its model card shows it; None where it is not installed."""
+    try:
+        from transformers import VJEPA2Config, VJEPA2Model
+        from transformers.models.vjepa2.video_processing_vjepa2 import VJEPA2VideoProcessor
+    except ImportError:
+        return None
+    config = encoder.config
+    half = half_precision(encoder.device) or torch.float32
+    model = VJEPA2Model(
+        VJEPA2Config(
+            frames_per_clip=arguments.frames,
+            crop_size=arguments.crop,
+            hidden_size=config.width,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            mlp_ratio=config.mlp_ratio,
+        )
+    )
+    model = model.to(encoder.device, half).eval()
+    processor = VJEPA2VideoProcessor(crop_size=arguments.crop)
+
+    def plain() -> None:
+        clips = find_clips(root)
+        for start in range(0, len(clips), arguments.batch):
+            batch = clips[start : start + arguments.batch]
+            videos = [
+                np.stack([np.asarray(Image.open(path).convert("RGB")) for path in sorted(found.clip.rgb.glob("*.png"))])
+                for found in batch
+            ]
+            inputs = processor([list(video) for video in videos], return_tensors="pt").to(encoder.device)
+            with torch.no_grad():
+                features = model.get_vision_features(**inputs).to(torch.float16).cpu().numpy()
+            for found, each in zip(batch, features, strict=True):
+                np.save(folder / f"{found.name}.npy", each)
+
+    return plain
+
+
+def make_clips(root: Path, count: int, frames: int, size: int) -> None:
+    """Write clips of a moving square on noise; a picture is written once and linked into the others."""
+    rng = np.random.default_rng(0)
+    ground = rng.integers(96, 112, (size, size, 3), np.uint8)
+    for i in range(count):
+        clip = RunFolder(root).clip(i)
+        clip.rgb.mkdir(parents=True)
+        for t in range(frames):
+            if i > 0:
+                clip.frame(t).hardlink_to(RunFolder(root).clip(0).frame(t))
+                continue
+            picture = ground.copy()
+            picture[size // 3 : size // 2, 3 * t : 3 * t + size // 6] = (200, 60, 40)
+            Image.fromarray(picture).save(clip.frame(t), compress_level=1)
+
+
+def check(results: object) -> None:
+    """Fail where a clip could not be computed."""
+    for each in results:  # type: ignore[attr-defined]
+        if isinstance(each, EncodeError):
+            raise each
+
+
+def report(name: str, samples: list[float], *, goal: float | None = None) -> None:
+    """Print one result."""
+    line = {
+        "name": name,
+        "value": round(statistics.median(samples), 4),
+        "goal": goal,
+        "better": "higher",
+        "spread": round((max(samples) - min(samples)) / 2, 4),
+        "samples": [round(sample, 4) for sample in samples],
+    }
+    print(json.dumps(line), flush=True)
+
+
+def machine(device: torch.device) -> str:
+    """Return what computes, in words."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return f"{name}, {available_cpus()} CPUs, PyTorch {torch.__version__}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+import io
+import threading
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from clipfarm_contract.layout import RunFolder
+from clipfarm_encode import pipeline as module
+from clipfarm_encode.clips import find_clips
+from clipfarm_encode.encoder import Encoder
+from clipfarm_encode.memory import BatchSizes
+from clipfarm_encode.pipeline import Pipeline
+from clipfarm_encode.progress import Reporter
+from clipfarm_encode.selection import Destination, Once, survey
+from clipfarm_encode.stopping import Gate
+from clipfarm_encode.tally import DeviceTally
+from clipfarm_encode.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
+from clipfarm_encode.weights import Weights
+from unit.encode.made_up import make_clip
+
+pytestmark = pytest.mark.torch
+
+NAME = "vjepa2_tiny16"
+
+
+class Device(Encoder):
+    """An encoder on a device that is no CPU: batches go together; it notes them, and how often it gives memory back."""
+
+    def __init__(self, room=100, batch_size=4):
+        model = VJEPA2Encoder(CONFIGS[NAME])
+        model.load_state_dict(random_state(CONFIGS[NAME], 0))
+        super().__init__(model.eval(), NAME, Weights("random", "00", None), torch.device("cpu"), crop_size=32)
+        self.sizes = BatchSizes(batch_size)
+        self.batches, self.given_back = [], 0
+        launch = self._lane.launch
+
+        def limited(clips):
+            self.batches.append(len(clips))
+            if len(clips) > room:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return launch(clips)
+
+        self._lane.launch = limited
+
+    def give_back(self):
+        self.given_back += 1
+
+
+@pytest.fixture
+def run(tmp_path):
+    for i in range(12):
+        make_clip(tmp_path / "run", i, size=32)
+    return RunFolder(tmp_path / "run")
+
+
+def start(run, encoders, *, batch_size=4, source=None, **options):
+    destination = Destination(encoders[0].recipe, None, overwrite=False)
+    devices = [DeviceTally(f"cuda:{i}") for i in range(len(encoders))]
+    reporter = Reporter(encoders[0].recipe, devices, None, Console(file=io.StringIO()))
+    source = source or Once(survey(find_clips(run.root), destination), reporter)
+    made = Pipeline(encoders, source, destination, reporter, Gate(), batch_size=batch_size, decoders=2, **options)
+    made.run()
+    return made, reporter
+
+
+def test_clips_go_to_the_device_in_full_batches(run):
+    device = Device()
+    _, reporter = start(run, [device])
+    assert device.batches == [4, 4, 4]
+    assert len(reporter.tally.encoded) == 12
+    assert reporter.tally.encoding == reporter.tally.waiting == 0
+
+
+def test_every_device_takes_its_share_and_they_agree(run):
+    devices = [Device(batch_size=1), Device(batch_size=1)]
+    _, reporter = start(run, devices, batch_size=1)
+    assert all(device.batches for device in devices)
+    assert sum(tally.clips for tally in reporter.devices) == 12
+    before = {path: path.read_bytes() for path in run.root.rglob("feature_maps/*.npy")}
+    for path in before:
+        path.unlink()
+    start(run, [Device(batch_size=1)], batch_size=1)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_size_that_fits_is_remembered_from_batch_to_batch(run):
+    device = Device(room=2)
+    made, reporter = start(run, [device])
+    assert device.batches == [4, 2, 2, 2, 2, 2, 2]
+    assert len(reporter.tally.encoded) == 12
+    assert not made.out_of_memory
+
+
+def test_one_clip_that_does_not_fit_is_named_with_its_sizes(run):
+    made, reporter = start(run, [Device(room=0)])
+    assert made.out_of_memory
+    assert reporter.tally.failures["clip_00000"] == (
+        "GPU memory is too small for one clip of 4 frames at 32 x 32 pixels (8 tokens):"
+        " CUDA out of memory. Tried to allocate 2.00 GiB"
+    )
+
+
+def test_no_more_clips_are_inside_than_the_bound(run):
+    inside, most, lock = 0, 0, threading.Lock()
+
+    class Counting(Once):
+        def __iter__(self):
+            nonlocal inside, most
+            for found in super().__iter__():
+                with lock:
+                    inside += 1
+                yield found
+                with lock:
+                    most = max(most, inside)
+
+        def settled(self, found):
+            nonlocal inside
+            with lock:
+                inside -= 1
+
+    device = Device(batch_size=1)
+    destination = Destination(device.recipe, None, overwrite=False)
+    reporter = Reporter(device.recipe, [DeviceTally("cuda:0")], None, Console(file=io.StringIO()))
+    source = Counting(survey(find_clips(run.root), destination), reporter)
+    Pipeline([device], source, destination, reporter, Gate(), batch_size=1, decoders=2).run()
+    assert len(reporter.tally.encoded) == 12
+    assert 1 < most <= 2 + 4 * 1 + 1  # and one that waits at the door
+
+
+def test_clips_of_many_shapes_do_not_block_each_other(tmp_path):
+    run = RunFolder(tmp_path / "shapes")
+    for i in range(12):
+        make_clip(run.root, i, frames=2 + 2 * i, size=16)
+    device = Device(batch_size=8)
+    _, reporter = start(run, [device], batch_size=1)
+    assert len(reporter.tally.encoded) == 12
+
+
+def test_a_device_that_is_idle_gives_its_memory_back_once(run, monkeypatch):
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.01)
+    device = Device()
+    idle = threading.Event()
+
+    class Pausing(Once):
+        def __iter__(self):
+            yield from super().__iter__()
+            idle.wait(0.5)
+
+    destination = Destination(device.recipe, None, overwrite=False)
+    reporter = Reporter(device.recipe, [DeviceTally("cuda:0")], None, Console(file=io.StringIO()))
+    source = Pausing(survey(find_clips(run.root), destination), reporter)
+    give_back = device.give_back
+
+    def counted():
+        give_back()
+        if len(reporter.tally.encoded) == 12:
+            idle.set()
+
+    device.give_back = counted
+    Pipeline([device], source, destination, reporter, Gate(), batch_size=4, decoders=2).run()
+    assert 1 <= device.given_back <= 4  # before the first clip perhaps, and after the last
+
+
+@pytest.mark.parametrize("stage", ["prepare", "start"])
+def test_a_mistake_of_ours_ends_the_run_with_its_own_error(run, monkeypatch, stage):
+    def broken(*_):
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(Device, stage, broken)
+    with pytest.raises(ZeroDivisionError, match="a mistake"):
+        start(run, [Device()])
+
+
+def test_features_that_are_not_finite_are_not_saved(run, monkeypatch):
+    device = Device()
+    launch = device._lane.launch
+    device._lane.launch = lambda clips: lambda: [np.full_like(each, np.nan) for each in launch(clips)()]
+    _, reporter = start(run, [device])
+    assert set(reporter.tally.failures.values()) == {"its features are not finite numbers"}
+    assert not list(run.root.rglob("feature_maps/*.npy"))
