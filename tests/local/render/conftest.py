@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clipfarm_contract.environment import THREAD_COUNT_VARIABLES
+from clipfarm_contract.experiment import LAYERS, SHAPES
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.result import ClipResult
 
@@ -33,6 +34,10 @@ TINY = {
         }
     ],
 }
+
+EVERYTHING = TINY | {"objects": list(SHAPES), "layers": list(LAYERS), "background": "cached"}
+SEED_OF_ALL = 38
+"""With it, the first five clips show five objects."""
 
 
 @dataclass(frozen=True)
@@ -120,3 +125,10 @@ def rendered(tmp_path_factory):
     """Three clips of a tiny run, made by Blender once for all tests."""
     supervisor = Supervisor(tmp_path_factory.mktemp("rendered"))
     return supervisor(count=3, threads=1, options=["--termination_message", supervisor.folder / "message"])
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory):
+    """Five clips with one object each, all layers, and a background made once; by one thread, in one block."""
+    supervisor = Supervisor(tmp_path_factory.mktemp("everything"))
+    return supervisor(count=5, threads=1, experiment=EVERYTHING, seed=SEED_OF_ALL)

@@ -152,6 +152,55 @@ def test_a_disk_that_is_full_fails_the_clip_and_leaves_nothing(supervise):
     assert ended.left_over() == []
 
 
+@pytest.fixture
+def small_disk(supervise):
+    """Mount a file system of 256 KiB where the run's folder is, and take it away again."""
+    folder = supervise.run.root
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a file system takes root")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_disk_that_fills_up_under_a_child_fails_its_clip_and_leaves_nothing(supervise, small_disk):
+    ended = supervise(*python("print('filling'); pathlib.Path(folder, 'big').write_bytes(bytes(300_000))"))
+    assert ended.code == ExitCode.FAILED
+    assert ended.result(0).reason.endswith("OSError: [Errno 28] No space left on device")
+    assert "filling" in ended.run.log(0).read_text()
+    assert ended.run.clips() == ended.left_over() == []
+
+
+# The first clip takes every block there is, so that none is left for its clip.json.
+GREEDY = """
+file = open(folder + '/big', 'wb', 0)
+try:
+    while os.environ['CLIP_INDEX'] == '0':
+        file.write(bytes(4096))
+except OSError:
+    pass
+"""
+
+
+def test_a_disk_that_fills_up_when_clip_json_is_written_fails_the_clip_and_the_next_one_fits(supervise, small_disk):
+    ended = supervise(*python(f"exec({GREEDY!r})"), count=2)
+    assert ended.code == ExitCode.FAILED
+    assert [ended.result(i).exit_code for i in (0, 1)] == [ExitCode.FAILED, ExitCode.OK]
+    assert ended.result(0).reason.endswith("No space left on device")
+    assert ended.run.clips() == [1]
+    assert ended.left_over() == []
+
+
+def test_a_disk_that_is_read_only_fails_its_clips_in_one_line(supervise, small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    ended = supervise(*python(WRITE))
+    assert ended.code == ExitCode.FAILED
+    (reason,) = [line for line in ended.lines if "failed (1):" in line]
+    assert reason.endswith("Read-only file system")
+    assert not any("Traceback" in line for line in ended.lines)
+
+
 def test_a_disk_that_fills_up_while_the_clip_is_completed_fails_it_and_leaves_nothing(tmp_path, monkeypatch):
     def no_space(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "clip.json")

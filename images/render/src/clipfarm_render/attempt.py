@@ -142,6 +142,7 @@ def _environment(
     return inherited | {
         environment.CLIP_INDEX: str(recipe.index),
         environment.CLIP_SEED: str(clip_seed(recipe.seed, recipe.index)),
+        environment.CLIP_RUN_SEED: str(recipe.seed),
         environment.CLIP_DIR: str(attempt.absolute()),
         environment.CLIP_EXPERIMENT: recipe.experiment_json(),
         environment.CLIP_DEVICE: renderer.device,

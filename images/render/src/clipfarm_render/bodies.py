@@ -27,7 +27,8 @@ def extremes(points: Array) -> Array:
     radii = np.sqrt(1 - heights**2)
     around = np.stack([radii * np.cos(angles), radii * np.sin(angles), heights])
     directions = np.concatenate([around, np.eye(3), -np.eye(3)], axis=1)
-    return points[np.unique((points @ directions).argmax(axis=0))]
+    farthest: Array = points[np.unique((points @ directions).argmax(axis=0))]
+    return farthest
 
 
 class ShapeAsset(kb.PhysicalObject):  # type: ignore[misc]  # Kubric is published without types

@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
-from clipfarm_contract.experiment import Phase, Scene
+from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_render import arena, bodies, physics
 from clipfarm_render.bodies import Body
 from clipfarm_render.camera import Camera
@@ -30,18 +30,21 @@ def states(trajectory: Trajectory) -> npt.NDArray[np.float32]:
 
 
 def describe(
-    index: int,
+    recipe: ClipRecipe,
     seed: int,
-    scene: Scene,
-    phase: Phase,
     sample: Sample,
     body: Body,
     camera: Camera,
     trajectory: Trajectory,
 ) -> Mapping[str, Any]:
-    """Return the content of ``ground_truth.json``. Lengths m, masses kg, impulses N s, quaternions w, x, y, z."""
+    """Return the content of ``ground_truth.json``. Lengths m, masses kg, impulses N s, quaternions w, x, y, z.
+
+    Its recipe is enough to make the clip again.
+    """
+    scene = recipe.scene
     return {
-        "phase": phase.name,
+        "recipe": recipe.to_json(),
+        "phase": recipe.phase.name,
         "friction": sample.friction,
         "mass": sample.mass,
         "impulse": {
@@ -84,7 +87,7 @@ def describe(
             "layers": list(scene.layers),
             "background": scene.background,
         },
-        "seed": {"index": index, "clip": seed},
+        "seed": {"run": recipe.seed, "index": recipe.index, "clip": seed},
         "versions": versions(),
     }
 

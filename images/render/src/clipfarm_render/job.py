@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clipfarm_contract import environment
-from clipfarm_contract.experiment import Phase, Scene, parse_clip_experiment
+from clipfarm_contract.experiment import ClipRecipe, parse_clip_experiment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
 from clipfarm_contract.result import ChildReport
@@ -24,11 +24,10 @@ class ClipError(Exception):
 class Job:
     """One clip to make."""
 
-    index: int
     seed: int
+    """The clip's own."""
     clip: Clip
-    scene: Scene
-    phase: Phase
+    recipe: ClipRecipe
     device: str
     report: Path | None
     cache: Path | None
@@ -56,11 +55,9 @@ class Job:
         scene, phase = parse_clip_experiment(text(environment.CLIP_EXPERIMENT))
         report, cache = environ.get(environment.CLIP_REPORT), environ.get(environment.CLIP_CACHE)
         return cls(
-            index=whole(environment.CLIP_INDEX),
             seed=whole(environment.CLIP_SEED),
             clip=Clip(Path(text(environment.CLIP_DIR))),
-            scene=scene,
-            phase=phase,
+            recipe=ClipRecipe(whole(environment.CLIP_RUN_SEED), whole(environment.CLIP_INDEX), scene, phase),
             device=environ.get(environment.CLIP_DEVICE, "cpu"),
             report=Path(report) if report else None,
             cache=Path(cache) if cache else None,

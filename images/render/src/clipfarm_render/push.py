@@ -19,7 +19,7 @@ from clipfarm_render.vram_messages import means_out_of_vram
 
 def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> None:
     """Make the files of one clip: sample, build, simulate, render, save, check."""
-    scene = job.scene
+    scene, phase = job.recipe.scene, job.recipe.phase
     with report.stage("import"):
         # Imported here, so that the thread limits are in force and the seconds are counted.
         import numpy as np
@@ -31,7 +31,7 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         from clipfarm_render.sample import draw
 
     with report.stage("simulate"):
-        sample = draw(job.seed, job.phase, scene.impulse, scene.objects)
+        sample = draw(job.seed, phase, scene.impulse, scene.objects)
         camera = Camera(scene.resolution)
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
         built = stage.build(body, camera, scene.frames, scene.fps)
@@ -60,7 +60,7 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         job.clip.actions.parent.mkdir()
         np.save(job.clip.actions, ground_truth.actions(sample, scene.frames))
         np.save(job.clip.states, ground_truth.states(trajectory))
-        truth = ground_truth.describe(job.index, job.seed, scene, job.phase, sample, body, camera, trajectory)
+        truth = ground_truth.describe(job.recipe, job.seed, sample, body, camera, trajectory)
         job.clip.ground_truth.write_text(dump(truth))
         if scene.preview:
             preview.write(job.clip, scene.frames, scene.fps)

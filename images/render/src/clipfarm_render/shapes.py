@@ -108,7 +108,8 @@ def _turned(
         count = SEGMENTS if radius else 1
         rings.append([len(vertices) + i % count for i in range(SEGMENTS)])
         vertices += [(radius * math.cos(i * step), radius * math.sin(i * step), z) for i in range(count)]
-    faces, normals = [], []
+    faces: list[tuple[int, ...]] = []
+    normals: list[tuple[float, float, float]] = []
     for lower, upper in _stretches(len(profile), closed=closed):
         slopes = [_slope(profile, end, (lower, upper), rounded=rounded, closed=closed) for end in (lower, upper)]
         for i in range(SEGMENTS):

@@ -1,5 +1,6 @@
 """``clipfarm verify``: whether clips are what they were, and whether they can be made again."""
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -42,11 +43,12 @@ def verify(*, folder: Path, rerender: int, device: str) -> None:
     features = verification.count_features(run, clips)
     count = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
     click.echo(f"checked {len(clips)} clips and {features} feature files: {count}")
-    for clip in verification.sample(clips, rerender):
-        differences = verification.differences_when_made_again(run, clip, device)
-        for difference in differences:
-            click.echo(f"clip {clip}, made again: {difference}")
-        if not differences:
-            click.echo(f"clip {clip}, made again: every byte is the same")
-        problems += len(differences)
+    with tempfile.TemporaryDirectory(prefix="clipfarm-verify-") as place:
+        for clip in verification.sample(clips, rerender):
+            differences = verification.differences_when_made_again(run, clip, device, RunFolder(Path(place)))
+            for difference in differences:
+                click.echo(f"clip {clip}, made again: {difference}")
+            if not differences:
+                click.echo(f"clip {clip}, made again: every byte is the same")
+            problems += len(differences)
     raise SystemExit(1 if problems else 0)

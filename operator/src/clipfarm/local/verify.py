@@ -1,20 +1,14 @@
 """Checking clips against their hashes, and against the renderer itself."""
 
 import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipfarm.local.processes import last_line
+from clipfarm.local.remake import RemakeError, differences, remake
 from clipfarm.units import compress
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, damage
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
-
-MOST_SECONDS = 86400.0
-"""A day for a clip that is made again."""
 
 
 def problems(run: RunFolder, clip: int) -> list[str]:
@@ -51,31 +45,12 @@ def sample(clips: Sequence[int], count: int) -> list[int]:
     return [clips[i * len(clips) // count] for i in range(count)]
 
 
-def differences_when_made_again(run: RunFolder, clip: int, device: str) -> list[str]:
-    """Make a clip again from its ``clip.json`` alone, and return the files whose bytes differ."""
+def differences_when_made_again(run: RunFolder, clip: int, device: str, place: RunFolder) -> list[str]:
+    """Make a clip again in another folder from its ``clip.json`` alone, and return the files whose bytes differ."""
     try:
-        manifest = ClipManifest.read(run.clip(clip).manifest)
-    except (OSError, ContractError) as error:
-        return [f"cannot be made again: clip.json: {error}"]
-    recipe = manifest.recipe
-    with tempfile.TemporaryDirectory(prefix="clipfarm-verify-") as place:
-        again = RunFolder(Path(place, "clips"))
-        experiment, log = Path(place, "experiment.json"), Path(place, "log")
-        experiment.write_text(recipe.run_experiment_json(), encoding="utf-8")
-        command = [
-            *(sys.executable, "-m", "clipfarm_render", "--output", str(again.root), "--seed", str(recipe.seed)),
-            *("--index", str(recipe.index), "--experiment", str(experiment), "--device", device),
-            # Whatever the run's own limit was: this one has been made before, and somebody is waiting.
-            *("--timeout", str(MOST_SECONDS), "--exit-with-parent"),
-            *(["--", *manifest.renderer] if manifest.renderer else []),
-        ]
-        with log.open("wb") as output:
-            code = subprocess.run(command, stdout=output, stderr=output, check=False).returncode
-        if code:
-            return [f"the renderer ended with {code}: {last_line(log)}"]
-        remade = ClipManifest.read(again.clip(recipe.index).manifest)
-    names = sorted(manifest.files.keys() | remade.files.keys())
-    return [f"{name} differs" for name in names if manifest.files.get(name) != remade.files.get(name)]
+        return differences(run.clip(clip), remake(run.clip(clip), place, device))
+    except RemakeError as error:
+        return [str(error)]
 
 
 def _feature_problems(folder: Path) -> list[str]:

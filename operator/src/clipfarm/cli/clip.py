@@ -1,0 +1,43 @@
+"""``clipfarm clip``: one clip once more, from its own records alone."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from clipfarm.cli.options import FolderPath, fail, one_line_errors
+from clipfarm.local.remake import RemakeError, differences, remake
+from clipfarm_contract.layout import RunFolder
+
+
+@click.command()
+@click.argument("folder", type=FolderPath())
+@click.argument("index", type=click.IntRange(0))
+@click.option("--output", type=FolderPath(), help="Keep the new clip in this folder.  [default: compare only]")
+@click.option("--device", type=click.Choice(["cpu", "cuda", "optix"]), default="cpu", show_default=True)
+@one_line_errors
+def clip(*, folder: Path, index: int, output: Path | None, device: str) -> None:
+    """Make clip INDEX of FOLDER again, and compare it with the one there.
+
+    All that is needed stands in the clip's clip.json or ground_truth.json. Exit code: 0 when every byte is the same,
+    1 when not, or when it cannot be made, 2 for a mistake in the command line.
+    """
+    found = RunFolder(folder).clip(index)
+    if not found.folder.is_dir():
+        fail(f"{found.folder}: not a folder")
+    if output is not None and output == folder:
+        fail(f"--output: found {output}, expected another folder than that of the clip")
+    with tempfile.TemporaryDirectory(prefix="clipfarm-clip-") as place:
+        try:
+            again = remake(found, RunFolder(output or Path(place)), device)
+        except RemakeError as error:
+            click.echo(f"clip {index}: {error}")
+            raise SystemExit(1) from None
+        different = differences(found, again)
+    for difference in different:
+        click.echo(f"clip {index}, made again: {difference}")
+    if not different:
+        click.echo(f"clip {index}, made again: every byte is the same")
+    if output:
+        click.echo(f"kept in {again.folder}")
+    raise SystemExit(1 if different else 0)

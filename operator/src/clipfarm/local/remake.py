@@ -1,0 +1,79 @@
+"""Making a clip once more from its own records, and comparing the two."""
+
+import subprocess
+import sys
+
+from clipfarm.local.processes import last_line
+from clipfarm_contract.clip import ClipManifest, FileEntry
+from clipfarm_contract.experiment import ClipRecipe
+from clipfarm_contract.fields import ContractError, load
+from clipfarm_contract.layout import Clip, RunFolder
+
+MOST_SECONDS = 86400.0
+"""A day for a clip that is made again."""
+
+
+class RemakeError(Exception):
+    """A clip cannot be made again; the message says why, in one line."""
+
+
+def remake(clip: Clip, into: RunFolder, device: str) -> Clip:
+    """Make a clip again in another folder.
+
+    What it was made from stands in its ``clip.json``, and of clips by clipfarm's own renderer in their
+    ``ground_truth.json`` as well: each is enough alone.
+
+    Raises:
+        RemakeError: its records cannot be read, or the renderer failed.
+    """
+    recipe, renderer = _made_from(clip)
+    into.state.mkdir(parents=True, exist_ok=True)
+    experiment, log = into.state / "experiment.json", into.state / "log"
+    experiment.write_text(recipe.run_experiment_json(), encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "clipfarm_render", "--output", str(into.root), "--seed", str(recipe.seed)),
+        *("--index", str(recipe.index), "--experiment", str(experiment), "--device", device),
+        # Whatever the run's own limit was: this one has been made before, and somebody is waiting.
+        *("--timeout", str(MOST_SECONDS), "--exit-with-parent"),
+        *(["--", *renderer] if renderer else []),
+    ]
+    with log.open("wb") as output:
+        code = subprocess.run(command, stdout=output, stderr=output, check=False).returncode
+    if code:
+        raise RemakeError(f"the renderer ended with {code}: {last_line(log)}")
+    return into.clip(recipe.index)
+
+
+def differences(clip: Clip, other: Clip) -> list[str]:
+    """Return the files in which a clip that was made again differs from the first one, by their bytes.
+
+    Files that were damaged or lost since are compared by what ``clip.json`` says they were.
+    """
+    ours, theirs = _files(clip), _files(other)
+    names = sorted(ours.keys() | theirs.keys())
+    return [f"{name} differs" for name in names if ours.get(name) != theirs.get(name)]
+
+
+def _made_from(clip: Clip) -> tuple[ClipRecipe, tuple[str, ...] | None]:
+    try:
+        manifest = ClipManifest.read(clip.manifest)
+    except (OSError, ContractError) as problem:
+        try:
+            truth = load(clip.ground_truth.read_bytes(), clip.ground_truth.name)
+            recipe = truth["recipe"] if isinstance(truth, dict) else None
+            return ClipRecipe.parse(recipe, "ground_truth.json.recipe"), None
+        except (OSError, ContractError, KeyError):
+            raise RemakeError(f"cannot be made again: clip.json: {problem}") from None
+    return manifest.recipe, manifest.renderer
+
+
+def _files(clip: Clip) -> dict[str, FileEntry]:
+    try:
+        return dict(ClipManifest.read(clip.manifest).files)
+    except (OSError, ContractError):
+        paths = [path for path in clip.folder.rglob("*") if path.is_file() and path != clip.manifest]
+        return {
+            name: FileEntry.of(path)
+            for path in paths
+            if not (name := path.relative_to(clip.folder).as_posix()).startswith("feature_maps/")
+        }

@@ -1,0 +1,74 @@
+"""What a clip's bytes do not depend on."""
+
+import hashlib
+import json
+
+import pytest
+
+from clipfarm_contract.clip import damage
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.experiment import LAYERS, SHAPES
+from clipfarm_contract.layout import RunFolder
+from helpers.local import clipfarm
+
+from .conftest import EVERYTHING, SEED_OF_ALL, Supervisor
+
+pytestmark = pytest.mark.blender
+
+
+def hashes(clip):
+    return {
+        path.relative_to(clip.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(clip.folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_block_shows_every_object_with_every_layer(everything):
+    assert everything.code == ExitCode.OK, everything.lines
+    shown = [json.loads(everything.run.clip(i).ground_truth.read_text())["object"]["shape"] for i in range(5)]
+    assert sorted(shown) == sorted(SHAPES)
+    for index in range(5):
+        clip = everything.run.clip(index)
+        assert damage(clip) == []
+        assert {path.name for path in clip.folder.iterdir() if path.is_dir()} == {"actions_states", *LAYERS}
+        assert all(clip.layer(name, frame).is_file() for name in LAYERS for frame in range(4))
+
+
+def test_one_background_is_made_for_the_run(everything):
+    assert len(list(everything.run.cache.glob("*.npz"))) == 1
+    seconds = [everything.result(index).seconds["background"] for index in range(5)]
+    assert max(seconds[1:]) < seconds[0]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_clip_made_alone_by_any_number_of_threads_has_the_bytes_of_the_one_in_a_block(everything, tmp_path, threads):
+    alone = Supervisor(tmp_path)(index=3, threads=threads, experiment=EVERYTHING, seed=SEED_OF_ALL)
+    assert alone.code == ExitCode.OK, alone.lines
+    assert hashes(alone.run.clip(3)) == hashes(everything.run.clip(3))
+
+
+@pytest.mark.parametrize("record", ["clip.json", "ground_truth.json"])
+def test_a_clip_is_reproduced_from_one_of_its_records_alone(everything, tmp_path, record):
+    kept = RunFolder(tmp_path / "kept").clip(1)
+    kept.folder.mkdir(parents=True)
+    original = everything.run.clip(1)
+    (kept.folder / record).write_bytes((original.folder / record).read_bytes())
+    ran = clipfarm("clip", tmp_path / "kept", 1, "--output", tmp_path / "again")
+    assert hashes(RunFolder(tmp_path / "again").clip(1)) == hashes(original), ran.stdout + ran.stderr
+    if record == "clip.json":
+        assert (ran.returncode, ran.stdout.splitlines()[0]) == (0, "clip 1, made again: every byte is the same")
+
+
+def test_layers_and_the_way_of_rendering_belong_to_the_recipe(everything, tmp_path):
+    for change, told in (
+        ({"background": "full"}, 'made with experiment.background "cached" instead of "full"'),
+        ({"layers": ["rgb"]}, "made with experiment.layers"),
+    ):
+        supervisor = Supervisor(tmp_path)
+        supervisor.run = everything.run
+        before = hashes(everything.run.clip(0))
+        ended = supervisor(experiment=EVERYTHING | change, seed=SEED_OF_ALL)
+        assert ended.code == ExitCode.FAILED
+        assert any(told in line for line in ended.lines)
+        assert hashes(everything.run.clip(0)) == before
