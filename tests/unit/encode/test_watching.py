@@ -182,6 +182,22 @@ def test_features_that_come_between_the_look_and_the_claim_are_seen_under_the_cl
     assert reporter.tally.skipped == {"clip_00000"}
 
 
+def test_a_full_disk_delays_claims_and_ends_nothing(tmp_path, watch, claims, reporter, monkeypatch):
+    make_clip(tmp_path, 0)
+    finish(tmp_path)
+    said = []
+    monkeypatch.setattr(reporter, "say", said.append)
+    take = claims.take
+
+    def full(name):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(claims, "take", full)
+    steps = [lambda: None, lambda: monkeypatch.setattr(claims, "take", take)]
+    assert list(watch(steps)) == [None, None, "clip_00000", None]
+    assert said == ["clips cannot be claimed for the moment: No space left on device"]
+
+
 def test_a_failure_that_another_encoder_makes_good_is_none(tmp_path, watch, reporter):
     clip = make_clip(tmp_path, 0)
     seen = []

@@ -23,14 +23,16 @@ class PackedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear, *, gelu: bool = False) -> None:
         super().__init__()
-        self._operators: Any = torch.ops.mkldnn
-        self._weight = self._operators._reorder_linear_weight(linear.weight.data, None)
+        self._weight = _operators()._reorder_linear_weight(linear.weight.data, None)
         self._bias = linear.bias.data
         self._after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "PackedLinear":
+        return self  # never changed; and what is packed cannot be copied
+
     def forward(self, x: Tensor) -> Tensor:
         """(..., inputs) to (..., outputs)."""
-        out: Tensor = self._operators._linear_pointwise(x, self._weight, self._bias, *self._after)
+        out: Tensor = _operators()._linear_pointwise(x, self._weight, self._bias, *self._after)
         return out
 
 
@@ -45,6 +47,10 @@ def pack(model: VJEPA2Encoder) -> bool:
             elif isinstance(child, nn.Linear) and not isinstance(module, Mlp):
                 setattr(module, name, PackedLinear(child))
     return True
+
+
+def _operators() -> Any:
+    return torch.ops.mkldnn
 
 
 @torch.inference_mode()

@@ -226,8 +226,8 @@ class Pipeline:
         self._settle(found)
 
     def _settle(self, found: Found) -> None:
-        self._reporter.ended()
         self._source.settled(found)
+        self._reporter.ended()
         self._room.release()
 
     def _break(self, error: BaseException) -> None:

@@ -53,6 +53,8 @@ class Watch:
         self._seen: dict[str, int] = {}
         """Inode by name, of clips that have been looked at."""
         self._pending: dict[str, Found] = {}
+        self._trouble: int | None = None
+        """Why the last claim could not be made, as an error number."""
         if surveyed is not None:
             self._seen = {found.name: found.inode for found in surveyed.done}
             reporter.found(self._seen)
@@ -125,10 +127,21 @@ class Watch:
                 if claimed:
                     self._claims.release(found.name)
                 return False
-            if not claimed and not self._claims.take(found.name):
+            if not claimed and not self._claim(found):
                 return False
         self._pending.pop(found.name)
         return True
+
+    def _claim(self, found: Found) -> bool:
+        try:
+            taken = self._claims.take(found.name)
+        except OSError as error:  # the disk is full, the server is away: both pass
+            if error.errno != self._trouble:
+                self._reporter.say(f"clips cannot be claimed for the moment: {error.strerror}")
+            self._trouble = error.errno
+            return False
+        self._trouble = None
+        return taken
 
     def _recheck_failures(self) -> None:
         """Take clips back that another encoder could do: it may have more memory, or have found the disk less full."""
