@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests $(wildcard bench)
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test lint format clean bench-encode
+.PHONY: help setup demo test lint format clean bench-render bench-physics bench-encode
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -19,6 +19,12 @@ demo: setup ## Render five clips and encode them, into demo-output/
 test: ## Run all tests
 	@tools/setup test
 	@$(BIN)/pytest $(PYTEST_ARGS)
+
+bench-render: setup ## Measure the renderer: speed, quality, memory (fifteen minutes on two idle cores)
+	@$(BIN)/python bench/render.py
+
+bench-physics: setup ## Hold the physics against its labels, and draw docs/images/physics.png
+	@$(BIN)/python bench/physics.py --plot docs/images/physics.png
 
 bench-encode: setup ## Measure the encoder (ten minutes on two cores)
 	@$(BIN)/python bench/encode.py

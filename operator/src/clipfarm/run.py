@@ -222,7 +222,7 @@ class Render(Model):
     command: tuple[Annotated[str, Field(pattern=r"^[^\x00]*$")], ...] = Field(default=(), strict=False)
     """A renderer of the user's own that keeps the contract; empty for the built-in one."""
     background: Literal["cached", "full"] = "cached"
-    """What stands still in the frames: rendered once for the run, or anew in every frame."""
+    """What stands still in the frames: rendered once for the run, which takes as long as 16 frames, or anew in each."""
 
 
 class Vram(Model):

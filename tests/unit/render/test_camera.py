@@ -44,3 +44,9 @@ def test_the_largest_cube_is_in_view_wherever_it_fits_into_the_arena():
     seen = Camera(256).project(corners)
     assert seen.min() >= 0
     assert seen.max() <= 256
+
+
+def test_a_pixel_and_its_depth_lead_back_to_the_point():
+    camera = Camera(256)
+    depth = -((POINTS - camera.pose[:3, 3]) @ camera.pose[:3, 2])
+    assert camera.unproject(camera.project(POINTS), depth) == pytest.approx(POINTS, abs=1e-9)

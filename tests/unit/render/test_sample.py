@@ -55,3 +55,10 @@ def test_a_seeds_values_never_change_between_versions():
     sample = draw(0, PHASE, IMPULSE)
     assert sample.size == pytest.approx(1.3547846732800906)
     assert sample.friction == pytest.approx(0.7917986243935994)
+
+
+def test_the_choice_among_objects_leaves_all_other_values_as_they_were_and_takes_each():
+    objects = ("cube", "torus", "wedge")
+    drawn = [draw(seed, PHASE, IMPULSE, objects) for seed in range(60)]
+    assert {sample.shape for sample in drawn} == set(objects)
+    assert [replace(sample, shape="cube") for sample in drawn] == [draw(seed, PHASE, IMPULSE) for seed in range(60)]

@@ -1,0 +1,42 @@
+"""A frame at very many samples, against which bench/render.py holds others."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from clipfarm_contract.experiment import Experiment
+from clipfarm_render import background, bodies, physics, stage
+from clipfarm_render.camera import Camera
+from clipfarm_render.cycles import Box, CyclesRenderer
+from clipfarm_render.frames import CompositeFrames
+from clipfarm_render.manifest import AssetFiles
+from clipfarm_render.region import Rule
+from clipfarm_render.sample import draw
+from clipfarm_render.seeds import clip_seed
+
+
+def write(file: str, seed: str, index: str, frame: str, samples: str, target: str) -> None:
+    """Write the frame's 8-bit ``picture``, and ``near``: the pixels that the object changes by half a step."""
+    recipe = Experiment.from_json(Path(file).read_text()).recipe(int(seed), int(index))
+    scene = recipe.scene
+    with tempfile.TemporaryDirectory(prefix="clipfarm-reference-") as place:
+        scratch = Path(place)
+        sample = draw(clip_seed(int(seed), int(index)), recipe.phase, scene.impulse, scene.objects)
+        body = bodies.make(sample, scene.assets, AssetFiles(scratch))
+        camera = Camera(scene.resolution)
+        built = stage.build(body, camera, scene.frames, scene.fps)
+        world = physics.simulator(built.scene, scratch)
+        renderer = CyclesRenderer(built, sample, scene.samples_per_pixel, 2, "cpu", scratch)
+        trajectory = physics.simulate(world, body, sample.push, scene.frames, scene.fps)
+        built.animate(trajectory)
+        # Few samples are enough to know where the object changes anything.
+        behind = background.get(None, renderer, 4, "cpu", scratch)
+        frames = CompositeFrames(renderer, built, sample, trajectory, behind, 4)
+        region = Rule(behind.surroundings, camera).find(frames.solid(int(frame)))
+        near = np.zeros((scene.resolution, scene.resolution), bool)
+        for box in region.weak:
+            near[box.slices] = True
+        renderer.go_to(int(frame))
+        linear = renderer.render_box(Box(0, 0, scene.resolution, scene.resolution), int(samples))
+        np.savez(target, picture=renderer.as_seen(linear), near=near)

@@ -1,0 +1,249 @@
+"""How fast the renderer is, and how good its frames: ``make bench-render``, fifteen minutes on two idle cores.
+
+Each line of output is one JSON object: name, value, goal, whether higher or lower is better, spread, samples. What is
+compared runs in turn, round after round, and each sample is the ratio within one round; the value is their median, and
+the spread half the distance between the largest and the smallest.
+
+- ``render_speedup``: clips an hour over those of the plain way (bench/plain_clip.py), processes and start included
+- ``render_background_clips``: what the background costs, once for a run, in clips
+- ``render_psnr_gain_db``: PSNR of a frame's 8-bit picture against one of 1,536 samples, minus that of the plain way:
+  the smaller of the gains over the whole picture and in the object's neighbourhood
+- ``render_psnr_gain_over_full_db``, ``render_ssim_gain_over_full``: the same against ``render.background: full``
+- ``render_cycles_share``: share of a clip's wall time inside Cycles' own calls, with full frames; ``_small``: of
+  64 x 64 x 8 samples
+- ``render_peak_rss``: of a clip's process, MiB
+- ``render_two_workers``: clips an hour of 2 workers with 1 thread each, over those of 1 worker with 2
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from clipfarm_contract.environment import thread_environment
+from clipfarm_contract.layout import Clip, RunFolder
+from clipfarm_contract.result import ClipResult
+
+HERE = Path(__file__).parent
+SEED, FRAME, REFERENCE_SAMPLES = 1, 8, 1536
+EXPERIMENT = {
+    "name": "push",
+    "frames": 16,
+    "fps": 30,
+    "resolution": 256,
+    "samplesPerPixel": 64,
+    "layers": ["rgb"],
+    "objects": ["cube"],
+    "impulse": {"min": 12, "max": 13, "atFrame": 1},
+    "preview": True,
+    "background": "cached",
+    "phases": [
+        {
+            "name": "A1",
+            "clips": {"start": 0, "end": 999},
+            "friction": {"min": 0.5, "max": 0.9},
+            "mass": {"min": 0.5, "max": 3},
+        }
+    ],
+}
+
+Array = npt.NDArray[np.float64]
+
+
+def main() -> None:
+    """Measure what the command line asks for, by default everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=["speed", "quality", "share", "workers"])
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="clipfarm-bench-") as place:
+        folder = Path(place)
+        if arguments.only in (None, "speed"):
+            speed(folder / "speed", arguments.rounds)
+        if arguments.only in (None, "quality"):
+            quality(folder / "quality")
+        if arguments.only in (None, "share"):
+            share(folder / "share")
+        if arguments.only in (None, "workers"):
+            workers(folder / "workers", arguments.rounds)
+
+
+def speed(folder: Path, rounds: int) -> None:
+    """Compare clips an hour with the plain way, in pairs of the same clip."""
+    cached = RunFolder(folder / "cached")
+    first = make(cached, EXPERIMENT, 0)
+    ratios, rss, ours = [], [], []
+    for index in range(1, rounds + 1):
+        plain = wall_seconds(plain_command(folder, EXPERIMENT, index, folder / f"plain_{index}"))
+        started = time.perf_counter()
+        rss.append(make(cached, EXPERIMENT, index).peak_rss_mib)
+        ours.append(time.perf_counter() - started)
+        ratios.append(plain / ours[-1])
+    tell("render_speedup", ratios, goal=4)
+    background = first.seconds["background"] / statistics.median(ours)
+    tell("render_background_clips", [background], goal=None, better="lower")
+    tell("render_peak_rss", rss, goal=None, better="lower")
+
+
+def quality(folder: Path) -> None:
+    """Compare one frame of one clip, made in three ways, with one that has converged."""
+    full, cached = RunFolder(folder / "full"), RunFolder(folder / "cached")
+    small = EXPERIMENT | {"frames": FRAME + 2}
+    make(full, small | {"background": "full"}, 0)
+    make(cached, small, 0)
+    subprocess.run(plain_command(folder, small, 0, folder / "plain"), check=True, stdout=subprocess.DEVNULL)
+    reference, near = converged(folder, small)
+    everywhere = np.ones_like(near)
+    pictures = {
+        "full": picture(full.clip(0)),
+        "cached": picture(cached.clip(0)),
+        "plain": picture(Clip(folder / "plain")),
+    }
+    found = {
+        name: {
+            "psnr": psnr(made, reference, everywhere),
+            "near": psnr(made, reference, near),
+            "ssim": ssim(made, reference),
+        }
+        for name, made in pictures.items()
+    }
+    say({"name": "render_quality", "value": {k: {m: round(v, 4) for m, v in f.items()} for k, f in found.items()}})
+    for name, other in (("render_psnr_gain_db", "plain"), ("render_psnr_gain_over_full_db", "full")):
+        gains = [found["cached"][part] - found[other][part] for part in ("psnr", "near")]
+        tell(name, [min(gains)], goal=0)
+    tell("render_ssim_gain_over_full", [found["cached"]["ssim"] - found["full"]["ssim"]], goal=0)
+
+
+def share(folder: Path) -> None:
+    """Measure how much of a clip's time is Cycles', with full frames."""
+    sizes = {"": (EXPERIMENT, 0.95), "_small": (EXPERIMENT | {"resolution": 64, "samplesPerPixel": 8}, 0.75)}
+    for suffix, (experiment, goal) in sizes.items():
+        shares = []
+        for index in range(1 if not suffix else 3):
+            run = RunFolder(folder / f"full{suffix}")
+            seconds = make(run, experiment | {"background": "full"}, index).seconds
+            shares.append(seconds["cycles"] / seconds["total"])
+        tell(f"render_cycles_share{suffix}", shares, goal=goal)
+
+
+def workers(folder: Path, rounds: int) -> None:
+    """Compare two workers of one thread with one of two, each on two clips of a run whose background is there."""
+    run = RunFolder(folder)
+    make(run, EXPERIMENT, 0)
+    ratios, index = [], 1
+    for _ in range(rounds):
+        seconds = []
+        for at_once, threads in ((2, 1), (1, 2)):
+            started = time.perf_counter()
+            for batch in [range(index, index + 2)] if at_once == 2 else [[index], [index + 1]]:
+                running = [subprocess.Popen(command(run, EXPERIMENT, i), **quiet(threads)) for i in batch]
+                if any(process.wait() for process in running):
+                    raise SystemExit("a clip failed")
+            seconds.append(time.perf_counter() - started)
+            index += 2
+        ratios.append(seconds[1] / seconds[0])
+    tell("render_two_workers", ratios, goal=None)
+
+
+def converged(folder: Path, experiment: dict[str, object]) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return the frame at very many samples, 8-bit steps, and which pixels are the object's neighbourhood."""
+    script = "import sys, json; sys.path.insert(0, sys.argv[1]); import reference; reference.write(*sys.argv[2:])"
+    (file := folder / "experiment.json").write_text(json.dumps(experiment))
+    target = folder / "reference.npz"
+    arguments = [str(HERE), str(file), str(SEED), "0", str(FRAME), str(REFERENCE_SAMPLES), str(target)]
+    subprocess.run([sys.executable, "-c", script, *arguments], check=True, stdout=subprocess.DEVNULL)
+    with np.load(target) as made:
+        return made["picture"].astype(np.float64), made["near"]
+
+
+def make(run: RunFolder, experiment: dict[str, object], index: int) -> ClipResult:
+    """Make one clip with two threads, and return its result."""
+    subprocess.run(command(run, experiment, index), check=True, **quiet(2))
+    return ClipResult.read(run.result(index))
+
+
+def command(run: RunFolder, experiment: dict[str, object], index: int) -> list[str]:
+    """Return how the supervisor is called."""
+    run.state.mkdir(parents=True, exist_ok=True)
+    (file := run.state / "experiment.json").write_text(json.dumps(experiment))
+    program = [sys.executable, "-m", "clipfarm_render", "--output", str(run.root), "--seed", str(SEED)]
+    return [*program, "--index", str(index), "--experiment", str(file), "--timeout", "3600"]
+
+
+def plain_command(folder: Path, experiment: dict[str, object], index: int, target: Path) -> list[str]:
+    """Return how a clip is made the plain way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (file := folder / "plain.json").write_text(json.dumps(experiment))
+    return [sys.executable, str(HERE / "plain_clip.py"), str(file), str(SEED), str(index), str(target)]
+
+
+def quiet(threads: int) -> dict[str, object]:
+    """Return how a process is started: by its threads, and without its words."""
+    return {"env": os.environ | thread_environment(threads), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def wall_seconds(program: Sequence[str]) -> float:
+    """Return how long a program takes."""
+    started = time.perf_counter()
+    subprocess.run(program, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def picture(clip: Clip) -> Array:
+    """Return the frame that is compared."""
+    with Image.open(clip.frame(FRAME)) as image:
+        return np.asarray(image, np.float64)
+
+
+def psnr(made: Array, reference: Array, part: npt.NDArray[np.bool_]) -> float:
+    """Return the peak signal-to-noise ratio in a part of the picture, dB."""
+    return float(10 * np.log10(255**2 / ((made - reference)[part] ** 2).mean()))
+
+
+def ssim(made: Array, reference: Array, window: int = 7) -> float:
+    """Return the mean structural similarity (Wang et al. 2004), with square windows."""
+
+    def mean(values: Array) -> Array:
+        sums = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0), (0, 0)))
+        corners = sums[window:, window:] - sums[:-window, window:] - sums[window:, :-window] + sums[:-window, :-window]
+        return corners / window**2
+
+    first, second = mean(made), mean(reference)
+    variance = mean(made**2) - first**2, mean(reference**2) - second**2
+    covariance = mean(made * reference) - first * second
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similar = (2 * first * second + c1) * (2 * covariance + c2)
+    return float((similar / ((first**2 + second**2 + c1) * (variance[0] + variance[1] + c2))).mean())
+
+
+def tell(name: str, samples: Sequence[float], *, goal: float | None, better: str = "higher") -> None:
+    """Print one measurement."""
+    say(
+        {
+            "name": name,
+            "value": round(statistics.median(samples), 4),
+            "goal": goal,
+            "better": better,
+            "spread": round((max(samples) - min(samples)) / 2, 4),
+            "samples": len(samples),
+        }
+    )
+
+
+def say(line: dict[str, object]) -> None:
+    """Print one line of JSON."""
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
