@@ -2,12 +2,18 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from clipfarm.model import Model
 
 
-class Condition(Model):
+class _Made(Model):
+    """Made here, by the names that the fields have here, and never read."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+
+class Condition(_Made):
     """One aspect of a run, true, false or unknown, with what a person can do about it."""
 
     type: Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady"]
@@ -24,22 +30,24 @@ class Condition(Model):
     """The generation of the run that this was found for."""
 
 
-class GpuMemory(Model):
+class GpuMemory(_Made):
     """Memory of one GPU, as it was measured."""
 
     node: str
     """The GPU's node."""
     gpu: str
     """Its number on the node."""
+    uuid: str = ""
+    """The driver's own name for it, with the number of an instance behind a slash."""
     used: str
     """Used memory in percent of the whole, or unknown."""
-    age: str
-    """How old the reading was when this was written."""
-    gate: Literal["Open", "Closed", "Unknown"]
-    """Whether new clips may start on it."""
+    reading: str
+    """How old the reading was when this was written, or why there is none."""
+    gate: Literal["Open", "Closed"]
+    """Whether its use was above vram.high, and has not been below vram.low since: then no clip starts on it."""
 
 
-class FailedClips(Model):
+class FailedClips(_Made):
     """Clips that failed for the same reason."""
 
     clips: str
@@ -50,10 +58,12 @@ class FailedClips(Model):
     """Why."""
 
 
-class RunStatus(Model):
+class RunStatus(_Made):
     """Counters and reasons."""
 
-    phase: Literal["Pending", "Running", "Encoding", "Suspended", "Succeeded", "CompletedWithFailures", "Failed"]
+    phase: Literal[
+        "Pending", "Running", "Encoding", "Suspended", "Succeeded", "CompletedWithFailures", "Failed", "Invalid"
+    ]
     """Where the run stands."""
     observed_generation: int = Field(ge=0)
     """The generation of the run that this was found for."""

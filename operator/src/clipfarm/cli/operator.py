@@ -1,7 +1,11 @@
 """``clipfarm operator``: the operator of a cluster."""
 
+import asyncio
+import logging
+
 import click
 
+from clipfarm.cli.options import fail
 from clipfarm.manifests.common import Images
 
 
@@ -9,11 +13,54 @@ from clipfarm.manifests.common import Images
 @click.option("--namespace", "namespaces", multiple=True, help="Look at this namespace alone; may be given again.")
 @click.option("--render-image", default=Images.render, show_default=True, help="Image of the renderers.")
 @click.option("--encode-image", default=Images.encode, show_default=True, help="Image of the encoders.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address of /healthz and /metrics.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="Their port.")
-def operator(*, namespaces: tuple[str, ...], render_image: str, encode_image: str, host: str, port: int) -> None:
+@click.option(
+    "--vram-endpoint",
+    "endpoints",
+    multiple=True,
+    metavar="URL",
+    help="Where GPU memory is told in the format of NVIDIA's DCGM exporter; may be given again.",
+)
+@click.option(
+    "--encoder-access",
+    type=click.Choice(["auto", "direct", "proxy"]),
+    default="auto",
+    show_default=True,
+    help="Ask encoders by their pods' addresses, or through the API server; auto: by address in a cluster.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of /healthz, /readyz and /metrics.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="Their port; 0: any.")
+def operator(
+    *,
+    namespaces: tuple[str, ...],
+    render_image: str,
+    encode_image: str,
+    endpoints: tuple[str, ...],
+    encoder_access: str,
+    host: str,
+    port: int,
+) -> None:
     """Watch BenchmarkRuns and make their clips, in the cluster of the current kubeconfig or of this pod."""
-    # Here, because it takes a second to import, and other commands have no use for it.
+    # Here, because they take a second to import, and other commands have no use for them.
+    from clipfarm.cluster.api import Api, NoClusterError
+    from clipfarm.cluster.gpus import Gpus
     from clipfarm.cluster.handlers import serve
+    from clipfarm.cluster.operator import Operator
 
-    serve(Images(render_image, encode_image), namespaces, host, port)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # kopf logs two lines for each event of each object.
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+
+    async def run() -> None:
+        async with await Api.connect() as api:
+            way = ("direct" if api.inside else "proxy") if encoder_access == "auto" else encoder_access
+            images = Images(render_image, encode_image)
+            await serve(
+                Operator(api, images, namespaces, Gpus(endpoints), "direct" if way == "direct" else "proxy"),
+                host,
+                port,
+            )
+
+    try:
+        asyncio.run(run())
+    except NoClusterError as error:
+        fail(str(error))

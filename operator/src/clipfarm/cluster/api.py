@@ -14,12 +14,19 @@ from kubernetes.aio import client, config
 from prometheus_client import Counter
 
 Manifest = dict[str, Any]
+FAULTS = (aiohttp.ClientError, OSError, TimeoutError)
+"""What a request may end with beside an answer: nobody knows then whether it was carried out."""
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 """Ask for an answer without spec and status, where the answer is not read anyway."""
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+PAGE = 500
+"""Objects that a list brings at a time."""
+NOT_FOUND, CONFLICT, NOT_AS_EXPECTED = 404, 409, 422
+PASSING = (408, 409, 429)
+"""Refusals of the moment: too slow, another writer, too many requests."""
 WATCH_SECONDS = 240
 """A watch is ended by the server after this, and begun again: one that has silently stalled lasts no longer."""
 
@@ -34,6 +41,15 @@ class ApiError(Exception):
         self.code = code
         self.message = message
 
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may well succeed a moment later, or has been carried out all the same."""
+        return self.code in PASSING or self.code >= 500
+
+
+class NoClusterError(Exception):
+    """There is no cluster to connect to."""
+
 
 class WatchExpiredError(Exception):
     """The server no longer knows the version from which a watch was to go on: list again."""
@@ -42,20 +58,30 @@ class WatchExpiredError(Exception):
 class Api:
     """Requests to one API server."""
 
-    def __init__(self, configuration: client.Configuration) -> None:
+    def __init__(self, configuration: client.Configuration, *, inside: bool) -> None:
+        self.inside = inside
+        """Whether this runs in a pod of the cluster."""
         self._client = client.ApiClient(configuration)
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
     async def connect(cls) -> Self:
-        """Return the API server of the current kubeconfig, or of the pod that this runs in."""
+        """Return the API server of the pod that this runs in, or of the current kubeconfig.
+
+        Raises:
+            NoClusterError: neither is there.
+        """
         configuration = client.Configuration()
         try:
             config.load_incluster_config(client_configuration=configuration)
+            return cls(configuration, inside=True)
         except config.ConfigException:
+            pass
+        try:
             await config.load_kube_config(client_configuration=configuration)
-        configuration.connection_pool_maxsize = 64
-        return cls(configuration)
+        except (config.ConfigException, OSError) as error:
+            raise NoClusterError(f"no cluster: {error}") from error
+        return cls(configuration, inside=False)
 
     async def __aenter__(self) -> Self:
         rest = self._client.rest_client
@@ -69,16 +95,24 @@ class Api:
             await self._session.close()
         await self._client.close()
 
-    async def list(self, path: str, **parameters: str) -> tuple[list[Manifest], str]:
-        """Return all objects, read page by page, and the version from which a watch goes on."""
-        items: list[Manifest] = []
-        query = parameters | {"limit": "500"}
+    async def get(self, path: str) -> Manifest | None:
+        """Return an object; None where there is none."""
+        try:
+            return await self._json("GET", path)
+        except ApiError as error:
+            if error.code != NOT_FOUND:
+                raise
+            return None
+
+    async def pages(self, path: str, **parameters: str) -> AsyncIterator[tuple[list[Manifest], str]]:
+        """Yield a list page by page; each with the version from which a watch goes on."""
+        query = parameters | {"limit": str(PAGE)}
         while True:
             page = await self._json("GET", path, parameters=query)
-            items += page["items"]
+            yield page["items"], page["metadata"]["resourceVersion"]
             following = page["metadata"].get("continue")
             if not following:
-                return items, page["metadata"]["resourceVersion"]
+                return
             query["continue"] = following
 
     async def create(self, path: str, body: Manifest) -> Manifest:
@@ -97,12 +131,13 @@ class Api:
         """
         await self._json("PATCH", path, body=body, headers={"Content-Type": kind, "Accept": METADATA_ONLY})
 
-    async def delete(self, path: str) -> None:
-        """Delete an object; one that is gone is no error."""
+    async def delete(self, path: str, uid: str) -> None:
+        """Delete an object and what it owns; that it is gone, or another one of that name there, is no error."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
-            await self._json("DELETE", path)
+            await self._json("DELETE", path, body=options, headers={"Content-Type": "application/json"})
         except ApiError as error:
-            if error.code != 404:
+            if error.code not in (NOT_FOUND, CONFLICT):
                 raise
 
     async def watch(self, path: str, version: str, **parameters: str) -> AsyncGenerator[tuple[str, Manifest], None]:

@@ -1,140 +1,128 @@
-"""From a decided status to what the API server keeps: counters of clips, and conditions that say what to do."""
+"""Conditions: one aspect of a run each, with a reason for programs and a sentence for people that says what to do."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import JobView, api_time
-from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
+from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.common import claim_name
-from clipfarm.run_status import Condition, FailedClips, GpuMemory, RunStatus
-from clipfarm.units import compress, format_duration
+from clipfarm.run_status import Condition
 
-MOST_FAILURES = 20
-"""Reasons that a status lists; an object has to stay small."""
 MOST_TEXT = 1000
 
-
-def run_status(tracked: Tracked, plan: Plan, job: JobView | None, wall: float) -> dict[str, Any]:
-    """Return the status to be written."""
-    status, blocks = plan.status, tracked.blocks
-    completed = job.completed if job else frozenset()
-    failed = [failure for failure in status.failures if failure.stage == "render"]
-    finished = status.finished
-    made = RunStatus(
-        phase="Pending" if job is None else status.phase,
-        observed_generation=tracked.generation,
-        total=blocks.clips,
-        rendered=sum(blocks.size(index) for index in completed) if blocks.per_index > 1 else len(completed),
-        encoded=status.encoded,
-        failed=sum(blocks.size(failure.clip) for failure in failed) + len(status.failures) - len(failed),
-        running=status.running,
-        held=sum(len(held.clips) for held in status.held),
-        retried=status.retrying,
-        eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
-        completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
-        gpus=tuple(_gpu_memory(plan, gate.gpu) for gate in status.gates),
-        failures=_failures(tracked, status),
-        conditions=tuple(_conditions(tracked, status, job, wall)),
-    )
-    return made.model_dump(mode="json", by_alias=True, exclude_none=True)
+Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady"]
+Truth = Literal["True", "False", "Unknown"]
+Finding = tuple[Truth, str, str]
+"""Status, reason, message."""
 
 
-def _failures(tracked: Tracked, status: Status) -> tuple[FailedClips, ...]:
-    """Return failed clips by reason, those with the most clips first."""
-    blocks = tracked.blocks
-    by_reason: dict[tuple[Literal["render", "encode"], str], list[int]] = {}
-    for failure in status.failures:
-        clips = by_reason.setdefault((failure.stage, failure.reason[:MOST_TEXT]), [])
-        if failure.stage == "render":
-            first = blocks.first(failure.clip)
-            clips.extend(range(first, first + blocks.size(failure.clip)))
-        else:
-            clips.append(failure.clip)
-    most = sorted(by_reason.items(), key=lambda entry: -len(entry[1]))[:MOST_FAILURES]
-    return tuple(
-        FailedClips(clips=compress(clips)[:MOST_TEXT], stage=stage, reason=reason) for (stage, reason), clips in most
+def conditions(tracked: Tracked, status: Status, job: JobView | None, wall: float) -> Iterator[Condition]:
+    """Yield a run's conditions; one that has not changed keeps the time of its last change."""
+    found: dict[Kind, Finding] = {
+        "Ready": ready(tracked, status, job),
+        "Progressing": progressing(tracked, status, job),
+        "VRAMHeld": vram_held(tracked, status),
+        "StorageReady": storage_ready(tracked),
+        "EncoderReady": encoder_ready(tracked, status),
+    }
+    for kind, finding in found.items():
+        yield condition(tracked.status, tracked.generation, kind, finding, wall)
+
+
+def condition(before: dict[str, Any], generation: int, kind: Kind, finding: Finding, wall: float) -> Condition:
+    """Return one condition, given the status before."""
+    truth, reason, message = finding
+    old = next((entry for entry in before.get("conditions", ()) if entry["type"] == kind), None)
+    same = old is not None and old["status"] == truth
+    return Condition(
+        type=kind,
+        status=truth,
+        reason=reason,
+        message=message[:MOST_TEXT],
+        last_transition_time=old["lastTransitionTime"] if old and same else api_time(wall),
+        observed_generation=generation,
     )
 
 
-def _gpu_memory(plan: Plan, gpu: Any) -> GpuMemory:
-    gate = plan.gates[gpu]
-    reading = gate.reading
-    return GpuMemory(
-        node=gpu.node,
-        gpu=str(gpu.index),
-        used=f"{reading.used_fraction:.0%}" if reading else "unknown",
-        age=gate.problem,
-        gate="Unknown" if reading is None else "Closed" if gate.closed else "Open",
-    )
-
-
-def _conditions(tracked: Tracked, status: Status, job: JobView | None, wall: float) -> list[Condition]:
-    held = [entry.hold for entry in status.held]
-    vram = next((hold for hold in held if hold.reason.startswith("VRAM")), None)
-    vram_clips = sum(len(entry.clips) for entry in status.held if entry.hold == vram)
-    encode = tracked.run.spec.encode.enabled
-    found = [
-        _ready(tracked, status, job),
-        ("Progressing", *_progressing(status, held[0].message if held else "")),
-        ("VRAMHeld", "True", vram.reason, f"{vram_clips} clips held: {vram.message}")
-        if vram
-        else ("VRAMHeld", "False", "Open", "GPU memory holds no clip back"),
-        ("StorageReady", *_storage(tracked, job)),
-        ("EncoderReady", *_encoder(status, encode)),
-    ]
-    before = {entry["type"]: entry for entry in tracked.status.get("conditions", ())}
-    return [
-        Condition(
-            type=kind,  # type: ignore[arg-type]
-            status=is_,  # type: ignore[arg-type]
-            reason=reason,
-            message=message[:MOST_TEXT],
-            last_transition_time=(
-                before[kind]["lastTransitionTime"]
-                if kind in before and before[kind]["status"] == is_
-                else api_time(wall)
-            ),
-            observed_generation=tracked.generation,
-        )
-        for kind, is_, reason, message in found
-    ]
-
-
-def _ready(tracked: Tracked, status: Status, job: JobView | None) -> tuple[str, str, str, str]:
-    if tracked.problem:
-        return ("Ready", "False", "Error", tracked.problem)
-    if status.stuck:
-        return ("Ready", "False", "Stuck", status.stuck)
+def ready(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
+    """Whether everything that was asked for is there."""
     if status.phase == "Succeeded":
-        return ("Ready", "True", "Succeeded", "every clip is done")
+        return ("True", "Succeeded", "every clip is done")
+    if tracked.problem:
+        return ("False", "Error", tracked.problem)
+    if status.stuck:
+        return ("False", "Stuck", status.stuck)
     if status.finished:
-        return ("Ready", "False", status.phase, "some clips failed for good; status.failures says which and why")
+        retry = f"`clipfarm retry {tracked.run.name} --failed` tries them again"
+        return ("False", status.phase, f"some clips failed for good: see status.failures; {retry}")
+    if tracked.run.spec.storage is None or tracked.claim == "Lost":
+        return ("False", "StorageMissing", storage_ready(tracked)[2])
     if job is not None and job.suspended:
-        return (
-            "Ready",
-            "False",
-            "JobSuspended",
-            f"the Job {tracked.run.name}-render is suspended, by a queue or by hand",
-        )
-    return ("Ready", "False", status.phase, "not all clips are done yet")
+        return ("False", "JobSuspended", _suspended(tracked))
+    return ("False", "Unfinished", "not all clips are done yet")
 
 
-def _progressing(status: Status, hold: str) -> tuple[str, str, str]:
+def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
+    """Whether anything is being made at the moment."""
     if status.finished:
         return ("False", status.phase, "nothing is left to do")
-    if status.running or status.phase == "Encoding":
-        return ("True", status.phase, f"{status.running} pods at work")
-    return ("False", "Waiting", hold or "waits for the first pods")
+    if status.running:
+        pods = "1 pod" if status.running == 1 else f"{status.running} pods"
+        return ("True", "Rendering", f"{pods} at work")
+    if status.phase == "Encoding":
+        return ("True", "Encoding", "every clip is rendered; the encoder is at work")
+    if status.held:
+        hold = status.held[0].hold
+        return ("False", hold.reason, hold.message)
+    if job is not None and job.suspended:
+        return ("False", "JobSuspended", _suspended(tracked))
+    return ("False", "Waiting", "waits for the Job controller to make pods")
 
 
-def _storage(tracked: Tracked, job: JobView | None) -> tuple[str, str, str]:
+def vram_held(tracked: Tracked, status: Status) -> Finding:
+    """Whether GPU memory keeps clips back."""
+    held = [entry for entry in status.held if entry.hold.reason.startswith("VRAM")]
+    if not held:
+        return ("False", "Open", "GPU memory holds no clip back")
+    clips = sum(tracked.blocks.size(index) for entry in held for index in entry.clips)
+    return ("True", held[0].hold.reason, f"{'1 clip' if clips == 1 else f'{clips} clips'} held: {held[0].hold.message}")
+
+
+def storage_ready(tracked: Tracked) -> Finding:
+    """Whether there is a volume for the clips."""
     if tracked.run.spec.storage is None:
-        return ("False", "Missing", "spec.storage: missing, expected {claimName: NAME} or {size: SIZE}")
-    return ("True", "Claimed", f"clips go to the volume claim {claim_name(tracked.run)}")
+        return ("False", "NotAsked", "spec.storage: missing, expected {claimName: NAME} or {size: SIZE}; set it")
+    name = claim_name(tracked.run)
+    match tracked.claim:
+        case "Bound":
+            return ("True", "Bound", f"clips go to the volume claim {name}")
+        case "Missing" if tracked.run.spec.storage.claim_name:
+            return ("False", "Missing", f"there is no volume claim {name}; pods wait until somebody makes it")
+        case "Lost":
+            return ("False", "Lost", f"the volume of the claim {name} is gone")
+        case _:
+            return ("Unknown", "Pending", f"the volume claim {name} is not bound yet; it may wait for the first pod")
 
 
-def _encoder(status: Status, enabled: bool) -> tuple[str, str, str]:
-    if not enabled:
+def encoder_ready(tracked: Tracked, status: Status) -> Finding:
+    """Whether clips are being turned into features."""
+    if not tracked.run.spec.encode.enabled:
         return ("False", "Disabled", "spec.encode.enabled is false")
-    return ("True", "Encoding", f"{status.encoded} clips are encoded")
+    if status.stuck and tracked.encoding.early_ends:
+        return ("False", "Stuck", status.stuck)
+    clips = "1 clip is" if status.encoded == 1 else f"{status.encoded} clips are"
+    if status.finished:
+        return ("False", "Done", f"{clips} encoded")
+    if tracked.encoders_ready:
+        return ("True", "AtWork", f"{clips} encoded")
+    if tracked.encoding.early_ends:
+        last = tracked.encoding.early_ends[-1]
+        return ("False", "Restarting", f"the encoder ended with {last.status}: {last.printed or 'it printed nothing'}")
+    return ("False", "Waiting", "starts with the first complete clip, and needs some time to load its model")
+
+
+def _suspended(tracked: Tracked) -> str:
+    by = f"by the queue {tracked.owner.queue}" if tracked.owner.queue else "by somebody"
+    return f"the Job {job_manifest.name(tracked.run)} is suspended {by}; clipfarm leaves that alone"

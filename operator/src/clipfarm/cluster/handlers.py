@@ -1,32 +1,53 @@
-"""kopf: brings the events of runs, and keeps the process going. No handler does work; each marks a run as due."""
+"""The operator as a process: kopf brings events of runs, the loop does the work, HTTP tells how it is."""
 
 import asyncio
 import logging
-import time
 from typing import Any
 
 import kopf
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from clipfarm.cluster.api import Api
 from clipfarm.cluster.operator import Operator
-from clipfarm.manifests.common import Images
 from clipfarm.run import API_VERSION
 
 ALIVE_SECONDS = 60.0
-"""A tick has to have finished within this; the loop ticks each second."""
+"""A tick has to have finished within this; the loop ticks each second, and waits for no request."""
 
 
-def serve(images: Images, namespaces: tuple[str, ...], host: str, port: int) -> None:
-    """Run the operator until a signal ends it.
+async def serve(operator: Operator, host: str, port: int) -> None:
+    """Run the operator until a signal ends it, or a part of it fails.
 
     Args:
-        images: what its pods run.
-        namespaces: which to look at; all where there are none.
-        host: address of /healthz and /metrics.
+        operator: the loop.
+        host: address of /healthz, /readyz and /metrics.
         port: their port.
     """
+    server = await _serve_http(operator, host, port)
+    loop = asyncio.create_task(operator.run())
+    # kopf takes the signals, and ends with one of them.
+    events = asyncio.create_task(
+        kopf.operator(
+            registry=_registry(operator),
+            settings=_settings(),
+            standalone=True,
+            namespaces=operator.namespaces,
+            clusterwide=not operator.namespaces,
+        )
+    )
+    try:
+        await asyncio.wait((loop, events), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (loop, events):
+            task.cancel()
+        ends = await asyncio.gather(loop, events, return_exceptions=True)
+        await server.cleanup()
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
+
+
+def _registry(operator: Operator) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     group, version = API_VERSION.split("/")
 
@@ -34,62 +55,48 @@ def serve(images: Images, namespaces: tuple[str, ...], host: str, port: int) -> 
     def login(**arguments: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
-    @kopf.on.startup(registry=registry)
-    async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
-        # kopf's own watches have no end unless told: a silently stalled one would be a silently stalled operator.
-        settings.watching.server_timeout = 240
-        settings.watching.client_timeout = 300
-        settings.watching.connect_timeout = 10
-        settings.networking.request_timeout = 30
-        settings.posting.enabled = False
-        settings.peering.standalone = True
-        memo.api = await Api.connect()
-        await memo.api.__aenter__()
-        memo.operator = Operator(memo.api, images, namespaces)
-        memo.task = asyncio.create_task(_until_it_fails(memo.operator))
-        memo.server = await _serve_http(memo.operator, host, port)
-
-    @kopf.on.cleanup(registry=registry)
-    async def end(memo: kopf.Memo, **_: Any) -> None:
-        memo.task.cancel()
-        await asyncio.gather(memo.task, return_exceptions=True)
-        await memo.server.cleanup()
-        await memo.api.__aexit__()
-
+    # No timer, no daemon, no handler of deletions: each would put a finalizer on the run, and a run would not go
+    # while the operator is away. What the event says is not used: it would be missed for runs that are deleted while
+    # kopf's watch is broken.
     @kopf.on.event(group, version, "benchmarkruns", registry=registry)
-    def saw(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
-        memo.operator.saw(dict(event["object"]), deleted=event["type"] == "DELETED")
+    def saw(event: kopf.RawEvent, **_: Any) -> None:
+        metadata = event["object"]["metadata"]
+        operator.mark((metadata["namespace"], metadata["name"]))
 
-    kopf.configure(verbose=False)
-    kopf.run(
-        registry=registry,
-        memo=kopf.Memo(),
-        standalone=True,
-        namespaces=namespaces,
-        clusterwide=not namespaces,
-    )
+    return registry
 
 
-async def _until_it_fails(operator: Operator) -> None:
-    """Run the loop; a fault that nobody foresaw ends it, liveness fails, and the pod is started again."""
-    try:
-        await operator.run()
-    except Exception:
-        logging.getLogger(__name__).exception("the loop has ended")
-        raise
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    # kopf's own watches have no end unless told: a silently stalled one would be a silently stalled operator.
+    settings.watching.server_timeout = 240
+    settings.watching.client_timeout = 300
+    settings.watching.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    # Each line that kopf logs of an object would be a Kubernetes Event.
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    return settings
 
 
 async def _serve_http(operator: Operator, host: str, port: int) -> web.AppRunner:
     async def healthz(_: web.Request) -> web.Response:
-        age = time.monotonic() - operator.last_tick
+        age = operator.clock() - operator.last_tick
         return web.Response(status=200 if age < ALIVE_SECONDS else 503, text=f"the last tick was {age:.0f} s ago\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if operator.synced:
+            return web.Response(text="everything was read\n")
+        return web.Response(status=503, text="waits for the first answers of the API server\n")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/metrics", metrics)])
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
+    address, bound = runner.addresses[0][:2]
+    logging.getLogger(__name__).info("/healthz, /readyz and /metrics at http://%s:%s", address, bound)
     return runner

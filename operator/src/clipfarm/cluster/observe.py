@@ -1,110 +1,149 @@
 """One look at a cluster: nothing is asked for, all is read from what watches have brought."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from clipfarm.cluster.endings import FailedPod
+from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import NodeView, PodView, RunKey
+from clipfarm.cluster.views import DeploymentView, JobView, NodeView, PodView, RunKey
+from clipfarm.indexes import Indexes
 from clipfarm.pod_options import PodOptions
-from clipfarm.world import Encoding, Ended, GpuId, Node, Reading, Running, World
-
-RELEASE_SECONDS = 30.0
-"""After this, a gate that was taken off and is still seen is believed to be there: the patch was lost."""
+from clipfarm.world import Encoding, Ended, Node, Running, World
+from clipfarm_contract.exit_codes import ExitCode
 
 
-def observe(
-    tracked: Tracked,
-    key: RunKey,
-    store: Store,
-    readings: Mapping[GpuId, Reading],
-    now: float,
-    wall: Callable[[], float] = time.time,
-) -> World:
-    """Return what is, in terms of a Job's indexes: one index is one clip, or a block of them."""
-    pods = store.pods.get(key, {})
-    _settle_released(tracked, pods, now)
-    gated = {uid: pod for uid, pod in pods.items() if pod.gated and uid not in tracked.released}
-    at_work = [pod for uid, pod in pods.items() if not pod.gated or uid in tracked.released]
-    job = store.jobs.get(key)
-    completed = job.completed if job else frozenset()
-    _count_completions(tracked, len(completed), now)
-    ended = _ended(tracked, key, store, {pod.index for pod in gated.values()}, now, wall())
-    tried = {end.clip for end in ended}
-    return World(
-        now=now,
-        nodes=_nodes(store, tracked.run.spec.render.pod, readings),
-        total=tracked.blocks.count,
-        rendered=len(completed),
-        waiting=tuple(sorted({pod.index for pod in gated.values()} - tried)),
-        running=tuple(
-            Running(pod.index, pod.node, pod.gpu, tracked.started.setdefault(pod.uid, now)) for pod in at_work
-        ),
-        ended=ended,
-        readings=tuple(readings.values()),
-        gates=tracked.gates,
-        completions=tuple(tracked.completions),
-        encoding=Encoding(
-            running=store.deployments[key].ready if key in store.deployments else 0,
-            encoded=tracked.encoded,
-            failed=tracked.encode_failed,
-        ),
-        encode_completions=tuple(tracked.encode_completions),
+def own_job(tracked: Tracked, key: RunKey, store: Store) -> JobView | None:
+    """Return the Job that makes the run's clips; not one that is on its way out, or of an earlier run of that name."""
+    return next(
+        (job for job in store.jobs.of(key).values() if job.owner == tracked.owner.uid and not job.deleting), None
     )
 
 
-def _settle_released(tracked: Tracked, pods: Mapping[str, PodView], now: float) -> None:
-    for uid, at in list(tracked.released.items()):
-        seen = pods.get(uid)
-        if seen is None or not seen.gated or now > at + RELEASE_SECONDS:
-            del tracked.released[uid]
-    for uid in tracked.started.keys() - pods.keys():
-        del tracked.started[uid]
+def own_deployment(tracked: Tracked, key: RunKey, store: Store) -> DeploymentView | None:
+    """Return the run's encoders; not those of an earlier run of that name."""
+    return next((each for each in store.deployments.of(key).values() if each.owner == tracked.owner.uid), None)
 
 
-def _count_completions(tracked: Tracked, rendered: int, now: float) -> None:
-    new = rendered - tracked.rendered
-    if tracked.rendered < 0:
-        tracked.completions.append(now)  # where the window begins
+def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float, wall: float) -> World:
+    """Return what is, in terms of a Job's indexes: one index is one clip, or a block of them.
+
+    Args:
+        tracked: the run; what it remembers of earlier looks is brought up to date.
+        key: its namespace and name.
+        store: what watches have brought.
+        gpus: what is known of GPU memory.
+        now: the time, seconds on a clock that only goes forward.
+        wall: the time, Unix; of use only for what happened before this process was there.
+    """
+    job, deployment = own_job(tracked, key, store), own_deployment(tracked, key, store)
+    tracked.encoders_ready = deployment.ready if deployment else 0
+    tracked.follow(job.uid if job else "")
+    rendering = tracked.rendering
+    pods = {uid: pod for uid, pod in store.pods.of(key).items() if job and pod.owner == job.uid}
+    _settle(tracked, pods)
+    gated = {pod.index for uid, pod in pods.items() if pod.gated and uid not in rendering.released}
+    running = tuple(
+        Running(pod.index, pod.node, pod.gpu, rendering.started.setdefault(uid, now))
+        for uid, pod in pods.items()
+        if not pod.gated or uid in rendering.released
+    )
+    completed, failed = (job.completed, job.failed) if job else (Indexes(), Indexes())
+    ended = _ended(tracked, key, store, gated, failed, now, wall)
+    _count_completions(tracked, len(completed), now)
+    return World(
+        now=now,
+        nodes=_nodes(store, tracked.run.spec.render.pod, gpus),
+        total=tracked.blocks.count,
+        rendered=len(completed),
+        waiting=tuple(sorted(gated - {end.clip for end in ended})),
+        running=running,
+        ended=ended,
+        readings=tuple(gpus.readings.values()),
+        gates=tracked.gates,
+        completions=tuple(rendering.completions),
+        encoding=Encoding(
+            running=tracked.encoders_ready,
+            encoded=tracked.encoding.encoded,
+            failed=tracked.encoding.failed,
+            early_ends=tuple(tracked.encoding.early_ends),
+        ),
+        encode_completions=tuple(tracked.encoding.completions),
+        block=tracked.blocks.per_index,
+        complete_clips=_complete_clips(tracked, completed),
+    )
+
+
+def _complete_clips(tracked: Tracked, completed: Indexes) -> int:
+    """Count clips: those of completed blocks, those done in blocks that failed, and those made by an earlier Job."""
+    blocks = tracked.blocks
+    before = len(tracked.run.spec.clips) - blocks.clips.count
+    return before + blocks.clips_in(completed) + sum(pod.done for pod in tracked.rendering.final.values())
+
+
+def _settle(tracked: Tracked, pods: Mapping[str, PodView]) -> None:
+    rendering = tracked.rendering
+    rendering.released -= {uid for uid in rendering.released if uid not in pods or not pods[uid].gated}
+    for uid in rendering.started.keys() - pods.keys():
+        del rendering.started[uid]
+
+
+def _count_completions(tracked: Tracked, completed: int, now: float) -> None:
+    rendering = tracked.rendering
+    if rendering.completed is None:
+        rendering.completions.append(now)  # where the window begins
     else:
-        tracked.completions.extend([now] * min(new, tracked.completions.maxlen or new))
-    tracked.rendered = rendered
+        new = completed - rendering.completed
+        rendering.completions.extend([now] * min(new, rendering.completions.maxlen or new))
+    rendering.completed = completed
 
 
-def _ended(tracked: Tracked, key: RunKey, store: Store, gated: set[int], now: float, wall: float) -> tuple[Ended, ...]:
+def _ended(
+    tracked: Tracked, key: RunKey, store: Store, gated: set[int], for_good: Indexes, now: float, wall: float
+) -> tuple[Ended, ...]:
     """Return the indexes whose last attempt failed: for good, or with a new pod that waits at its gate.
 
     Between the two, while the Job controller has not made the new pod, there is nothing to decide.
     """
-    job = store.jobs.get(key)
-    for_good = job.failed if job else frozenset()
-    latest: dict[int, Ended] = {}
-    for pod in store.failed.get(key, {}).values():
-        if pod.disrupted or not (pod.index in gated or pod.index in for_good):
-            continue
-        # The pod's own clock may be off, or have been set back: of it only the age counts, and never less than none.
-        at = tracked.failed_at.setdefault(pod.uid, now - max(0.0, wall - pod.ended))
-        before = latest.get(pod.index)
-        if before is None or pod.attempts > before.attempts:
-            latest[pod.index] = Ended(pod.index, pod.exit_code, pod.reason, at, pod.attempts)
-    return tuple(latest.values())
+    rendering = tracked.rendering
+    pods = {uid: pod for uid, pod in store.failed.of(key).items() if pod.owner == rendering.job and not pod.disrupted}
+    latest: dict[int, tuple[FailedPod, float]] = {}
+    for uid, pod in pods.items():
+        # The pods' clock may be off, or have been set back. It is asked only for what ended before this process
+        # looked, and then only for an age.
+        age = max(0.0, wall - pod.ended) if rendering.completed is None else 0.0
+        at = rendering.failed_at.setdefault(uid, now - age)
+        if pod.index not in latest or pod.attempts > latest[pod.index][0].attempts:
+            latest[pod.index] = (pod, at)
+    for uid in rendering.failed_at.keys() - pods.keys():
+        del rendering.failed_at[uid]
+    rendering.final |= {index: pod for index, (pod, _) in latest.items() if index in for_good}
+    again = [
+        Ended(index, pod.exit_code, pod.reason, at, pod.attempts)
+        for index, (pod, at) in latest.items()
+        if index in gated and index not in for_good
+    ]
+    return tuple(again + [_final(index, rendering.final.get(index), now) for index in for_good])
 
 
-def _nodes(store: Store, options: PodOptions, readings: Mapping[GpuId, Reading]) -> tuple[Node, ...]:
-    measured: dict[str, list[GpuId]] = {}
-    for gpu in readings:
-        measured.setdefault(gpu.node, []).append(gpu)
+def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
+    if pod is None:
+        return Ended(index, ExitCode.FAILED, "its pod is gone, and the reason with it", now, 1, final=True)
+    return Ended(index, pod.exit_code, pod.reason, now, pod.attempts, final=True)
+
+
+def _nodes(store: Store, options: PodOptions, gpus: Gpus) -> tuple[Node, ...]:
     found = []
-    for node in store.nodes.values():
-        if not _fits(node, options):
+    for node in store.nodes.all():
+        if not fits(node, options):
             continue
-        gpus = tuple(sorted(measured.get(node.name, ())))
-        problem = "no source of GPU memory readings reaches it" if node.gpus and not gpus else ""
-        found.append(Node(node.name, node.cpus, gpus, problem))
+        here = gpus.on(node.name)
+        problem = gpus.problem(node.name) if node.gpus or here else ""
+        found.append(Node(node.name, node.cpus, here, problem))
     return tuple(sorted(found, key=lambda each: each.name))
 
 
-def _fits(node: NodeView, options: PodOptions) -> bool:
+def fits(node: NodeView, options: PodOptions) -> bool:
     """Tell whether pods may go to a node, by its labels and taints; what is free there is the scheduler's business."""
     if not node.schedulable or any(node.labels.get(key) != value for key, value in options.node_selector.items()):
         return False
@@ -112,7 +151,7 @@ def _fits(node: NodeView, options: PodOptions) -> bool:
         effect == "PreferNoSchedule"
         or any(
             toleration.key in (None, key)
-            and (toleration.operator == "Exists" or toleration.value == value)
+            and (toleration.operator == "Exists" or (toleration.value or "") == value)
             and toleration.effect in (None, effect)
             for toleration in options.tolerations
         )

@@ -3,24 +3,29 @@
 import asyncio
 import logging
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from prometheus_client import Gauge, Histogram
 from pydantic import ValidationError
 
 from clipfarm.cluster.api import Api
 from clipfarm.cluster.apply import Applier
-from clipfarm.cluster.conditions import run_status
-from clipfarm.cluster.observe import observe
+from clipfarm.cluster.changes import changes
+from clipfarm.cluster.encoders import Way
+from clipfarm.cluster.gpus import Gpus
+from clipfarm.cluster.invalid import Refusals
+from clipfarm.cluster.lookout import Lookout
+from clipfarm.cluster.observe import observe, own_job
+from clipfarm.cluster.release import Gatekeeper
+from clipfarm.cluster.status import run_status, write_due
 from clipfarm.cluster.store import Store, watchers
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import RunKey
-from clipfarm.decide.plan import decide
+from clipfarm.cluster.views import RunKey, RunView, unix_time
+from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
-from clipfarm.run_file import error_lines
-from clipfarm.world import GpuId, Reading
 
 LOGGER = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
@@ -41,39 +46,25 @@ class Operator:
     images: Images
     namespaces: tuple[str, ...] = ()
     """Namespaces to look at; all where there are none."""
+    gpus: Gpus = field(default_factory=Gpus)
+    way: Way = "direct"
+    """To the encoders."""
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
     store: Store = field(default_factory=Store)
     runs: dict[RunKey, Tracked] = field(default_factory=dict)
-    readings: dict[GpuId, Reading] = field(default_factory=dict)
-    """The newest of each GPU, whatever its age."""
-    last_tick: float = field(default_factory=time.monotonic)
+    last_tick: float = field(init=False)
+    synced: bool = False
+    """Whether everything was read once."""
     _due: set[RunKey] = field(default_factory=set)
-    _all_due: bool = False
+    _all_due: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def saw(self, manifest: dict[str, Any], *, deleted: bool) -> None:
-        """Take in a run as an event shows it; nothing is done here."""
-        metadata = manifest["metadata"]
-        key = (metadata["namespace"], metadata["name"])
-        if deleted or "deletionTimestamp" in metadata:
-            self.runs.pop(key, None)
-            self.store.forget(key)
-            return
-        known = self.runs.get(key)
-        if known is not None and (known.owner.uid, known.generation) == (metadata["uid"], metadata["generation"]):
-            return
-        try:
-            run = Run.model_validate({name: manifest[name] for name in ("apiVersion", "kind", "metadata", "spec")})
-        except ValidationError as error:
-            # The API server checks the same rules; this is a run that was made before a rule.
-            LOGGER.warning("run %s/%s: %s", *key, "; ".join(error_lines(error)))
-            return
-        owner = Owner(metadata["namespace"], metadata["uid"], metadata.get("labels", {}))
-        tracked = Tracked(run, owner, metadata["generation"], manifest.get("status", {}))
-        if known is not None and known.owner.uid == owner.uid:
-            known.run, known.owner, known.generation = run, owner, tracked.generation
-        else:
-            self.runs[key] = tracked
-        self.mark(key)
+    def __post_init__(self) -> None:
+        self.last_tick = self.clock()
+        self._applier = Applier(self.api, self.clock, self.wall)
+        self._gatekeeper = Gatekeeper(self.api, self.clock)
+        self._refusals = Refusals(self.api, self.clock, self.wall)
 
     def mark(self, key: RunKey | None) -> None:
         """Say that something happened to a run; None: perhaps to all."""
@@ -84,20 +75,25 @@ class Operator:
         self._wake.set()
 
     async def run(self) -> None:
-        """Watch and act, until cancelled."""
+        """Watch and act, until cancelled. What nobody foresaw ends it, for whoever started it to see."""
         watching = watchers(self.store, self.namespaces, self.mark)
-        applier = Applier(self.api, self.store, self.images, time.monotonic)
+        lookout = Lookout(self.api, self.store, self.runs, self.gpus, self.mark, self.way)
         async with asyncio.TaskGroup() as group:
             for watcher in watching:
                 group.create_task(watcher.run(self.api))
-            for watcher in watching:
-                await watcher.synced.wait()
+            # Until everything was read once, a decision would be made of half a picture.
+            while not all(watcher.synced.is_set() for watcher in watching):
+                self.last_tick = self.clock()
+                await asyncio.sleep(GATHER_SECONDS)
+            self.synced = True
+            group.create_task(lookout.run())
             try:
                 while True:
                     await self._wait()
-                    await self._tick(applier)
+                    self._tick()
             finally:
-                await applier.close()
+                await self._applier.close()
+                await self._gatekeeper.close()
 
     async def _wait(self) -> None:
         try:
@@ -109,25 +105,103 @@ class Operator:
         self._wake.clear()
 
     @TICKS.time()
-    async def _tick(self, applier: Applier) -> None:
-        due = set(self.runs) if self._all_due else self._due & self.runs.keys()
+    def _tick(self) -> None:
+        due = self._due
+        if self._all_due:
+            due = {view.run for view in self.store.runs.all()} | self.runs.keys()
         self._due, self._all_due = set(), False
         for key in sorted(due):
-            tracked = self.runs.get(key)
+            tracked = self._follow(key)
             if tracked is not None:
-                await self._look_decide_do(applier, key, tracked)
-        self.last_tick = time.monotonic()
+                self._look_decide_do(key, tracked)
+        self.last_tick = self.clock()
         self._count()
 
-    async def _look_decide_do(self, applier: Applier, key: RunKey, tracked: Tracked) -> None:
-        now, wall = time.monotonic(), time.time()
-        world = observe(tracked, key, self.store, self.readings, now)
+    def _follow(self, key: RunKey) -> Tracked | None:
+        """Return what is known of a run, brought up to date with what is asked for; None where there is no such run."""
+        view = next((view for view in self.store.runs.of(key).values() if not view.deleting), None)
+        known = self.runs.get(key)
+        if known is not None and (view is None or view.uid != known.owner.uid):
+            known.gone = True
+            del self.runs[key]
+            known = None
+        if view is None:
+            self._refusals.forget(key)
+            return None
+        if known is not None and _asked(known) == (view.generation, view.labels, view.only):
+            return known
+        try:
+            tracked = _tracked(view)
+        except (ValidationError, ValueError) as error:
+            # The API server holds runs against the same rules; but some can be said here alone.
+            self._refuse(key, view, error)
+            return None
+        if known is None:
+            self.runs[key] = tracked
+            return tracked
+        known.update(tracked.run, tracked.owner, tracked.generation)
+        return known
+
+    def _refuse(self, key: RunKey, view: RunView, error: ValueError) -> None:
+        known = self.runs.pop(key, None)
+        if known is not None:
+            known.gone = True
+        self._refusals.tell(key, view, error)
+
+    def _look_decide_do(self, key: RunKey, tracked: Tracked) -> None:
+        now, wall = self.clock(), self.wall()
+        job = own_job(tracked, key, self.store)
+        world = observe(tracked, key, self.store, self.gpus, now, wall)
         plan = decide(tracked.run, world)
-        await applier.apply(plan, tracked, key)
-        status = run_status(tracked, plan, self.store.jobs.get(key), wall)
-        await applier.write_status(tracked, key, status)
+        tracked.gates = plan.gates
+        tracked.held = Counter()
+        for held in plan.status.held:
+            tracked.held[held.hold.reason] += len(held.clips)
+        self._release(plan, key, tracked)
+        if not self._applier.free(tracked):
+            return
+        wanted = changes(plan, tracked, key, self.store, self.images, now)
+        status = run_status(tracked, world, plan, job, wall)
+        new_status = status if write_due(tracked, status, now) else None
+        expired = _expired(tracked, wall)
+        if wanted or new_status is not None or expired:
+            self._applier.apply(tracked, key, wanted, new_status, expired=expired)
+
+    def _release(self, plan: Plan, key: RunKey, tracked: Tracked) -> None:
+        if not plan.start:
+            return
+        rendering = tracked.rendering
+        pods = {
+            pod.index: pod
+            for uid, pod in self.store.pods.of(key).items()
+            if pod.gated and pod.owner == rendering.job and uid not in rendering.released
+        }
+        for start in plan.start:
+            pod = pods.get(start.clip)
+            if pod is not None:
+                self._gatekeeper.release(tracked, pod, start.gpu)
 
     def _count(self) -> None:
         RUNS.clear()
+        HELD.clear()
         for tracked in self.runs.values():
             RUNS.labels(tracked.status.get("phase", "Pending")).inc()
+            for reason, clips in tracked.held.items():
+                HELD.labels(reason).inc(clips)
+
+
+def _tracked(view: RunView) -> Tracked:
+    document = view.document
+    run = Run.model_validate({name: document[name] for name in ("apiVersion", "kind", "metadata", "spec")})
+    owner = Owner(view.run[0], view.uid, view.labels, view.only)
+    return Tracked(run, owner, view.generation, document.get("status", {}))
+
+
+def _asked(tracked: Tracked) -> tuple[int, dict[str, str], str]:
+    return (tracked.generation, tracked.owner.labels, tracked.owner.only)
+
+
+def _expired(tracked: Tracked, wall: float) -> bool:
+    """Tell whether a finished run has been there for as long as it asked."""
+    ttl, ended = tracked.run.spec.ttl_after_finished, tracked.status.get("completionTime")
+    return ttl is not None and ended is not None and wall >= unix_time(ended) + ttl

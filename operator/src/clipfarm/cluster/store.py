@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -12,48 +11,85 @@ import aiohttp
 
 from clipfarm.cluster import views
 from clipfarm.cluster.api import Api, ApiError, Manifest, WatchExpiredError
-from clipfarm.cluster.views import DeploymentView, FailedPod, JobView, NodeView, PodView, RunKey
+from clipfarm.cluster.endings import FailedPod, failed_pod
+from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, NodeView, PodView, RunKey, RunView
+from clipfarm.manifests import encoder, job
 from clipfarm.manifests.common import MANAGED_BY, ROLE_LABEL
+from clipfarm.run import API_VERSION
 
 LOGGER = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
-RENDERERS = f"{MANAGED_BY}=clipfarm,{ROLE_LABEL}=render"
 V = TypeVar("V")
+
+
+class Cache(Generic[V]):
+    """Views of one kind of object, by run and UID."""
+
+    def __init__(self, run_of: Callable[[V], Hashable]) -> None:
+        self._run_of = run_of
+        self._views: dict[str, V] = {}
+        self._by_run: dict[Hashable, dict[str, V]] = {}
+
+    def of(self, run: Hashable) -> Mapping[str, V]:
+        """Return a run's views by UID."""
+        return self._by_run.get(run, {})
+
+    def all(self) -> Iterable[V]:
+        """Return every view."""
+        return self._views.values()
+
+    def put(self, uid: str, view: V) -> bool:
+        """Take in a view; tell whether it says anything new."""
+        before = self._views.get(uid)
+        if before is not None and self._run_of(before) != self._run_of(view):
+            self.drop(uid)
+        self._views[uid] = view
+        self._by_run.setdefault(self._run_of(view), {})[uid] = view
+        return before != view
+
+    def drop(self, uid: str) -> V | None:
+        """Forget a view, and return it."""
+        view = self._views.pop(uid, None)
+        if view is not None:
+            key = self._run_of(view)
+            del self._by_run[key][uid]
+            if not self._by_run[key]:
+                del self._by_run[key]
+        return view
+
+
+def _run(view: Any) -> Hashable:
+    key: RunKey = view.run
+    return key
 
 
 @dataclass
 class Store:
-    """Views of all that belongs to runs, by run."""
+    """All that the operator looks at."""
 
-    pods: dict[RunKey, dict[str, PodView]] = field(default_factory=lambda: defaultdict(dict))
-    """By UID; pods that have ended are not in it."""
-    failed: dict[RunKey, dict[str, FailedPod]] = field(default_factory=lambda: defaultdict(dict))
-    """By UID."""
-    jobs: dict[RunKey, JobView] = field(default_factory=dict)
-    deployments: dict[RunKey, DeploymentView] = field(default_factory=dict)
-    nodes: dict[str, NodeView] = field(default_factory=dict)
-
-    def forget(self, run: RunKey) -> None:
-        """Drop all of a run that is gone."""
-        for part in (self.pods, self.failed, self.jobs, self.deployments):
-            part.pop(run, None)
+    runs: Cache[RunView] = field(default_factory=lambda: Cache(_run))
+    pods: Cache[PodView] = field(default_factory=lambda: Cache(_run))
+    """Renderers that have not ended."""
+    failed: Cache[FailedPod] = field(default_factory=lambda: Cache(_run))
+    jobs: Cache[JobView] = field(default_factory=lambda: Cache(_run))
+    deployments: Cache[DeploymentView] = field(default_factory=lambda: Cache(_run))
+    encoders: Cache[EncoderPod] = field(default_factory=lambda: Cache(_run))
+    nodes: Cache[NodeView] = field(default_factory=lambda: Cache(lambda _: None))
 
 
 @dataclass
 class Watcher(Generic[V]):
-    """Keeps views of one kind of object up to date."""
+    """Keeps a cache up to date with one list of the API server's."""
 
     path: str
     view: Callable[[Manifest], V | None]
-    put: Callable[[V], Hashable]
-    """Store a view; returns its key."""
-    remove: Callable[[Hashable], None]
+    cache: Cache[V]
     changed: Callable[[V | None], None]
     """Called after each change with the new or last view; None when everything may have changed."""
     parameters: dict[str, str] = field(default_factory=dict)
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the first list has been read."""
-    _known: dict[str, tuple[Hashable, V]] = field(default_factory=dict)
+    _known: set[str] = field(default_factory=set)
 
     async def run(self, api: Api) -> None:
         """List, then follow; for ever. A fault of the moment is logged and tried again."""
@@ -62,19 +98,20 @@ class Watcher(Generic[V]):
                 await self._list_and_watch(api)
             except WatchExpiredError:
                 continue
-            except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+            except (ApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
                 LOGGER.warning(
                     "watch of %s: %s; again in %g s", self.path, error or type(error).__name__, RETRY_SECONDS
                 )
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _list_and_watch(self, api: Api) -> None:
-        items, version = await api.list(self.path, **self.parameters)
-        seen = set()
-        for item in items:
-            seen.add(item["metadata"]["uid"])
-            self._take(item)
-        for uid in self._known.keys() - seen:
+        gone, version = set(self._known), ""
+        async for items, listed in api.pages(self.path, **self.parameters):
+            version = listed
+            for item in items:
+                self._take(item)
+                gone.discard(item["metadata"]["uid"])
+        for uid in gone:
             self._drop(uid)
         self.synced.set()
         self.changed(None)
@@ -82,24 +119,23 @@ class Watcher(Generic[V]):
             async with aclosing(api.watch(self.path, version, **self.parameters)) as events:
                 async for kind, item in events:
                     version = item["metadata"]["resourceVersion"]
-                    if kind == "BOOKMARK":
-                        continue
-                    if kind == "DELETED":
-                        self.changed(self._drop(item["metadata"]["uid"]))
-                    else:
-                        self.changed(self._take(item))
+                    if kind != "BOOKMARK":
+                        self._drop(item["metadata"]["uid"]) if kind == "DELETED" else self._take(item)
 
-    def _take(self, item: Manifest) -> V | None:
-        view = self.view(item)
+    def _take(self, item: Manifest) -> None:
+        view, uid = self.view(item), item["metadata"]["uid"]
+        if view is None:
+            self._drop(uid)
+            return
+        self._known.add(uid)
+        if self.cache.put(uid, view):
+            self.changed(view)
+
+    def _drop(self, uid: str) -> None:
+        self._known.discard(uid)
+        view = self.cache.drop(uid)
         if view is not None:
-            self._known[item["metadata"]["uid"]] = (self.put(view), view)
-        return view
-
-    def _drop(self, uid: str) -> V | None:
-        key, view = self._known.pop(uid, (None, None))
-        if key is not None:
-            self.remove(key)
-        return view
+            self.changed(view)
 
 
 def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey | None], None]) -> list[Watcher[Any]]:
@@ -108,45 +144,20 @@ def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey |
     def of_run(view: Any) -> None:
         mark(view.run if view is not None else None)
 
-    def by_uid(part: dict[RunKey, dict[str, Any]]) -> tuple[Callable[[Any], Hashable], Callable[[Any], None]]:
-        def put(view: Any) -> Hashable:
-            part[view.run][view.uid] = view
-            return (view.run, view.uid)
+    def labelled(role: str = "", phase: str = "") -> dict[str, str]:
+        labels = f"{MANAGED_BY}=clipfarm" + (f",{ROLE_LABEL}={role}" if role else "")
+        return {"labelSelector": labels} | ({"fieldSelector": phase} if phase else {})
 
-        def remove(key: Any) -> None:
-            part[key[0]].pop(key[1], None)
-
-        return put, remove
-
-    def by_run(part: dict[RunKey, Any]) -> tuple[Callable[[Any], Hashable], Callable[[Any], None]]:
-        def put(view: Any) -> Hashable:
-            part[view.run] = view
-            key: RunKey = view.run
-            return key
-
-        def remove(key: Any) -> None:
-            part.pop(key, None)
-
-        return put, remove
-
-    def put_node(view: NodeView) -> Hashable:
-        store.nodes[view.name] = view
-        return view.name
-
-    def remove_node(key: Hashable) -> None:
-        store.nodes.pop(str(key), None)
-
-    mine = {"labelSelector": f"{MANAGED_BY}=clipfarm"}
-    live = {"labelSelector": RENDERERS, "fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
-    failed = {"labelSelector": RENDERERS, "fieldSelector": "status.phase=Failed"}
-    made: list[Watcher[Any]] = [
-        Watcher("/api/v1/nodes", views.node, put_node, remove_node, lambda _: mark(None)),
-    ]
-    for prefix in [f"/namespaces/{namespace}" for namespace in namespaces] or [""]:
+    live, failed = "status.phase!=Succeeded,status.phase!=Failed", "status.phase=Failed"
+    made: list[Watcher[Any]] = [Watcher("/api/v1/nodes", views.node, store.nodes, lambda _: mark(None))]
+    for inside in [f"/namespaces/{namespace}" for namespace in namespaces] or [""]:
+        pods = f"/api/v1{inside}/pods"
         made += [
-            Watcher(f"/api/v1{prefix}/pods", views.pod, *by_uid(store.pods), of_run, live),
-            Watcher(f"/api/v1{prefix}/pods", views.failed_pod, *by_uid(store.failed), of_run, failed),
-            Watcher(f"/apis/batch/v1{prefix}/jobs", views.job, *by_run(store.jobs), of_run, mine),
-            Watcher(f"/apis/apps/v1{prefix}/deployments", views.deployment, *by_run(store.deployments), of_run, mine),
+            Watcher(f"/apis/{API_VERSION}{inside}/benchmarkruns", views.run, store.runs, of_run),
+            Watcher(pods, views.pod, store.pods, of_run, labelled(job.ROLE, live)),
+            Watcher(pods, failed_pod, store.failed, of_run, labelled(job.ROLE, failed)),
+            Watcher(pods, views.encoder_pod, store.encoders, of_run, labelled(encoder.ROLE)),
+            Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.jobs, of_run, labelled()),
+            Watcher(f"/apis/apps/v1{inside}/deployments", views.deployment, store.deployments, of_run, labelled()),
         ]
     return made

@@ -1,17 +1,56 @@
 """What the operator knows of one run between two looks, beside what the API server tells."""
 
+import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from clipfarm.cluster.endings import FailedPod
+from clipfarm.indexes import Indexes
+from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
-from clipfarm.manifests.job import Blocks
 from clipfarm.run import Run
-from clipfarm.world import Gate, GpuId
+from clipfarm.world import EarlyEnd, Gate, GpuId
 
 WINDOW = 64
 """Completions that the moving window of the ETA holds."""
+
+
+def _window() -> deque[float]:
+    return deque(maxlen=WINDOW)
+
+
+@dataclass
+class Rendering:
+    """Of one Job: another Job starts with none of it."""
+
+    job: str
+    """The Job's UID."""
+    released: set[str] = field(default_factory=set)
+    """Pods, by UID, whose gate was taken off, until a watch shows it."""
+    started: dict[str, float] = field(default_factory=dict)
+    """When a pod that runs was first seen without its gate, by UID."""
+    failed_at: dict[str, float] = field(default_factory=dict)
+    """When a failed pod ended, by UID, on this process's own clock."""
+    final: dict[int, FailedPod] = field(default_factory=dict)
+    """The last pods of indexes that have failed for good."""
+    completed: int | None = None
+    """Indexes that were complete at the last look; None before the first."""
+    completions: deque[float] = field(default_factory=_window)
+
+
+@dataclass
+class Encoding:
+    """What the run's encoders say."""
+
+    encoded: int = 0
+    failed: dict[int, str] = field(default_factory=dict)
+    completions: deque[float] = field(default_factory=_window)
+    restarts: dict[str, int] = field(default_factory=dict)
+    """Of each encoder's pod, by UID, those that were looked at."""
+    early_ends: list[EarlyEnd] = field(default_factory=list)
+    """Since one last encoded a clip, or the run was changed."""
 
 
 @dataclass
@@ -24,23 +63,65 @@ class Tracked:
     status: dict[str, Any]
     """As the API server has it."""
     blocks: Blocks = field(init=False)
-    released: dict[str, float] = field(default_factory=dict)
-    """Pods whose gate was taken off, by UID, until a watch shows it; when that was."""
-    started: dict[str, float] = field(default_factory=dict)
-    """When a pod that runs was first seen without its gate, by UID."""
-    failed_at: dict[str, float] = field(default_factory=dict)
-    """When a failed pod ended, by UID, on this process's own clock."""
-    gates: Mapping[GpuId, Gate] = field(default_factory=dict)
-    completions: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    encode_completions: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    rendered: int = -1
-    """Clips at the last look; -1 before the first."""
-    encoded: int = 0
-    encode_failed: dict[int, str] = field(default_factory=dict)
-    status_written_at: float = float("-inf")
+    rendering: Rendering = field(default_factory=lambda: Rendering(""))
+    encoding: Encoding = field(init=False)
+    gates: Mapping[GpuId, Gate] = field(init=False)
+    """As the last tick left them."""
+    claim: str | None = None
+    """The volume claim's phase; ``Missing`` where there is none, None before it was looked up."""
+    made: dict[str, float] = field(default_factory=dict)
+    """When an object was made, by its kind, until a watch shows it."""
     problem: str = ""
     """What kept the operator from doing what it planned, in one line."""
+    not_before: float = float("-inf")
+    """When the next attempt to change something may be made, after one failed."""
+    status_written_at: float = float("-inf")
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Clips that could run and are held, by reason."""
+    encoders_ready: int = 0
+    """Encoders that answer."""
+    doing: asyncio.Task[None] | None = None
+    """Changes under way."""
+    gone: bool = False
+    """The run is no more."""
 
     def __post_init__(self) -> None:
-        self.blocks = Blocks.of(self.run)
-        self.encoded = self.status.get("encoded", 0)
+        self.blocks = Blocks.of(self.run, self.owner.only)
+        self.encoding = Encoding(self.status.get("encoded", 0), _encode_failures(self.status))
+        self.gates = _gates(self.status)
+
+    def update(self, run: Run, owner: Owner, generation: int) -> None:
+        """Take in a change of the run: what a person has mended is tried anew."""
+        if owner.only != self.owner.only:
+            self.encoding.failed = {}
+        self.run, self.owner, self.generation = run, owner, generation
+        self.encoding.early_ends.clear()
+        self.problem = ""
+
+    def follow(self, job: str) -> None:
+        """Take note of the Job that renders now: of another one nothing is known, and encoders get another chance."""
+        if job == self.rendering.job:
+            return
+        if self.rendering.job:
+            self.encoding = Encoding(self.encoding.encoded)
+        self.rendering = Rendering(job)
+        # The clips that are left are dealt out when a Job is made, and stay so while it is there.
+        self.blocks = Blocks.of(self.run, self.owner.only)
+
+
+def _gates(status: Mapping[str, Any]) -> dict[GpuId, Gate]:
+    """Return gates as a status has them: between its two marks a gate stays as it was, also over a restart."""
+    found = {}
+    for entry in status.get("gpus", ()):
+        gpu = GpuId(entry["node"], int(entry["gpu"]), entry.get("uuid", ""))
+        found[gpu] = Gate(gpu, entry["gate"] == "Closed", None)
+    return found
+
+
+def _encode_failures(status: Mapping[str, Any]) -> dict[int, str]:
+    """Return clips that could not be encoded, with reasons, as a status has them: encoders may be gone by now."""
+    found: dict[int, str] = {}
+    for entry in status.get("failures", ()):
+        if entry["stage"] == "encode":
+            found |= dict.fromkeys(Indexes.parse(entry["clips"].removesuffix(",...")), entry["reason"])
+    return found

@@ -1,20 +1,34 @@
-"""What the operator keeps of pods, jobs and nodes: a few fields each, so that tens of thousands fit."""
+"""What the operator keeps of the API server's objects: a few fields each, so that tens of thousands fit."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from clipfarm.manifests.common import GATE, GPU_ANNOTATION, RUN_LABEL
-from clipfarm.world import GpuId
-from clipfarm_contract.exit_codes import ExitCode
+from clipfarm.indexes import Indexes
+from clipfarm.manifests.common import GATE, GPU_ANNOTATION, ONLY_ANNOTATION, RUN_LABEL, UID_LABEL
+from clipfarm.manifests.encoder import TEMPLATE_ANNOTATION
+from clipfarm.world import EarlyEnd, GpuId
 
 Manifest = dict[str, Any]
 RunKey = tuple[str, str]
 """Namespace and name of a run."""
 
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
-FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as it is asked for; two that differ only in their status are equal."""
+
+    run: RunKey
+    uid: str
+    generation: int
+    labels: dict[str, str]
+    only: str
+    """The clips that are left to make; empty: all."""
+    deleting: bool
+    document: Manifest = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +38,19 @@ class PodView:
     name: str
     uid: str
     run: RunKey
+    owner: str
+    """UID of its Job."""
     index: int
-    gated: bool
+    gate: int | None
+    """Where clipfarm's gate is among the pod's gates; None where it is off."""
     node: str
     gpu: GpuId | None
     """Which GPU it was let onto."""
-    created: float
-    """Unix time."""
 
-
-@dataclass(frozen=True, slots=True)
-class FailedPod:
-    """A renderer's pod that failed."""
-
-    uid: str
-    run: RunKey
-    index: int
-    exit_code: ExitCode
-    reason: str
-    ended: float
-    """Unix time."""
-    attempts: int
-    """Which attempt at its index it was, the first is 1."""
-    disrupted: bool
-    """Evicted, or its node is gone: does not count as an attempt."""
+    @property
+    def gated(self) -> bool:
+        """Whether clipfarm still holds it."""
+        return self.gate is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,13 @@ class JobView:
 
     run: RunKey
     uid: str
+    owner: str
+    """UID of its run."""
     parallelism: int
     suspended: bool
     deleting: bool
-    completed: frozenset[int]
-    failed: frozenset[int]
+    completed: Indexes
+    failed: Indexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,29 @@ class DeploymentView:
     """A run's encoders."""
 
     run: RunKey
+    uid: str
+    owner: str
+    """UID of its run."""
     replicas: int
     ready: int
+    template: str
+    """Hash of the pod template as it was meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderPod:
+    """A pod of a run's encoders."""
+
+    name: str
+    uid: str
+    run: RunKey
+    owner: str
+    """UID of its run."""
+    address: str
+    """Empty before it runs."""
+    restarts: int
+    last_end: EarlyEnd | None
+    """How its container ended the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +119,26 @@ def run_key(manifest: Manifest) -> RunKey | None:
     return (metadata["namespace"], name) if name else None
 
 
+def controller(manifest: Manifest) -> str:
+    """Return the UID of what an object was made for."""
+    references = manifest["metadata"].get("ownerReferences", ())
+    return next((str(reference["uid"]) for reference in references if reference.get("controller")), "")
+
+
+def run(manifest: Manifest) -> RunView:
+    """Return a view of a run."""
+    metadata = manifest["metadata"]
+    return RunView(
+        run=(metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        labels=metadata.get("labels", {}),
+        only=metadata.get("annotations", {}).get(ONLY_ANNOTATION, ""),
+        deleting="deletionTimestamp" in metadata,
+        document=manifest,
+    )
+
+
 def pod(manifest: Manifest) -> PodView | None:
     """Return a view of a renderer's pod; None where it is no pod of an Indexed Job."""
     metadata, spec = manifest["metadata"], manifest["spec"]
@@ -104,35 +150,18 @@ def pod(manifest: Manifest) -> PodView | None:
         name=metadata["name"],
         uid=metadata["uid"],
         run=key,
+        owner=controller(manifest),
         index=int(index),
-        gated=any(gate["name"] == GATE for gate in spec.get("schedulingGates", ())),
+        gate=gate_of(spec),
         node=spec.get("nodeName", ""),
         gpu=_gpu(annotations.get(GPU_ANNOTATION)),
-        created=unix_time(metadata["creationTimestamp"]),
     )
 
 
-def failed_pod(manifest: Manifest) -> FailedPod | None:
-    """Return a view of a renderer's pod that failed."""
-    metadata, status = manifest["metadata"], manifest.get("status", {})
-    annotations = metadata.get("annotations", {})
-    key, index = run_key(manifest), annotations.get(INDEX_ANNOTATION)
-    if key is None or index is None:
-        return None
-    states = [entry.get("state", {}).get("terminated") for entry in status.get("containerStatuses", ())]
-    ended: Manifest = next((state for state in states if state), {})
-    code = ended.get("exitCode", 1)
-    disrupted = any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions", ()))
-    return FailedPod(
-        uid=metadata["uid"],
-        run=key,
-        index=int(index),
-        exit_code=ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED,
-        reason=_reason(ended, status),
-        ended=unix_time(ended.get("finishedAt") or metadata["creationTimestamp"]),
-        attempts=int(annotations.get(FAILURES_ANNOTATION, 0)) + 1,
-        disrupted=disrupted,
-    )
+def gate_of(spec: Manifest) -> int | None:
+    """Return where clipfarm's gate is among a pod's; others have theirs."""
+    names = [gate["name"] for gate in spec.get("schedulingGates", ())]
+    return names.index(GATE) if GATE in names else None
 
 
 def job(manifest: Manifest) -> JobView | None:
@@ -144,11 +173,12 @@ def job(manifest: Manifest) -> JobView | None:
     return JobView(
         run=key,
         uid=metadata["uid"],
+        owner=controller(manifest),
         parallelism=spec.get("parallelism", 1),
         suspended=bool(spec.get("suspend")),
         deleting="deletionTimestamp" in metadata,
-        completed=indexes(status.get("completedIndexes", "")),
-        failed=indexes(status.get("failedIndexes", "")),
+        completed=Indexes.parse(status.get("completedIndexes", "")),
+        failed=Indexes.parse(status.get("failedIndexes", "")),
     )
 
 
@@ -157,7 +187,33 @@ def deployment(manifest: Manifest) -> DeploymentView | None:
     key = run_key(manifest)
     if key is None:
         return None
-    return DeploymentView(key, manifest["spec"].get("replicas", 1), manifest.get("status", {}).get("readyReplicas", 0))
+    return DeploymentView(
+        run=key,
+        uid=manifest["metadata"]["uid"],
+        owner=controller(manifest),
+        replicas=manifest["spec"].get("replicas", 1),
+        ready=manifest.get("status", {}).get("readyReplicas", 0),
+        template=manifest["metadata"].get("annotations", {}).get(TEMPLATE_ANNOTATION, ""),
+    )
+
+
+def encoder_pod(manifest: Manifest) -> EncoderPod | None:
+    """Return a view of a pod of a run's encoders."""
+    key, metadata, status = run_key(manifest), manifest["metadata"], manifest.get("status", {})
+    if key is None:
+        return None
+    container: Manifest = next(iter(status.get("containerStatuses", ())), {})
+    ended = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
+    lines = ended.get("message", "").strip().splitlines() if ended else []
+    return EncoderPod(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        run=key,
+        owner=metadata["labels"].get(UID_LABEL, ""),
+        address=status.get("podIP", "") if status.get("phase") == "Running" else "",
+        restarts=container.get("restartCount", 0),
+        last_end=EarlyEnd(ended["exitCode"], lines[-1] if lines else ended.get("reason", "")) if ended else None,
+    )
 
 
 def node(manifest: Manifest) -> NodeView:
@@ -172,15 +228,6 @@ def node(manifest: Manifest) -> NodeView:
         taints=tuple((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
         schedulable=not spec.get("unschedulable", False),
     )
-
-
-def indexes(text: str) -> frozenset[int]:
-    """Return the numbers in a Job's compressed list, as ``1,3-5``."""
-    found: set[int] = set()
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
-    return frozenset(found)
 
 
 def unix_time(text: str) -> float:
@@ -199,27 +246,11 @@ def gpu_annotation(gpu: GpuId) -> str:
 
 
 def _gpu(annotation: str | None) -> GpuId | None:
-    return GpuId(**json.loads(annotation)) if annotation else None
+    try:
+        return GpuId(**json.loads(annotation)) if annotation else None
+    except (ValueError, TypeError):
+        return None  # somebody else's writing
 
 
 def _cpus(quantity: str) -> int:
-    return int(quantity.removesuffix("m")) // 1000 if quantity.endswith("m") else int(quantity)
-
-
-def _reason(ended: Manifest, status: Manifest) -> str:
-    """Return why a pod failed: what the supervisor left as its last message, or what the kubelet saw."""
-    if ended.get("reason") == "OOMKilled":
-        return "the kernel ended the pod: it took more memory than render.memory allows"
-    message = ended.get("message", "")
-    try:
-        clips = json.loads(message)["clips"]
-        reasons = [clip["reason"] for clip in clips if clip["reason"]]
-    except (ValueError, KeyError, TypeError):
-        reasons = []
-    if reasons:
-        return "; ".join(dict.fromkeys(reasons))
-    if message.strip():
-        return str(message).strip().splitlines()[-1]
-    if status.get("message"):
-        return str(status["message"])
-    return f"exit status {ended['exitCode']}" if "exitCode" in ended else str(status.get("reason", "the pod failed"))
+    return int(float(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1))

@@ -43,12 +43,17 @@ RULES: dict[str, list[Rule]] = {
             "expected each clip of the run in one phase",
             ".experiment.phases",
         ),
+        # A run that names no volume cannot start; it may be given one.
+        _rule(
+            "!has(oldSelf.storage) || (has(self.storage) && self.storage == oldSelf.storage)",
+            "cannot be changed; make a new run",
+            ".storage",
+        ),
         *[
             _immutable(field)
             for field in (
                 "seed",
                 "clips",
-                "storage",
                 "experiment",
                 "render",
                 "retry.limit",

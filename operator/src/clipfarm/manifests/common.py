@@ -11,12 +11,16 @@ Manifest = dict[str, Any]
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN_LABEL = "clipfarm.dev/run"
+UID_LABEL = "clipfarm.dev/run-uid"
+"""On encoders' pods: which run of that name they are of."""
 ROLE_LABEL = "clipfarm.dev/role"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 GATE = "clipfarm.dev/admission"
 """The scheduling gate that every renderer's pod is born with."""
 GPU_ANNOTATION = "clipfarm.dev/gpu"
-"""Which GPU a pod was let onto: ``<index>/<uuid>``."""
+"""On a renderer's pod: which GPU it was let onto, as JSON."""
+ONLY_ANNOTATION = "clipfarm.dev/only-clips"
+"""On a run: the clips that are left to make, where its Job is to make no others; ``clipfarm retry`` sets it."""
 CLIPS = "/clips"
 """Where the volume lies in every container."""
 USER = 65532
@@ -39,6 +43,13 @@ class Owner:
     namespace: str
     uid: str
     labels: dict[str, str]
+    only: str = ""
+    """Clips that are left to make, as ranges; empty: all."""
+
+    @property
+    def queue(self) -> str:
+        """The queue that decides when the run's Job may go on; empty where there is none."""
+        return self.labels.get(QUEUE_LABEL, "")
 
 
 def labels(run: Run, role: str) -> dict[str, str]:
@@ -124,6 +135,11 @@ def pod_spec(run: Run, options: PodOptions, container: Manifest, extra_volumes: 
         "imagePullSecrets": [{"name": name} for name in options.image_pull_secrets],
     }
     return spec | {name: value for name, value in chosen.items() if value}
+
+
+def literal(text: str) -> str:
+    """Return a text that the kubelet hands on as it is: it would fill in ``$(NAME)``."""
+    return text.replace("$", "$$")
 
 
 def resources(cpus: int, memory: int, options: PodOptions, *, cpu_limit: bool = True) -> Manifest:

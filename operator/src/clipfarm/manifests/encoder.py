@@ -1,12 +1,28 @@
 """The encoders: one Deployment a run, scaled up with the first clip and down after the last."""
 
-from clipfarm.manifests.common import CLIPS, Images, Manifest, Owner, labels, metadata, pod_spec, resources
+import hashlib
+import json
+
+from clipfarm.manifests.common import (
+    CLIPS,
+    UID_LABEL,
+    Images,
+    Manifest,
+    Owner,
+    labels,
+    literal,
+    metadata,
+    pod_spec,
+    resources,
+)
 from clipfarm.run import Run
 
 ROLE = "encode"
 PORT = 8080
 """Of /metrics and /progress."""
 GRACE_SECONDS = 30
+TEMPLATE_ANNOTATION = "clipfarm.dev/template"
+"""On the Deployment: a hash of its pod template as it was meant, before the API server filled in defaults."""
 
 
 def name(run: Run) -> str:
@@ -16,24 +32,30 @@ def name(run: Run) -> str:
 
 def deployment(run: Run, owner: Owner, images: Images, replicas: int) -> Manifest:
     """Return the whole Deployment."""
-    encode = run.spec.encode
-    options = encode.pod
+    options = run.spec.encode.pod
     selector = {key: value for key, value in labels(run, ROLE).items() if key.startswith("clipfarm.dev/")}
-    made: Manifest = {"labels": options.labels | labels(run, ROLE)}
+    pods: Manifest = {"labels": options.labels | labels(run, ROLE) | {UID_LABEL: owner.uid}}
     if options.annotations:
-        made["annotations"] = options.annotations
+        pods["annotations"] = options.annotations
+    template = {"metadata": pods, "spec": _pod(run, images)}
+    made = metadata(run, owner, name(run), ROLE)
+    made["annotations"] = {TEMPLATE_ANNOTATION: _hash(template)}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(run, owner, name(run), ROLE),
+        "metadata": made,
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": selector},
             # A new encoder beside the old one would want a second GPU that may not be there.
             "strategy": {"type": "Recreate"},
-            "template": {"metadata": made, "spec": _pod(run, images)},
+            "template": template,
         },
     }
+
+
+def _hash(template: Manifest) -> str:
+    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _pod(run: Run, images: Images) -> Manifest:
@@ -42,7 +64,7 @@ def _pod(run: Run, images: Images) -> Manifest:
     arguments = [
         *("--data-dir", CLIPS, "--in-place", "--watch"),
         *("--model", encode.model),
-        *encode.weights.options(),
+        *map(literal, encode.weights.options()),
         *("--batch-size", str(encode.batch_size)),
         *("--crop-size", str(encode.crop_size)),
         *("--dtype", encode.dtype),
@@ -54,8 +76,16 @@ def _pod(run: Run, images: Images) -> Manifest:
         "imagePullPolicy": images.pull_policy,
         "command": ["clipfarm-encode"],
         "args": arguments,
+        "env": [
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108 - a volume of the pod's own
+            # Weights that were fetched are there for the other replicas, and for the next start.
+            {"name": "XDG_CACHE_HOME", "value": f"{CLIPS}/.clipfarm/cache"},
+        ],
         "ports": [{"name": "http", "containerPort": PORT}],
         # No CPU limit: it takes what renderers leave, and its threads follow what the node has.
+        "readinessProbe": {"httpGet": {"path": "/progress", "port": "http"}, "periodSeconds": 5, "timeoutSeconds": 5},
         "resources": resources(1, encode.memory, encode.pod, cpu_limit=False),
+        # The encoder says what is wrong in its last line.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     return {"terminationGracePeriodSeconds": GRACE_SECONDS, **pod_spec(run, encode.pod, container, [])}

@@ -1,8 +1,6 @@
 """The renderers: one Indexed Job a run. Kubernetes' own controller runs it; clipfarm only opens gates."""
 
-import math
-from dataclasses import dataclass
-
+from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import (
     CLIPS,
     GATE,
@@ -11,6 +9,7 @@ from clipfarm.manifests.common import (
     Manifest,
     Owner,
     labels,
+    literal,
     metadata,
     pod_spec,
     resources,
@@ -21,39 +20,9 @@ from clipfarm_contract.environment import RUN_EXPERIMENT, thread_environment
 from clipfarm_contract.exit_codes import ExitCode
 
 ROLE = "render"
-MOST_INDEXES = 100_000
-"""With backoffLimitPerIndex a Job has no more completions than these."""
 CONTAINER = "render"
 GRACE_SECONDS = 10
 """Between SIGTERM and SIGKILL; the supervisor needs 2."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """How clips are dealt out to a Job's indexes."""
-
-    start: int
-    clips: int
-    per_index: int
-
-    @classmethod
-    def of(cls, run: Run) -> "Blocks":
-        """Return the run's blocks: of ``clipsPerPod`` clips, or larger where that makes too many indexes."""
-        clips = len(run.spec.clips)
-        return cls(run.spec.clips.start, clips, max(run.spec.render.clips_per_pod, math.ceil(clips / MOST_INDEXES)))
-
-    @property
-    def count(self) -> int:
-        """How many indexes there are."""
-        return math.ceil(self.clips / self.per_index)
-
-    def size(self, index: int) -> int:
-        """Return how many clips an index has; the last may have fewer."""
-        return min(self.per_index, self.clips - index * self.per_index)
-
-    def first(self, index: int) -> int:
-        """Return the first clip of an index."""
-        return self.start + index * self.per_index
 
 
 def name(run: Run) -> str:
@@ -63,11 +32,10 @@ def name(run: Run) -> str:
 
 def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
     """Return the whole Job."""
-    blocks, spec = Blocks.of(run), run.spec
+    blocks, spec = Blocks.of(run, owner.only), run.spec
     made = metadata(run, owner, name(run), ROLE)
-    queue = owner.labels.get(QUEUE_LABEL)
-    if queue:
-        made["labels"][QUEUE_LABEL] = queue
+    if owner.queue:
+        made["labels"][QUEUE_LABEL] = owner.queue
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -94,7 +62,8 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
                     },
                 ]
             },
-            **({"suspend": True} if queue else {}),
+            # The queue takes it from here; nobody else touches it.
+            **({"suspend": True} if owner.queue else {}),
             "template": {"metadata": _template_metadata(run), "spec": _pod(run, images, blocks)},
         },
     }
@@ -112,12 +81,12 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
     arguments = [
         *("--output", CLIPS),
         *("--seed", str(run.spec.seed)),
-        *("--index", str(blocks.start), "--last", str(run.spec.clips.end)),
+        *("--clips", str(blocks.clips)),
         *("--block", "$(JOB_COMPLETION_INDEX)", "--count", str(blocks.per_index)),
         *("--device", render.device),
         *("--timeout", str(render.timeout)),
         *("--termination-message", "/dev/termination-log"),
-        *(["--", *render.command] if render.command else []),
+        *(["--", *map(literal, render.command)] if render.command else []),
     ]
     variables = {RUN_EXPERIMENT: run.spec.experiment_json(), **thread_environment(render.threads)}
     container = {
@@ -126,7 +95,7 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
         "imagePullPolicy": images.pull_policy,
         "command": ["clipfarm-render"],
         "args": arguments,
-        "env": [{"name": key, "value": value} for key, value in variables.items()],
+        "env": [{"name": key, "value": literal(value)} for key, value in variables.items()],
         "resources": resources(render.threads, render.memory, render.pod),
         "terminationMessagePolicy": "File",
     }

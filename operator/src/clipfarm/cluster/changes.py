@@ -1,0 +1,113 @@
+"""From a plan to the requests that carry it out: what is made and changed for a run, beside gates and status."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clipfarm.cluster.api import Manifest
+from clipfarm.cluster.observe import own_deployment, own_job
+from clipfarm.cluster.store import Store
+from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.views import RunKey
+from clipfarm.decide.plan import Plan
+from clipfarm.manifests import encoder, job, storage
+from clipfarm.manifests.common import Images
+
+SEEN_SECONDS = 30.0
+"""An object that was made is seen by a watch within this; after it, it is believed to be gone again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One request."""
+
+    verb: Literal["create", "patch"]
+    path: str
+    """Of the list, or of the object."""
+    kind: str
+    name: str
+    body: Manifest | list[Manifest] = field(repr=False)
+    """The object, or a patch: a list is a JSON patch, else it is a merge patch."""
+
+
+def changes(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, now: float) -> list[Change]:
+    """Return what is to be made or changed now."""
+    found = [
+        _claim(plan, tracked, key),
+        _job(plan, tracked, key, store, images),
+        _encoder(plan, tracked, key, store, images),
+    ]
+    # What was made just now may not be there for the watches yet.
+    return [
+        change
+        for change in found
+        if change is not None
+        and not (change.verb == "create" and now < tracked.made.get(change.kind, float("-inf")) + SEEN_SECONDS)
+    ]
+
+
+def _claim(plan: Plan, tracked: Tracked, key: RunKey) -> Change | None:
+    claim = storage.claim(tracked.run, tracked.owner)
+    if claim is None or tracked.claim != "Missing" or plan.status.finished:
+        return None
+    path = f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims"
+    return Change("create", path, "PersistentVolumeClaim", claim["metadata"]["name"], claim)
+
+
+def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images) -> Change | None:
+    path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", job.name(tracked.run)
+    there = own_job(tracked, key, store)
+    wanted = parallelism(plan, tracked)
+    if there is None:
+        # One of that name that is on its way out, or of an earlier run, has to be gone first.
+        taken = bool(store.jobs.of(key))
+        if taken or tracked.run.spec.storage is None or plan.status.finished:
+            return None
+        return Change("create", path, "Job", name, job.job(tracked.run, tracked.owner, images, wanted))
+    tracked.made.pop("Job", None)
+    unfinished = there.completed.count + there.failed.count < tracked.blocks.count
+    if plan.status.finished and unfinished:
+        wanted = 0  # the run has failed as a whole: pods that will never start go from their gates
+    elif wanted <= there.parallelism or plan.no_more_clips or tracked.owner.queue:
+        return None
+    if wanted == there.parallelism:
+        return None
+    return Change("patch", f"{path}/{name}", "Job", name, {"spec": {"parallelism": wanted}})
+
+
+def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images) -> Change | None:
+    path, name = f"/apis/apps/v1/namespaces/{key[0]}/deployments", encoder.name(tracked.run)
+    there = own_deployment(tracked, key, store)
+    if there is None:
+        if not plan.encoders or store.deployments.of(key):
+            return None
+        made = encoder.deployment(tracked.run, tracked.owner, images, plan.encoders)
+        return Change("create", path, "Deployment", name, made)
+    tracked.made.pop("Deployment", None)
+    patch: list[Manifest] = []
+    if there.replicas != plan.encoders:
+        patch.append({"op": "add", "path": "/spec/replicas", "value": plan.encoders})
+    if plan.encoders:
+        meant = encoder.deployment(tracked.run, tracked.owner, images, plan.encoders)
+        template = meant["metadata"]["annotations"][encoder.TEMPLATE_ANNOTATION]
+        if there.template != template:
+            # The run's options for encoders, or the operator's image, have changed: the pods are made anew.
+            annotation = encoder.TEMPLATE_ANNOTATION.replace("/", "~1")
+            patch += [
+                {"op": "replace", "path": "/spec/template", "value": meant["spec"]["template"]},
+                {"op": "add", "path": f"/metadata/annotations/{annotation}", "value": template},
+            ]
+    return Change("patch", f"{path}/{name}", "Deployment", name, patch) if patch else None
+
+
+def parallelism(plan: Plan, tracked: Tracked) -> int:
+    """Return how many pods the Job should have, gated ones included.
+
+    As many as may run, those that wait for another try, and as many again at their gates, so that a worker that gets
+    free finds its next pod there. It is only ever raised: when it is lowered the Job controller ends pods, and one
+    whose gate was taken off just now could be among them. A queue gives room for as many pods as the Job has, so there
+    it is what may run, from first to last.
+    """
+    status = plan.status
+    if tracked.owner.queue:
+        return min(tracked.blocks.count, status.workers)
+    return min(tracked.blocks.count, status.workers + status.retrying + max(2, status.workers))

@@ -1,0 +1,98 @@
+"""How a renderer's pod failed: its exit code, what the supervisor left as its last message, what the kubelet saw."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from clipfarm.cluster.views import INDEX_ANNOTATION, RunKey, controller, run_key, unix_time
+from clipfarm.manifests.job import CONTAINER
+from clipfarm_contract.exit_codes import ExitCode
+
+Manifest = dict[str, Any]
+FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
+MOST_TEXT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPod:
+    """A renderer's pod that failed."""
+
+    uid: str
+    run: RunKey
+    owner: str
+    """UID of its Job."""
+    index: int
+    exit_code: ExitCode
+    reason: str
+    ended: float
+    """Unix time."""
+    attempts: int
+    """Which attempt at its index it was, the first is 1."""
+    disrupted: bool
+    """Evicted, or its node is gone: does not count as an attempt."""
+    clips: tuple[tuple[int, str], ...] = ()
+    """Of its block, the clips that failed, with reasons; empty where the pod could not tell."""
+    done: int = 0
+    """Of its block, how many clips are complete."""
+
+
+def failed_pod(manifest: Manifest) -> FailedPod | None:
+    """Return a view of a renderer's pod that failed; None where it is no pod of an Indexed Job."""
+    metadata, status = manifest["metadata"], manifest.get("status", {})
+    annotations = metadata.get("annotations", {})
+    key, index = run_key(manifest), annotations.get(INDEX_ANNOTATION)
+    if key is None or index is None:
+        return None
+    ended = _ended(status)
+    code = ended.get("exitCode", 1)
+    done, clips = _block(ended.get("message", ""))
+    return FailedPod(
+        uid=metadata["uid"],
+        run=key,
+        owner=controller(manifest),
+        index=int(index),
+        exit_code=ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED,
+        reason=_reason(ended, status, clips)[:MOST_TEXT],
+        ended=unix_time(ended.get("finishedAt") or metadata["creationTimestamp"]),
+        attempts=int(annotations.get(FAILURES_ANNOTATION, 0)) + 1,
+        disrupted=any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions", ())),
+        clips=clips,
+        done=done,
+    )
+
+
+def _ended(status: Manifest) -> Manifest:
+    """Return how the renderer's container ended; others that somebody added to the pod say nothing about the clip."""
+    ends = {
+        entry["name"]: entry["state"]["terminated"]
+        for entry in status.get("containerStatuses", ())
+        if entry.get("state", {}).get("terminated")
+    }
+    found: Manifest = ends.get(CONTAINER, {})
+    return found
+
+
+def _block(message: str) -> tuple[int, tuple[tuple[int, str], ...]]:
+    """Return how many clips are complete, and those that failed with reasons; 0 and none where nothing was said."""
+    try:
+        said = json.loads(message)
+        if "clips" not in said:
+            return int(said["done"]), ()
+        failed = [(int(clip["index"]), clip.get("reason", "")) for clip in said["clips"] if clip["exitCode"]]
+        return len(said["clips"]) - len(failed), tuple((clip, str(reason)[:MOST_TEXT]) for clip, reason in failed)
+    except (ValueError, KeyError, TypeError):
+        return 0, ()
+
+
+def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...]) -> str:
+    if ended.get("reason") == "OOMKilled":
+        return "the kernel ended the pod: it took more memory than render.memory allows"
+    reasons = [reason for _, reason in clips if reason]
+    if reasons:
+        return "; ".join(dict.fromkeys(reasons))
+    message = str(ended.get("message", "")).strip()
+    if message and not message.startswith("{"):
+        return message.splitlines()[-1]
+    if status.get("message"):
+        return str(status["message"])
+    return f"exit status {ended['exitCode']}" if "exitCode" in ended else str(status.get("reason", "the pod failed"))

@@ -1,0 +1,66 @@
+"""Kubernetes Events: a handful for what changed in a run, from its status before and after."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from clipfarm.cluster.api import Manifest
+from clipfarm.cluster.views import RunKey, api_time
+from clipfarm.run import API_VERSION, KIND
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What changed."""
+
+    kind: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+def happenings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening]:
+    """Return what a person would want to be told of between two statuses."""
+    found = []
+    if before.get("phase", "Pending") != after["phase"]:
+        bad = after["phase"] in ("Failed", "CompletedWithFailures", "Invalid")
+        counts = (
+            f"{after.get('rendered', 0)} of {after.get('total', 0)} clips rendered, {after.get('failed', 0)} failed"
+        )
+        found.append(Happening("Warning" if bad else "Normal", after["phase"], counts))
+    was_held, held = _condition(before, "VRAMHeld"), _condition(after, "VRAMHeld")
+    if held.get("status") == "True" and was_held.get("status") != "True":
+        found.append(Happening("Warning", "VRAMHeld", held["message"]))
+    if was_held.get("status") == "True" and held.get("status") != "True":
+        found.append(Happening("Normal", "VRAMReleased", "GPU memory holds no clip back any more"))
+    if not before.get("failed") and after.get("failures"):
+        first = after["failures"][0]
+        found.append(Happening("Warning", "FirstFailure", f"clips {first['clips']}: {first['reason']}"))
+    was_ready, ready = _condition(before, "Ready"), _condition(after, "Ready")
+    if ready.get("reason") in ("Error", "Stuck", "Invalid") and was_ready.get("reason") != ready["reason"]:
+        found.append(Happening("Warning", ready["reason"], ready["message"]))
+    return found
+
+
+def event(key: RunKey, uid: str, what: Happening, wall: float) -> Manifest:
+    """Return the Event that tells it."""
+    digest = hashlib.sha256(f"{uid} {what.reason} {what.message} {wall}".encode()).hexdigest()[:12]
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{key[1]}.{digest}", "namespace": key[0]},
+        "involvedObject": {
+            "apiVersion": API_VERSION, "kind": KIND, "namespace": key[0], "name": key[1], "uid": uid,
+        },
+        "type": what.kind,
+        "reason": what.reason,
+        "message": what.message[:1000],
+        "source": {"component": "clipfarm"},
+        "firstTimestamp": api_time(wall),
+        "lastTimestamp": api_time(wall),
+        "count": 1,
+    }  # fmt: skip
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    return next((entry for entry in status.get("conditions", ()) if entry["type"] == kind), {})

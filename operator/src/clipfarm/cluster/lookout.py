@@ -1,0 +1,89 @@
+"""What no watch brings, asked for now and then and never by a tick: encoders' progress, GPU memory, volume claims."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import aiohttp
+
+from clipfarm.cluster import encoders
+from clipfarm.cluster.api import FAULTS, Api, ApiError
+from clipfarm.cluster.gpus import Gpus
+from clipfarm.cluster.store import Store
+from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.views import RunKey
+from clipfarm.manifests.common import claim_name
+
+LOGGER = logging.getLogger(__name__)
+ENCODER_SECONDS = 2.0
+CLAIM_SECONDS = 5.0
+GPU_SECONDS = 5.0
+"""Between two looks, where no run asks for more."""
+
+
+class Lookout:
+    """Asks, and marks the runs for which an answer has changed something."""
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        runs: Mapping[RunKey, Tracked],
+        gpus: Gpus,
+        mark: Callable[[RunKey | None], None],
+        way: encoders.Way,
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._runs = runs
+        self._gpus = gpus
+        self._mark = mark
+        self._way: Literal["direct", "proxy"] = way
+
+    async def run(self) -> None:
+        """Look, for ever."""
+        async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+            group.create_task(self._encoders(session))
+            group.create_task(self._claims())
+            if self._gpus.endpoints:
+                group.create_task(self._gpu_memory(session))
+
+    async def _encoders(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            await asyncio.gather(*(self._follow(session, key, tracked) for key, tracked in list(self._runs.items())))
+            await asyncio.sleep(ENCODER_SECONDS)
+
+    async def _follow(self, session: aiohttp.ClientSession, key: RunKey, tracked: Tracked) -> None:
+        pods = [pod for pod in self._store.encoders.of(key).values() if pod.owner == tracked.owner.uid]
+        if pods or tracked.encoding.restarts:
+            answers = await encoders.ask(pods, self._way, self._api, session)
+            if encoders.follow(tracked, pods, answers, time.monotonic()):
+                self._mark(key)
+
+    async def _claims(self) -> None:
+        while True:
+            for key, tracked in list(self._runs.items()):
+                if tracked.run.spec.storage is not None and tracked.claim != "Bound":
+                    await self._look_up_claim(key, tracked)
+            await asyncio.sleep(CLAIM_SECONDS if self._runs else 0.1)
+
+    async def _look_up_claim(self, key: RunKey, tracked: Tracked) -> None:
+        path = f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{claim_name(tracked.run)}"
+        try:
+            found = await self._api.get(path)
+        except (ApiError, *FAULTS) as error:
+            LOGGER.info("%s: %s", path, error or type(error).__name__)
+            return
+        phase = "Missing" if found is None else found.get("status", {}).get("phase", "Pending")
+        if phase != tracked.claim:
+            tracked.claim = phase
+            self._mark(key)
+
+    async def _gpu_memory(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            await self._gpus.look(session, time.monotonic())
+            self._mark(None)
+            wanted = [tracked.run.spec.vram.check_interval for tracked in self._runs.values()]
+            await asyncio.sleep(max(0.5, min([GPU_SECONDS, *wanted])))

@@ -1,0 +1,124 @@
+"""Taking gates off: the one moment at which clipfarm lets a pod start."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from prometheus_client import Counter, Histogram
+
+from clipfarm.cluster.api import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest
+from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.views import PodView, gate_of, gpu_annotation
+from clipfarm.manifests.common import GATE, GPU_ANNOTATION
+from clipfarm.world import GpuId
+
+LOGGER = logging.getLogger(__name__)
+AT_ONCE = 16
+"""Patches under way at a time: more of them only wait inside the API server."""
+AGAIN_SECONDS = 0.5
+
+RELEASED = Counter("clipfarm_pods_released_total", "Pods whose gate was taken off")
+SECONDS = Histogram(
+    "clipfarm_release_seconds",
+    "From the decision that a pod may start until the API server has taken its gate off",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+
+class Gatekeeper:
+    """Takes gates off in the background.
+
+    A pod whose gate was asked to be taken off counts as one that runs, until a watch shows it or the API server has
+    said for certain that it did not happen. A request whose answer was lost may have been carried out.
+    """
+
+    def __init__(self, api: Api, clock: Callable[[], float]) -> None:
+        self._api = api
+        self._clock = clock
+        self._limit = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def release(self, tracked: Tracked, pod: PodView, gpu: GpuId | None) -> None:
+        """Begin to take a pod's gate off."""
+        tracked.rendering.released.add(pod.uid)
+        task = asyncio.create_task(self._release(tracked, pod, gpu, self._clock()))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _release(self, tracked: Tracked, pod: PodView, gpu: GpuId | None, decided: float) -> None:
+        released = tracked.rendering.released
+        while not tracked.gone and pod.uid in released:
+            try:
+                async with self._limit:
+                    off = await self._is_off(pod, gpu)
+            except ApiError as error:
+                if error.passing:
+                    await asyncio.sleep(AGAIN_SECONDS)
+                    continue
+                tracked.problem = f"the pod {pod.name} cannot be let go: {error.message}"
+                LOGGER.warning("%s", tracked.problem)
+                await asyncio.sleep(AGAIN_SECONDS)  # or it would be tried as fast as it is refused
+                off = False
+            except FAULTS as error:
+                LOGGER.info("%s: %s; again in %g s", pod.name, error or type(error).__name__, AGAIN_SECONDS)
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
+            if off:
+                RELEASED.inc()
+                SECONDS.observe(self._clock() - decided)
+            else:
+                released.discard(pod.uid)
+            return
+
+    async def _is_off(self, pod: PodView, gpu: GpuId | None) -> bool:
+        """Take the gate off; tell whether it is off now, by this request or one before it.
+
+        Raises:
+            ApiError: the request was refused, and the gate is on.
+        """
+        path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}"
+        try:
+            await self._api.patch(path, release_patch(pod, gpu), JSON_PATCH)
+        except ApiError as error:
+            if error.code == NOT_FOUND:
+                return False
+            if error.code != NOT_AS_EXPECTED:
+                raise
+            found = await self._api.get(path)
+            if found is None or found["metadata"]["uid"] != pod.uid:
+                return False
+            if gate_of(found["spec"]) is not None:
+                raise
+        return True
+
+
+def release_patch(pod: PodView, gpu: GpuId | None) -> list[Manifest]:
+    """Return the patch that takes a pod's gate off, and binds it to its GPU's node where it has one.
+
+    It holds for this very pod alone: another of the same name would have another UID.
+    """
+    patch: list[Manifest] = [
+        {"op": "test", "path": "/metadata/uid", "value": pod.uid},
+        {"op": "test", "path": f"/spec/schedulingGates/{pod.gate}/name", "value": GATE},
+        {"op": "remove", "path": f"/spec/schedulingGates/{pod.gate}"},
+    ]
+    if gpu is not None:
+        annotation = GPU_ANNOTATION.replace("~", "~0").replace("/", "~1")
+        patch += [
+            {"op": "add", "path": f"/metadata/annotations/{annotation}", "value": gpu_annotation(gpu)},
+            {"op": "add", "path": "/spec/affinity", "value": _only_on(gpu.node)},
+        ]
+    return patch
+
+
+def _only_on(node: str) -> Manifest:
+    """Return the affinity that narrows a pod to one node; of a gated pod it may be made narrower."""
+    fields = [{"key": "metadata.name", "operator": "In", "values": [node]}]
+    terms = {"nodeSelectorTerms": [{"matchFields": fields}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}

@@ -1,0 +1,115 @@
+"""From a decided status to what the API server keeps: counters of clips, not of blocks, and reasons, not too many."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from clipfarm.cluster.conditions import conditions
+from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.views import JobView, api_time
+from clipfarm.decide.plan import Plan
+from clipfarm.decide.status import Status
+from clipfarm.run_status import FailedClips, GpuMemory, RunStatus
+from clipfarm.units import compress, format_duration
+from clipfarm.world import Gate, World
+
+MOST_REASONS = 20
+"""Reasons that a status lists; an object has to stay small."""
+MOST_TEXT = 1000
+COSMETIC_SECONDS = 10.0
+"""Between two writes of a status that differ in nothing but the time left, ages, and words."""
+WRITE_SECONDS = 1.0
+"""Between any two writes of a run's status."""
+
+Failures = dict[tuple[Literal["render", "encode"], str], list[int]]
+
+
+def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, wall: float) -> dict[str, Any]:
+    """Return the status to be written."""
+    status = plan.status
+    failures, failed = _failures(tracked, status)
+    finished = status.finished
+    rendered = world.encodable
+    made = RunStatus(
+        phase=_phase(status, job),
+        observed_generation=tracked.generation,
+        total=len(tracked.run.spec.clips),
+        rendered=rendered,
+        encoded=status.encoded,
+        failed=failed,
+        running=status.running,
+        held=sum(_clips(tracked, entry.clips) for entry in status.held),
+        retried=sum(tracked.blocks.size(end.clip) for end in world.ended if not end.final),
+        eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
+        completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
+        gpus=tuple(_gpu_memory(gate, world.now) for gate in status.gates),
+        failures=failures,
+        conditions=tuple(conditions(tracked, status, job, wall)),
+    )
+    return made.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:
+    """Tell whether a status is to be written now: what people wait for within a second, words now and then."""
+    if status == tracked.status:
+        return False
+    wait = COSMETIC_SECONDS if _essence(status) == _essence(tracked.status) else WRITE_SECONDS
+    return now >= tracked.status_written_at + wait
+
+
+def _essence(status: Mapping[str, Any]) -> Any:
+    kept = {key: value for key, value in status.items() if key not in ("eta", "gpus", "conditions")}
+    gates = [(gpu["node"], gpu["gpu"], gpu.get("uuid"), gpu["gate"]) for gpu in status.get("gpus", ())]
+    states = [(entry["type"], entry["status"], entry["reason"]) for entry in status.get("conditions", ())]
+    return kept, gates, states
+
+
+def _phase(status: Status, job: JobView | None) -> Any:
+    if status.finished:
+        return status.phase
+    if job is None:
+        return "Pending"
+    return "Suspended" if job.suspended and not status.running else status.phase
+
+
+def _clips(tracked: Tracked, indexes: tuple[int, ...]) -> int:
+    return sum(tracked.blocks.size(index) for index in indexes)
+
+
+def _failures(tracked: Tracked, status: Status) -> tuple[tuple[FailedClips, ...], int]:
+    """Return failed clips by reason, those with the most clips first, and how many there are in all."""
+    groups: Failures = {}
+    count = 0
+    for failure in status.failures:
+        if failure.stage == "encode":
+            groups.setdefault(("encode", failure.reason[:MOST_TEXT]), []).append(failure.clip)
+            count += 1
+            continue
+        pod = tracked.rendering.final.get(failure.clip)
+        block = tracked.blocks.of_index(failure.clip)
+        count += len(block) - (pod.done if pod else 0)
+        told = pod.clips if pod and len(block) > 1 else ()
+        for clip, reason in told or [(clip, failure.reason) for clip in block]:
+            groups.setdefault(("render", (reason or failure.reason)[:MOST_TEXT]), []).append(clip)
+    most = sorted(groups.items(), key=lambda entry: -len(entry[1]))[:MOST_REASONS]
+    listed = tuple(
+        FailedClips(clips=_cut(compress(clips)), stage=stage, reason=reason) for (stage, reason), clips in most
+    )
+    return listed, count
+
+
+def _cut(ranges: str) -> str:
+    if len(ranges) <= MOST_TEXT:
+        return ranges
+    return ranges[:MOST_TEXT].rpartition(",")[0] + ",..."
+
+
+def _gpu_memory(gate: Gate, now: float) -> GpuMemory:
+    reading, gpu = gate.reading, gate.gpu
+    return GpuMemory(
+        node=gpu.node,
+        gpu=str(gpu.index),
+        uuid=gpu.uuid,
+        used=f"{reading.used_fraction:.0%}" if reading else "unknown",
+        reading=f"{format_duration(now - reading.at)} old" if reading else gate.problem,
+        gate="Closed" if gate.closed else "Open",
+    )
