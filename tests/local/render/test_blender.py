@@ -131,10 +131,11 @@ def test_another_seed_gives_another_clip(rendered):
     assert (pixels(rendered.run.clip(0), 0) != pixels(rendered.run.clip(1), 0)).any()
 
 
-def test_without_a_gpu_a_gpu_device_fails_in_one_line(supervise):
-    ended = supervise(options=["--device", "cuda"])
+@pytest.mark.parametrize(("device", "kind"), [("cuda", "CUDA"), ("optix", "OPTIX")])
+def test_without_a_gpu_a_gpu_device_fails_in_one_line(supervise, device, kind):
+    ended = supervise(options=["--device", device])
     if ended.code == ExitCode.OK:
-        pytest.skip("this machine has a CUDA GPU")
+        pytest.skip(f"this machine has a {kind} GPU")
     assert ended.code == ExitCode.FAILED
-    assert ended.result(0).reason == "device cuda: Blender finds no CUDA GPU on this machine"
+    assert ended.result(0).reason == f"device {device}: Blender finds no {kind} GPU on this machine"
     assert ended.left_over() == []
