@@ -76,7 +76,7 @@ class Local:
     def yaml(self) -> Path:
         path = self.folder / "run.yaml"
         render = {"command": [sys.executable, str(FAKE)]} | self.spec.get("render", {})
-        path.write_text(yaml.safe_dump(document(self.clips, **(self.spec | {"render": render}))))
+        path.write_text(yaml.safe_dump(document(self.clips, **({"workers": 1} | self.spec | {"render": render}))))
         return path
 
     def script(self, clip: int, *attempts: str) -> None:

@@ -226,16 +226,11 @@ def test_a_dry_run_and_a_plan_say_the_same_and_do_nothing(local):
     assert "complete already: 2" in local.run("--dry_run").stdout
 
 
-def test_suspend_starts_nothing(local):
+def test_suspend_is_refused_where_nobody_could_change_it_back(local):
     local.spec["suspend"] = True
-    process = local.start()
-    line = process.stdout.readline()
-    while "held" not in line:
-        line = process.stdout.readline()
-        assert line, "the run ended"
-    assert "spec.suspend is true" in line
-    status, _, _ = end(process)
-    assert (status, local.started()) == (143, [])
+    ran = local.run()
+    assert (ran.returncode, local.started()) == (2, [])
+    assert ran.stderr.startswith("spec.suspend: found true, expected false for a run on this machine")
 
 
 def test_an_output_that_cannot_be_written_is_named(local):

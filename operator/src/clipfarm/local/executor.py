@@ -14,7 +14,7 @@ from clipfarm.local import processes
 from clipfarm.local.apply import apply
 from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
-from clipfarm.local.scan import Scan
+from clipfarm.local.scan import FolderError, Scan
 from clipfarm.local.state import State
 from clipfarm_contract.clip import write_atomically
 
@@ -26,12 +26,17 @@ def run(job: Job, found: Scan, show: Callable[[Status], None]) -> tuple[Status, 
     """Carry a job through; return its last status, and the signal that ended it early, if any.
 
     Clips that are being rendered when a signal comes are dropped, and made again by the next call.
+
+    Raises:
+        FolderError: the output folder went away.
     """
     state = State.start(job, found, os.uname().nodename, available_cpus())
     write_atomically(job.experiment_file, job.run.spec.experiment_json())
     with _wake_ups() as wait:
         try:
             while True:
+                if not job.folder.state.is_dir():
+                    raise FolderError(f"{job.folder.root}: the folder is gone")
                 plan = decide(job.run, observe(state, time.monotonic()))
                 apply(plan, state, time.monotonic())
                 show(plan.status)

@@ -2,10 +2,10 @@
 
 import shutil
 from itertools import islice
+from pathlib import Path
 
 from clipfarm.local import follow_encoder
 from clipfarm.local.processes import Worker, last_line
-from clipfarm.local.scan import FolderError
 from clipfarm.local.state import WAITING_SHOWN, State
 from clipfarm.world import Encoding, Ended, GpuId, Node, Running, World
 from clipfarm_contract.clip import ClipState, inspect
@@ -15,13 +15,7 @@ from clipfarm_contract.result import ClipResult
 
 
 def observe(state: State, now: float) -> World:
-    """Return what is.
-
-    Raises:
-        FolderError: the output folder is gone.
-    """
-    if not state.job.folder.state.is_dir():
-        raise FolderError(f"{state.job.folder.root}: the folder is gone")
+    """Return what is."""
     if not state.completions:
         state.completions.append(now)
     _reap_workers(state, now)
@@ -46,7 +40,7 @@ def observe(state: State, now: float) -> World:
             failed=dict(state.encode_failed),
             early_ends=tuple(state.early_ends),
         ),
-        free_bytes=shutil.disk_usage(state.job.folder.root).free,
+        free_bytes=_free_bytes(state.job.folder.root),
         clip_bytes=state.clip_bytes,
         encode_completions=tuple(state.encode_completions),
     )
@@ -86,6 +80,13 @@ def _why(state: State, worker: Worker, status: int) -> tuple[ExitCode, str]:
         return ExitCode.USAGE, printed
     how = f"was killed by signal {-status}" if status < 0 else f"ended with {status} and left no clip"
     return ExitCode.FAILED, f"the renderer's supervisor {how}" + (f": {printed}" if printed else "")
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None  # not made yet, when a plan asks
 
 
 def _look_at_gpus(state: State, now: float) -> None:
