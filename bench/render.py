@@ -5,6 +5,7 @@ compared runs in turn, round after round, and each sample is the ratio within on
 the spread half the distance between the largest and the smallest.
 
 - ``render_speedup``: clips an hour over those of the plain way (bench/plain_clip.py), processes and start included
+- ``render_speedup_cpu``: the same in CPU seconds, which other work on the machine hardly changes
 - ``render_background_clips``: what the background costs, once for a run, in clips
 - ``render_psnr_gain_db``: PSNR of a frame's 8-bit picture against one of 1,536 samples, minus that of the plain way:
   the smaller of the gains over the whole picture and in the object's neighbourhood
@@ -18,6 +19,7 @@ the spread half the distance between the largest and the smallest.
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -82,14 +84,23 @@ def speed(folder: Path, rounds: int) -> None:
     """Compare clips an hour with the plain way, in pairs of the same clip."""
     cached = RunFolder(folder / "cached")
     first = make(cached, EXPERIMENT, 0)
-    ratios, rss, ours = [], [], []
+    ratios, cpu_ratios, rss, ours = [], [], [], []
     for index in range(1, rounds + 1):
-        plain = wall_seconds(plain_command(folder, EXPERIMENT, index, folder / f"plain_{index}"))
-        started = time.perf_counter()
-        rss.append(make(cached, EXPERIMENT, index).peak_rss_mib)
-        ours.append(time.perf_counter() - started)
-        ratios.append(plain / ours[-1])
+        wall, cpu = seconds_of(plain_command(folder, EXPERIMENT, index, folder / f"plain_{index}"))
+        our_wall, our_cpu = seconds_of(command(cached, EXPERIMENT, index))
+        ratios.append(wall / our_wall)
+        cpu_ratios.append(cpu / our_cpu)
+        ours.append(our_wall)
+        rss.append(ClipResult.read(cached.result(index)).peak_rss_mib)
+        say(
+            {
+                "name": "render_seconds",
+                "plain": [round(wall, 1), round(cpu, 1)],
+                "cached": [round(our_wall, 1), round(our_cpu, 1)],
+            }
+        )
     tell("render_speedup", ratios, goal=4)
+    tell("render_speedup_cpu", cpu_ratios, goal=4)
     background = first.seconds["background"] / statistics.median(ours)
     tell("render_background_clips", [background], goal=None, better="lower")
     tell("render_peak_rss", rss, goal=None, better="lower")
@@ -192,11 +203,12 @@ def quiet(threads: int) -> dict[str, object]:
     return {"env": os.environ | thread_environment(threads), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
-def wall_seconds(program: Sequence[str]) -> float:
-    """Return how long a program takes."""
-    started = time.perf_counter()
-    subprocess.run(program, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - started
+def seconds_of(program: Sequence[str]) -> tuple[float, float]:
+    """Return the wall and CPU seconds of a program with all that it starts."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(program, check=True, **quiet(2))
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def picture(clip: Clip) -> Array:

@@ -64,8 +64,8 @@ class CompositeFrames:
         self._renderer, self._stage, self._trajectory = renderer, stage, trajectory
         self._background, self._samples = background, samples
         self._rule = Rule(background.surroundings, Camera(stage.scene.resolution[0]))
-        own_colours = any(stage.body.asset.linked_objects[renderer].data.materials) and stage.body.described
-        self._colour = (1.0, 1.0, 1.0) if own_colours else sample.colour
+        # An asset may have any colours of its own: the brightest is assumed.
+        self._colour = (1.0, 1.0, 1.0) if stage.body.described else sample.colour
 
     def write(self, frame: int, path: Path) -> None:
         """Write one frame as a PNG."""
