@@ -96,6 +96,8 @@ class Applier:
             if not late and not error.passing:
                 tracked.problem = f"cannot {what}: {error.message}"
                 LOGGER.warning("%s: %s", tracked.run.name, tracked.problem)
+            elif error.code == CONFLICT and what.startswith("create the PersistentVolumeClaim"):
+                return True  # of an earlier run, or an earlier life of this process: claims stay
             elif error.code == CONFLICT and what.startswith("create"):
                 tracked.problem = f"cannot {what}: one of that name is there, and belongs to something else"
             else:

@@ -47,7 +47,7 @@ def changes(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Ima
 
 def _claim(plan: Plan, tracked: Tracked, key: RunKey) -> Change | None:
     claim = storage.claim(tracked.run, tracked.owner)
-    if claim is None or tracked.claim != "Missing" or plan.status.finished:
+    if claim is None or tracked.claim not in (None, "Missing") or plan.status.finished:
         return None
     path = f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims"
     return Change("create", path, "PersistentVolumeClaim", claim["metadata"]["name"], claim)

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import signal
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import kopf
@@ -9,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from clipfarm.cluster.operator import Operator
+from clipfarm.cluster.views import RunKey
 from clipfarm.run import API_VERSION
 
 ALIVE_SECONDS = 60.0
@@ -23,31 +27,42 @@ async def serve(operator: Operator, host: str, port: int) -> None:
         host: address of /healthz, /readyz and /metrics.
         port: their port.
     """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
     server = await _serve_http(operator, host, port)
-    loop = asyncio.create_task(operator.run())
-    # kopf takes the signals, and ends with one of them.
-    events = asyncio.create_task(
-        kopf.operator(
-            registry=_registry(operator),
-            settings=_settings(),
-            standalone=True,
-            namespaces=operator.namespaces,
-            clusterwide=not operator.namespaces,
-        )
-    )
+    # In a thread of its own: when it ends it waits for whatever else runs in its loop.
+    stop_kopf = threading.Event()
+    registry = _registry(lambda key: loop.call_soon_threadsafe(operator.mark, key))
+    events = asyncio.create_task(asyncio.to_thread(_run_kopf, registry, operator.namespaces, stop_kopf))
+    work = asyncio.create_task(operator.run())
+    stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait((loop, events), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((events, work, stopped), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (loop, events):
-            task.cancel()
-        ends = await asyncio.gather(loop, events, return_exceptions=True)
+        stop_kopf.set()
+        work.cancel()
+        stopped.cancel()
+        ends = await asyncio.gather(events, work, return_exceptions=True)
         await server.cleanup()
     for end in ends:
         if isinstance(end, Exception):
             raise end
 
 
-def _registry(operator: Operator) -> kopf.OperatorRegistry:
+def _run_kopf(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: threading.Event) -> None:
+    kopf.run(
+        registry=registry,
+        settings=_settings(),
+        standalone=True,
+        namespaces=namespaces,
+        clusterwide=not namespaces,
+        stop_flag=stop,
+    )
+
+
+def _registry(mark: Callable[[RunKey], object]) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     group, version = API_VERSION.split("/")
 
@@ -61,7 +76,7 @@ def _registry(operator: Operator) -> kopf.OperatorRegistry:
     @kopf.on.event(group, version, "benchmarkruns", registry=registry)
     def saw(event: kopf.RawEvent, **_: Any) -> None:
         metadata = event["object"]["metadata"]
-        operator.mark((metadata["namespace"], metadata["name"]))
+        mark((metadata["namespace"], metadata["name"]))
 
     return registry
 
@@ -76,6 +91,8 @@ def _settings() -> kopf.OperatorSettings:
     # Each line that kopf logs of an object would be a Kubernetes Event.
     settings.posting.enabled = False
     settings.peering.standalone = True
+    # It needs no rights to watch namespaces and definitions.
+    settings.scanning.disabled = True
     return settings
 
 

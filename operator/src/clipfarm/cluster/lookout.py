@@ -18,7 +18,7 @@ from clipfarm.manifests.common import claim_name
 
 LOGGER = logging.getLogger(__name__)
 ENCODER_SECONDS = 2.0
-CLAIM_SECONDS = 5.0
+CLAIM_SECONDS = 2.0
 GPU_SECONDS = 5.0
 """Between two looks, where no run asks for more."""
 

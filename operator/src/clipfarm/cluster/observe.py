@@ -105,25 +105,33 @@ def _ended(
 
     Between the two, while the Job controller has not made the new pod, there is nothing to decide.
     """
-    rendering = tracked.rendering
-    pods = {uid: pod for uid, pod in store.failed.of(key).items() if pod.owner == rendering.job and not pod.disrupted}
+    rendering, limit = tracked.rendering, tracked.run.spec.retry.limit
+    pods = {uid: pod for uid, pod in store.failed.of(key).items() if pod.owner == rendering.job}
     latest: dict[int, tuple[FailedPod, float]] = {}
     for uid, pod in pods.items():
         # The pods' clock may be off, or have been set back. It is asked only for what ended before this process
         # looked, and then only for an age.
         age = max(0.0, wall - pod.ended) if rendering.completed is None else 0.0
         at = rendering.failed_at.setdefault(uid, now - age)
-        if pod.index not in latest or pod.attempts > latest[pod.index][0].attempts:
+        if pod.index not in latest or _order(pod) > _order(latest[pod.index][0]):
             latest[pod.index] = (pod, at)
     for uid in rendering.failed_at.keys() - pods.keys():
         del rendering.failed_at[uid]
-    rendering.final |= {index: pod for index, (pod, _) in latest.items() if index in for_good}
-    again = [
-        Ended(index, pod.exit_code, pod.reason, at, pod.attempts)
-        for index, (pod, at) in latest.items()
-        if index in gated and index not in for_good
-    ]
-    return tuple(again + [_final(index, rendering.final.get(index), now) for index in for_good])
+    again = []
+    for index, (pod, at) in latest.items():
+        # The Job comes to the same conclusion, but some time later.
+        final = not pod.disrupted and (pod.exit_code is not ExitCode.OUT_OF_VRAM or pod.attempts > limit)
+        if final or index in for_good:
+            rendering.final[index] = pod
+        elif index in gated and not pod.disrupted:
+            again.append(Ended(index, pod.exit_code, pod.reason, at, pod.attempts))
+    failed = rendering.final.keys() | set(for_good)
+    return tuple(again + [_final(index, rendering.final.get(index), now) for index in sorted(failed)])
+
+
+def _order(pod: FailedPod) -> tuple[bool, int, float]:
+    """Of an index's pods the last counts, and one that was disrupted only where there is no other."""
+    return (not pod.disrupted, pod.attempts, pod.ended)
 
 
 def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
