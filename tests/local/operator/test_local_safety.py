@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from clipfarm.local.scan import Scan
 from clipfarm.local.state import State
 from clipfarm.run_file import read_run
 from clipfarm_contract.layout import RunFolder
-from helpers.local import clipfarm, descendants, end, wait_until
+from helpers.local import FAKE, clipfarm, descendants, end, wait_until
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -164,6 +165,24 @@ def test_test_clips_alone_is_a_test(local):
     local.clips = 50
     assert local.run("--test_clips", 2).returncode == 0
     assert local.complete() == [0, 25]
+
+
+def test_the_half_made_clip_of_a_living_writer_is_left_alone(local):
+    local.clips = 3
+    local.script(2, "wait go")
+    assert local.run("--end_job", 1).returncode == 0
+    experiment = next(local.output.glob(".clipfarm/experiment-*.json"))
+    alone = subprocess.Popen(
+        [sys.executable, "-m", "clipfarm_render", "--output", local.output, "--seed", "0", "--index", "2",
+         "--experiment", experiment, "--", sys.executable, FAKE],
+        env=os.environ | local._environment(),
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_until(lambda: local.started() == [0, 1, 2], "a supervisor of its own at work on clip 2")
+    assert local.run("--end_job", 1).returncode == 0
+    local.signal_file("go")
+    assert alone.wait(60) == 0
+    assert (local.complete(), local.half_made()) == ([0, 1, 2], [])
 
 
 class FakeProcess:

@@ -122,6 +122,11 @@ class RunFolder:
         return self.state / "lock"
 
     @property
+    def writers(self) -> Path:
+        """Held, shared, by everybody who is writing a clip (:mod:`clipfarm_contract.writers`)."""
+        return self.state / "writers"
+
+    @property
     def all_rendered(self) -> Path:
         """Exists when no more clips will come: a watching encoder may end after the last one."""
         return self.state / "all-rendered"

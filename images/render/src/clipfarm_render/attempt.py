@@ -19,6 +19,7 @@ from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.result import ChildReport, ClipResult
+from clipfarm_contract.writers import writing
 from clipfarm_render import child
 from clipfarm_render.child import ChildEnd, End
 from clipfarm_render.output import say
@@ -69,7 +70,8 @@ def make(run: RunFolder, recipe: ClipRecipe, renderer: Renderer, stop: Stop) -> 
         reason = f"{folder.folder.name}: {found.reason}; it is left as it is"
         result, tail = ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0), ""
     else:
-        result, tail = _attempt(run, recipe, renderer, stop)
+        with writing(run):
+            result, tail = _attempt(run, recipe, renderer, stop)
     _keep(run, result, tail)
     return Outcome(result)
 

@@ -11,6 +11,9 @@ from clipfarm.local.job import Job
 from clipfarm_contract.clip import ClipManifest, ClipState, discard, inspect
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.writers import nobody_writes
+
+WRITERS_END_SECONDS = 3.0
 
 
 class FolderError(Exception):
@@ -123,7 +126,13 @@ def _encoded(job: Job, complete: set[int]) -> frozenset[int]:
 
 
 def sweep(folder: RunFolder) -> int:
-    """Remove what writers that were killed left behind; return how many folders that was."""
+    """Remove what writers that were killed left behind; return how many folders that was.
+
+    Nothing is removed while a writer is alive: one of another program, or one of an executor that was killed just
+    now, which ends within a second by itself.
+    """
+    if not nobody_writes(folder, WRITERS_END_SECONDS):
+        return 0
     attempts = folder.attempts()
     for attempt in attempts:
         discard(attempt)
