@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -146,6 +147,16 @@ def test_features_that_were_cut_short_are_made_again(run_file, reference, tmp_pa
     ran = clipfarm("local", run_file, "--output", output)
     assert ran.returncode == 0, ran.stdout
     assert hashes(output) == hashes(reference)
+
+
+def test_clips_that_were_not_asked_for_are_not_encoded_either(run_file, reference, tmp_path):
+    output = tmp_path / "clips"
+    subprocess.run(["cp", "-r", reference, output], check=True)
+    for clip in range(CLIPS):
+        shutil.rmtree(output / f"clip_{clip:05d}" / "feature_maps")
+    ran = clipfarm("local", run_file, "--output", output, "--start_job", 1, "--end_job", 1)
+    assert ran.returncode == 0, ran.stdout
+    assert [path.parent.parent.name for path in output.glob("*/*/*.npy") if "feature" in str(path)] == ["clip_00001"]
 
 
 def test_a_clip_that_cannot_be_encoded_is_named_and_the_others_are_encoded(run_file, reference, tmp_path):

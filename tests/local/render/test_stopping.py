@@ -72,7 +72,8 @@ def test_with_exit_with_parent_it_ends_when_its_parent_is_killed(supervise, pids
 
 def test_without_it_the_supervisor_goes_on(supervise, pids, tmp_path):
     go = tmp_path / "go"
-    program = python(f"{PID}; [time.sleep(0.02) for _ in iter(lambda: os.path.exists('{go}'), True)]")
+    waiting = f"[time.sleep(0.02) for _ in iter(lambda: os.path.exists('{go}'), True)]"
+    program = python(f"{PID}; {waiting}; open(os.environ['CLIP_DIR'] + '/done', 'w').close()")
     start = f"import subprocess, time; subprocess.Popen({supervise.command(*program)!r}); time.sleep(600)"
     parent = subprocess.Popen([sys.executable, "-c", start], env=environment(), stderr=subprocess.DEVNULL)
     pids()

@@ -217,3 +217,18 @@ def test_the_longer_a_look_takes_the_longer_is_the_pause(tmp_path, destination, 
     pauses = []
     Watch(tmp_path, destination, reporter, claims, sleep=pauses.append)._pause(looked)
     assert pauses == [pause]
+
+
+def test_only_the_wanted_clips_are_watched(tmp_path, destination, reporter, claims):
+    for number in range(3):
+        make_clip(tmp_path, number, frames=2, size=16)
+    RunFolder(tmp_path).all_rendered.parent.mkdir(exist_ok=True)
+    RunFolder(tmp_path).all_rendered.touch()
+    source = Watch(tmp_path, destination, reporter, claims, wanted=frozenset({1}))
+    found = []
+    for each in source:
+        if each:
+            found.append(each.name)
+            source.settled(each)
+            give_features(each.clip)
+    assert found == ["clip_00001"]

@@ -95,6 +95,7 @@ FAILED = 1
     type=click.IntRange(1),
     help="CPU threads.  [default: OMP_NUM_THREADS, or the CPUs this process may use]",
 )
+@click.option("--clips", help="Only these clips, as 0-99,105.  [default: all]")
 @click.option("--limit", type=click.IntRange(1), help="Encode no more than this many clips.")
 @click.option(
     "--overwrite",

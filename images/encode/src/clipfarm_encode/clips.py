@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,10 @@ class Found:
         """Where the clip's files lie."""
         return Clip(self.path)
 
+    def is_one_of(self, wanted: Container[int] | None) -> bool:
+        """Tell whether the clip's number is wanted; all are where None is."""
+        return wanted is None or self.order[0] in wanted
+
     @property
     def order(self) -> tuple[int, str]:
         """Sorts clips by their numbers."""
@@ -59,14 +63,31 @@ def _new_array(shape: tuple[int, ...]) -> Frames:
     return np.empty(shape, np.uint8)
 
 
-def find_clips(root: Path) -> list[Found]:
+def clip_numbers(text: str) -> frozenset[int]:
+    """Return the numbers in ``0-99,105``.
+
+    Raises:
+        ValueError: the text is no such list.
+    """
+    numbers: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() if dash else True)) or int(first) > int(last or first):
+            raise ValueError(f"found {part!r}, expected clips such as 0-99,105")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return frozenset(numbers)
+
+
+def find_clips(root: Path, wanted: Container[int] | None = None) -> list[Found]:
     """Return the clips in a folder, in order of their numbers; one listing, no look inside.
+
+    Only those whose numbers are ``wanted``, where that is given.
 
     Raises:
         OSError: the folder cannot be listed.
     """
     with os.scandir(root) as entries:
-        found = [each for entry in entries if (each := found_in(entry))]
+        found = [each for entry in entries if (each := found_in(entry)) and each.is_one_of(wanted)]
     return sorted(found, key=lambda each: each.order)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.claims import Claims
-from clipfarm_encode.clips import find_clips
+from clipfarm_encode.clips import clip_numbers, find_clips
 from clipfarm_encode.cpus import available_cpus
 from clipfarm_encode.device import choose_devices, memory_held, peak_flops
 from clipfarm_encode.encoder import Encoder, get_encoder
@@ -86,7 +86,11 @@ def _source(
 ) -> Source:
     """Return the clips to encode; a mistake that every clip would meet is told before the first."""
 
-    clips = find_clips(options["data_dir"])
+    try:
+        wanted = clip_numbers(options["clips"]) if options["clips"] else None
+    except ValueError as error:
+        raise click.UsageError(f"--clips: {error}") from None
+    clips = find_clips(options["data_dir"], wanted)
     surveyed = survey(clips, destination)
     if surveyed.other:
         found, reason = surveyed.other[0]
@@ -110,7 +114,7 @@ def _source(
         claims.release_all()
 
     stopper.before_exit = stopped
-    return Watch(options["data_dir"], destination, reporter, claims, surveyed=surveyed)
+    return Watch(options["data_dir"], destination, reporter, claims, surveyed=surveyed, wanted=wanted)
 
 
 def _serve(reporter: Reporter, host: str, port: int) -> Callable[[], None]:

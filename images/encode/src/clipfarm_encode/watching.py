@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 from clipfarm_contract.layout import RunFolder
@@ -33,6 +33,7 @@ class Watch:
         claims: Claims,
         sleep: Callable[[float], None] = time.sleep,
         surveyed: Survey | None = None,
+        wanted: Container[int] | None = None,
     ) -> None:
         """Prepare to watch.
 
@@ -43,12 +44,14 @@ class Watch:
             claims: this encoder's, entered.
             sleep: called between two looks, with seconds.
             surveyed: what was found of the folder a moment ago, so that features are not all looked at again.
+            wanted: numbers of the clips to look at; all where it is None.
         """
         self._root = root
         self._destination = destination
         self._reporter = reporter
         self._claims = claims
         self._sleep = sleep
+        self._wanted = wanted
         self._marker = RunFolder(root).all_rendered
         self._seen: dict[str, int] = {}
         """Inode by name, of clips that have been looked at."""
@@ -97,7 +100,10 @@ class Watch:
         with os.scandir(self._root) as entries:
             for entry in entries:
                 present.add(entry.name)
-                if self._seen.get(entry.name) != entry.inode() and (found := found_in(entry)):
+                if self._seen.get(entry.name) == entry.inode():
+                    continue
+                found = found_in(entry)
+                if found and found.is_one_of(self._wanted):
                     fresh.append(found)
         for name in self._seen.keys() - present:
             # Forgotten: its inode may be given to the one that takes its place.

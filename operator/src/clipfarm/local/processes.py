@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipfarm.local.job import Job
+from clipfarm.units import compress
 from clipfarm.world import GpuId
 from clipfarm_contract import environment
 from clipfarm_contract.layout import clip_name
@@ -76,6 +77,7 @@ def start_encoder(job: Job) -> Encoder:
         *("nice", "-n", "10"),
         *(sys.executable, "-m", "clipfarm_encode"),
         *("--data_dir", str(job.folder.root)),
+        *("--clips", compress(list(job.clips))),
         *("--in_place", "--watch", "--exit-with-parent"),
         *("--model", encode.model),
         *encode.weights.options(),
