@@ -22,8 +22,8 @@ class Indexes:
         """
         ranges: list[tuple[int, int]] = []
         for part in filter(None, text.split(",")):
-            first, _, last = part.partition("-")
-            low, high = int(first), int(last or first)
+            first, dash, last = part.partition("-")
+            low, high = int(first), int(last if dash else first)
             if high < low or low < 0 or (ranges and low <= ranges[-1][1]):
                 raise ValueError(f"expected ranges in order, such as 1,3-5: {text[:60]}")
             ranges.append((low, high))

@@ -1,0 +1,55 @@
+"""Numbers as ranges, and how clips are dealt out to a Job's indexes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipfarm.indexes import Indexes
+from clipfarm.manifests.blocks import MOST_INDEXES, Blocks
+from clipfarm.units import compress
+from helpers.runs import make_run
+
+
+@given(st.sets(st.integers(0, 300)))
+def test_ranges_hold_what_a_job_wrote_into_its_status(numbers):
+    found = Indexes.parse(compress(sorted(numbers)))
+    assert list(found) == sorted(numbers)
+    assert (len(found), str(found)) == (len(numbers), compress(sorted(numbers)))
+    assert {number for number in range(302) if number in found} == numbers
+    assert [found.at(place) for place in range(len(found))] == sorted(numbers)
+
+
+@pytest.mark.parametrize("text", ["a", "3-1", "1-", "3,1", "1-5,5", "-1"])
+def test_what_is_no_list_of_ranges_is_refused(text):
+    with pytest.raises(ValueError, match=r"expected ranges|invalid literal"):
+        Indexes.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("clips", "per_pod", "count", "last"),
+    [(10, 1, 10, [9]), (10, 3, 4, [9]), (9, 3, 3, [6, 7, 8]), (2, 5, 1, [0, 1])],
+)
+def test_an_index_makes_a_block_of_clips_and_the_last_may_be_smaller(clips, per_pod, count, last):
+    blocks = Blocks.of(make_run(clips, render={"clipsPerPod": per_pod}))
+    assert (blocks.count, blocks.of_index(count - 1), blocks.size(count - 1)) == (count, last, len(last))
+    everything = Indexes.parse(f"0-{count - 1}")
+    assert blocks.clips_in(everything) == clips
+    assert sorted(clip for index in range(count) for clip in blocks.of_index(index)) == list(range(clips))
+
+
+def test_more_clips_than_a_job_has_indexes_make_larger_blocks():
+    blocks = Blocks.of(make_run(MOST_INDEXES * 2 + 1))
+    assert (blocks.per_index, blocks.count) == (3, 66_667)
+    assert blocks.count <= MOST_INDEXES
+
+
+def test_a_run_may_be_left_with_some_of_its_clips():
+    blocks = Blocks.of(make_run(100, render={"clipsPerPod": 2}), only="3,17-19,99")
+    assert [blocks.of_index(index) for index in range(blocks.count)] == [[3, 17], [18, 19], [99]]
+    assert blocks.clips_in(Indexes.parse("0,2")) == 3
+
+
+@pytest.mark.parametrize("only", ["100", "5,200", "x"])
+def test_clips_of_no_run_are_refused(only):
+    with pytest.raises(ValueError, match=r"expected|invalid literal"):
+        Blocks.of(make_run(100), only=only)

@@ -1,0 +1,428 @@
+"""From what watches have brought to a snapshot, and from a status to what people see of it."""
+
+from typing import Any
+
+import pytest
+
+from clipfarm.cluster.changes import changes
+from clipfarm.cluster.encoders import Progress, follow
+from clipfarm.cluster.endings import FailedPod
+from clipfarm.cluster.events import happenings
+from clipfarm.cluster.gpus import Gpus
+from clipfarm.cluster.observe import fits, observe, own_job
+from clipfarm.cluster.status import run_status, write_due
+from clipfarm.cluster.store import Store
+from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, NodeView, PodView
+from clipfarm.decide.plan import decide
+from clipfarm.indexes import Indexes
+from clipfarm.manifests.common import QUEUE_LABEL, Images, Owner
+from clipfarm.pod_options import PodOptions
+from clipfarm.world import EarlyEnd, Gate, GpuId, Reading
+from clipfarm_contract.exit_codes import ExitCode
+from helpers.runs import make_run
+
+KEY = ("ns", "test")
+NOW, WALL = 1000.0, 1_800_000_000.0
+ENCODES = {"encode": {"weights": {"source": "random"}}}
+
+
+class Scene:
+    """A run in a cluster, as far as it was told of."""
+
+    def __init__(self, clips: int = 10, *, labels: dict[str, str] | None = None, only: str = "", **spec: Any) -> None:
+        self.store = Store()
+        self.gpus = Gpus()
+        base: dict[str, Any] = {"workers": 3, "storage": {"size": "1Gi"}}
+        run = make_run(clips, **(base | spec))
+        self.tracked = Tracked(run, Owner("ns", "run-1", labels or {}, only), 1, {})
+        self.tracked.claim = "Bound"
+        self.store.nodes.put("n", NodeView("node-1", 8, 0, {}, (), True))
+
+    def job(self, *, uid: str = "job-1", owner: str = "run-1", parallelism: int = 6, **fields: Any) -> "Scene":
+        completed, failed = (Indexes.parse(fields.pop(name, "")) for name in ("completed", "failed"))
+        rest = {"suspended": False, "deleting": False} | fields
+        self.store.jobs.put(uid, JobView(KEY, uid, owner, parallelism, completed=completed, failed=failed, **rest))
+        return self
+
+    def pod(self, index: int, *, gate: int | None = None, owner: str = "job-1", uid: str = "") -> str:
+        uid = uid or f"pod-{index}"
+        self.store.pods.put(uid, PodView(f"name-{index}", uid, KEY, owner, index, gate, "", None))
+        return uid
+
+    def failed(self, index: int, code: ExitCode = ExitCode.OUT_OF_VRAM, **fields: Any) -> None:
+        rest: dict[str, Any] = {"owner": "job-1", "attempts": 1, "disrupted": False, "ended": WALL, "reason": "why"}
+        rest |= fields
+        uid = f"failed-{index}-{rest['attempts']}-{rest['disrupted']}"
+        self.store.failed.put(uid, FailedPod(uid, KEY, index=index, exit_code=code, **rest))
+
+    def deployment(self, replicas: int = 1, ready: int = 1, template: str = "", owner: str = "run-1") -> None:
+        self.store.deployments.put("d", DeploymentView(KEY, "d", owner, replicas, ready, template))
+
+    def look(self, now: float = NOW, wall: float = WALL) -> Any:
+        return observe(self.tracked, KEY, self.store, self.gpus, now, wall)
+
+    def status(self, now: float = NOW) -> dict[str, Any]:
+        world = self.look(now)
+        plan = decide(self.tracked.run, world)
+        return run_status(self.tracked, world, plan, own_job(self.tracked, KEY, self.store), WALL)
+
+    def changes(self, now: float = NOW) -> dict[tuple[str, str], Any]:
+        world = self.look(now)
+        plan = decide(self.tracked.run, world)
+        found = changes(plan, self.tracked, KEY, self.store, Images(), now)
+        return {(change.verb, change.kind): change.body for change in found}
+
+
+class TestPods:
+    def test_those_at_their_gates_wait_and_the_others_are_at_work(self):
+        scene = Scene().job(completed="0-2")
+        scene.pod(3)
+        scene.pod(5, gate=0)
+        scene.pod(4, gate=0)
+        world = scene.look()
+        assert (world.rendered, world.waiting) == (3, (4, 5))
+        assert [pod.clip for pod in world.running] == [3]
+
+    def test_one_whose_gate_is_being_taken_off_counts_as_running_until_a_watch_shows_it(self):
+        scene = Scene().job()
+        uid = scene.pod(0, gate=0)
+        scene.tracked.follow("job-1")
+        scene.tracked.rendering.released.add(uid)
+        assert [pod.clip for pod in scene.look().running] == [0]
+        assert scene.tracked.rendering.released == {uid}
+        scene.pod(0)
+        assert [pod.clip for pod in scene.look().running] == [0]
+        assert scene.tracked.rendering.released == set()
+
+    def test_those_of_another_job_or_an_earlier_run_do_not_count(self):
+        scene = Scene().job()
+        scene.pod(0, owner="job-0")
+        scene.failed(1, owner="job-0")
+        assert (scene.look().running, scene.look().ended) == ((), ())
+        earlier = Scene().job(owner="run-0", completed="0-9")
+        assert earlier.look().rendered == 0
+        leaving = Scene().job(deleting=True, completed="0-9")
+        assert leaving.look().rendered == 0
+
+
+class TestFailedPods:
+    def test_one_that_may_be_tried_again_counts_when_its_next_pod_is_at_the_gate(self):
+        scene = Scene().job()
+        scene.failed(2)
+        assert scene.look().ended == ()
+        scene.pod(2, gate=0, uid="second")
+        [ended] = scene.look().ended
+        assert (ended.clip, ended.exit_code, ended.attempts, ended.final) == (2, ExitCode.OUT_OF_VRAM, 1, False)
+        assert scene.look().waiting == ()
+        assert scene.status()["retried"] == 1
+
+    @pytest.mark.parametrize(
+        ("code", "attempts"), [(ExitCode.FAILED, 1), (ExitCode.USAGE, 1), (ExitCode.OUT_OF_VRAM, 2)]
+    )
+    def test_what_the_job_will_give_up_is_given_up_at_once(self, code, attempts):
+        scene = Scene().job()
+        scene.failed(2, code, attempts=attempts)
+        [ended] = scene.look().ended
+        assert (ended.clip, ended.final) == (2, True)
+
+    def test_of_an_index_that_the_job_gave_up_the_reason_stays_when_its_pod_is_gone(self):
+        scene = Scene().job()
+        scene.failed(2, ExitCode.FAILED)
+        assert scene.look().ended[0].reason == "why"
+        scene.job(failed="2")
+        scene.store.failed.drop("failed-2-1-False")
+        assert scene.look().ended[0].reason == "why"
+        never_seen = Scene().job(failed="2")
+        [ended] = never_seen.look().ended
+        assert (ended.final, "its pod is gone" in ended.reason) == (True, True)
+
+    def test_one_that_was_evicted_is_no_attempt(self):
+        scene = Scene().job()
+        scene.failed(2, disrupted=True)
+        scene.pod(2, gate=0, uid="second")
+        assert (scene.look().ended, scene.look().waiting) == ((), (2,))
+
+    def test_the_delay_of_a_retry_runs_on_this_process_own_clock(self):
+        scene = Scene().job()
+        scene.look(now=900.0)
+        scene.failed(2, ended=WALL + 3600)  # the pods' clock is an hour ahead, or this one was set back
+        scene.pod(2, gate=0, uid="second")
+        assert scene.look(now=1000.0).ended[0].at == 1000.0
+        assert scene.look(now=1010.0, wall=WALL - 5000).ended[0].at == 1000.0
+
+    def test_after_a_restart_the_delay_counts_from_when_the_pod_ended(self):
+        scene = Scene().job()
+        scene.failed(2, ended=WALL - 20)
+        scene.pod(2, gate=0, uid="second")
+        assert scene.look(now=1000.0).ended[0].at == 980.0
+        ahead = Scene().job()
+        ahead.failed(2, ended=WALL + 20)
+        ahead.pod(2, gate=0, uid="second")
+        assert ahead.look(now=1000.0).ended[0].at == 1000.0
+
+
+class TestBlocks:
+    def test_their_clips_are_counted_one_by_one(self):
+        scene = Scene(10, render={"clipsPerPod": 3}).job(completed="0,3", failed="1")
+        scene.failed(1, ExitCode.FAILED, clips=((4, "black"),), done=2)
+        status = scene.status()
+        assert (status["total"], status["rendered"], status["failed"]) == (10, 6, 1)
+        assert status["failures"] == [{"clips": "4", "stage": "render", "reason": "black"}]
+
+    def test_of_one_that_only_counts_the_whole_block_is_named(self):
+        scene = Scene(10, render={"clipsPerPod": 3}).job(failed="1")
+        scene.failed(1, ExitCode.FAILED, done=2)
+        status = scene.status()
+        assert (status["rendered"], status["failed"]) == (2, 1)
+        assert status["failures"] == [{"clips": "3-5", "stage": "render", "reason": "why"}]
+
+    def test_clips_of_an_earlier_job_count_where_only_some_are_left(self):
+        scene = Scene(10, only="3,7").job(completed="0")
+        assert (scene.look().total, scene.look().complete_clips) == (2, 9)
+        status = scene.status()
+        assert (status["total"], status["rendered"]) == (10, 9)
+
+
+class TestChanges:
+    def test_a_new_run_gets_its_claim_and_its_job(self):
+        scene = Scene()
+        scene.tracked.claim = None
+        found = scene.changes()
+        assert set(found) == {("create", "PersistentVolumeClaim"), ("create", "Job")}
+        assert found["create", "Job"]["spec"]["parallelism"] == 6
+
+    def test_what_was_made_just_now_is_not_made_again(self):
+        scene = Scene()
+        scene.tracked.made["Job"] = NOW - 5
+        assert scene.changes() == {}
+        assert ("create", "Job") in scene.changes(NOW + 60)
+
+    def test_nothing_is_made_while_a_job_of_that_name_is_there(self):
+        assert Scene().job(owner="run-0").changes() == {}
+        assert Scene().job(deleting=True).changes() == {}
+
+    def test_more_workers_make_room_for_more_pods_and_fewer_take_none_away(self):
+        assert Scene(100, workers=9).job(parallelism=6).changes() == {("patch", "Job"): {"spec": {"parallelism": 18}}}
+        assert Scene(100, workers=1).job(parallelism=6).changes() == {}
+
+    def test_clips_that_wait_for_another_try_do_not_keep_others_from_the_gate(self):
+        scene = Scene(100).job(parallelism=6)
+        for index in range(4):
+            scene.failed(index)
+            scene.pod(index, gate=0)
+        assert scene.changes() == {("patch", "Job"): {"spec": {"parallelism": 10}}}
+
+    def test_what_a_queue_gives_room_for_is_what_may_run(self):
+        queued = Scene(100, labels={QUEUE_LABEL: "team"})
+        made = queued.changes()["create", "Job"]
+        assert (made["spec"]["parallelism"], made["spec"]["suspend"]) == (3, True)
+        assert Scene(100, workers=50, labels={QUEUE_LABEL: "team"}).job(parallelism=3).changes() == {}
+
+    def test_a_run_that_failed_as_a_whole_leaves_no_pod_at_its_gate(self):
+        scene = Scene().job(failed="0")
+        scene.failed(0, ExitCode.USAGE)
+        scene.pod(1, gate=0)
+        assert scene.changes() == {("patch", "Job"): {"spec": {"parallelism": 0}}}
+
+    def test_encoders_come_with_the_first_clip_and_go_after_the_last(self):
+        scene = Scene(2, **ENCODES).job()
+        assert scene.changes() == {}
+        scene.job(completed="0")
+        made = scene.changes()["create", "Deployment"]
+        assert made["spec"]["replicas"] == 1
+        template = made["metadata"]["annotations"]["clipfarm.dev/template"]
+        scene.deployment(template=template)
+        assert scene.changes() == {}
+        scene.job(completed="0-1")
+        scene.tracked.encoding.encoded = 2
+        assert scene.changes() == {("patch", "Deployment"): [{"op": "add", "path": "/spec/replicas", "value": 0}]}
+
+    def test_encoders_are_made_anew_when_their_options_have_changed(self):
+        scene = Scene(2, **ENCODES).job(completed="0")
+        scene.deployment(template="of yesterday")
+        patch = scene.changes()["patch", "Deployment"]
+        assert [(each["op"], each["path"]) for each in patch] == [
+            ("replace", "/spec/template"),
+            ("add", "/metadata/annotations/clipfarm.dev~1template"),
+        ]
+
+    def test_encoders_of_an_earlier_run_have_to_go_first(self):
+        scene = Scene(2, **ENCODES).job(completed="0")
+        scene.deployment(owner="run-0")
+        assert scene.changes() == {}
+
+
+class TestEncoders:
+    def told(self, *answers: Progress, clips: int = 10, restarts: int = 0, last: EarlyEnd | None = None, **scene: Any):
+        made = Scene(clips, **(ENCODES | scene))
+        pods = [EncoderPod("e", "e", KEY, "run-1", "10.0.0.1", restarts, last)]
+        changed = follow(made.tracked, pods, list(answers), NOW)
+        return made.tracked.encoding, changed, made
+
+    def test_the_one_that_has_seen_most_is_right(self):
+        encoding, changed, _ = self.told(Progress(3, {}), Progress(5, {}))
+        assert (encoding.encoded, changed) == (5, True)
+
+    def test_silence_changes_nothing(self):
+        encoding, changed, _ = self.told()
+        assert (encoding.encoded, changed) == (0, False)
+
+    def test_a_clip_has_failed_when_it_has_failed_for_all_of_them(self):
+        encoding, _, _ = self.told(Progress(3, {1: "black", 2: "torn"}), Progress(3, {2: "torn", 99: "another run's"}))
+        assert encoding.failed == {2: "torn"}
+
+    def test_clips_of_other_runs_on_the_volume_do_not_make_more_than_all(self):
+        assert self.told(Progress(5000, {}))[0].encoded == 10
+
+    def test_one_that_starts_again_counts_from_nothing_and_takes_nothing_back(self):
+        encoding, _, scene = self.told(Progress(5, {}))
+        follow(scene.tracked, [], [Progress(0, {})], NOW + 1)
+        assert encoding.encoded == 5
+
+    def test_how_it_ended_is_remembered_until_one_encodes_again(self):
+        last = EarlyEnd(2, "no such weights")
+        encoding, _, scene = self.told(restarts=2, last=last)
+        assert encoding.early_ends == [last, last]
+        pods = [EncoderPod("e", "e", KEY, "run-1", "", 2, last)]
+        assert not follow(scene.tracked, pods, [], NOW)
+        assert len(encoding.early_ends) == 2
+        follow(scene.tracked, pods, [Progress(1, {})], NOW)
+        assert encoding.early_ends == []
+
+    def test_one_that_ended_well_found_nothing_to_do(self):
+        assert self.told(restarts=1, last=EarlyEnd(0, "Finished"))[0].early_ends == []
+
+    def test_what_is_wrong_with_its_command_line_ends_the_run_with_a_reason(self):
+        _, _, scene = self.told(restarts=1, last=EarlyEnd(2, "no such weights"), clips=1)
+        scene.job(completed="0")
+        status = scene.status()
+        conditions = {entry["type"]: entry for entry in status["conditions"]}
+        assert status["phase"] == "CompletedWithFailures"
+        assert conditions["EncoderReady"]["message"] == "the encoder ended with 2: no such weights"
+        scene.tracked.update(scene.tracked.run, scene.tracked.owner, 2)
+        assert scene.status()["phase"] == "Encoding", "a change of the run is another chance"
+
+
+class TestStatus:
+    def test_a_status_that_is_read_back_is_where_an_operator_goes_on(self):
+        scene = Scene(10, **ENCODES)
+        gpu = GpuId("node-1", 0, "GPU-a")
+        before = scene.status() | {
+            "encoded": 4,
+            "failures": [{"clips": "1,3-4", "stage": "encode", "reason": "torn"}],
+            "gpus": [{"node": "node-1", "gpu": "0", "uuid": "GPU-a", "used": "80%", "reading": "", "gate": "Closed"}],
+        }
+        again = Tracked(scene.tracked.run, scene.tracked.owner, 1, before)
+        assert again.encoding.encoded == 4
+        assert again.encoding.failed == dict.fromkeys((1, 3, 4), "torn")
+        assert again.gates == {gpu: Gate(gpu, True, None)}
+
+    def test_between_its_marks_a_gate_stays_closed_over_a_restart(self):
+        scene = Scene(render={"device": "cuda"}, vram={"high": 0.85, "low": 0.7}).job()
+        scene.store.nodes.put("n", NodeView("node-1", 8, 1, {}, (), True))
+        gpu = GpuId("node-1", 0, "GPU-a")
+        for used, closed in ((90.0, True), (80.0, True)):
+            scene.gpus.readings = {gpu: Reading(gpu, used, 100.0, NOW)}
+            scene.tracked.gates = decide(scene.tracked.run, scene.look()).gates
+            assert scene.tracked.gates[gpu].closed is closed
+        status = scene.status()
+        assert status["gpus"][0]["gate"] == "Closed"
+        restarted = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
+        restarted.gates = decide(restarted.run, observe(restarted, KEY, scene.store, scene.gpus, NOW, WALL)).gates
+        assert restarted.gates[gpu].closed
+
+    def test_words_alone_are_written_now_and_then_and_all_else_within_a_second(self):
+        scene = Scene().job()
+        tracked, first = scene.tracked, scene.status()
+        assert write_due(tracked, first, NOW)
+        tracked.status, tracked.status_written_at = first, NOW
+        assert not write_due(tracked, first, NOW + 100)
+        words = first | {"eta": "3m 10s"}
+        assert not write_due(tracked, words, NOW + 5)
+        assert write_due(tracked, words, NOW + 10)
+        counted = first | {"rendered": 1}
+        assert not write_due(tracked, counted, NOW + 0.5)
+        assert write_due(tracked, counted, NOW + 1)
+
+    def test_a_condition_keeps_the_time_of_its_last_change(self):
+        scene = Scene().job()
+        scene.tracked.status = scene.status()
+        for entry in scene.tracked.status["conditions"]:
+            entry["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+        scene.job(completed="0-9")
+        changed = {entry["type"]: entry["lastTransitionTime"] for entry in scene.status()["conditions"]}
+        assert changed["VRAMHeld"] == changed["Progressing"] == "2026-01-01T00:00:00Z"
+        assert changed["Ready"] == "2027-01-15T08:00:00Z"
+
+    def test_many_failures_stay_a_small_status(self):
+        scene = Scene(20_000).job(failed=",".join(str(index) for index in range(0, 20_000, 2)))
+        for index in range(0, 200, 2):
+            scene.failed(index, ExitCode.FAILED, reason=f"reason {index}" + "x" * 2000)
+        status = scene.status()
+        assert status["failed"] == 10_000
+        assert len(status["failures"]) == 20
+        assert status["failures"][0]["clips"].endswith(",...")
+        assert len(str(status)) < 40_000
+
+    def test_a_job_that_somebody_suspended_shows_as_suspended(self):
+        scene = Scene().job(suspended=True)
+        status = scene.status()
+        assert status["phase"] == "Suspended"
+        assert "clipfarm leaves that alone" in status["conditions"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reasons"),
+    [
+        ({}, {"phase": "Pending"}, []),
+        ({"phase": "Pending"}, {"phase": "Running"}, ["Running"]),
+        ({"phase": "Running"}, {"phase": "Running", "rendered": 3}, []),
+        ({"phase": "Running"}, {"phase": "Failed"}, ["Failed"]),
+        ({}, {"phase": "Pending", "failed": 1, "failures": [{"clips": "3", "reason": "black"}]}, ["FirstFailure"]),
+        ({"failed": 1}, {"phase": "Pending", "failures": [{"clips": "3", "reason": "black"}]}, []),
+        ({}, {"phase": "Pending", "conditions": [("VRAMHeld", "True", "VRAMHigh")]}, ["VRAMHeld"]),
+        (
+            {"conditions": [("VRAMHeld", "True", "VRAMHigh")]},
+            {"phase": "Pending", "conditions": [("VRAMHeld", "True", "VRAMClaims")]},
+            [],
+        ),
+        (
+            {"conditions": [("VRAMHeld", "True", "VRAMHigh")]},
+            {"phase": "Pending", "conditions": [("VRAMHeld", "False", "Open")]},
+            ["VRAMReleased"],
+        ),
+        ({}, {"phase": "Pending", "conditions": [("Ready", "False", "Stuck")]}, ["Stuck"]),
+    ],
+)
+def test_events_tell_what_changed_and_no_more(before, after, reasons):
+    for status in (before, after):
+        if "conditions" in status:
+            names = ("type", "status", "reason", "message")
+            status["conditions"] = [dict(zip(names, (*each, "why"), strict=True)) for each in status["conditions"]]
+    assert [each.reason for each in happenings(before, after)] == reasons
+
+
+@pytest.mark.parametrize(
+    ("node", "options", "expected"),
+    [
+        ({}, {}, True),
+        ({"schedulable": False}, {}, False),
+        ({"labels": {"gpu": "yes"}}, {"nodeSelector": {"gpu": "yes"}}, True),
+        ({"labels": {"gpu": "no"}}, {"nodeSelector": {"gpu": "yes"}}, False),
+        ({"taints": (("a", "b", "NoSchedule"),)}, {}, False),
+        ({"taints": (("a", "b", "PreferNoSchedule"),)}, {}, True),
+        ({"taints": (("a", "b", "NoSchedule"),)}, {"tolerations": [{"key": "a", "value": "b"}]}, True),
+        ({"taints": (("a", "b", "NoSchedule"),)}, {"tolerations": [{"key": "a", "value": "c"}]}, False),
+        ({"taints": (("a", "", "NoSchedule"),)}, {"tolerations": [{"key": "a"}]}, True),
+        ({"taints": (("a", "b", "NoSchedule"),)}, {"tolerations": [{"operator": "Exists"}]}, True),
+        (
+            {"taints": (("a", "b", "NoExecute"),)},
+            {"tolerations": [{"key": "a", "operator": "Exists", "effect": "NoSchedule"}]},
+            False,
+        ),
+    ],
+)
+def test_workers_are_counted_on_nodes_where_the_pods_may_go(node, options, expected):
+    view = NodeView(**({"name": "n", "cpus": 1, "gpus": 0, "labels": {}, "taints": (), "schedulable": True} | node))
+    assert fits(view, PodOptions.model_validate(options)) is expected

@@ -1,0 +1,232 @@
+"""What is kept of the API server's objects."""
+
+import asyncio
+import json
+
+import pytest
+
+from clipfarm.cluster import views
+from clipfarm.cluster.api import WatchExpiredError
+from clipfarm.cluster.endings import failed_pod
+from clipfarm.cluster.store import Cache, Store, watchers
+from clipfarm.world import EarlyEnd, GpuId
+from clipfarm_contract.exit_codes import ExitCode
+
+INDEX = "batch.kubernetes.io/job-completion-index"
+
+
+def pod(*, gates=(), annotations=None, labels=None, owner="job-1", **status):
+    return {
+        "metadata": {
+            "name": "pod",
+            "namespace": "ns",
+            "uid": "pod-1",
+            "creationTimestamp": "2026-11-24T10:00:00Z",
+            "labels": {"clipfarm.dev/run": "run"} | (labels or {}),
+            "annotations": {INDEX: "7"} | (annotations or {}),
+            "ownerReferences": [{"uid": "other"}, {"uid": owner, "controller": True}],
+        },
+        "spec": {"schedulingGates": [{"name": name} for name in gates], "nodeName": "node-1"},
+        "status": status,
+    }
+
+
+def ended(code, message="", reason="Error", container="render"):
+    state = {"exitCode": code, "message": message, "reason": reason, "finishedAt": "2026-11-24T10:00:30Z"}
+    return [{"name": "sidecar", "state": {"running": {}}}, {"name": container, "state": {"terminated": state}}]
+
+
+def test_a_pod_is_known_by_its_run_its_job_and_its_index():
+    gpu = views.gpu_annotation(GpuId("node-1", 2, "GPU-c"))
+    found = views.pod(pod(annotations={"clipfarm.dev/gpu": gpu}))
+    assert found == views.PodView(
+        "pod", "pod-1", ("ns", "run"), "job-1", 7, None, "node-1", GpuId("node-1", 2, "GPU-c")
+    )
+    assert not found.gated
+
+
+@pytest.mark.parametrize(
+    ("gates", "place"),
+    [((), None), (("clipfarm.dev/admission",), 0), (("other", "clipfarm.dev/admission"), 1), (("other",), None)],
+)
+def test_only_clipfarms_gate_counts(gates, place):
+    assert views.pod(pod(gates=gates)).gate == place
+
+
+@pytest.mark.parametrize("broken", ["[]", "nonsense", '{"a": 1}'])
+def test_an_annotation_that_somebody_else_wrote_is_no_gpu(broken):
+    assert views.pod(pod(annotations={"clipfarm.dev/gpu": broken})).gpu is None
+
+
+def test_a_pod_of_no_run_or_of_no_indexed_job_is_left_alone():
+    stranger = pod()
+    del stranger["metadata"]["annotations"][INDEX]
+    assert views.pod(stranger) is None
+    assert failed_pod(stranger) is None
+    assert views.pod(pod(labels={"clipfarm.dev/run": ""})) is None
+
+
+SAID = json.dumps({"clips": [{"index": 7, "exitCode": 1, "reason": "it never moved"}]})
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        ({"containerStatuses": ended(1, SAID)}, ExitCode.FAILED, "it never moved"),
+        ({"containerStatuses": ended(2)}, ExitCode.OUT_OF_VRAM, "exit status 2"),
+        ({"containerStatuses": ended(64, "a\nno such shape\n")}, ExitCode.USAGE, "no such shape"),
+        ({"containerStatuses": ended(139)}, ExitCode.FAILED, "exit status 139"),
+        (
+            {"containerStatuses": ended(137, SAID, "OOMKilled")},
+            ExitCode.FAILED,
+            "the kernel ended the pod: it took more memory than render.memory allows",
+        ),
+        ({"containerStatuses": ended(1, '{"clips": 3}')}, ExitCode.FAILED, "exit status 1"),
+        ({"message": "The node was low on memory."}, ExitCode.FAILED, "The node was low on memory."),
+        ({"reason": "NodeLost"}, ExitCode.FAILED, "NodeLost"),
+        ({}, ExitCode.FAILED, "the pod failed"),
+        ({"containerStatuses": ended(1, "x" * 5000)}, ExitCode.FAILED, "x" * 1000),
+    ],
+)
+def test_why_a_pod_failed(status, code, reason):
+    found = failed_pod(pod(**status))
+    assert (found.exit_code, found.reason) == (code, reason)
+
+
+def test_an_attempt_is_counted_by_the_job_and_timed_by_the_kubelet():
+    found = failed_pod(pod(annotations={views.INDEX_ANNOTATION: "7"}, containerStatuses=ended(2)))
+    assert (found.attempts, found.ended) == (1, views.unix_time("2026-11-24T10:00:30Z"))
+    again = {"batch.kubernetes.io/job-index-failure-count": "1"}
+    assert failed_pod(pod(annotations=again, containerStatuses=ended(2))).attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "disrupted"),
+    [
+        ({"containerStatuses": ended(137), "conditions": [{"type": "DisruptionTarget", "status": "True"}]}, True),
+        ({"containerStatuses": ended(1), "conditions": [{"type": "DisruptionTarget", "status": "False"}]}, False),
+        ({"reason": "OutOfcpu", "message": "no room"}, True),  # it never began
+        ({"containerStatuses": ended(1, container="sidecar")}, True),  # the renderer itself said nothing
+    ],
+)
+def test_what_is_not_the_clips_fault(status, disrupted):
+    assert failed_pod(pod(**status)).disrupted is disrupted
+
+
+@pytest.mark.parametrize(
+    ("message", "done", "clips"),
+    [
+        ({"clips": [{"index": 3, "exitCode": 0}, {"index": 4, "exitCode": 1, "reason": "black"}]}, 1, ((4, "black"),)),
+        ({"clips": [{"index": 3, "exitCode": 1}]}, 0, ((3, ""),)),
+        ({"done": 7, "failed": 2}, 7, ()),
+        ({"done": "many"}, 0, ()),
+    ],
+)
+def test_a_pod_that_made_a_block_tells_of_each_clip_as_far_as_there_is_room(message, done, clips):
+    found = failed_pod(pod(containerStatuses=ended(1, json.dumps(message))))
+    assert (found.done, found.clips) == (done, clips)
+
+
+def test_a_job_tells_which_indexes_are_done_in_ranges():
+    job = {
+        "metadata": pod()["metadata"] | {"deletionTimestamp": "x"},
+        "spec": {"parallelism": 3, "suspend": True},
+        "status": {"completedIndexes": "0-4,7", "failedIndexes": "5"},
+    }
+    found = views.job(job)
+    assert (len(found.completed), list(found.failed)) == (6, [5])
+    assert (found.parallelism, found.suspended, found.deleting, found.owner) == (3, True, True, "job-1")
+
+
+def test_two_views_of_a_run_are_alike_when_only_its_status_differs():
+    document = {"metadata": {"namespace": "ns", "name": "run", "uid": "u", "generation": 1}, "spec": {}}
+    assert views.run(document) == views.run(document | {"status": {"rendered": 3}})
+    document["metadata"]["generation"] = 2
+    assert views.run(document).generation == 2
+
+
+@pytest.mark.parametrize(("cpu", "cpus"), [("8", 8), ("7910m", 7), ("3.5", 3), (None, 0)])
+def test_cpus_of_a_node_are_whole(cpu, cpus):
+    allocatable = {"cpu": cpu} if cpu else {}
+    assert views.node({"metadata": {"name": "n"}, "status": {"allocatable": allocatable}}).cpus == cpus
+
+
+def test_an_encoders_pod_tells_how_it_ended_the_last_time():
+    terminated = {"exitCode": 2, "message": "loading\n--weights: no such file\n"}
+    status = {
+        "phase": "Running",
+        "podIP": "10.0.0.7",
+        "containerStatuses": [{"name": "encode", "restartCount": 3, "lastState": {"terminated": terminated}}],
+    }
+    found = views.encoder_pod(pod(labels={"clipfarm.dev/run-uid": "u"}, **status))
+    assert (found.address, found.restarts, found.owner) == ("10.0.0.7", 3, "u")
+    assert found.last_end == EarlyEnd(2, "--weights: no such file")
+    assert views.encoder_pod(pod(phase="Pending", podIP="10.0.0.7")).address == ""
+
+
+class TestCache:
+    """What watches fill."""
+
+    def test_it_tells_whether_a_view_says_anything_new(self):
+        cache = Cache(lambda view: view.run)
+        first, second = views.pod(pod()), views.pod(pod(gates=["clipfarm.dev/admission"]))
+        assert cache.put("pod-1", first)
+        assert not cache.put("pod-1", views.pod(pod()))
+        assert cache.put("pod-1", second)
+        assert dict(cache.of(("ns", "run"))) == {"pod-1": second}
+
+    def test_nothing_is_left_of_a_run_whose_objects_are_gone(self):
+        cache = Cache(lambda view: view.run)
+        cache.put("pod-1", views.pod(pod()))
+        assert cache.drop("pod-1").name == "pod"
+        assert cache.drop("pod-1") is None
+        assert not cache.of(("ns", "run"))
+        assert not cache._by_run
+
+
+class OneList:
+    """An API server that answers each list with the next of some, and whose watches bring what they are told."""
+
+    def __init__(self, *lists, events=()):
+        self.lists, self.events = list(lists), list(events)
+
+    async def pages(self, _path, **_parameters):
+        if not self.lists:
+            raise StopTestError
+        yield self.lists.pop(0), "1"
+
+    async def watch(self, _path, _version, **_parameters):
+        for event in self.events:
+            yield event
+        self.events = []
+        raise WatchExpiredError
+
+
+class StopTestError(Exception):
+    """Nothing more is told."""
+
+
+def test_a_watch_that_was_broken_lists_again_and_forgets_what_is_gone():
+    marked = []
+    store = Store()
+    watcher = next(each for each in watchers(store, (), marked.append) if each.cache is store.pods)
+    second = pod()
+    second["metadata"] |= {"uid": "pod-2", "name": "second", "resourceVersion": "5"}
+    api = OneList([pod()], [second], events=[("BOOKMARK", {"metadata": {"resourceVersion": "9"}})])
+    with pytest.raises(StopTestError):
+        asyncio.run(watcher.run(api))
+    assert list(store.pods.of(("ns", "run"))) == ["pod-2"]
+    assert watcher.synced.is_set()
+    assert ("ns", "run") in marked
+    assert None in marked, "after a list everything may have changed"
+
+
+def test_a_change_that_says_nothing_new_wakes_nobody():
+    marked = []
+    store = Store()
+    watcher = next(each for each in watchers(store, (), marked.append) if each.cache is store.pods)
+    again = pod(phase="Running")
+    again["metadata"]["resourceVersion"] = "2"
+    with pytest.raises(StopTestError):
+        asyncio.run(watcher.run(OneList([pod()], events=[("MODIFIED", again)])))
+    assert marked.count(("ns", "run")) == 1
