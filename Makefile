@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
 BIN := .venv/bin
-SOURCES := operator/src images/contract/src images/render/src images/encode/src tests $(wildcard bench)
+SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
 PYTEST_ARGS ?=
 
 .PHONY: help setup demo test lint format clean bench-render bench-physics bench-encode
