@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test lint format clean bench-render bench-physics bench-encode
+.PHONY: help setup demo test lint format clean crds golden bench-render bench-physics bench-encode
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -28,6 +28,12 @@ bench-physics: setup ## Hold the physics against its labels, and draw docs/image
 
 bench-encode: setup ## Measure the encoder (ten minutes on two cores)
 	@$(BIN)/python bench/encode.py
+
+crds: setup ## Make crds/ from the types of a run
+	@$(BIN)/python -m clipfarm.crd > crds/benchmarkruns.clipfarm.dev.yaml
+
+golden: setup ## Make tests/golden/, the objects that each example becomes
+	@$(BIN)/python tests/golden/make.py
 
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/ruff check $(SOURCES)

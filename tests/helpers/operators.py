@@ -72,6 +72,16 @@ class Runs:
     def at_work(self, name: str = "run") -> list[Object]:
         return [pod for pod in self.pods(name) if is_at_work(pod)]
 
+    def running(self, count: int, name: str = "run") -> list[Object]:
+        """Wait until so many pods run, no more and no fewer, and return them."""
+
+        def look() -> list[Object] | None:
+            pods = self.at_work(name)
+            ready = len(pods) == count and all(pod["status"]["phase"] == "Running" for pod in pods)
+            return pods if ready else None
+
+        return wait_until(look, f"{count} pods to run") or []
+
     def gated(self, name: str = "run") -> list[Object]:
         return [pod for pod in self.pods(name) if is_gated(pod)]
 

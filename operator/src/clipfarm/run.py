@@ -102,7 +102,7 @@ class Assets(Model):
 
     manifest: str = Field(min_length=1)
     """Path of the JSON file as the renderer sees it: on this machine, or in a volume of the pod."""
-    sha256: str | None = None
+    sha256: Annotated[str, Field(json_schema_extra={"pattern": "^[0-9a-f]{64}$"})] | None = None
     """SHA-256 of the manifest, in hexadecimal; where it is given, another file is refused."""
 
     @field_validator("sha256")

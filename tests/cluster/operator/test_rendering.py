@@ -149,3 +149,15 @@ def test_a_claim_that_is_not_there_is_named(runs: Runs, operator: Operator):
 
 def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
+
+
+def test_a_run_that_the_api_server_lets_through_and_makes_no_sense_says_so(
+    runs: Runs, operator: Operator, namespace: Namespace
+):
+    # Days are beyond the API server's own rules.
+    runs.create(vram={"checkInterval": "2d", "staleAfter": "1d"})
+    wait_until(lambda: runs.status().get("phase") == "Invalid", "the run to say so")
+    assert "spec.vram.staleAfter" in runs.condition("Ready")["message"]
+    assert not namespace.list(JOBS)
+    runs.patch(vram={"staleAfter": "3d"})
+    assert runs.finished()["phase"] == "Succeeded"

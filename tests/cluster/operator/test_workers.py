@@ -19,7 +19,7 @@ def test_workers_may_become_more_and_fewer_and_nothing_that_runs_is_ended(held: 
     held.create(clips=20, workers=2)
     wait_until(lambda: len(held.at_work()) == 2, "two pods at work")
     held.patch(workers=6)
-    wait_until(lambda: len(held.at_work()) == 6, "six pods at work")
+    held.running(6)
     held.patch(workers=1)
     wait_until(lambda: held.status()["observedGeneration"] == 3, "the change to be seen")
     before = {pod["metadata"]["name"] for pod in held.at_work()}
@@ -38,7 +38,7 @@ def test_workers_may_become_more_and_fewer_and_nothing_that_runs_is_ended(held: 
 
 def test_a_suspended_run_starts_nothing_lets_what_runs_go_on_and_goes_on_later(held: Runs):
     held.create(clips=4, workers=2)
-    running = wait_until(lambda: len(found := held.at_work()) == 2 and found, "two pods at work")
+    running = held.running(2)
     held.patch(suspend=True)
     wait_until(lambda: held.status()["observedGeneration"] == 2, "the change to be seen")
     for pod in running:

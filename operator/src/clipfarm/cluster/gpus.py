@@ -29,7 +29,9 @@ class Gpus:
     def problem(self, node: str) -> str:
         """Return why readings of a node are missing, as far as that is known; empty where nothing went wrong."""
         if self.problems:
-            return "; ".join(f"{endpoint}: {problem}" for endpoint, problem in sorted(self.problems.items()))
+            endpoint, problem = min(self.problems.items())
+            others = len(self.problems) - 1
+            return f"{endpoint}: {problem}" + (f", and {others} more that fail" if others else "")
         if self.on(node):
             return ""
         if not self.endpoints:
@@ -46,6 +48,9 @@ class Gpus:
             async with session.get(endpoint, timeout=timeout, raise_for_status=True) as answer:
                 text = await answer.text(encoding="utf-8")
             found = dcgm.parse(text, now)
+        except aiohttp.ClientResponseError as error:
+            self.problems[endpoint] = f"{error.status} {error.message}"
+            return
         except (*FAULTS, dcgm.FormatError, UnicodeDecodeError) as error:
             self.problems[endpoint] = str(error) or type(error).__name__
             return

@@ -6,6 +6,8 @@ names the object that the rule looks at, as a path below ``spec``.
 
 from typing import Any
 
+from clipfarm_contract.experiment import SHAPES
+
 Rule = dict[str, Any]
 
 
@@ -31,6 +33,8 @@ def _immutable(field: str) -> Rule:
     same = f"{present} == {before} && (!{present} || self.{field} == oldSelf.{field})"
     return _rule(f"!({guard}) || ({same})" if guard else same, "cannot be changed; make a new run", f".{field}")
 
+
+_POSITIVE = [_rule("self.matches('[1-9]')", "expected more than 0")]
 
 RULES: dict[str, list[Rule]] = {
     "": [
@@ -68,6 +72,11 @@ RULES: dict[str, list[Rule]] = {
     "clips": _ordered("start", "end"),
     "experiment": [
         _rule(
+            f"has(self.assets) || self.objects.all(name, name in {list(SHAPES)})",
+            f"expected {', '.join(SHAPES[:-1])} or {SHAPES[-1]}, or an id with assets",
+            ".objects",
+        ),
+        _rule(
             "self.impulse.atFrame <= self.frames - 2",
             "expected frames - 2 or less, so that a frame shows motion",
             ".impulse.atFrame",
@@ -79,12 +88,20 @@ RULES: dict[str, list[Rule]] = {
             ".phases",
         ),
     ],
+    "experiment.layers": [_rule("'rgb' in self", "expected rgb among them: the encoder and the checks look at it")],
     "experiment.frames": [_rule("self % 2 == 0", "expected an even number: the encoder takes frames in pairs")],
     "experiment.fps": [_rule("240 % self == 0", "expected a divisor of 240, the rate of the physics")],
     "experiment.impulse": _ordered("min", "max"),
     "experiment.phases[].clips": _ordered("start", "end"),
     "experiment.phases[].friction": _ordered("min", "max"),
     "experiment.phases[].mass": _ordered("min", "max"),
+    "render.timeout": _POSITIVE,
+    "render.memory": _POSITIVE,
+    "render.sharedMemory": _POSITIVE,
+    "vram.checkInterval": _POSITIVE,
+    "vram.perClip": _POSITIVE,
+    "encode.memory": _POSITIVE,
+    "storage.size": _POSITIVE,
     "vram": [
         _rule("self.low < self.high", "expected less than high", ".low"),
         # CEL's duration() knows no days; who waits days for a reading is told by the operator.

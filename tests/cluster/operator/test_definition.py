@@ -1,0 +1,165 @@
+"""The definition of runs: what the API server refuses, fills in and explains."""
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import yaml
+
+from clipfarm.crd.generate import as_yaml
+from helpers.bad_runs import BAD, GOOD, put
+from helpers.cluster import ApiError, Namespace
+from helpers.operators import RUNS, Runs
+
+from .conftest import DEFINITION
+
+
+def test_the_file_is_what_the_types_say():
+    assert as_yaml() == DEFINITION.read_text(), "run `make crds`"
+
+
+@pytest.fixture
+def made(runs: Runs, namespace: Namespace) -> Namespace:
+    """A namespace with one good run."""
+    document = yaml.safe_load(GOOD)
+    document["spec"]["storage"] = {"size": "1Gi"}
+    namespace.create(RUNS, document)
+    return namespace
+
+
+NAMED_OTHERWISE = {"apiVersion": 'in version "v9"', "spec.experiment.objects[1]": "spec.experiment.objects"}
+
+
+# JSON knows no infinity.
+@pytest.mark.parametrize(
+    ("field", "value", "line"),
+    [entry for entry in BAD if entry[1] != math.inf],
+    ids=[f"{field}={value}"[:60] for field, value, _ in BAD if value != math.inf],
+)
+def test_a_mistake_is_refused_by_the_api_server_with_the_fields_name(runs: Runs, namespace, field, value, line):
+    document = yaml.safe_load(GOOD)
+    put(document, field, value)
+    named = line.partition(":")[0]
+    with pytest.raises(ApiError) as error:
+        namespace.api.request("POST", namespace.api.path(RUNS, namespace.name) + "?fieldValidation=Strict", document)
+    assert error.value.status in (400, 422)
+    assert NAMED_OTHERWISE.get(named, named) in error.value.message
+
+
+IMMUTABLE: list[tuple[str, Any]] = [
+    ("seed", 43),
+    ("clips.end", 19),
+    ("storage", {"size": "2Gi"}),
+    ("experiment.frames", 16),
+    ("render.threads", 2),
+    ("retry.limit", 3),
+    ("encode.enabled", False),
+    ("encode.model", "vjepa2_vith16"),
+    ("encode.weights.source", "other.pt"),
+    ("encode.cropSize", 384),
+    ("encode.dtype", "fp32"),
+]
+MUTABLE: list[tuple[str, Any]] = [
+    ("workers", 7),
+    ("suspend", True),
+    ("vram.high", 0.9),
+    ("vram.whenUnknown", "Admit"),
+    ("retry.delay", "1m"),
+    ("encode.batchSize", 2),
+    ("encode.replicas", 2),
+    ("encode.memory", "4Gi"),
+    ("ttlAfterFinished", "1d"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), IMMUTABLE, ids=[field for field, _ in IMMUTABLE])
+def test_what_the_clips_depend_on_cannot_be_changed(made: Namespace, field, value):
+    patch: dict[str, Any] = {"spec": {}}
+    put(patch, f"spec.{field}", value)
+    with pytest.raises(ApiError) as error:
+        made.patch(RUNS, "friction", body=patch)
+    assert error.value.status == 422
+    assert "cannot be changed; make a new run" in error.value.message
+    assert f"spec.{'.'.join(field.split('.')[:1])}" in error.value.message
+
+
+def test_what_they_do_not_depend_on_can(made: Namespace):
+    for field, value in MUTABLE:
+        patch: dict[str, Any] = {"spec": {}}
+        put(patch, f"spec.{field}", value)
+        made.patch(RUNS, "friction", body=patch)
+
+
+def test_defaults_are_shown(made: Namespace):
+    spec = made.get(RUNS, "friction")["spec"]
+    assert spec["vram"] == {
+        "enabled": True,
+        "high": 0.85,
+        "low": 0.7,
+        "checkInterval": "5s",
+        "staleAfter": "1m",
+        "whenUnknown": "Hold",
+        "allocationTime": "20s",
+    }
+    assert (spec["retry"], spec["suspend"]) == ({"limit": 1, "delay": "30s"}, False)
+    assert spec["experiment"]["resolution"] == 256
+    assert spec["render"]["memory"] == "2Gi"
+    assert "workers" not in spec, "its default depends on the nodes"
+
+
+def test_a_misspelt_field_is_dropped_by_the_server_and_refused_by_kubectl(runs: Runs, kubectl):
+    text = GOOD.replace("fps: 30", "fsp: 30")
+    refused = kubectl("apply", "-f", "-", text=text)
+    assert refused.returncode == 1
+    assert 'unknown field "spec.experiment.fsp"' in refused.stderr
+
+
+def test_kubectl_explains_every_field(runs: Runs, kubectl):
+    shown = kubectl("explain", "bmr.spec.vram").stdout
+    assert "Above it, no new clip starts on the GPU." in shown
+    document = yaml.safe_load(DEFINITION.read_text())
+    schema = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    silent = [path for part in ("spec", "status") for path in _without_description(schema[part], part)]
+    assert silent == []
+
+
+def _without_description(schema: dict[str, Any], path: str) -> list[str]:
+    found = [] if schema.get("description") else [path]
+    for name, each in schema.get("properties", {}).items():
+        found += _without_description(each, f"{path}.{name}")
+    items = schema.get("items", {})
+    return found + [
+        each
+        for name, sub in items.get("properties", {}).items()
+        for each in _without_description(sub, f"{path}[].{name}")
+    ]
+
+
+def test_a_list_of_runs_shows_where_they_stand(made: Namespace, kubectl):
+    made.patch(RUNS, "friction", "status", body={"status": _status(phase="Running", rendered=5, held=2, eta="3m 10s")})
+    header, line = kubectl("get", "bmr").stdout.splitlines()
+    assert header.split() == ["NAME", "PHASE", "RENDERED", "ENCODED", "FAILED", "TOTAL", "HELD", "ETA", "AGE"]
+    assert line.split()[:9] == ["friction", "Running", "5", "0", "0", "30", "2", "3m", "10s"]
+
+
+def _status(**fields: Any) -> dict[str, Any]:
+    counters = dict.fromkeys(("observedGeneration", "rendered", "encoded", "failed", "running", "held", "retried"), 0)
+    return copy.deepcopy({"total": 30, **counters, **fields})
+
+
+def test_the_rules_cost_the_api_server_little(runs: Runs, namespace: Namespace):
+    """The largest run that the definition lets through is taken in, and does not exceed what rules may cost."""
+    document = yaml.safe_load(GOOD)
+    size = math.ceil(10_000 / 64)
+    document["spec"]["clips"] = {"start": 0, "end": 64 * size - 1}
+    document["spec"]["experiment"]["phases"] = [
+        {
+            "name": f"phase-{number}",
+            "clips": {"start": number * size, "end": (number + 1) * size - 1},
+            "friction": {"min": 0.5, "max": 0.9},
+            "mass": {"min": 1, "max": 1},
+        }
+        for number in range(64)
+    ]
+    assert namespace.create(RUNS, document)["spec"]["experiment"]["phases"][63]["name"] == "phase-63"

@@ -1,0 +1,121 @@
+"""Runs with one mistake each, and the one line that answers it; the API server has to name the same field."""
+
+from typing import Any
+
+GOOD = """
+apiVersion: clipfarm.dev/v1alpha1
+kind: BenchmarkRun
+metadata: {name: friction}
+spec:
+  seed: 42
+  clips: {start: 0, end: 29}
+  experiment:
+    fps: 30
+    frames: 32
+    phases:
+    - {name: A, clips: {start: 0, end: 9}, friction: {min: 0.5, max: 0.9}, mass: {min: 0.5, max: 3}}
+    - {name: B, clips: {start: 10, end: 29}, friction: {min: 0.01, max: 0.15}, mass: {min: 1, max: 1}}
+  encode: {weights: {source: random}}
+"""
+FPS = "expected a divisor of 240, the rate of the physics, such as"
+
+# (what to change, the value; the one line that answers it)
+BAD = [
+    ("spec.clips.end", -1, "spec.clips.end: found -1, expected 0 or more"),
+    ("spec.clips", {"start": 9, "end": 3}, "spec.clips.end: found 3, expected start (9) or more"),
+    ("spec.clips.end", 30, "spec.experiment.phases: no phase holds clip 30, expected each clip in one phase"),
+    ("spec.clips.end", True, "spec.clips.end: found true, expected a whole number"),
+    ("spec.clips.end", None, "spec.clips.end: found null, expected a whole number"),
+    ("spec.seed", "forty-two", 'spec.seed: found "forty-two", expected a whole number'),
+    ("spec.seed", -1, "spec.seed: found -1, expected 0 or more"),
+    ("spec.workers", 0, "spec.workers: found 0, expected 1 or more"),
+    ("spec.workers", 2.5, "spec.workers: found 2.5, expected a whole number"),
+    ("spec.experiment.fps", 25, f"spec.experiment.fps: found 25, {FPS} 24"),
+    ("spec.experiment.fps", 29, f"spec.experiment.fps: found 29, {FPS} 30"),
+    ("spec.experiment.frames", 31, "spec.experiment.frames: found 31, expected an even number: the encoder takes"
+     " frames in pairs"),
+    ("spec.experiment.frames", 2, "spec.experiment.frames: found 2, expected 4 or more"),
+    ("spec.experiment.resolution", 8, "spec.experiment.resolution: found 8, expected 16 or more"),
+    ("spec.experiment.resolutoin", 64, "spec.experiment.resolutoin: unknown field (did you mean resolution?)"),
+    ("spec.experiment.layers", [], "spec.experiment.layers: found nothing, expected at least one"),
+    ("spec.experiment.layers", ["rgb", "heat"], "spec.experiment.layers[1]: found \"heat\", expected 'rgb',"
+     " 'segmentation', 'flow', 'depth', 'normal' or 'object_coordinates'"),
+    ("spec.experiment.layers", ["flow"], 'spec.experiment.layers: found ["flow"], expected rgb among them: the encoder'
+     " and the checks look at it"),
+    ("spec.experiment.objects", ["cube", "teapot"], 'spec.experiment.objects[1]: found "teapot", expected cube, sphere,'
+     " cylinder, cone or torus, or an id with assets"),
+    ("spec.experiment.assets", {}, "spec.experiment.assets.manifest: missing"),
+    ("spec.experiment.assets", {"manifest": "a.json", "manifes": 1}, "spec.experiment.assets.manifes: unknown field"
+     " (did you mean manifest?)"),
+    ("spec.experiment.assets", {"manifest": "a.json", "sha256": "12"}, 'spec.experiment.assets.sha256: found "12",'
+     " expected 64 hexadecimal digits"),
+    ("spec.render", {"background": "blue"}, "spec.render.background: found \"blue\", expected 'cached' or 'full'"),
+    ("spec.experiment.name", "pull", "spec.experiment.name: found \"pull\", expected 'push'"),
+    ("spec.experiment.impulse", {"min": 12, "max": 13, "atFrame": 31},
+     "spec.experiment.impulse.atFrame: found 31, expected 30 or less, so that one of the 32 frames shows motion"),
+    ("spec.experiment.impulse", {"min": 13, "max": 12},
+     "spec.experiment.impulse.max: found 12, expected min (13) or more"),
+    ("spec.experiment.phases.0.friction.min", -1,
+     "spec.experiment.phases[0].friction.min: found -1, expected 0 or more"),
+    ("spec.experiment.phases.0.friction.max", 0.1,
+     "spec.experiment.phases[0].friction.max: found 0.1, expected min (0.5) or more"),
+    ("spec.experiment.phases.1.mass.min", 0, "spec.experiment.phases[1].mass.min: found 0, expected more than 0"),
+    ("spec.experiment.phases.1.mass.max", float("inf"),
+     "spec.experiment.phases[1].mass.max: found Infinity, expected a number"),
+    ("spec.experiment.phases.1.clips.start", 11,
+     "spec.experiment.phases: no phase holds clip 10, expected each clip in one phase"),
+    ("spec.experiment.phases.1.clips.start", 9,
+     "spec.experiment.phases: 'A' (0-9) and 'B' (9-29) overlap, expected each clip in one phase"),
+    ("spec.experiment.phases.1.name", "A", "spec.experiment.phases: found the name 'A' twice, expected each once"),
+    ("spec.experiment.phases", [], "spec.experiment.phases: found nothing, expected at least one"),
+    ("spec.experiment.phases", 3, "spec.experiment.phases: found 3, expected a list"),
+    ("spec.render", {"device": "gpu"}, "spec.render.device: found \"gpu\", expected 'cpu', 'cuda' or 'optix'"),
+    ("spec.render", {"threads": 0}, "spec.render.threads: found 0, expected 1 or more"),
+    ("spec.render", {"timeout": "0s"}, "spec.render.timeout: found \"0s\", expected more than 0"),
+    ("spec.vram", {"low": 0.9}, "spec.vram.low: found 0.9, expected less than high (0.85)"),
+    ("spec.vram", {"high": 85}, "spec.vram.high: found 85, expected 1 or less"),
+    ("spec.vram", {"checkInterval": "1m"},
+     "spec.vram.staleAfter: found 60s, expected more than checkInterval (60s)"),
+    ("spec.vram", {"perClip": 2}, "spec.vram.perClip: found 2, expected a size such as 2Gi or 500Mi"),
+    ("spec.vram", {"enabled": "yes please"}, 'spec.vram.enabled: found "yes please", expected true or false'),
+    ("spec.retry", {"delay": 30}, "spec.retry.delay: found 30, expected a duration such as 30s, 5m or 7d"),
+    ("spec.retry", {"delay": "soon"}, 'spec.retry.delay: found "soon", expected a duration such as 30s, 5m or 7d'),
+    ("spec.retry", {"limit": -1}, "spec.retry.limit: found -1, expected 0 or more"),
+    ("spec.encode", {"model": "vjepa2_vitl16"},
+     "spec.encode.weights: missing, expected {source: FILE or FOLDER or random}, or encode.enabled: false"),
+    ("spec.encode.weights", {"source": "https://example.org/vitl.pt"},
+     "spec.encode.weights.sha256: missing, expected the SHA-256 of the file at the address"),
+    ("spec.encode.weights", {"source": "https://example.org/vitl.pt", "sha256": "abc"},
+     'spec.encode.weights.sha256: found "abc", expected 64 hexadecimal digits'),
+    ("spec.encode.weights", {"source": "facebook/vjepa2-vitl-fpc64-256", "revision": "main"},
+     'spec.encode.weights.revision: found "main", expected 40 hexadecimal digits, a commit'),
+    ("spec.encode.weights", {"source": "https://example.org/vitl.pt", "sha256": "0" * 64, "revision": "0" * 40},
+     "spec.encode.weights.revision: expected only beside an id on Hugging Face"),
+    ("spec.encode.cropSize", 250, "spec.encode.cropSize: found 250, expected a multiple of 16, the model's patch size"),
+    ("spec.encode.batch", 4, "spec.encode.batch: unknown field (did you mean batchSize?)"),
+    ("spec.storage", {}, "spec.storage.claimName: expected either claimName or size"),
+    ("spec.storage", {"claimName": "a", "size": "1Gi"}, "spec.storage.claimName: expected either claimName or size"),
+    ("metadata.name", "Friction!", 'metadata.name: found "Friction!", expected lower-case letters, digits and dashes,'
+     " at most 52"),
+    ("apiVersion", "clipfarm.dev/v9", "apiVersion: found \"clipfarm.dev/v9\", expected 'clipfarm.dev/v1alpha1'"),
+    ("spec.clips.end", 10**9, "spec.clips.end: found 1000000000, expected 9999999 or less"),
+    ("spec.workers", 1_000_000, "spec.workers: found 1000000, expected 10000 or less"),
+    ("spec.experiment.samples_per_pixel", 4,
+     "spec.experiment.samples_per_pixel: unknown field (did you mean samplesPerPixel?)"),
+    ("spec.render", {"timeout": {"a": 1}},
+     "spec.render.timeout: found an object, expected a duration such as 30s, 5m or 7d"),
+    ("spec.render", {"timeout": "9" * 400 + "s"}, "spec.render.timeout: found"),
+    ("spec.render", {"timeout": "\uff13\uff10s"}, "spec.render.timeout: found"),
+    ("spec.vram", {"perClip": "9" * 400 + "Gi"}, "spec.vram.perClip: found"),
+    ("spec", 7, "spec: found 7, expected an object"),
+    ("specs", {}, "specs: unknown field (did you mean spec?)"),
+]  # fmt: skip
+
+
+def put(document: dict[str, Any], field: str, value: Any) -> None:
+    """Set a field, named as ``spec.experiment.phases.0.name``; objects on the way are made where there are none."""
+    place: Any = document
+    names = field.split(".")
+    for name in names[:-1]:
+        place = place[int(name)] if name.isdigit() else place.setdefault(name, {})
+    place[names[-1]] = value
