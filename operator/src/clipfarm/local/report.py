@@ -18,7 +18,7 @@ from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.result import ClipResult
 
-STAGES = ("import", "simulate", "render", "save", "total")
+STAGES = ("import", "simulate", "background", "render", "save", "total")
 PACKAGES = ("clipfarm", "kubric-nightly", "bpy", "pybullet", "numpy", "torch")
 
 
@@ -52,7 +52,10 @@ def forecast(job: Job, workers: int) -> Forecast | None:
     if not results or not sizes:
         return None
     clips = len(job.run.spec.clips)
-    seconds = statistics.fmean(result.seconds.get("total", 0.0) for result in results)
+    # The background is made once for a run, however many clips follow; all of the first ones wait for it.
+    seconds = statistics.fmean(
+        result.seconds.get("total", 0.0) - result.seconds.get("background", 0.0) for result in results
+    )
     per_second = (_encode_summary(job) or {}).get("clips_per_second")
     return Forecast(
         clips,
