@@ -33,10 +33,10 @@ from rich.console import Console
 from transformers import VJEPA2Config, VJEPA2Model
 from transformers.models.vjepa2.video_processing_vjepa2 import VJEPA2VideoProcessor
 
+from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import find_clips, read_frames
-from clipfarm_encode.cpus import available_cpus
 from clipfarm_encode.encoder import Encoder, get_encoder
 from clipfarm_encode.features import Recipe, save
 from clipfarm_encode.pipeline import Pipeline

@@ -26,9 +26,9 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.clips import find_clips, read_frames
-from clipfarm_encode.cpus import available_cpus
 from clipfarm_encode.device import half_precision, peak_flops
 from clipfarm_encode.encoder import EncodeError, Encoder, get_encoder
 from clipfarm_encode.pipeline import Pipeline

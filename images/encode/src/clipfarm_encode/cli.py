@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.environment import ThreadLimitError, apply_thread_limits
 from clipfarm_encode import dependencies
-from clipfarm_encode.cpus import available_cpus
 from clipfarm_encode.stopping import Stopper
 
 FAILED = 1

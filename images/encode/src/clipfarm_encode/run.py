@@ -8,10 +8,10 @@ import click
 import torch
 from rich.console import Console
 
+from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import clip_numbers, find_clips
-from clipfarm_encode.cpus import available_cpus
 from clipfarm_encode.device import choose_devices, memory_held, peak_flops
 from clipfarm_encode.encoder import Encoder, get_encoder
 from clipfarm_encode.pipeline import Pipeline

@@ -9,7 +9,7 @@ import click
 
 from clipfarm import __version__
 
-COMMANDS = ("clip", "local", "operator", "plan", "verify")
+COMMANDS = ("clip", "local", "operator", "plan", "retry", "status", "verify", "watch")
 """Each is a module of this package with a command of its name, imported when it is asked for."""
 
 

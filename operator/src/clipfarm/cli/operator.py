@@ -49,6 +49,7 @@ def operator(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # kopf logs two lines for each event of each object.
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("kubernetes").setLevel(logging.ERROR)
     # That it runs in a thread is no news.
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
 

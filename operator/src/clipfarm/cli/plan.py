@@ -10,21 +10,27 @@ from rich.console import Console
 
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
 from clipfarm.decide.plan import Plan, decide
-from clipfarm.local import executor, scan
+from clipfarm.local import scan
 from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
 from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
+from clipfarm.manifests import preview
 from clipfarm.units import compress
+from clipfarm_contract.cpus import available_cpus
 
 
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
 @click.option("--output", "--output_dir", "output", type=FolderPath(), help="A folder that may hold clips already.")
+@click.option("--manifests", is_flag=True, help="Print the objects that the operator would make in a cluster.")
 @run_options
 @one_line_errors
-def plan(*, run_file: Path, output: Path | None, options: Options) -> None:
+def plan(*, run_file: Path, output: Path | None, manifests: bool, options: Options) -> None:
     """Show what `clipfarm local RUN_FILE` would do now on this machine; nothing is started or written."""
+    if manifests:
+        click.echo(preview.as_yaml(options.read(run_file)), nl=False)
+        return
     # A folder that cannot exist holds no clips.
     job = options.job(run_file, output or Path(os.devnull, "none"))
     check_parts(job)
@@ -50,7 +56,7 @@ def describe(job: Job, console: Console) -> None:
         found = scan.scan(job)
     except scan.FolderError as error:
         fail(str(error))
-    state = State.start(job, found, os.uname().nodename, executor.available_cpus())
+    state = State.start(job, found, os.uname().nodename, available_cpus())
     world = observe(state, time.monotonic())
     for line in _lines(job, found, decide(job.run, world)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

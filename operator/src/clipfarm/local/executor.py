@@ -17,6 +17,7 @@ from clipfarm.local.observe import observe
 from clipfarm.local.scan import FolderError, Scan
 from clipfarm.local.state import State
 from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.cpus import available_cpus
 
 TICK = 1.0
 """Seconds between two looks when nothing happens; a process that ends, or a signal, wakes the loop at once."""
@@ -57,11 +58,6 @@ def _take_back_vanished(state: State) -> bool:
     state.unencoded -= vanished
     state.waiting.extend(sorted(vanished))
     return bool(vanished)
-
-
-def available_cpus() -> int:
-    """Return the number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _end(state: State) -> None:

@@ -1,7 +1,6 @@
 """``report.json`` and ``report.md``: how a run went, for programs and for people."""
 
 import json
-import os
 import platform
 import statistics
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from clipfarm.decide.status import Failure, Status
 from clipfarm.local.job import Job
 from clipfarm.units import compress, format_bytes, format_duration
 from clipfarm_contract.clip import ClipManifest, write_atomically
+from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.result import ClipResult
@@ -104,7 +104,7 @@ def _collect(job: Job, status: Status, wall_seconds: float, complete_before: int
             "host": platform.node(),
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
             "processor": _processor(),
-            "cpus": len(os.sched_getaffinity(0)),
+            "cpus": available_cpus(),
             "gpus": [str(gate.gpu) for gate in status.gates],
         },
     }

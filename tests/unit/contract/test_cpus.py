@@ -1,6 +1,6 @@
 import pytest
 
-from clipfarm_encode.cpus import available_cpus, cgroup_limit
+from clipfarm_contract.cpus import available_cpus, cgroup_limit
 
 
 @pytest.mark.parametrize(
