@@ -85,6 +85,8 @@ class RunStatus(_Made):
     """Time left, as far as it is known."""
     completion_time: str | None = None
     """When the run was finished."""
+    encode_attempt: str | None = None
+    """The last attempt at encoding that was begun, where `clipfarm retry` asked for one."""
     gpus: tuple[GpuMemory, ...] = Field(default=(), strict=False)
     """Memory of each GPU that the run may use."""
     failures: tuple[FailedClips, ...] = Field(default=(), strict=False)

@@ -41,7 +41,7 @@ class Scene:
 
     def job(self, *, uid: str = "job-1", owner: str = "run-1", parallelism: int = 6, **fields: Any) -> "Scene":
         completed, failed = (Indexes.parse(fields.pop(name, "")) for name in ("completed", "failed"))
-        rest = {"suspended": False, "deleting": False} | fields
+        rest = {"suspended": False, "deleting": False, "attempt": ""} | fields
         self.store.jobs.put(uid, JobView(KEY, uid, owner, parallelism, completed=completed, failed=failed, **rest))
         return self
 

@@ -7,6 +7,7 @@ are left out: decoding them took twelve seconds of a thousand pods where plain J
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
@@ -22,6 +23,7 @@ MERGE_PATCH = "application/merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 """Ask for an answer without spec and status, where the answer is not read anyway."""
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 PAGE = 500
 """Objects that a list brings at a time."""
 NOT_FOUND, CONFLICT, NOT_AS_EXPECTED = 404, 409, 422
@@ -58,9 +60,11 @@ class WatchExpiredError(Exception):
 class Api:
     """Requests to one API server."""
 
-    def __init__(self, configuration: client.Configuration, *, inside: bool) -> None:
+    def __init__(self, configuration: client.Configuration, *, inside: bool, namespace: str = "default") -> None:
         self.inside = inside
         """Whether this runs in a pod of the cluster."""
+        self.namespace = namespace
+        """The one that is meant where nobody says another."""
         self._client = client.ApiClient(configuration)
         self._session: aiohttp.ClientSession | None = None
 
@@ -74,14 +78,15 @@ class Api:
         configuration = client.Configuration()
         try:
             config.load_incluster_config(client_configuration=configuration)
-            return cls(configuration, inside=True)
+            return cls(configuration, inside=True, namespace=OWN_NAMESPACE.read_text().strip())
         except config.ConfigException:
             pass
         try:
             await config.load_kube_config(client_configuration=configuration)
+            _, context = config.list_kube_config_contexts()
         except (config.ConfigException, OSError) as error:
             raise NoClusterError(f"no cluster: {error}") from error
-        return cls(configuration, inside=False)
+        return cls(configuration, inside=False, namespace=context["context"].get("namespace", "default"))
 
     async def __aenter__(self) -> Self:
         rest = self._client.rest_client

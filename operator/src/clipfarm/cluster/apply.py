@@ -57,7 +57,9 @@ class Applier:
 
     async def _change(self, tracked: Tracked, change: Change) -> None:
         call: Awaitable[Any]
-        if isinstance(change.body, dict) and change.verb == "create":
+        if isinstance(change.body, dict) and change.verb == "delete":
+            call = self._api.delete(change.path, change.body["uid"])
+        elif isinstance(change.body, dict) and change.verb == "create":
             call = self._api.create(change.path, change.body)
         else:
             kind = JSON_PATCH if isinstance(change.body, list) else MERGE_PATCH

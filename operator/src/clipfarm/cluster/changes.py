@@ -20,13 +20,13 @@ SEEN_SECONDS = 30.0
 class Change:
     """One request."""
 
-    verb: Literal["create", "patch"]
+    verb: Literal["create", "patch", "delete"]
     path: str
     """Of the list, or of the object."""
     kind: str
     name: str
     body: Manifest | list[Manifest] = field(repr=False)
-    """The object, or a patch: a list is a JSON patch, else it is a merge patch."""
+    """The object; or a patch: a list is a JSON patch, else it is a merge patch; or the UID of what is deleted."""
 
 
 def changes(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, now: float) -> list[Change]:
@@ -58,8 +58,11 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
     there = own_job(tracked, key, store)
     wanted = parallelism(plan, tracked)
     if there is None:
-        # One of that name that is on its way out, or of an earlier run, has to be gone first.
-        taken = bool(store.jobs.of(key))
+        # One of that name that is on its way out, or of an earlier run or attempt, has to be gone first.
+        taken = store.jobs.of(key).values()
+        for old in taken:
+            if old.owner == tracked.owner.uid and not old.deleting:
+                return Change("delete", f"{path}/{name}", "Job", name, {"uid": old.uid})
         if taken or tracked.run.spec.storage is None or plan.status.finished:
             return None
         return Change("create", path, "Job", name, job.job(tracked.run, tracked.owner, images, wanted))

@@ -14,9 +14,14 @@ from clipfarm_contract.exit_codes import ExitCode
 
 
 def own_job(tracked: Tracked, key: RunKey, store: Store) -> JobView | None:
-    """Return the Job that makes the run's clips; not one that is on its way out, or of an earlier run of that name."""
+    """Return the Job that makes the run's clips.
+
+    Not one that is on its way out, of an earlier run of that name, or of an earlier attempt.
+    """
+    owner = tracked.owner
+    jobs = store.jobs.of(key).values()
     return next(
-        (job for job in store.jobs.of(key).values() if job.owner == tracked.owner.uid and not job.deleting), None
+        (job for job in jobs if job.owner == owner.uid and job.attempt == owner.attempt and not job.deleting), None
     )
 
 

@@ -128,7 +128,7 @@ class Operator:
         if view is None:
             self._refusals.forget(key)
             return None
-        if known is not None and _asked(known) == (view.generation, view.labels, view.only):
+        if known is not None and _asked(known) == _wanted(view):
             return known
         try:
             tracked = _tracked(view)
@@ -193,12 +193,17 @@ class Operator:
 def _tracked(view: RunView) -> Tracked:
     document = view.document
     run = Run.model_validate({name: document[name] for name in ("apiVersion", "kind", "metadata", "spec")})
-    owner = Owner(view.run[0], view.uid, view.labels, view.only)
+    owner = Owner(view.run[0], view.uid, view.labels, view.only, view.attempt, view.encode_attempt)
     return Tracked(run, owner, view.generation, document.get("status", {}))
 
 
-def _asked(tracked: Tracked) -> tuple[int, dict[str, str], str]:
-    return (tracked.generation, tracked.owner.labels, tracked.owner.only)
+def _asked(tracked: Tracked) -> tuple[object, ...]:
+    owner = tracked.owner
+    return (tracked.generation, owner.labels, owner.only, owner.attempt, owner.encode_attempt)
+
+
+def _wanted(view: RunView) -> tuple[object, ...]:
+    return (view.generation, view.labels, view.only, view.attempt, view.encode_attempt)
 
 
 def _expired(tracked: Tracked, wall: float) -> bool:

@@ -42,6 +42,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
         gpus=tuple(_gpu_memory(gate, world.now) for gate in status.gates),
+        encode_attempt=tracked.owner.encode_attempt or None,
         failures=failures,
         conditions=tuple(conditions(tracked, status, job, wall)),
     )

@@ -87,12 +87,13 @@ class Tracked:
 
     def __post_init__(self) -> None:
         self.blocks = Blocks.of(self.run, self.owner.only)
-        self.encoding = Encoding(self.status.get("encoded", 0), _encode_failures(self.status))
+        taken_in = self.status.get("encodeAttempt", "") == self.owner.encode_attempt
+        self.encoding = Encoding(self.status.get("encoded", 0), _encode_failures(self.status) if taken_in else {})
         self.gates = _gates(self.status)
 
     def update(self, run: Run, owner: Owner, generation: int) -> None:
         """Take in a change of the run: what a person has mended is tried anew."""
-        if owner.only != self.owner.only:
+        if owner.encode_attempt != self.owner.encode_attempt:
             self.encoding.failed = {}
         self.run, self.owner, self.generation = run, owner, generation
         self.encoding.early_ends.clear()

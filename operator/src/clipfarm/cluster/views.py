@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clipfarm.indexes import Indexes
-from clipfarm.manifests.common import GATE, GPU_ANNOTATION, ONLY_ANNOTATION, RUN_LABEL, UID_LABEL
+from clipfarm.manifests.common import (
+    ATTEMPT_ANNOTATION,
+    ENCODE_ATTEMPT_ANNOTATION,
+    GATE,
+    GPU_ANNOTATION,
+    ONLY_ANNOTATION,
+    RUN_LABEL,
+    UID_LABEL,
+)
 from clipfarm.manifests.encoder import TEMPLATE_ANNOTATION
 from clipfarm.world import EarlyEnd, GpuId
 
@@ -27,6 +35,8 @@ class RunView:
     labels: dict[str, str]
     only: str
     """The clips that are left to make; empty: all."""
+    attempt: str
+    encode_attempt: str
     deleting: bool
     document: Manifest = field(compare=False)
 
@@ -64,6 +74,7 @@ class JobView:
     parallelism: int
     suspended: bool
     deleting: bool
+    attempt: str
     completed: Indexes
     failed: Indexes
 
@@ -128,12 +139,15 @@ def controller(manifest: Manifest) -> str:
 def run(manifest: Manifest) -> RunView:
     """Return a view of a run."""
     metadata = manifest["metadata"]
+    annotations = metadata.get("annotations", {})
     return RunView(
         run=(metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
         generation=metadata["generation"],
         labels=metadata.get("labels", {}),
-        only=metadata.get("annotations", {}).get(ONLY_ANNOTATION, ""),
+        only=annotations.get(ONLY_ANNOTATION, ""),
+        attempt=annotations.get(ATTEMPT_ANNOTATION, ""),
+        encode_attempt=annotations.get(ENCODE_ATTEMPT_ANNOTATION, ""),
         deleting="deletionTimestamp" in metadata,
         document=manifest,
     )
@@ -177,6 +191,7 @@ def job(manifest: Manifest) -> JobView | None:
         parallelism=spec.get("parallelism", 1),
         suspended=bool(spec.get("suspend")),
         deleting="deletionTimestamp" in metadata,
+        attempt=metadata.get("annotations", {}).get(ATTEMPT_ANNOTATION, ""),
         completed=Indexes.parse(status.get("completedIndexes", "")),
         failed=Indexes.parse(status.get("failedIndexes", "")),
     )

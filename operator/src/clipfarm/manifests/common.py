@@ -21,6 +21,10 @@ GPU_ANNOTATION = "clipfarm.dev/gpu"
 """On a renderer's pod: which GPU it was let onto, as JSON."""
 ONLY_ANNOTATION = "clipfarm.dev/only-clips"
 """On a run: the clips that are left to make, where its Job is to make no others; ``clipfarm retry`` sets it."""
+ATTEMPT_ANNOTATION = "clipfarm.dev/attempt"
+"""On a run and its Job: which attempt it is. A Job of another attempt is removed, and made anew."""
+ENCODE_ATTEMPT_ANNOTATION = "clipfarm.dev/encode-attempt"
+"""On a run: which attempt at encoding it is. A new one forgets which clips could not be encoded."""
 CLIPS = "/clips"
 """Where the volume lies in every container."""
 USER = 65532
@@ -45,6 +49,8 @@ class Owner:
     labels: dict[str, str]
     only: str = ""
     """Clips that are left to make, as ranges; empty: all."""
+    attempt: str = ""
+    encode_attempt: str = ""
 
     @property
     def queue(self) -> str:

@@ -2,6 +2,7 @@
 
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import (
+    ATTEMPT_ANNOTATION,
     CLIPS,
     GATE,
     QUEUE_LABEL,
@@ -34,6 +35,8 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
     """Return the whole Job."""
     blocks, spec = Blocks.of(run, owner.only), run.spec
     made = metadata(run, owner, name(run), ROLE)
+    if owner.attempt:
+        made["annotations"] = {ATTEMPT_ANNOTATION: owner.attempt}
     if owner.queue:
         made["labels"][QUEUE_LABEL] = owner.queue
     return {

@@ -1,0 +1,57 @@
+"""A run in a cluster in lines for people, from the status that the operator wrote."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+FAILURES_SHOWN = 10
+FINISHED = ("Succeeded", "CompletedWithFailures", "Failed")
+
+
+def phase(run: Mapping[str, Any]) -> str:
+    """Return where a run stands; an operator that is not there has written nothing."""
+    return str(run.get("status", {}).get("phase", "Pending"))
+
+
+def counters(run: Mapping[str, Any]) -> str:
+    """Return all counters in one line."""
+    status = run.get("status", {})
+    if not status:
+        return "no operator has looked at it yet"
+    total = status["total"]
+    parts = [f"rendered {status['rendered']}/{total}"]
+    parts += [f"encoded {status['encoded']}/{total}"] if run["spec"]["encode"].get("enabled", True) else []
+    parts += [f"failed {status['failed']}", f"running {status['running']}"]
+    parts += [f"waiting to retry {status['retried']}"] if status["retried"] else []
+    parts += [f"held {status['held']}"] if status["held"] else []
+    parts += [f"ETA {status['eta']}"] if status.get("eta") else []
+    return ", ".join(parts)
+
+
+def lines(run: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what there is to know of a run."""
+    status = run.get("status", {})
+    yield f"{run['metadata']['name']}: {phase(run)}: {counters(run)}"
+    yield from notes(run)
+    for gpu in status.get("gpus", ()):
+        yield f"  GPU {gpu['gpu']} on {gpu['node']}: {gpu['used']} in use ({gpu['reading']}), {gpu['gate'].lower()}"
+
+
+def notes(run: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what keeps a run from going on, and what failed in it."""
+    status = run.get("status", {})
+    conditions = {entry["type"]: entry for entry in status.get("conditions", ())}
+    ready, progressing = conditions.get("Ready", {}), conditions.get("Progressing", {})
+    if ready.get("status") == "False" and ready["reason"] not in ("Unfinished", "CompletedWithFailures"):
+        yield f"  {ready['message']}"
+    if progressing.get("status") == "False" and not status.get("completionTime"):
+        yield f"  waits: {progressing['message']}"
+    for kind in ("VRAMHeld", "StorageReady"):
+        entry = conditions.get(kind, {})
+        bad = "True" if kind == "VRAMHeld" else "False"
+        if entry.get("status") == bad and entry["message"] not in (ready.get("message"), progressing.get("message")):
+            yield f"  {entry['message']}"
+    failures = status.get("failures", ())
+    for failure in failures[:FAILURES_SHOWN]:
+        yield f"  failed to {failure['stage']}: clips {failure['clips']}: {failure['reason']}"
+    if len(failures) > FAILURES_SHOWN:
+        yield f"  and {len(failures) - FAILURES_SHOWN} reasons more"

@@ -1,0 +1,72 @@
+"""Trying failed clips again: what has to be written into a run so that the operator does it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from clipfarm.cluster.report import FINISHED, phase
+from clipfarm.indexes import Indexes
+from clipfarm.manifests.blocks import Blocks
+from clipfarm.manifests.common import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION, ONLY_ANNOTATION
+from clipfarm.run import Run
+from clipfarm.units import compress
+
+MOST_TEXT = 100_000
+"""Ranges longer than this do not fit on a renderer's command line, which is where the Job puts them."""
+
+
+class NothingToRetryError(Exception):
+    """There is nothing to try again; the message says why."""
+
+
+def annotations(run: Mapping[str, Any], job: Mapping[str, Any] | None) -> tuple[dict[str, str], str]:
+    """Return the annotations that ask for another attempt, and a line that says at what.
+
+    Clips that failed to render get a Job of their own, which takes the place of the one that has ended. Clips that
+    could not be encoded are tried by new encoders.
+
+    Raises:
+        NothingToRetryError: the run goes on, or nothing of it has failed.
+    """
+    if phase(run) not in FINISHED:
+        raise NothingToRetryError(f"the run is {phase(run)}: what failed can be tried again when it has finished")
+    before = run["metadata"].get("annotations", {})
+    clips = _failed_clips(run, job, before.get(ONLY_ANNOTATION, "")) if job else []
+    made: dict[str, str] = {}
+    said: list[str] = []
+    if clips:
+        only = compress(clips)
+        if len(only) > MOST_TEXT:
+            raise NothingToRetryError(f"{len(clips)} clips have failed all over the run: make a new run of them")
+        made |= {ONLY_ANNOTATION: only, ATTEMPT_ANNOTATION: _next(before.get(ATTEMPT_ANNOTATION))}
+        said.append(f"{_clips(len(clips))} to render ({only if len(only) <= 60 else only[:60] + '...'})")
+    encoder = any(entry["stage"] == "encode" for entry in run["status"].get("failures", ()))
+    if encoder or _encoder_stuck(run):
+        made[ENCODE_ATTEMPT_ANNOTATION] = _next(before.get(ENCODE_ATTEMPT_ANNOTATION))
+        said.append("what was not encoded")
+    if not made:
+        raise NothingToRetryError("nothing has failed")
+    return made, " and ".join(said)
+
+
+def _failed_clips(run: Mapping[str, Any], job: Mapping[str, Any], only: str) -> list[int]:
+    parsed = Run.model_validate({name: run[name] for name in ("apiVersion", "kind", "metadata", "spec")})
+    blocks, status = Blocks.of(parsed, only), job.get("status", {})
+    indexes = list(Indexes.parse(status.get("failedIndexes", "")))
+    if run["status"]["phase"] == "Failed":
+        # A run that failed as a whole has clips that were never tried.
+        completed = Indexes.parse(status.get("completedIndexes", ""))
+        indexes = [index for index in range(blocks.count) if index not in completed]
+    return [clip for index in indexes for clip in blocks.of_index(index)]
+
+
+def _encoder_stuck(run: Mapping[str, Any]) -> bool:
+    conditions = run["status"].get("conditions", ())
+    return any(entry["type"] == "EncoderReady" and entry["reason"] == "Stuck" for entry in conditions)
+
+
+def _next(attempt: str | None) -> str:
+    return str(int(attempt) + 1) if attempt and attempt.isdecimal() else "2"
+
+
+def _clips(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"

@@ -1,0 +1,38 @@
+"""All objects that a run becomes, for people to read."""
+
+from typing import Any
+
+import yaml
+
+from clipfarm.manifests import encoder, job, storage
+from clipfarm.manifests.common import Images, Manifest, Owner
+from clipfarm.run import Run
+
+OWNER = Owner("default", "00000000-0000-0000-0000-000000000000", {})
+"""The API server gives each run its own UID."""
+WORKERS = 4
+"""Where the run does not say: in a cluster that depends on the nodes."""
+
+
+def objects(run: Run, images: Images | None = None) -> list[Manifest]:
+    """Return the objects in the order in which the operator makes them, whole."""
+    images = images or Images()
+    claim = storage.claim(run, OWNER)
+    workers = run.spec.workers or WORKERS
+    made = [claim] if claim else []
+    made.append(job.job(run, OWNER, images, workers + max(2, workers)))
+    if run.spec.encode.enabled:
+        made.append(encoder.deployment(run, OWNER, images, run.spec.encode.replicas))
+    return made
+
+
+def as_yaml(run: Run) -> str:
+    """Return them as one text."""
+    return yaml.dump_all(objects(run), Dumper=_Plain, sort_keys=False, width=110)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a value that stands in several places out in each, instead of as an anchor and aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True

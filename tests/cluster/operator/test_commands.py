@@ -1,0 +1,141 @@
+"""What a person types: status, watch, retry, and what the golden files are worth to the API server."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from helpers.cluster import ControlPlane, Namespace
+from helpers.kubelet import End, Kubelet, index
+from helpers.local import wait_until
+from helpers.operators import JOBS, Operator, Runs, command
+
+from .conftest import DEFINITION
+
+
+@pytest.fixture
+def type_(definition: ControlPlane, namespace: Namespace):
+    def run(*arguments: Any) -> subprocess.CompletedProcess[str]:
+        return command(definition, *arguments, "--namespace", namespace.name)
+
+    return run
+
+
+def test_status_says_where_a_run_stands_and_what_failed(runs: Runs, operator: Operator, type_):
+    runs.create(clips=5, ends={3: [1]})
+    runs.finished()
+    done = type_("status", "run")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "run: CompletedWithFailures: rendered 4/5, failed 1, running 0",
+        "  failed to render: clips 3: exit status 1",
+    ]
+
+
+def test_status_of_a_run_that_waits_says_for_what(runs: Runs, operator: Operator, type_):
+    runs.create(suspend=True)
+    wait_until(lambda: runs.status().get("phase") == "Suspended", "the run to be seen")
+    wait_until(lambda: runs.condition("Progressing")["reason"] == "Suspended", "the reason")
+    assert "waits: spec.suspend is true; set it to false to start clips" in type_("status", "run").stdout
+
+
+def test_a_run_that_no_operator_has_seen_says_so(runs: Runs, type_):
+    runs.create()
+    assert "no operator has looked at it yet" in type_("status", "run").stdout
+
+
+@pytest.mark.parametrize("what", [("status",), ("watch",), ("retry", "--failed")])
+def test_a_run_that_is_not_there_is_a_mistake_in_the_command_line(runs: Runs, type_, what):
+    done = type_(*what, "nobody")
+    assert done.returncode == 2
+    assert "nobody: there is no such run in the namespace" in done.stderr
+
+
+def test_watch_follows_a_run_to_its_end(runs: Runs, operator: Operator, type_):
+    runs.create(clips=6, workers=2, seconds="1")
+    done = type_("watch", "run")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[-1].endswith("Succeeded: rendered 6/6, failed 0, running 0")
+    assert len(lines) >= 3
+
+
+def test_watch_says_with_its_exit_code_that_clips_have_failed(runs: Runs, operator: Operator, type_):
+    runs.create(clips=2, ends={1: [1]})
+    done = type_("watch", "run")
+    assert done.returncode == 1
+    assert "failed to render: clips 1: exit status 1" in done.stdout
+
+
+def test_retry_makes_the_failed_clips_alone_again(definition: ControlPlane, driven: Namespace, start_operator):
+    start_operator(driven)
+    runs = Runs(driven)
+    broken = {2, 5, 6}
+
+    def outcome(pod: dict[str, Any]) -> End:
+        [container] = pod["spec"]["containers"]
+        ranges = container["args"][container["args"].index("--clips") + 1]
+        clips = [
+            clip for part in ranges.split(",") for clip in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)
+        ]
+        return End(1 if clips[index(pod)] in broken else 0)
+
+    def retry() -> subprocess.CompletedProcess[str]:
+        return command(definition, "retry", "run", "--failed", "--namespace", driven.name)
+
+    with Kubelet(driven, outcome) as kubelet:
+        runs.create(clips=8, workers=8)
+        assert runs.finished()["failed"] == 3
+        first = driven.get(JOBS, "run-render")["metadata"]["uid"]
+        made = len(kubelet.started)
+
+        broken.discard(5)
+        done = retry()
+        assert (done.returncode, done.stdout) == (0, "run: tries again 3 clips to render (2,5-6)\n")
+        wait_until(lambda: driven.list(JOBS) and driven.list(JOBS)[0]["metadata"]["uid"] != first, "another job")
+        status = runs.finished()
+        assert (status["phase"], status["rendered"], status["failed"]) == ("CompletedWithFailures", 6, 2)
+        assert {entry["clips"] for entry in status["failures"]} == {"2,6"}
+        assert len(kubelet.started) == made + 3
+
+        broken.clear()
+        assert retry().stdout == "run: tries again 2 clips to render (2,6)\n"
+        wait_until(lambda: runs.status()["phase"] == "Succeeded", "the run to succeed")
+        assert (runs.status()["rendered"], runs.status()["failed"]) == (8, 0)
+        done = retry()
+        assert (done.returncode, done.stderr) == (2, "run: nothing has failed\n")
+
+
+def test_what_goes_on_is_not_tried_again(runs: Runs, operator: Operator, type_):
+    runs.create(clips=3, seconds="3600")
+    wait_until(lambda: runs.status().get("phase") == "Running", "the run to go on")
+    done = type_("retry", "run", "--failed")
+    assert done.returncode == 2
+    assert "the run is Running: what failed can be tried again when it has finished" in done.stderr
+
+
+def test_an_api_server_that_is_not_there_is_one_line(definition: ControlPlane, tmp_path):
+    config = yaml.safe_load(Path(definition.kubeconfig).read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    elsewhere = ControlPlane.__new__(ControlPlane)
+    elsewhere.kubeconfig = str(tmp_path / "kubeconfig")
+    done = command(elsewhere, "status", "run")
+    assert done.returncode == 3
+    assert done.stderr.startswith("the API server does not answer: ")
+    assert len(done.stderr.splitlines()) == 1
+    elsewhere.kubeconfig = str(tmp_path / "nothing")
+    done = command(elsewhere, "operator")
+    assert done.returncode == 2
+    assert done.stderr.startswith("no cluster: ")
+
+
+def test_the_api_server_takes_what_the_golden_files_say(runs: Runs, kubectl, namespace: Namespace):
+    golden = DEFINITION.parents[1] / "tests" / "golden"
+    for path in sorted(golden.glob("*.yaml")):
+        text = path.read_text().replace("namespace: default", f"namespace: {namespace.name}")
+        done = kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", text=text)
+        assert not done.returncode, done.stderr
+        assert "Warning" not in done.stderr

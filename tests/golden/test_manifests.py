@@ -1,0 +1,112 @@
+"""The objects that runs become: each example's as a whole, and what an option of a run does to them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipfarm.manifests import encoder, job
+from clipfarm.manifests.common import Images, Owner
+from helpers.runs import make_run
+
+from .make import EXAMPLES, golden, text
+
+OWNER = Owner("ns", "run-1", {})
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_becomes_what_its_golden_file_says(example: Path):
+    assert text(example) == golden(example).read_text(), "run `make golden`, and look at what changes"
+
+
+def test_every_golden_file_has_its_example():
+    assert sorted(Path(__file__).parent.glob("*.yaml")) == sorted(golden(example) for example in EXAMPLES)
+
+
+def job_of(labels: dict[str, str] | None = None, only: str = "", **spec: Any) -> dict[str, Any]:
+    run = make_run(10, **({"storage": {"size": "1Gi"}} | spec))
+    return job.job(run, Owner("ns", "run-1", labels or {}, only), Images(), 4)
+
+
+def pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    return manifest["spec"]["template"]["spec"]
+
+
+def test_pods_keep_to_what_the_standard_restricted_asks_and_cannot_talk_to_the_api_server():
+    run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}})
+    for pod in (pod_of(job.job(run, OWNER, Images(), 1)), pod_of(encoder.deployment(run, OWNER, Images(), 1))):
+        security = pod["securityContext"]
+        assert (security["runAsNonRoot"], security["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+        assert pod["automountServiceAccountToken"] is False
+        [container] = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_pods_get_the_options_that_the_run_passes_on():
+    options = {
+        "nodeSelector": {"gpu": "yes"},
+        "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "resources": {"nvidia.com/gpu": "1"},
+        "runtimeClassName": "nvidia",
+        "priorityClassName": "low",
+        "imagePullSecrets": ["registry"],
+        "labels": {"team": "a", "clipfarm.dev/run": "not this"},
+        "annotations": {"note": "b"},
+    }
+    made = job_of(render={"pod": options, "memory": "3Gi", "threads": 2, "sharedMemory": "1Gi"})
+    pod, metadata = pod_of(made), made["spec"]["template"]["metadata"]
+    assert pod["nodeSelector"] == {"gpu": "yes"}
+    assert pod["tolerations"] == options["tolerations"]
+    assert (pod["runtimeClassName"], pod["priorityClassName"]) == ("nvidia", "low")
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert (metadata["labels"]["team"], metadata["labels"]["clipfarm.dev/run"]) == ("a", "test")
+    assert metadata["annotations"] == {"note": "b"}
+    limits = {"cpu": "2", "memory": "3Gi", "nvidia.com/gpu": "1"}
+    assert pod["containers"][0]["resources"] == {"requests": limits, "limits": limits}
+    shm = next(volume for volume in pod["volumes"] if volume["name"] == "shm")
+    assert shm["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Gi"}
+
+
+def test_a_queue_gets_the_job_suspended_and_nobody_else_does():
+    queued = job_of({"kueue.x-k8s.io/queue-name": "team"})
+    assert queued["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"
+    assert queued["spec"]["suspend"] is True
+    assert "suspend" not in job_of()["spec"]
+
+
+def test_the_kubelet_fills_in_the_index_and_nothing_of_the_users():
+    made = job_of(render={"command": ["sh", "-c", "echo $(HOME) $CLIP_DIR"], "clipsPerPod": 4})
+    [container] = pod_of(made)["containers"]
+    arguments = container["args"]
+    assert arguments[arguments.index("--clips") + 1] == "0-9"
+    assert arguments[arguments.index("--block") + 1] == "$(JOB_COMPLETION_INDEX)"
+    assert arguments[arguments.index("--count") + 1] == "4"
+    assert arguments[-4:] == ["--", "sh", "-c", "echo $$(HOME) $$CLIP_DIR"]
+    assert made["spec"]["completions"] == 3
+
+
+def test_another_attempt_makes_only_what_is_left():
+    made = job_of(only="3,7-8")
+    assert made["spec"]["completions"] == 3
+    arguments = pod_of(made)["containers"][0]["args"]
+    assert arguments[arguments.index("--clips") + 1] == "3,7-8"
+
+
+def test_threads_limit_everything_that_counts_cpus():
+    [container] = pod_of(job_of(render={"threads": 3}))["containers"]
+    values = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert {values[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "BLENDER_CPU_THREADS")} == {"3"}
+
+
+def test_every_change_of_an_encoders_pod_changes_its_hash_and_nothing_else_does():
+    def hash_of(images: Images | None = None, **encode: Any) -> str:
+        run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}} | encode)
+        made = encoder.deployment(run, OWNER, images or Images(), 1)
+        return made["metadata"]["annotations"][encoder.TEMPLATE_ANNOTATION]
+
+    assert hash_of() == hash_of(replicas=3)
+    assert len({hash_of(), hash_of(batchSize=8), hash_of(memory="1Gi"), hash_of(Images(encode="other"))}) == 4
