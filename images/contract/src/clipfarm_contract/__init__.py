@@ -8,5 +8,7 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.layout`: where each file of a clip and of a run lies
 - :mod:`~clipfarm_contract.layers`: what the layers of a frame mean, and how their files become values
 - :mod:`~clipfarm_contract.clip`: ``clip.json``, and how a folder becomes a complete clip
+- :mod:`~clipfarm_contract.writers`: who is writing clips into a folder
 - :mod:`~clipfarm_contract.result`: what the supervisor reports of a clip
+- :mod:`~clipfarm_contract.cpus`: how many CPUs a process may use
 """
