@@ -19,7 +19,7 @@ from clipfarm.cluster.invalid import Refusals
 from clipfarm.cluster.lookout import Lookout
 from clipfarm.cluster.observe import observe, own_job
 from clipfarm.cluster.release import Gatekeeper
-from clipfarm.cluster.status import run_status, write_due
+from clipfarm.cluster.status import may_write, run_status, write_due
 from clipfarm.cluster.store import Store, watchers
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import RunKey, RunView, unix_time
@@ -161,8 +161,10 @@ class Operator:
         if not self._applier.free(tracked):
             return
         wanted = changes(plan, tracked, key, self.store, self.images, now)
-        status = run_status(tracked, world, plan, job, wall)
-        new_status = status if write_due(tracked, status, now) else None
+        new_status = None
+        if may_write(tracked, now):
+            status = run_status(tracked, world, plan, job, wall)
+            new_status = status if write_due(tracked, status, now) else None
         expired = _expired(tracked, wall)
         if wanted or new_status is not None or expired:
             self._applier.apply(tracked, key, wanted, new_status, expired=expired)

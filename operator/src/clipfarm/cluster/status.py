@@ -49,12 +49,17 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
     return made.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+def may_write(tracked: Tracked, now: float) -> bool:
+    """Tell whether the last write of a run's status is long enough ago for another one."""
+    return now >= tracked.status_written_at + WRITE_SECONDS
+
+
 def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:
     """Tell whether a status is to be written now: what people wait for within a second, words now and then."""
     if status == tracked.status:
         return False
-    wait = COSMETIC_SECONDS if _essence(status) == _essence(tracked.status) else WRITE_SECONDS
-    return now >= tracked.status_written_at + wait
+    words_alone = _essence(status) == _essence(tracked.status)
+    return may_write(tracked, now) and (not words_alone or now >= tracked.status_written_at + COSMETIC_SECONDS)
 
 
 def _essence(status: Mapping[str, Any]) -> Any:

@@ -1,0 +1,222 @@
+"""What the gate costs: ``make bench-gate``, about fifteen minutes on two idle cores, on a control plane of its own.
+
+Each line of output is one JSON object: name, value, goal, whether higher or lower is better, spread, samples. A plain
+Indexed Job and a run by the real operator take turns, with pods that kwok plays; each sample of a ratio is the two
+makespans of one pair, from the request that creates the Job or the run until the last clip is complete.
+
+- ``gate_ratio``: with pods that run 5 to 6 seconds
+- ``gate_ratio_stress``: with pods that end at once, where the control plane itself is all there is to wait for
+- with ``--scale``: a run of 10,000 clips, 500 at a time: ``operator_rss_mib``, ``operator_cpu_seconds`` for each 1,000
+  clips, ``operator_writes_per_clip``, and ``ungate_p99_ms``, from the decision that a pod may start until its gate is
+  off, by the operator's own histogram
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from clipfarm.manifests import job as job_manifest  # noqa: E402
+from clipfarm.manifests.common import Images, Owner  # noqa: E402
+from clipfarm.run import Run  # noqa: E402
+from helpers.cluster import ControlPlane, Namespace, cluster  # noqa: E402
+from helpers.operators import CLAIMS, JOBS, RUNS, Operator, run_document  # noqa: E402
+
+LIMIT_SECONDS = 1800.0
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--clips", type=int, default=1000)
+    parser.add_argument("--parallel", type=int, default=100)
+    parser.add_argument("--only", choices=["ratio", "stress"])
+    parser.add_argument("--scale", action="store_true", help="measure the operator with many clips instead")
+    parser.add_argument("--scale-clips", type=int, default=10_000)
+    parser.add_argument("--scale-parallel", type=int, default=500)
+    options = parser.parse_args()
+    with _bench() as bench:
+        if options.scale:
+            bench.scale(options.scale_clips, options.scale_parallel)
+            return
+        for name, seconds, goal in (("ratio", "5-6", 1.03), ("stress", "0", 1.20)):
+            if options.only in (None, name):
+                bench.ratio(name, seconds, goal, options.pairs, options.clips, options.parallel)
+
+
+@contextmanager
+def _bench() -> Iterator["Bench"]:
+    name = f"bench-{os.getpid()}"
+    try:
+        control_plane = ControlPlane.up(name, "--nodes", 6, "--cpu", 200, "--memory", "2000Gi")
+        definition = ROOT / "crds" / "benchmarkruns.clipfarm.dev.yaml"
+        done = control_plane.kubectl("apply", "-f", definition)
+        assert not done.returncode, done.stderr
+        control_plane.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": "bench"}})
+        time.sleep(3)  # the namespace's service account, and the definition
+        with tempfile.TemporaryDirectory() as folder:
+            yield Bench(control_plane, Namespace(control_plane.api, "bench"), Path(folder))
+    finally:
+        cluster("down", "--name", name)
+
+
+class Bench:
+    """Jobs and runs on one control plane."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: Namespace, folder: Path) -> None:
+        self._control_plane = control_plane
+        self._namespace = namespace
+        self._folder = folder
+        claim = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+        namespace.create(CLAIMS, {"metadata": {"name": "clips"}, "spec": claim})
+
+    def ratio(self, name: str, seconds: str, goal: float, pairs: int, clips: int, parallel: int) -> None:
+        """Measure pairs, and print the median of their ratios."""
+        samples, plain, gated = [], [], []
+        operator = Operator(self._control_plane, self._namespace, self._folder).start()
+        try:
+            operator.address()
+            for number in range(pairs):
+                document = _document(f"pair-{number}", clips, parallel, seconds)
+                first = self._plain(document, parallel)
+                second = self._gated(document)
+                plain.append(first)
+                gated.append(second)
+                samples.append(second / first)
+                _say(f"{name}, pair {number + 1}: plain {first:.1f} s, gated {second:.1f} s")
+        finally:
+            operator.end()
+        _print(
+            "gate_ratio" if name == "ratio" else "gate_ratio_stress",
+            samples,
+            goal,
+            plain_seconds=[round(each, 1) for each in plain],
+            gated_seconds=[round(each, 1) for each in gated],
+        )
+
+    def scale(self, clips: int, parallel: int) -> None:
+        """Measure the operator in one large run."""
+        operator = Operator(self._control_plane, self._namespace, self._folder).start()
+        try:
+            address = operator.address()
+            process = psutil.Process(operator.pid)
+            seconds = self._gated(_document("scale", clips, parallel, "2-3"))
+            time.sleep(3)  # the last status
+            times, text = process.cpu_times(), operator.http("/metrics")[1]
+            status = Path(f"/proc/{operator.pid}/status").read_text()
+        finally:
+            operator.end()
+        _say(f"{clips} clips, {parallel} at a time: {seconds:.0f} s; the operator was at {address}")
+        peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+        writes = sum(
+            value
+            for labels, value in _metric(text, "clipfarm_api_requests_total")
+            if 'verb="PATCH"' in labels or 'verb="POST"' in labels
+        )
+        _print("operator_rss_mib", [peak], 150)
+        _print("operator_cpu_seconds", [(times.user + times.system) / clips * 1000], None)
+        _print("operator_writes_per_clip", [writes / clips], 1.1)
+        _print("ungate_p99_ms", [1000 * _quantile(text, "clipfarm_release_seconds", 0.99)], 250)
+
+    def _plain(self, document: dict[str, Any], parallel: int) -> float:
+        run = Run.model_validate(document)
+        made = job_manifest.job(run, Owner(self._namespace.name, "none", {}), Images(), parallel)
+        made["metadata"]["name"] = f"plain-{run.name}"
+        made["metadata"]["ownerReferences"] = []
+        # The operator is to leave it alone.
+        for metadata in (made["metadata"], made["spec"]["template"]["metadata"]):
+            metadata["labels"] = {}
+        del made["spec"]["template"]["spec"]["schedulingGates"]
+        begun = time.monotonic()
+        self._namespace.create(JOBS, made)
+        return self._until_complete(made["metadata"]["name"], begun)
+
+    def _gated(self, document: dict[str, Any]) -> float:
+        begun = time.monotonic()
+        self._namespace.create(RUNS, document)
+        name = document["metadata"]["name"]
+        seconds = self._until_complete(f"{name}-render", begun)
+        self._clear(RUNS, name)
+        return seconds
+
+    def _until_complete(self, job: str, begun: float) -> float:
+        path = self._namespace.api.path(JOBS, self._namespace.name) + f"?fieldSelector=metadata.name={job}"
+        while time.monotonic() < begun + LIMIT_SECONDS:
+            for event in self._namespace.api.watch(path):
+                status = event["object"].get("status", {})
+                if any(each["type"] == "Complete" for each in status.get("conditions", ())):
+                    seconds = time.monotonic() - begun
+                    self._clear(JOBS, job)
+                    return seconds
+        raise TimeoutError(job)
+
+    def _clear(self, resource: str, name: str) -> None:
+        """Delete an object and wait until its pods are gone: they would be in the way of the next."""
+        if resource == JOBS and name.endswith("-render"):
+            return  # goes with its run
+        self._namespace.delete(resource, name)
+        while self._namespace.api.request(
+            "GET", self._namespace.api.path("v1/pods", self._namespace.name) + "?limit=1"
+        )["items"]:
+            time.sleep(0.5)
+        time.sleep(1)
+
+
+def _document(name: str, clips: int, parallel: int, seconds: str) -> dict[str, Any]:
+    return run_document(name, clips, seconds=seconds, workers=parallel, storage={"claimName": "clips"})
+
+
+def _metric(text: str, name: str) -> Iterator[tuple[str, float]]:
+    for line in text.splitlines():
+        found = re.fullmatch(rf"{name}(\{{.*\}})? (\S+)", line)
+        if found:
+            yield found[1] or "", float(found[2])
+
+
+def _quantile(text: str, name: str, part: float) -> float:
+    """Return a quantile of a histogram, between the bounds of its bucket as if values were spread evenly there."""
+    buckets = [
+        (float(re.search(r'le="([^"]+)"', labels)[1]), value)  # type: ignore[index]
+        for labels, value in _metric(text, f"{name}_bucket")
+    ]
+    wanted = part * buckets[-1][1]
+    low, below = 0.0, 0.0
+    for high, count in buckets:
+        if count >= wanted:
+            return low + (high - low) * (wanted - below) / max(1.0, count - below)
+        low, below = high, count
+    return low
+
+
+def _print(name: str, samples: list[float], goal: float | None, **more: Any) -> None:
+    line = {
+        "name": name,
+        "value": round(statistics.median(samples), 3),
+        "goal": goal,
+        "better": "lower",
+        "spread": round((max(samples) - min(samples)) / 2, 3),
+        "samples": [round(sample, 3) for sample in samples],
+    }
+    print(json.dumps(line | more), flush=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
