@@ -1,5 +1,6 @@
 """From what watches have brought to a snapshot, and from a status to what people see of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from clipfarm.cluster.encoders import Progress, follow
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.events import happenings
 from clipfarm.cluster.gpus import Gpus
-from clipfarm.cluster.observe import fits, observe, own_job
+from clipfarm.cluster.nodes import NodeView, fits
+from clipfarm.cluster.observe import observe, own_job
 from clipfarm.cluster.status import run_status, write_due
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, NodeView, PodView
+from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView
 from clipfarm.decide.plan import decide
 from clipfarm.indexes import Indexes
 from clipfarm.manifests.common import QUEUE_LABEL, Images, Owner
@@ -364,6 +366,16 @@ class TestStatus:
         assert len(status["failures"]) == 20
         assert status["failures"][0]["clips"].endswith(",...")
         assert len(str(status)) < 40_000
+
+    def test_pods_that_do_not_get_to_run_say_why(self):
+        scene = Scene().job()
+        for index in range(3):
+            uid = scene.pod(index)
+            view = scene.store.pods.of(KEY)[uid]
+            scene.store.pods.put(uid, replace(view, trouble="0/3 nodes fit" if index else ""))
+        [progressing] = [each for each in scene.status()["conditions"] if each["type"] == "Progressing"]
+        assert progressing["reason"] == "PodsWait"
+        assert progressing["message"] == "2 of 3 pods do not get to run: 0/3 nodes fit"
 
     def test_a_job_that_somebody_suspended_shows_as_suspended(self):
         scene = Scene().job(suspended=True)

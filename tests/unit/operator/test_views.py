@@ -8,6 +8,7 @@ import pytest
 from clipfarm.cluster import views
 from clipfarm.cluster.api import WatchExpiredError
 from clipfarm.cluster.endings import failed_pod
+from clipfarm.cluster.nodes import node
 from clipfarm.cluster.store import Cache, Store, watchers
 from clipfarm.world import EarlyEnd, GpuId
 from clipfarm_contract.exit_codes import ExitCode
@@ -148,7 +149,7 @@ def test_two_views_of_a_run_are_alike_when_only_its_status_differs():
 @pytest.mark.parametrize(("cpu", "cpus"), [("8", 8), ("7910m", 7), ("3.5", 3), (None, 0)])
 def test_cpus_of_a_node_are_whole(cpu, cpus):
     allocatable = {"cpu": cpu} if cpu else {}
-    assert views.node({"metadata": {"name": "n"}, "status": {"allocatable": allocatable}}).cpus == cpus
+    assert node({"metadata": {"name": "n"}, "status": {"allocatable": allocatable}}).cpus == cpus
 
 
 def test_an_encoders_pod_tells_how_it_ended_the_last_time():
@@ -230,3 +231,23 @@ def test_a_change_that_says_nothing_new_wakes_nobody():
     with pytest.raises(StopTestError):
         asyncio.run(watcher.run(OneList([pod()], events=[("MODIFIED", again)])))
     assert marked.count(("ns", "run")) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "trouble"),
+    [
+        ({}, ""),
+        (
+            {"conditions": [{"type": "PodScheduled", "reason": "Unschedulable", "message": "0/3 nodes fit"}]},
+            "0/3 nodes fit",
+        ),
+        ({"conditions": [{"type": "PodScheduled", "reason": "SchedulingGated", "message": "gated"}]}, ""),
+        (
+            {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]},
+            "ImagePullBackOff: no such image",
+        ),
+        ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, ""),
+    ],
+)
+def test_what_keeps_a_pod_from_running_is_kept_where_somebody_has_to_act(status, trouble):
+    assert views.pod(pod(**status)).trouble == trouble

@@ -68,6 +68,10 @@ def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Findin
     """Whether anything is being made at the moment."""
     if status.finished:
         return ("False", status.phase, "nothing is left to do")
+    if tracked.troubles:
+        which = f"{len(tracked.troubles)} of {status.running}" if status.running > 1 else "a"
+        pods = "pods do" if status.running > 1 else "pod does"
+        return ("False", "PodsWait", f"{which} {pods} not get to run: {tracked.troubles[0]}")
     if status.running:
         pods = "1 pod" if status.running == 1 else f"{status.running} pods"
         return ("True", "Rendering", f"{pods} at work")

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.gpus import Gpus
+from clipfarm.cluster.nodes import fits
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import DeploymentView, JobView, NodeView, PodView, RunKey
+from clipfarm.cluster.views import DeploymentView, JobView, PodView, RunKey
 from clipfarm.indexes import Indexes
 from clipfarm.pod_options import PodOptions
 from clipfarm.world import Encoding, Ended, Node, Running, World
@@ -53,6 +54,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         for uid, pod in pods.items()
         if not pod.gated or uid in rendering.released
     )
+    tracked.troubles = tuple(pod.trouble for pod in pods.values() if pod.trouble and not pod.gated)
     completed, failed = (job.completed, job.failed) if job else (Indexes(), Indexes())
     ended = _ended(tracked, key, store, gated, failed, now, wall)
     _count_completions(tracked, len(completed), now)
@@ -154,19 +156,3 @@ def _nodes(store: Store, options: PodOptions, gpus: Gpus) -> tuple[Node, ...]:
         problem = gpus.problem(node.name) if node.gpus or here else ""
         found.append(Node(node.name, node.cpus, here, problem))
     return tuple(sorted(found, key=lambda each: each.name))
-
-
-def fits(node: NodeView, options: PodOptions) -> bool:
-    """Tell whether pods may go to a node, by its labels and taints; what is free there is the scheduler's business."""
-    if not node.schedulable or any(node.labels.get(key) != value for key, value in options.node_selector.items()):
-        return False
-    return all(
-        effect == "PreferNoSchedule"
-        or any(
-            toleration.key in (None, key)
-            and (toleration.operator == "Exists" or (toleration.value or "") == value)
-            and toleration.effect in (None, effect)
-            for toleration in options.tolerations
-        )
-        for key, value, effect in node.taints
-    )

@@ -7,12 +7,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-import aiohttp
-
 from clipfarm.cluster import views
-from clipfarm.cluster.api import Api, ApiError, Manifest, WatchExpiredError
+from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest, WatchExpiredError
 from clipfarm.cluster.endings import FailedPod, failed_pod
-from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, NodeView, PodView, RunKey, RunView
+from clipfarm.cluster.nodes import NodeView, node
+from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, RunKey, RunView
 from clipfarm.manifests import encoder, job
 from clipfarm.manifests.common import MANAGED_BY, ROLE_LABEL
 from clipfarm.run import API_VERSION
@@ -90,6 +89,7 @@ class Watcher(Generic[V]):
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the first list has been read."""
     _known: set[str] = field(default_factory=set)
+    _failing: bool = False
 
     async def run(self, api: Api) -> None:
         """List, then follow; for ever. A fault of the moment is logged and tried again."""
@@ -98,10 +98,10 @@ class Watcher(Generic[V]):
                 await self._list_and_watch(api)
             except WatchExpiredError:
                 continue
-            except (ApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
-                LOGGER.warning(
-                    "watch of %s: %s; again in %g s", self.path, error or type(error).__name__, RETRY_SECONDS
-                )
+            except (ApiError, *FAULTS) as error:
+                if not self._failing:  # said once: the API server may be away for minutes
+                    LOGGER.warning("watch of %s: %s; tries again", self.path, error or type(error).__name__)
+                self._failing = True
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _list_and_watch(self, api: Api) -> None:
@@ -114,6 +114,9 @@ class Watcher(Generic[V]):
         for uid in gone:
             self._drop(uid)
         self.synced.set()
+        if self._failing:
+            LOGGER.info("watch of %s: goes on", self.path)
+            self._failing = False
         self.changed(None)
         while True:
             async with aclosing(api.watch(self.path, version, **self.parameters)) as events:
@@ -149,7 +152,7 @@ def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey |
         return {"labelSelector": labels} | ({"fieldSelector": phase} if phase else {})
 
     live, failed = "status.phase!=Succeeded,status.phase!=Failed", "status.phase=Failed"
-    made: list[Watcher[Any]] = [Watcher("/api/v1/nodes", views.node, store.nodes, lambda _: mark(None))]
+    made: list[Watcher[Any]] = [Watcher("/api/v1/nodes", node, store.nodes, lambda _: mark(None))]
     for inside in [f"/namespaces/{namespace}" for namespace in namespaces] or [""]:
         pods = f"/api/v1{inside}/pods"
         made += [

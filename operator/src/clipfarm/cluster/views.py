@@ -22,6 +22,16 @@ Manifest = dict[str, Any]
 RunKey = tuple[str, str]
 """Namespace and name of a run."""
 
+MOST_TEXT = 500
+TROUBLES = (
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+)
+"""Why a container does not start, of those reasons that do not go away by themselves."""
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 
 
@@ -56,6 +66,8 @@ class PodView:
     node: str
     gpu: GpuId | None
     """Which GPU it was let onto."""
+    trouble: str = ""
+    """What keeps it from running, where somebody has to do something about it."""
 
     @property
     def gated(self) -> bool:
@@ -109,20 +121,6 @@ class EncoderPod:
     """How its container ended the last time."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeView:
-    """A node, as far as it decides where pods may go."""
-
-    name: str
-    cpus: int
-    gpus: int
-    """Of NVIDIA's, as its device plugin counts."""
-    labels: dict[str, str]
-    taints: tuple[tuple[str, str, str], ...]
-    """Key, value and effect."""
-    schedulable: bool
-
-
 def run_key(manifest: Manifest) -> RunKey | None:
     """Return the run that an object belongs to, by its label."""
     metadata = manifest["metadata"]
@@ -169,6 +167,7 @@ def pod(manifest: Manifest) -> PodView | None:
         gate=gate_of(spec),
         node=spec.get("nodeName", ""),
         gpu=_gpu(annotations.get(GPU_ANNOTATION)),
+        trouble=_trouble(manifest.get("status", {})),
     )
 
 
@@ -231,20 +230,6 @@ def encoder_pod(manifest: Manifest) -> EncoderPod | None:
     )
 
 
-def node(manifest: Manifest) -> NodeView:
-    """Return a view of a node."""
-    metadata, spec = manifest["metadata"], manifest.get("spec", {})
-    allocatable = manifest.get("status", {}).get("allocatable", {})
-    return NodeView(
-        name=metadata["name"],
-        cpus=_cpus(allocatable.get("cpu", "0")),
-        gpus=int(allocatable.get("nvidia.com/gpu", 0)),
-        labels=metadata.get("labels", {}),
-        taints=tuple((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
-        schedulable=not spec.get("unschedulable", False),
-    )
-
-
 def unix_time(text: str) -> float:
     """Return the seconds since 1970 of a time as the API server writes it."""
     return datetime.fromisoformat(text).timestamp()
@@ -260,12 +245,20 @@ def gpu_annotation(gpu: GpuId) -> str:
     return json.dumps({"node": gpu.node, "index": gpu.index, "uuid": gpu.uuid})
 
 
+def _trouble(status: Manifest) -> str:
+    """Return what the scheduler or the kubelet says of a pod that does not get to run."""
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return str(condition.get("message", "no node fits"))[:MOST_TEXT]
+    for container in status.get("containerStatuses", ()):
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason") in TROUBLES:
+            return f"{waiting['reason']}: {waiting.get('message', '')}"[:MOST_TEXT]
+    return ""
+
+
 def _gpu(annotation: str | None) -> GpuId | None:
     try:
         return GpuId(**json.loads(annotation)) if annotation else None
     except (ValueError, TypeError):
         return None  # somebody else's writing
-
-
-def _cpus(quantity: str) -> int:
-    return int(float(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1))

@@ -1,0 +1,56 @@
+"""Nodes, as far as they decide where pods may go and how many."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from clipfarm.pod_options import PodOptions
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node, as far as it decides where pods may go."""
+
+    name: str
+    cpus: int
+    gpus: int
+    """Of NVIDIA's, as its device plugin counts."""
+    labels: dict[str, str]
+    taints: tuple[tuple[str, str, str], ...]
+    """Key, value and effect."""
+    schedulable: bool
+
+
+def node(manifest: Manifest) -> NodeView:
+    """Return a view of a node."""
+    metadata, spec = manifest["metadata"], manifest.get("spec", {})
+    allocatable = manifest.get("status", {}).get("allocatable", {})
+    return NodeView(
+        name=metadata["name"],
+        cpus=_cpus(allocatable.get("cpu", "0")),
+        gpus=int(allocatable.get("nvidia.com/gpu", 0)),
+        labels=metadata.get("labels", {}),
+        taints=tuple((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
+        schedulable=not spec.get("unschedulable", False),
+    )
+
+
+def fits(node: NodeView, options: PodOptions) -> bool:
+    """Tell whether pods may go to a node, by its labels and taints; what is free there is the scheduler's business."""
+    if not node.schedulable or any(node.labels.get(key) != value for key, value in options.node_selector.items()):
+        return False
+    return all(
+        effect == "PreferNoSchedule"
+        or any(
+            toleration.key in (None, key)
+            and (toleration.operator == "Exists" or (toleration.value or "") == value)
+            and toleration.effect in (None, effect)
+            for toleration in options.tolerations
+        )
+        for key, value, effect in node.taints
+    )
+
+
+def _cpus(quantity: str) -> int:
+    return int(float(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1))

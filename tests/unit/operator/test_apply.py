@@ -1,0 +1,214 @@
+"""What is done about answers of the API server, lost ones too."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from clipfarm.cluster import release as release_module
+from clipfarm.cluster.api import ApiError
+from clipfarm.cluster.apply import Applier
+from clipfarm.cluster.changes import Change
+from clipfarm.cluster.release import Gatekeeper, release_patch
+from clipfarm.cluster.tracked import Rendering, Tracked
+from clipfarm.cluster.views import PodView
+from clipfarm.manifests.common import GATE, Owner
+from clipfarm.world import GpuId
+from helpers.runs import make_run
+
+KEY = ("ns", "test")
+POD = PodView("pod", "pod-1", KEY, "job-1", 0, 1, "", None)
+LOST = aiohttp.ServerDisconnectedError()
+
+
+class Server:
+    """Answers requests one after the other as it is told: an exception is raised, anything else is the answer."""
+
+    def __init__(self, *answers: Any, pod: Any = None) -> None:
+        self.answers = list(answers)
+        self.pod = pod
+        self.requests: list[tuple[str, str, Any]] = []
+
+    async def _answer(self, verb: str, path: str, body: Any) -> Any:
+        self.requests.append((verb, path, body))
+        answer = self.answers.pop(0) if self.answers else {}
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def patch(self, path: str, body: Any, kind: str) -> Any:
+        return await self._answer(kind, path, body)
+
+    async def create(self, path: str, body: Any) -> Any:
+        return await self._answer("create", path, body)
+
+    async def delete(self, path: str, uid: str) -> Any:
+        return await self._answer("delete", path, uid)
+
+    async def get(self, path: str) -> Any:
+        self.requests.append(("get", path, None))
+        return self.pod
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr(release_module, "AGAIN_SECONDS", 0.0)
+
+
+@pytest.fixture
+def tracked() -> Tracked:
+    made = Tracked(make_run(), Owner("ns", "run-1", {}), 1, {})
+    made.rendering = Rendering("job-1")
+    return made
+
+
+def release(server: Server, tracked: Tracked) -> None:
+    async def work() -> None:
+        gatekeeper = Gatekeeper(server, lambda: 0.0)
+        gatekeeper.release(tracked, POD, None)
+        assert tracked.rendering.released == {"pod-1"}, "from the decision on"
+        async with asyncio.timeout(5):
+            while gatekeeper._tasks:
+                await asyncio.sleep(0)
+
+    asyncio.run(work())
+
+
+def live_pod(*gates: str, uid: str = "pod-1") -> dict[str, Any]:
+    return {"metadata": {"uid": uid}, "spec": {"schedulingGates": [{"name": gate} for gate in gates]}}
+
+
+NOT_AS_EXPECTED = ApiError(422, "the test failed")
+
+
+@pytest.mark.parametrize(
+    ("answers", "pod", "released", "requests"),
+    [
+        ([{}], None, True, 1),
+        # Whether a request was carried out whose answer was lost, only another one can tell.
+        ([LOST, {}], None, True, 2),
+        ([TimeoutError(), ApiError(503, "away"), ApiError(429, "busy"), {}], None, True, 4),
+        ([LOST, NOT_AS_EXPECTED], live_pod("other"), True, 3),
+        ([NOT_AS_EXPECTED], live_pod(GATE), False, 2),
+        ([NOT_AS_EXPECTED], live_pod(GATE, uid="another"), False, 2),
+        ([NOT_AS_EXPECTED], None, False, 2),
+        ([ApiError(404, "gone")], None, False, 1),
+        ([ApiError(403, "forbidden")], None, False, 1),
+    ],
+)
+def test_a_pod_counts_as_let_go_until_the_server_has_said_that_it_is_not(tracked, answers, pod, released, requests):
+    server = Server(*answers, pod=pod)
+    release(server, tracked)
+    assert (tracked.rendering.released == {"pod-1"}) is released
+    assert len(server.requests) == requests
+    assert bool(tracked.problem) is (pod == live_pod(GATE) or any(getattr(a, "code", 0) == 403 for a in answers))
+
+
+def test_nothing_is_tried_for_a_run_that_is_gone(tracked):
+    tracked.gone = True
+    server = Server(LOST, LOST, LOST)
+    release(server, tracked)
+    assert server.requests == []
+
+
+def test_only_clipfarms_gate_is_taken_off_and_only_of_this_very_pod():
+    assert release_patch(POD, None) == [
+        {"op": "test", "path": "/metadata/uid", "value": "pod-1"},
+        {"op": "test", "path": "/spec/schedulingGates/1/name", "value": GATE},
+        {"op": "remove", "path": "/spec/schedulingGates/1"},
+    ]
+
+
+def test_a_pod_that_is_let_onto_a_gpu_is_bound_to_its_node_in_the_same_request():
+    *_, annotation, affinity = release_patch(POD, GpuId("node-1", 2, "GPU-c"))
+    assert annotation["path"] == "/metadata/annotations/clipfarm.dev~1gpu"
+    terms = affinity["value"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert terms == [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}]
+
+
+STATUS = {"phase": "Running", "rendered": 1, "total": 10, "failed": 0, "conditions": []}
+
+
+def carry_out(server: Server, tracked: Tracked, *changes: Change, status: Any = None, expired: bool = False) -> Applier:
+    async def work() -> Applier:
+        applier = Applier(server, lambda: 100.0, lambda: 0.0)
+        applier.apply(tracked, KEY, changes, status, expired=expired)
+        assert not applier.free(tracked)
+        await tracked.doing
+        return applier
+
+    return asyncio.run(work())
+
+
+JOB = Change("create", "/jobs", "Job", "test-render", {"kind": "Job"})
+CLAIM = Change("create", "/claims", "PersistentVolumeClaim", "test-clips", {"kind": "PersistentVolumeClaim"})
+
+
+def test_changes_come_one_after_the_other_and_the_status_last(tracked):
+    server = Server()
+    carry_out(server, tracked, CLAIM, JOB, status=STATUS)
+    assert [path for _, path, _ in server.requests][:2] == ["/claims", "/jobs"]
+    assert server.requests[2][1] == "/apis/clipfarm.dev/v1alpha1/namespaces/ns/benchmarkruns/test/status"
+    assert server.requests[2][2] == {"metadata": {"uid": "run-1"}, "status": STATUS}
+    assert (tracked.status, tracked.made) == (STATUS, {"PersistentVolumeClaim": 100.0, "Job": 100.0})
+    assert [body["reason"] for verb, _, body in server.requests[3:]] == ["Running"]
+
+
+def test_a_field_of_the_status_that_is_no_longer_there_is_removed(tracked):
+    tracked.status = {"completionTime": "x", "phase": "Running"}
+    server = Server()
+    carry_out(server, tracked, status=STATUS)
+    assert server.requests[0][2]["status"]["completionTime"] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (ApiError(403, "forbidden: quota"), "cannot create the Job test-render: forbidden: quota"),
+        (ApiError(422, "invalid"), "cannot create the Job test-render: invalid"),
+        (
+            ApiError(409, "there"),
+            "cannot create the Job test-render: one of that name is there, and belongs to something else",
+        ),
+        (ApiError(403, "the namespace is being terminated"), ""),
+        (ApiError(404, "no namespace"), ""),
+        (ApiError(500, "etcd"), ""),
+        (LOST, ""),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_tried_again_a_moment_later(tracked, answer, problem):
+    applier = carry_out(Server(answer), tracked, JOB)
+    assert tracked.problem == problem
+    assert not applier.free(tracked)
+    tracked.not_before = 100.0
+    assert applier.free(tracked)
+    carry_out(Server(), tracked, JOB)
+    assert tracked.problem == ""
+
+
+def test_a_claim_that_is_there_already_is_what_was_wanted(tracked):
+    carry_out(Server(ApiError(409, "there")), tracked, CLAIM)
+    assert (tracked.problem, tracked.made) == ("", {"PersistentVolumeClaim": 100.0})
+
+
+def test_a_status_that_could_not_be_written_is_written_anew(tracked):
+    carry_out(Server(ApiError(409, "another run")), tracked, status=STATUS)
+    assert tracked.status == {}
+
+
+def test_of_a_run_that_goes_meanwhile_the_rest_is_left_undone(tracked):
+    class Vanishing(Server):
+        async def create(self, path: str, body: Any) -> Any:
+            tracked.gone = True
+            return await super().create(path, body)
+
+    server = Vanishing()
+    carry_out(server, tracked, CLAIM, JOB, status=STATUS)
+    assert [path for _, path, _ in server.requests] == ["/claims"]
+
+
+def test_a_run_whose_time_is_over_is_deleted_and_no_other_of_its_name(tracked):
+    server = Server()
+    carry_out(server, tracked, JOB, status=STATUS, expired=True)
+    assert server.requests == [("delete", "/apis/clipfarm.dev/v1alpha1/namespaces/ns/benchmarkruns/test", "run-1")]
