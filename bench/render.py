@@ -137,7 +137,8 @@ def quality(folder: Path) -> None:
 
 def share(folder: Path) -> None:
     """Measure how much of a clip's time is Cycles', with full frames."""
-    sizes = {"": (EXPERIMENT, 0.95), "_small": (EXPERIMENT | {"resolution": 64, "samplesPerPixel": 8}, 0.75)}
+    default = EXPERIMENT | {"frames": 32}
+    sizes = {"": (default, 0.95), "_small": (default | {"resolution": 64, "samplesPerPixel": 8}, 0.75)}
     for suffix, (experiment, goal) in sizes.items():
         shares = []
         for index in range(1 if not suffix else 3):
@@ -179,8 +180,11 @@ def converged(folder: Path, experiment: dict[str, object]) -> tuple[Array, npt.N
 
 def make(run: RunFolder, experiment: dict[str, object], index: int) -> ClipResult:
     """Make one clip with two threads, and return its result."""
-    subprocess.run(command(run, experiment, index), check=True, **quiet(2))
-    return ClipResult.read(run.result(index))
+    code = subprocess.run(command(run, experiment, index), check=False, **quiet(2)).returncode
+    result = ClipResult.read(run.result(index))
+    if code:
+        raise SystemExit(f"clip {index} failed: {result.reason}")
+    return result
 
 
 def command(run: RunFolder, experiment: dict[str, object], index: int) -> list[str]:

@@ -83,14 +83,14 @@ def get(folder: Path | None, renderer: CyclesRenderer, samples: int, device: str
 
 def key(resolution: int, samples: int, device: str) -> str:
     """Return the hash of all that a background depends on: settings, versions, and the code that makes it."""
-    modules = (arena, camera, cycles, materials, stage)
+    code = [Path(__file__), *(Path(str(module.__file__)) for module in (arena, camera, cycles, materials, stage))]
     depends: Mapping[str, Any] = {
         "resolution": resolution,
         "samples": [samples, weak_samples(samples), samples * CLEAN],
         "device": device,
         "machine": platform.machine(),
         "bpy": bpy.app.version_string,
-        "code": [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in modules],
+        "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
     }
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
 

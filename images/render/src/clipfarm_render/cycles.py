@@ -64,8 +64,8 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         Raises:
             ClipError: the machine has no such GPU, or an asset cannot be read.
         """
-        # No denoiser: at 64 samples it takes a fifth of the time and loses 1 dB against a converged picture,
-        # because it smooths the grid. At fewer samples, what is noise is seen as noise.
+        # No denoiser: a frame over a clean background is nearer to a converged picture without one than a denoised
+        # full frame (bench/RESULTS.md), and what is left of noise is seen as noise.
         super().__init__(stage.scene, scratch, samples_per_pixel=samples_per_pixel, use_denoising=False, verbose=True)
         self.seconds_in_cycles = 0.0
         self._leave_out_unused_passes()
