@@ -93,7 +93,7 @@ def simulator(scene: kb.Scene, scratch: Path) -> Simulator:
     """
     made = Simulator(scene, scratch_dir=scratch)
     # Bullet's default solver leaves the friction of a contact in place whose load it has since found to be zero, so a
-    # body brakes by up to 14 % more than its friction says. This one is exact to 0.1 % for boxes, and to 2 % for hulls.
+    # body brakes by up to 14 % more than its friction says. This one is exact to 0.1 % for boxes, and to 4 % for hulls.
     pybullet.setPhysicsEngineParameter(
         constraintSolverType=pybullet.CONSTRAINT_SOLVER_LCP_PGS, physicsClientId=made.physics_client
     )
