@@ -1,8 +1,10 @@
 """``clipfarm``: the command line."""
 
 import importlib
+import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import click
@@ -21,6 +23,7 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(f"clipfarm.cli.{cmd_name}"), cmd_name)
+        _at_signals(_leave)  # from here on there may be something to clean up
         return command
 
 
@@ -44,11 +47,20 @@ def main() -> None:
     A signal ends it with 128 + its number at any time, also while modules are still being imported. What a command
     has under way is cleaned up by its ``finally`` and ``with`` on the way out.
     """
+    _at_signals(_leave_at_once)
+    commands()
+
+
+def _at_signals(handler: Callable[[int, FrameType | None], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Whoever had a signal ignored, as nohup does, keeps that.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _leave)
-    commands()
+            signal.signal(number, handler)
+
+
+def _leave_at_once(number: int, _: FrameType | None) -> None:
+    """End without ado: an exception in the middle of an import may be swallowed by what is being imported."""
+    os._exit(128 + number)
 
 
 def _leave(number: int, _: FrameType | None) -> None:
