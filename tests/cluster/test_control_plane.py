@@ -74,7 +74,7 @@ def test_gated_pods_are_made_and_each_starts_when_its_gate_is_removed(driven: Na
     driven.create(JOBS, job(5, parallelism=3))
     pods = wait_until(lambda: len(found := gated(driven)) == 3 and found, "three gated pods")
     assert not any("nodeName" in pod["spec"] for pod in pods)
-    assert driven.get(JOBS, "job")["status"]["active"] == 3
+    wait_until(lambda: driven.get(JOBS, "job")["status"].get("active") == 3, "the job to count them")
 
     chosen = pods[1]["metadata"]["name"]
     release(driven, pods[1])

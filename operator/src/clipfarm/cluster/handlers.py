@@ -1,6 +1,7 @@
 """The operator as a process: kopf brings events of runs, the loop does the work, HTTP tells how it is."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 import threading
@@ -15,6 +16,8 @@ from clipfarm.cluster.operator import Operator
 from clipfarm.cluster.views import RunKey
 from clipfarm.run import API_VERSION
 
+END_SECONDS = 2.0
+"""For everything to end by itself. kopf takes longer where it is stopped before it has quite begun."""
 ALIVE_SECONDS = 60.0
 """A tick has to have finished within this; the loop ticks each second, and waits for no request."""
 
@@ -32,34 +35,63 @@ async def serve(operator: Operator, host: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     server = await _serve_http(operator, host, port)
-    # In a thread of its own: when it ends it waits for whatever else runs in its loop.
-    stop_kopf = threading.Event()
-    registry = _registry(lambda key: loop.call_soon_threadsafe(operator.mark, key))
-    events = asyncio.create_task(asyncio.to_thread(_run_kopf, registry, operator.namespaces, stop_kopf))
+    kopf_stop = threading.Event()
+    kopf_end: asyncio.Future[None] = loop.create_future()
+    threading.Thread(
+        target=_run_kopf,
+        args=(
+            _registry(lambda key: loop.call_soon_threadsafe(operator.mark, key)),
+            operator.namespaces,
+            kopf_stop,
+            lambda error: loop.call_soon_threadsafe(_settle, kopf_end, error),
+        ),
+        daemon=True,
+    ).start()
     work = asyncio.create_task(operator.run())
     stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait((events, work, stopped), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((kopf_end, work, stopped), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stop_kopf.set()
+        kopf_stop.set()
         work.cancel()
         stopped.cancel()
-        ends = await asyncio.gather(events, work, return_exceptions=True)
+        await asyncio.wait((work, kopf_end), timeout=END_SECONDS)
         await server.cleanup()
-    for end in ends:
-        if isinstance(end, Exception):
-            raise end
+    for end in (work, kopf_end):
+        if end.done() and not end.cancelled():
+            await end
 
 
-def _run_kopf(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: threading.Event) -> None:
-    kopf.run(
-        registry=registry,
-        settings=_settings(),
-        standalone=True,
-        namespaces=namespaces,
-        clusterwide=not namespaces,
-        stop_flag=stop,
-    )
+def _run_kopf(
+    registry: kopf.OperatorRegistry,
+    namespaces: tuple[str, ...],
+    stop: threading.Event,
+    ended: Callable[[BaseException | None], object],
+) -> None:
+    """Run kopf, in a thread of its own: when it ends it waits for whatever else runs in its loop."""
+    error = None
+    try:
+        kopf.run(
+            registry=registry,
+            settings=_settings(),
+            standalone=True,
+            namespaces=namespaces,
+            clusterwide=not namespaces,
+            stop_flag=stop,
+        )
+    except Exception as failure:  # noqa: BLE001 - handed on to the loop
+        error = failure
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        ended(error)
+
+
+def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
 
 
 def _registry(mark: Callable[[RunKey], object]) -> kopf.OperatorRegistry:
