@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test lint format clean crds golden bench-render bench-physics bench-encode
+.PHONY: help setup demo test lint format clean crds golden bench-gate bench-scale bench-render bench-physics bench-encode
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -28,6 +28,12 @@ bench-physics: setup ## Hold the physics against its labels, and draw docs/image
 
 bench-encode: setup ## Measure the encoder (ten minutes on two cores)
 	@$(BIN)/python bench/encode.py
+
+bench-gate: setup ## Measure what the gate costs, on a control plane (fifteen minutes on two idle cores)
+	@$(BIN)/python bench/gate.py
+
+bench-scale: setup ## Measure the operator with 10,000 clips, 500 at a time
+	@$(BIN)/python bench/gate.py --scale
 
 crds: setup ## Make crds/ from the types of a run
 	@$(BIN)/python -m clipfarm.crd > crds/benchmarkruns.clipfarm.dev.yaml

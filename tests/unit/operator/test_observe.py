@@ -259,16 +259,20 @@ class TestEncoders:
     def told(self, *answers: Progress, clips: int = 10, restarts: int = 0, last: EarlyEnd | None = None, **scene: Any):
         made = Scene(clips, **(ENCODES | scene))
         pods = [EncoderPod("e", "e", KEY, "run-1", "10.0.0.1", restarts, last)]
-        changed = follow(made.tracked, pods, list(answers), NOW)
+        changed = follow(made.tracked, pods, list(answers), "no route", NOW)
         return made.tracked.encoding, changed, made
 
     def test_the_one_that_has_seen_most_is_right(self):
         encoding, changed, _ = self.told(Progress(3, {}), Progress(5, {}))
         assert (encoding.encoded, changed) == (5, True)
 
-    def test_silence_changes_nothing(self):
-        encoding, changed, _ = self.told()
-        assert (encoding.encoded, changed) == (0, False)
+    def test_silence_changes_no_number_and_is_said(self):
+        encoding, changed, scene = self.told()
+        assert (encoding.encoded, changed) == (0, True)
+        scene.job(completed="0")
+        scene.deployment()
+        [condition] = [each for each in scene.status()["conditions"] if each["type"] == "EncoderReady"]
+        assert condition["message"] == "the encoder does not say how far it is: no route"
 
     def test_a_clip_has_failed_when_it_has_failed_for_all_of_them(self):
         encoding, _, _ = self.told(Progress(3, {1: "black", 2: "torn"}), Progress(3, {2: "torn", 99: "another run's"}))
@@ -279,7 +283,7 @@ class TestEncoders:
 
     def test_one_that_starts_again_counts_from_nothing_and_takes_nothing_back(self):
         encoding, _, scene = self.told(Progress(5, {}))
-        follow(scene.tracked, [], [Progress(0, {})], NOW + 1)
+        follow(scene.tracked, [], [Progress(0, {})], "", NOW + 1)
         assert encoding.encoded == 5
 
     def test_how_it_ended_is_remembered_until_one_encodes_again(self):
@@ -287,9 +291,9 @@ class TestEncoders:
         encoding, _, scene = self.told(restarts=2, last=last)
         assert encoding.early_ends == [last, last]
         pods = [EncoderPod("e", "e", KEY, "run-1", "", 2, last)]
-        assert not follow(scene.tracked, pods, [], NOW)
+        assert not follow(scene.tracked, pods, [], "no route", NOW)
         assert len(encoding.early_ends) == 2
-        follow(scene.tracked, pods, [Progress(1, {})], NOW)
+        follow(scene.tracked, pods, [Progress(1, {})], "", NOW)
         assert encoding.early_ends == []
 
     def test_one_that_ended_well_found_nothing_to_do(self):

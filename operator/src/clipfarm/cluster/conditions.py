@@ -119,6 +119,8 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     clips = "1 clip is" if status.encoded == 1 else f"{status.encoded} clips are"
     if status.finished:
         return ("False", "Done", f"{clips} encoded")
+    if tracked.encoders_ready and tracked.encoding.silence:
+        return ("Unknown", "Silent", f"the encoder does not say how far it is: {tracked.encoding.silence}")
     if tracked.encoders_ready:
         return ("True", "AtWork", f"{clips} encoded")
     if tracked.encoding.early_ends:

@@ -31,13 +31,16 @@ class Progress:
     failed: Mapping[int, str]
 
 
-async def ask(pods: Iterable[EncoderPod], way: Way, api: Api, session: aiohttp.ClientSession) -> list[Progress]:
-    """Return what the encoders answer; one that does not answer in time says nothing."""
+async def ask(
+    pods: Iterable[EncoderPod], way: Way, api: Api, session: aiohttp.ClientSession
+) -> tuple[list[Progress], str]:
+    """Return what the encoders answer; and why one does not, in time or at all, where that is so."""
     answers = await asyncio.gather(*(_ask(pod, way, api, session) for pod in pods if pod.address))
-    return [answer for answer in answers if answer is not None]
+    silences = [answer for answer in answers if isinstance(answer, str)]
+    return [answer for answer in answers if isinstance(answer, Progress)], min(silences, default="")
 
 
-async def _ask(pod: EncoderPod, way: Way, api: Api, session: aiohttp.ClientSession) -> Progress | None:
+async def _ask(pod: EncoderPod, way: Way, api: Api, session: aiohttp.ClientSession) -> Progress | str:
     try:
         if way == "proxy":
             async with asyncio.timeout(TIMEOUT.total):
@@ -48,8 +51,14 @@ async def _ask(pod: EncoderPod, way: Way, api: Api, session: aiohttp.ClientSessi
             async with session.get(url, timeout=TIMEOUT, raise_for_status=True) as answer:
                 document = json.loads(await answer.read())
         return _read(document)
-    except (ApiError, *FAULTS, ValueError, KeyError, TypeError):
-        return None  # it loads its model, or is on its way out
+    except ApiError as error:
+        return error.message
+    except aiohttp.ClientResponseError as error:
+        return f"{error.status} {error.message}"
+    except FAULTS as error:
+        return str(error) or "no answer in time"
+    except (ValueError, KeyError, TypeError):
+        return "an answer that is none"
 
 
 def _read(document: Any) -> Progress:
@@ -61,10 +70,11 @@ def _read(document: Any) -> Progress:
     )
 
 
-def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], now: float) -> bool:
+def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], silence: str, now: float) -> bool:
     """Take in what encoders say and how they ended; tell whether that changed anything."""
     state = tracked.encoding
-    before = (state.encoded, dict(state.failed), len(state.early_ends))
+    before = (state.encoded, dict(state.failed), len(state.early_ends), state.silence)
+    state.silence = "" if answers else silence
     if answers:
         clips = tracked.run.spec.clips
         # Each counts what it has seen of the volume, so the one that has seen most is right; the volume may hold
@@ -83,7 +93,7 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
             clip: answers[0].failed[clip] for clip in sorted(everywhere) if clips.start <= clip <= clips.end
         }
     _take_ends(tracked, pods)
-    return before != (state.encoded, state.failed, len(state.early_ends))
+    return before != (state.encoded, state.failed, len(state.early_ends), state.silence)
 
 
 def _take_ends(tracked: Tracked, pods: Iterable[EncoderPod]) -> None:

@@ -58,8 +58,8 @@ class Lookout:
     async def _follow(self, session: aiohttp.ClientSession, key: RunKey, tracked: Tracked) -> None:
         pods = [pod for pod in self._store.encoders.of(key).values() if pod.owner == tracked.owner.uid]
         if pods or tracked.encoding.restarts:
-            answers = await encoders.ask(pods, self._way, self._api, session)
-            if encoders.follow(tracked, pods, answers, time.monotonic()):
+            answers, silence = await encoders.ask(pods, self._way, self._api, session)
+            if encoders.follow(tracked, pods, answers, silence, time.monotonic()):
                 self._mark(key)
 
     async def _claims(self) -> None:

@@ -49,6 +49,8 @@ class Encoding:
     completions: deque[float] = field(default_factory=_window)
     restarts: dict[str, int] = field(default_factory=dict)
     """Of each encoder's pod, by UID, those that were looked at."""
+    silence: str = ""
+    """Why none of them answers, where that is so."""
     early_ends: list[EarlyEnd] = field(default_factory=list)
     """Since one last encoded a clip, or the run was changed."""
 
