@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from clipfarm.indexes import Indexes
+from clipfarm.manifests.common import ONLY_ANNOTATION
 from clipfarm.run import Run
 
 MOST_INDEXES = 100_000
@@ -29,9 +30,7 @@ class Blocks:
             ValueError: ``only`` is no list of clips of this run.
         """
         start, end = run.spec.clips.start, run.spec.clips.end
-        clips = Indexes.parse(only) if only else Indexes(((start, end),), end - start + 1)
-        if not clips.count or clips.ranges[0][0] < start or clips.ranges[-1][1] > end:
-            raise ValueError(f"expected clips from {start} to {end}")
+        clips = _left(only, start, end) if only else Indexes(((start, end),), end - start + 1)
         return cls(clips, max(run.spec.render.clips_per_pod, math.ceil(clips.count / MOST_INDEXES)))
 
     @property
@@ -52,3 +51,15 @@ class Blocks:
         """Return how many clips some indexes have together."""
         last = self.count - 1
         return indexes.count * self.per_index - (self.per_index - self.size(last) if last in indexes else 0)
+
+
+def _left(only: str, start: int, end: int) -> Indexes:
+    try:
+        clips = Indexes.parse(only)
+    except ValueError:
+        clips = Indexes()
+    if not clips.count or clips.ranges[0][0] < start or clips.ranges[-1][1] > end:
+        raise ValueError(
+            f"annotation {ONLY_ANNOTATION}: found {only[:60]}, expected clips from {start} to {end}, as 3,7-9"
+        )
+    return clips
