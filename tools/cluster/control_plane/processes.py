@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,13 +70,14 @@ def _read(pid: int) -> tuple[str, Process]:
 
 def end(processes: list[Process], number: signal.Signals = signal.SIGTERM, patience: float = 10.0) -> None:
     """Send a signal to all, wait until they are gone, and kill what is left after ``patience`` seconds."""
-    for process in processes:
-        with _handle(process) as handle:
-            if handle is not None:
-                signal.pidfd_send_signal(handle, number)
-    for process in processes:
-        with _handle(process) as handle:
-            if handle is not None and not select.select([handle], [], [], patience)[0]:
+    with ExitStack() as stack:
+        # Kept from the signal to the end: a process whose first thread has ended looks gone, but its other threads may
+        # still hold its ports. A handle tells of the last one.
+        handles = [handle for process in processes if (handle := stack.enter_context(_handle(process))) is not None]
+        for handle in handles:
+            signal.pidfd_send_signal(handle, number)
+        for handle in handles:
+            if not select.select([handle], [], [], patience)[0]:
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
                 select.select([handle], [], [])
 
