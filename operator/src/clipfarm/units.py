@@ -1,6 +1,7 @@
 """Durations and memory sizes as Kubernetes writes them, and as people read them."""
 
 import re
+from collections.abc import Iterable
 
 DURATION_PATTERN = r"^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,8}m)?([0-9]{1,9}(?:\.[0-9]{1,3})?s)?$"
 QUANTITY_PATTERN = r"^[0-9]{1,15}(?:\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
@@ -78,7 +79,7 @@ def format_bytes(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def compress(indexes: list[int]) -> str:
+def compress(indexes: Iterable[int]) -> str:
     """Return ``1,3-5`` for [1, 3, 4, 5]: the form in which a Job's status lists its indexes."""
     ranges: list[list[int]] = []
     for index in sorted(indexes):

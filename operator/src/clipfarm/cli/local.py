@@ -57,7 +57,7 @@ def _run(job: Job, console: Console, *, force_restart: bool, test: bool) -> int:
         say(f"removed {swept} half-made clips of a run that was killed")
     for clip, reason in found.damaged:
         say(f"clip {clip} is damaged and will be made again: {reason}")
-    say(f"{job.run.name}: {len(job.clips)} clips ({compress(list(job.clips))}), {len(found.complete)} already complete")
+    say(f"{job.run.name}: {len(job.clips)} clips ({compress(job.clips)}), {len(found.complete)} already complete")
     for line in _settings(job):
         say(line)
     encodes = job.run.spec.encode.enabled

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
+from clipfarm.cli.output import Sayer
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.local import scan
 from clipfarm.local.job import Job
@@ -58,13 +59,14 @@ def describe(job: Job, console: Console) -> None:
         fail(str(error))
     state = State.start(job, found, os.uname().nodename, available_cpus())
     world = observe(state, time.monotonic())
+    say = Sayer(console)
     for line in _lines(job, found, decide(job.run, world)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)
 
 
 def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     spec, status = job.run.spec, plan.status
-    lines = [f"run {job.run.name}: {len(job.clips)} clips ({compress(list(job.clips))}), seed {spec.seed}"]
+    lines = [f"run {job.run.name}: {len(job.clips)} clips ({compress(job.clips)}), seed {spec.seed}"]
     for phase in spec.experiment.phases:
         clips = [clip for clip in job.clips if phase.clips.start <= clip <= phase.clips.end]
         if clips:

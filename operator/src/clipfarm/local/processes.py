@@ -77,7 +77,7 @@ def start_encoder(job: Job) -> Encoder:
         *("nice", "-n", "10"),
         *(sys.executable, "-m", "clipfarm_encode"),
         *("--data_dir", str(job.folder.root)),
-        *("--clips", compress(list(job.clips))),
+        *("--clips", compress(job.clips)),
         *("--in_place", "--watch", "--exit-with-parent"),
         *("--model", encode.model),
         *encode.weights.options(),
