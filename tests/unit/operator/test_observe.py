@@ -208,6 +208,9 @@ class TestChanges:
         assert Scene(100, workers=9).job(parallelism=6).changes() == {("patch", "Job"): {"spec": {"parallelism": 18}}}
         assert Scene(100, workers=1).job(parallelism=6).changes() == {}
 
+    def test_no_more_pods_wait_at_their_gates_than_a_second_takes(self):
+        assert Scene(5000, workers=500).changes()["create", "Job"]["spec"]["parallelism"] == 600
+
     def test_clips_that_wait_for_another_try_do_not_keep_others_from_the_gate(self):
         scene = Scene(100).job(parallelism=6)
         for index in range(4):

@@ -12,6 +12,9 @@ from clipfarm.decide.plan import Plan
 from clipfarm.manifests import encoder, job, storage
 from clipfarm.manifests.common import Images
 
+RESERVE = 100
+"""The most pods that wait at their gates beside those that may run: the Job controller, which looks once a second,
+brings as many in the time of the shortest clips there are, and more of them only fill the API server."""
 SEEN_SECONDS = 30.0
 """An object that was made is seen by a watch within this; after it, it is believed to be gone again."""
 
@@ -105,12 +108,12 @@ def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Im
 def parallelism(plan: Plan, tracked: Tracked) -> int:
     """Return how many pods the Job should have, gated ones included.
 
-    As many as may run, those that wait for another try, and as many again at their gates, so that a worker that gets
-    free finds its next pod there. It is only ever raised: when it is lowered the Job controller ends pods, and one
+    As many as may run, those that wait for another try, and some more at their gates, so that a worker that gets free
+    finds its next pod there. It is only ever raised: when it is lowered the Job controller ends pods, and one
     whose gate was taken off just now could be among them. A queue gives room for as many pods as the Job has, so there
     it is what may run, from first to last.
     """
     status = plan.status
     if tracked.owner.queue:
         return min(tracked.blocks.count, status.workers)
-    return min(tracked.blocks.count, status.workers + status.retrying + max(2, status.workers))
+    return min(tracked.blocks.count, status.workers + status.retrying + min(max(2, status.workers), RESERVE))

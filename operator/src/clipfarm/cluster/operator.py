@@ -32,6 +32,10 @@ TICK_SECONDS = 1.0
 """Between two looks at a run when nothing happens: time itself may let a clip start."""
 GATHER_SECONDS = 0.01
 """How long a wake-up waits for others: events come in swarms."""
+REST = 3.0
+"""How long it waits at least, in units of the last tick's time: with thousands of pods a tick at each event would keep
+a core busy, and looking is to take no more than a quarter of one."""
+LONGEST_REST_SECONDS = 0.25
 
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
 RUNS = Gauge("clipfarm_runs", "Runs by phase", ["phase"])
@@ -59,6 +63,8 @@ class Operator:
     _due: set[RunKey] = field(default_factory=set)
     _all_due: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _tick_seconds: float = 0.0
+    """How long the last tick took."""
 
     def __post_init__(self) -> None:
         self.last_tick = self.clock()
@@ -99,13 +105,14 @@ class Operator:
         try:
             async with asyncio.timeout(TICK_SECONDS):
                 await self._wake.wait()
-            await asyncio.sleep(GATHER_SECONDS)
+            await asyncio.sleep(max(GATHER_SECONDS, min(LONGEST_REST_SECONDS, REST * self._tick_seconds)))
         except TimeoutError:
             self._all_due = True
         self._wake.clear()
 
     @TICKS.time()
     def _tick(self) -> None:
+        begun = self.clock()
         due = self._due
         if self._all_due:
             due = {view.run for view in self.store.runs.all()} | self.runs.keys()
@@ -114,8 +121,9 @@ class Operator:
             tracked = self._follow(key)
             if tracked is not None:
                 self._look_decide_do(key, tracked)
-        self.last_tick = self.clock()
         self._count()
+        self.last_tick = self.clock()
+        self._tick_seconds = self.last_tick - begun
 
     def _follow(self, key: RunKey) -> Tracked | None:
         """Return what is known of a run, brought up to date with what is asked for; None where there is no such run."""
