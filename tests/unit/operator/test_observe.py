@@ -208,8 +208,30 @@ class TestChanges:
         assert Scene(100, workers=9).job(parallelism=6).changes() == {("patch", "Job"): {"spec": {"parallelism": 18}}}
         assert Scene(100, workers=1).job(parallelism=6).changes() == {}
 
+    def test_many_pods_are_asked_for_step_by_step(self):
+        assert Scene(5000, workers=500).changes()["create", "Job"]["spec"]["parallelism"] == 64
+        scene = Scene(5000, workers=500).job(parallelism=64)
+        for index in range(64):
+            scene.pod(index, gate=0)
+        assert scene.changes() == {}
+        for index in range(47):
+            scene.pod(index)
+        assert scene.changes() == {}
+        scene.pod(47)  # 16 are left
+        assert scene.changes() == {("patch", "Job"): {"spec": {"parallelism": 128}}}
+
+    def test_the_next_step_waits_until_the_last_one_was_made_or_half_a_second(self):
+        scene = Scene(5000, workers=500).job(parallelism=64)
+        scene.look()
+        scene.tracked.rendering.raised_at = NOW - 0.4
+        assert scene.changes() == {}
+        assert scene.changes(NOW + 0.2) == {("patch", "Job"): {"spec": {"parallelism": 128}}}
+
     def test_no_more_pods_wait_at_their_gates_than_a_second_takes(self):
-        assert Scene(5000, workers=500).changes()["create", "Job"]["spec"]["parallelism"] == 600
+        assert Scene(5000, workers=500).job(parallelism=599).changes() == {
+            ("patch", "Job"): {"spec": {"parallelism": 600}}
+        }
+        assert Scene(5000, workers=500).job(parallelism=600).changes() == {}
 
     def test_clips_that_wait_for_another_try_do_not_keep_others_from_the_gate(self):
         scene = Scene(100).job(parallelism=6)

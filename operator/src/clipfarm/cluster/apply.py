@@ -66,6 +66,8 @@ class Applier:
             call = self._api.patch(change.path, change.body, kind)
         if await self._try(tracked, call, f"{change.verb} the {change.kind} {change.name}"):
             tracked.problem = ""
+            if change.kind == "Job":
+                tracked.rendering.raised_at = self._clock()
             if change.verb == "create":
                 tracked.made[change.kind] = self._clock()
                 LOGGER.info("made the %s %s/%s", change.kind, tracked.owner.namespace, change.name)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clipfarm.cluster import room
 from clipfarm.cluster.api import Manifest
 from clipfarm.cluster.observe import own_deployment, own_job
 from clipfarm.cluster.store import Store
@@ -12,9 +13,6 @@ from clipfarm.decide.plan import Plan
 from clipfarm.manifests import encoder, job, storage
 from clipfarm.manifests.common import Images
 
-RESERVE = 100
-"""The most pods that wait at their gates beside those that may run: the Job controller, which looks once a second,
-brings as many in the time of the shortest clips there are, and more of them only fill the API server."""
 SEEN_SECONDS = 30.0
 """An object that was made is seen by a watch within this; after it, it is believed to be gone again."""
 
@@ -36,7 +34,7 @@ def changes(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Ima
     """Return what is to be made or changed now."""
     found = [
         _claim(plan, tracked, key),
-        _job(plan, tracked, key, store, images),
+        _job(plan, tracked, key, store, images, now),
         _encoder(plan, tracked, key, store, images),
     ]
     # What was made just now may not be there for the watches yet.
@@ -56,10 +54,9 @@ def _claim(plan: Plan, tracked: Tracked, key: RunKey) -> Change | None:
     return Change("create", path, "PersistentVolumeClaim", claim["metadata"]["name"], claim)
 
 
-def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images) -> Change | None:
+def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, now: float) -> Change | None:
     path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", job.name(tracked.run)
     there = own_job(tracked, key, store)
-    wanted = parallelism(plan, tracked)
     if there is None:
         # One of that name that is on its way out, or of an earlier run or attempt, has to be gone first.
         taken = store.jobs.of(key).values()
@@ -68,13 +65,15 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
                 return Change("delete", f"{path}/{name}", "Job", name, {"uid": old.uid})
         if taken or tracked.run.spec.storage is None or plan.status.finished:
             return None
-        return Change("create", path, "Job", name, job.job(tracked.run, tracked.owner, images, wanted))
+        return Change("create", path, "Job", name, job.job(tracked.run, tracked.owner, images, room.first(plan, tracked)))
     tracked.made.pop("Job", None)
     unfinished = there.completed.count + there.failed.count < tracked.blocks.count
     if plan.status.finished and unfinished:
         wanted = 0  # the run has failed as a whole: pods that will never start go from their gates
-    elif wanted <= there.parallelism or plan.no_more_clips or tracked.owner.queue:
+    elif plan.no_more_clips:
         return None
+    else:
+        wanted = room.following(plan, tracked, there, store.pods.of(key).values(), now)
     if wanted == there.parallelism:
         return None
     return Change("patch", f"{path}/{name}", "Job", name, {"spec": {"parallelism": wanted}})
@@ -104,16 +103,3 @@ def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Im
             ]
     return Change("patch", f"{path}/{name}", "Deployment", name, patch) if patch else None
 
-
-def parallelism(plan: Plan, tracked: Tracked) -> int:
-    """Return how many pods the Job should have, gated ones included.
-
-    As many as may run, those that wait for another try, and some more at their gates, so that a worker that gets free
-    finds its next pod there. It is only ever raised: when it is lowered the Job controller ends pods, and one
-    whose gate was taken off just now could be among them. A queue gives room for as many pods as the Job has, so there
-    it is what may run, from first to last.
-    """
-    status = plan.status
-    if tracked.owner.queue:
-        return min(tracked.blocks.count, status.workers)
-    return min(tracked.blocks.count, status.workers + status.retrying + min(max(2, status.workers), RESERVE))

@@ -38,6 +38,8 @@ class Rendering:
     completed: int | None = None
     """Indexes that were complete at the last look; None before the first."""
     completions: deque[float] = field(default_factory=_window)
+    raised_at: float = float("-inf")
+    """When the Job was last given room for more pods."""
 
 
 @dataclass
