@@ -194,6 +194,12 @@ class TestChanges:
         assert set(found) == {("create", "PersistentVolumeClaim"), ("create", "Job")}
         assert found["create", "Job"]["spec"]["parallelism"] == 6
 
+    def test_a_claim_can_be_mounted_by_many_nodes_or_as_the_run_says(self):
+        for mode in ("ReadWriteMany", "ReadWriteOnce"):
+            scene = Scene(storage={"size": "1Gi", "accessMode": mode})
+            scene.tracked.claim = None
+            assert scene.changes()["create", "PersistentVolumeClaim"]["spec"]["accessModes"] == [mode]
+
     def test_what_was_made_just_now_is_not_made_again(self):
         scene = Scene()
         scene.tracked.made["Job"] = NOW - 5

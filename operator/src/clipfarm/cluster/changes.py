@@ -65,7 +65,8 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
                 return Change("delete", f"{path}/{name}", "Job", name, {"uid": old.uid})
         if taken or tracked.run.spec.storage is None or plan.status.finished:
             return None
-        return Change("create", path, "Job", name, job.job(tracked.run, tracked.owner, images, room.first(plan, tracked)))
+        made = job.job(tracked.run, tracked.owner, images, room.first(plan, tracked))
+        return Change("create", path, "Job", name, made)
     tracked.made.pop("Job", None)
     unfinished = there.completed.count + there.failed.count < tracked.blocks.count
     if plan.status.finished and unfinished:
@@ -102,4 +103,3 @@ def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Im
                 {"op": "add", "path": f"/metadata/annotations/{annotation}", "value": template},
             ]
     return Change("patch", f"{path}/{name}", "Deployment", name, patch) if patch else None
-

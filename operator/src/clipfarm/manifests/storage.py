@@ -16,7 +16,7 @@ def claim(run: Run, owner: Owner) -> Manifest | None:
     if storage is None or storage.size is None:
         return None
     spec: Manifest = {
-        "accessModes": ["ReadWriteMany"],
+        "accessModes": [storage.access_mode],
         "resources": {"requests": {"storage": quantity_text(storage.size)}},
     }
     if storage.storage_class_name:
