@@ -1,7 +1,6 @@
 """Durations and memory sizes as Kubernetes writes them, and as people read them."""
 
 import re
-from collections.abc import Iterable
 
 DURATION_PATTERN = r"^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,8}m)?([0-9]{1,9}(?:\.[0-9]{1,3})?s)?$"
 QUANTITY_PATTERN = r"^[0-9]{1,15}(?:\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
@@ -77,14 +76,3 @@ def format_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
-
-
-def compress(indexes: Iterable[int]) -> str:
-    """Return ``1,3-5`` for [1, 3, 4, 5]: the form in which a Job's status lists its indexes."""
-    ranges: list[list[int]] = []
-    for index in sorted(indexes):
-        if ranges and index == ranges[-1][1] + 1:
-            ranges[-1][1] = index
-        else:
-            ranges.append([index, index])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)

@@ -184,6 +184,9 @@ def test_an_empty_folder_is_fine(encode, tmp_path):
     assert "0 encoded, 0 skipped, 0 failed of 0" in out
 
 
+TINY = ["--in_place", "--model", MODEL, "--weights", "random"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -196,6 +199,8 @@ def test_an_empty_folder_is_fine(encode, tmp_path):
         (["--in_place", "--weights", "random", "--device", "cuda"], "device: cuda is not there"),
         (["--in_place", "--weights", "random", "--dtype", "fp8"], "fp8"),
         (["--in_place", "--weights", "random", "--batch_size", "0"], "0 is not in the range"),
+        ([*TINY, "--clips", "0-9,b"], '--clips: found "b", expected ranges such as 0-99,105'),
+        ([*TINY, "--clips", ""], "--clips: found no clip, expected ranges"),
         (["--bogus"], "--bogus"),
         (["--data_dir", "nowhere", "--in_place"], "nowhere"),
     ],

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from clipfarm_contract.layout import Clip
-from clipfarm_encode.clips import ClipError, clip_numbers, find_clips, read_frames
+from clipfarm_encode.clips import ClipError, find_clips, read_frames
 from unit.encode.made_up import make_clip, make_frames
 
 
@@ -114,19 +114,6 @@ def test_clips_are_found_by_name_in_order_of_their_numbers(tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "clip_00004").write_text("a file")
     assert [found.name for found in find_clips(tmp_path)] == ["clip_00002", "clip_00010", "clip_100000"]
-
-
-@pytest.mark.parametrize(
-    ("text", "numbers"), [("7", {7}), ("0-2", {0, 1, 2}), ("0-1,5,9-9", {0, 1, 5, 9}), ("00012", {12})]
-)
-def test_clips_are_named_by_ranges_of_numbers(text, numbers):
-    assert clip_numbers(text) == numbers
-
-
-@pytest.mark.parametrize("text", ["", "x", "3-1", "1-", "-1", "1,,2", "1 - 2"])
-def test_what_is_no_range_is_refused(text):
-    with pytest.raises(ValueError, match="expected clips such as 0-99,105"):
-        clip_numbers(text)
 
 
 def test_only_the_wanted_clips_are_found(tmp_path):

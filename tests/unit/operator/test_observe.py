@@ -17,11 +17,11 @@ from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView
 from clipfarm.decide.plan import decide
-from clipfarm.indexes import Indexes
 from clipfarm.manifests.common import QUEUE_LABEL, Images, Owner
 from clipfarm.pod_options import PodOptions
 from clipfarm.world import EarlyEnd, Gate, GpuId, Reading
 from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.indexes import Indexes
 from helpers.runs import make_run
 
 KEY = ("ns", "test")
@@ -306,11 +306,10 @@ class TestEncoders:
         assert condition["message"] == "the encoder does not say how far it is: no route"
 
     def test_a_clip_has_failed_when_it_has_failed_for_all_of_them(self):
-        encoding, _, _ = self.told(Progress(3, {1: "black", 2: "torn"}), Progress(3, {2: "torn", 99: "another run's"}))
+        encoding, _, _ = self.told(
+            Progress(3, {1: "black", 2: "torn"}), Progress(3, {2: "torn", 4: "its disk was full"})
+        )
         assert encoding.failed == {2: "torn"}
-
-    def test_clips_of_other_runs_on_the_volume_do_not_make_more_than_all(self):
-        assert self.told(Progress(5000, {}))[0].encoded == 10
 
     def test_one_that_starts_again_counts_from_nothing_and_takes_nothing_back(self):
         encoding, _, scene = self.told(Progress(5, {}))

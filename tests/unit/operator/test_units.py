@@ -1,7 +1,6 @@
 import pytest
 
 from clipfarm.units import (
-    compress,
     duration_text,
     format_bytes,
     format_duration,
@@ -56,13 +55,6 @@ def test_durations_are_shown_in_their_two_largest_units(seconds, text):
 )
 def test_sizes_are_shown_in_the_unit_that_fits(count, text):
     assert format_bytes(count) == text
-
-
-@pytest.mark.parametrize(
-    ("indexes", "text"), [([], ""), ([7], "7"), ([1, 2, 3], "1-3"), ([5, 1, 3, 4], "1,3-5"), ([0, 2], "0,2")]
-)
-def test_indexes_are_compressed_as_a_jobs_status_does(indexes, text):
-    assert compress(indexes) == text
 
 
 @pytest.mark.parametrize("text", ["0s", "30s", "5m", "1h30m", "7d", "2.5s", "1d2h3m4s"])

@@ -6,6 +6,7 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.environment`: the variables a renderer gets, and the thread limits
 - :mod:`~clipfarm_contract.experiment`: what to render, and the recipe of one clip
 - :mod:`~clipfarm_contract.layout`: where each file of a clip and of a run lies
+- :mod:`~clipfarm_contract.indexes`: numbers of clips as ranges, ``1,3-5``
 - :mod:`~clipfarm_contract.layers`: what the layers of a frame mean, and how their files become values
 - :mod:`~clipfarm_contract.clip`: ``clip.json``, and how a folder becomes a complete clip
 - :mod:`~clipfarm_contract.writers`: who is writing clips into a folder

@@ -63,21 +63,6 @@ def _new_array(shape: tuple[int, ...]) -> Frames:
     return np.empty(shape, np.uint8)
 
 
-def clip_numbers(text: str) -> frozenset[int]:
-    """Return the numbers in ``0-99,105``.
-
-    Raises:
-        ValueError: the text is no such list.
-    """
-    numbers: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not (first.isdecimal() and (last.isdecimal() if dash else True)) or int(first) > int(last or first):
-            raise ValueError(f"found {part!r}, expected clips such as 0-99,105")
-        numbers.update(range(int(first), int(last or first) + 1))
-    return frozenset(numbers)
-
-
 def find_clips(root: Path, wanted: Container[int] | None = None) -> list[Found]:
     """Return the clips in a folder, in order of their numbers; one listing, no look inside.
 

@@ -9,9 +9,10 @@ import torch
 from rich.console import Console
 
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.claims import Claims
-from clipfarm_encode.clips import clip_numbers, find_clips
+from clipfarm_encode.clips import find_clips
 from clipfarm_encode.device import choose_devices, memory_held, peak_flops
 from clipfarm_encode.encoder import Encoder, get_encoder
 from clipfarm_encode.pipeline import Pipeline
@@ -85,11 +86,7 @@ def _source(
     stopper: Stopper, stack: ExitStack, reporter: Reporter, destination: Destination, options: dict[str, Any]
 ) -> Source:
     """Return the clips to encode; a mistake that every clip would meet is told before the first."""
-
-    try:
-        wanted = clip_numbers(options["clips"]) if options["clips"] else None
-    except ValueError as error:
-        raise click.UsageError(f"--clips: {error}") from None
+    wanted = None if options["clips"] is None else _numbers(options["clips"])
     clips = find_clips(options["data_dir"], wanted)
     surveyed = survey(clips, destination)
     if surveyed.other:
@@ -115,6 +112,16 @@ def _source(
 
     stopper.before_exit = stopped
     return Watch(options["data_dir"], destination, reporter, claims, surveyed=surveyed, wanted=wanted)
+
+
+def _numbers(clips: str) -> Indexes:
+    try:
+        numbers = Indexes.parse(clips)
+    except ValueError as error:
+        raise click.UsageError(f"--clips: {error}") from None
+    if not numbers:
+        raise click.UsageError("--clips: found no clip, expected ranges such as 0-99,105")
+    return numbers
 
 
 def _serve(reporter: Reporter, host: str, port: int) -> Callable[[], None]:

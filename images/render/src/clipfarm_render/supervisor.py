@@ -7,7 +7,7 @@ whole or not at all, and that its end has a name.
 import itertools
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, Thre
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import ClipRecipe, Experiment
 from clipfarm_contract.fields import ContractError
+from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_render import attempt, termination
 from clipfarm_render.attempt import Outcome, Renderer, Stopped
@@ -165,18 +166,12 @@ def _chosen(index: int | None, count: int, clips: str | None, block: int | None)
     assert clips is not None
     assert block is not None
     try:
-        chosen = list(itertools.islice(_numbers(clips), block * count, (block + 1) * count))
+        chosen = list(itertools.islice(Indexes.parse(clips), block * count, (block + 1) * count))
     except ValueError:
         raise UsageError(f'--clips: found "{clips[:60]}", expected ranges such as 0-99,200') from None
     if not chosen:
         raise UsageError(f"--block: found {block}, but --clips has no clips left for it")
     return chosen
-
-
-def _numbers(ranges: str) -> Iterator[int]:
-    for part in ranges.split(","):
-        first, _, last = part.partition("-")
-        yield from range(int(first), int(last or first) + 1)
 
 
 def _recipes(experiment: Experiment, seed: int, indexes: Sequence[int], *, own_command: bool) -> list[ClipRecipe]:

@@ -14,7 +14,8 @@ from clipfarm.local import executor, scan
 from clipfarm.local.job import Job
 from clipfarm.local.progress import counters, display
 from clipfarm.local.report import Forecast, forecast, grouped, write_report
-from clipfarm.units import compress, format_bytes, format_duration
+from clipfarm.units import format_bytes, format_duration
+from clipfarm_contract.indexes import compress
 
 
 @click.command()

@@ -17,8 +17,8 @@ from clipfarm.local.observe import observe
 from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
 from clipfarm.manifests import preview
-from clipfarm.units import compress
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.indexes import compress
 
 
 @click.command()

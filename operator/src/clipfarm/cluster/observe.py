@@ -8,10 +8,10 @@ from clipfarm.cluster.nodes import fits
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, JobView, PodView, RunKey
-from clipfarm.indexes import Indexes
 from clipfarm.pod_options import PodOptions
 from clipfarm.world import Encoding, Ended, Node, Running, World
 from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.indexes import Indexes
 
 
 def own_job(tracked: Tracked, key: RunKey, store: Store) -> JobView | None:

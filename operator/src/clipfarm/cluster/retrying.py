@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from clipfarm.cluster.report import FINISHED, phase
-from clipfarm.indexes import Indexes
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION, ONLY_ANNOTATION
 from clipfarm.run import Run
-from clipfarm.units import compress
+from clipfarm_contract.indexes import Indexes, compress
 
 MOST_TEXT = 100_000
 """Ranges longer than this do not fit on a renderer's command line, which is where the Job puts them."""

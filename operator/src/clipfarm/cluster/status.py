@@ -9,8 +9,9 @@ from clipfarm.cluster.views import JobView, api_time
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
 from clipfarm.run_status import FailedClips, GpuMemory, RunStatus
-from clipfarm.units import compress, format_duration
+from clipfarm.units import format_duration
 from clipfarm.world import Gate, World
+from clipfarm_contract.indexes import compress
 
 MOST_REASONS = 20
 """Reasons that a status lists; an object has to stay small."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm.cluster.endings import FailedPod
-from clipfarm.indexes import Indexes
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
 from clipfarm.world import EarlyEnd, Gate, GpuId
+from clipfarm_contract.indexes import Indexes
 
 WINDOW = 64
 """Completions that the moving window of the ETA holds."""

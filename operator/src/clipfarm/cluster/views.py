@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from clipfarm.indexes import Indexes
 from clipfarm.manifests.common import (
     ATTEMPT_ANNOTATION,
     ENCODE_ATTEMPT_ANNOTATION,
@@ -17,6 +16,7 @@ from clipfarm.manifests.common import (
 )
 from clipfarm.manifests.encoder import TEMPLATE_ANNOTATION
 from clipfarm.world import EarlyEnd, GpuId
+from clipfarm_contract.indexes import Indexes
 
 Manifest = dict[str, Any]
 RunKey = tuple[str, str]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipfarm.local.job import Job
-from clipfarm.units import compress
 from clipfarm.world import GpuId
 from clipfarm_contract import environment
+from clipfarm_contract.indexes import compress
 from clipfarm_contract.layout import clip_name
 
 STOP_GRACE = 4.0

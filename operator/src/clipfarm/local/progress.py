@@ -13,7 +13,8 @@ from rich.text import Text
 
 from clipfarm.decide.admission import Held
 from clipfarm.decide.status import Failure, Status
-from clipfarm.units import compress, format_duration
+from clipfarm.units import format_duration
+from clipfarm_contract.indexes import compress
 
 FAILURES_SHOWN = 5
 LOG_INTERVAL = 10.0

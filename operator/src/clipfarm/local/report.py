@@ -11,11 +11,12 @@ from typing import Any
 
 from clipfarm.decide.status import Failure, Status
 from clipfarm.local.job import Job
-from clipfarm.units import compress, format_bytes, format_duration
+from clipfarm.units import format_bytes, format_duration
 from clipfarm_contract.clip import ClipManifest, write_atomically
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
+from clipfarm_contract.indexes import compress
 from clipfarm_contract.result import ClipResult
 
 STAGES = ("import", "simulate", "background", "render", "save", "total")

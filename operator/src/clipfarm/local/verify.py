@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clipfarm.local.remake import RemakeError, differences, remake
-from clipfarm.units import compress
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, damage
 from clipfarm_contract.fields import ContractError
+from clipfarm_contract.indexes import compress
 from clipfarm_contract.layout import RunFolder
 
 

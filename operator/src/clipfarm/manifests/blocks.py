@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from clipfarm.indexes import Indexes
 from clipfarm.manifests.common import ONLY_ANNOTATION
 from clipfarm.run import Run
+from clipfarm_contract.indexes import Indexes
 
 MOST_INDEXES = 100_000
 """With backoffLimitPerIndex a Job has no more completions than these."""
@@ -30,7 +30,7 @@ class Blocks:
             ValueError: ``only`` is no list of clips of this run.
         """
         start, end = run.spec.clips.start, run.spec.clips.end
-        clips = _left(only, start, end) if only else Indexes(((start, end),), end - start + 1)
+        clips = _left(only, start, end) if only else Indexes.between(start, end)
         return cls(clips, max(run.spec.render.clips_per_pod, math.ceil(clips.count / MOST_INDEXES)))
 
     @property

@@ -1,28 +1,10 @@
-"""Numbers as ranges, and how clips are dealt out to a Job's indexes."""
+"""How clips are dealt out to a Job's indexes."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from clipfarm.indexes import Indexes
 from clipfarm.manifests.blocks import MOST_INDEXES, Blocks
-from clipfarm.units import compress
+from clipfarm_contract.indexes import Indexes
 from helpers.runs import make_run
-
-
-@given(st.sets(st.integers(0, 300)))
-def test_ranges_hold_what_a_job_wrote_into_its_status(numbers):
-    found = Indexes.parse(compress(sorted(numbers)))
-    assert list(found) == sorted(numbers)
-    assert (len(found), str(found)) == (len(numbers), compress(sorted(numbers)))
-    assert {number for number in range(302) if number in found} == numbers
-    assert [found.at(place) for place in range(len(found))] == sorted(numbers)
-
-
-@pytest.mark.parametrize("text", ["a", "3-1", "1-", "3,1", "1-5,5", "-1"])
-def test_what_is_no_list_of_ranges_is_refused(text):
-    with pytest.raises(ValueError, match=r"expected ranges|invalid literal"):
-        Indexes.parse(text)
 
 
 @pytest.mark.parametrize(
