@@ -110,3 +110,10 @@ def test_every_change_of_an_encoders_pod_changes_its_hash_and_nothing_else_does(
 
     assert hash_of() == hash_of(replicas=3)
     assert len({hash_of(), hash_of(batchSize=8), hash_of(memory="1Gi"), hash_of(Images(encode="other"))}) == 4
+
+
+@pytest.mark.parametrize("only", ["", "3,7-8"])
+def test_encoders_look_at_all_clips_of_their_run_and_at_no_others(only: str):
+    run = make_run(10, storage={"size": "1Gi"}, clips={"start": 2, "end": 9}, encode={"weights": {"source": "random"}})
+    [container] = pod_of(encoder.deployment(run, Owner("ns", "run-1", {}, only), Images(), 1))["containers"]
+    assert container["args"][container["args"].index("--clips") + 1] == "2-9"

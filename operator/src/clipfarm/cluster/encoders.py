@@ -76,10 +76,8 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
     before = (state.encoded, dict(state.failed), len(state.early_ends), state.silence)
     state.silence = "" if answers else silence
     if answers:
-        clips = tracked.run.spec.clips
-        # Each counts what it has seen of the volume, so the one that has seen most is right; the volume may hold
-        # clips of other runs, too.
-        done = min(max(answer.done for answer in answers), len(clips))
+        # Each counts what it has seen of the run's clips, whoever encoded them: the one that has seen most is right.
+        done = max(answer.done for answer in answers)
         if not state.completions:
             state.completions.append(now)  # where the window begins
         new = done - state.encoded
@@ -89,9 +87,7 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
             state.early_ends.clear()
         # Each encoder tries a clip that failed elsewhere, so it has failed when it has failed for all.
         everywhere = set.intersection(*(set(answer.failed) for answer in answers))
-        state.failed = {
-            clip: answers[0].failed[clip] for clip in sorted(everywhere) if clips.start <= clip <= clips.end
-        }
+        state.failed = {clip: answers[0].failed[clip] for clip in sorted(everywhere)}
     _take_ends(tracked, pods)
     return before != (state.encoded, state.failed, len(state.early_ends), state.silence)
 

@@ -16,6 +16,7 @@ from clipfarm.manifests.common import (
     resources,
 )
 from clipfarm.run import Run
+from clipfarm_contract.indexes import Indexes
 
 ROLE = "encode"
 PORT = 8080
@@ -59,10 +60,12 @@ def _hash(template: Manifest) -> str:
 
 
 def _pod(run: Run, images: Images) -> Manifest:
-    encode = run.spec.encode
+    encode, clips = run.spec.encode, run.spec.clips
     assert encode.weights is not None, "an enabled encoder has weights"
     arguments = [
         *("--data-dir", CLIPS, "--in-place", "--watch"),
+        # All clips of the run, whatever a retry renders again: another run's may be on the same volume.
+        *("--clips", str(Indexes.between(clips.start, clips.end))),
         *("--model", encode.model),
         *map(literal, encode.weights.options()),
         *("--batch-size", str(encode.batch_size)),
