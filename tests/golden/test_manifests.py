@@ -7,7 +7,8 @@ import pytest
 
 from clipfarm.manifests import encoder, job
 from clipfarm.manifests.common import Images, Owner
-from helpers.runs import make_run
+from clipfarm.run import Run
+from helpers.runs import document, make_run
 
 from .make import EXAMPLES, golden, text
 
@@ -114,6 +115,8 @@ def test_every_change_of_an_encoders_pod_changes_its_hash_and_nothing_else_does(
 
 @pytest.mark.parametrize("only", ["", "3,7-8"])
 def test_encoders_look_at_all_clips_of_their_run_and_at_no_others(only: str):
-    run = make_run(10, storage={"size": "1Gi"}, clips={"start": 2, "end": 9}, encode={"weights": {"source": "random"}})
+    made = document(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}})
+    made["spec"]["clips"]["start"] = 2
+    run = Run.model_validate(made)
     [container] = pod_of(encoder.deployment(run, Owner("ns", "run-1", {}, only), Images(), 1))["containers"]
     assert container["args"][container["args"].index("--clips") + 1] == "2-9"

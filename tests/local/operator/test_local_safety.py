@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clipfarm.local import follow_encoder
@@ -215,8 +216,10 @@ def write_log(state, *failures):
 def write_features(state, clip, cut=0):
     place = state.job.folder.clip(clip)
     place.features("vjepa2_tiny16").parent.mkdir(parents=True)
-    place.features("vjepa2_tiny16").write_bytes(bytes(128 + 8 * 4 * 2 - cut))
-    place.features_sidecar("vjepa2_tiny16").write_text('{"shape": [8, 4], "dtype": "float16"}')
+    np.save(place.features("vjepa2_tiny16"), np.zeros((8, 4), np.float16))
+    os.truncate(place.features("vjepa2_tiny16"), 128 + 8 * 4 * 2 - cut)
+    made = {"model": "vjepa2_tiny16", "weights": {"source": "random"}, "dtype": "float16"}
+    place.features_sidecar("vjepa2_tiny16").write_text(json.dumps(made | {"preprocessing": {"crop": 256}}))
 
 
 def test_features_count_once_the_encoder_has_looked_at_them(followed):

@@ -81,7 +81,7 @@ def test_features_made_otherwise_stop_the_command_before_it_starts(encode, run_f
     before = features(run_folder)
     code, _, err = encode("--dtype", "fp32")
     assert code == 2
-    assert err.startswith("clipfarm-encode: clip_00000 has features already, made with dtype float16, wanted float32")
+    assert err.startswith("clipfarm-encode: clip_00000 has features already, made with dtype float16 instead of")
     assert "and 1 more" in err
     assert "--overwrite" in err
     assert err.count("\n") == 1

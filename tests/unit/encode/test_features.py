@@ -4,9 +4,10 @@ import json
 import numpy as np
 import pytest
 
+from clipfarm_contract.features import State
 from clipfarm_contract.layout import Clip
 from clipfarm_encode import features
-from clipfarm_encode.features import Recipe, State, inspect, save
+from clipfarm_encode.features import Recipe, inspect, save
 
 RECIPE = Recipe(
     model="vjepa2_vitl16",
@@ -46,9 +47,12 @@ OTHERWISE = {
         {"weights": RECIPE.weights | {"sha256": "cd" * 32}},
         "made with weights.sha256 abababab",
     ),
-    "key": ({"weights": RECIPE.weights | {"key": "encoder"}}, "made with weights.key target_encoder, wanted encoder"),
-    "dtype": ({"dtype": "float32"}, "made with dtype float16, wanted float32"),
-    "crop": ({"preprocessing": {"resize": 146, "crop": 128}}, "made with preprocessing.crop 256, wanted 128"),
+    "key": (
+        {"weights": RECIPE.weights | {"key": "encoder"}},
+        "made with weights.key target_encoder instead of",
+    ),
+    "dtype": ({"dtype": "float32"}, "made with dtype float16 instead of float32"),
+    "crop": ({"preprocessing": {"resize": 146, "crop": 128}}, "made with preprocessing.crop 256 instead of 128"),
 }
 
 

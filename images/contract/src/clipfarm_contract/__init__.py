@@ -9,6 +9,8 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.indexes`: numbers of clips as ranges, ``1,3-5``
 - :mod:`~clipfarm_contract.layers`: what the layers of a frame mean, and how their files become values
 - :mod:`~clipfarm_contract.clip`: ``clip.json``, and how a folder becomes a complete clip
+- :mod:`~clipfarm_contract.features`: whether a clip has the features that are wanted
+- :mod:`~clipfarm_contract.signals`: which signals end a program
 - :mod:`~clipfarm_contract.writers`: who is writing clips into a folder
 - :mod:`~clipfarm_contract.result`: what the supervisor reports of a clip
 - :mod:`~clipfarm_contract.cpus`: how many CPUs a process may use

@@ -22,8 +22,6 @@ Readers here need the standard library alone. What they return has the buffer pr
 without a copy: ``numpy.asarray(layer.values).reshape(layer.shape)``. ``numpy.load`` reads the .npy files as well.
 """
 
-import ast
-import math
 import struct
 import zlib
 from array import array
@@ -32,13 +30,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipfarm_contract.fields import ContractError
+from clipfarm_contract.npy import Head
 
 NOTHING, THING, FLOOR, WALL = range(4)
 """Values of the segmentation."""
 
-_NPY = b"\x93NUMPY"
 _PNG = b"\x89PNG\r\n\x1a\n"
-_ITEMS = {"<f4": "f", "<f2": "e", "|u1": "B", "<f8": "d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +71,18 @@ def read(path: Path) -> Layer:
     data = path.read_bytes()
     try:
         return _read_png(data) if path.suffix == ".png" else _read_npy(data)
-    except (ContractError, struct.error, zlib.error, ValueError, SyntaxError, KeyError, TypeError) as error:
+    except (ContractError, struct.error, zlib.error) as error:
         raise ContractError(f"{path.name}: not a layer ({error})") from error
 
 
 def _read_npy(data: bytes) -> Layer:
-    """Read NumPy's file format, versions 1 to 3 (numpy.lib.format), C order."""
-    if not data.startswith(_NPY):
-        raise ContractError("it does not begin as a .npy file does")
-    length_format = "<H" if data[6] == 1 else "<I"
-    (length,) = struct.unpack_from(length_format, data, 8)
-    start = 8 + struct.calcsize(length_format)
-    header = ast.literal_eval(data[start : start + length].decode("latin-1"))
-    if header["fortran_order"]:
-        raise ContractError("columns come first")
-    shape, item = tuple(header["shape"]), _ITEMS[header["descr"]]
-    body, count = data[start + length :], math.prod(shape)
-    if len(body) != count * struct.calcsize(item):
-        raise ContractError(f"{len(body)} bytes of values, expected {count * struct.calcsize(item)}")
+    head = Head.parse(data)
+    body = data[head.start :]
+    if len(body) != head.value_bytes:
+        raise ContractError(f"{len(body)} bytes of values, expected {head.value_bytes}")
     # The standard library has no arrays of half floats.
-    return Layer(shape, array("f" if item == "e" else item, struct.unpack(f"<{count}{item}", body)))
+    kind = "f" if head.item == "e" else head.item
+    return Layer(head.shape, array(kind, struct.unpack(f"<{head.count}{head.item}", body)))
 
 
 def _read_png(data: bytes) -> Layer:

@@ -1,8 +1,4 @@
-"""A clip's features on the disk: the array, and beside it a sidecar that says how it was made.
-
-The sidecar is there before the array, and an array that is replaced goes before its sidecar does. So whoever finds
-an array finds its own sidecar with it, whenever the encoder was killed.
-"""
+"""Writing a clip's features, whole and once; what lies on the disk is told in :mod:`clipfarm_contract.features`."""
 
 import errno
 import hashlib
@@ -11,7 +7,6 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,17 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipfarm_contract import features
 from clipfarm_contract.clip import write_atomically
-from clipfarm_contract.fields import ContractError, dump, load
+from clipfarm_contract.features import State, Wanted
+from clipfarm_contract.fields import dump
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.claims import NO_LINKS
 
 Features = NDArray[np.floating[Any]]
 """(tokens, width), float16 or float32."""
-
-# What has to agree before features count as the ones that are wanted. The rest of a sidecar follows from these, or,
-# as the precision of the computation, is a property of the device: no reason to encode again.
-_IDENTITY = (("model",), ("weights", "sha256"), ("weights", "key"), ("dtype",), ("preprocessing", "crop"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +37,17 @@ class Recipe:
     compute: str
     """Precision of the computation."""
 
+    @property
+    def wanted(self) -> Wanted:
+        """What features have to agree in to be these."""
+        return Wanted(
+            self.model,
+            self.dtype,
+            self.preprocessing["crop"],
+            sha256=self.weights["sha256"],
+            key=self.weights["key"],
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {
@@ -56,37 +60,13 @@ class Recipe:
         }
 
 
-class State(Enum):
-    """How the features in a clip's folder stand to the recipe."""
-
-    ABSENT = "absent"
-    """None, or an array that was cut short: to be made."""
-    DONE = "done"
-    OTHER = "other"
-    """Whole, but made otherwise or by somebody else: replaced only where the user says so."""
-
-
 def inspect(clip: Clip, recipe: Recipe) -> tuple[State, str]:
     """Tell whether a clip has its features, and if they were made otherwise, in what they differ."""
+    state, reason = features.inspect(clip, recipe.wanted)
     path = clip.features(recipe.model)
-    try:
-        np.load(path, mmap_mode="r", allow_pickle=False)  # reads the header and holds it against the file's size
-    except (OSError, ValueError, EOFError):
-        return State.ABSENT, ""
-    try:
-        sidecar = load(clip.features_sidecar(recipe.model).read_bytes(), "sidecar")
-    except FileNotFoundError:
-        return State.OTHER, f"{path.name} has no {recipe.model}.json that says how it was made"
-    except (OSError, ContractError) as error:
-        return State.OTHER, f"{recipe.model}.json is unreadable ({error})"
-    wanted = recipe.to_json()
-    for field in _IDENTITY:
-        found, expected = _at(sidecar, field), _at(wanted, field)
-        if found != expected:
-            return State.OTHER, f"made with {'.'.join(field)} {_short(found)}, wanted {_short(expected)}"
-    if path.stat().st_nlink > 1:  # its writer was killed between giving it this name and taking the other away
-        remove_leftovers(path)
-    return State.DONE, ""
+    if state is State.DONE and _links(path) > 1:
+        remove_leftovers(path)  # its writer was killed between giving it this name and taking the other away
+    return state, reason
 
 
 def save(features: Features, frames: int, clip: Clip, recipe: Recipe, *, again: bool = False) -> bool:
@@ -188,19 +168,15 @@ def _put_right(clip: Clip, recipe: Recipe, frames: int) -> None:
     write_atomically(clip.features_sidecar(recipe.model), dump(document))
 
 
+def _links(path: Path) -> int:
+    try:
+        return path.stat().st_nlink
+    except OSError:
+        return 0
+
+
 def _inode(path: Path) -> int:
     try:
         return path.stat().st_ino
     except OSError:
         return 0
-
-
-def _at(document: object, field: tuple[str, ...]) -> object:
-    for name in field:
-        document = document.get(name) if isinstance(document, Mapping) else None
-    return document
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 16 or not text.isalnum() else f"{text[:12]}..."

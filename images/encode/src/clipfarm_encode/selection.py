@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from clipfarm_contract.features import State
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.clips import Found
-from clipfarm_encode.features import Recipe, State, inspect
+from clipfarm_encode.features import Recipe, inspect
 from clipfarm_encode.progress import Reporter
 
 

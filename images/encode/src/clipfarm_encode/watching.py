@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
+from clipfarm_contract.features import State
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import Found, found_in
-from clipfarm_encode.features import State
 from clipfarm_encode.progress import Reporter
 from clipfarm_encode.selection import Destination, Survey, survey
 

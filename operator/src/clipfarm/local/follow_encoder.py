@@ -3,10 +3,12 @@
 import heapq
 import json
 
-from clipfarm.local.features import has_features
+from clipfarm.local.features import wanted
 from clipfarm.local.processes import last_line
 from clipfarm.local.state import State
 from clipfarm.world import EarlyEnd
+from clipfarm_contract.features import State as Features
+from clipfarm_contract.features import inspect
 from clipfarm_contract.layout import clip_index
 
 LOOKED_AT = 256
@@ -46,8 +48,8 @@ def _newly_encoded(state: State, *, everything: bool) -> set[int]:
         candidates = state.unencoded
     elif len(candidates) > LOOKED_AT:
         candidates = set(heapq.nsmallest(LOOKED_AT, candidates))
-    folder, model = state.job.folder, state.job.run.spec.encode.model
-    return {clip for clip in candidates if has_features(folder.clip(clip), model)}
+    folder, asked = state.job.folder, wanted(state.job.run.spec.encode)
+    return {clip for clip in candidates if inspect(folder.clip(clip), asked)[0] is Features.DONE}
 
 
 def _read_log(state: State) -> None:

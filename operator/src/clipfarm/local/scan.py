@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from clipfarm.local.features import features_difference, has_features
+from clipfarm.local.features import wanted
 from clipfarm.local.job import Job
+from clipfarm_contract import features
 from clipfarm_contract.clip import ClipManifest, ClipState, discard, inspect
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
@@ -114,14 +115,16 @@ def _encoded(job: Job, complete: set[int]) -> frozenset[int]:
     encode = job.run.spec.encode
     if not encode.enabled:
         return frozenset()
-    done = [clip for clip in sorted(complete) if has_features(job.folder.clip(clip), encode.model)]
-    for clip in done:
-        difference = features_difference(job.folder.clip(clip).features_sidecar(encode.model), encode)
-        if difference:
+    done, asked = set(), wanted(encode)
+    for clip in sorted(complete):
+        state, difference = features.inspect(job.folder.clip(clip), asked)
+        if state is features.State.OTHER:
             raise FolderError(
                 f"{job.folder.clip(clip).features(encode.model)}: {difference};"
                 " use another --output, or remove the feature_maps folders to encode again"
             )
+        if state is features.State.DONE:
+            done.add(clip)
     return frozenset(done)
 
 
