@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from clipfarm_contract.signals import not_ignored
+
 _SAVE_SECONDS = 2.0
 """Longest wait for the saves under way: together with the rest this stays below 3 seconds."""
 _PARENT_POLL_SECONDS = 0.5
@@ -55,10 +57,8 @@ class Stopper:
         read, write = os.pipe()
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # A shell starts the background jobs of a script with SIGINT ignored; that stays so.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, lambda *_: None)
+        for number in not_ignored(signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
         self._start("signals", lambda: self._end(128 + os.read(read, 1)[0]))
 
     def end_with_parent(self) -> None:

@@ -4,6 +4,8 @@ import os
 import signal
 from types import FrameType
 
+from clipfarm_contract.signals import not_ignored
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -16,10 +18,8 @@ class Stop:
 
     def listen(self) -> None:
         """Take the signals over from Python's own handlers."""
-        for number in _SIGNALS:
-            # Whoever had us ignore a signal (nohup does) keeps that.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._handle)
+        for number in not_ignored(*_SIGNALS):
+            signal.signal(number, self._handle)
 
     @property
     def requested(self) -> bool:

@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from clipfarm import __version__
+from clipfarm_contract.signals import not_ignored
 
 COMMANDS = ("clip", "local", "operator", "plan", "retry", "status", "verify", "watch")
 """Each is a module of this package with a command of its name, imported when it is asked for."""
@@ -52,10 +53,8 @@ def main() -> None:
 
 
 def _at_signals(handler: Callable[[int, FrameType | None], None]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Whoever had a signal ignored, as nohup does, keeps that.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+    for number in not_ignored(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
 
 
 def _leave_at_once(number: int, _: FrameType | None) -> None:

@@ -18,6 +18,7 @@ from clipfarm.local.scan import FolderError, Scan
 from clipfarm.local.state import State
 from clipfarm_contract.clip import write_atomically
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.signals import not_ignored
 
 TICK = 1.0
 """Seconds between two looks when nothing happens; a process that ends, or a signal, wakes the loop at once."""
@@ -73,12 +74,7 @@ def _wake_ups() -> Iterator[Callable[[float], signal.Signals | None]]:
 
     Python writes the number of each signal into a socket, so none is lost between two waits.
     """
-    # nohup has SIGHUP ignored, and that is to stay so.
-    stops = [
-        number
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    ]
+    stops = not_ignored(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     writer.setblocking(False)
