@@ -147,6 +147,18 @@ def test_one_that_is_stopped_gives_its_clips_to_the_others_at_once(encoders, cli
     assert len(arrays(run)) == CLIPS
 
 
+def test_what_one_that_was_killed_had_claimed_goes_to_the_next_at_once(encoders, clips, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(clips.root, run.root)
+    first = watch(encoders, run, "first", "--stale-after", 3600)
+    wait_for(lambda: arrays(run))
+    kill(first)
+    wait_for_end(first)
+    assert list(run.claims(MODEL).glob("clip_*")), "it was killed at work"
+    wait_for_end(watch(encoders, run, "second", "--stale-after", 3600))
+    assert len(arrays(run)) == CLIPS
+
+
 def test_a_clip_that_brings_its_decoder_down_fails_alone(encoders, tmp_path):
     run = RunFolder(tmp_path / "run")
     for i in range(6):

@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -97,6 +100,39 @@ def test_claims_of_a_dead_encoder_are_taken_over_once_they_are_stale(encoder, cl
     b.look()
     assert not b.take("clip_00000")
     clock.now += 1
+    b.look()
+    assert b.take("clip_00000")
+
+
+DIES_AT_WORK = """
+import os, pathlib, signal, sys
+from clipfarm_encode.claims import Claims
+with Claims(pathlib.Path(sys.argv[1]), 3600) as claims:
+    assert claims.take("clip_00000")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_encoder_known_to_be_dead_is_not_waited_for(encoder, tmp_path):
+    dead = subprocess.run([sys.executable, "-c", DIES_AT_WORK, tmp_path / "claims"], check=False)
+    assert dead.returncode == -signal.SIGKILL
+    a = encoder("a")
+    assert not a.take("clip_00000"), "it has not looked yet"
+    a.look()
+    assert a.take("clip_00000")
+    a.release("clip_00000")
+    a.look()
+    assert [path.name for path in (tmp_path / "claims" / "owners").iterdir()] == ["a"]
+
+
+def test_a_heartbeat_that_says_nothing_of_its_owner_is_waited_for(encoder, clock):
+    a, b = encoder("a"), encoder("b")
+    a._heartbeat.write_text("")
+    a.take("clip_00000")
+    kill(a)
+    b.look()
+    assert not b.take("clip_00000")
+    clock.now += STALE
     b.look()
     assert b.take("clip_00000")
 

@@ -10,7 +10,8 @@ file::
 Making a link is atomic and fails where its name is taken, on NFS too, and one renewal renews every claim of an
 encoder. A claim whose heartbeat stands still is taken over by the next number: of several who try, one succeeds, and
 nobody removes a claim that somebody else has just made. "Stands still" is measured on the observer's own clock,
-between two looks of its own, so clocks of machines need not agree.
+between two looks of its own, so clocks of machines need not agree. The file says which process its owner is, so
+that one known to be dead is not waited for (:mod:`clipfarm_encode.owner`).
 
 An encoder that was only slow may find its clip taken over. Then both work on it, and the one that saves first wins
 (:func:`clipfarm_encode.features.save`): a claim saves work, it is not what keeps features whole.
@@ -29,8 +30,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from clipfarm_encode.owner import Owner
+
 BEATS_BEFORE_STALE = 6
 _CLAIM = re.compile(r"(clip_\d+)\.(\d+)")
+MOST_BYTES = 4096
+"""What is read of a heartbeat: no encoder writes more."""
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 """What file systems without hard links answer."""
 
@@ -57,6 +62,7 @@ class Claims:
         self._heartbeat = self._owners / self.owner
         self._stale_after = stale_after
         self._clock = clock
+        self._process = Owner.this()
         self._inode = 0
         self._beats: dict[int, tuple[int, float]] = {}
         """By inode: the newest heartbeat seen, and when this encoder first saw it."""
@@ -72,9 +78,7 @@ class Claims:
         """False where the file system has no hard links: then there can be no claims, and every clip is free."""
 
     def __enter__(self) -> Self:
-        self._owners.mkdir(parents=True, exist_ok=True)
-        self._heartbeat.touch()
-        self._inode = self._heartbeat.stat().st_ino
+        self._make_heartbeat()
         probe = self._owners / f".{self.owner}"
         try:
             os.link(self._heartbeat, probe)
@@ -105,12 +109,13 @@ class Claims:
         # An owner whose heartbeat file is gone shows itself by its claims only.
         files = {inode: self._path(name, number) for name, (number, inode) in found.items()} | owners
         files.pop(self._inode, None)
-        beats = {}
+        beats, stale = {}, set()
         for inode, path in files.items():
-            beat, before = _modified(path), self._beats.get(inode)
+            (beat, owner), before = _read(path), self._beats.get(inode)
             beats[inode] = before if before and before[0] == beat else (beat, now)
+            if now - beats[inode][1] >= self._stale_after or (owner and owner.has_ended(self._process)):
+                stale.add(inode)
         self._beats = beats
-        stale = {inode for inode, (_, since) in beats.items() if now - since >= self._stale_after}
         self._others = {name: (number, inode in stale) for name, (number, inode) in found.items()}
         for inode in (stale & owners.keys()) - {inode for _, inode in found.values()}:
             owners[inode].unlink(missing_ok=True)  # dead, and without a claim
@@ -159,6 +164,14 @@ class Claims:
         with suppress(OSError):
             self._heartbeat.unlink()
 
+    def _make_heartbeat(self) -> None:
+        self._owners.mkdir(parents=True, exist_ok=True)
+        self._heartbeat.touch()
+        self._inode = self._heartbeat.stat().st_ino
+        if self._process:
+            with suppress(OSError):  # the disk is full: then the heartbeat alone has to tell
+                self._heartbeat.write_text(self._process.to_json())
+
     def _link(self, path: Path) -> bool:
         for _ in range(2):
             try:
@@ -167,9 +180,7 @@ class Claims:
                 # An NFS server whose answer was lost is asked again, and then finds the link that it has made.
                 return _inode(path) == self._inode
             except FileNotFoundError:  # somebody has tidied up: make the heartbeat again
-                self._owners.mkdir(parents=True, exist_ok=True)
-                self._heartbeat.touch()
-                self._inode = self._heartbeat.stat().st_ino
+                self._make_heartbeat()
             else:
                 return True
         return False
@@ -204,16 +215,17 @@ class Claims:
         return self._folder / f"{clip}.{number}"
 
 
-def _modified(path: Path) -> int:
-    """Return a file's time of modification, ns, as the server knows it; 0 where the file is gone.
+def _read(path: Path) -> tuple[int, Owner | None]:
+    """Return a heartbeat, as ns of the server's clock, and whose it is; 0 where the file is gone.
 
     Opened, because an NFS client may answer stat from what it knew up to a minute ago, but asks again at each open.
     """
     try:
         with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_mtime_ns
+            beat, text = os.fstat(file.fileno()).st_mtime_ns, file.read(MOST_BYTES)
     except OSError:
-        return 0
+        return 0, None
+    return beat, Owner.parse(text.decode("utf-8", "replace"))
 
 
 def _inode(path: Path) -> int:
