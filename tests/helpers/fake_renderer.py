@@ -1,10 +1,12 @@
 """A renderer of a user's own that does what a test tells it, under the real supervisor.
 
 FAKE_FOLDER holds ``<clip>.txt`` with one line an attempt (the last line serves all further ones), each a list of
-words: ``ok``, ``exit N``, ``print TEXT-WITHOUT-SPACES``, ``wait FILE`` (until the file is there), ``sleep S``. Clips
-without a file are ``ok``. Each attempt adds ``start CLIP PID GPU TIME`` and ``end CLIP PID GPU TIME`` to ``log.txt``.
+words: ``ok``, ``exit N``, ``print TEXT-WITHOUT-SPACES``, ``wait FILE`` (until the file is there), ``sleep S``,
+``paint`` (frames of noise). Clips without a file are ``ok``. Each attempt adds ``start CLIP PID GPU TIME`` and ``end
+CLIP PID GPU TIME`` to ``log.txt``.
 """
 
+import json
 import os
 import sys
 import time
@@ -24,6 +26,19 @@ def attempts_before():
     return sum(line.startswith(f"start {clip} ") for line in lines)
 
 
+def paint():
+    import numpy as np
+    from PIL import Image
+
+    scene = json.loads(os.environ["CLIP_EXPERIMENT"])
+    noise = np.random.default_rng(int(os.environ["CLIP_SEED"]))
+    frames = Path(os.environ["CLIP_DIR"]) / "rgb"
+    frames.mkdir()
+    for i in range(scene["frames"]):
+        pixels = noise.integers(0, 256, (scene["resolution"], scene["resolution"], 3), np.uint8)
+        Image.fromarray(pixels).save(frames / f"frame_{i:05d}.png")
+
+
 script = folder / f"{clip}.txt"
 lines = script.read_text().splitlines() if script.exists() else ["ok"]
 words = iter(lines[min(attempts_before(), len(lines) - 1)].split())
@@ -38,6 +53,8 @@ for word in words:
         print(next(words), flush=True)
     elif word == "sleep":
         time.sleep(float(next(words)))
+    elif word == "paint":
+        paint()
     elif word == "wait":
         awaited = folder / next(words)
         while not awaited.exists():

@@ -277,7 +277,7 @@ class Encode(Model):
     batch_size: int = Field(default=4, ge=1)
     """Clips that a GPU encodes at a time; halved where its memory is too small."""
     replicas: int = Field(default=1, ge=1)
-    """Encoders that share the work, in a cluster."""
+    """Encoders that share the work. On one machine they share its CPUs, and each has its part of the GPUs."""
     crop_size: int = Field(default=256, ge=16)
     """Width and height of what the model sees, pixels; a multiple of its patch, 16."""
     dtype: Literal["fp16", "fp32"] = "fp16"

@@ -168,12 +168,12 @@ def test_a_clip_that_brings_its_decoder_down_fails_alone(encoders, tmp_path):
     frame.unlink()
     os.mkfifo(frame)  # a decoder that reads it waits for ever
     (run.clip(3).manifest).unlink()
-    pid = start(encoders, run, run.state / "log.txt", "--log_json", run.encode_log)
+    pid = start(encoders, run, run.state / "log.txt", "--log_json", run.encode_log())
     wait_for(lambda: len(arrays(run)) == 5)
     for decoder in children(pid):
         kill(decoder)
     wait_for_end(pid)
-    document = json.loads(run.encode_log.read_text())
+    document = json.loads(run.encode_log().read_text())
     assert [failure["clip"] for failure in document["failures"]] == ["clip_00003"]
     assert document["failures"][0]["reason"] == "its decoder was killed by signal 9"
 

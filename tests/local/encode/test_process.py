@@ -96,7 +96,7 @@ def test_a_watched_folder_is_encoded_as_it_grows_until_the_marker(tmp_path):
     run = RunFolder(tmp_path / "run")
     run.state.mkdir(parents=True)
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
-    with started(command(run, "--watch", "--log-json", run.encode_log), env=one_thread) as process:
+    with started(command(run, "--watch", "--log-json", run.encode_log()), env=one_thread) as process:
         for i in range(3):
             make_clip(run.root, i)
             wait_for(run.clip(i).features(MODEL).exists, process)
@@ -105,7 +105,7 @@ def test_a_watched_folder_is_encoded_as_it_grows_until_the_marker(tmp_path):
         finish(run)
         assert process.wait(PATIENCE) == 0, process.stdout.read()
         assert "1 CPU threads" in process.stdout.readline()
-    document = json.loads(run.encode_log.read_text())
+    document = json.loads(run.encode_log().read_text())
     assert document["state"] == "finished"
     assert document["clips"] == {"found": 6, "waiting": 0, "encoding": 0, "encoded": 6, "skipped": 0, "failed": 0}
     assert np.load(run.clip(5).features(MODEL)).shape == (12, 192)

@@ -10,16 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from clipfarm.local import follow_encoder
-from clipfarm.local.job import Job
-from clipfarm.local.processes import Encoder
-from clipfarm.local.scan import Scan
-from clipfarm.local.state import State
-from clipfarm.run_file import read_run
-from clipfarm_contract.layout import RunFolder
 from helpers.local import FAKE, clipfarm, descendants, end, wait_until
 
 
@@ -184,71 +176,3 @@ def test_the_half_made_clip_of_a_living_writer_is_left_alone(local):
     local.signal_file("go")
     assert alone.wait(60) == 0
     assert (local.complete(), local.half_made()) == ([0, 1, 2], [])
-
-
-class FakeProcess:
-    """A process whose end the test decides."""
-
-    def __init__(self):
-        self.status = None
-
-    def poll(self):
-        return self.status
-
-
-@pytest.fixture
-def followed(local, tmp_path):
-    """The state of a run of four complete clips, with an encoder at work."""
-    local.spec["encode"] = {"model": "vjepa2_tiny16", "weights": {"source": "random"}}
-    local.clips = 4
-    job = Job(read_run(local.yaml), RunFolder(tmp_path), tuple(range(4)))
-    state = State.start(job, Scan(frozenset(range(4)), frozenset(), (), ()), "here", 2)
-    state.encoder = Encoder(FakeProcess(), tmp_path / "encoder.log")
-    return state
-
-
-def write_log(state, *failures):
-    log = {"failures": [{"clip": f"clip_{clip:05d}", "reason": "bad"} for clip in failures]}
-    state.job.folder.encode_log.parent.mkdir(exist_ok=True)
-    state.job.folder.encode_log.write_text(json.dumps(log))
-
-
-def write_features(state, clip, cut=0):
-    place = state.job.folder.clip(clip)
-    place.features("vjepa2_tiny16").parent.mkdir(parents=True)
-    np.save(place.features("vjepa2_tiny16"), np.zeros((8, 4), np.float16))
-    os.truncate(place.features("vjepa2_tiny16"), 128 + 8 * 4 * 2 - cut)
-    made = {"model": "vjepa2_tiny16", "weights": {"source": "random"}, "dtype": "float16"}
-    place.features_sidecar("vjepa2_tiny16").write_text(json.dumps(made | {"preprocessing": {"crop": 256}}))
-
-
-def test_features_count_once_the_encoder_has_looked_at_them(followed):
-    write_features(followed, 0)
-    write_features(followed, 1, cut=2)
-    follow_encoder.follow(followed, 1.0)
-    assert followed.unencoded == {0, 1, 2, 3}
-    write_log(followed)
-    follow_encoder.follow(followed, 2.0)
-    assert followed.unencoded == {1, 2, 3}
-
-
-def test_a_clip_that_failed_to_encode_and_then_did_not_is_no_failure(followed):
-    write_log(followed, 2)
-    follow_encoder.follow(followed, 1.0)
-    assert followed.encode_failed == {2: "bad"}
-    write_log(followed)
-    write_features(followed, 2)
-    follow_encoder.follow(followed, 2.0)
-    assert (followed.encode_failed, followed.unencoded) == ({}, {0, 1, 3})
-
-
-def test_an_encoder_that_ends_with_work_left_is_noted_and_one_that_failed_all_the_rest_is_not(followed):
-    write_log(followed, 0, 1, 2)
-    followed.encoder.process.status = -9
-    follow_encoder.follow(followed, 1.0)
-    assert [each.status for each in followed.early_ends] == [-9]
-    followed.encoder = Encoder(FakeProcess(), followed.job.folder.root / "encoder.log")
-    write_log(followed, 0, 1, 2, 3)
-    followed.encoder.process.status = 1
-    follow_encoder.follow(followed, 2.0)
-    assert (len(followed.early_ends), followed.encoder) == (1, None)

@@ -30,3 +30,26 @@ def test_the_layout_that_training_code_reads(tmp_path):
     assert str(clip.states) == "/data/clip_00042/actions_states/ground_truth_states.npy"
     assert str(clip.features("vjepa2_vitl16")) == "/data/clip_00042/feature_maps/vjepa2_vitl16.npy"
     assert RunFolder(tmp_path / "none").clips() == RunFolder(tmp_path / "none").attempts() == []
+
+
+def test_the_runs_own_files_lie_apart_from_its_clips():
+    run = RunFolder(Path("/data"))
+    assert str(run.claims("vjepa2_vitl16")) == "/data/.clipfarm/claims/vjepa2_vitl16"
+    assert run.claims("vjepa2_vitl16") != run.claims("vjepa2_vith16"), "two models encode the same clips"
+    assert [str(run.encode_log(number)) for number in range(3)] == [
+        "/data/.clipfarm/encode.json",
+        "/data/.clipfarm/encode-1.json",
+        "/data/.clipfarm/encode-2.json",
+    ]
+    assert str(run.all_rendered) == "/data/.clipfarm/all-rendered"
+    assert not any(clip_index(path.name) for path in (run.state, run.claims("m"), run.all_rendered))
+
+
+def test_claims_of_a_model_are_no_clips_and_no_attempts_of_the_run(tmp_path):
+    run = RunFolder(tmp_path)
+    claims = run.claims("vjepa2_vitl16")
+    claims.mkdir(parents=True)
+    (claims / "clip_00000.0").touch()
+    run.clip(7).folder.mkdir()
+    assert run.clips() == [7]
+    assert run.attempts() == []

@@ -131,10 +131,9 @@ class RunFolder:
         """Exists when no more clips will come: a watching encoder may end after the last one."""
         return self.state / "all-rendered"
 
-    @property
-    def encode_log(self) -> Path:
-        """The local encoder's running summary, JSON, replaced after each batch."""
-        return self.state / "encode.json"
+    def encode_log(self, number: int = 0) -> Path:
+        """The running summary of one of the local encoders, JSON, replaced after each batch."""
+        return self.state / (f"encode-{number}.json" if number else "encode.json")
 
     def claims(self, model: str) -> Path:
         """The folder in which encoders with this model say which clips they are at work on."""

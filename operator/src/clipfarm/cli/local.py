@@ -94,6 +94,8 @@ def _settings(job: Job) -> list[str]:
         parts.append(f"VRAM: holds above {spec.vram.high:.0%} until below {spec.vram.low:.0%}")
     if spec.encode.enabled and spec.encode.weights:
         parts.append(f"encode: {spec.encode.model}, weights {spec.encode.weights.source}")
+        if spec.encode.replicas > 1:
+            parts[-1] += f", {spec.encode.replicas} encoders"
         if spec.encode.weights.source == "random":
             parts[-1] += " (features of random weights have no meaning)"
     else:

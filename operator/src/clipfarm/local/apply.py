@@ -2,6 +2,7 @@
 
 from clipfarm.decide.plan import Plan
 from clipfarm.local import processes
+from clipfarm.local.encoders import start_encoder
 from clipfarm.local.state import State
 from clipfarm_contract.clip import write_atomically
 
@@ -23,5 +24,6 @@ def apply(plan: Plan, state: State, now: float) -> None:
             write_atomically(marker, "")
         else:
             marker.unlink()
-    if plan.encoders and state.encoder is None:
-        state.encoder = processes.start_encoder(state.job)
+    for number in range(plan.encoders):
+        if number not in state.encoders and number not in state.rested:
+            state.encoders[number] = start_encoder(state.job, number, state.cpus, state.node)

@@ -42,7 +42,7 @@ def run(job: Job, found: Scan, show: Callable[[Status], None]) -> tuple[Status, 
                 plan = decide(job.run, observe(state, time.monotonic()))
                 apply(plan, state, time.monotonic())
                 show(plan.status)
-                idle = not (state.workers or state.encoder or plan.encoders)
+                idle = not (state.workers or state.encoders or plan.encoders)
                 if plan.status.finished and idle and not _take_back_vanished(state):
                     return plan.status, None
                 stopped_by = wait(TICK)
@@ -62,8 +62,8 @@ def _take_back_vanished(state: State) -> bool:
 
 
 def _end(state: State) -> None:
-    running = [worker.process for worker in state.workers.values()]
-    processes.stop(running + ([state.encoder.process] if state.encoder else []))
+    workers, encoders = state.workers.values(), state.encoders.values()
+    processes.stop([*(each.process for each in workers), *(each.process for each in encoders)])
     for worker in state.workers.values():
         worker.errors.unlink(missing_ok=True)
 

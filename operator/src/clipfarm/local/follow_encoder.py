@@ -1,8 +1,9 @@
-"""How far the encoder is, by the files that it leaves."""
+"""How far the encoders are, by the files that they leave."""
 
 import heapq
 import json
 
+from clipfarm.local.encoders import Encoder
 from clipfarm.local.features import wanted
 from clipfarm.local.processes import last_line
 from clipfarm.local.state import State
@@ -12,32 +13,39 @@ from clipfarm_contract.features import inspect
 from clipfarm_contract.layout import clip_index
 
 LOOKED_AT = 256
-"""Clips that one look goes through: the encoder takes them in order, and of thousands that wait none is done yet."""
+"""Clips that one look goes through: encoders take them in order, and of thousands that wait none is done yet."""
 
 
 def follow(state: State, now: float) -> None:
-    """Take in which clips have features by now, which cannot get any, and whether the encoder has ended."""
+    """Take in which clips have features by now, which cannot get any, and which encoders have ended."""
     if not state.job.run.spec.encode.enabled:
         return
-    status = state.encoder.process.poll() if state.encoder else None
-    _read_log(state)
-    ended = state.encoder is not None and status is not None
-    done = _newly_encoded(state, everything=ended)
+    # Before their logs are read: what one says last is there when it has ended.
+    ends = {number: end for number, each in state.encoders.items() if (end := each.process.poll()) is not None}
+    _read_logs(state)
+    done = _newly_encoded(state, everything=bool(ends))
     state.unencoded -= done
     for clip in done:
         state.encode_failed.pop(clip, None)
     if done:
         state.early_ends.clear()
-    if state.encoder is None:
+    if not state.encoders:
         return
     if not state.encode_completions:
         state.encode_completions.append(now)  # where the window begins
     state.encode_completions.extend([now] * len(done - state.encoded_before))
-    if status is not None:
-        printed = last_line(state.encoder.errors)
-        state.encoder = None
-        if state.unencoded - state.encode_failed.keys():
-            state.early_ends.append(EarlyEnd(status, printed))
+    for number, end in ends.items():
+        _take_end(state, state.encoders.pop(number), number, end)
+    if not state.encoders:
+        state.rested.clear()
+
+
+def _take_end(state: State, encoder: Encoder, number: int, status: int) -> None:
+    """Take note of how an encoder ended: one that others outlive may have left its failures for them to try."""
+    if encoder.finished and state.encoders:
+        state.rested[number] = encoder.failed or {}
+    elif state.unencoded - state.encode_failed.keys():
+        state.early_ends.append(EarlyEnd(status, last_line(encoder.errors)))
 
 
 def _newly_encoded(state: State, *, everything: bool) -> set[int]:
@@ -52,17 +60,27 @@ def _newly_encoded(state: State, *, everything: bool) -> set[int]:
     return {clip for clip in candidates if inspect(folder.clip(clip), asked)[0] is Features.DONE}
 
 
-def _read_log(state: State) -> None:
-    """Take over what the encoder says; its log is replaced as a whole, so it is never half there."""
-    if state.encoder is None:
-        return
+def _read_logs(state: State) -> None:
+    """Take over what the encoders say. Each tries what failed elsewhere, so a clip has failed when it has for all."""
+    for encoder in state.encoders.values():
+        _read_log(encoder)
+    said = [encoder.failed for encoder in state.encoders.values()]
+    # It writes its log after it has compared the features that were there with what it would make.
+    state.features_trusted |= any(failed is not None for failed in said)
+    known = [failed for failed in (*said, *state.rested.values()) if failed is not None]
+    if not said or len(known) < len(said) + len(state.rested):
+        return  # one has just been started
+    everywhere = set.intersection(*map(set, known)) & state.unencoded
+    state.encode_failed = {clip: known[0][clip] for clip in sorted(everywhere)}
+
+
+def _read_log(encoder: Encoder) -> None:
+    """Read an encoder's log; it is replaced as a whole, so it is never half there."""
     try:
-        log = json.loads(state.job.folder.encode_log.read_text(encoding="utf-8"))
-        failures = {clip_index(failure["clip"]): failure["reason"] for failure in log["failures"]}
+        log = json.loads(encoder.log.read_text(encoding="utf-8"))
+        failures = {clip_index(failure["clip"]): str(failure["reason"]) for failure in log["failures"]}
+        finished = log["state"] == "finished"
     except (OSError, ValueError, KeyError, TypeError):
         return  # not written yet
-    # It writes its log after it has compared the features that were there with what it would make.
-    state.features_trusted = True
-    state.encode_failed = {
-        clip: str(reason) for clip, reason in failures.items() if clip is not None and clip in state.unencoded
-    }
+    encoder.failed = {clip: reason for clip, reason in failures.items() if clip is not None}
+    encoder.finished = finished

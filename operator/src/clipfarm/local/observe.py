@@ -35,7 +35,7 @@ def observe(state: State, now: float) -> World:
         gates=state.gates,
         completions=tuple(state.completions),
         encoding=Encoding(
-            running=1 if state.encoder else 0,
+            running=len(state.encoders),
             encoded=len(state.complete) - len(state.unencoded),
             failed=dict(state.encode_failed),
             early_ends=tuple(state.early_ends),

@@ -1,4 +1,4 @@
-"""Starting and ending renderers and encoders as processes of this machine."""
+"""Starting and ending processes of this machine: renderers here, encoders in :mod:`clipfarm.local.encoders`."""
 
 import os
 import signal
@@ -12,7 +12,6 @@ from pathlib import Path
 from clipfarm.local.job import Job
 from clipfarm.world import GpuId
 from clipfarm_contract import environment
-from clipfarm_contract.indexes import compress
 from clipfarm_contract.layout import clip_name
 
 STOP_GRACE = 4.0
@@ -57,39 +56,7 @@ def start_worker(job: Job, clip: int, gpu: GpuId | None, now: float) -> Worker:
     # A result of an earlier attempt must not be taken for this one's.
     job.folder.result(clip).unlink(missing_ok=True)
     errors = job.folder.state / "workers" / f"{clip_name(clip)}.log"
-    return Worker(clip, gpu, now, _start(command, variables, errors), errors)
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """The encoder at work."""
-
-    process: subprocess.Popen[bytes]
-    errors: Path
-
-
-def start_encoder(job: Job) -> Encoder:
-    """Start an encoder that follows the folder until it is told that no more clips come."""
-    encode = job.run.spec.encode
-    assert encode.weights is not None, "an enabled encoder has weights"
-    command = [
-        # Renderers come first: the encoder takes what CPU time they leave, and all of it when they are done.
-        *("nice", "-n", "10"),
-        *(sys.executable, "-m", "clipfarm_encode"),
-        *("--data_dir", str(job.folder.root)),
-        *("--clips", compress(job.clips)),
-        *("--in_place", "--watch", "--exit-with-parent"),
-        *("--model", encode.model),
-        *encode.weights.options(),
-        *("--batch_size", str(encode.batch_size)),
-        *("--crop_size", str(encode.crop_size)),
-        *("--dtype", encode.dtype),
-        *("--log_json", str(job.folder.encode_log)),
-    ]
-    # What an earlier encoder could not do must not be taken for this one's.
-    job.folder.encode_log.unlink(missing_ok=True)
-    errors = job.folder.state / "workers" / "encoder.log"
-    return Encoder(_start(command, {}, errors), errors)
+    return Worker(clip, gpu, now, start(command, variables, errors), errors)
 
 
 def last_line(path: Path) -> str:
@@ -122,7 +89,8 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
             return  # it ended by itself meanwhile
 
 
-def _start(command: Sequence[str], variables: Mapping[str, str], errors: Path) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str], variables: Mapping[str, str], errors: Path) -> subprocess.Popen[bytes]:
+    """Start a process in a group of its own, that reads nothing and prints into a file."""
     errors.parent.mkdir(parents=True, exist_ok=True)
     with errors.open("wb") as log:
         return subprocess.Popen(

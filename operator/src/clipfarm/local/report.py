@@ -147,11 +147,25 @@ def _summary(values: Sequence[float]) -> dict[str, float] | None:
 def _encode_summary(job: Job) -> dict[str, Any] | None:
     if not job.run.spec.encode.enabled:
         return None  # a log that is there is of an earlier call
+    logs = [log for number in range(job.run.spec.encode.replicas) if (log := _encode_log(job, number))]
+    if not logs:
+        return None
+    summary = {name: logs[0].get(name) for name in ("model", "weights", "device", "dtype")}
+    stages = [log.get("seconds", {}) for log in logs]
+    # Encoders work at the same time: what they do adds up, the time that passes does not.
+    seconds = {stage: round(sum(each.get(stage, 0.0) for each in stages), 3) for stage in stages[0]}
+    if "total" in seconds:
+        seconds["total"] = max(each.get("total", 0.0) for each in stages)
+    per_second = round(sum(log.get("clips_per_second", 0.0) for log in logs), 3)
+    return summary | {"encoders": len(logs), "seconds": seconds, "clips_per_second": per_second}
+
+
+def _encode_log(job: Job, number: int) -> dict[str, Any] | None:
     try:
-        log = json.loads(job.folder.encode_log.read_text(encoding="utf-8"))
+        log = json.loads(job.folder.encode_log(number).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return {name: log.get(name) for name in ("model", "weights", "device", "dtype", "seconds", "clips_per_second")}
+    return log if isinstance(log, dict) else None
 
 
 def _version(package: str) -> str | None:
@@ -197,7 +211,8 @@ def _markdown(report: dict[str, Any]) -> str:
             "",
             "## Encoder",
             "",
-            f"- {encode['model']} on {encode['device']}, weights: {json.dumps(encode['weights'])}",
+            f"- {encode['encoders']} x {encode['model']} on {encode['device']},"
+            f" weights: {json.dumps(encode['weights'])}",
         ]
         lines += [f"- seconds: {json.dumps(encode['seconds'])}; {encode['clips_per_second']} clips/s"]
     lines += ["", "## Failed clips", ""]

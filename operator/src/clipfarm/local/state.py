@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clipfarm.local.encoders import Encoder
 from clipfarm.local.job import Job
-from clipfarm.local.processes import Encoder, Worker
+from clipfarm.local.processes import Worker
 from clipfarm.local.scan import Scan
 from clipfarm.run import Run
 from clipfarm.vram.nvml import Look, NvmlSource
@@ -46,7 +47,10 @@ class State:
     ended: dict[int, Ended] = field(default_factory=dict)
     completions: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     encode_completions: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    encoder: Encoder | None = None
+    encoders: dict[int, Encoder] = field(default_factory=dict)
+    """Those at work, by number."""
+    rested: dict[int, Mapping[int, str]] = field(default_factory=dict)
+    """Encoders that have nothing left to do while others are still at work; and what they could not encode."""
     features_trusted: bool = False
     """Whether an encoder has started and found the features that are there to be those it would make."""
     early_ends: list[EarlyEnd] = field(default_factory=list)

@@ -1,0 +1,74 @@
+"""Starting the encoders of this machine, each with its share of what computes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipfarm.local.job import Job
+from clipfarm.local.processes import start
+from clipfarm.vram.nvml import NvmlSource
+from clipfarm.world import GpuId
+from clipfarm_contract.indexes import compress
+
+
+@dataclass
+class Encoder:
+    """An encoder at work."""
+
+    process: subprocess.Popen[bytes]
+    errors: Path
+    """What it prints."""
+    log: Path
+    """Its running summary, JSON."""
+    failed: Mapping[int, str] | None = None
+    """Clips that it could not encode, with reasons; None before it has said anything."""
+    finished: bool = False
+    """Whether it has said that nothing is left for it to do."""
+
+
+def start_encoder(job: Job, number: int, cpus: int, node: str) -> Encoder:
+    """Start one of the run's encoders, that follows the folder until it is told that no more clips come.
+
+    Args:
+        number: which of them, from 0.
+        cpus: CPUs that this machine gives the run.
+        node: this machine's name.
+    """
+    encode = job.run.spec.encode
+    assert encode.weights is not None, "an enabled encoder has weights"
+    log = job.folder.encode_log(number)
+    command = [
+        # Renderers come first: the encoder takes what CPU time they leave, and all of it when they are done.
+        *("nice", "-n", "10"),
+        *(sys.executable, "-m", "clipfarm_encode"),
+        *("--data_dir", str(job.folder.root)),
+        *("--clips", compress(job.clips)),
+        *("--in_place", "--watch", "--exit-with-parent"),
+        *("--model", encode.model),
+        *encode.weights.options(),
+        *("--batch_size", str(encode.batch_size)),
+        *("--crop_size", str(encode.crop_size)),
+        *("--dtype", encode.dtype),
+        *("--log_json", str(log)),
+    ]
+    variables: dict[str, str] = {}
+    if encode.replicas > 1:
+        if "OMP_NUM_THREADS" not in os.environ:
+            command += ["--threads", str(max(1, cpus // encode.replicas))]
+        if gpus := share(NvmlSource(node).look(0.0).gpus, number, encode.replicas):
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.uuid or str(gpu.index) for gpu in gpus)
+    # What an earlier encoder could not do must not be taken for this one's.
+    log.unlink(missing_ok=True)
+    errors = job.folder.state / "workers" / f"encoder-{number}.log"
+    return Encoder(start(command, variables, errors), errors, log)
+
+
+def share(gpus: Sequence[GpuId], number: int, replicas: int) -> Sequence[GpuId]:
+    """Return the GPUs of one of several encoders: all are dealt out; where there are too few, some have one together.
+
+    An encoder uses every GPU that it sees. One that all of them saw would hold all their models.
+    """
+    return gpus[number::replicas] or (gpus[number % len(gpus)],) if gpus else ()
