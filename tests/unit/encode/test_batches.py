@@ -12,20 +12,6 @@ pytestmark = pytest.mark.torch
 LINGER = 5.0
 
 
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def batches(clock):
     return Batches(LINGER, clock)

@@ -11,20 +11,6 @@ from clipfarm_encode.claims import Claims
 STALE = 60.0
 
 
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def encoder(tmp_path, clock):
     """Start an encoder that shares the folder; those that are left end with the test."""

@@ -3,20 +3,9 @@ import json
 
 from rich.console import Console
 
-from clipfarm_encode.features import Recipe
 from clipfarm_encode.progress import LINE_EVERY_SECONDS, Reporter
 from clipfarm_encode.tally import DeviceTally
-
-RECIPE = Recipe("m", {"source": "vitl.pt", "sha256": "00", "key": "encoder"}, "float16", {"crop": 32}, "float32")
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now = 100.0
-
-    def __call__(self):
-        return self.now
+from unit.encode.shared import RECIPE, Clock
 
 
 def reporter(log=None, terminal=False):

@@ -1,29 +1,9 @@
-import numpy as np
 import pytest
-from rich.console import Console
 
 from clipfarm_encode.clips import find_clips
-from clipfarm_encode.features import Recipe, save
-from clipfarm_encode.progress import Reporter
 from clipfarm_encode.selection import Destination, Once, first, survey
-from clipfarm_encode.tally import DeviceTally
 from unit.encode.made_up import make_clip
-
-RECIPE = Recipe("m", {"source": "random", "sha256": "00", "key": None}, "float16", {"crop": 32}, "float32")
-
-
-@pytest.fixture
-def destination():
-    return Destination(RECIPE, out_dir=None, overwrite=False)
-
-
-@pytest.fixture
-def reporter():
-    return Reporter(RECIPE, [DeviceTally("cpu")], None, Console(quiet=True))
-
-
-def give_features(clip):
-    save(np.zeros((2, 3), np.float16), 4, clip, RECIPE)
+from unit.encode.shared import RECIPE, give_features
 
 
 def names(yielded):

@@ -7,12 +7,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from clipfarm_encode.features import Recipe
 from clipfarm_encode.progress import Reporter
 from clipfarm_encode.serving import Server
 from clipfarm_encode.tally import DeviceTally
-
-RECIPE = Recipe("m", {"source": "vitl.pt", "sha256": "00", "key": "encoder"}, "float16", {"crop": 32}, "float32")
+from unit.encode.shared import RECIPE
 
 
 @pytest.fixture

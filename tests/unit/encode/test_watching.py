@@ -1,31 +1,15 @@
 import shutil
 
-import numpy as np
 import pytest
-from rich.console import Console
 
 from clipfarm_contract.clip import discard
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import find_clips
-from clipfarm_encode.features import Recipe, save
-from clipfarm_encode.progress import Reporter
 from clipfarm_encode.selection import Destination, survey
-from clipfarm_encode.tally import DeviceTally
 from clipfarm_encode.watching import POLL_SECONDS, POLL_SECONDS_AT_MOST, POLL_SHARE, Watch
 from unit.encode.made_up import make_clip
-
-RECIPE = Recipe("m", {"source": "random", "sha256": "00", "key": None}, "float16", {"crop": 32}, "float32")
-
-
-@pytest.fixture
-def destination():
-    return Destination(RECIPE, out_dir=None, overwrite=False)
-
-
-@pytest.fixture
-def reporter():
-    return Reporter(RECIPE, [DeviceTally("cpu")], None, Console(quiet=True))
+from unit.encode.shared import RECIPE, give_features
 
 
 @pytest.fixture
@@ -54,10 +38,6 @@ def watch(tmp_path, destination, reporter, claims):
                 source.settled(found)
 
     return run
-
-
-def give_features(clip):
-    save(np.zeros((2, 3), np.float16), 4, clip, RECIPE)
 
 
 def finish(root):

@@ -1,0 +1,24 @@
+import pytest
+from rich.console import Console
+
+from clipfarm_encode.progress import Reporter
+from clipfarm_encode.selection import Destination
+from clipfarm_encode.tally import DeviceTally
+from unit.encode.shared import RECIPE, Clock
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def destination():
+    """In the clips' own folders."""
+    return Destination(RECIPE, out_dir=None, overwrite=False)
+
+
+@pytest.fixture
+def reporter():
+    """A reporter that shows nothing."""
+    return Reporter(RECIPE, [DeviceTally("cpu")], None, Console(quiet=True))
