@@ -1,0 +1,161 @@
+"""Real encoders, started as their Deployments say, and the operator that follows them at /progress.
+
+The pods are kwok's. For each of an encoder the test starts what its container would run, with the volume and the
+address that the pod would have here.
+"""
+
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from clipfarm.manifests.encoder import PORT
+from clipfarm_contract.layout import RunFolder
+from helpers.cluster import Namespace
+from helpers.kubelet import end_pod, index
+from helpers.local import wait_until
+from helpers.operators import DEPLOYMENTS, PODS, RUNS, Runs, run_document
+from unit.encode.made_up import make_clip
+
+pytestmark = pytest.mark.torch
+
+MODEL = "vjepa2_tiny16"
+ENCODE = {"model": MODEL, "weights": {"source": "random"}, "cropSize": 32, "batchSize": 2}
+
+
+class Container:
+    """The encoder of a pod, as a process."""
+
+    def __init__(self, pod: dict[str, Any], volume: Path, log: Path) -> None:
+        [container] = pod["spec"]["containers"]
+        # Of this machine, and nobody else's.
+        self.address = ".".join(["127", *(str(secrets.randbelow(250) + 1) for _ in range(3))])
+        here = {"/clips": str(volume), "0.0.0.0": self.address}
+        arguments = [here.get(each, each) for each in container["args"]]
+        command = [sys.executable, "-m", "clipfarm_encode", *arguments, "--device", "cpu"]
+        self._log = log
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=file)
+
+    def progress(self) -> dict[str, Any] | None:
+        try:
+            return urllib3.request("GET", f"http://{self.address}:{PORT}/progress", retries=False, timeout=5).json()
+        except urllib3.exceptions.HTTPError:
+            assert self.process.poll() is None, self._log.read_text()
+            return None  # it still imports PyTorch
+
+    def terminate(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def run_encoder(driven: Namespace, tmp_path: Path) -> Iterator[Callable[[str, Path], Container]]:
+    """Run the encoder of a run's pod; its address becomes the pod's once it answers, as with a readiness probe."""
+    started: list[Container] = []
+
+    def start(run: str, volume: Path) -> Container:
+        pods = wait_until(lambda: driven.pods(f"clipfarm.dev/role=encode,clipfarm.dev/run={run}"), "an encoder's pod")
+        name = pods[0]["metadata"]["name"]
+        pod = wait_until(lambda: (p := driven.get(PODS, name))["status"].get("phase") == "Running" and p, "it to run")
+        made = Container(pod, volume, tmp_path / f"{name}.log")
+        started.append(made)
+        wait_until(made.progress, "the encoder to answer")
+        address = {"status": {"podIP": made.address, "podIPs": [{"ip": made.address}]}}
+        driven.patch(PODS, name, "status", body=address)
+        return made
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.wait()
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> RunFolder:
+    (tmp_path / "clips").mkdir()
+    return RunFolder(tmp_path / "clips")
+
+
+def create(runs: Runs, name: str, first: int, last: int) -> None:
+    """Create a run of some clips, on the claim of the run ``a``."""
+    storage = {"size": "1Gi"} if name == "a" else {"claimName": "a-clips"}
+    made = run_document(name, last + 1, workers=last + 1 - first, storage=storage, encode=ENCODE)
+    made["spec"]["clips"]["start"] = first
+    runs.namespace.create(RUNS, made)
+
+
+def render(runs: Runs, name: str, first: int, last: int, volume: RunFolder) -> None:
+    """Do the work of the run's renderers."""
+    for pod in runs.running(last + 1 - first, name):
+        make_clip(volume.root, first + index(pod))
+        end_pod(runs.namespace, pod["metadata"]["name"])
+    wait_until(lambda: runs.status(name).get("rendered") == last + 1 - first, "the clips to be counted")
+
+
+def encoded(volume: RunFolder) -> list[int]:
+    return [clip for clip in volume.clips() if volume.clip(clip).features(MODEL).exists()]
+
+
+def test_two_runs_on_one_claim_are_encoded_each_by_its_own_encoders_and_counted_exactly(
+    definition, driven: Namespace, start_operator, run_encoder, volume: RunFolder
+):
+    start_operator(driven, "--encoder-access", "direct")
+    runs = Runs(driven)
+    create(runs, "a", 0, 2)
+    render(runs, "a", 0, 2, volume)
+    create(runs, "b", 3, 6)
+    render(runs, "b", 3, 6, volume)
+    torn = volume.clip(5).frame(1)
+    torn.write_bytes(torn.read_bytes()[:-20])
+
+    first = run_encoder("a", volume.root)
+    status = runs.finished("a")
+    assert (status["phase"], status["encoded"], status["failed"]) == ("Succeeded", 3, 0)
+    assert encoded(volume) == [0, 1, 2]
+    assert first.progress()["clips"]["found"] == 3
+    assert (runs.status("b")["phase"], runs.status("b")["encoded"]) == ("Encoding", 0)
+    wait_until(lambda: driven.get(DEPLOYMENTS, "a-encode")["spec"]["replicas"] == 0, "its Deployment to be scaled down")
+    assert first.terminate() == 128 + signal.SIGTERM
+
+    second = run_encoder("b", volume.root)
+    status = runs.finished("b")
+    assert (status["phase"], status["encoded"], status["failed"]) == ("CompletedWithFailures", 3, 1)
+    [failure] = status["failures"]
+    assert (failure["clips"], failure["stage"]) == ("5", "encode")
+    assert failure["reason"].startswith("rgb/frame_00001.png:")
+    assert encoded(volume) == [0, 1, 2, 3, 4, 6]
+    assert second.progress()["clips"] == {
+        "found": 4, "waiting": 0, "encoding": 0, "encoded": 3, "skipped": 0, "failed": 1
+    }  # fmt: skip
+
+
+def test_an_encoder_that_is_killed_and_started_again_goes_on_and_nothing_is_counted_twice(
+    definition, driven: Namespace, start_operator, run_encoder, volume: RunFolder
+):
+    start_operator(driven, "--encoder-access", "direct")
+    runs = Runs(driven)
+    create(runs, "a", 0, 3)
+    pods = runs.running(4, "a")
+    for pod in pods[:2]:
+        make_clip(volume.root, index(pod))
+        end_pod(driven, pod["metadata"]["name"])
+    first = run_encoder("a", volume.root)
+    wait_until(lambda: runs.status("a").get("encoded") == 2, "two clips to be counted")
+    first.process.kill()
+    first.process.wait()
+    for pod in pods[2:]:
+        make_clip(volume.root, index(pod))
+        end_pod(driven, pod["metadata"]["name"])
+    wait_until(lambda: runs.status("a")["phase"] == "Encoding", "the run to wait for its encoder")
+    second = run_encoder("a", volume.root)
+    status = runs.finished("a")
+    assert (status["phase"], status["encoded"]) == ("Succeeded", 4)
+    clips = second.progress()["clips"]
+    assert (clips["encoded"], clips["skipped"]) == (2, 2)
