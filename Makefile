@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test lint format clean crds golden bench-gate bench-scale bench-render bench-physics bench-encode
+.PHONY: help setup demo test lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -19,6 +19,9 @@ demo: setup ## Render five clips and encode them, into demo-output/
 test: ## Run all tests
 	@tools/setup test
 	@$(BIN)/pytest $(PYTEST_ARGS)
+
+test-pythons: ## Test contract and encoder on Python 3.12 and 3.13, with NumPy 2
+	@tools/test-pythons
 
 bench-render: setup ## Measure the renderer: speed, quality, memory (fifteen minutes on two idle cores)
 	@$(BIN)/python bench/render.py
