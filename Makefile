@@ -38,8 +38,9 @@ bench-gate: setup ## Measure what the gate costs, on a control plane (fifteen mi
 bench-scale: setup ## Measure the operator with 10,000 clips, 500 at a time
 	@$(BIN)/python bench/gate.py --scale
 
-crds: setup ## Make crds/ from the types of a run
+crds: setup ## Make crds/ and the copy of it in the chart from the types of a run
 	@$(BIN)/python -m clipfarm.crd > crds/benchmarkruns.clipfarm.dev.yaml
+	@cp crds/benchmarkruns.clipfarm.dev.yaml charts/clipfarm/files/
 
 golden: setup ## Make tests/golden/, the objects that each example becomes
 	@$(BIN)/python tests/golden/make.py

@@ -39,6 +39,8 @@ LONGEST_REST_SECONDS = 0.25
 
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
 RUNS = Gauge("clipfarm_runs", "Runs by phase", ["phase"])
+CLIPS = Gauge("clipfarm_clips", "Clips of the runs that are there, by state", ["state"])
+CLIP_STATES = ("total", "rendered", "encoded", "failed", "running")
 HELD = Gauge("clipfarm_clips_held", "Clips that could run and are held, by reason", ["reason"])
 
 
@@ -198,6 +200,8 @@ class Operator:
             RUNS.labels(tracked.status.get("phase", "Pending")).inc()
             for reason, clips in tracked.held.items():
                 HELD.labels(reason).inc(clips)
+        for state in CLIP_STATES:
+            CLIPS.labels(state).set(sum(tracked.status.get(state, 0) for tracked in self.runs.values()))
 
 
 def _tracked(view: RunView) -> Tracked:

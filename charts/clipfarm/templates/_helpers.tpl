@@ -1,0 +1,93 @@
+{{- define "clipfarm.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Short enough for what is put behind it. */}}
+{{- define "clipfarm.fullname" -}}
+{{- $name := include "clipfarm.name" . }}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "clipfarm.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "clipfarm.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "clipfarm.image" -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+
+{{- define "clipfarm.instance" -}}
+app.kubernetes.io/name: {{ include "clipfarm.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "clipfarm.labels" -}}
+{{ include "clipfarm.instance" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Labels of the pods of a component, and more: the chart's own win, because it finds its pods by them. */}}
+{{- define "clipfarm.podLabels" -}}
+{{- $root := index . 0 }}
+{{- $own := dict "app.kubernetes.io/component" (index . 1) | merge (include "clipfarm.instance" $root | fromYaml) }}
+{{- toYaml (merge $own (index . 2)) }}
+{{- end }}
+
+{{/* An agent's labels as a selector, by which the operator finds the agents. */}}
+{{- define "clipfarm.agentSelector" -}}
+app.kubernetes.io/name={{ include "clipfarm.name" . }},app.kubernetes.io/instance={{ .Release.Name }},app.kubernetes.io/component=vram-agent
+{{- end }}
+
+{{/* What the pod security standard "restricted" asks of a pod; the user is the one that the images are made for. */}}
+{{- define "clipfarm.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "clipfarm.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* What the operator does in a namespace with runs. A test holds this list against what it really does. */}}
+{{- define "clipfarm.runRules" -}}
+# delete: spec.ttlAfterFinished
+- {apiGroups: [clipfarm.dev], resources: [benchmarkruns], verbs: [list, watch, delete]}
+- {apiGroups: [clipfarm.dev], resources: [benchmarkruns/status], verbs: [patch]}
+# delete: `clipfarm retry` has a finished Job replaced
+- {apiGroups: [batch], resources: [jobs], verbs: [list, watch, create, patch, delete]}
+- {apiGroups: [apps], resources: [deployments], verbs: [list, watch, create, patch]}
+# patch: take a gate off; get: look whether it is off, when the answer was lost
+- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch]}
+- {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, create]}
+- {apiGroups: [""], resources: [events], verbs: [create]}
+{{- if eq .Values.encoderAccess "proxy" }}
+- {apiGroups: [""], resources: [pods/proxy], verbs: [get]}
+{{- end }}
+{{- end }}
+
+{{/* To find what measures GPU memory. */}}
+{{- define "clipfarm.findRules" -}}
+- {apiGroups: [""], resources: [pods], verbs: [list, watch]}
+{{- end }}
+
+{{/* A duration of one unit, as 90s, 5m or 1h, in seconds. */}}
+{{- define "clipfarm.seconds" -}}
+{{- $unit := regexFind "[smh]$" . }}
+{{- mul (trimSuffix $unit .) (get (dict "s" 1 "m" 60 "h" 3600) $unit) }}
+{{- end }}
