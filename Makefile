@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode
+.PHONY: help setup demo test lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode chart
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -44,6 +44,9 @@ crds: setup ## Make crds/ and the copy of it in the chart from the types of a ru
 
 golden: setup ## Make tests/golden/, the objects that each example becomes
 	@$(BIN)/python tests/golden/make.py
+
+chart: crds ## Make tests/golden/chart/, what the chart renders (needs Go, which builds helm)
+	@$(BIN)/python tests/golden/chart/make.py
 
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/ruff check $(SOURCES)

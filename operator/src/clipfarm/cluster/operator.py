@@ -40,7 +40,7 @@ LONGEST_REST_SECONDS = 0.25
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
 RUNS = Gauge("clipfarm_runs", "Runs by phase", ["phase"])
 CLIPS = Gauge("clipfarm_clips", "Clips of the runs that are there, by state", ["state"])
-CLIP_STATES = ("total", "rendered", "encoded", "failed", "running")
+CLIP_STATES = ("total", "rendered", "encoded", "failed")
 HELD = Gauge("clipfarm_clips_held", "Clips that could run and are held, by reason", ["reason"])
 
 

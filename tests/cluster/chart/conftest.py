@@ -1,0 +1,64 @@
+"""A control plane of its own: what a chart installs belongs to the whole cluster."""
+
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.chart import CHART
+from helpers.cluster import COMMAND, CannotStartError, ControlPlane, Namespace, cluster
+from helpers.local import wait_until
+from helpers.releases import Release
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    here = Path(__file__).parent
+    if session.config.option.collectonly or not any(here in item.path.parents for item in session.items):
+        return
+    with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        subprocess.run([COMMAND, "build", "kubectl", "helm"], stdout=subprocess.DEVNULL, check=False)
+
+
+@pytest.fixture(scope="package")
+def control_plane() -> Iterator[ControlPlane]:
+    name = f"pytest-{os.getpid()}-chart"
+    try:
+        yield ControlPlane.up(name, "--nodes", 2, "--cpu", 100, "--gpus", 2)
+    except CannotStartError as error:
+        if error.needs_installing and not os.environ.get("CI"):
+            pytest.skip(str(error))
+        pytest.fail(str(error))
+    finally:
+        cluster("down", "--name", name)
+
+
+@pytest.fixture
+def release(control_plane: ControlPlane) -> Iterator[Callable[..., Release]]:
+    """Install the chart, each time into a namespace that takes none but restricted pods; uninstalled after the test."""
+    made: list[Release] = []
+
+    def install(chart: Path = CHART, **values: object) -> Release:
+        name = f"farm-{secrets.token_hex(3)}"
+        enforced = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
+        body = {"metadata": {"name": name, "labels": enforced}}
+        control_plane.api.request("POST", "/api/v1/namespaces", body)
+        made.append(Release(control_plane, Namespace(control_plane.api, name), name))
+        made[-1].chart = chart
+        made[-1].install(**values)
+        return made[-1]
+
+    yield install
+    for each in made:
+        each.close()
+        control_plane.api.request("DELETE", f"/api/v1/namespaces/{each.namespace.name}")
+    without_definition(control_plane)
+
+
+def without_definition(control_plane: ControlPlane) -> None:
+    """The definition is kept by a release, and the next one has another name: it has to go."""
+    done = control_plane.kubectl("delete", "crd", "benchmarkruns.clipfarm.dev", "--ignore-not-found", "--timeout=60s")
+    assert not done.returncode, done.stderr
+    wait_until(lambda: "clipfarm.dev" not in control_plane.kubectl("api-resources").stdout, "the definition to be gone")

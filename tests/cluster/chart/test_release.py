@@ -1,0 +1,174 @@
+"""Install, upgrade and uninstall on a real API server, into a namespace that enforces the standard "restricted"."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers.chart import CHART, DEFINITION, helm
+from helpers.cluster import ApiError, ControlPlane, Namespace
+from helpers.local import wait_until
+from helpers.operators import RUNS, Runs, run_document
+from helpers.releases import Process, Release
+
+DEFINITIONS = "apiextensions.k8s.io/v1/customresourcedefinitions"
+NAME = "benchmarkruns.clipfarm.dev"
+
+
+def definition(control_plane: ControlPlane) -> dict:
+    return control_plane.api.request("GET", control_plane.api.path(DEFINITIONS, None, NAME))
+
+
+def test_an_installed_operator_runs_and_helm_says_what_comes_next(release: Callable[..., Release]):
+    installed = release()
+    [pod] = installed.pods("operator")
+    assert pod["status"]["phase"] == "Running"
+    said = installed.helm("status").stdout + installed.helm("get", "notes").stdout
+    assert "kubectl apply --namespace default -f examples/run.yaml" in said
+
+
+def test_the_agents_run_where_gpus_are(control_plane: ControlPlane, release: Callable[..., Release]):
+    name, *_ = (node["metadata"]["name"] for node in control_plane.api.request("GET", "/api/v1/nodes")["items"])
+    label = {"metadata": {"labels": {"nvidia.com/gpu.present": "true"}}}
+    control_plane.api.request("PATCH", f"/api/v1/nodes/{name}", label, "application/merge-patch+json")
+    runtime = {"metadata": {"name": "nvidia"}, "handler": "nvidia"}
+    control_plane.api.request("POST", "/apis/node.k8s.io/v1/runtimeclasses", runtime)
+    installed = release(vram__agent__enabled=True)
+    [pod] = wait_until(lambda: installed.pods("vram-agent"), "an agent's pod")
+    assert pod["spec"]["nodeName"] == name
+    # By this selector the operator looks for it.
+    [container] = installed.deployment()["spec"]["template"]["spec"]["containers"]
+    selector = next(entry["value"] for entry in container["env"] if entry["name"] == "CLIPFARM_AGENT_SELECTOR")
+    assert installed.namespace.pods(selector) == [pod]
+
+
+def test_an_upgrade_changes_the_operator_and_the_definition(
+    control_plane: ControlPlane, release: Callable[..., Release], tmp_path: Path
+):
+    older = shutil.copytree(CHART, tmp_path / "older")
+    file = older / "files" / DEFINITION.name
+    document = yaml.safe_load(file.read_text())
+    columns = document["spec"]["versions"][0].pop("additionalPrinterColumns")
+    # As the real one, it begins with a comment and has its name where the chart puts labels.
+    file.write_text("# older\n" + yaml.safe_dump(document, sort_keys=False))
+    installed = release(older)
+    assert "additionalPrinterColumns" not in definition(control_plane)["spec"]["versions"][0]
+    installed.chart = CHART
+    installed.upgrade(image__tag="9.9.9")
+    assert definition(control_plane)["spec"]["versions"][0]["additionalPrinterColumns"] == columns
+    [container] = installed.deployment()["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "clipfarm-operator:9.9.9"
+
+
+def test_runs_stay_when_the_release_goes_and_are_there_for_the_next_one(
+    control_plane: ControlPlane, namespace: Namespace, release: Callable[..., Release]
+):
+    installed = release()
+    namespace.create(RUNS, run_document("kept"))
+    assert "kept due to the resource policy" in installed.uninstall()
+    assert [run["metadata"]["name"] for run in namespace.list(RUNS)] == ["kept"]
+    left = control_plane.kubectl("get", "clusterroles,clusterrolebindings", "-l", f"app.kubernetes.io/instance={installed.name}")
+    assert "No resources found" in left.stderr
+    installed.install()
+    assert [run["metadata"]["name"] for run in namespace.list(RUNS)] == ["kept"]
+
+
+def test_the_definition_goes_with_the_release_where_that_was_asked_for(
+    control_plane: ControlPlane, release: Callable[..., Release]
+):
+    release(crds__keep=False).uninstall()
+    with pytest.raises(ApiError):
+        definition(control_plane)
+
+
+def test_a_second_release_says_that_the_definition_belongs_to_the_first(
+    control_plane: ControlPlane, release: Callable[..., Release]
+):
+    first = release()
+    done = helm("install", "second", CHART, "--namespace", first.namespace.name, kubeconfig=control_plane.kubeconfig)
+    assert done.returncode
+    assert NAME in done.stderr
+    assert first.name in done.stderr
+
+
+def test_what_is_behind_switches_is_taken_by_the_api_server(control_plane: ControlPlane, release: Callable[..., Release]):
+    installed = release(networkPolicy__enabled=True, podDisruptionBudget__enabled=True, metrics__dashboard__enabled=True)
+    assert installed.namespace.get("networking.k8s.io/v1/networkpolicies", installed.name)
+    assert installed.namespace.get("policy/v1/poddisruptionbudgets", installed.name)
+    dashboard = installed.namespace.get("v1/configmaps", f"{installed.name}-dashboard")
+    assert json.loads(dashboard["data"]["clipfarm.json"])["title"] == "clipfarm"
+
+
+ROLES = [
+    # (role, verb, allowed)
+    ("view", "get", "yes"),
+    ("view", "watch", "yes"),
+    ("view", "create", "no"),
+    ("view", "delete", "no"),
+    ("edit", "get", "yes"),
+    ("edit", "create", "yes"),
+    ("edit", "patch", "yes"),
+    ("edit", "delete", "yes"),
+    ("admin", "create", "yes"),
+    ("admin", "deletecollection", "yes"),
+]
+
+
+def test_whoever_may_view_or_edit_a_namespace_may_view_or_edit_its_runs(
+    control_plane: ControlPlane, namespace: Namespace, release: Callable[..., Release]
+):
+    release()
+    for role in ("view", "edit", "admin"):
+        binding = control_plane.kubectl(
+            "create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}", "-n", namespace.name
+        )
+        assert not binding.returncode, binding.stderr
+
+    def may(role: str, verb: str, resource: str = "benchmarkruns.clipfarm.dev") -> str:
+        done = control_plane.kubectl("auth", "can-i", verb, resource, "--as", role, "-n", namespace.name)
+        return done.stdout.strip()
+
+    # The controller that aggregates roles takes a moment.
+    wait_until(lambda: may("admin", "create") == "yes", "roles to be aggregated")
+    assert [(role, verb, may(role, verb)) for role, verb, _ in ROLES] == ROLES
+    # Status is the operator's alone.
+    assert may("admin", "patch", "benchmarkruns.clipfarm.dev/status") == "no"
+
+
+def test_helm_test_finds_a_working_operator_and_says_what_is_wrong_with_one_that_is_not(
+    control_plane: ControlPlane, release: Callable[..., Release], tmp_path: Path
+):
+    installed = release()
+    hooks = installed.helm("get", "hooks").stdout
+    [container] = yaml.safe_load(hooks)["spec"]["containers"]
+
+    def run(address: str) -> subprocess.CompletedProcess[str]:
+        # Its pod would be played; its command is run here, against the operator that is started here.
+        command = [sys.executable, *container["command"][1:]]
+        environment = {"OPERATOR": address, "LIMIT": "0" if address.endswith(":1") else "30"}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    with Process(installed, Path(control_plane.kubeconfig).read_text(), tmp_path) as operator:
+        done = run(operator.address())
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[0] == "/readyz: everything was read"
+    done = run("http://127.0.0.1:1")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("http://127.0.0.1:1/readyz: ")
+
+
+def test_probes_ask_where_the_operator_answers(control_plane: ControlPlane, release: Callable[..., Release], tmp_path: Path):
+    import urllib3
+
+    installed = release()
+    [container] = installed.deployment()["spec"]["template"]["spec"]["containers"]
+    with Process(installed, Path(control_plane.kubeconfig).read_text(), tmp_path) as operator:
+        for probe in ("readinessProbe", "livenessProbe"):
+            url = operator.address() + container[probe]["httpGet"]["path"]
+            wait_until(lambda url=url: urllib3.request("GET", url, timeout=5).status == 200, url)

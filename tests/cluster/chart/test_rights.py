@@ -1,0 +1,75 @@
+"""The rights that the chart gives the operator are those that it uses, on a real API server: no fewer, no more."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from helpers.cluster import ControlPlane, Namespace
+from helpers.local import wait_until
+from helpers.operators import DEPLOYMENTS, JOBS, RUNS, Runs, command
+from helpers.recorder import Recorder
+from helpers.releases import Process, Release
+
+ENCODE = {"enabled": True, "weights": {"source": "random"}}
+
+
+def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
+    """Everything that an operator ever does."""
+    name = runs.namespace.name
+    # A claim, a Job, pods, an encoder, status, events; more workers, more encoders.
+    runs.create("run", clips=8, workers=1, seconds="1", encode=ENCODE)
+    wait_until(lambda: runs.namespace.list(JOBS), "a Job")
+    runs.patch("run", workers=4)
+    runs.patch("run", encode={"replicas": 2})
+    wait_until(lambda: runs.status("run").get("phase") == "Encoding", "all clips to be rendered")
+    [encoder] = runs.namespace.list(DEPLOYMENTS)
+    wait_until(lambda: runs.namespace.get(DEPLOYMENTS, encoder["metadata"]["name"])["spec"]["replicas"] == 2, "encoders")
+    # A clip that fails, and another Job for it.
+    runs.create("failing", clips=4, ends={1: [1]})
+    assert runs.finished("failing")["failed"] == 1
+    [job] = [job for job in runs.namespace.list(JOBS) if job["metadata"]["name"].startswith("failing")]
+    done = command(control_plane, "retry", "failing", "--namespace", name, "--failed")
+    assert not done.returncode, done.stderr
+
+    def another_job() -> bool:
+        jobs = [each for each in runs.namespace.list(JOBS) if each["metadata"]["name"].startswith("failing")]
+        return bool(jobs) and jobs[0]["metadata"]["uid"] != job["metadata"]["uid"]
+
+    wait_until(another_job, "another Job")
+    # A run whose time is over.
+    runs.create("brief", clips=1, ttlAfterFinished="1s")
+    wait_until(lambda: "brief" not in {run["metadata"]["name"] for run in runs.namespace.list(RUNS)}, "the run to go")
+
+
+@pytest.mark.parametrize("access", ["direct", "proxy"])
+@pytest.mark.parametrize("where", ["everywhere", "some namespaces"])
+def test_the_operator_uses_every_right_it_has_and_misses_none(
+    control_plane: ControlPlane,
+    namespace: Namespace,
+    release: Callable[..., Release],
+    tmp_path: Path,
+    where: str,
+    access: str,
+):
+    other = f"other-{secrets.token_hex(3)}"
+    control_plane.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
+    chosen = {} if where == "everywhere" else {"watchNamespaces": [namespace.name, other], "vram__dcgm__podSelector": ""}
+    installed = release(encoderAccess=access, **chosen)
+    with Recorder(control_plane.kubeconfig) as recorder:
+        # The answer to the first patch that takes a gate off never arrives: the operator has to look.
+        recorder.lose_answer("patch", "", "pods")
+        with Process(installed, recorder.kubeconfig(installed.token()), tmp_path) as operator:
+            a_long_day(control_plane, Runs(namespace))
+    control_plane.api.request("DELETE", f"/api/v1/namespaces/{other}")
+    assert not recorder.refused
+    assert "forbidden" not in operator.log()
+    used = {request.right for request in recorder.allowed}
+    granted = installed.granted()
+    assert {(verb, group, resource) for verb, group, resource, _ in granted} == used
+    # Outside its namespaces it asks for nothing but nodes.
+    scopes = {scope for *_, scope in granted}
+    assert scopes == ({""} if where == "everywhere" else {"", namespace.name, other})
+    if where != "everywhere":
+        assert {request.resource for request in recorder.allowed if not request.namespace} == {"nodes"}

@@ -1,0 +1,226 @@
+"""What the chart makes of values."""
+
+import ast
+import importlib
+import json
+import re
+import typing
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+from clipfarm.cli.operator import operator
+from clipfarm.run_status import RunStatus
+from helpers.chart import CHART, DEFINITION, helm, objects, only, pods, text
+
+ALL = CHART.parents[1] / "tests" / "golden" / "chart" / "values" / "everything.yaml"
+
+
+def operator_of(**values: object) -> dict:
+    return pods(objects(**values))["Deployment/clipfarm"]
+
+
+def test_helm_finds_nothing_to_complain_about():
+    for values in sorted(ALL.parent.glob("*.yaml")):
+        done = helm("lint", "--strict", CHART, "--values", values)
+        assert not done.returncode, done.stdout
+
+
+def test_the_chart_and_the_operator_have_one_version():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = (CHART.parents[1] / "operator" / "pyproject.toml").read_text()
+    assert f'version = "{chart["appVersion"]}"' in project
+
+
+def test_the_definition_is_the_one_in_crds():
+    copy = CHART / "files" / DEFINITION.name
+    assert copy.read_bytes() == DEFINITION.read_bytes(), "run `make chart`"
+    made = only("CustomResourceDefinition", objects())
+    assert made["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert made["spec"] == yaml.safe_load(DEFINITION.read_text())["spec"]
+
+
+def test_the_definition_goes_with_the_release_only_where_that_is_asked_for():
+    made = only("CustomResourceDefinition", objects(crds__keep=False))
+    assert "annotations" not in made["metadata"]
+    assert not [each for each in objects(crds__install=False) if each["kind"] == "CustomResourceDefinition"]
+
+
+@pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["a", "b"], "vram__endpoints": ["http://a/metrics"]}])
+def test_the_operator_understands_its_options(values: dict):
+    [container] = operator_of(**values)["containers"]
+    assert container["command"] == ["clipfarm", "operator"]
+    context = operator.make_context("operator", list(container["args"]))
+    assert context.params["namespaces"] == tuple(values.get("watchNamespaces", ()))
+    assert context.params["endpoints"] == tuple(values.get("vram__endpoints", ()))
+    assert (context.params["host"], context.params["port"]) == ("0.0.0.0", 8081)
+
+
+def test_images_are_the_charts_version_where_none_is_named():
+    [container] = operator_of()["containers"]
+    assert container["image"] == "clipfarm-operator:0.1.0"
+    assert {"--render-image=clipfarm-render:0.1.0", "--encode-image=clipfarm-encode:0.1.0"} <= set(container["args"])
+    [container] = operator_of(image__tag="2", images__render="r.example:5000/render@sha256:" + "0" * 64)["containers"]
+    assert container["image"] == "clipfarm-operator:2"
+    assert f"--render-image=r.example:5000/render@sha256:{'0' * 64}" in container["args"]
+
+
+def test_every_pod_keeps_to_the_standard_restricted():
+    found = pods(objects("--values", ALL))
+    assert set(found) == {"Deployment/farm", "DaemonSet/farm-vram-agent", "Pod/farm-test"}
+    for name, pod in found.items():
+        security = pod["securityContext"]
+        assert (security["runAsNonRoot"], security["runAsUser"]) == (True, 65532), name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+        assert all(set(volume) <= {"name", "emptyDir"} for volume in pod.get("volumes", ())), name
+
+
+def test_only_the_operator_gets_a_token():
+    found = pods(objects("--values", ALL))
+    assert {name for name, pod in found.items() if pod["automountServiceAccountToken"]} == {"Deployment/farm"}
+
+
+def test_there_is_never_a_second_operator():
+    spec = only("Deployment", objects())["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_labels_of_the_user_do_not_hide_those_by_which_pods_are_found():
+    made = only("Deployment", objects(podLabels={"team": "a", "app\\.kubernetes\\.io/component": "b"}))["spec"]
+    labels = made["template"]["metadata"]["labels"]
+    assert made["selector"]["matchLabels"].items() <= labels.items()
+    assert labels["team"] == "a"
+
+
+def granted(found: list[dict]) -> dict[str, set[tuple[str, str]]]:
+    """What the operator may do, as (verb, resource), by namespace; the cluster's is empty."""
+    rights: dict[str, set[tuple[str, str]]] = {}
+    for each in found:
+        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"] == "clipfarm":
+            pairs = {(v, r) for rule in each["rules"] for v in rule["verbs"] for r in rule["resources"]}
+            rights[each["metadata"].get("namespace", "")] = pairs
+    return rights
+
+
+NODES = {("list", "nodes"), ("watch", "nodes")}
+FIND = {("list", "pods"), ("watch", "pods")}
+
+
+def test_rights_in_some_namespaces_are_rights_in_no_others():
+    everywhere = granted(objects())
+    assert set(everywhere) == {""}
+    some = granted(objects(watchNamespaces=["a", "b"], vram__dcgm__podSelector=""))
+    assert some[""] == NODES
+    assert some["a"] == some["b"] == everywhere[""] - NODES
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"vram__dcgm__podSelector": ""}, {"": NODES}),
+        ({}, {"": NODES | FIND}),
+        ({"vram__dcgm__namespace": "gpu-operator"}, {"": NODES, "gpu-operator": FIND}),
+        ({"vram__dcgm__podSelector": "", "vram__agent__enabled": True}, {"": NODES, "clipfarm": FIND}),
+        ({"vram__dcgm__namespace": "a"}, {"": NODES}),
+    ],
+)
+def test_pods_that_measure_gpu_memory_may_be_listed_where_they_are(values: dict, expected: dict):
+    found = granted(objects(watchNamespaces=["a"], **values))
+    del found["a"]
+    assert found == expected
+
+
+def test_the_way_through_the_api_server_is_a_right_of_its_own():
+    assert granted(objects(encoderAccess="proxy"))[""] - granted(objects())[""] == {("get", "pods/proxy")}
+
+
+def test_bindings_name_the_account_that_the_operator_runs_with():
+    for values in ({}, {"serviceAccount__name": "other"}, {"serviceAccount__create": False}):
+        found = objects(watchNamespaces=["a"], **values)
+        account = pods(found)["Deployment/clipfarm"]["serviceAccountName"]
+        for each in found:
+            if each["kind"].endswith("RoleBinding"):
+                subject = {"kind": "ServiceAccount", "name": account, "namespace": "clipfarm"}
+                assert each["subjects"] == [subject]
+
+
+def test_ports_of_the_network_policy_are_those_that_are_asked():
+    values = {"vram__endpoints": ["http://a:1234/metrics", "https://[::1]/m"], "vram__prometheus__url": "http://p/x"}
+    found = objects(networkPolicy__enabled=True, vram__agent__enabled=True, **values)
+    egress = only("NetworkPolicy", found, "clipfarm")["spec"]["egress"]
+    ports = sorted(port["port"] for rule in egress for port in rule["ports"])
+    assert ports == [53, 53, 80, 443, 443, 1234, 6443, 8080, 9400, 9401]
+
+
+def exported() -> set[str]:
+    """Names of all series that the operator exports."""
+    for module in ("operator", "release", "api"):
+        importlib.import_module(f"clipfarm.cluster.{module}")
+    names = {sample.name for family in REGISTRY.collect() for sample in family.samples}
+    # A family with labels has no series before the first value.
+    for family in REGISTRY.collect():
+        names |= {family.name + suffix for suffix in {"counter": ["_total"], "gauge": [""]}.get(family.type, [])}
+        names |= {f"{family.name}_{part}" for part in ("bucket", "sum", "count") if family.type == "histogram"}
+    return names
+
+
+def expressions() -> dict[str, str]:
+    """All questions to Prometheus, by the name of the alert or of the panel."""
+    found = objects("--values", ALL)
+    [group] = only("PrometheusRule", found)["spec"]["groups"]
+    dashboard = json.loads(only("ConfigMap", found)["data"]["clipfarm.json"])
+    return {rule["alert"]: rule["expr"] for rule in group["rules"]} | {
+        panel["title"]: target["expr"] for panel in dashboard["panels"] for target in panel["targets"]
+    }
+
+
+def test_alerts_and_panels_ask_for_what_there_is():
+    known = exported() | VRAM
+    for name, expression in expressions().items():
+        asked = set(re.findall(r"\bclipfarm_\w+", expression))
+        assert asked, name
+        assert asked <= known, name
+
+
+VRAM = {
+    "clipfarm_vram_reading_age_seconds",
+    "clipfarm_vram_gate_closed",
+    "clipfarm_vram_used_bytes",
+    "clipfarm_vram_total_bytes",
+}
+
+
+def test_alerts_name_phases_that_there_are():
+    expression = expressions()["ClipfarmRunFailed"]
+    [phases] = re.findall('phase=~"(.*?)"', expression)
+    assert set(phases.split("|")) <= set(typing.get_args(RunStatus.model_fields["phase"].annotation))
+
+
+def test_every_switch_is_off_unless_asked_for():
+    kinds = {each["kind"] for each in objects()}
+    assert kinds == {
+        "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Deployment", "Service", "Pod",
+    }  # fmt: skip
+
+
+def test_the_script_of_helm_test_is_python():
+    [container] = pods(objects())["Pod/clipfarm-test"]["containers"]
+    ast.parse(container["command"][2])
+
+
+def test_a_long_name_of_a_release_still_makes_names_that_kubernetes_takes():
+    for each in objects(nameOverride="a" * 60, fullnameOverride="b" * 60, vram__agent__enabled=True):
+        assert len(each["metadata"]["name"]) <= 63
+
+
+def test_nothing_of_the_rendered_text_is_a_hole():
+    assert "<no value>" not in text("--values", ALL)
+    assert Path(ALL).exists()
