@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode chart
+.PHONY: help setup demo test lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode chart docs
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -41,6 +41,9 @@ bench-scale: setup ## Measure the operator with 10,000 clips, 500 at a time
 crds: setup ## Make crds/ and the copy of it in the chart from the types of a run
 	@$(BIN)/python -m clipfarm.crd > crds/benchmarkruns.clipfarm.dev.yaml
 	@cp crds/benchmarkruns.clipfarm.dev.yaml charts/clipfarm/files/
+
+docs: setup ## Bring the table of all fields in docs/run.md up to date
+	@$(BIN)/python -m clipfarm.crd.reference docs/run.md
 
 golden: setup ## Make tests/golden/, the objects that each example becomes
 	@$(BIN)/python tests/golden/make.py

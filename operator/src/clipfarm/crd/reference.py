@@ -1,0 +1,98 @@
+"""``python -m clipfarm.crd.reference FILE``: bring the table of all fields in a document up to date.
+
+The table stands between two comments, and is made from the same schema as the resource's definition.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clipfarm.crd.generate import custom_resource_definition
+from clipfarm.crd.rules import RULES
+from clipfarm.units import DURATION_PATTERN, QUANTITY_PATTERN
+
+BEGIN = "<!-- begin: made by `make docs`, do not edit -->\n"
+END = "<!-- end -->\n"
+PATTERNS = {DURATION_PATTERN: "duration", QUANTITY_PATTERN: "quantity"}
+DIGITS = {"^[0-9a-f]{64}$": "64 hexadecimal digits", "^[0-9a-f]{40}$": "40 hexadecimal digits"}
+HEAD = ("| field | type | default | meaning |", "| --- | --- | --- | --- |")
+
+
+def updated(document: str) -> str:
+    """Return a document with the table as it should be.
+
+    Raises:
+        ValueError: there is no place for the table.
+    """
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"found no table, expected the lines {BEGIN.strip()} and {END.strip()}")
+    return before + begin + "\n" + fields() + "\n" + end + after
+
+
+def fields() -> str:
+    """Return the table of all fields of ``spec``, in its order, and a line on those that cannot be changed."""
+    schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    rows = [*HEAD, *_rows(schema["properties"]["spec"], "")]
+    fixed = [rule["fieldPath"][1:] for rule in RULES[""] if rule["message"].startswith("cannot be changed")]
+    names = ", ".join(f"`{name}`" for name in sorted(fixed))
+    return "\n".join([*rows, "", f"Once the run is there these cannot be changed: {names}.", ""])
+
+
+def _rows(schema: dict[str, Any], path: str) -> Iterator[str]:
+    required = schema.get("required", ())
+    for name, each in schema["properties"].items():
+        inner = each.get("items", each)
+        text = each.get("description", "").replace("|", "\\|")
+        default = "required" if name in required else _default(each)
+        yield f"| `{path}{name}` | {_type(each)} | {default} | {text} |"
+        if "properties" in inner:
+            yield from _rows(inner, f"{path}{name}{'[]' if 'items' in each else ''}.")
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "items" in schema:
+        inner = schema["items"]
+        return "list" if "properties" in inner else f"list of {_type(inner)}"
+    if "additionalProperties" in schema:
+        return "map of strings"
+    pattern = schema.get("pattern", "")
+    if pattern in PATTERNS | DIGITS:
+        return (PATTERNS | DIGITS)[pattern]
+    return {"integer": "whole number"}.get(schema["type"], schema["type"]) + _bounds(schema)
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    said = []
+    if low is not None:
+        said.append(f"above {low}" if schema.get("exclusiveMinimum") else f"from {low}")
+    if high is not None:
+        said.append(f"below {high}" if schema.get("exclusiveMaximum") else f"to {high}")
+    return "".join(f" {part}" for part in said)
+
+
+def _default(schema: dict[str, Any]) -> str:
+    default = schema.get("default")
+    # Of an object its fields say it.
+    if default in (None, []) or "properties" in schema:
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, list):
+        return f"`[{', '.join(default)}]`"
+    return f"`{default}`"
+
+
+def main() -> None:
+    """Rewrite the document that the command line names."""
+    path = Path(sys.argv[1])
+    path.write_text(updated(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
