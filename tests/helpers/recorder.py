@@ -1,6 +1,7 @@
 """A way to the API server that writes down who asked for what, and can lose an answer on its way back."""
 
 import asyncio
+import contextlib
 import ssl
 import threading
 from collections import Counter
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
 
 HOP = {"connection", "transfer-encoding", "content-length", "host", "content-encoding", "keep-alive"}
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
@@ -61,6 +62,7 @@ class Recorder:
         self._upstream = config["clusters"][0]["cluster"]["server"]
         self._trust = ssl.create_default_context(cafile=str(Path(kubeconfig).with_name("pki") / "server.crt"))
         self._lose: Counter[tuple[str, str, str]] = Counter()
+        self._silent: set[tuple[str, str]] = set()
         self._loop = asyncio.new_event_loop()
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
@@ -78,7 +80,10 @@ class Recorder:
         self._thread.join(10)
 
     def lose_answer(self, *right: str) -> None:
-        """The next request of this kind is carried out, and whoever made it never learns of it."""
+        """The next request of this kind is carried out, and whoever made it does not learn of it.
+
+        Watches of the resource say nothing until somebody has asked for an object of it.
+        """
         verb, group, resource = right
         self._lose[verb, group, resource] += 1
 
@@ -96,7 +101,9 @@ class Recorder:
 
     async def _serve(self) -> None:
         connector = TCPConnector(ssl=self._trust, limit=0)
-        async with ClientSession(connector=connector, timeout=ClientTimeout(total=None), auto_decompress=False) as session:
+        async with ClientSession(
+            connector=connector, timeout=ClientTimeout(total=None), auto_decompress=False
+        ) as session:
             self._session = session
             app = web.Application(client_max_size=2**26)
             app.router.add_route("*", "/{path:.*}", self._hand_on)
@@ -113,19 +120,33 @@ class Recorder:
         headers = {name: value for name, value in asked.headers.items() if name.lower() not in HOP}
         url = self._upstream + asked.raw_path
         async with self._session.request(asked.method, url, headers=headers, data=await asked.read()) as answer:
-            if seen is not None:
-                (self.refused if answer.status in (401, 403) else self.allowed).add(seen)
-                if answer.status < 400 and self._lose[seen.right]:
-                    self._lose[seen.right] -= 1
-                    asked.transport.abort()
-                    return web.Response()
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP - {"content-encoding"}}
-            back = web.StreamResponse(status=answer.status, headers=kept)
+            if answer.status >= 400:
+                body = await answer.read()
+                self._note(seen, refused=b'"reason":"Forbidden"' in body or answer.status == 401)
+                return web.Response(status=answer.status, body=body, content_type=answer.content_type)
+            self._note(seen, refused=False)
+            if seen is not None and self._lose[seen.right]:
+                self._lose[seen.right] -= 1
+                self._silent.add((seen.group, seen.resource))
+                asked.transport.abort()
+            return await self._stream(asked, answer, seen)
+
+    def _note(self, seen: Request | None, *, refused: bool) -> None:
+        if seen is None:
+            return
+        (self.refused if refused else self.allowed).add(seen)
+        if seen.verb == "get":
+            self._silent.discard((seen.group, seen.resource))
+
+    async def _stream(self, asked: web.Request, answer: ClientResponse, seen: Request | None) -> web.StreamResponse:
+        kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP - {"content-encoding"}}
+        back = web.StreamResponse(status=answer.status, headers=kept)
+        # Whoever asked may have gone.
+        with contextlib.suppress(ConnectionError):
             await back.prepare(asked)
-            try:
-                async for part in answer.content.iter_any():
-                    await back.write(part)
-                await back.write_eof()
-            except ConnectionError:
-                pass  # whoever asked has gone
-            return back
+            async for part in answer.content.iter_any():
+                while seen is not None and seen.verb == "watch" and (seen.group, seen.resource) in self._silent:
+                    await asyncio.sleep(0.01)
+                await back.write(part)
+            await back.write_eof()
+        return back

@@ -26,7 +26,7 @@ class Release:
 
     def helm(self, command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         options = ("--namespace", self.namespace.name)
-        return helm(command, self.name, *arguments, *options, kubeconfig=self.control_plane.kubeconfig)
+        return helm(*command.split(), self.name, *arguments, *options, kubeconfig=self.control_plane.kubeconfig)
 
     def install(self, **values: object) -> str:
         """Install; returns what helm says."""
@@ -48,7 +48,9 @@ class Release:
 
     def _apply(self, command: str, values: dict[str, object]) -> str:
         chosen = settings({path.replace("__", "."): value for path, value in values.items()})
-        done = self.helm(command, self.chart, *chosen, "--set", f"fullnameOverride={self.name}", "--wait", "--timeout=60s")
+        done = self.helm(
+            command, self.chart, *chosen, "--set", f"fullnameOverride={self.name}", "--wait", "--timeout=60s"
+        )
         assert not done.returncode, done.stderr
         self._installed = True
         return done.stdout
@@ -71,7 +73,9 @@ class Release:
         """All that roles of the release allow: verb, group, resource, and the namespace; empty: in all."""
         api, found = self.namespace.api, set()
         for kind in ("clusterroles", "roles"):
-            for role in api.request("GET", f"{RBAC}/{kind}?labelSelector=app.kubernetes.io/instance={self.name}")["items"]:
+            for role in api.request("GET", f"{RBAC}/{kind}?labelSelector=app.kubernetes.io/instance={self.name}")[
+                "items"
+            ]:
                 if role["metadata"]["name"] == self.name:
                     found |= {(*right, role["metadata"].get("namespace", "")) for right in _rights(role["rules"])}
         return found

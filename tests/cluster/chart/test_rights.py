@@ -22,10 +22,10 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
     runs.create("run", clips=8, workers=1, seconds="1", encode=ENCODE)
     wait_until(lambda: runs.namespace.list(JOBS), "a Job")
     runs.patch("run", workers=4)
+    [encoder] = wait_until(lambda: runs.namespace.list(DEPLOYMENTS), "an encoder")
     runs.patch("run", encode={"replicas": 2})
+    wait_until(lambda: runs.namespace.get(DEPLOYMENTS, encoder["metadata"]["name"])["spec"]["replicas"] == 2, "another")
     wait_until(lambda: runs.status("run").get("phase") == "Encoding", "all clips to be rendered")
-    [encoder] = runs.namespace.list(DEPLOYMENTS)
-    wait_until(lambda: runs.namespace.get(DEPLOYMENTS, encoder["metadata"]["name"])["spec"]["replicas"] == 2, "encoders")
     # A clip that fails, and another Job for it.
     runs.create("failing", clips=4, ends={1: [1]})
     assert runs.finished("failing")["failed"] == 1
@@ -55,7 +55,9 @@ def test_the_operator_uses_every_right_it_has_and_misses_none(
 ):
     other = f"other-{secrets.token_hex(3)}"
     control_plane.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
-    chosen = {} if where == "everywhere" else {"watchNamespaces": [namespace.name, other], "vram__dcgm__podSelector": ""}
+    chosen = (
+        {} if where == "everywhere" else {"watchNamespaces": [namespace.name, other], "vram__dcgm__podSelector": ""}
+    )
     installed = release(encoderAccess=access, **chosen)
     with Recorder(control_plane.kubeconfig) as recorder:
         # The answer to the first patch that takes a gate off never arrives: the operator has to look.

@@ -1,0 +1,179 @@
+"""docs/troubleshooting.md has an entry for each reason that the code can give, and for no other."""
+
+import ast
+import inspect
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import clipfarm_encode.clips
+import clipfarm_encode.pipeline
+from clipfarm.cluster import conditions, endings, invalid
+from clipfarm.decide import admission
+from clipfarm.decide.status import Status
+from clipfarm_contract.result import ChildReport
+from clipfarm_render import attempt, checks
+from clipfarm_render.child import ChildEnd, End, Tail
+from helpers.chart import ROOT
+
+DOCUMENT = (ROOT / "docs" / "troubleshooting.md").read_text()
+
+
+def rows(section: str) -> list[list[str]]:
+    """Cells of the table in a section, without its head."""
+    text = DOCUMENT.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def tree(module: ModuleType) -> ast.Module:
+    return ast.parse(Path(inspect.getfile(module)).read_text())
+
+
+def holds() -> set[str]:
+    """Reasons of all holds: the first argument wherever one is made."""
+    calls = [node for node in ast.walk(tree(admission)) if isinstance(node, ast.Call)]
+    made = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Hold"]
+    reasons = {call.args[0].value for call in made if isinstance(call.args[0], ast.Constant)}
+    assert len(made) >= len(admission.RULES)
+    assert all(isinstance(call.args[0], ast.Constant) for call in made)
+    return reasons
+
+
+FINISHED = {"Succeeded", "CompletedWithFailures", "Failed"}
+WORKED_OUT = {
+    # What stands in the code where a reason is no text, and what it can be there.
+    "status.phase": FINISHED,
+    "hold.reason": holds(),
+    "held[0].hold.reason": {reason for reason in holds() if reason.startswith("VRAM")},
+}
+
+
+def given(function: Callable) -> set[str]:
+    """Reasons that a function of conditions.py can return."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(inspect.getsource(function))):
+        if isinstance(node, ast.Return):
+            assert isinstance(node.value, ast.Tuple), "a finding is written out where it is returned"
+            reason = node.value.elts[1]
+            found |= {reason.value} if isinstance(reason, ast.Constant) else WORKED_OUT[ast.unparse(reason)]
+    return found
+
+
+CONDITIONS = {
+    "Ready": conditions.ready,
+    "Progressing": conditions.progressing,
+    "VRAMHeld": conditions.vram_held,
+    "StorageReady": conditions.storage_ready,
+    "EncoderReady": conditions.encoder_ready,
+}
+
+
+@pytest.mark.parametrize("kind", CONDITIONS)
+def test_each_reason_of_a_condition_has_its_entry(kind: str):
+    expected = given(CONDITIONS[kind])
+    if kind == "Ready":
+        assert '"Invalid"' in inspect.getsource(invalid.refused)
+        expected |= {"Invalid"}
+    reasons = [row[0].strip("`") for row in rows(kind)]
+    assert sorted(reasons) == sorted(expected)
+
+
+def test_each_condition_has_its_section():
+    kinds = conditions.Kind.__args__
+    assert set(CONDITIONS) == set(kinds)
+    assert [kind for kind in kinds if f"\n## {kind}\n" in DOCUMENT] == list(kinds)
+
+
+def test_a_run_that_has_finished_is_in_one_of_these_phases():
+    source = inspect.getsource(Status.finished.fget)
+    assert set(re.findall('"(\\w+)"', source)) == FINISHED
+
+
+def ended(how: End, status: int, line: str = "") -> tuple[str, str]:
+    end = ChildEnd(
+        how=how, status=status, vram_line="System is out of GPU memory", tail=Tail(), cpu_seconds=0.0, peak_rss_mib=0.0
+    )
+    return "render", attempt._judge(end, ChildReport(), 600.0)[1]
+
+
+def messages(module: ModuleType, error: str) -> list[str]:
+    """Texts of an exception wherever it is raised, with something for what is filled in."""
+    found = []
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == error:
+            text = node.args[0]
+            if isinstance(text, ast.JoinedStr):
+                parts = [
+                    part.value if isinstance(part, ast.Constant) else FILLED.get(ast.unparse(part.value), "x")
+                    for part in text.values
+                ]
+                found.append("".join(parts))
+            elif isinstance(text, ast.Constant):
+                found.append(text.value)
+    assert found
+    return found
+
+
+FILLED = {"where": "rgb/frame_00003.png"}
+
+
+def reasons() -> set[tuple[str, str]]:
+    """Stage and reason of each way in which a clip can fail, as the code words it."""
+    found = {
+        ended(End.TIMEOUT, -9),
+        ended(End.OUT_OF_VRAM, 1),
+        ended(End.EXITED, 2),
+        ended(End.EXITED, 3),
+        ended(End.EXITED, -signal.SIGKILL),
+        ended(End.EXITED, -signal.SIGSEGV),
+        ("render", endings._reason({"reason": "OOMKilled", "exitCode": 137}, {}, ())),
+        ("render", endings._reason({"reason": "Error", "exitCode": 3}, {}, ())),
+        ("render", "clip_00001: made with another seed; it is left as it is"),
+        ("render", attempt._describe(OSError(28, "No space left on device", "/clips/clip_00001"))),
+    }
+    found |= {("render", text) for text in messages(checks, "CheckError")}
+    for module in (clipfarm_encode.clips, clipfarm_encode.pipeline):
+        found |= {("encode", text) for text in messages(module, "ClipError")}
+    return found | {("encode", text) for text in encoder_texts()}
+
+
+def encoder_texts() -> set[str]:
+    import clipfarm_encode.decoding
+
+    assert '"its folder is gone"' in inspect.getsource(clipfarm_encode.pipeline)
+    return {*messages(clipfarm_encode.decoding, "ClipError"), "its folder is gone"}
+
+
+def patterns() -> list[tuple[str, str]]:
+    return [(row[0], re.escape(row[1].strip("`")).replace("…", ".*")) for row in rows("Failed clips")]
+
+
+def test_each_way_to_fail_has_its_entry():
+    known = patterns()
+    missing = [
+        (stage, reason)
+        for stage, reason in sorted(reasons())
+        if not any(stage == at and re.fullmatch(pattern, reason) for at, pattern in known)
+    ]
+    assert not missing
+
+
+def test_each_entry_is_a_way_to_fail():
+    all_reasons = reasons()
+    stale = [
+        (stage, pattern)
+        for stage, pattern in patterns()
+        if not any(stage == at and re.fullmatch(pattern, reason) for at, reason in all_reasons)
+    ]
+    assert not stale
+
+
+def test_what_is_checked_of_a_clip_has_its_entry_by_name():
+    names = {rule.__name__ for rule in checks.RULES} | {"frames"}
+    listed = {row[1].strip("`").partition(":")[0] for row in rows("Failed clips") if row[0] == "render"}
+    assert names <= listed
