@@ -63,7 +63,8 @@ def _type(schema: dict[str, Any]) -> str:
     pattern = schema.get("pattern", "")
     if pattern in PATTERNS | DIGITS:
         return (PATTERNS | DIGITS)[pattern]
-    return {"integer": "whole number"}.get(schema["type"], schema["type"]) + _bounds(schema)
+    name: str = schema["type"]
+    return {"integer": "whole number"}.get(name, name) + _bounds(schema)
 
 
 def _bounds(schema: dict[str, Any]) -> str:
