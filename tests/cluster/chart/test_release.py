@@ -83,7 +83,9 @@ def test_runs_stay_when_the_release_goes_and_are_there_for_the_next_one(
 def test_the_definition_goes_with_the_release_where_that_was_asked_for(
     control_plane: ControlPlane, release: Callable[..., Release]
 ):
-    release(crds__keep=False).uninstall()
+    installed = release(crds__keep=False)
+    assert f"`helm uninstall {installed.name}` deletes every run in the cluster" in installed.helm("status").stdout
+    installed.uninstall()
     with pytest.raises(ApiError):
         definition(control_plane)
 
