@@ -92,11 +92,11 @@ def _rights(rules: list[Object]) -> set[tuple[str, str, str]]:
 
 
 class Process:
-    """The operator of a release as a process here: its pod's command and environment, at a port of this machine."""
+    """The operator of a release as a process here: its pod's arguments and environment, at a port of this machine."""
 
     def __init__(self, release: Release, kubeconfig: str, folder: Path) -> None:
         [container] = release.deployment()["spec"]["template"]["spec"]["containers"]
-        self._command = [sys.executable, "-m", "clipfarm.cli.main", *container["command"][1:], *container["args"]]
+        self._command = [sys.executable, "-m", "clipfarm.cli.main", *container["args"]]
         # Of an option that is given twice the last one counts.
         self._command += ["--host=127.0.0.1", "--port=0"]
         (folder / "kubeconfig").write_text(kubeconfig)

@@ -51,8 +51,9 @@ def test_the_definition_goes_with_the_release_only_where_that_is_asked_for():
 @pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["a", "b"], "vram__endpoints": ["http://a/metrics"]}])
 def test_the_operator_understands_its_options(values: dict):
     [container] = operator_of(**values)["containers"]
-    assert container["command"] == ["clipfarm", "operator"]
-    context = operator.make_context("operator", list(container["args"]))
+    assert "command" not in container, "the image's own hands signals on"
+    command, *options = container["args"]
+    context = operator.make_context(command, options)
     assert context.params["namespaces"] == tuple(values.get("watchNamespaces", ()))
     assert context.params["endpoints"] == tuple(values.get("vram__endpoints", ()))
     assert (context.params["host"], context.params["port"]) == ("0.0.0.0", 8081)
