@@ -122,7 +122,8 @@ class Recorder:
         async with self._session.request(asked.method, url, headers=headers, data=await asked.read()) as answer:
             if answer.status >= 400:
                 body = await answer.read()
-                self._note(seen, refused=b'"reason":"Forbidden"' in body or answer.status == 401)
+                # A webhook, or a namespace on its way out, refuses too, but not for want of rights.
+                self._note(seen, refused=answer.status == 401 or b'is forbidden: User \\"' in body)
                 return web.Response(status=answer.status, body=body, content_type=answer.content_type)
             self._note(seen, refused=False)
             if seen is not None and self._lose[seen.right]:

@@ -30,7 +30,8 @@ class Release:
 
     def install(self, **values: object) -> str:
         """Install; returns what helm says."""
-        return self._apply("install", values)
+        # From a test before this one the definition may be there.
+        return self._apply("install", values, "--take-ownership")
 
     def upgrade(self, **values: object) -> str:
         """Upgrade to these values, and the chart's own for all others."""
@@ -46,7 +47,7 @@ class Release:
         if self._installed:
             self.uninstall()
 
-    def _apply(self, command: str, values: dict[str, object]) -> str:
+    def _apply(self, command: str, values: dict[str, object], *options: str) -> str:
         chosen = settings({path.replace("__", "."): value for path, value in values.items()})
         done = self.helm(
             command, self.chart, *chosen, "--set", f"fullnameOverride={self.name}", "--wait", "--timeout=60s"

@@ -54,11 +54,11 @@ def release(control_plane: ControlPlane) -> Iterator[Callable[..., Release]]:
     for each in made:
         each.close()
         control_plane.api.request("DELETE", f"/api/v1/namespaces/{each.namespace.name}")
-    without_definition(control_plane)
 
 
+@pytest.fixture
 def without_definition(control_plane: ControlPlane) -> None:
-    """The definition is kept by a release, and the next one has another name: it has to go."""
-    done = control_plane.kubectl("delete", "crd", "benchmarkruns.clipfarm.dev", "--ignore-not-found", "--timeout=60s")
+    """No release has left its definition."""
+    done = control_plane.kubectl("delete", "crd", "benchmarkruns.clipfarm.dev", "--ignore-not-found", "--timeout=110s")
     assert not done.returncode, done.stderr
     wait_until(lambda: "clipfarm.dev" not in control_plane.kubectl("api-resources").stdout, "the definition to be gone")

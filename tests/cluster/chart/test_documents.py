@@ -87,16 +87,17 @@ class Shell:
         return lines
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("without_definition")
 def test_marked_commands_do_what_the_documents_say(control_plane: ControlPlane, tmp_path: Path):
     shell = Shell(control_plane, tmp_path)
     namespace = Namespace(control_plane.api, "clipfarm")
     ran: list[str] = []
     with contextlib.ExitStack() as cleanup:
-        cleanup.callback(control_plane.kubectl, "delete", "--ignore-not-found", "namespace", "clipfarm")
+        # Nothing is waited for that only a garbage collector brings about.
+        gone = ("delete", "--ignore-not-found", "--wait=false")
+        cleanup.callback(control_plane.kubectl, *gone, "namespace", "clipfarm")
         cleanup.callback(shell.run, "helm uninstall clipfarm --namespace clipfarm --ignore-not-found --wait")
-        cleanup.callback(control_plane.kubectl, "delete", "--ignore-not-found", "pvc/clips", "benchmarkruns/friction")
-        cleanup.callback(control_plane.kubectl, "delete", "--ignore-not-found", "crd", "benchmarkruns.clipfarm.dev")
+        cleanup.callback(control_plane.kubectl, *gone, "pvc/clips", "benchmarkruns/friction")
         for document in DOCUMENTS:
             with contextlib.ExitStack() as operators:
                 for command, printed in [each for block in read(document) for each in commands(block)]:
