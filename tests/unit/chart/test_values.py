@@ -33,6 +33,7 @@ REFUSED = [
     ("vram.endpoints", ["node:9400"], "'/vram/endpoints/0'", "does not match"),
     ("vram.dcgm.port", 0, "'/vram/dcgm/port'", "minimum"),
     ("vram.dcgm.port", "9400", "'/vram/dcgm/port'", "want integer"),
+    ("vram.dcgm.interval", 0, "'/vram/dcgm/interval'", "exclusiveMinimum"),
     ("vram.prometheus.url", "prometheus:9090", "'/vram/prometheus/url'", "does not match"),
     ("vram.agent.port", 70000, "'/vram/agent/port'", "maximum"),
     ("vram.agent.tolerations", [{"key": "a", "operator": "Is"}], "'/vram/agent/tolerations/0/operator'", "'Exists'"),
