@@ -49,9 +49,8 @@ class Release:
 
     def _apply(self, command: str, values: dict[str, object], *options: str) -> str:
         chosen = settings({path.replace("__", "."): value for path, value in values.items()})
-        done = self.helm(
-            command, self.chart, *chosen, "--set", f"fullnameOverride={self.name}", "--wait", "--timeout=60s"
-        )
+        named = ("--set", f"fullnameOverride={self.name}")
+        done = self.helm(command, self.chart, *chosen, *named, "--wait", "--timeout=60s", *options)
         assert not done.returncode, done.stderr
         self._installed = True
         return done.stdout
