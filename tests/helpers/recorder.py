@@ -119,12 +119,14 @@ class Recorder:
         seen = request_of(asked.method, asked.path, asked.query)
         headers = {name: value for name, value in asked.headers.items() if name.lower() not in HOP}
         url = self._upstream + asked.raw_path
-        async with self._session.request(asked.method, url, headers=headers, data=await asked.read()) as answer:
+        # Without a body aiohttp would name a type for it, which the API server refuses.
+        body = await asked.read() or None
+        async with self._session.request(asked.method, url, headers=headers, data=body) as answer:
             if answer.status >= 400:
-                body = await answer.read()
+                said = await answer.read()
                 # A webhook, or a namespace on its way out, refuses too, but not for want of rights.
-                self._note(seen, refused=answer.status == 401 or b'is forbidden: User \\"' in body)
-                return web.Response(status=answer.status, body=body, content_type=answer.content_type)
+                self._note(seen, refused=answer.status == 401 or b'is forbidden: User \\"' in said)
+                return web.Response(status=answer.status, body=said, content_type=answer.content_type)
             self._note(seen, refused=False)
             if seen is not None and self._lose[seen.right]:
                 self._lose[seen.right] -= 1
