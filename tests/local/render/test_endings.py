@@ -14,7 +14,7 @@ from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_render import attempt
-from clipfarm_render.attempt import Renderer
+from clipfarm_render.children import Children, Renderer
 from clipfarm_render.stopping import Stop
 
 from .conftest import TINY, python
@@ -208,7 +208,7 @@ def test_a_disk_that_fills_up_while_the_clip_is_completed_fails_it_and_leaves_no
     monkeypatch.setattr(attempt.clips, "complete", no_space)
     run = RunFolder(tmp_path / "out")
     recipe = Experiment.from_json(json.dumps(TINY)).recipe(seed=0, index=0)
-    outcome = attempt.make(run, recipe, Renderer(python(WRITE), "cpu", 60), Stop(with_parent=False))
+    outcome = attempt.make(run, recipe, Children(Renderer(python(WRITE), "cpu", 60)), Stop(with_parent=False))
     assert outcome.result.exit_code == ExitCode.FAILED
     assert outcome.result.reason == "clip.json: No space left on device"
     assert run.attempts() == []

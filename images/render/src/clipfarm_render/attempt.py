@@ -1,11 +1,8 @@
 """One attempt at one clip: from its recipe to a complete folder, or to a reason."""
 
-import os
 import secrets
 import shutil
 import signal
-import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,13 +17,13 @@ from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.result import ChildReport, ClipResult
 from clipfarm_contract.writers import writing
-from clipfarm_render import child
 from clipfarm_render.child import ChildEnd, End
+from clipfarm_render.children import Children, Renderer
 from clipfarm_render.output import say
 from clipfarm_render.seeds import clip_seed
 from clipfarm_render.stopping import Stop
 
-BUILT_IN = (sys.executable, "-m", "clipfarm_render.push")
+_TO_BE_MADE = (ClipState.ABSENT, ClipState.DAMAGED)
 
 
 class Stopped(Exception):  # noqa: N818 - no error: somebody asked
@@ -42,57 +39,58 @@ class Outcome:
     """Complete already: nothing was done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Renderer:
-    """How clips are made."""
-
-    command: tuple[str, ...] | None
-    """The user's own renderer; None for the built-in one."""
-    device: str
-    timeout: float
-    """s a clip"""
-
-
-def make(run: RunFolder, recipe: ClipRecipe, renderer: Renderer, stop: Stop) -> Outcome:
+def make(
+    run: RunFolder, recipe: ClipRecipe, children: Children, stop: Stop, following: ClipRecipe | None = None
+) -> Outcome:
     """Make one clip, and leave its result (and its log, if it failed) with the run's own files.
+
+    Args:
+        run: where the clip belongs.
+        recipe: of the clip.
+        children: what makes clips.
+        stop: asked again and again.
+        following: the clip after it; where it is missing, its child is prepared while this one renders.
 
     Raises:
         Stopped: ``stop`` asked to end.
     """
     folder = run.clip(recipe.index)
-    try:
-        found = clips.inspect(folder, recipe, renderer.command)
-    except OSError as error:
-        found = Inspection(ClipState.FOREIGN, f"cannot be looked at ({_describe(error)})")
+    found = _inspect(run, recipe, children.renderer)
     if found.state is ClipState.COMPLETE:
         return Outcome(_earlier_result(run, recipe.index), skipped=True)
     if found.state is ClipState.FOREIGN:
         reason = f"{folder.folder.name}: {found.reason}; it is left as it is"
         result, tail = ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0), ""
     else:
+        another = following is not None and _inspect(run, following, children.renderer).state in _TO_BE_MADE
         with writing(run):
-            result, tail = _attempt(run, recipe, renderer, stop)
+            result, tail = _attempt(run, recipe, children, stop, another=another)
     _keep(run, result, tail)
     return Outcome(result)
 
 
-def _attempt(run: RunFolder, recipe: ClipRecipe, renderer: Renderer, stop: Stop) -> tuple[ClipResult, str]:
+def _inspect(run: RunFolder, recipe: ClipRecipe, renderer: Renderer) -> Inspection:
+    try:
+        return clips.inspect(run.clip(recipe.index), recipe, renderer.command)
+    except OSError as error:
+        return Inspection(ClipState.FOREIGN, f"cannot be looked at ({_describe(error)})")
+
+
+def _attempt(
+    run: RunFolder, recipe: ClipRecipe, children: Children, stop: Stop, *, another: bool
+) -> tuple[ClipResult, str]:
     """Run the child, and judge what it left; return the result and the end of the child's output."""
     started = time.monotonic()
     attempt = run.attempt(recipe.index, secrets.token_hex(4))
     report, end = ChildReport(), None
     try:
         attempt.mkdir(parents=True)
-        with tempfile.TemporaryDirectory(prefix="clipfarm-", ignore_cleanup_errors=True) as scratch:
-            report_path = Path(scratch) / "report.json"
-            environ = _environment(run, recipe, renderer, attempt, report_path)
-            end = child.run(renderer.command or BUILT_IN, environ, renderer.timeout, stop)
-            report = _read_report(report_path)
+        end, report = children.run(_task(run, recipe, attempt), stop, another=another)
         if end.how is End.STOPPED:
             raise Stopped
-        code, reason = _judge(end, report, renderer.timeout)
+        code, reason = _judge(end, report)
         if code is ExitCode.OK:
-            clips.complete(attempt, run.clip(recipe.index), recipe, report.checks, renderer.command)
+            clips.complete(attempt, run.clip(recipe.index), recipe, report.checks, children.renderer.command)
     except OSError as error:
         code, reason = ExitCode.FAILED, _describe(error)
     finally:
@@ -108,12 +106,12 @@ def _attempt(run: RunFolder, recipe: ClipRecipe, renderer: Renderer, stop: Stop)
     return result, end.tail.text() if end else ""
 
 
-def _judge(end: ChildEnd, report: ChildReport, timeout: float) -> tuple[ExitCode, str]:
+def _judge(end: ChildEnd, report: ChildReport) -> tuple[ExitCode, str]:
     """Turn a child's end into exit code and reason."""
     if end.how is End.OUT_OF_VRAM:
         return ExitCode.OUT_OF_VRAM, f"GPU memory ran out: {end.vram_line.strip()}"
     if end.how is End.TIMEOUT:
-        return ExitCode.FAILED, f"timed out after {timeout:g} s"
+        return ExitCode.FAILED, end.ran_out
     if end.status == ExitCode.OK:
         return ExitCode.OK, ""
     if end.status == ExitCode.OUT_OF_VRAM:
@@ -137,33 +135,15 @@ def _with_last_line(reason: str, end: ChildEnd) -> str:
     return f"{reason}; last line: {last}" if last else reason
 
 
-def _environment(
-    run: RunFolder, recipe: ClipRecipe, renderer: Renderer, attempt: Path, report: Path
-) -> Mapping[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name != environment.RUN_EXPERIMENT}
-    return inherited | {
+def _task(run: RunFolder, recipe: ClipRecipe, attempt: Path) -> Mapping[str, str]:
+    return {
         environment.CLIP_INDEX: str(recipe.index),
         environment.CLIP_SEED: str(clip_seed(recipe.seed, recipe.index)),
         environment.CLIP_RUN_SEED: str(recipe.seed),
         environment.CLIP_DIR: str(attempt.absolute()),
         environment.CLIP_EXPERIMENT: recipe.experiment_json(),
-        environment.CLIP_DEVICE: renderer.device,
-        environment.CLIP_REPORT: str(report),
         environment.CLIP_CACHE: str(run.cache.absolute()),
-        # What the child leaves in temporary folders (Kubric and a crashing Blender do) goes with the scratch folder,
-        # and no configuration of a user's own Blender can change a clip.
-        "TMPDIR": str(report.parent),
-        "BLENDER_USER_RESOURCES": str(report.parent / "blender"),
-        # The order of sets of strings follows a random number otherwise.
-        "PYTHONHASHSEED": "0",
     }
-
-
-def _read_report(path: Path) -> ChildReport:
-    try:
-        return ChildReport.read(path)
-    except ContractError as error:
-        return ChildReport(reason=f"its report is unreadable: {error}")
 
 
 def _earlier_result(run: RunFolder, index: int) -> ClipResult:

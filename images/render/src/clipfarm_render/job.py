@@ -16,6 +16,12 @@ from clipfarm_contract.layout import Clip
 from clipfarm_contract.result import ChildReport
 
 
+TASK = "task.json"
+"""In a waiting child's scratch folder: the variables that tell it what to make."""
+SHARED_WORK = "shared-work"
+"""In a child's scratch folder while it works for all clips of a run: its clip's time stands still."""
+
+
 class ClipError(Exception):
     """A clip cannot be made, for a reason that says it all in one line."""
 
@@ -62,6 +68,19 @@ class Job:
             report=Path(report) if report else None,
             cache=Path(cache) if cache else None,
         )
+
+    @contextmanager
+    def shared_work(self) -> Iterator[None]:
+        """Do what is not for this clip alone; its time does not count as the clip's."""
+        if self.report is None:
+            yield
+            return
+        flag = self.report.with_name(SHARED_WORK)
+        flag.touch()
+        try:
+            yield
+        finally:
+            flag.unlink()
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from clipfarm_render import headless
 from clipfarm_render.job import ClipError
 from clipfarm_render.kubric_compat import kb
 from clipfarm_render.shapes import Shape
@@ -33,6 +34,7 @@ def from_file(asset: kb.FileBasedObject) -> bpy.types.Object:
         if path.suffix == ".obj":
             bpy.ops.wm.obj_import(filepath=str(path), use_split_objects=False, **_axes(asset.render_import_kwargs))
         elif path.suffix in (".glb", ".gltf"):
+            headless.enable_gltf()
             bpy.ops.import_scene.gltf(filepath=str(path), **asset.render_import_kwargs)
         else:
             raise ClipError(f"asset {asset.asset_id}: found {path.name}, expected an .obj, .glb or .gltf file")

@@ -12,7 +12,7 @@ MAX_LINE_BYTES = 65_536
 _CHATTER = re.compile(
     r"Fra:\d+ Mem:|Saved: '|\s*Time: \d+:\d\d\.\d\d \(Saving: "  # Blender, of every frame, many times over
     r"|pybullet build time: |PyBullet: Constraint Solver: |switched solver$"
-    r"|Error: Not freed memory blocks: "  # of every clip; the second sounds bad and is harmless
+    r"|Error: dropbox with unknown operator: "  # of every clip: something that its user interface lacks
     r"|\s*$"
 )
 

@@ -1,18 +1,23 @@
 """The push experiment: one clip, from its seed to its files.
 
 An object lies on a floor with walls, rests, and gets a push. Run by the supervisor as a child process; what it has
-to make stands in its environment (:mod:`clipfarm_contract.environment`).
+to make stands in its environment (:mod:`clipfarm_contract.environment`). With ``--wait`` it loads everything first,
+and the rest of its environment comes in a file, when a line on the standard input says so.
 """
 
+import contextlib
+import ctypes
+import json
+import os
 import sys
 import tempfile
 import traceback
 from pathlib import Path
 
-from clipfarm_contract.environment import ThreadLimits, apply_thread_limits
+from clipfarm_contract.environment import CLIP_REPORT, ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import dump
-from clipfarm_render.job import ClipError, Job, Report
+from clipfarm_render.job import TASK, ClipError, Job, Report
 from clipfarm_render.output import say
 from clipfarm_render.vram_messages import means_out_of_vram
 
@@ -22,6 +27,9 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
     scene, phase = job.recipe.scene, job.recipe.phase
     with report.stage("import"):
         # Imported here, so that the thread limits are in force and the seconds are counted.
+        from clipfarm_render import headless
+
+        headless.import_blender()
         import numpy as np
 
         from clipfarm_render import background, bodies, checks, frames, ground_truth, layers, physics, preview, stage
@@ -45,9 +53,9 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
 
     pictures: frames.Frames = frames.FullFrames(renderer)
     if scene.background == "cached":
-        with report.stage("background"):
+        with report.stage("background"), job.shared_work():
             still = background.get(job.cache, renderer, scene.samples_per_pixel, job.device, scratch)
-            pictures = frames.CompositeFrames(renderer, built, sample, trajectory, still, scene.samples_per_pixel)
+        pictures = frames.CompositeFrames(renderer, built, sample, trajectory, still, scene.samples_per_pixel)
 
     with report.stage("render"):
         job.clip.rgb.mkdir()
@@ -67,10 +75,26 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         report.checks = checks.check(job.clip, scene)
 
 
+def wait_for_task() -> bool:
+    """Load everything, and wait for the rest of the environment; False where it does not come."""
+    # What goes wrong here goes wrong again where it is the clip's reason.
+    with contextlib.suppress(Exception):
+        from clipfarm_render import headless
+
+        headless.import_blender()
+        from clipfarm_render import background, checks, frames, ground_truth, layers, preview  # noqa: F401
+    if not sys.stdin.readline():
+        return False
+    os.environ.update(json.loads(Path(os.environ[CLIP_REPORT]).with_name(TASK).read_text()))
+    return True
+
+
 def main() -> int:
     """Make the clip that the environment asks for; return the exit code."""
     try:
         limits = apply_thread_limits(default=2)
+        if "--wait" in sys.argv[1:] and not wait_for_task():
+            return ExitCode.FAILED
         job = Job.from_environment()
     except ValueError as error:
         say(f"clipfarm-render: {error}")
@@ -94,5 +118,14 @@ def main() -> int:
     return code
 
 
+def end(code: int) -> None:
+    """End this process at once: Blender would give back all that it holds piece by piece, which takes a while."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # whoever read it has gone
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)  # what Blender has printed
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -19,7 +19,8 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_render import attempt, termination
-from clipfarm_render.attempt import Outcome, Renderer, Stopped
+from clipfarm_render.attempt import Outcome, Stopped
+from clipfarm_render.children import Children, Renderer
 from clipfarm_render.output import say
 from clipfarm_render.stopping import Stop
 from clipfarm_render.supported import refuse_unsupported
@@ -120,12 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, stop: Stop) -> list[Outcome]:
     """Make the clips one after the other; one that fails does not stop the others."""
     outcomes = []
-    for recipe in recipes:
-        if stop.requested:
-            raise Stopped
-        outcome = attempt.make(run, recipe, renderer, stop)
-        outcomes.append(outcome)
-        _say(f"clip {recipe.index}: {_summary(outcome)}")
+    with Children(renderer) as children:
+        for recipe, following in itertools.zip_longest(recipes, recipes[1:]):
+            if stop.requested:
+                raise Stopped
+            outcome = attempt.make(run, recipe, children, stop, following)
+            outcomes.append(outcome)
+            _say(f"clip {recipe.index}: {_summary(outcome)}")
     return outcomes
 
 

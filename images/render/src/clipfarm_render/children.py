@@ -1,0 +1,140 @@
+"""The children that a block of clips needs, one a clip.
+
+The built-in renderer takes as long to load as a small clip takes to render. So its next child is started while the
+present one renders; it loads everything, and waits for its clip. It is still one child a clip, and each could be
+killed at any moment: one that has ended before it got its clip is replaced.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias
+
+from clipfarm_contract import environment
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.result import ChildReport
+from clipfarm_render.child import Child, ChildEnd
+from clipfarm_render.job import SHARED_WORK, TASK
+from clipfarm_render.stopping import Stop
+
+BUILT_IN = (sys.executable, "-m", "clipfarm_render.push", "--wait")
+
+
+Scratch: TypeAlias = tempfile.TemporaryDirectory[str]
+Started: TypeAlias = tuple[Child, Scratch]
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """How clips are made."""
+
+    command: tuple[str, ...] | None
+    """The user's own renderer; None for the built-in one."""
+    device: str
+    timeout: float
+    """s a clip"""
+
+
+class Children:
+    """Starts them, each with a scratch folder of its own; to be left as a context, which ends the one that waits."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
+        self._waiting: Started | None = None
+
+    def __enter__(self) -> "Children":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._waiting is not None:
+            child, scratch = self._waiting
+            child.discard()
+            scratch.cleanup()
+
+    def run(self, task: Mapping[str, str], stop: Stop, *, another: bool) -> tuple[ChildEnd, ChildReport]:
+        """Give a child its task, and follow it to its end.
+
+        Args:
+            task: the variables that tell it what to make.
+            stop: when it asks, the child is ended.
+            another: whether a child for another clip is to be prepared meanwhile.
+
+        Raises:
+            OSError: the command cannot be started.
+        """
+        if self.renderer.command is None:
+            child, scratch = self._take()
+            (Path(scratch.name) / TASK).write_text(json.dumps(dict(task)))
+            if another:
+                self._prepare()
+        else:
+            scratch = _scratch()
+            child = self._start(self.renderer.command, scratch, task)
+        with scratch as name:
+            try:
+                end = child.follow(self.renderer.timeout, stop, Path(name) / SHARED_WORK)
+            finally:
+                child.discard()
+            return end, _read_report(_report(Path(name)))
+
+    def _prepare(self) -> None:
+        # Where it cannot be started, the reason is found when its clip's turn comes.
+        with contextlib.suppress(OSError):
+            self._waiting = self._built_in()
+
+    def _take(self) -> Started:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and waiting[0].has_ended:
+            waiting[0].discard()
+            waiting[1].cleanup()
+            waiting = None
+        return waiting or self._built_in()
+
+    def _built_in(self) -> Started:
+        scratch = _scratch()
+        return self._start(BUILT_IN, scratch, {}, waits=True), scratch
+
+    def _start(
+        self, command: Sequence[str], scratch: Scratch, task: Mapping[str, str], *, waits: bool = False
+    ) -> Child:
+        try:
+            return Child(command, self._environment(Path(scratch.name)) | dict(task), waits=waits)
+        except OSError:
+            scratch.cleanup()
+            raise
+
+    def _environment(self, scratch: Path) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name != environment.RUN_EXPERIMENT}
+        return inherited | {
+            environment.CLIP_DEVICE: self.renderer.device,
+            environment.CLIP_REPORT: str(_report(scratch)),
+            # What the child leaves in temporary folders (Kubric and a crashing Blender do) goes with the scratch
+            # folder, and no configuration of a user's own Blender can change a clip.
+            "TMPDIR": str(scratch),
+            "BLENDER_USER_RESOURCES": str(scratch / "blender"),
+            # The order of sets of strings follows a random number otherwise.
+            "PYTHONHASHSEED": "0",
+        }
+
+
+def _scratch() -> Scratch:
+    return tempfile.TemporaryDirectory(prefix="clipfarm-", ignore_cleanup_errors=True)
+
+
+def _report(scratch: Path) -> Path:
+    return scratch / "report.json"
+
+
+def _read_report(path: Path) -> ChildReport:
+    try:
+        return ChildReport.read(path)
+    except ContractError as error:
+        return ChildReport(reason=f"its report is unreadable: {error}")
