@@ -1,4 +1,4 @@
-"""A frame at very many samples, against which bench/render.py holds others."""
+"""Two frames at very many samples, against which bench/render.py holds others."""
 
 import tempfile
 from pathlib import Path
@@ -17,7 +17,7 @@ from clipfarm_render.seeds import clip_seed
 
 
 def write(file: str, seed: str, index: str, frame: str, samples: str, target: str) -> None:
-    """Write the frame's 8-bit ``picture``, and ``near``: the pixels that the object changes by half a step."""
+    """Write 8-bit ``pictures`` of the frame and the next, and ``near``: what the object changes in the first."""
     recipe = Experiment.from_json(Path(file).read_text()).recipe(int(seed), int(index))
     scene = recipe.scene
     with tempfile.TemporaryDirectory(prefix="clipfarm-reference-") as place:
@@ -37,6 +37,9 @@ def write(file: str, seed: str, index: str, frame: str, samples: str, target: st
         near = np.zeros((scene.resolution, scene.resolution), bool)
         for box in region.weak:
             near[box.slices] = True
-        renderer.go_to(int(frame))
-        linear = renderer.render_box(Box(0, 0, scene.resolution, scene.resolution), int(samples))
-        np.savez(target, picture=renderer.as_seen(linear), near=near)
+        everything = Box(0, 0, scene.resolution, scene.resolution)
+        pictures = []
+        for number in (int(frame), int(frame) + 1):
+            renderer.go_to(number)
+            pictures.append(renderer.as_seen(renderer.render_box(everything, int(samples))))
+        np.savez(target, pictures=np.stack(pictures), near=near)

@@ -10,8 +10,12 @@ the spread half the distance between the largest and the smallest.
 - ``render_psnr_gain_db``: PSNR of a frame's 8-bit picture against one of 1,536 samples, minus that of the plain way:
   the smaller of the gains over the whole picture and in the object's neighbourhood
 - ``render_psnr_gain_over_full_db``, ``render_ssim_gain_over_full``: the same against ``render.background: full``
-- ``render_cycles_share``: share of a clip's wall time inside Cycles' own calls, with full frames; ``_small``: of
-  64 x 64 x 8 samples
+- ``render_feature_distance_ratio``: root mean square distance of V-JEPA 2 features (ViT-L) to those of the picture of
+  1,536 samples, cached over full. **The weights are random**: a stand-in for trained ones, which take a download
+- ``render_cycles_share``: share of a clip's wall time inside Cycles' own calls, with full frames of 32; ``_small``: of
+  64 x 64 x 8 samples, as a share of the wall time of the supervisor with a block of clips, its start included;
+  ``_small_alone``: of clips made one by one
+- ``render_block_speedup``: clips an hour in a block of those small clips, over those made one by one
 - ``render_peak_rss``: of a clip's process, MiB
 - ``render_two_workers``: clips an hour of 2 workers with 1 thread each, over those of 1 worker with 2
 """
@@ -37,29 +41,17 @@ from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult
 
 HERE = Path(__file__).parent
-SEED, FRAME, REFERENCE_SAMPLES = 1, 8, 1536
-EXPERIMENT = {
-    "name": "push",
-    "frames": 16,
-    "fps": 30,
-    "resolution": 256,
-    "samplesPerPixel": 64,
-    "layers": ["rgb"],
-    "objects": ["cube"],
-    "impulse": {"min": 12, "max": 13, "atFrame": 1},
-    "preview": True,
-    "background": "cached",
-    "phases": [
-        {
-            "name": "A1",
-            "clips": {"start": 0, "end": 999},
-            "friction": {"min": 0.5, "max": 0.9},
-            "mass": {"min": 0.5, "max": 3},
-        }
-    ],
-}
+sys.path.insert(0, str(HERE.parent / "tests"))
 
-Array = npt.NDArray[np.float64]
+from pictures import Pixels, feature_distances, psnr, ssim  # noqa: E402
+
+from helpers.experiments import PUSH  # noqa: E402
+
+SEED, FRAME, REFERENCE_SAMPLES = 1, 8, 1536
+"""The frame that is compared; of features, it and the next, as the encoder takes frames in pairs."""
+EXPERIMENT = PUSH | {"background": "cached"}
+BLOCK = 8
+"""Clips."""
 
 
 def main() -> None:
@@ -113,13 +105,11 @@ def quality(folder: Path) -> None:
     make(full, small | {"background": "full"}, 0)
     make(cached, small, 0)
     subprocess.run(plain_command(folder, small, 0, folder / "plain"), check=True, stdout=subprocess.DEVNULL)
-    reference, near = converged(folder, small)
+    references, near = converged(folder, small)
+    reference = references[0].astype(np.float64)
     everywhere = np.ones_like(near)
-    pictures = {
-        "full": picture(full.clip(0)),
-        "cached": picture(cached.clip(0)),
-        "plain": picture(Clip(folder / "plain")),
-    }
+    pairs = {"full": pair(full.clip(0)), "cached": pair(cached.clip(0)), "plain": pair(Clip(folder / "plain"))}
+    pictures = {name: frames[0].astype(np.float64) for name, frames in pairs.items()}
     found = {
         name: {
             "psnr": psnr(made, reference, everywhere),
@@ -133,19 +123,32 @@ def quality(folder: Path) -> None:
         gains = [found["cached"][part] - found[other][part] for part in ("psnr", "near")]
         tell(name, [min(gains)], goal=0)
     tell("render_ssim_gain_over_full", [found["cached"]["ssim"] - found["full"]["ssim"]], goal=0)
+    distances = dict(zip(pairs, feature_distances(list(pairs.values()), references), strict=True))
+    say({"name": "render_feature_distances", "value": {k: round(d, 5) for k, d in distances.items()}})
+    tell("render_feature_distance_ratio", [distances["cached"] / distances["full"]], goal=1, better="lower")
 
 
 def share(folder: Path) -> None:
     """Measure how much of a clip's time is Cycles', with full frames."""
-    default = EXPERIMENT | {"frames": 32}
-    sizes = {"": (default, 0.95), "_small": (default | {"resolution": 64, "samplesPerPixel": 8}, 0.75)}
-    for suffix, (experiment, goal) in sizes.items():
-        shares = []
-        for index in range(1 if not suffix else 3):
-            run = RunFolder(folder / f"full{suffix}")
-            seconds = make(run, experiment | {"background": "full"}, index).seconds
-            shares.append(seconds["cycles"] / seconds["total"])
-        tell(f"render_cycles_share{suffix}", shares, goal=goal)
+    default = EXPERIMENT | {"frames": 32, "background": "full"}
+    seconds = make(RunFolder(folder / "full"), default, 0).seconds
+    tell("render_cycles_share", [seconds["cycles"] / seconds["total"]], goal=0.95)
+
+    small = default | {"resolution": 64, "samplesPerPixel": 8}
+    shares, alone, speedups = [], [], []
+    for round_ in range(3):
+        block, single = RunFolder(folder / f"block_{round_}"), RunFolder(folder / f"single_{round_}")
+        wall, _ = seconds_of([*command(block, small, 0), "--count", str(BLOCK)])
+        cycles = sum(ClipResult.read(block.result(index)).seconds["cycles"] for index in range(BLOCK))
+        shares.append(cycles / wall)
+        walls = [seconds_of(command(single, small, index))[0] for index in range(BLOCK)]
+        results = [ClipResult.read(single.result(index)).seconds for index in range(BLOCK)]
+        alone += [seconds["cycles"] / seconds["total"] for seconds in results]
+        speedups.append(sum(walls) / wall)
+        say({"name": "render_small_seconds", "block": round(wall, 1), "one by one": round(sum(walls), 1)})
+    tell("render_cycles_share_small", shares, goal=0.75)
+    tell("render_cycles_share_small_alone", alone, goal=None)
+    tell("render_block_speedup", speedups, goal=None)
 
 
 def workers(folder: Path, rounds: int) -> None:
@@ -167,15 +170,15 @@ def workers(folder: Path, rounds: int) -> None:
     tell("render_two_workers", ratios, goal=None)
 
 
-def converged(folder: Path, experiment: dict[str, object]) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Return the frame at very many samples, 8-bit steps, and which pixels are the object's neighbourhood."""
+def converged(folder: Path, experiment: dict[str, object]) -> tuple[Pixels, npt.NDArray[np.bool_]]:
+    """Return the frame and the next at very many samples, and which pixels are the first one's neighbourhood."""
     script = "import sys, json; sys.path.insert(0, sys.argv[1]); import reference; reference.write(*sys.argv[2:])"
     (file := folder / "experiment.json").write_text(json.dumps(experiment))
     target = folder / "reference.npz"
     arguments = [str(HERE), str(file), str(SEED), "0", str(FRAME), str(REFERENCE_SAMPLES), str(target)]
     subprocess.run([sys.executable, "-c", script, *arguments], check=True, stdout=subprocess.DEVNULL)
     with np.load(target) as made:
-        return made["picture"].astype(np.float64), made["near"]
+        return made["pictures"], made["near"]
 
 
 def make(run: RunFolder, experiment: dict[str, object], index: int) -> ClipResult:
@@ -215,31 +218,13 @@ def seconds_of(program: Sequence[str]) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def picture(clip: Clip) -> Array:
-    """Return the frame that is compared."""
-    with Image.open(clip.frame(FRAME)) as image:
-        return np.asarray(image, np.float64)
-
-
-def psnr(made: Array, reference: Array, part: npt.NDArray[np.bool_]) -> float:
-    """Return the peak signal-to-noise ratio in a part of the picture, dB."""
-    return float(10 * np.log10(255**2 / ((made - reference)[part] ** 2).mean()))
-
-
-def ssim(made: Array, reference: Array, window: int = 7) -> float:
-    """Return the mean structural similarity (Wang et al. 2004), with square windows."""
-
-    def mean(values: Array) -> Array:
-        sums = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0), (0, 0)))
-        corners = sums[window:, window:] - sums[:-window, window:] - sums[window:, :-window] + sums[:-window, :-window]
-        return corners / window**2
-
-    first, second = mean(made), mean(reference)
-    variance = mean(made**2) - first**2, mean(reference**2) - second**2
-    covariance = mean(made * reference) - first * second
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    similar = (2 * first * second + c1) * (2 * covariance + c2)
-    return float((similar / ((first**2 + second**2 + c1) * (variance[0] + variance[1] + c2))).mean())
+def pair(clip: Clip) -> Pixels:
+    """Return the frame that is compared, and the next."""
+    frames = []
+    for number in (FRAME, FRAME + 1):
+        with Image.open(clip.frame(number)) as image:
+            frames.append(np.asarray(image))
+    return np.stack(frames)
 
 
 def tell(name: str, samples: Sequence[float], *, goal: float | None, better: str = "higher") -> None:

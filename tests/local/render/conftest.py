@@ -14,26 +14,7 @@ from clipfarm_contract.environment import THREAD_COUNT_VARIABLES
 from clipfarm_contract.experiment import LAYERS, SHAPES
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.result import ClipResult
-
-TINY = {
-    "name": "push",
-    "frames": 4,
-    "fps": 30,
-    "resolution": 64,
-    "samplesPerPixel": 4,
-    "layers": ["rgb"],
-    "objects": ["cube"],
-    "impulse": {"min": 12, "max": 13, "atFrame": 1},
-    "preview": True,
-    "phases": [
-        {
-            "name": "A1",
-            "clips": {"start": 0, "end": 99},
-            "friction": {"min": 0.5, "max": 0.9},
-            "mass": {"min": 0.5, "max": 3},
-        }
-    ],
-}
+from helpers.experiments import TINY
 
 EVERYTHING = TINY | {"objects": list(SHAPES), "layers": list(LAYERS), "background": "cached"}
 SEED_OF_ALL = 38

@@ -1,6 +1,8 @@
 """Objects from a Kubric asset manifest, with a bundle made here."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +15,10 @@ from clipfarm_render import arena, bodies
 from clipfarm_render.layers import LayerPass
 from clipfarm_render.manifest import AssetError, AssetFiles
 from clipfarm_render.sample import draw
+from helpers.experiments import TINY
 
 from . import bundle
-from .conftest import TINY, Supervisor
+from .conftest import Supervisor
 from .scenes import PHASE, build
 
 pytestmark = pytest.mark.blender
@@ -95,3 +98,27 @@ def test_a_manifest_that_is_not_there_is_a_usage_error(tmp_path):
     assert ended.lines == [
         "clipfarm-render: experiment.assets.manifest: /no/such.json cannot be read: No such file or directory"
     ]
+
+
+GLTF = """
+import sys
+from clipfarm_render import headless
+headless.import_blender()
+import bpy
+bpy.ops.wm.read_factory_settings(use_empty=True)
+assert not hasattr(bpy.types, "TOPBAR_MT_file_import")
+headless.enable_gltf()
+bpy.ops.mesh.primitive_cube_add(size=3)
+bpy.ops.export_scene.gltf(filepath=sys.argv[1])
+from types import SimpleNamespace
+from clipfarm_render import meshes
+made = meshes.from_file(SimpleNamespace(render_filename=sys.argv[1], asset_id="box", render_import_kwargs={}))
+print("box", *made.dimensions)
+"""
+
+
+def test_gltf_is_read_though_blender_has_been_loaded_without_its_user_interface(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", GLTF, tmp_path / "box.glb"], check=False, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "box 3.0 3.0 3.0", done.stdout + done.stderr

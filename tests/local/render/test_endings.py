@@ -16,8 +16,9 @@ from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_render import attempt
 from clipfarm_render.children import Children, Renderer
 from clipfarm_render.stopping import Stop
+from helpers.experiments import TINY
 
-from .conftest import TINY, python
+from .conftest import python
 
 CYCLES = "System is out of GPU memory"
 WRITE = "pathlib.Path(folder, 'seed.txt').write_text(os.environ['CLIP_SEED'])"

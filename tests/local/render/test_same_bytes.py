@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -46,6 +49,33 @@ def test_a_clip_made_alone_by_any_number_of_threads_has_the_bytes_of_the_one_in_
     alone = Supervisor(tmp_path)(index=3, threads=threads, experiment=EVERYTHING, seed=SEED_OF_ALL)
     assert alone.code == ExitCode.OK, alone.lines
     assert hashes(alone.run.clip(3)) == hashes(everything.run.clip(3))
+
+
+# Another host name, and addresses that the kernel has not moved about.
+ELSEWHERE = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec setarch --addr-no-randomize "$@"', "sh"]
+ANOTHER_ENVIRONMENT = {"LANG": "C", "LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo", "USER": "somebody", "PYTHONHASHSEED": "7"}
+
+
+def test_a_clip_made_under_another_host_name_user_time_zone_and_folder_has_the_same_bytes(everything, tmp_path):
+    if subprocess.run([*ELSEWHERE, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("another host name takes root")
+    (home := tmp_path / "a home with spaces").mkdir()
+    supervisor = Supervisor(tmp_path)
+    command = [*ELSEWHERE, *supervisor.command(index=3, experiment=EVERYTHING, seed=SEED_OF_ALL)]
+    moved = {"HOME": str(home), "TMPDIR": str(home), "PATH": os.environ["PATH"]} | ANOTHER_ENVIRONMENT
+    done = subprocess.run(command, env=moved, cwd=home, check=False, capture_output=True, text=True)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert hashes(supervisor.run.clip(3)) == hashes(everything.run.clip(3))
+    assert list(home.iterdir()) == []
+
+
+def test_a_clip_made_by_blender_with_its_user_interface_has_the_same_files(everything, tmp_path):
+    whole = "import bpy, sys; from clipfarm_render import push; sys.exit(push.main())"
+    ended = Supervisor(tmp_path)(sys.executable, "-c", whole, index=3, experiment=EVERYTHING, seed=SEED_OF_ALL)
+    assert ended.code == ExitCode.OK, ended.lines
+    ours, theirs = hashes(everything.run.clip(3)), hashes(ended.run.clip(3))
+    assert ours.pop("clip.json") != theirs.pop("clip.json"), "it names its renderer"
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("record", ["clip.json", "ground_truth.json"])

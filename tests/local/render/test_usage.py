@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from .conftest import TINY
+from helpers.experiments import TINY
 
 REQUIRED = ["--seed", "0", "--index", "0"]
 

@@ -40,6 +40,7 @@ def test_the_tail_keeps_the_last_fifty_lines():
         ("Time: 00:00.86 (Saving: 00:00.03)", True),
         ("", True),
         ("Error: Not freed memory blocks: 1, total unfreed memory 0.001328 MB", True),
+        ("Error: dropbox with unknown operator: WM_OT_drop_blend_file", True),
         ("Traceback (most recent call last):", False),
         ("Time is up", False),
     ],

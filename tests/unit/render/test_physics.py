@@ -143,6 +143,14 @@ def test_a_slower_video_shows_every_eighth_step_of_the_same_motion(run):
     assert coarse.positions == pytest.approx(fine.positions[::8], abs=2e-3)
 
 
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "cone"])
+@pytest.mark.parametrize("start", [-1.0, -0.983, -0.962, -0.941])
+def test_a_wall_gives_back_half_of_the_speed_wherever_in_a_step_it_is_met(run, shape, start):
+    push = Push(magnitude=8.0, direction=0.0, at_frame=1)
+    trajectory = run(replace(CUBE, shape=shape, friction=0.0, yaw=0.0, position=(start, 0.0), push=push), frames=400)
+    assert trajectory.velocities[-1, 0] / trajectory.velocities[2, 0] == pytest.approx(-0.5, abs=0.005)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", range(8))
 def test_the_object_stays_within_the_walls_and_gains_no_energy(run, shape, seed):

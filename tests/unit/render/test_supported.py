@@ -7,34 +7,14 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_render.physics import STEP_RATE
 from clipfarm_render.supported import STEP_RATE as SUPPORTED_STEP_RATE
 from clipfarm_render.supported import refuse_unsupported
-
-GOOD = {
-    "name": "push",
-    "frames": 32,
-    "fps": 30,
-    "resolution": 256,
-    "samplesPerPixel": 64,
-    "layers": ["rgb"],
-    "objects": ["cube"],
-    "impulse": {"min": 12, "max": 13, "atFrame": 1},
-    "preview": True,
-    "phases": [
-        {
-            "name": "A1",
-            "clips": {"start": 0, "end": 9},
-            "friction": {"min": 0.5, "max": 0.9},
-            "mass": {"min": 0.5, "max": 3},
-        }
-    ],
-}
-
+from helpers.experiments import PUSH
 
 SHAPES = "cube, sphere, cylinder, cone or torus"
 LAYERS = "rgb, segmentation, flow, depth, normal or object_coordinates"
 
 
 def refusal(change):
-    document = json.loads(json.dumps(GOOD))
+    document = json.loads(json.dumps(PUSH))
     change(document)
     with pytest.raises(ContractError) as raised:
         refuse_unsupported(Experiment.from_json(json.dumps(document)))
@@ -42,7 +22,7 @@ def refusal(change):
 
 
 def test_the_push_experiment_is_supported():
-    refuse_unsupported(Experiment.from_json(json.dumps(GOOD)))
+    refuse_unsupported(Experiment.from_json(json.dumps(PUSH)))
 
 
 @pytest.mark.parametrize(
@@ -68,10 +48,10 @@ def test_what_cannot_be_made_is_refused_by_its_field(field, value, message):
     assert refusal(lambda document: document.update({field: value})) == message
 
 
-@pytest.mark.parametrize("at", [-1, 31])
+@pytest.mark.parametrize("at", [-1, 15])
 def test_a_push_needs_a_frame_before_and_one_after(at):
     message = refusal(lambda document: document["impulse"].update(atFrame=at))
-    assert message == f"experiment.impulse.atFrame: found {at}, expected 0 to 30, so that motion can follow"
+    assert message == f"experiment.impulse.atFrame: found {at}, expected 0 to 14, so that motion can follow"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +83,7 @@ def asked_of(tmp_path, text, objects, **more):
 
 def test_an_asset_that_the_manifest_lists_is_supported(tmp_path):
     _, change = asked_of(tmp_path, json.dumps(MANIFEST), ["cube", "teapot"])
-    document = json.loads(json.dumps(GOOD))
+    document = json.loads(json.dumps(PUSH))
     change(document)
     refuse_unsupported(Experiment.from_json(json.dumps(document)))
 

@@ -15,7 +15,6 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
 from clipfarm_contract.result import ChildReport
 
-
 TASK = "task.json"
 """In a waiting child's scratch folder: the variables that tell it what to make."""
 SHARED_WORK = "shared-work"

@@ -12,7 +12,8 @@ MAX_LINE_BYTES = 65_536
 _CHATTER = re.compile(
     r"Fra:\d+ Mem:|Saved: '|\s*Time: \d+:\d\d\.\d\d \(Saving: "  # Blender, of every frame, many times over
     r"|pybullet build time: |PyBullet: Constraint Solver: |switched solver$"
-    r"|Error: dropbox with unknown operator: "  # of every clip: something that its user interface lacks
+    r"|Error: dropbox with unknown operator: "  # of every clip: a part of the user interface that is left out
+    r"|Error: Not freed memory blocks: "  # where Blender frees what it holds, at its end; sounds bad, and is harmless
     r"|\s*$"
 )
 
