@@ -113,7 +113,7 @@ bpy.ops.export_scene.gltf(filepath=sys.argv[1])
 from types import SimpleNamespace
 from clipfarm_render import meshes
 made = meshes.from_file(SimpleNamespace(render_filename=sys.argv[1], asset_id="box", render_import_kwargs={}))
-print("box", *made.dimensions)
+print("box", *(round(side, 3) for side in made.dimensions))
 """
 
 
