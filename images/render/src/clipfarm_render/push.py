@@ -82,7 +82,11 @@ def wait_for_task() -> bool:
         from clipfarm_render import headless
 
         headless.import_blender()
+        from PIL import Image
+
         from clipfarm_render import background, checks, frames, ground_truth, layers, preview  # noqa: F401
+
+        Image.preinit()  # which files it knows
     if not sys.stdin.readline():
         return False
     os.environ.update(json.loads(Path(os.environ[CLIP_REPORT]).with_name(TASK).read_text()))
