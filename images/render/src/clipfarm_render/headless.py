@@ -42,7 +42,7 @@ def enable_gltf() -> None:
     """Load the importer of glTF files: one of the add-ons, which hangs itself into menus, so these are loaded too."""
     wanted = [name for name in (*STARTUP, GLTF) if "." not in name and isinstance(sys.modules.get(name), _StandIn)]
     if wanted:
-        import addon_utils
+        import addon_utils  # type: ignore[import-not-found]  # Blender brings it along
         import bpy
 
         for name in wanted:
