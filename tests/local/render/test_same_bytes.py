@@ -59,14 +59,15 @@ ANOTHER_ENVIRONMENT = {"LANG": "C", "LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo", "US
 def test_a_clip_made_under_another_host_name_user_time_zone_and_folder_has_the_same_bytes(everything, tmp_path):
     if subprocess.run([*ELSEWHERE, "true"], check=False, capture_output=True).returncode:
         pytest.skip("another host name takes root")
-    (home := tmp_path / "a home with spaces").mkdir()
+    home = tmp_path / "a home with spaces"
+    (temporary := home / "temporary").mkdir(parents=True)
     supervisor = Supervisor(tmp_path)
     command = [*ELSEWHERE, *supervisor.command(index=3, experiment=EVERYTHING, seed=SEED_OF_ALL)]
-    moved = {"HOME": str(home), "TMPDIR": str(home), "PATH": os.environ["PATH"]} | ANOTHER_ENVIRONMENT
+    moved = {"HOME": str(home), "TMPDIR": str(temporary), "PATH": os.environ["PATH"]} | ANOTHER_ENVIRONMENT
     done = subprocess.run(command, env=moved, cwd=home, check=False, capture_output=True, text=True)
     assert done.returncode == ExitCode.OK, done.stderr
     assert hashes(supervisor.run.clip(3)) == hashes(everything.run.clip(3))
-    assert list(home.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_clip_made_by_blender_with_its_user_interface_has_the_same_files(everything, tmp_path):
