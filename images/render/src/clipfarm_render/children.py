@@ -70,16 +70,14 @@ class Children:
         Raises:
             OSError: the command cannot be started.
         """
-        if self.renderer.command is None:
-            child, scratch = self._take()
-            (Path(scratch.name) / TASK).write_text(json.dumps(dict(task)))
-            if another:
-                self._prepare()
-        else:
-            scratch = _scratch()
-            child = self._start(self.renderer.command, scratch, task)
+        command = self.renderer.command
+        child, scratch = self._take() if command is None else self._started(command, task)
         with scratch as name:
             try:
+                if command is None:
+                    (Path(name) / TASK).write_text(json.dumps(dict(task)))
+                    if another:
+                        self._prepare()
                 end = child.follow(self.renderer.timeout, stop, Path(name) / SHARED_WORK)
             finally:
                 child.discard()
@@ -99,14 +97,12 @@ class Children:
         return waiting or self._built_in()
 
     def _built_in(self) -> Started:
-        scratch = _scratch()
-        return self._start(BUILT_IN, scratch, {}, waits=True), scratch
+        return self._started(BUILT_IN, {}, waits=True)
 
-    def _start(
-        self, command: Sequence[str], scratch: Scratch, task: Mapping[str, str], *, waits: bool = False
-    ) -> Child:
+    def _started(self, command: Sequence[str], task: Mapping[str, str], *, waits: bool = False) -> Started:
+        scratch = _scratch()
         try:
-            return Child(command, self._environment(Path(scratch.name)) | dict(task), waits=waits)
+            return Child(command, self._environment(Path(scratch.name)) | dict(task), waits=waits), scratch
         except OSError:
             scratch.cleanup()
             raise

@@ -79,7 +79,7 @@ class Job:
         try:
             yield
         finally:
-            flag.unlink()
+            flag.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)
