@@ -1,4 +1,4 @@
-"""Whether objects move as their labels say: ``make bench-physics``, half a minute.
+"""Whether objects move as their labels say: ``make bench-physics``, a minute and a half.
 
 Measured from the positions of ``ground_truth_states.npy``'s kind at the simulation's own 240 steps a second, for every
 object, 12 coefficients of friction, 6 turns about the vertical axis and 2 masses. Each line of output is one JSON
