@@ -101,7 +101,7 @@ def simulator(scene: kb.Scene, scratch: Path) -> Simulator:
         constraintSolverType=pybullet.CONSTRAINT_SOLVER_LCP_PGS,
         numSubSteps=SUBSTEPS,
         # Overlap is taken back as a shift, however small it is. As speed, which is Bullet's way below 4 cm, it would
-        # add to what a wall gives back: up to 0.58 of the speed that meets it in place of 0.5.
+        # add to what a wall gives back: up to 0.56 of the speed that meets it in place of 0.5.
         splitImpulsePenetrationThreshold=0,
         physicsClientId=made.physics_client,
     )
