@@ -36,6 +36,16 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has GPU memory in use."""
+
+    name: str
+    """A pod, as ``namespace/name``, or a process, as ``python (pid 4711)``."""
+    used_mib: float | None = None
+    """How much, where the source tells."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """GPU memory as it was measured."""
 
@@ -45,6 +55,8 @@ class Reading:
     """What may be allocated: without the part that the driver keeps for itself, where it says so."""
     at: float
     """When it was measured."""
+    holders: tuple[Holder, ...] = ()
+    """Who uses it, the largest share first, as far as the source tells: empty is unknown, not nobody."""
 
     @property
     def used_fraction(self) -> float:
