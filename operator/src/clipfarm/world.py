@@ -12,15 +12,22 @@ from clipfarm_contract.exit_codes import ExitCode
 
 @dataclass(frozen=True, slots=True, order=True)
 class GpuId:
-    """One GPU of one node."""
+    """One GPU of one node, or one instance of it (MIG): node, UUID and instance tell any two apart."""
 
     node: str
     index: int
     """As the driver counts: in the order of the PCI bus."""
     uuid: str = ""
+    instance: str = ""
+    """Number of the GPU instance; empty: the GPU as a whole."""
+
+    @property
+    def number(self) -> str:
+        """Return the index, with the instance's number behind a slash where there is one."""
+        return f"{self.index}/{self.instance}" if self.instance else str(self.index)
 
     def __str__(self) -> str:
-        return f"GPU {self.index} on {self.node}"
+        return f"GPU {self.number} on {self.node}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import logging
 import click
 
 from clipfarm.cli.options import fail
+from clipfarm.cli.vram_sources import Sources, vram_sources
 from clipfarm.manifests.common import Images
 
 
@@ -13,13 +14,7 @@ from clipfarm.manifests.common import Images
 @click.option("--namespace", "namespaces", multiple=True, help="Look at this namespace alone; may be given again.")
 @click.option("--render-image", default=Images.render, show_default=True, help="Image of the renderers.")
 @click.option("--encode-image", default=Images.encode, show_default=True, help="Image of the encoders.")
-@click.option(
-    "--vram-endpoint",
-    "endpoints",
-    multiple=True,
-    metavar="URL",
-    help="Where GPU memory is told in the format of NVIDIA's DCGM exporter; may be given again.",
-)
+@vram_sources
 @click.option(
     "--encoder-access",
     type=click.Choice(["auto", "direct", "proxy"]),
@@ -34,7 +29,7 @@ def operator(
     namespaces: tuple[str, ...],
     render_image: str,
     encode_image: str,
-    endpoints: tuple[str, ...],
+    sources: Sources,
     encoder_access: str,
     host: str,
     port: int,
@@ -42,7 +37,6 @@ def operator(
     """Watch BenchmarkRuns and make their clips, in the cluster of the current kubeconfig or of this pod."""
     # Here, because they take a second to import, and other commands have no use for them.
     from clipfarm.cluster.api import Api, NoClusterError
-    from clipfarm.cluster.gpus import Gpus
     from clipfarm.cluster.handlers import serve
     from clipfarm.cluster.operator import Operator
 
@@ -58,7 +52,7 @@ def operator(
             way = ("direct" if api.inside else "proxy") if encoder_access == "auto" else encoder_access
             images = Images(render_image, encode_image)
             await serve(
-                Operator(api, images, namespaces, Gpus(endpoints), "direct" if way == "direct" else "proxy"),
+                Operator(api, images, namespaces, sources.gpus(), "direct" if way == "direct" else "proxy"),
                 host,
                 port,
             )

@@ -1,15 +1,54 @@
-"""GPU memory as the operator learns of it: from endpoints in the DCGM exporter's format."""
+"""GPU memory as the operator learns of it: from exporters' pods, from endpoints, and from a Prometheus."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import aiohttp
 
-from clipfarm.cluster.api import FAULTS
-from clipfarm.vram import dcgm
-from clipfarm.world import GpuId, Reading
+from clipfarm.cluster.exporters import Exporters
+from clipfarm.cluster.scrape import ScrapeError, fetch
+from clipfarm.vram import dcgm, prometheus
+from clipfarm.vram.dcgm import Answer, FormatError
+from clipfarm.world import GpuId, Holder, Reading
 
-TIMEOUT_SECONDS = 3.0
+AGAIN_SECONDS, MOST_SECONDS = 1.0, 15.0
+"""A source that fails is asked again after so long, then after twice that, and so on, up to the second."""
+WAIT_SECONDS = 1.0
+"""How long a look waits for slow sources; they may answer later."""
+FORGET_SECONDS = 600.0
+"""A GPU that its source has not told of for so long is gone: before that it is unknown."""
+HOLDERS_SECONDS = 60.0
+"""How long it counts who held a GPU, where a newer reading does not tell."""
+MOST_PROMETHEUS_BYTES = 16 * 2**20
+
+
+@dataclass
+class Source:
+    """One address, and how it went there."""
+
+    url: str
+    title: str
+    """As people know it."""
+    node: str = ""
+    """The node that it tells of; empty: its labels say."""
+    problem: str = ""
+    """What is wrong with its last answer, or why there was none."""
+    failures: int = 0
+    """In a row."""
+    not_before: float = float("-inf")
+    answered_at: float | None = None
+
+    def failed(self, now: float, problem: str) -> None:
+        """Take note that it told nothing."""
+        self.problem = problem
+        self.not_before = now + min(AGAIN_SECONDS * 2**self.failures, MOST_SECONDS)
+        self.failures = min(self.failures + 1, 10)
+
+    def answered(self, now: float, problem: str) -> None:
+        """Take note of an answer, and of what is wrong with it."""
+        self.problem, self.failures, self.not_before, self.answered_at = problem, 0, float("-inf"), now
 
 
 @dataclass
@@ -18,42 +57,149 @@ class Gpus:
 
     endpoints: tuple[str, ...] = ()
     """Addresses of ``/metrics``."""
+    exporters: Exporters = field(default_factory=Exporters)
+    prometheus: str = ""
+    """Address of a Prometheus; empty: none is asked."""
+    token_file: Path | None = None
+    """Holds what the Prometheus takes as a bearer token."""
     readings: dict[GpuId, Reading] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
-    """Why an endpoint told nothing the last time, by its address."""
+    _sources: dict[str, Source] = field(default_factory=dict)
+    _told_by: dict[GpuId, Source] = field(default_factory=dict)
+    _held: dict[GpuId, tuple[str, Reading]] = field(default_factory=dict)
+    """Which source told last of who holds a GPU, and what."""
+    _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def on(self, node: str) -> tuple[GpuId, ...]:
-        """Return a node's GPUs, as far as they were ever measured: one that is not told of is unknown, not gone."""
+        """Return a node's GPUs, as far as they were measured: one that is not told of is unknown, not gone."""
         return tuple(sorted(gpu for gpu in self.readings if gpu.node == node))
 
     def problem(self, node: str) -> str:
         """Return why readings of a node are missing, as far as that is known; empty where nothing went wrong."""
-        if self.problems:
-            endpoint, problem = min(self.problems.items())
-            others = len(self.problems) - 1
-            return f"{endpoint}: {problem}" + (f", and {others} more that fail" if others else "")
-        if self.on(node):
+        own = [source for source in self._sources.values() if source.node == node]
+        if own:
+            return "" if any(not source.problem for source in own) else _told(own)
+        shared = [source for source in self._sources.values() if not source.node]
+        failing = [source for source in shared if source.problem]
+        if failing:
+            return _told(failing)
+        if shared and self.on(node):
             return ""
-        if not self.endpoints:
+        sought = self.exporters.sought()
+        if self.exporters.problem():
+            return self.exporters.problem()
+        if not (sought or self.endpoints or self.prometheus):
             return "the operator has no source of readings: see its --vram-endpoint"
-        return "no endpoint tells of it"
+        asked = "no endpoint tells of it" if self.endpoints or self.prometheus else ""
+        return " and ".join(part for part in (asked, f"no {sought} runs on it" if sought else "") if part)
 
-    async def look(self, session: aiohttp.ClientSession, now: float) -> None:
-        """Ask every endpoint, at the time ``now``."""
-        await asyncio.gather(*(self._ask(session, endpoint, now) for endpoint in self.endpoints))
+    async def look(
+        self, session: aiohttp.ClientSession, now: float, wall: float, nodes: Collection[str] | None = None
+    ) -> bool:
+        """Ask every source that is due, all at once; tell whether any was.
 
-    async def _ask(self, session: aiohttp.ClientSession, endpoint: str, now: float) -> None:
+        Args:
+            session: to ask with.
+            now: the time, on the operator's own clock.
+            wall: the time, seconds since 1970.
+            nodes: those of the cluster; None: unknown.
+        """
+        self._update_sources()
+        if nodes is not None:
+            self._forget(now, nodes)
+        for url, source in self._sources.items():
+            if url not in self._asking and now >= source.not_before:
+                task = asyncio.create_task(self._ask(session, source, now, wall, nodes or ()))
+                self._asking[url] = task
+                task.add_done_callback(lambda _, url=url: self._asking.pop(url, None))  # type: ignore[misc]
+        if not self._asking:
+            return False
+        await asyncio.wait(self._asking.values(), timeout=WAIT_SECONDS)
+        return True
+
+    def _update_sources(self) -> None:
+        wanted = {endpoint: Source(endpoint, endpoint) for endpoint in self.endpoints}
+        wanted |= {pod.url: Source(pod.url, f"pod {pod.name}", pod.node) for pod in self.exporters.pods()}
+        if self.prometheus:
+            wanted[self.prometheus] = Source(self.prometheus, self.prometheus)
+        for url, source in wanted.items():
+            known = self._sources.get(url)
+            # Another pod may have got the address of one that is gone.
+            if known is not None and (known.title, known.node) == (source.title, source.node):
+                wanted[url] = known
+        self._sources = wanted
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, source: Source, now: float, wall: float, nodes: Collection[str]
+    ) -> None:
         try:
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-            async with session.get(endpoint, timeout=timeout, raise_for_status=True) as answer:
-                text = await answer.text(encoding="utf-8")
-            found = dcgm.parse(text, now)
-        except aiohttp.ClientResponseError as error:
-            self.problems[endpoint] = f"{error.status} {error.message}"
+            if source.url == self.prometheus:
+                answer = await self._ask_prometheus(session, now, wall, nodes)
+            else:
+                page = await fetch(session, source.url)
+                exporter = {source.title.removeprefix("pod ")}
+                node_of = (lambda _: source.node) if source.node else dcgm.hostname
+                answer = dcgm.parse(page.text, now, node_of, exporters=exporter, wall=wall)
+        except (ScrapeError, FormatError) as error:
+            source.failed(now, str(error))
             return
-        except (*FAULTS, dcgm.FormatError, UnicodeDecodeError) as error:
-            self.problems[endpoint] = str(error) or type(error).__name__
-            return
-        self.problems.pop(endpoint, None)
-        # Two exporters may tell of the same GPU.
-        self.readings |= {reading.gpu: reading for reading in found}
+        if self._sources.get(source.url) is not source:
+            return  # its pod is gone; who has its address now is asked next
+        source.answered(now, answer.problem)
+        self._take_in(source, answer)
+
+    async def _ask_prometheus(
+        self, session: aiohttp.ClientSession, now: float, wall: float, nodes: Collection[str]
+    ) -> Answer:
+        try:
+            token = self.token_file.read_text().strip() if self.token_file else None
+        except OSError as error:
+            raise ScrapeError(f"{self.token_file}: {error.strerror}") from error
+        url = prometheus.query_url(self.prometheus)
+        page = await fetch(session, url, most_bytes=MOST_PROMETHEUS_BYTES, token=token)
+        node_of = prometheus.node_finder(nodes, self.exporters.places())
+        exporters = {pod.name for pod in self.exporters.pods()}
+        # Samples have the time of the Prometheus' own clock; the operator's may be off.
+        return prometheus.parse(page.text, now, node_of, wall=page.date or wall, exporters=exporters)
+
+    def _take_in(self, source: Source, answer: Answer) -> None:
+        for reading in answer.readings:
+            gpu, known = reading.gpu, self.readings.get(reading.gpu)
+            if known is None:
+                for other in self._others(gpu):
+                    self._drop(other)
+            if reading.holders or (gpu in self._held and self._held[gpu][0] == source.url):
+                self._held[gpu] = (source.url, reading)
+            # Two sources may tell of the same GPU: the newest counts, and of two as new the fuller one.
+            if known is None or (reading.at, reading.used_mib) >= (known.at, known.used_mib):
+                self._told_by[gpu] = source
+                self.readings[gpu] = replace(reading, holders=reading.holders or self._holders(gpu, reading.at))
+
+    def _holders(self, gpu: GpuId, at: float) -> tuple[Holder, ...]:
+        _, told = self._held.get(gpu, ("", None))
+        return told.holders if told is not None and at - told.at < HOLDERS_SECONDS else ()
+
+    def _others(self, new: GpuId) -> list[GpuId]:
+        """Return what a GPU is known as that it is no more: by another index, or not split, or split."""
+        return [
+            gpu
+            for gpu in self.readings
+            if (gpu.node, gpu.uuid) == (new.node, new.uuid)
+            and (bool(gpu.instance) != bool(new.instance) or (gpu.instance == new.instance and gpu.index != new.index))
+        ]
+
+    def _forget(self, now: float, nodes: Collection[str]) -> None:
+        for gpu, reading in list(self.readings.items()):
+            answered_at = self._told_by[gpu].answered_at if gpu in self._told_by else None
+            silent = answered_at is not None and answered_at - reading.at > FORGET_SECONDS
+            if gpu.node not in nodes or silent:
+                self._drop(gpu)
+
+    def _drop(self, gpu: GpuId) -> None:
+        self.readings.pop(gpu, None)
+        self._told_by.pop(gpu, None)
+        self._held.pop(gpu, None)
+
+
+def _told(sources: list[Source]) -> str:
+    texts = sorted(f"{source.title}: {source.problem}" for source in sources)
+    return texts[0] + (f", and {len(texts) - 1} more that fail" if len(texts) > 1 else "")

@@ -47,8 +47,8 @@ class Lookout:
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
             group.create_task(self._encoders(session))
             group.create_task(self._claims())
-            if self._gpus.endpoints:
-                group.create_task(self._gpu_memory(session))
+            group.create_task(self._gpus.exporters.run(self._api))
+            group.create_task(self._gpu_memory(session))
 
     async def _encoders(self, session: aiohttp.ClientSession) -> None:
         while True:
@@ -83,7 +83,8 @@ class Lookout:
 
     async def _gpu_memory(self, session: aiohttp.ClientSession) -> None:
         while True:
-            await self._gpus.look(session, time.monotonic())
-            self._mark(None)
+            nodes = {node.name for node in self._store.nodes.all()}
+            if await self._gpus.look(session, time.monotonic(), time.time(), nodes):
+                self._mark(None)
             wanted = [tracked.run.spec.vram.check_interval for tracked in self._runs.values()]
             await asyncio.sleep(max(0.5, min([GPU_SECONDS, *wanted])))

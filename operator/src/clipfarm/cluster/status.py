@@ -115,7 +115,7 @@ def _gpu_memory(gate: Gate, now: float) -> GpuMemory:
     return GpuMemory(
         node=gpu.node,
         gpu=str(gpu.index),
-        uuid=gpu.uuid,
+        uuid=f"{gpu.uuid}/{gpu.instance}" if gpu.instance else gpu.uuid,
         used=f"{reading.used_fraction:.0%}" if reading else "unknown",
         reading=f"{format_duration(now - reading.at)} old" if reading else gate.problem,
         gate="Closed" if gate.closed else "Open",

@@ -86,10 +86,12 @@ class Watcher(Generic[V]):
     changed: Callable[[V | None], None]
     """Called after each change with the new or last view; None when everything may have changed."""
     parameters: dict[str, str] = field(default_factory=dict)
+    retry_seconds: float = RETRY_SECONDS
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the first list has been read."""
+    failure: str = ""
+    """Why it does not follow just now."""
     _known: set[str] = field(default_factory=set)
-    _failing: bool = False
 
     async def run(self, api: Api) -> None:
         """List, then follow; for ever. A fault of the moment is logged and tried again."""
@@ -99,10 +101,10 @@ class Watcher(Generic[V]):
             except WatchExpiredError:
                 continue
             except (ApiError, *FAULTS) as error:
-                if not self._failing:  # said once: the API server may be away for minutes
+                if not self.failure:  # said once: the API server may be away for minutes
                     LOGGER.warning("watch of %s: %s; tries again", self.path, error or type(error).__name__)
-                self._failing = True
-                await asyncio.sleep(RETRY_SECONDS)
+                self.failure = str(error) or type(error).__name__
+                await asyncio.sleep(self.retry_seconds)
 
     async def _list_and_watch(self, api: Api) -> None:
         gone, version = set(self._known), ""
@@ -114,9 +116,9 @@ class Watcher(Generic[V]):
         for uid in gone:
             self._drop(uid)
         self.synced.set()
-        if self._failing:
+        if self.failure:
             LOGGER.info("watch of %s: goes on", self.path)
-            self._failing = False
+            self.failure = ""
         self.changed(None)
         while True:
             async with aclosing(api.watch(self.path, version, **self.parameters)) as events:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm.cluster.endings import FailedPod
+from clipfarm.cluster.views import split_uuid
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
@@ -120,7 +121,8 @@ def _gates(status: Mapping[str, Any]) -> dict[GpuId, Gate]:
     """Return gates as a status has them: between its two marks a gate stays as it was, also over a restart."""
     found = {}
     for entry in status.get("gpus", ()):
-        gpu = GpuId(entry["node"], int(entry["gpu"]), entry.get("uuid", ""))
+        uuid, instance = split_uuid(entry.get("uuid", ""))
+        gpu = GpuId(entry["node"], int(entry["gpu"]), uuid, instance)
         found[gpu] = Gate(gpu, entry["gate"] == "Closed", None)
     return found
 

@@ -242,7 +242,14 @@ def api_time(seconds: float) -> str:
 
 def gpu_annotation(gpu: GpuId) -> str:
     """Return what a pod's annotation says of its GPU; :func:`pod` reads it back."""
-    return json.dumps({"node": gpu.node, "index": gpu.index, "uuid": gpu.uuid})
+    told = {"node": gpu.node, "index": gpu.index, "uuid": gpu.uuid}
+    return json.dumps(told | ({"instance": gpu.instance} if gpu.instance else {}))
+
+
+def split_uuid(text: str) -> tuple[str, str]:
+    """Return UUID and instance of what a status, or an annotation of an earlier version, has as one text."""
+    uuid, _, instance = text.partition("/")
+    return uuid, instance
 
 
 def _trouble(status: Manifest) -> str:
@@ -259,6 +266,10 @@ def _trouble(status: Manifest) -> str:
 
 def _gpu(annotation: str | None) -> GpuId | None:
     try:
-        return GpuId(**json.loads(annotation)) if annotation else None
-    except (ValueError, TypeError):
+        told = json.loads(annotation) if annotation else None
+        if told is None:
+            return None
+        uuid, instance = split_uuid(told.get("uuid", ""))
+        return GpuId(told["node"], int(told["index"]), uuid, told.get("instance", instance))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None  # somebody else's writing

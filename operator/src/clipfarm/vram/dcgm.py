@@ -1,71 +1,193 @@
-"""Readings from metrics in the format of NVIDIA's DCGM exporter."""
+"""Readings from values by the names and labels of NVIDIA's DCGM exporter, wherever they come from.
+
+clipfarm's own agent serves the same names, and a few of its own; Prometheus hands on either.
+"""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from clipfarm.world import GpuId, Reading
+from clipfarm.world import GpuId, Holder, Reading
 
-USED, FREE = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE"
-"""MiB each. Together they are what may be allocated: what the driver keeps for itself is in neither."""
-BLANK = 2.0**62
-"""What is above is a sentinel, as 9223372036854775794: DCGM's way to say that it knows nothing."""
+USED, FREE, RESERVED = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"
+"""MiB each. The first two together are what may be allocated: what the driver keeps for itself is in neither."""
+TOTAL = "DCGM_FI_DEV_FB_TOTAL"
+"""MiB, the driver's part included; few exporters tell it."""
+AGE = "clipfarm_agent_reading_age_seconds"
+"""How old a GPU's values were when they were told; by the agent alone."""
+HOLDER = "clipfarm_agent_holder_bytes"
+"""What the label ``holder`` has in use of a GPU, NaN where that is not known; by the agent alone."""
+PROBLEM = "clipfarm_agent_problem"
+"""Its label ``problem`` says what the agent cannot read and why."""
+NAMES = (USED, FREE, TOTAL, AGE, HOLDER, PROBLEM)
+
+MOST_MIB = 2.0**30
+"""A pebibyte. DCGM says that it knows nothing by huge numbers: 2^31 - 16, 2^47 or 2^63 - 16, by the field's type."""
+MOST_LINES, MOST_LINE = 4000, 8192
+"""Of an answer. A node of 16 GPUs with 7 instances each has some 500 lines; the parser takes 0.1 ms a line."""
+MIB = 2**20
+
+NodeOf = Callable[[Mapping[str, str]], str]
+"""Returns the node that a value's labels mean, or nothing where that cannot be told."""
 
 
 class FormatError(ValueError):
-    """The text is not in Prometheus' format."""
+    """The answer is not what it should be."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Whose values: a GPU, or one instance of it."""
+class Value:
+    """One number, by its name and labels."""
 
-    node: str
-    gpu: int
-    uuid: str
-    """With the number of the instance behind a slash, where there is one: instances share index and UUID."""
+    name: str
+    labels: Mapping[str, str]
+    value: float
+    age: float = 0.0
+    """Seconds, where whoever hands it on says so."""
 
 
-def parse(text: str, now: float, node: str = "") -> tuple[Reading, ...]:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a source tells."""
+
+    readings: tuple[Reading, ...] = ()
+    problem: str = ""
+    """Why some of it, or all, is unknown."""
+
+
+@dataclass
+class _Gpu:
+    """What was told of one GPU."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    age: float = 0.0
+    holders: dict[str, float | None] = field(default_factory=dict)
+
+
+def hostname(labels: Mapping[str, str]) -> str:
+    """Return the node that the label ``Hostname`` names."""
+    return labels.get("Hostname", "")
+
+
+def parse(
+    text: str,
+    now: float,
+    node_of: NodeOf = hostname,
+    *,
+    exporters: Collection[str] = (),
+    wall: float | None = None,
+) -> Answer:
     """Return the readings in an exporter's answer, in its order; what makes no sense is left out, never zero.
 
     Args:
         text: what ``/metrics`` answered.
-        now: when that was, seconds on the reader's own clock: the exporter's says nothing here.
-        node: the node that is meant where values have no label ``Hostname``.
+        now: when it was asked, seconds on the reader's own clock: the exporter's says nothing here.
+        node_of: which node a value belongs to.
+        exporters: pods, as ``namespace/name``, that hold nothing though values have their names.
+        wall: seconds since 1970, to tell the age of values that come with a time.
 
     Raises:
         FormatError: the text is no such answer.
     """
-    values: dict[Source, dict[str, float]] = {}
-    for name, source, value in _samples(text, node):
-        values.setdefault(source, {})[name] = value
-    found = (_reading(source, values[source], now) for source in values)
-    return tuple(reading for reading in found if reading is not None)
+    return answer(_values(text, wall), now, node_of, exporters=exporters)
 
 
-def _samples(text: str, node: str) -> Iterator[tuple[str, Source, float]]:
+def answer(values: Iterable[Value], now: float, node_of: NodeOf, *, exporters: Collection[str] = ()) -> Answer:
+    """Return the readings that values make; see :func:`parse`."""
+    gpus: dict[GpuId, _Gpu] = {}
+    problems: list[str] = []
+    for value in values:
+        if value.name == PROBLEM:
+            problems.append(value.labels.get("problem", ""))
+            continue
+        gpu = _gpu(value.labels, node_of)
+        if gpu is None:
+            problems.append(f"{value.name} without a label that it needs: gpu, UUID, and one that names the node")
+            continue
+        _take(gpus.setdefault(gpu, _Gpu()), value, exporters)
+    # Of a GPU that is split into instances some exporters tell the whole, too, and nothing can start on that.
+    split = {(gpu.node, gpu.uuid) for gpu in gpus if gpu.instance}
+    readings = []
+    for gpu, told in gpus.items():
+        if not gpu.instance and (gpu.node, gpu.uuid) in split:
+            continue
+        reading = _reading(gpu, told, now)
+        if reading is None:
+            problems.append(f"GPU {gpu.number}: no number, or nonsense, instead of used and free memory")
+        else:
+            readings.append(reading)
+    return Answer(tuple(readings), problems[0] if problems else "")
+
+
+def _values(text: str, wall: float | None) -> Iterator[Value]:
+    lines = [line for line in text.split("\n") if line.startswith(NAMES)]
+    if not lines:
+        raise FormatError(f"no line of {USED} in the answer")
+    if not text.endswith("\n"):
+        raise FormatError("the answer ends in the middle of a line")
+    if len(lines) > MOST_LINES or max(map(len, lines)) > MOST_LINE:
+        raise FormatError(f"found {len(lines)} lines, expected at most {MOST_LINES}, of {MOST_LINE} characters")
     try:
-        for family in text_string_to_metric_families(text):
+        # Only lines that are needed: an exporter tells much else, and the parser takes its time.
+        for family in text_string_to_metric_families("\n".join(lines) + "\n"):
             for sample in family.samples:
-                labels = sample.labels
-                host = labels.get("Hostname") or node
-                if sample.name in (USED, FREE) and host and labels.get("gpu", "").isdecimal():
-                    instance = labels.get("GPU_I_ID", "")
-                    uuid = labels.get("UUID", "") + (f"/{instance}" if instance else "")
-                    yield sample.name, Source(host, int(labels["gpu"]), uuid), sample.value
-    except ValueError as error:
+                if sample.name in NAMES:
+                    told = sample.timestamp
+                    age = 0.0 if wall is None or told is None else max(0.0, wall - float(told))
+                    yield Value(sample.name, sample.labels, float(sample.value), age)
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
         raise FormatError(f"not in Prometheus' text format: {error}") from error
 
 
-def _reading(source: Source, values: dict[str, float], now: float) -> Reading | None:
-    used, free = values.get(USED), values.get(FREE)
+def _gpu(labels: Mapping[str, str], node_of: NodeOf) -> GpuId | None:
+    node, index, uuid = node_of(labels), labels.get("gpu", ""), labels.get("UUID", "")
+    if not (node and uuid and index.isdecimal() and len(index) < 5):
+        return None
+    return GpuId(node, int(index), uuid, labels.get("GPU_I_ID", ""))
+
+
+def _take(gpu: _Gpu, value: Value, exporters: Collection[str]) -> None:
+    if value.name == HOLDER:
+        gpu.holders[value.labels.get("holder", "")] = None if math.isnan(value.value) else value.value / MIB
+    elif value.name == AGE:
+        gpu.values[AGE] = value.value
+    else:
+        # Where pods share a GPU it is told once for each; should they differ, the fuller GPU is meant.
+        gpu.values[value.name] = _fuller(value.name, value.value, gpu.values.get(value.name, value.value))
+        gpu.age = max(gpu.age, value.age)
+        pod = _pod(value.labels)
+        if pod and pod not in exporters:
+            gpu.holders.setdefault(pod, None)
+
+
+def _fuller(name: str, one: float, other: float) -> float:
+    if math.isnan(one) or math.isnan(other):
+        return math.nan
+    return min(one, other) if name == FREE else max(one, other)
+
+
+def _pod(labels: Mapping[str, str]) -> str:
+    """Return the pod that has a GPU; Prometheus may have put the exporter's own name in its place."""
+    exported = "exported_" if "exported_pod" in labels else ""
+    namespace, pod = labels.get(f"{exported}namespace", ""), labels.get(f"{exported}pod", "")
+    if not pod or any("dcgm-exporter" in labels.get(f"{exported}{name}", "") for name in ("pod", "container")):
+        return ""
+    return f"{namespace}/{pod}" if namespace else pod
+
+
+def _reading(gpu: GpuId, told: _Gpu, now: float) -> Reading | None:
+    used, free = told.values.get(USED), told.values.get(FREE)
+    total, age = told.values.get(TOTAL), told.values.get(AGE, 0.0)
     if used is None or free is None or not (_sane(used) and _sane(free)) or used + free <= 0:
         return None
-    return Reading(GpuId(source.node, source.gpu, source.uuid), used, used + free, now)
+    if (total is not None and _sane(total) and used > total) or not (math.isfinite(age) and age >= 0):
+        return None
+    holders = tuple(Holder(name, mib) for name, mib in told.holders.items() if name)
+    largest_first = tuple(sorted(holders, key=lambda holder: (-(holder.used_mib or 0.0), holder.name)))
+    return Reading(gpu, used, used + free, now - told.age - age, largest_first)
 
 
 def _sane(value: float) -> bool:
-    return not math.isnan(value) and 0 <= value < BLANK
+    return not math.isnan(value) and 0 <= value < MOST_MIB

@@ -1,0 +1,140 @@
+"""Options of the operator that say where GPU memory is told."""
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+if TYPE_CHECKING:
+    from clipfarm.cluster.gpus import Gpus
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Url(click.ParamType):  # type: ignore[type-arg]  # generic in some versions alone
+    """An address that HTTP can be spoken with; empty, as an unset value of a chart is: none."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it as it is."""
+        text = str(value).strip()
+        try:
+            parts = urlsplit(text)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            good = False
+        if text and not good:
+            self.fail(f"found {text!r}, expected http://HOST:PORT/PATH", param, ctx)
+        return text
+
+
+class _Emptiable(click.Option):
+    """An option whose variable may be set to nothing, which click takes for one that is not set."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the variable's value."""
+        assert isinstance(self.envvar, str)
+        return os.environ.get(self.envvar)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the command line and the environment say."""
+
+    endpoints: tuple[str, ...]
+    dcgm_selector: str
+    dcgm_namespace: str
+    dcgm_port: int | None
+    agent_selector: str
+    agent_namespace: str
+    agent_port: int | None
+    prometheus_url: str
+    prometheus_token_file: Path | None
+
+    def gpus(self) -> "Gpus":
+        """Return the GPUs that these sources tell of."""
+        from clipfarm.cluster.exporters import Exporters, find
+        from clipfarm.cluster.gpus import Gpus
+
+        found = find(
+            {"selector": self.dcgm_selector, "namespace": self.dcgm_namespace, "port": self.dcgm_port},
+            {"selector": self.agent_selector, "namespace": self.agent_namespace, "port": self.agent_port},
+        )
+        endpoints = tuple(endpoint for endpoint in self.endpoints if endpoint)
+        return Gpus(endpoints, Exporters(found), self.prometheus_url, self.prometheus_token_file)
+
+
+def vram_sources(command: Command) -> Command:
+    """Add the options to a command; it gets them as the keyword ``sources``."""
+
+    @functools.wraps(command)
+    def with_sources(**arguments: Any) -> Any:
+        sources = Sources(**{name: arguments.pop(name) for name in Sources.__dataclass_fields__})
+        return command(sources=sources, **arguments)
+
+    decorated: Any = with_sources
+    for option in reversed(
+        [
+            click.option(
+                "--vram-endpoint",
+                "endpoints",
+                multiple=True,
+                type=Url(),
+                help="Where GPU memory is told in the format of NVIDIA's DCGM exporter; may be given again.",
+            ),
+            *_pods("dcgm", "NVIDIA's DCGM exporters", "app=nvidia-dcgm-exporter", 9400),
+            *_pods("agent", "clipfarm's vram-agents", "app.kubernetes.io/component=vram-agent", 9401),
+            click.option(
+                "--prometheus-url",
+                envvar="CLIPFARM_PROMETHEUS_URL",
+                show_envvar=True,
+                type=Url(),
+                default="",
+                help="A Prometheus that scrapes such exporters.",
+            ),
+            click.option(
+                "--prometheus-token-file",
+                envvar="CLIPFARM_PROMETHEUS_TOKEN_FILE",
+                show_envvar=True,
+                type=click.Path(path_type=Path),
+                help="File with the bearer token that it asks for.",
+            ),
+        ]
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def _pods(name: str, title: str, selector: str, port: int) -> tuple[Any, ...]:
+    variable = f"CLIPFARM_{name.upper()}"
+    return (
+        click.option(
+            f"--{name}-selector",
+            cls=_Emptiable,
+            envvar=f"{variable}_SELECTOR",
+            show_envvar=True,
+            default=selector,
+            show_default=True,
+            help=f"Labels of the pods of {title}; empty: they are not looked for.",
+        ),
+        click.option(
+            f"--{name}-namespace",
+            envvar=f"{variable}_NAMESPACE",
+            show_envvar=True,
+            default="",
+            help="Namespace of these pods.  [default: all]",
+        ),
+        click.option(
+            f"--{name}-port",
+            envvar=f"{variable}_PORT",
+            show_envvar=True,
+            type=click.IntRange(1, 65535),
+            help=f"Their port.  [default: the one that they call metrics, else {port}]",
+        ),
+    )
