@@ -12,8 +12,9 @@ import click
 from clipfarm import __version__
 from clipfarm_contract.signals import not_ignored
 
-COMMANDS = ("clip", "local", "operator", "plan", "retry", "status", "verify", "watch")
-"""Each is a module of this package with a command of its name, imported when it is asked for."""
+COMMANDS = ("clip", "local", "operator", "plan", "retry", "status", "verify", "vram", "vram-agent", "watch")
+"""Each is a module of this package with a command of its name (a hyphen is an underscore there), imported when it is
+asked for."""
 
 
 class _Commands(click.Group):
@@ -23,7 +24,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"clipfarm.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"clipfarm.cli.{name}"), name)
         _at_signals(_leave)  # from here on there may be something to clean up
         return command
 

@@ -1,0 +1,40 @@
+"""``clipfarm vram-agent``: tells a node's GPU memory over HTTP."""
+
+import logging
+import socket
+import threading
+
+import click
+
+from clipfarm.cli.options import fail
+
+
+@click.command("vram-agent")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of /metrics.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9401, show_default=True, help="Its port; 0: any.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, 3600),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks at the driver.",
+)
+@click.option(
+    "--node",
+    envvar="NODE_NAME",
+    show_envvar=True,
+    help="The node's name in the cluster.  [default: this machine's host name]",
+)
+def vram_agent(*, host: str, port: int, interval: float, node: str | None) -> None:
+    """Serve this machine's GPU memory by the names of NVIDIA's DCGM exporter, until a signal ends it.
+
+    Without a GPU, or without its driver, it goes on serving, says so, and looks again.
+    """
+    # Here, because --help has no use for it.
+    from clipfarm.vram.agent import serve
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        serve(node or socket.gethostname(), host, port, interval, threading.Event())
+    except (OSError, OverflowError) as error:
+        fail(f"{host}:{port}: {error}")

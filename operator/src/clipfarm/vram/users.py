@@ -1,0 +1,46 @@
+"""Who a process on a GPU is: its pod where that can be told, else its name."""
+
+import re
+from pathlib import Path
+
+PROC, POD_LOGS = Path("/proc"), Path("/var/log/pods")
+POD_UID = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})")
+"""In the path of a control group: with underscores where systemd manages them, with hyphens else."""
+
+
+def user_name(pid: int, proc: Path = PROC, pod_logs: Path = POD_LOGS) -> str:
+    """Return ``namespace/pod``, or ``name (pid N)``, or ``pid N``: whatever can be told of a process.
+
+    Args:
+        pid: the process, as the driver numbers it: in a container that is none of its own, unless it shares the
+            node's process numbers.
+        proc: where processes are told of.
+        pod_logs: where the kubelet keeps the pods' logs, in folders ``NAMESPACE_NAME_UID``.
+    """
+    pod = _pod_uid(proc / str(pid) / "cgroup")
+    if pod:
+        return _pod_name(pod, pod_logs) or f"pod {pod}"
+    try:
+        name = (proc / str(pid) / "comm").read_text(errors="replace").strip()
+    except OSError:
+        name = ""
+    return f"{name} (pid {pid})" if name else f"pid {pid}"
+
+
+def _pod_uid(cgroup: Path) -> str:
+    try:
+        found = POD_UID.search(cgroup.read_text(errors="replace"))
+    except OSError:
+        return ""
+    return found[1].replace("_", "-") if found else ""
+
+
+def _pod_name(uid: str, pod_logs: Path) -> str:
+    try:
+        folder = next(pod_logs.glob(f"*_{uid}"), None)
+    except OSError:
+        return ""
+    if folder is None:
+        return ""
+    namespace, _, name = folder.name.removesuffix(f"_{uid}").partition("_")
+    return f"{namespace}/{name}"
