@@ -23,13 +23,14 @@ class Gpus:
     def show(self, *used: float, total: int = 10_000, reserved: int = 0, header: str = "") -> None:
         """Show one GPU for each fraction of used memory."""
         lines = [f"{int(fraction * total)} {total + reserved} {reserved}" for fraction in used]
-        self._write("\n".join([*([header] if header else []), *lines]) + "\n")
+        self.write("\n".join([*([header] if header else []), *lines]) + "\n")
 
     def take_away(self) -> None:
         """Make every call fail, as after an update of the driver."""
-        self._write("gone\n")
+        self.write("gone\n")
 
-    def _write(self, text: str) -> None:
+    def write(self, text: str) -> None:
+        """Show what a text says, in the form that nvml_stub.c describes."""
         new = self._file.with_suffix(".new")
         new.write_text(text)
         new.replace(self._file)

@@ -26,7 +26,7 @@ MOST_HOLDERS = 20
 """Told of each GPU, the largest."""
 
 
-@dataclass
+@dataclass(eq=False)  # a registry keeps its collectors in a dict
 class Agent(Collector):
     """What is served: the last good value of each GPU, and what is wrong."""
 
@@ -118,9 +118,12 @@ def serve(node: str, host: str, port: int, interval: float, stop: threading.Even
     LOGGER.info("/metrics at http://%s:%s", address, bound)
 
     def look_for_ever() -> None:
-        while not stop.is_set():
-            agent.look(source)
-            stop.wait(interval)
+        try:
+            while not stop.is_set():
+                agent.look(source)
+                stop.wait(interval)
+        finally:
+            stop.set()  # should it fail in a way that nobody foresaw, a new process may do better
 
     # A daemon: one that hangs in the driver must not keep the process from ending.
     threading.Thread(target=look_for_ever, daemon=True).start()

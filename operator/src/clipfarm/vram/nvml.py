@@ -160,12 +160,8 @@ def _holders(handle: object) -> tuple[Holder, ...]:
     """Return whoever uses a GPU, the largest share first; what the driver does not tell is left out."""
     used: dict[str, float | None] = {}
     pids = set()
-    for ask in (pynvml.nvmlDeviceGetComputeRunningProcesses, pynvml.nvmlDeviceGetGraphicsRunningProcesses):
-        try:
-            processes = ask(handle)
-        except pynvml.NVMLError:
-            continue
-        for process in processes:
+    for kind in ("Compute", "Graphics"):
+        for process in _processes(kind, handle):
             if process.pid in pids:
                 continue  # it computes and draws
             pids.add(process.pid)
@@ -175,6 +171,17 @@ def _holders(handle: object) -> tuple[Holder, ...]:
             used[name] = None if size is None or before is None else before + size / MIB
     holders = (Holder(name, mib) for name, mib in used.items())
     return tuple(sorted(holders, key=lambda holder: (-(holder.used_mib or 0.0), holder.name)))
+
+
+def _processes(kind: str, handle: object) -> list[Any]:
+    # By their versions: the names without one refuse drivers that are older than the binding.
+    for version in (3, 2):
+        try:
+            found: list[Any] = getattr(pynvml, f"nvmlDeviceGet{kind}RunningProcesses_v{version}")(handle)
+        except pynvml.NVMLError:
+            continue
+        return found
+    return []
 
 
 def _is_split(handle: object) -> bool:
