@@ -38,11 +38,17 @@ class GpuMemory(_Made):
     gpu: str
     """Its number on the node."""
     uuid: str = ""
-    """The driver's own name for it, with the number of an instance behind a slash."""
+    """The driver's own name for it, with the number of an instance (MIG) behind a slash."""
     used: str
     """Used memory in percent of the whole, or unknown."""
+    total: str | None = None
+    """Memory that may be allocated, where the use is known."""
     reading: str
     """How old the reading was when this was written, or why there is none."""
+    measured_at: str | None = None
+    """When the use was measured."""
+    held_by: str | None = None
+    """Who has the memory, the largest shares first, where the source of the reading tells."""
     gate: Literal["Open", "Closed"]
     """Whether its use was above vram.high, and has not been below vram.low since: then no clip starts on it."""
 

@@ -61,7 +61,9 @@ class Reading:
     total_mib: float
     """What may be allocated: without the part that the driver keeps for itself, where it says so."""
     at: float
-    """When it was measured."""
+    """When it was measured, or told of."""
+    lag: float = 0.0
+    """How much older than ``at`` the values may be, seconds: an exporter tells what it last collected."""
     holders: tuple[Holder, ...] = ()
     """Who uses it, the largest share first, as far as the source tells: empty is unknown, not nobody."""
 

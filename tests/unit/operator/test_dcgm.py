@@ -152,6 +152,12 @@ def test_an_age_that_makes_no_sense_is_no_reading(age):
     assert parse(sample(5, 5) + f"clipfarm_agent_reading_age_seconds{{{AGENT}}} {age}\n", 100.0).readings == ()
 
 
+def test_values_without_an_age_may_be_as_old_as_their_exporter_collects():
+    assert parse(sample(5, 5), 100.0, lag=30.0).readings[0].lag == 30.0
+    told = parse(sample(5, 5) + f"clipfarm_agent_reading_age_seconds{{{AGENT}}} 2\n", 100.0, lag=30.0)
+    assert told.readings[0].lag == 0.0, "the age says it all"
+
+
 def test_an_agent_without_a_gpu_says_why():
     text = 'clipfarm_agent_problem{Hostname="n",problem="NVML: Driver Not Loaded"} 1.0\n'
     assert parse(text, 0.0) == Answer((), "NVML: Driver Not Loaded")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from clipfarm.cluster import views
 from clipfarm.cluster.changes import changes
 from clipfarm.cluster.encoders import Progress, follow
 from clipfarm.cluster.endings import FailedPod
@@ -19,7 +20,7 @@ from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView
 from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import QUEUE_LABEL, Images, Owner
 from clipfarm.pod_options import PodOptions
-from clipfarm.world import EarlyEnd, Gate, GpuId, Reading
+from clipfarm.world import EarlyEnd, Gate, GpuId, Holder, Reading
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 from helpers.runs import make_run
@@ -353,6 +354,20 @@ class TestStatus:
         assert again.encoding.encoded == 4
         assert again.encoding.failed == dict.fromkeys((1, 3, 4), "torn")
         assert again.gates == {gpu: Gate(gpu, True, None)}
+
+    def test_a_gate_of_an_instance_is_found_again_after_a_restart(self):
+        part = GpuId("node-1", 0, "GPU-a", "7")
+        scene = Scene(render={"device": "cuda"}).job()
+        scene.store.nodes.put("n", NodeView("node-1", 8, 1, {}, (), True))
+        holders = (Holder("team/encoder", 9216.0), Holder("Xorg (pid 7)"))
+        scene.gpus.readings = {part: Reading(part, 9500.0, 10240.0, NOW - 3, holders=holders)}
+        scene.tracked.gates = decide(scene.tracked.run, scene.look()).gates
+        status = scene.status()
+        [told] = status["gpus"]
+        assert (told["gpu"], told["uuid"], told["gate"]) == ("0", "GPU-a/7", "Closed")
+        assert (told["used"], told["total"], told["heldBy"]) == ("93%", "10.0 GiB", "team/encoder 9 GiB, Xorg (pid 7)")
+        assert views.unix_time(told["measuredAt"]) == WALL - 3
+        assert Tracked(scene.tracked.run, scene.tracked.owner, 1, status).gates == {part: Gate(part, True, None)}
 
     def test_between_its_marks_a_gate_stays_closed_over_a_restart(self):
         scene = Scene(render={"device": "cuda"}, vram={"high": 0.85, "low": 0.7}).job()

@@ -47,6 +47,19 @@ def test_a_pod_is_known_by_its_run_its_job_and_its_index():
 
 
 @pytest.mark.parametrize(
+    ("written", "gpu"),
+    [
+        (views.gpu_annotation(GpuId("n", 0, "GPU-a", "7")), GpuId("n", 0, "GPU-a", "7")),
+        ('{"node": "n", "index": 0, "uuid": "GPU-a"}', GpuId("n", 0, "GPU-a")),
+        ('{"node": "n", "index": 0, "uuid": "GPU-a/7"}', GpuId("n", 0, "GPU-a", "7")),  # as version 0.1.0 wrote it
+        ('{"node": "n", "index": 0}', GpuId("n", 0)),
+    ],
+)
+def test_an_annotation_tells_an_instance_of_a_gpu_also_one_of_an_earlier_version(written, gpu):
+    assert views.pod(pod(annotations={"clipfarm.dev/gpu": written})).gpu == gpu
+
+
+@pytest.mark.parametrize(
     ("gates", "place"),
     [((), None), (("clipfarm.dev/admission",), 0), (("other", "clipfarm.dev/admission"), 1), (("other",), None)],
 )

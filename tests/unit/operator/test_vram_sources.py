@@ -234,13 +234,13 @@ def test_of_two_sources_of_a_gpu_the_newest_reading_wins_whoever_comes_first(ord
 def test_who_holds_a_gpu_is_kept_from_the_source_that_says_so():
     gpus, agent, dcgm = Gpus(), Source("a", "a"), Source("d", "d")
     held = (Holder("team/pod", 10.0),)
-    take(gpus, agent, Reading(GPU, 10, 100, 995, held))
+    take(gpus, agent, Reading(GPU, 10, 100, 995, holders=held))
     for at in (996, 1000, 1020):
         take(gpus, dcgm, Reading(GPU, 10, 100, at))
         assert gpus.readings[GPU].holders == held
     take(gpus, dcgm, Reading(GPU, 10, 100, 1060))
     assert gpus.readings[GPU].holders == (), "who held it a minute ago"
-    take(gpus, agent, Reading(GPU, 10, 100, 1061, held))
+    take(gpus, agent, Reading(GPU, 10, 100, 1061, holders=held))
     take(gpus, agent, Reading(GPU, 10, 100, 1062))
     assert gpus.readings[GPU].holders == (), "it says that nobody does"
 

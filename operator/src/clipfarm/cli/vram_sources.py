@@ -56,6 +56,7 @@ class Sources:
     agent_port: int | None
     prometheus_url: str
     prometheus_token_file: Path | None
+    dcgm_interval: float
 
     def gpus(self) -> "Gpus":
         """Return the GPUs that these sources tell of."""
@@ -67,7 +68,7 @@ class Sources:
             {"selector": self.agent_selector, "namespace": self.agent_namespace, "port": self.agent_port},
         )
         endpoints = tuple(endpoint for endpoint in self.endpoints if endpoint)
-        return Gpus(endpoints, Exporters(found), self.prometheus_url, self.prometheus_token_file)
+        return Gpus(endpoints, Exporters(found), self.prometheus_url, self.prometheus_token_file, self.dcgm_interval)
 
 
 def vram_sources(command: Command) -> Command:
@@ -104,6 +105,15 @@ def vram_sources(command: Command) -> Command:
                 show_envvar=True,
                 type=click.Path(path_type=Path),
                 help="File with the bearer token that it asks for.",
+            ),
+            click.option(
+                "--dcgm-interval",
+                envvar="CLIPFARM_DCGM_INTERVAL",
+                show_envvar=True,
+                type=click.FloatRange(0, 3600),
+                default=30.0,
+                show_default=True,
+                help="Seconds between two collections of DCGM's exporters: their values may be so old.",
             ),
         ]
     ):

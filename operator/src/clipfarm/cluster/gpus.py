@@ -21,6 +21,8 @@ FORGET_SECONDS = 600.0
 """A GPU that its source has not told of for so long is gone: before that it is unknown."""
 HOLDERS_SECONDS = 60.0
 """How long it counts who held a GPU, where a newer reading does not tell."""
+COLLECT_SECONDS = 30.0
+"""DCGM's exporter collects so often by default."""
 MOST_PROMETHEUS_BYTES = 16 * 2**20
 
 
@@ -62,6 +64,8 @@ class Gpus:
     """Address of a Prometheus; empty: none is asked."""
     token_file: Path | None = None
     """Holds what the Prometheus takes as a bearer token."""
+    collect_seconds: float = COLLECT_SECONDS
+    """How often exporters collect that do not tell how old their values are."""
     readings: dict[GpuId, Reading] = field(default_factory=dict)
     _sources: dict[str, Source] = field(default_factory=dict)
     _told_by: dict[GpuId, Source] = field(default_factory=dict)
@@ -138,7 +142,7 @@ class Gpus:
                 page = await fetch(session, source.url)
                 exporter = {source.title.removeprefix("pod ")}
                 node_of = (lambda _: source.node) if source.node else dcgm.hostname
-                answer = dcgm.parse(page.text, now, node_of, exporters=exporter, wall=wall)
+                answer = dcgm.parse(page.text, now, node_of, exporters=exporter, wall=wall, lag=self.collect_seconds)
         except (ScrapeError, FormatError) as error:
             source.failed(now, str(error))
             return
@@ -159,7 +163,8 @@ class Gpus:
         node_of = prometheus.node_finder(nodes, self.exporters.places())
         exporters = {pod.name for pod in self.exporters.pods()}
         # Samples have the time of the Prometheus' own clock; the operator's may be off.
-        return prometheus.parse(page.text, now, node_of, wall=page.date or wall, exporters=exporters)
+        date = page.date or wall
+        return prometheus.parse(page.text, now, node_of, wall=date, exporters=exporters, lag=self.collect_seconds)
 
     def _take_in(self, source: Source, answer: Answer) -> None:
         for reading in answer.readings:

@@ -10,8 +10,9 @@ from typing import Any
 
 import kopf
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, disable_created_metrics, generate_latest
 
+from clipfarm.cluster.gpu_metrics import GpuMetrics
 from clipfarm.cluster.operator import Operator
 from clipfarm.cluster.views import RunKey
 from clipfarm.run import API_VERSION
@@ -35,6 +36,7 @@ async def serve(operator: Operator, host: str, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    REGISTRY.register(GpuMetrics(operator.gpus, operator.runs, operator.clock))
     server = await _serve_http(operator, host, port)
     kopf_stop = threading.Event()
     kopf_end: asyncio.Future[None] = loop.create_future()

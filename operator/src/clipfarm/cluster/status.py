@@ -9,13 +9,15 @@ from clipfarm.cluster.views import JobView, api_time
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
 from clipfarm.run_status import FailedClips, GpuMemory, RunStatus
-from clipfarm.units import format_duration
+from clipfarm.units import format_bytes, format_duration
+from clipfarm.vram.users import holders_text
 from clipfarm.world import Gate, World
 from clipfarm_contract.indexes import compress
 
 MOST_REASONS = 20
 """Reasons that a status lists; an object has to stay small."""
 MOST_TEXT = 1000
+MIB = 2**20
 COSMETIC_SECONDS = 10.0
 """Between two writes of a status that differ in nothing but the time left, ages, and words."""
 WRITE_SECONDS = 1.0
@@ -42,7 +44,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
         retried=sum(tracked.blocks.size(end.clip) for end in world.ended if not end.final),
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
-        gpus=tuple(_gpu_memory(gate, world.now) for gate in status.gates),
+        gpus=tuple(_gpu_memory(gate, world.now, wall) for gate in status.gates),
         encode_attempt=tracked.owner.encode_attempt or None,
         failures=failures,
         conditions=tuple(conditions(tracked, status, job, wall)),
@@ -110,13 +112,16 @@ def _cut(ranges: str) -> str:
     return ranges[:MOST_TEXT].rpartition(",")[0] + ",..."
 
 
-def _gpu_memory(gate: Gate, now: float) -> GpuMemory:
+def _gpu_memory(gate: Gate, now: float, wall: float) -> GpuMemory:
     reading, gpu = gate.reading, gate.gpu
     return GpuMemory(
         node=gpu.node,
         gpu=str(gpu.index),
         uuid=f"{gpu.uuid}/{gpu.instance}" if gpu.instance else gpu.uuid,
         used=f"{reading.used_fraction:.0%}" if reading else "unknown",
+        total=format_bytes(reading.total_mib * MIB) if reading else None,
         reading=f"{format_duration(now - reading.at)} old" if reading else gate.problem,
+        measured_at=api_time(wall - (now - reading.at)) if reading else None,
+        held_by=holders_text(reading.holders) or None if reading else None,
         gate="Closed" if gate.closed else "Open",
     )

@@ -78,6 +78,7 @@ def parse(
     *,
     exporters: Collection[str] = (),
     wall: float | None = None,
+    lag: float = 0.0,
 ) -> Answer:
     """Return the readings in an exporter's answer, in its order; what makes no sense is left out, never zero.
 
@@ -87,14 +88,17 @@ def parse(
         node_of: which node a value belongs to.
         exporters: pods, as ``namespace/name``, that hold nothing though values have their names.
         wall: seconds since 1970, to tell the age of values that come with a time.
+        lag: how much older values may be, seconds, whose age the exporter does not tell.
 
     Raises:
         FormatError: the text is no such answer.
     """
-    return answer(_values(text, wall), now, node_of, exporters=exporters)
+    return answer(_values(text, wall), now, node_of, exporters=exporters, lag=lag)
 
 
-def answer(values: Iterable[Value], now: float, node_of: NodeOf, *, exporters: Collection[str] = ()) -> Answer:
+def answer(
+    values: Iterable[Value], now: float, node_of: NodeOf, *, exporters: Collection[str] = (), lag: float = 0.0
+) -> Answer:
     """Return the readings that values make; see :func:`parse`."""
     gpus: dict[GpuId, _Gpu] = {}
     problems: list[str] = []
@@ -113,7 +117,7 @@ def answer(values: Iterable[Value], now: float, node_of: NodeOf, *, exporters: C
     for gpu, told in gpus.items():
         if not gpu.instance and (gpu.node, gpu.uuid) in split:
             continue
-        reading = _reading(gpu, told, now)
+        reading = _reading(gpu, told, now, lag)
         if reading is None:
             problems.append(f"GPU {gpu.number}: no number, or nonsense, instead of used and free memory")
         else:
@@ -177,7 +181,7 @@ def _pod(labels: Mapping[str, str]) -> str:
     return f"{namespace}/{pod}" if namespace else pod
 
 
-def _reading(gpu: GpuId, told: _Gpu, now: float) -> Reading | None:
+def _reading(gpu: GpuId, told: _Gpu, now: float, lag: float) -> Reading | None:
     used, free = told.values.get(USED), told.values.get(FREE)
     total, age = told.values.get(TOTAL), told.values.get(AGE, 0.0)
     if used is None or free is None or not (_sane(used) and _sane(free)) or used + free <= 0:
@@ -186,7 +190,7 @@ def _reading(gpu: GpuId, told: _Gpu, now: float) -> Reading | None:
         return None
     holders = tuple(Holder(name, mib) for name, mib in told.holders.items() if name)
     largest_first = tuple(sorted(holders, key=lambda holder: (-(holder.used_mib or 0.0), holder.name)))
-    return Reading(gpu, used, used + free, now - told.age - age, largest_first)
+    return Reading(gpu, used, used + free, now - told.age - age, 0.0 if AGE in told.values else lag, largest_first)
 
 
 def _sane(value: float) -> bool:

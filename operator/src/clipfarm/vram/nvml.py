@@ -153,7 +153,7 @@ def _memory(handle: object) -> Memory | None:
 def _reading(device: Device, now: float) -> Reading:
     memory = device.memory
     assert memory is not None, "the caller has looked"
-    return Reading(device.name, memory.used / MIB, (memory.used + memory.free) / MIB, now, device.holders)
+    return Reading(device.name, memory.used / MIB, (memory.used + memory.free) / MIB, now, holders=device.holders)
 
 
 def _holders(handle: object) -> tuple[Holder, ...]:

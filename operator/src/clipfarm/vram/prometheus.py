@@ -24,7 +24,9 @@ def query_url(url: str) -> str:
     return f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': QUERY})}"
 
 
-def parse(text: str, now: float, node_of: NodeOf, *, wall: float, exporters: Collection[str] = ()) -> Answer:
+def parse(
+    text: str, now: float, node_of: NodeOf, *, wall: float, exporters: Collection[str] = (), lag: float = 0.0
+) -> Answer:
     """Return the newest readings in the answer to :data:`QUERY`.
 
     Args:
@@ -33,6 +35,7 @@ def parse(text: str, now: float, node_of: NodeOf, *, wall: float, exporters: Col
         node_of: which node a value belongs to.
         wall: when it was asked, seconds since 1970 as Prometheus counts them.
         exporters: see :func:`clipfarm.vram.dcgm.parse`.
+        lag: see there.
 
     Raises:
         FormatError: it is no such answer.
@@ -46,7 +49,7 @@ def parse(text: str, now: float, node_of: NodeOf, *, wall: float, exporters: Col
         raise FormatError(f"not an answer of Prometheus': {error!r:.200}") from error
     if not values:
         raise FormatError(f"it knows of no {NAMES[0]} in the last {RANGE_SECONDS} s")
-    return answer(values, now, node_of, exporters=exporters)
+    return answer(values, now, node_of, exporters=exporters, lag=lag)
 
 
 def node_finder(nodes: Collection[str], addresses: Mapping[str, str]) -> NodeOf:

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from clipfarm.world import Holder
+
 PROC, POD_LOGS = Path("/proc"), Path("/var/log/pods")
 POD_UID = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})")
 """In the path of a control group: with underscores where systemd manages them, with hyphens else."""
@@ -44,3 +46,10 @@ def _pod_name(uid: str, pod_logs: Path) -> str:
         return ""
     namespace, _, name = folder.name.removesuffix(f"_{uid}").partition("_")
     return f"{namespace}/{name}"
+
+
+def holders_text(holders: tuple[Holder, ...], most: int = 3) -> str:
+    """Return ``team/a 21 GiB, team/b 3.5 GiB and 2 more``; empty where nobody is known."""
+    told = [f"{each.name} {each.used_mib / 1024:.3g} GiB" if each.used_mib else each.name for each in holders[:most]]
+    more = len(holders) - len(told)
+    return ", ".join(told) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,113 @@
+"""``clipfarm vram``: GPU memory, in a cluster or on this machine."""
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clipfarm.cli.options import fail
+
+if TYPE_CHECKING:
+    from clipfarm.cluster.gpu_report import GpuRow
+
+
+@click.command()
+@click.option("-n", "--namespace", help="Namespace of the runs.  [default: that of the kubeconfig]")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Look at the runs of all namespaces.")
+@click.option("--local", is_flag=True, help="Show this machine's GPUs, as its driver tells.")
+def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
+    """Show each GPU: its use, how old that is, whether its gate is open, and who has the memory.
+
+    In the cluster of the current kubeconfig it shows the GPUs that its unfinished runs may use; on this machine a gate
+    is open or closed by the upper mark that runs have by default, 85 %.
+
+    Exit code: 0, also where there is no GPU.
+    """
+    if sum((local, all_namespaces, namespace is not None)) > 1:
+        fail("found more than one of --local, --all-namespaces and --namespace, expected one at most")
+    if local:
+        _show_local()
+        return
+    # Here, because it takes a second to import, and --help has no use for it.
+    from clipfarm.cli.in_cluster import with_cluster
+    from clipfarm.cluster.gpu_report import gpu_rows
+    from clipfarm.run import API_VERSION
+
+    async def work(api: Any, inside: str) -> int:
+        path = f"/apis/{API_VERSION}" + ("" if all_namespaces else f"/namespaces/{inside}") + "/benchmarkruns"
+        runs = [run async for page, _ in api.pages(path) for run in page]
+        where = "any namespace" if all_namespaces else f"the namespace {inside}"
+        _show(
+            gpu_rows(runs, time.time()),
+            f"no unfinished run in {where} tells of a GPU; --local shows this machine's",
+        )
+        return 0
+
+    with_cluster(work, namespace)
+
+
+def _show_local() -> None:
+    from clipfarm.cluster.gpu_report import GpuRow
+    from clipfarm.run import Vram
+    from clipfarm.units import format_bytes
+    from clipfarm.vram.nvml import MIB, NvmlSource
+    from clipfarm.vram.users import holders_text
+
+    node = socket.gethostname()
+    look = NvmlSource(node).look(time.monotonic())
+    readings, marks = {reading.gpu: reading for reading in look.readings}, Vram()
+    rows = []
+    for gpu in look.gpus:
+        reading = readings.get(gpu)
+        if reading is None:
+            rows.append(GpuRow(node, gpu.number, "unknown", "", None, False, "", look.problem))
+            continue
+        rows.append(
+            GpuRow(
+                node,
+                gpu.number,
+                f"{reading.used_fraction:.0%}",
+                format_bytes(reading.total_mib * MIB),
+                max(0.0, time.monotonic() - reading.at),
+                reading.used_fraction > marks.high,
+                holders_text(reading.holders),
+                "",
+            )
+        )
+    _show(rows, f"no GPU here: {look.problem or 'the driver knows of none'}")
+    if look.problem and rows and all(not row.problem for row in rows):
+        click.echo(look.problem)
+
+
+def _show(rows: "list[GpuRow]", nothing: str) -> None:
+    if not rows:
+        click.echo(nothing)
+        return
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from clipfarm.cli.output import forgiving_console
+    from clipfarm.units import format_duration
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for title in ("NODE", "GPU"):
+        table.add_column(title, no_wrap=True)
+    for title in ("USE", "TOTAL", "AGE"):
+        table.add_column(title, no_wrap=True, justify="right")
+    table.add_column("GATE", no_wrap=True)
+    table.add_column("WHO", overflow="fold")
+    for row in rows:
+        age = "" if row.age is None else format_duration(row.age)
+        gate = "[red]closed[/]" if row.closed else "open"
+        if row.age is None:
+            gate = "[yellow]unknown[/]"
+        table.add_row(*map(escape, (row.node, row.gpu, row.used, row.total, age)), gate, escape(row.who))
+    console = forgiving_console()
+    console.print(table)
+    for row in rows:
+        if row.problem:
+            console.print(
+                f"GPU {row.gpu} on {row.node} is unknown: {row.problem}", markup=False, highlight=False, soft_wrap=True
+            )

@@ -1,0 +1,82 @@
+"""GPUs as people and Prometheus see them."""
+
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from clipfarm.cluster.gpu_metrics import GpuMetrics
+from clipfarm.cluster.gpu_report import gpu_rows
+from clipfarm.cluster.gpus import Gpus
+from clipfarm.vram.users import holders_text
+from clipfarm.world import Gate, GpuId, Holder, Reading
+
+AT = "2026-11-24T10:00:0{}Z"
+NOW = 1795514410.0  # 2026-11-24T10:00:10Z
+
+
+def run(*gpus, phase="Running"):
+    return {"status": {"phase": phase, "gpus": list(gpus)}}
+
+
+def entry(second=0, gate="Open", **fields):
+    made = {"node": "n", "gpu": "0", "uuid": "GPU-a", "used": f"{second}0%", "reading": "1s old", "gate": gate}
+    return made | {"measuredAt": AT.format(second)} | fields
+
+
+def test_of_several_runs_the_newest_reading_is_shown_and_a_gate_that_is_closed_for_any():
+    for runs in ([run(entry(3)), run(entry(1, "Closed"))], [run(entry(1, "Closed")), run(entry(3))]):
+        [row] = gpu_rows(runs, NOW)
+        assert (row.used, row.age, row.closed) == ("30%", 7.0, True)
+
+
+def test_a_finished_run_and_one_without_a_status_tell_nothing():
+    assert gpu_rows([run(entry(), phase="Succeeded"), {}, run()], NOW) == []
+
+
+def test_an_unknown_use_comes_with_its_reason_and_gives_way_to_a_known_one():
+    unknown = {"node": "n", "gpu": "0", "uuid": "GPU-a", "used": "unknown", "reading": "no answer", "gate": "Open"}
+    [row] = gpu_rows([run(unknown)], NOW)
+    assert (row.used, row.age, row.problem) == ("unknown", None, "no answer")
+    [row] = gpu_rows([run(unknown), run(entry(3))], NOW)
+    assert (row.used, row.problem) == ("30%", "")
+
+
+def test_instances_have_rows_of_their_own():
+    rows = gpu_rows([run(entry(1, uuid="GPU-a/7", heldBy="team/a"), entry(2, uuid="GPU-a/8", total="9.0 GiB"))], NOW)
+    assert [(row.gpu, row.who, row.total) for row in rows] == [("0/7", "team/a", ""), ("0/8", "", "9.0 GiB")]
+
+
+@pytest.mark.parametrize(
+    ("holders", "text"),
+    [
+        ((), ""),
+        ((Holder("team/a"),), "team/a"),
+        ((Holder("team/a", 21504.0), Holder("b", 512.0)), "team/a 21 GiB, b 0.5 GiB"),
+        (tuple(map(Holder, "abcde")), "a, b, c and 2 more"),
+    ],
+)
+def test_holders_are_named_with_what_they_have(holders, text):
+    assert holders_text(holders) == text
+
+
+def test_prometheus_is_told_each_gpus_use_age_and_gate():
+    whole, part = GpuId("n", 0, "GPU-a"), GpuId("n", 1, "GPU-b", "7")
+    gpus = Gpus(readings={whole: Reading(whole, 1.0, 4.0, 90.0), part: Reading(part, 3.0, 4.0, 40.0)})
+    runs = {
+        "a": SimpleNamespace(gates={whole: Gate(whole, False, None), part: Gate(part, True, None)}),
+        "b": SimpleNamespace(gates={part: Gate(part, False, None)}),
+    }
+    registry = CollectorRegistry()
+    registry.register(GpuMetrics(gpus, runs, lambda: 100.0))
+    told = {line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")}
+    assert told == {
+        'clipfarm_vram_used_bytes{gpu="0",node="n"} 1.048576e+06',
+        'clipfarm_vram_used_bytes{gpu="1/7",node="n"} 3.145728e+06',
+        'clipfarm_vram_total_bytes{gpu="0",node="n"} 4.194304e+06',
+        'clipfarm_vram_total_bytes{gpu="1/7",node="n"} 4.194304e+06',
+        'clipfarm_vram_reading_age_seconds{gpu="0",node="n"} 10.0',
+        'clipfarm_vram_reading_age_seconds{gpu="1/7",node="n"} 60.0',
+        'clipfarm_vram_gate_closed{gpu="0",node="n"} 0.0',
+        'clipfarm_vram_gate_closed{gpu="1/7",node="n"} 1.0',
+    }
