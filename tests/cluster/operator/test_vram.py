@@ -1,12 +1,11 @@
 """GPU memory holds clips back and lets them go: an exporter that the test plays, on nodes with GPUs that kwok plays."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from helpers.cluster import Namespace
+from helpers.exporters import Exporter
 from helpers.kubelet import end_pod
 from helpers.local import wait_until
 from helpers.operators import EVENTS, Runs
@@ -17,41 +16,9 @@ MEASURED = {"nodeSelector": {"kubernetes.io/hostname": "node-0"}}
 SPEC = {"workers": 4, "render": {"device": "cuda", "pod": MEASURED}, "vram": VRAM}
 
 
-class Exporter:
-    """Serves used memory of GPU 0 of node-0, of 16 GiB."""
-
-    def __init__(self) -> None:
-        self.used: float | None = 1000.0
-        """MiB; None: it answers with an error."""
-        exporter = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if exporter.used is None:
-                    self.send_error(500)
-                    return
-                labels = '{gpu="0",UUID="GPU-a",Hostname="node-0"}'
-                free = 16384 - exporter.used
-                text = f"DCGM_FI_DEV_FB_USED{labels} {exporter.used}\nDCGM_FI_DEV_FB_FREE{labels} {free}\n"
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/metrics"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
 def exporter() -> Iterator[Exporter]:
-    made = Exporter()
+    made = Exporter(1000.0, host="node-0")
     yield made
     made.close()
 
@@ -59,13 +26,13 @@ def exporter() -> Iterator[Exporter]:
 def test_clips_are_held_above_the_upper_mark_and_start_again_below_the_lower_one(
     definition, driven: Namespace, start_operator, exporter: Exporter
 ):
-    operator = start_operator(driven, "--vram-endpoint", exporter.url)
+    operator = start_operator(driven, "--vram-endpoint", exporter.url, "--dcgm-interval", 0)
     runs = Runs(driven)
     runs.create(clips=6, **SPEC)
     at_work = runs.running(4)
     assert {pod["spec"]["nodeName"] for pod in at_work} == {"node-0"}, "the one node whose gate is open"
 
-    exporter.used = 15000.0
+    exporter.used = (15000.0,)
     wait_until(lambda: runs.status()["gpus"][0]["gate"] == "Closed", "the gate to close")
     for pod in at_work[:2]:
         end_pod(driven, pod["metadata"]["name"])
@@ -76,13 +43,13 @@ def test_clips_are_held_above_the_upper_mark_and_start_again_below_the_lower_one
     assert len(runs.at_work()) == 2, "what runs goes on, and nothing starts"
 
     # Between its marks the gate stays closed, also for an operator that has seen nothing else.
-    exporter.used = 12500.0
+    exporter.used = (12500.0,)
     operator.kill()
     operator.start()
     wait_until(lambda: "at 76%" in runs.condition("VRAMHeld")["message"], "the new reading to be seen", limit=30)
     assert len(runs.at_work()) == 2
 
-    exporter.used = 8000.0
+    exporter.used = (8000.0,)
     at_work = runs.running(4)
     wait_until(lambda: runs.condition("VRAMHeld")["status"] == "False", "the condition to say so")
     for pod in at_work:
@@ -95,7 +62,7 @@ def test_clips_are_held_above_the_upper_mark_and_start_again_below_the_lower_one
 def test_without_a_reading_clips_are_held_and_the_condition_says_which_node_and_why(
     definition, driven: Namespace, start_operator, exporter: Exporter
 ):
-    start_operator(driven, "--vram-endpoint", exporter.url)
+    start_operator(driven, "--vram-endpoint", exporter.url, "--dcgm-interval", 0)
     runs = Runs(driven)
     exporter.used = None
     runs.create(clips=2, **SPEC)
@@ -103,14 +70,14 @@ def test_without_a_reading_clips_are_held_and_the_condition_says_which_node_and_
     assert f"GPU memory of node-0 is unknown ({exporter.url}: 500 " in runs.condition("VRAMHeld")["message"]
     assert not runs.at_work()
 
-    exporter.used = 1000.0
+    exporter.used = (1000.0,)
     wait_until(lambda: len(runs.at_work()) == 2, "the clips to start when it is known")
 
 
 def test_a_reading_that_has_become_stale_is_unknown_and_not_free(
     definition, driven: Namespace, start_operator, exporter: Exporter
 ):
-    start_operator(driven, "--vram-endpoint", exporter.url)
+    start_operator(driven, "--vram-endpoint", exporter.url, "--dcgm-interval", 0)
     runs = Runs(driven)
     runs.create(clips=6, **SPEC)
     at_work = runs.running(4)
