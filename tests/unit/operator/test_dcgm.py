@@ -147,6 +147,18 @@ def test_the_agent_tells_how_old_its_values_are_and_who_holds_how_much():
     assert reading.holders == (Holder("team/big", 3.0), Holder("team/small", 1.0), Holder("Xorg (pid 7)", None))
 
 
+def test_what_a_source_says_is_cut_to_what_a_status_can_hold():
+    text = sample(5, 5) + "".join(
+        f'clipfarm_agent_holder_bytes{{{AGENT},holder="{number} {"x" * 500}"}} {number}\n' for number in range(50)
+    )
+    told = parse(text + f'clipfarm_agent_problem{{problem="a\\nb{"y" * 500}"}} 1\n', 0.0)
+    [reading] = told.readings
+    assert len(reading.holders) == 20
+    assert all(len(holder.name) == 200 for holder in reading.holders)
+    assert reading.holders[0].name.startswith("49 ")
+    assert told.problem == "a b" + "y" * 197
+
+
 @pytest.mark.parametrize("age", ["-1", "NaN", "+Inf"])
 def test_an_age_that_makes_no_sense_is_no_reading(age):
     assert parse(sample(5, 5) + f"clipfarm_agent_reading_age_seconds{{{AGENT}}} {age}\n", 100.0).readings == ()

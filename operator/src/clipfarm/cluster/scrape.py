@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from clipfarm.cluster.api import FAULTS
+from clipfarm.vram.dcgm import one_line
 
 TIMEOUT_SECONDS = 3.0
 MOST_BYTES = 4 * 2**20
@@ -40,7 +41,7 @@ async def fetch(
         # A redirect would have the operator ask whatever a pod names.
         async with session.get(url, timeout=timeout, allow_redirects=False, headers=headers) as answer:
             if answer.status != 200:
-                raise ScrapeError(f"{answer.status} {answer.reason}")
+                raise ScrapeError(one_line(f"{answer.status} {answer.reason}"))
             body = bytearray()
             async for chunk in answer.content.iter_chunked(CHUNK):
                 body += chunk
@@ -52,7 +53,7 @@ async def fetch(
     except TimeoutError as error:
         raise ScrapeError(f"no answer within {TIMEOUT_SECONDS:g} s") from error
     except (*FAULTS, ValueError) as error:
-        raise ScrapeError(" ".join(str(error).split())[:200] or type(error).__name__) from error
+        raise ScrapeError(one_line(str(error)) or type(error).__name__) from error
 
 
 def _date(text: str | None) -> float | None:

@@ -22,8 +22,6 @@ LOGGER = logging.getLogger(__name__)
 LABELS = ("gpu", "UUID", "pci_bus_id", "device", "modelName", "GPU_I_PROFILE", "GPU_I_ID", "Hostname")
 FORGET_SECONDS = 600.0
 """A GPU that was not seen for so long is no longer told of: it was taken out, or split another way."""
-MOST_HOLDERS = 20
-"""Told of each GPU, the largest."""
 
 
 @dataclass(eq=False)  # a registry keeps its collectors in a dict
@@ -82,7 +80,7 @@ class Agent(Collector):
             if memory.reserved is not None:
                 reserved.add_metric(labels, memory.reserved / MIB)
             age.add_metric(labels, now - at)
-            for each in device.holders[:MOST_HOLDERS]:
+            for each in device.holders[: dcgm.MOST_HOLDERS]:
                 holder.add_metric([*labels, each.name], math.nan if each.used_mib is None else each.used_mib * MIB)
         yield from (used, free, reserved, age, holder)
         yield GaugeMetricFamily("clipfarm_agent_gpus", "GPUs and instances with a value.", value=len(last))

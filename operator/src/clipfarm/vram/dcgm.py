@@ -27,6 +27,8 @@ MOST_MIB = 2.0**30
 """A pebibyte. DCGM says that it knows nothing by huge numbers: 2^31 - 16, 2^47 or 2^63 - 16, by the field's type."""
 MOST_LINES, MOST_LINE = 4000, 8192
 """Of an answer. A node of 16 GPUs with 7 instances each has some 500 lines; the parser takes 0.1 ms a line."""
+MOST_HOLDERS, MOST_TEXT = 20, 200
+"""Of a GPU, the largest, and of what a source says: it ends up in the status of runs."""
 MIB = 2**20
 
 NodeOf = Callable[[Mapping[str, str]], str]
@@ -104,7 +106,7 @@ def answer(
     problems: list[str] = []
     for value in values:
         if value.name == PROBLEM:
-            problems.append(value.labels.get("problem", ""))
+            problems.append(one_line(value.labels.get("problem", "")))
             continue
         gpu = _gpu(value.labels, node_of)
         if gpu is None:
@@ -125,6 +127,11 @@ def answer(
     return Answer(tuple(readings), problems[0] if problems else "")
 
 
+def one_line(text: str) -> str:
+    """Return a text of somebody else's as one line that is not too long."""
+    return " ".join(text.split())[:MOST_TEXT]
+
+
 def _values(text: str, wall: float | None) -> Iterator[Value]:
     lines = [line for line in text.split("\n") if line.startswith(NAMES)]
     if not lines:
@@ -142,7 +149,7 @@ def _values(text: str, wall: float | None) -> Iterator[Value]:
                     age = 0.0 if wall is None or told is None else max(0.0, wall - float(told))
                     yield Value(sample.name, sample.labels, float(sample.value), age)
     except (ValueError, IndexError, KeyError, OverflowError) as error:
-        raise FormatError(f"not in Prometheus' text format: {error}") from error
+        raise FormatError(f"not in Prometheus' text format: {one_line(str(error))}") from error
 
 
 def _gpu(labels: Mapping[str, str], node_of: NodeOf) -> GpuId | None:
@@ -154,7 +161,7 @@ def _gpu(labels: Mapping[str, str], node_of: NodeOf) -> GpuId | None:
 
 def _take(gpu: _Gpu, value: Value, exporters: Collection[str]) -> None:
     if value.name == HOLDER:
-        gpu.holders[value.labels.get("holder", "")] = None if math.isnan(value.value) else value.value / MIB
+        gpu.holders[one_line(value.labels.get("holder", ""))] = None if math.isnan(value.value) else value.value / MIB
     elif value.name == AGE:
         gpu.values[AGE] = value.value
     else:
@@ -163,7 +170,7 @@ def _take(gpu: _Gpu, value: Value, exporters: Collection[str]) -> None:
         gpu.age = max(gpu.age, value.age)
         pod = _pod(value.labels)
         if pod and pod not in exporters:
-            gpu.holders.setdefault(pod, None)
+            gpu.holders.setdefault(one_line(pod), None)
 
 
 def _fuller(name: str, one: float, other: float) -> float:
@@ -190,7 +197,8 @@ def _reading(gpu: GpuId, told: _Gpu, now: float, lag: float) -> Reading | None:
         return None
     holders = tuple(Holder(name, mib) for name, mib in told.holders.items() if name)
     largest_first = tuple(sorted(holders, key=lambda holder: (-(holder.used_mib or 0.0), holder.name)))
-    return Reading(gpu, used, used + free, now - told.age - age, 0.0 if AGE in told.values else lag, largest_first)
+    lag = 0.0 if AGE in told.values else lag
+    return Reading(gpu, used, used + free, now - told.age - age, lag, largest_first[:MOST_HOLDERS])
 
 
 def _sane(value: float) -> bool:
