@@ -162,6 +162,23 @@ class TestNvml:
         assert (reading.gpu, reading.at) == (GpuId("here", 0, "GPU-00000000-stub"), 7.0)
         assert (reading.used_mib, reading.total_mib) == (250, 1000)
 
+    def test_an_instance_is_known_by_the_name_that_cuda_takes(self, gpus):
+        gpus.write("4000 80000 600\nmig 7 100 9050 50 1g.10gb\nmig 9 200 19000 50 2g.20gb\n")
+        look = NvmlSource("here").look(7.0)
+        assert look.gpus == (
+            GpuId("here", 0, "MIG-00000000-7-stub", "7"), GpuId("here", 0, "MIG-00000000-9-stub", "9"),
+        )  # fmt: skip
+        assert [(reading.used_mib, reading.total_mib) for reading in look.readings] == [(100, 9000), (200, 18950)]
+        assert NvmlSource("here", "MIG-00000000-9").look(7.0).gpus == look.gpus[1:]
+        assert [device.gpu.uuid for device in look.devices] == ["GPU-00000000-stub"] * 2, "as DCGM calls them"
+
+    def test_a_gpu_that_is_lost_is_known_and_unread(self, gpus):
+        gpus.write("100 1000 0\nlost\n200 1000 0\n")
+        look = NvmlSource("here").look(7.0)
+        assert [gpu.index for gpu in look.gpus] == [0, 1]
+        assert [reading.gpu.index for reading in look.readings] == [1]
+        assert look.problem == "NVML, GPU 0: GPU is lost"
+
     def test_an_old_driver_counts_its_reserve_as_used(self, gpus):
         gpus.show(0.25, total=1000, reserved=200, header="v1")
         (reading,) = NvmlSource("here").look(7.0).readings
