@@ -68,6 +68,10 @@ class Gpus:
     """How often exporters collect that do not tell how old their values are."""
     readings: dict[GpuId, Reading] = field(default_factory=dict)
     _sources: dict[str, Source] = field(default_factory=dict)
+    _by_node: dict[str, list[Source]] = field(default_factory=dict)
+    _groups: dict[str, tuple[GpuId, ...]] = field(default_factory=dict)
+    _grouped: tuple[int, int] | None = None
+    """Of which readings the groups are; None: they have to be made anew."""
     _told_by: dict[GpuId, Source] = field(default_factory=dict)
     _held: dict[GpuId, tuple[str, Reading]] = field(default_factory=dict)
     """Which source told last of who holds a GPU, and what."""
@@ -75,14 +79,20 @@ class Gpus:
 
     def on(self, node: str) -> tuple[GpuId, ...]:
         """Return a node's GPUs, as far as they were measured: one that is not told of is unknown, not gone."""
-        return tuple(sorted(gpu for gpu in self.readings if gpu.node == node))
+        if self._grouped != (id(self.readings), len(self.readings)):
+            groups: dict[str, list[GpuId]] = {}
+            for gpu in sorted(self.readings):
+                groups.setdefault(gpu.node, []).append(gpu)
+            # Asked for each node by each tick of each run, where GPUs come and go once in a while.
+            self._groups = {name: tuple(gpus) for name, gpus in groups.items()}
+            self._grouped = (id(self.readings), len(self.readings))
+        return self._groups.get(node, ())
 
     def problem(self, node: str) -> str:
         """Return why readings of a node are missing, as far as that is known; empty where nothing went wrong."""
-        own = [source for source in self._sources.values() if source.node == node]
+        own, shared = self._by_node.get(node, []), self._by_node.get("", [])
         if own:
             return "" if any(not source.problem for source in own) else _told(own)
-        shared = [source for source in self._sources.values() if not source.node]
         failing = [source for source in shared if source.problem]
         if failing:
             return _told(failing)
@@ -107,18 +117,22 @@ class Gpus:
             wall: the time, seconds since 1970.
             nodes: those of the cluster; None: unknown.
         """
+        self._settle()
         self._update_sources()
         if nodes is not None:
             self._forget(now, nodes)
         for url, source in self._sources.items():
             if url not in self._asking and now >= source.not_before:
-                task = asyncio.create_task(self._ask(session, source, now, wall, nodes or ()))
-                self._asking[url] = task
-                task.add_done_callback(lambda _, url=url: self._asking.pop(url, None))  # type: ignore[misc]
+                self._asking[url] = asyncio.create_task(self._ask(session, source, now, wall, nodes or ()))
         if not self._asking:
             return False
         await asyncio.wait(self._asking.values(), timeout=WAIT_SECONDS)
+        self._settle()
         return True
+
+    def _settle(self) -> None:
+        for url in [url for url, task in self._asking.items() if task.done()]:
+            self._asking.pop(url).result()  # what nobody foresaw is for whoever looks to see
 
     def _update_sources(self) -> None:
         wanted = {endpoint: Source(endpoint, endpoint) for endpoint in self.endpoints}
@@ -130,7 +144,9 @@ class Gpus:
             # Another pod may have got the address of one that is gone.
             if known is not None and (known.title, known.node) == (source.title, source.node):
                 wanted[url] = known
-        self._sources = wanted
+        self._sources, self._by_node = wanted, {}
+        for source in wanted.values():
+            self._by_node.setdefault(source.node, []).append(source)
 
     async def _ask(
         self, session: aiohttp.ClientSession, source: Source, now: float, wall: float, nodes: Collection[str]
@@ -177,6 +193,7 @@ class Gpus:
             # Two sources may tell of the same GPU: the newest counts, and of two as new the fuller one.
             if known is None or (reading.at, reading.used_mib) >= (known.at, known.used_mib):
                 self._told_by[gpu] = source
+                self._grouped = self._grouped if known is not None else None
                 self.readings[gpu] = replace(reading, holders=reading.holders or self._holders(gpu, reading.at))
 
     def _holders(self, gpu: GpuId, at: float) -> tuple[Holder, ...]:
@@ -201,6 +218,7 @@ class Gpus:
 
     def _drop(self, gpu: GpuId) -> None:
         self.readings.pop(gpu, None)
+        self._grouped = None
         self._told_by.pop(gpu, None)
         self._held.pop(gpu, None)
 
