@@ -87,6 +87,8 @@ def test_half_of_a_pair_is_no_reading():
         'gpu="zero",UUID="GPU-a",Hostname="n"',
         'gpu="-1",UUID="GPU-a",Hostname="n"',
         'gpu="99999",UUID="GPU-a",Hostname="n"',
+        'gpu="0",UUID="GPU-a",Hostname="n",GPU_I_ID="seven"',
+        f'gpu="0",UUID="{"x" * 300}",Hostname="n"',
     ],
 )
 def test_values_without_a_label_that_they_need_are_no_reading(labels):
@@ -190,6 +192,7 @@ def test_values_that_come_with_a_time_are_as_old_as_they_say():
         ("DCGM_FI_DEV_GPU_TEMP 40\n", "no line of DCGM_FI_DEV_FB_USED"),
         ("DCGM_FI_DEV_FB_USED{gpu=\n", "not in Prometheus' text format"),
         ('DCGM_FI_DEV_FB_USED{gpu="0"} one\n', "not in Prometheus' text format"),
+        (sample("1 NaN", 2), "a value of the time nan"),
         (sample(1, 2)[:-1], "ends in the middle of a line"),
         ("DCGM_FI_DEV_FB_USED 1\n" * (MOST_LINES + 1), "expected at most"),
         (sample(1, 2, f'gpu="0",UUID="{"x" * MOST_LINE}"'), "expected at most"),

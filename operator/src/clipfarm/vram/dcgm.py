@@ -4,6 +4,7 @@ clipfarm's own agent serves the same names, and a few of its own; Prometheus han
 """
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ MOST_LINES, MOST_LINE = 4000, 8192
 """Of an answer. A node of 16 GPUs with 7 instances each has some 500 lines; the parser takes 0.1 ms a line."""
 MOST_HOLDERS, MOST_TEXT = 20, 200
 """Of a GPU, the largest, and of what a source says: it ends up in the status of runs."""
+NUMBER = re.compile(r"[0-9]{1,4}")
 MIB = 2**20
 
 NodeOf = Callable[[Mapping[str, str]], str]
@@ -145,18 +147,21 @@ def _values(text: str, wall: float | None) -> Iterator[Value]:
         for family in text_string_to_metric_families("\n".join(lines) + "\n"):
             for sample in family.samples:
                 if sample.name in NAMES:
-                    told = sample.timestamp
-                    age = 0.0 if wall is None or told is None else max(0.0, wall - float(told))
+                    at = None if sample.timestamp is None else float(sample.timestamp)
+                    if at is not None and not math.isfinite(at):
+                        raise ValueError(f"a value of the time {at}")
+                    age = 0.0 if wall is None or at is None else max(0.0, wall - at)
                     yield Value(sample.name, sample.labels, float(sample.value), age)
-    except Exception as error:  # noqa: BLE001 - a foreign parser, fed by whoever answered: nothing else is in here
+    except Exception as error:  # a foreign parser, fed by whoever answered: it may fail in any way
         raise FormatError(f"not in Prometheus' text format: {one_line(str(error))}") from error
 
 
 def _gpu(labels: Mapping[str, str], node_of: NodeOf) -> GpuId | None:
-    node, index, uuid = node_of(labels), labels.get("gpu", ""), labels.get("UUID", "")
-    if not (node and uuid and index.isdecimal() and len(index) < 5):
+    node, uuid = node_of(labels), labels.get("UUID", "")
+    index, instance = labels.get("gpu", ""), labels.get("GPU_I_ID", "")
+    if not (node and uuid and NUMBER.fullmatch(index) and NUMBER.fullmatch(instance or "0") and len(uuid) < MOST_TEXT):
         return None
-    return GpuId(node, int(index), uuid, labels.get("GPU_I_ID", ""))
+    return GpuId(node, int(index), uuid, instance)
 
 
 def _take(gpu: _Gpu, value: Value, exporters: Collection[str]) -> None:
