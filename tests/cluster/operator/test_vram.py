@@ -33,7 +33,7 @@ def test_clips_are_held_above_the_upper_mark_and_start_again_below_the_lower_one
     assert {pod["spec"]["nodeName"] for pod in at_work} == {"node-0"}, "the one node whose gate is open"
 
     exporter.used = (15000.0,)
-    wait_until(lambda: runs.status()["gpus"][0]["gate"] == "Closed", "the gate to close")
+    wait_until(lambda: [gpu["gate"] for gpu in runs.status()["gpus"]] == ["Closed"], "the gate to close")
     for pod in at_work[:2]:
         end_pod(driven, pod["metadata"]["name"])
     held = wait_until(lambda: runs.condition("VRAMHeld")["status"] == "True" and runs.condition("VRAMHeld"), "the hold")
@@ -82,7 +82,9 @@ def test_a_reading_that_has_become_stale_is_unknown_and_not_free(
     runs.create(clips=6, **SPEC)
     at_work = runs.running(4)
     exporter.used = None
-    wait_until(lambda: runs.status()["gpus"][0]["used"] == "unknown", "the reading to become stale", limit=30)
+    wait_until(
+        lambda: [gpu["used"] for gpu in runs.status()["gpus"]] == ["unknown"], "the reading to become stale", limit=30
+    )
     end_pod(driven, at_work[0]["metadata"]["name"])
     wait_until(lambda: runs.condition("VRAMHeld")["reason"] == "VRAMUnknown", "the hold")
     assert "memory of GPU 0 on node-0 is unknown (the last reading is" in runs.condition("VRAMHeld")["message"]

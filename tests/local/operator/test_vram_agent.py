@@ -112,6 +112,19 @@ def test_instances_stand_each_on_their_own_and_in_the_place_of_their_gpu(start, 
     assert agent.values("clipfarm_agent_gpus") == {(None, None): 3}
 
 
+def test_a_gpu_that_is_split_another_way_is_no_more_what_it_was(start, gpus):
+    def told(*names):
+        wait_until(lambda: [str(reading.gpu) for reading in agent.answer().readings] == list(names), str(names))
+
+    gpus.write("100 1000 0\nmig 7 100 9000 50 1g.10gb\nmig 9 200 19000 50 2g.20gb\n")
+    agent = start()
+    told("GPU 0/7 on here", "GPU 0/9 on here")
+    gpus.write("100 1000 0\nmig 3 100 9000 50 1g.10gb\n")
+    told("GPU 0/3 on here")
+    gpus.write("100 1000 0\n")
+    told("GPU 0 on here")
+
+
 def test_who_uses_a_gpu_is_told_by_name_and_by_how_much(start, gpus):
     mine = os.getpid()
     gpus.write(f"700 1000 0\nprocess {mine} 500\nprocess 4000000 150\nprocess 4000001 unknown\n")

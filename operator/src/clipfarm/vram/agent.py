@@ -47,6 +47,7 @@ class Agent(Collector):
             self._begun = None
             self._say(found)
             # A value counts from before the question: it may have been read at any moment since.
+            self._last = {gpu: kept for gpu, kept in self._last.items() if not _is_over(gpu, found)}
             self._last |= {device.gpu: (device, begun) for device in found.devices if device.memory is not None}
             self._last = {gpu: kept for gpu, kept in self._last.items() if begun - kept[1] < FORGET_SECONDS}
             self._problem = found.problem
@@ -93,6 +94,12 @@ class Agent(Collector):
         gpu = device.gpu
         name = f"nvidia{gpu.index}"
         return [str(gpu.index), gpu.uuid, device.bus_id, name, device.model, device.profile, gpu.instance, self.node]
+
+
+def _is_over(gpu: GpuId, found: Look) -> bool:
+    """Tell whether a GPU answers and is no longer what it was: split, split in another way, or a whole again."""
+    now = [device.gpu for device in found.devices if device.gpu.uuid == gpu.uuid]
+    return bool(now) and gpu not in now
 
 
 def serve(node: str, host: str, port: int, interval: float, stop: threading.Event) -> None:
