@@ -58,6 +58,15 @@ def test_of_two_exporters_of_a_gpu_the_newest_sample_counts():
         assert (reading.used_mib, reading.at) == (60, 995.0)
 
 
+@pytest.mark.parametrize(
+    ("whole", "part", "told"),
+    [(5, 5, ["0/7"]), (5, 35, ["0/7"]), (5, 200, ["0"]), (200, 5, ["0/7"])],
+)
+def test_a_gpu_that_is_no_more_split_is_whole_though_its_instances_are_remembered(whole, part, told):
+    found = used_and_free((whole, 10)) + used_and_free((part, 20), GPU_I_ID="7")
+    assert [reading.gpu.number for reading in readings(found)] == told
+
+
 def test_who_held_the_gpu_is_told_for_as_long_as_it_is_recent():
     def holder(name, age):
         return series("clipfarm_agent_holder_bytes", (age, 2**20), holder=name)

@@ -30,6 +30,8 @@ MOST_LINES, MOST_LINE = 4000, 8192
 """Of an answer. A node of 16 GPUs with 7 instances each has some 500 lines; the parser takes 0.1 ms a line."""
 MOST_HOLDERS, MOST_TEXT = 20, 200
 """Of a GPU, the largest, and of what a source says: it ends up in the status of runs."""
+MOST_APART = 60.0
+"""Between values of one moment, seconds: Prometheus scrapes once a minute or more often."""
 NUMBER = re.compile(r"[0-9]{1,4}")
 MIB = 2**20
 
@@ -115,11 +117,10 @@ def answer(
             problems.append(f"{value.name} without a label that it needs: gpu, UUID, and one that names the node")
             continue
         _take(gpus.setdefault(gpu, _Gpu()), value, exporters)
-    # Of a GPU that is split into instances some exporters tell the whole, too, and nothing can start on that.
-    split = {(gpu.node, gpu.uuid) for gpu in gpus if gpu.instance}
+    over = _over(gpus)
     readings = []
     for gpu, told in gpus.items():
-        if not gpu.instance and (gpu.node, gpu.uuid) in split:
+        if gpu in over:
             continue
         reading = _reading(gpu, told, now, lag)
         if reading is None:
@@ -127,6 +128,17 @@ def answer(
         else:
             readings.append(reading)
     return Answer(tuple(readings), problems[0] if problems else "")
+
+
+def _over(gpus: Mapping[GpuId, _Gpu]) -> set[GpuId]:
+    """Return what is told of beside what counts: a GPU as a whole that is split, or instances of one that was."""
+    found = set()
+    for whole in [gpu for gpu in gpus if not gpu.instance]:
+        parts = [gpu for gpu in gpus if gpu.instance and (gpu.node, gpu.uuid) == (whole.node, whole.uuid)]
+        # Some exporters tell of a split GPU as a whole, too, and nothing can start on that. A Prometheus remembers.
+        was_split = parts and min(gpus[part].age for part in parts) > gpus[whole].age + MOST_APART
+        found |= set(parts) if was_split else ({whole} if parts else set())
+    return found
 
 
 def one_line(text: str) -> str:
