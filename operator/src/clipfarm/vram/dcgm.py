@@ -132,12 +132,17 @@ def answer(
 
 def _over(gpus: Mapping[GpuId, _Gpu]) -> set[GpuId]:
     """Return what is told of beside what counts: a GPU as a whole that is split, or instances of one that was."""
-    found = set()
-    for whole in [gpu for gpu in gpus if not gpu.instance]:
-        parts = [gpu for gpu in gpus if gpu.instance and (gpu.node, gpu.uuid) == (whole.node, whole.uuid)]
+    wholes = {(gpu.node, gpu.uuid): gpu for gpu in gpus if not gpu.instance}
+    parts: dict[GpuId, list[GpuId]] = {}
+    for gpu in gpus:
+        whole = wholes.get((gpu.node, gpu.uuid))
+        if gpu.instance and whole is not None:
+            parts.setdefault(whole, []).append(gpu)
+    found: set[GpuId] = set()
+    for whole, instances in parts.items():
         # Some exporters tell of a split GPU as a whole, too, and nothing can start on that. A Prometheus remembers.
-        was_split = parts and min(gpus[part].age for part in parts) > gpus[whole].age + MOST_APART
-        found |= set(parts) if was_split else ({whole} if parts else set())
+        was_split = min(gpus[gpu].age for gpu in instances) > gpus[whole].age + MOST_APART
+        found.update(instances if was_split else [whole])
     return found
 
 
