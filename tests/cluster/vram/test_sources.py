@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.cluster import ControlPlane, Namespace
 from helpers.exporters import end_pod, run_pod
@@ -180,9 +181,12 @@ def test_the_agent_tells_a_cluster_and_people_see_it(started, driven: Namespace,
         assert row[:5] == ["node-0", "0", "95%", "9.3", "GiB"]
         assert row[6] == "closed"
         assert f"(pid {os.getpid()}) 8 GiB" in " ".join(row)
-        metrics = started.http("/metrics")[1]
-        assert f'clipfarm_vram_used_bytes{{gpu="0",node="node-0"}} {float(9000 * 2**20)!r}' in metrics
-        assert 'clipfarm_vram_gate_closed{gpu="0",node="node-0"} 1.0' in metrics
+        families = text_string_to_metric_families(started.http("/metrics")[1])
+        told = {sample.name: sample.value for family in families for sample in family.samples if "gpu" in sample.labels}
+        assert told["clipfarm_vram_used_bytes"] == 9000 * 2**20
+        assert told["clipfarm_vram_total_bytes"] == 9500 * 2**20
+        assert 0 <= told["clipfarm_vram_reading_age_seconds"] < 5
+        assert told["clipfarm_vram_gate_closed"] == 1
 
         stand_in.take_away()
         wait_until(lambda: "mismatch" in gpus(runs)["node-0/0"]["reading"], "the reason", limit=30)
