@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
@@ -75,8 +76,13 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         report.checks = checks.check(job.clip, scene)
 
 
-def wait_for_task() -> bool:
-    """Load everything, and wait for the rest of the environment; False where it does not come."""
+def wait_for_task() -> float | None:
+    """Load everything, and wait for the rest of the environment.
+
+    Returns:
+        For how many seconds the clip waited for the loading: none where it was done before the clip's turn came. None
+        where no task comes.
+    """
     # What goes wrong here goes wrong again where it is the clip's reason.
     with contextlib.suppress(Exception):
         from clipfarm_render import headless
@@ -87,23 +93,28 @@ def wait_for_task() -> bool:
         from clipfarm_render import background, checks, frames, ground_truth, layers, preview  # noqa: F401
 
         Image.preinit()  # which files it knows
+    loaded = time.time()
     if not sys.stdin.readline():
-        return False
-    os.environ.update(json.loads(Path(os.environ[CLIP_REPORT]).with_name(TASK).read_text()))
-    return True
+        return None
+    task = Path(os.environ[CLIP_REPORT]).with_name(TASK)
+    os.environ.update(json.loads(task.read_text()))
+    return max(0.0, loaded - task.stat().st_mtime)
 
 
 def main() -> int:
     """Make the clip that the environment asks for; return the exit code."""
+    report = Report()
     try:
         limits = apply_thread_limits(default=2)
-        if "--wait" in sys.argv[1:] and not wait_for_task():
-            return ExitCode.FAILED
+        if "--wait" in sys.argv[1:]:
+            loading = wait_for_task()
+            if loading is None:
+                return ExitCode.FAILED
+            report.seconds["import"] = loading
         job = Job.from_environment()
     except ValueError as error:
         say(f"clipfarm-render: {error}")
         return ExitCode.USAGE
-    report = Report()
     code = ExitCode.FAILED
     try:
         with tempfile.TemporaryDirectory(prefix="clipfarm-") as scratch:
