@@ -118,6 +118,8 @@ def test_an_attempt_is_counted_by_the_job_and_timed_by_the_kubelet():
     ("status", "disrupted"),
     [
         ({"containerStatuses": ended(137), "conditions": [{"type": "DisruptionTarget", "status": "True"}]}, True),
+        ({"containerStatuses": ended(143)}, True),  # deleted while it ran
+        ({"containerStatuses": ended(137)}, False),  # killed for memory
         ({"containerStatuses": ended(1), "conditions": [{"type": "DisruptionTarget", "status": "False"}]}, False),
         ({"reason": "OutOfcpu", "message": "no room"}, True),  # it never began
         ({"containerStatuses": ended(1, container="sidecar")}, True),  # the renderer itself said nothing

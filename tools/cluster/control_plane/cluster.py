@@ -8,9 +8,9 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from control_plane import binaries, nodes
+from control_plane import binaries, machine, nodes
 from control_plane.api import Api
-from control_plane.components import CLIENTS, START_ORDER, command
+from control_plane.components import CLIENTS, NODE, START_ORDER, command
 from control_plane.errors import ClusterError, program
 from control_plane.folder import INSTALL_OPENSSL, Folder, all_folders
 from control_plane.processes import Process, end, start
@@ -19,13 +19,17 @@ from control_plane.processes import Process, end, start
 LIMIT = 120.0
 
 
-def up(folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process | None) -> None:
-    """Start what does not run, and add the nodes that are missing."""
+def up(folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process | None, *, node: bool) -> None:
+    """Start what does not run, and add the nodes that are missing; with ``node`` this machine is one of them."""
     folder.refuse_strangers()
     program("openssl", INSTALL_OPENSSL)
-    programs = binaries.ensure()
+    node = node or folder.has_node
+    if node:
+        machine.check()
+        machine.refuse_second(folder)
+    programs = binaries.ensure((*binaries.CONTROL_PLANE, *(["kubelet"] if node else [])))
     with folder.lock():
-        folder.prepare(programs)
+        folder.prepare(programs, node=node)
         folder.own(owner)
         if not _all_alive(folder):
             # What is left of a cluster that lost a part is not trusted; its data is.
@@ -36,8 +40,11 @@ def up(folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process 
                 _end_all(folder)
                 raise
         api = Api(folder)
-        nodes.add_storage_class(api)
+        nodes.add_storage_class(api, default=not node)
         nodes.add(api, count, size)
+        if node:
+            machine.add_objects(api, folder)
+            _until(lambda: machine.ready(api), folder, "the kubelet to make its node known")
     if wait:
         _until(lambda: nodes.settled(api), folder, "the default service account and ready nodes")
 
@@ -86,14 +93,18 @@ def status(folder: Folder) -> dict[str, Any]:
             name: {"pid": processes[name].pid, "age": round(processes[name].age, 1)}
             if name in processes and processes[name].alive
             else None
-            for name in START_ORDER
+            for name in _components(folder)
         },
     }
 
 
+def _components(folder: Folder) -> tuple[str, ...]:
+    return START_ORDER + (NODE if folder.has_node else ())
+
+
 def _all_alive(folder: Folder) -> bool:
     processes = folder.processes
-    return all(name in processes and processes[name].alive for name in START_ORDER)
+    return all(name in processes and processes[name].alive for name in _components(folder))
 
 
 def _start_all(folder: Folder) -> None:
@@ -103,6 +114,11 @@ def _start_all(folder: Folder) -> None:
     _until(lambda: Api(folder).ready, folder, "the API server")
     for component in CLIENTS:
         _start(folder, component)
+    if folder.has_node:
+        _start(folder, "containerd")
+        _until(machine.containerd_answers, folder, "containerd")
+        machine.prepare(folder)
+        _start(folder, "kubelet")
 
 
 def _start(folder: Folder, component: str) -> None:
@@ -113,11 +129,27 @@ def _start(folder: Folder, component: str) -> None:
 
 
 def _end_all(folder: Folder) -> None:
+    if folder.has_node:
+        _end_node(folder)
     processes = folder.processes
     for group in (CLIENTS, ("kube-apiserver",), ("etcd",)):
         # The API server would wait for clients that still watch. All that it knows is in etcd.
         end([processes[name] for name in group if name in processes], patience=10.0 if "etcd" in group else 2.0)
     folder.forget()
+
+
+def _end_node(folder: Folder) -> None:
+    processes = folder.processes
+    end([processes["kubelet"]] if "kubelet" in processes else [])
+    containerd = processes.get("containerd")
+    if containerd is not None:
+        if not containerd.alive:
+            # Containers outlive it, and only it knows them.
+            _start(folder, "containerd")
+            _until(machine.containerd_answers, folder, "containerd")
+        machine.end_containers()
+        end([folder.processes["containerd"]])
+    machine.clean(folder)
 
 
 def _until(condition: Callable[[], bool], folder: Folder, what: str) -> None:

@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+from control_plane import machine
 from control_plane.binaries import kwok_stages
 from control_plane.folder import Folder, write
 
-# In the order of their start. The last three only talk to the API server, so it has to be ready first.
+# In the order of their start. Those after it only talk to the API server, so it has to be ready first.
 START_ORDER = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 CLIENTS = ("kube-controller-manager", "kube-scheduler", "kwok")
+# Only where the machine itself is a node.
+NODE = ("containerd", "kubelet")
 
 # Nodes with this annotation are kwok's; any other node has a kubelet.
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
@@ -26,6 +29,10 @@ def command(component: str, folder: Folder, programs: dict[str, Path]) -> list[s
         "kube-controller-manager": _controller_manager,
         "kube-scheduler": _scheduler,
     }
+    if component == "containerd":
+        return machine.containerd(folder)
+    if component == "kubelet":
+        return machine.kubelet(folder, programs["kubelet"])
     if component == "kwok":
         return [str(programs["kwok"]), *_kwok(folder, programs["kwok"])]
     return [str(programs[component]), *arguments[component](folder)]
@@ -65,6 +72,9 @@ def _apiserver(folder: Folder) -> list[str]:
         f"--token-auth-file={folder.tokens}",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
+        # A kubelet, where there is one, knows the API server by this, and is known by nothing: it is on this machine.
+        f"--kubelet-client-certificate={folder.certificate}",
+        f"--kubelet-client-key={folder.certificate_key}",
     ]
 
 

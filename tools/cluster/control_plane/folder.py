@@ -105,13 +105,19 @@ class Folder:
         if not self.exists and strangers:
             raise ClusterError(f"{self.path} holds no cluster, but {min(strangers)}: name an empty folder")
 
-    def prepare(self, programs: dict[str, Path]) -> None:
+    @property
+    def has_node(self) -> bool:
+        """Whether the machine itself is one of its nodes."""
+        return bool(self._read().get("node"))
+
+    def prepare(self, programs: dict[str, Path], *, node: bool) -> None:
         """Make what is not there yet: keys, ports, token, kubeconfig. What is there stays as it is."""
         self.logs.mkdir(exist_ok=True)
         (self.path / "pki").mkdir(exist_ok=True)
         if not self.exists:
             self._write({"ports": dict(zip(PORTS, free_ports(len(PORTS)), strict=True))})
-        self._write(self._read() | {"programs": {name: str(path) for name, path in programs.items()}})
+        paths = {name: str(path) for name, path in programs.items()}
+        self._write(self._read() | {"programs": paths, "node": node or self.has_node})
         openssl = program("openssl", INSTALL_OPENSSL)
         if not self.account_key.is_file():
             _run([openssl, "genrsa", "-out", str(self.account_key), "2048"])

@@ -27,15 +27,15 @@ def add(api: Api, count: int, size: Size) -> None:
         api.create("/api/v1/nodes", _node(f"node-{number}", size))
 
 
-def add_storage_class(api: Api) -> None:
-    """The default class; its claims are bound at once, in any access mode, to volumes that hold nothing."""
+def add_storage_class(api: Api, *, default: bool) -> None:
+    """A class whose claims are bound at once, in any access mode, to volumes that hold nothing."""
     api.create(
         "/apis/storage.k8s.io/v1/storageclasses",
         {
             # The name that kwok's own stages for volumes ask for.
             "metadata": {
                 "name": "kwok-volume",
-                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+                "annotations": {"storageclass.kubernetes.io/is-default-class": str(default).lower()},
             },
             "provisioner": "kwok.x-k8s.io/volume",
         },

@@ -21,6 +21,13 @@ class ExitCode(IntEnum):
     """The command line or the environment is wrong; nothing was tried."""
 
 
+STOPPED = 143
+"""How a renderer's supervisor ends when it is told to (128 + SIGTERM, as shells have it): nothing that a clip has done.
+
+No clip's own end reads like this, because the supervisor says ``FAILED`` of a child that a signal ended.
+"""
+
+
 class EncoderExitCode(IntEnum):
     """What an encoder's exit status means."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from clipfarm.cluster.views import INDEX_ANNOTATION, RunKey, controller, run_key, unix_time
 from clipfarm.manifests.job import CONTAINER
-from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.exit_codes import STOPPED, ExitCode
 
 Manifest = dict[str, Any]
 FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
@@ -29,7 +29,7 @@ class FailedPod:
     attempts: int
     """Which attempt at its index it was, the first is 1."""
     disrupted: bool
-    """Evicted, its node gone, or never begun: nothing that the clip has done. What comes next is the Job's business."""
+    """Evicted, deleted, its node gone, or never begun: nothing that the clip has done. What comes next is the Job's business."""
     clips: tuple[tuple[int, str], ...] = ()
     """Of its block, the clips that failed, with reasons; empty where the pod could not tell."""
     done: int = 0
@@ -55,7 +55,7 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
         reason=_reason(ended, status, clips)[:MOST_TEXT],
         ended=unix_time(ended.get("finishedAt") or metadata["creationTimestamp"]),
         attempts=int(annotations.get(FAILURES_ANNOTATION, 0)) + 1,
-        disrupted="exitCode" not in ended
+        disrupted=ended.get("exitCode", STOPPED) == STOPPED
         or any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions", ())),
         clips=clips,
         done=done,

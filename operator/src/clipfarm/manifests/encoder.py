@@ -77,7 +77,7 @@ def _pod(run: Run, images: Images) -> Manifest:
         "name": "encode",
         "image": images.encode,
         "imagePullPolicy": images.pull_policy,
-        "command": ["clipfarm-encode"],
+        # The image's own entrypoint hands signals on to clipfarm-encode from the first moment.
         "args": arguments,
         "env": [
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - a volume of the pod's own

@@ -18,7 +18,7 @@ from clipfarm.manifests.common import (
 from clipfarm.run import Run
 from clipfarm.units import quantity_text
 from clipfarm_contract.environment import RUN_EXPERIMENT, thread_environment
-from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.exit_codes import STOPPED, ExitCode
 
 ROLE = "render"
 CONTAINER = "render"
@@ -54,6 +54,11 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
                 "rules": [
                     # Evicted, or its node is gone: not the clip's fault, and not counted.
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                    # Somebody deleted it, as a drain without evictions does: no more the clip's fault.
+                    {
+                        "action": "Ignore",
+                        "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [STOPPED]},
+                    },
                     # Anything but success and VRAM would end the same way again.
                     {
                         "action": "FailIndex",
@@ -96,7 +101,7 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
         "name": CONTAINER,
         "image": render.image or images.render,
         "imagePullPolicy": images.pull_policy,
-        "command": ["clipfarm-render"],
+        # The image's own entrypoint hands signals on to clipfarm-render from the first moment.
         "args": arguments,
         "env": [{"name": key, "value": literal(value)} for key, value in variables.items()],
         "resources": resources(render.threads, render.memory, render.pod),

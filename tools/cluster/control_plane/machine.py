@@ -1,0 +1,194 @@
+"""This machine as a node: containerd, runc and a kubelet beside the control plane."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from control_plane import containers, mounts, network
+from control_plane.api import Api
+from control_plane.binaries import cache_folder
+from control_plane.errors import ClusterError, MissingError
+from control_plane.folder import Folder, all_folders, write
+
+NODE = "this-machine"
+COMPONENTS = ("containerd", "kubelet")
+CGROUP = "clipfarm"
+VOLUMES = 3
+
+PACKAGES = "containerd runc containernetworking-plugins iptables iproute2"
+STATE = Path("/run/clipfarm-node")
+"""A machine is one node: bridge, images and control groups are there once."""
+SOCKET = STATE / "containerd.sock"
+
+
+def check() -> None:
+    """Say what is missing, before anything is started."""
+    if os.geteuid() != 0:
+        raise ClusterError("--node: containers need root; run as root")
+    missing = [name for name in ("containerd", "runc", "ctr", "iptables", "ip") if shutil.which(name) is None]
+    if not (network.PLUGINS / "bridge").exists():
+        missing.append(f"{network.PLUGINS}/bridge")
+    if missing:
+        raise MissingError(f"{missing[0]} is missing: install the packages {PACKAGES}")
+
+
+def refuse_second(folder: Folder) -> None:
+    """One cluster at a time can have this machine."""
+    for other in all_folders():
+        containerd = other.processes.get("containerd")
+        if other.path != folder.path and containerd is not None and containerd.alive:
+            raise ClusterError(f"{other.name} has this machine as its node: end it with `cluster down` first")
+
+
+def containerd(folder: Folder) -> list[str]:
+    """Command line of containerd."""
+    config = folder.path / "containerd.toml"
+    write(config, _containerd_config())
+    return ["containerd", "--config", str(config)]
+
+
+def kubelet(folder: Folder, program: Path) -> list[str]:
+    """Command line of the kubelet, which logs in as the administrator."""
+    mounts.make_cgroup(CGROUP)
+    config = folder.path / "kubelet.json"
+    write(config, json.dumps(_kubelet_config(folder), indent=2))
+    return [
+        str(program),
+        f"--config={config}",
+        f"--kubeconfig={folder.kubeconfig}",
+        f"--root-dir={folder.path / 'kubelet'}",
+        f"--cert-dir={folder.path / 'kubelet' / 'pki'}",
+        f"--hostname-override={NODE}",
+        # Of the machine's own network nothing can be reached from outside.
+        f"--node-ip={network.GATEWAY}",
+    ]
+
+
+def containerd_answers() -> bool:
+    """Whether containerd takes commands; its images and containers are then as a start needs them."""
+    try:
+        containers.ctr(SOCKET, "version")
+    except ClusterError:
+        return False
+    return True
+
+
+def prepare(folder: Folder) -> None:
+    """Make the network, and the image that every pod needs; what an earlier cluster left is removed."""
+    containers.remove_containers(SOCKET)
+    containers.add_pause_image(SOCKET)
+    network.up(STATE, folder.port("kube-apiserver"))
+
+
+def end_containers() -> None:
+    """Kill and remove all containers."""
+    containers.remove_containers(SOCKET)
+
+
+def clean(folder: Folder) -> None:
+    """Remove what is left once containerd and the kubelet are gone: mounts, control groups, the network."""
+    mounts.remove_below(STATE)
+    mounts.remove_below(folder.path)
+    mounts.remove_cgroup(CGROUP)
+    network.down(STATE)
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
+def ready(api: Api) -> bool:
+    """Whether the kubelet has made its node known."""
+    nodes = api.request("GET", "/api/v1/nodes")["items"]
+    return any(node["metadata"]["name"] == NODE for node in nodes)
+
+
+def add_objects(api: Api, folder: Folder) -> None:
+    """What the kubelet and claims need: the right to ask it for logs, a default storage class, and a few volumes."""
+    api.create(
+        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+        {
+            "metadata": {"name": "api-server-asks-kubelet"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "system:kubelet-api-admin",
+            },
+            # The name in the certificate that the API server shows.
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "clipfarm"}],
+        },
+    )
+    api.create(
+        "/apis/storage.k8s.io/v1/storageclasses",
+        {
+            "metadata": {"name": "local", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+            "provisioner": "kubernetes.io/no-provisioner",
+        },
+    )
+    for number in range(VOLUMES):
+        name = f"local-{number}"
+        path = folder.path / "volumes" / name
+        path.mkdir(parents=True, exist_ok=True)
+        api.create("/api/v1/persistentvolumes", local_volume(name, path))
+
+
+def local_volume(name: str, path: Path) -> dict[str, object]:
+    """A volume in a folder of this machine. Unlike with hostPath the kubelet gives its files to the pods' fsGroup."""
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "1Ti"},
+            "accessModes": ["ReadWriteOnce", "ReadWriteMany"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "local",
+            "local": {"path": str(path)},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+        },
+    }
+
+
+def _containerd_config() -> str:
+    images = cache_folder() / "node" / "containerd"
+    return f"""\
+version = 2
+root = "{images}"
+state = "{STATE}/containerd"
+[grpc]
+  address = "{SOCKET}"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{containers.PAUSE_IMAGE}"
+  # Without it no container starts where a process may not lower its score for the kernel's killer.
+  restrict_oom_score_adj = true
+  netns_mounts_under_state_dir = true
+[plugins."io.containerd.grpc.v1.cri".cni]
+  bin_dir = "{network.PLUGINS}"
+  conf_dir = "{STATE}/cni"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+"""
+
+
+def _kubelet_config(folder: Folder) -> dict[str, object]:
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": network.GATEWAY,
+        "healthzPort": 0,
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(folder.certificate)},
+        },
+        "authorization": {"mode": "Webhook"},
+        "containerRuntimeEndpoint": f"unix://{SOCKET}",
+        "cgroupDriver": "cgroupfs",
+        "cgroupRoot": f"/{CGROUP}",
+        "failSwapOn": False,
+        # Kubernetes would rather have version 2, and the machine has what it has.
+        "failCgroupV1": False,
+        "podLogsDir": str(folder.path / "pods"),
+        "resolvConf": "/etc/resolv.conf",
+        # A disk that is nearly full is the machine's owner's business: no pod is turned away, no image removed.
+        "evictionHard": {"nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%"},
+        "imageGCHighThresholdPercent": 100,
+        "localStorageCapacityIsolation": True,
+    }
