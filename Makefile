@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode chart docs
+.PHONY: help setup demo test test-node images licences lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode chart docs
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -16,12 +16,22 @@ demo: setup ## Render five clips and encode them, into demo-output/
 	@$(BIN)/clipfarm verify demo-output
 	@echo "Look at demo-output/clip_00000/preview.gif"
 
-test: ## Run all tests
+test: ## Run all tests but those on a real node
 	@tools/setup test
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 test-pythons: ## Test contract and encoder on Python 3.12 and 3.13, with NumPy 2
 	@tools/test-pythons
+
+test-node: ## Run clipfarm from its chart and images on this machine as a node (root; 6 GB the first time)
+	@tools/setup node
+	@$(BIN)/pytest tests/node $(PYTEST_ARGS)
+
+images: ## Build the three container images with docker, podman or buildah
+	@tools/images
+
+licences: setup ## Make docs/licences.md from the lock file
+	@$(BIN)/python tools/licences
 
 bench-render: setup ## Measure the renderer: speed, quality, memory (fifteen minutes on two idle cores)
 	@$(BIN)/python bench/render.py

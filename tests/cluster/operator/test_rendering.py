@@ -35,13 +35,14 @@ ENDS = {
     5: ["evicted", 0],  # does not count
     6: ["evicted", 2, 0],  # the eviction does not take the place of the second attempt
     7: [77],  # an exit code of nobody's
+    8: [143, 0],  # somebody deleted it
 }
 
 
 def test_what_becomes_of_a_clip_follows_from_how_its_pods_end(runs: Runs, operator: Operator, namespace: Namespace):
-    runs.create(clips=8, ends=ENDS, workers=8, retry={"limit": 1, "delay": "1s"})
+    runs.create(clips=9, ends=ENDS, workers=9, retry={"limit": 1, "delay": "1s"})
     status = runs.finished()
-    assert (status["phase"], status["rendered"], status["failed"]) == ("CompletedWithFailures", 4, 4)
+    assert (status["phase"], status["rendered"], status["failed"]) == ("CompletedWithFailures", 5, 4)
     assert runs.attempts() == {clip: len(ends) for clip, ends in ENDS.items()}
     reasons = {entry["clips"]: entry["reason"] for entry in status["failures"]}
     assert reasons == {
@@ -51,7 +52,7 @@ def test_what_becomes_of_a_clip_follows_from_how_its_pods_end(runs: Runs, operat
         "7": "exit status 77",
     }
     job = namespace.get(JOBS, "run-render")["status"]
-    assert (job["completedIndexes"], job["failedIndexes"]) == ("0,2,5,6", "1,3,4,7")
+    assert (job["completedIndexes"], job["failedIndexes"]) == ("0,2,5,6,8", "1,3,4,7")
     assert "retry" in runs.condition("Ready")["message"]
 
 

@@ -51,9 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--wait", action="store_true", help="until every node takes pods, not just until the API server is ready"
     )
-    up.add_argument(
-        "--node", action="store_true", help="this machine is a node: kubelet, containerd, runc; needs root"
-    )
+    up.add_argument("--node", action="store_true", help="this machine is a node: kubelet, containerd, runc; needs root")
     up.add_argument("--owner", type=int, metavar="PID", help="the process it is for: see down --abandoned")
     up.set_defaults(run=_up)
 

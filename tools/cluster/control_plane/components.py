@@ -72,7 +72,8 @@ def _apiserver(folder: Folder) -> list[str]:
         f"--token-auth-file={folder.tokens}",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
-        # A kubelet, where there is one, knows the API server by this, and is known by nothing: it is on this machine.
+        # A kubelet, where there is one, is asked for logs at its address, and knows the API server by this.
+        "--kubelet-preferred-address-types=InternalIP",
         f"--kubelet-client-certificate={folder.certificate}",
         f"--kubelet-client-key={folder.certificate_key}",
     ]

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from control_plane.binaries import MODULE, Go, cache_folder
-from control_plane.errors import ClusterError
+from control_plane.errors import ClusterError, program
 
 PAUSE_IMAGE = "localhost/clipfarm-pause:1"
 NAMESPACE = "k8s.io"
@@ -18,12 +18,7 @@ PATIENCE = 20.0
 
 def ctr(socket: Path, *arguments: str, data: bytes | None = None) -> str:
     """Run a command of containerd's client, and return what it prints."""
-    done = subprocess.run(
-        ["ctr", "--address", str(socket), "--namespace", NAMESPACE, *arguments],
-        input=data,
-        capture_output=True,
-        check=False,
-    )
+    done = _run(socket, *arguments, data=data)
     if done.returncode:
         raise ClusterError(f"ctr {' '.join(arguments)}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout.decode()
@@ -36,11 +31,7 @@ def remove_containers(socket: Path) -> None:
         for task in tasks:
             # It may end by itself meanwhile; whether it has is what the list says.
             for command in (["kill", "--signal", "SIGKILL", "--all"], ["delete"]):
-                subprocess.run(
-                    ["ctr", "--address", str(socket), "--namespace", NAMESPACE, "tasks", *command, task],
-                    capture_output=True,
-                    check=False,
-                )
+                _run(socket, "tasks", *command, task)
         if time.monotonic() > deadline:
             raise ClusterError(f"containers do not end: {' '.join(tasks)}")
         time.sleep(0.1)
@@ -52,8 +43,7 @@ def add_pause_image(socket: Path) -> None:
     """Make the image that holds each pod's namespaces open, unless it is there."""
     if PAUSE_IMAGE in ctr(socket, "images", "list", "--quiet").split():
         return
-    program = _pause()
-    layer = _tar({"pause": program})
+    layer = _tar({"pause": _pause()})
     config = {
         "architecture": "amd64",
         "os": "linux",
@@ -67,6 +57,11 @@ def add_pause_image(socket: Path) -> None:
         "layer.tar": layer,
     }
     ctr(socket, "images", "import", "-", data=_tar(archive))
+
+
+def _run(socket: Path, *arguments: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [program("ctr", "install containerd"), "--address", str(socket), "--namespace", NAMESPACE, *arguments]
+    return subprocess.run(command, input=data, capture_output=True, check=False)
 
 
 def _pause() -> bytes:

@@ -164,6 +164,8 @@ state = "{STATE}/containerd"
   conf_dir = "{STATE}/cni"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+    Root = "{STATE}/runc"
 """
 
 
@@ -186,9 +188,9 @@ def _kubelet_config(folder: Folder) -> dict[str, object]:
         # Kubernetes would rather have version 2, and the machine has what it has.
         "failCgroupV1": False,
         "podLogsDir": str(folder.path / "pods"),
-        "resolvConf": "/etc/resolv.conf",
+        # Chains for a kube-proxy that is not here.
+        "makeIPTablesUtilChains": False,
         # A disk that is nearly full is the machine's owner's business: no pod is turned away, no image removed.
         "evictionHard": {"nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%"},
         "imageGCHighThresholdPercent": 100,
-        "localStorageCapacityIsolation": True,
     }

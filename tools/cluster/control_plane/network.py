@@ -25,7 +25,7 @@ def up(state: Path, api_server_port: int) -> None:
     # The API server listens on 127.0.0.1 alone: packets from the bridge may be sent on to it.
     Path(f"/proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet").write_text("1")
     for rule in _rules(api_server_port):
-        _run("iptables", "--wait", "--table", "nat", "--append", *rule)
+        _run("iptables", "--wait", "--table", "nat", "--append", *rule.split())
     configuration = state / "cni"
     configuration.mkdir(parents=True, exist_ok=True)
     (configuration / "10-clipfarm.conflist").write_text(json.dumps(_plugins(state), indent=2))
@@ -53,13 +53,13 @@ def _keep_forwarding(path: Path) -> None:
     path.write_text(FORWARD.read_text())
 
 
-def _rules(api_server_port: int) -> list[list[str]]:
-    mark = ["--match", "comment", "--comment", BRIDGE]
+def _rules(api_server_port: int) -> list[str]:
+    mark = f"--match comment --comment {BRIDGE}"
     return [
         # What kube-proxy would do, for the service "kubernetes" alone.
-        ["PREROUTING", "--in-interface", BRIDGE, "--destination", KUBERNETES_SERVICE, "--protocol", "tcp"]
-        + ["--dport", "443", *mark, "--jump", "DNAT", "--to-destination", f"127.0.0.1:{api_server_port}"],
-        ["POSTROUTING", "--source", SUBNET, "!", "--destination", SUBNET, *mark, "--jump", "MASQUERADE"],
+        f"PREROUTING --in-interface {BRIDGE} --destination {KUBERNETES_SERVICE} --protocol tcp --dport 443 {mark}"
+        f" --jump DNAT --to-destination 127.0.0.1:{api_server_port}",
+        f"POSTROUTING --source {SUBNET} ! --destination {SUBNET} {mark} --jump MASQUERADE",
     ]
 
 

@@ -1,0 +1,227 @@
+"""This machine as a node of a real control plane, with clipfarm installed on it as a user installs it."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from helpers.cluster import ApiError, ControlPlane, Namespace, Object, program
+from helpers.images import Image
+from helpers.local import wait_until
+from helpers.operators import Runs
+from helpers.runs import document
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "clipfarm"
+NODE = "this-machine"
+RELEASE, SYSTEM = "clipfarm", "clipfarm-system"
+OPERATOR, RENDER, ENCODE = Image("operator"), Image("render"), Image("encode")
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+CLAIM = "clips"
+USER = 65532
+
+# Renderers and encoder ask for a CPU each, and this machine may have no more than two.
+SMALL_REQUESTS: list[tuple[str, Object]] = [
+    (
+        "mutatingadmissionpolicies",
+        {
+            "metadata": {"name": "small-requests"},
+            "spec": {
+                "matchConstraints": {
+                    "resourceRules": [
+                        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+                    ],
+                    "objectSelector": {"matchExpressions": [{"key": "clipfarm.dev/role", "operator": "Exists"}]},
+                },
+                "failurePolicy": "Fail",
+                "reinvocationPolicy": "Never",
+                "mutations": [
+                    {
+                        "patchType": "JSONPatch",
+                        "jsonPatch": {
+                            "expression": '[JSONPatch{op: "replace",'
+                            ' path: "/spec/containers/0/resources/requests/cpu", value: "50m"}]'
+                        },
+                    }
+                ],
+            },
+        },
+    ),
+    (
+        "mutatingadmissionpolicybindings",
+        {"metadata": {"name": "small-requests"}, "spec": {"policyName": "small-requests"}},
+    ),
+]
+
+
+class Node(ControlPlane):
+    """A control plane whose one node is this machine."""
+
+    def install(self) -> None:
+        """Install clipfarm with Helm, and wait until its operator works."""
+        for resource, manifest in SMALL_REQUESTS:
+            self.api.request("POST", self.api.path(f"admissionregistration.k8s.io/v1/{resource}"), manifest)
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": SYSTEM, "labels": RESTRICTED}})
+        values = {
+            "image.repository": OPERATOR.reference.partition(":")[0],
+            "image.tag": OPERATOR.tag,
+            "image.pullPolicy": "Never",
+            "images.render": RENDER.reference,
+            "images.encode": ENCODE.reference,
+        }
+        settings = [part for name, value in values.items() for part in ("--set-string", f"{name}={value}")]
+        command = [program("helm"), "install", RELEASE, CHART, "--namespace", SYSTEM, "--wait", "--timeout", "2m"]
+        done = subprocess.run(
+            [*command, *settings, "--kubeconfig", self.kubeconfig], capture_output=True, text=True, check=False
+        )
+        assert not done.returncode, done.stderr + self.kubectl("--namespace", SYSTEM, "describe", "pods").stdout
+
+    @contextmanager
+    def namespace(self, name: str, volume: Path) -> Iterator["Place"]:
+        """A namespace with a claim on a folder of this machine."""
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": RESTRICTED}})
+        namespace = Namespace(self.api, name)
+        self.api.request("POST", "/api/v1/persistentvolumes", local_volume(name, volume))
+        claim = {
+            "metadata": {"name": CLAIM},
+            "spec": {
+                "accessModes": ["ReadWriteMany"],
+                "resources": {"requests": {"storage": "1Gi"}},
+                "volumeName": name,
+            },
+        }
+        namespace.create("v1/persistentvolumeclaims", claim)
+        place = Place(self, namespace, volume)
+        wait_until(place.has_account, "the namespace's default service account")
+        try:
+            yield place
+        finally:
+            self.api.request("DELETE", f"/api/v1/namespaces/{name}")
+            wait_until(lambda: not place.pods(), "the namespace's pods to end")
+            self.api.request("DELETE", f"/api/v1/persistentvolumes/{name}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A namespace, and the folder that its claim is."""
+
+    node: Node
+    namespace: Namespace
+    volume: Path
+
+    @property
+    def runs(self) -> Runs:
+        return Runs(self.namespace)
+
+    def create(self, manifest: Object) -> str:
+        """Create a run with ``kubectl apply``, and return its name."""
+        done = self.kubectl("apply", "-f", "-", text=json.dumps(manifest))
+        assert not done.returncode, done.stderr
+        return str(manifest["metadata"]["name"])
+
+    def kubectl(self, *arguments: object, text: str = "") -> subprocess.CompletedProcess[str]:
+        return self.node.kubectl("--namespace", self.namespace.name, *arguments, text=text)
+
+    def pods(self, role: str = "") -> list[Object]:
+        return self.namespace.pods(f"clipfarm.dev/role={role}" if role else "")
+
+    def running(self, role: str) -> list[Object]:
+        """Pods whose container is at work, and which nobody has deleted."""
+        return [
+            pod
+            for pod in self.pods(role)
+            if "deletionTimestamp" not in pod["metadata"]
+            and any("running" in each["state"] for each in pod["status"].get("containerStatuses", ()))
+        ]
+
+    def once(self, name: str, image: Image, command: list[str], user: int = USER) -> tuple[Object, str]:
+        """Run a pod of a user's own with the claim, and return its last status and what it printed."""
+        secure = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+        container = {
+            "name": "main",
+            "image": image.reference,
+            "command": command,
+            "securityContext": secure,
+            "volumeMounts": [{"name": CLAIM, "mountPath": "/clips"}],
+        }
+        spec = {
+            "restartPolicy": "Never",
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": user,
+                "runAsGroup": user,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+            "volumes": [{"name": CLAIM, "persistentVolumeClaim": {"claimName": CLAIM}}],
+        }
+        self.namespace.create("v1/pods", {"metadata": {"name": name}, "spec": spec})
+
+        def ended() -> Object | None:
+            status = self.namespace.get("v1/pods", name)["status"]
+            return status if status["phase"] in ("Succeeded", "Failed") else None
+
+        status = wait_until(ended, f"the pod {name} to end")
+        return status, self.kubectl("logs", name).stdout.strip()
+
+    def has_account(self) -> bool:
+        try:
+            return bool(self.namespace.get("v1/serviceaccounts", "default"))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return False
+
+    def explain(self) -> str:
+        """What a person would look at first when a run does not get on."""
+        return self.kubectl("describe", "benchmarkruns,pods").stdout[-6000:]
+
+
+def run(name: str, clips: int, program: str = "", **spec: Any) -> Object:
+    """Return a small run; ``program`` is the source of a renderer of one's own, in Python."""
+    render = spec.pop("render", {}) | ({"command": ["python", "-c", program]} if program else {})
+    made = document(
+        clips,
+        **{
+            "workers": 2,
+            "storage": {"claimName": CLAIM},
+            "render": {"sharedMemory": "64Mi", "memory": "1Gi"} | render,
+            "encode": {"enabled": False},
+        }
+        | spec,
+    )
+    made["metadata"]["name"] = name
+    made["spec"]["experiment"] |= {"frames": 8, "resolution": 64, "samplesPerPixel": 4}
+    return made
+
+
+def local_volume(name: str, path: Path) -> Object:
+    """A volume in a folder of this machine, whose files the kubelet gives to the pods' fsGroup."""
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteMany"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "local",
+            "local": {"path": str(path)},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+        },
+    }
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Hashes of every file of every clip in a folder, features among them, by ``clip/path``."""
+    files = [file for clip in sorted(folder.glob("clip_*")) for file in clip.rglob("*") if file.is_file()]
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def missing_programs() -> list[str]:
+    """Programs without which there is no node here."""
+    return [name for name in ("containerd", "runc", "buildah", "debootstrap", "iptables") if shutil.which(name) is None]

@@ -1,0 +1,66 @@
+"""A run as a user has it: installed with Helm, applied with kubectl; on the volume lie the same bytes as on a laptop."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers.cluster import Object
+from helpers.local import clipfarm, wait_until
+from helpers.node import CLAIM, RENDER, USER, Place, hashes
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "demo.yaml"
+CLIPS = 6
+LIMIT = 400.0
+
+
+def small_example() -> Object:
+    """The demo's three phases, six clips, with small settings."""
+    made = yaml.safe_load(EXAMPLE.read_text())
+    spec = made["spec"]
+    spec["clips"]["end"] = CLIPS - 1
+    spec["experiment"]["phases"][-1]["clips"]["end"] = CLIPS - 1
+    spec["experiment"] |= {"frames": 8, "resolution": 64, "samplesPerPixel": 4}
+    spec |= {"workers": 2, "storage": {"claimName": CLAIM}}
+    return made
+
+
+@pytest.mark.blender
+@pytest.mark.torch
+@pytest.mark.timeout(900)
+def test_six_clips_and_their_features_are_made_as_on_a_laptop_byte_for_byte(place: Place, tmp_path: Path):
+    manifest = small_example()
+    name = place.create(manifest)
+
+    def halfway() -> str:
+        shown = place.kubectl("get", "benchmarkruns").stdout
+        header, row = (line.split() for line in shown.splitlines())
+        done = dict(zip(header, row, strict=False))
+        assert done["TOTAL"] == str(CLIPS), shown
+        return shown if 0 < int(done["RENDERED"]) < CLIPS else ""
+
+    shown = wait_until(halfway, "kubectl get benchmarkruns to show a run on its way", LIMIT)
+    assert "Running" in shown
+    status = place.runs.finished(name, LIMIT)
+    assert (status["phase"], status["rendered"], status["encoded"]) == ("Succeeded", CLIPS, CLIPS), status
+
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(manifest))
+    done = clipfarm("local", tmp_path / "run.yaml", "--output", tmp_path / "local")
+    assert not done.returncode, done.stderr
+    made, expected = hashes(place.volume), hashes(tmp_path / "local")
+    assert len([name for name in expected if name.endswith("feature_maps/vjepa2_tiny16.npy")]) == CLIPS
+    assert made == expected
+
+    verified = clipfarm("verify", place.volume)
+    assert not verified.returncode, verified.stdout + verified.stderr
+    _files_belong_to_the_group_and_others_read_them(place)
+
+
+def _files_belong_to_the_group_and_others_read_them(place: Place) -> None:
+    clip = place.volume / "clip_00000"
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in (clip, *clip.rglob("*"))}
+    assert owners == {(USER, USER)}
+    stranger = 12345
+    code = "import os; print(os.getuid(), len(open('/clips/clip_00000/clip.json').read()))"
+    ended, said = place.once("reader", RENDER, ["python", "-c", code], user=stranger)
+    assert (ended["phase"], said) == ("Succeeded", f"{stranger} {len((clip / 'clip.json').read_text())}")
