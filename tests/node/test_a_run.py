@@ -1,4 +1,4 @@
-"""A run as a user has it: installed with Helm, applied with kubectl; on the volume lie the same bytes as on a laptop."""
+"""A run as a user has it: installed with Helm, applied with kubectl; its volume holds the same bytes as a laptop."""
 
 from pathlib import Path
 

@@ -1,0 +1,46 @@
+"""The Dockerfiles against what they repeat, and the list of licences against the lock file."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clipfarm.manifests.common import USER
+
+ROOT = Path(__file__).parents[3]
+DOCKERFILES = {name: ROOT / folder / "Dockerfile" for name, folder in
+               {"operator": "operator", "render": "images/render", "encode": "images/encode"}.items()}  # fmt: skip
+SETUP = (ROOT / "tools" / "setup").read_text()
+
+
+def variable(name: str) -> str:
+    found = re.search(rf'^{name}="?([^"\n]+)"?$', SETUP, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_images_are_built_with_the_uv_of_the_set_up(name: str):
+    assert f"ARG UV_VERSION={variable('UV_VERSION')}\n" in DOCKERFILES[name].read_text()
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_images_run_as_the_user_that_pods_run_as(name: str):
+    text = DOCKERFILES[name].read_text()
+    assert f"USER {USER}:{USER}\n" in text
+    assert f"groupadd --gid {USER} " in text
+    assert f"useradd --uid {USER} --gid {USER} " in text
+
+
+def test_the_render_image_has_the_libraries_that_blender_needs_on_a_bare_debian():
+    last = DOCKERFILES["render"].read_text().rpartition("\nFROM ")[2]
+    assert set(variable("PACKAGES").split()) <= set(last.split())
+
+
+def test_the_list_of_licences_is_what_the_lock_file_says():
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "licences", "--check"], capture_output=True, text=True, check=False
+    )
+    assert not done.returncode, done.stderr
