@@ -101,9 +101,14 @@ class Node(ControlPlane):
         try:
             yield place
         finally:
-            self.api.request("DELETE", f"/api/v1/namespaces/{name}")
-            wait_until(lambda: not place.pods(), "the namespace's pods to end")
-            self.api.request("DELETE", f"/api/v1/persistentvolumes/{name}")
+            if Path(self.kubeconfig).exists():  # no test has ended the node
+                self._remove(place)
+
+    def _remove(self, place: "Place") -> None:
+        name = place.namespace.name
+        self.api.request("DELETE", f"/api/v1/namespaces/{name}")
+        wait_until(lambda: not place.pods(), "the namespace's pods to end")
+        self.api.request("DELETE", f"/api/v1/persistentvolumes/{name}")
 
 
 @dataclass(frozen=True)
