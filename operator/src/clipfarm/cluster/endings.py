@@ -29,7 +29,7 @@ class FailedPod:
     attempts: int
     """Which attempt at its index it was, the first is 1."""
     disrupted: bool
-    """Evicted, deleted, its node gone, or never begun: nothing that the clip has done. What comes next is the Job's business."""
+    """Evicted, deleted, its node gone, or never begun: not the clip's doing. What comes next is the Job's business."""
     clips: tuple[tuple[int, str], ...] = ()
     """Of its block, the clips that failed, with reasons; empty where the pod could not tell."""
     done: int = 0

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
+import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import kopf
@@ -103,7 +105,8 @@ def _registry(mark: Callable[[RunKey], object]) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=registry)
     def login(**arguments: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+        account = kopf.login_with_service_account(**arguments)
+        return by_address(account, os.environ) if account else kopf.login_with_kubeconfig(**arguments)
 
     # No timer, no daemon, no handler of deletions: each would put a finalizer on the run, and a run would not go
     # while the operator is away. What the event says is not used: it would be missed for runs that are deleted while
@@ -114,6 +117,17 @@ def _registry(mark: Callable[[RunKey], object]) -> kopf.OperatorRegistry:
         mark((metadata["namespace"], metadata["name"]))
 
     return registry
+
+
+def by_address(account: kopf.ConnectionInfo, environ: Mapping[str, str]) -> kopf.ConnectionInfo:
+    """Return a pod's way to the API server by the address that the kubelet says, as all other clients have it.
+
+    kopf's own way is by name, and an operator that starts while the cluster's DNS is down would hear of nothing.
+    """
+    host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        return account
+    return dataclasses.replace(account, server=f"https://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 def _settings() -> kopf.OperatorSettings:
