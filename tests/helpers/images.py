@@ -4,6 +4,7 @@ All of it is kept outside the tree, by content: an image whose Dockerfile, lock 
 built again, and a layer that containerd has is not copied again.
 """
 
+import fcntl
 import hashlib
 import io
 import json
@@ -67,10 +68,14 @@ def ensure(images: list[Image]) -> None:
         return
     if missing := [name for name in NEEDED if shutil.which(name) is None]:
         raise MissingError(f"{missing[0]} is missing: install the packages buildah, debootstrap and containerd")
-    base = _base()
-    for image in absent:
-        _build(image, base)
-        hand_over(image.reference)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _tidy()
+        base = _base()
+        for image in absent:
+            _build(image, base)
+            hand_over(image.reference)
 
 
 def hand_over(reference: str) -> None:
@@ -109,6 +114,25 @@ def buildah(*arguments: object, data: bytes | None = None) -> str:
     return _run([*map(str, arguments)], environment, data)
 
 
+def _tidy() -> None:
+    """Remove what a build left that was killed, and, where the lock file has changed, layers that nobody needs again."""
+    buildah("buildah", "rm", "--all")
+    recipes = hashlib.sha256((ROOT / "uv.lock").read_bytes())
+    for folder in SOURCES.values():
+        recipes.update((ROOT / folder / "Dockerfile").read_bytes())
+    stamp = CACHE / "recipes"
+    if stamp.exists() and stamp.read_text() != recipes.hexdigest():
+        buildah("buildah", "rmi", "--prune")
+    stamp.write_text(recipes.hexdigest())
+
+
+def _remove_older(image: Image) -> None:
+    names = buildah("buildah", "images", "--format", "{{.Name}}:{{.Tag}}").split()
+    older = [name for name in names if name.startswith(f"localhost/clipfarm-{image.name}:") and name != image.reference]
+    if older:
+        buildah("buildah", "rmi", *older)
+
+
 def _build(image: Image, base: str) -> None:
     uv = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
     uv.mkdir(parents=True, exist_ok=True)
@@ -122,6 +146,7 @@ def _build(image: Image, base: str) -> None:
     ]
     print(f"images: building {image.reference}", flush=True)
     buildah(ROOT / "tools" / "images", "--tag", image.tag, "--base", base, image.name, "--", "--quiet", *options)
+    _remove_older(image)
 
 
 def _base() -> str:

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from control_plane import binaries, machine, nodes
+from control_plane import binaries, machine, mounts, nodes
 from control_plane.api import Api
 from control_plane.components import CLIENTS, NODE, START_ORDER, command
 from control_plane.errors import ClusterError, program
@@ -115,8 +115,7 @@ def _start_all(folder: Folder) -> None:
     for component in CLIENTS:
         _start(folder, component)
     if folder.has_node:
-        _start(folder, "containerd")
-        _until(machine.containerd_answers, folder, "containerd")
+        _start_containerd(folder)
         machine.prepare(folder)
         _start(folder, "kubelet")
 
@@ -140,23 +139,30 @@ def _end_all(folder: Folder) -> None:
 
 def _end_node(folder: Folder) -> None:
     processes = folder.processes
-    end([processes["kubelet"]] if "kubelet" in processes else [])
-    containerd = processes.get("containerd")
-    if containerd is not None:
-        if not containerd.alive:
+    if "kubelet" in processes:
+        end([processes["kubelet"]])
+    if "containerd" in processes and not machine.taken(folder):
+        if not processes["containerd"].alive:
             # Containers outlive it, and only it knows them.
-            _start(folder, "containerd")
-            _until(machine.containerd_answers, folder, "containerd")
+            _start_containerd(folder)
         machine.end_containers()
         end([folder.processes["containerd"]])
-    machine.clean(folder)
+        machine.clean()
+    # Whoever removes the folder must not reach through a mount: behind it may be somebody's clips.
+    mounts.remove_below(folder.path)
 
 
-def _until(condition: Callable[[], bool], folder: Folder, what: str) -> None:
+def _start_containerd(folder: Folder) -> None:
+    _start(folder, "containerd")
+    _until(machine.containerd_answers, folder, "containerd", parts=("containerd",))
+
+
+def _until(condition: Callable[[], bool], folder: Folder, what: str, parts: tuple[str, ...] = ()) -> None:
+    """Wait; fail as soon as one of ``parts`` has ended, or of all components where none is named."""
     deadline = time.monotonic() + LIMIT
     while not condition():
         for component, process in folder.processes.items():
-            if not process.alive:
+            if not process.alive and component in (parts or (component,)):
                 raise ClusterError(f"{component} has ended: {_last_words(folder, component)}")
         if time.monotonic() > deadline:
             raise ClusterError(f"waited {LIMIT:g} s for {what}; see {folder.logs}")

@@ -60,7 +60,8 @@ def add_pause_image(socket: Path) -> None:
 
 
 def _run(socket: Path, *arguments: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [program("ctr", "install containerd"), "--address", str(socket), "--namespace", NAMESPACE, *arguments]
+    command = [program("ctr", "install containerd"), "--address", str(socket), "--namespace", NAMESPACE]
+    command += ["--connect-timeout", "2s", *arguments]
     return subprocess.run(command, input=data, capture_output=True, check=False)
 
 

@@ -12,7 +12,6 @@ from control_plane.errors import ClusterError, MissingError
 from control_plane.folder import Folder, all_folders, write
 
 NODE = "this-machine"
-COMPONENTS = ("containerd", "kubelet")
 CGROUP = "clipfarm"
 VOLUMES = 3
 
@@ -35,10 +34,19 @@ def check() -> None:
 
 def refuse_second(folder: Folder) -> None:
     """One cluster at a time can have this machine."""
-    for other in all_folders():
-        containerd = other.processes.get("containerd")
-        if other.path != folder.path and containerd is not None and containerd.alive:
-            raise ClusterError(f"{other.name} has this machine as its node: end it with `cluster down` first")
+    if taken(folder):
+        names = [other.name for other in all_folders() if _runs_containerd(other)]
+        raise ClusterError(f"{names[0] if names else 'another cluster'} has this machine as its node: end it first")
+
+
+def taken(folder: Folder) -> bool:
+    """Whether another cluster has this machine."""
+    return not _runs_containerd(folder) and containerd_answers()
+
+
+def _runs_containerd(folder: Folder) -> bool:
+    process = folder.processes.get("containerd")
+    return process is not None and process.alive
 
 
 def containerd(folder: Folder) -> list[str]:
@@ -66,7 +74,9 @@ def kubelet(folder: Folder, program: Path) -> list[str]:
 
 
 def containerd_answers() -> bool:
-    """Whether containerd takes commands; its images and containers are then as a start needs them."""
+    """Whether a containerd takes commands."""
+    if not SOCKET.exists():
+        return False
     try:
         containers.ctr(SOCKET, "version")
     except ClusterError:
@@ -86,10 +96,9 @@ def end_containers() -> None:
     containers.remove_containers(SOCKET)
 
 
-def clean(folder: Folder) -> None:
+def clean() -> None:
     """Remove what is left once containerd and the kubelet are gone: mounts, control groups, the network."""
     mounts.remove_below(STATE)
-    mounts.remove_below(folder.path)
     mounts.remove_cgroup(CGROUP)
     network.down(STATE)
     shutil.rmtree(STATE, ignore_errors=True)

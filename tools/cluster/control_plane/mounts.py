@@ -23,10 +23,7 @@ def below(folder: Path) -> list[Path]:
 
 
 def remove_below(folder: Path) -> None:
-    """Unmount everything in a folder.
-
-    Whoever removes the folder afterwards must not reach through a mount: behind it may be somebody's clips.
-    """
+    """Unmount everything in a folder, or say what could not be."""
     library = ctypes.CDLL(None, use_errno=True)
     for point in below(folder):
         library.umount2(os.fsencode(point), MNT_DETACH | UMOUNT_NOFOLLOW)
