@@ -115,7 +115,7 @@ def buildah(*arguments: object, data: bytes | None = None) -> str:
 
 
 def _tidy() -> None:
-    """Remove what a build left that was killed, and, where the lock file has changed, layers that nobody needs again."""
+    """Remove what a killed build left and, where the lock file has changed, layers that nobody needs again."""
     buildah("buildah", "rm", "--all")
     recipes = hashlib.sha256((ROOT / "uv.lock").read_bytes())
     for folder in SOURCES.values():

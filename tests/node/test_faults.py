@@ -1,7 +1,9 @@
 """What goes wrong on a real node: nothing is lost, nothing is made twice, and the reasons are true."""
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,7 +113,10 @@ def test_an_encoder_that_is_deleted_in_the_middle_leaves_every_clip_with_its_fea
     assert len(features()) == clips
     assert {path: path.stat().st_ino for path in before} == before  # none was made twice
     local = tmp_path / "local"
-    assert not clipfarm("local", _file(tmp_path, manifest), "--output", local).returncode
+    # The renderer is "python", as in the image.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = clipfarm("local", _file(tmp_path, manifest), "--output", local, env={"PATH": path})
+    assert not done.returncode, done.stderr
     assert hashes(place.volume) == hashes(local)
 
 
