@@ -24,6 +24,9 @@ CLIP_CACHE = "CLIP_CACHE"
 RUN_EXPERIMENT = "CLIPFARM_EXPERIMENT"
 """JSON: the run's whole experiment with all its phases; what the supervisor reads."""
 
+GPU = "CLIPFARM_GPU"
+"""UUID of the one GPU that the supervisor's clips are to use; empty: those that the process sees."""
+
 THREAD_COUNT_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

@@ -46,6 +46,26 @@ class ChildReport:
 
 
 @dataclass(frozen=True, slots=True)
+class VramUse:
+    """GPU memory that a clip took."""
+
+    peak_mib: float
+    """The most at a time, MiB."""
+    average_mib: float
+    """On average while it rendered, MiB."""
+    allocated_after: float
+    """Seconds from its start until it rendered."""
+
+    def to_json(self) -> dict[str, float]:
+        """Return the JSON form."""
+        return {
+            "peakMiB": round(self.peak_mib, 1),
+            "averageMiB": round(self.average_mib, 1),
+            "allocatedAfter": round(self.allocated_after, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ClipResult:
     """One attempt at one clip, as the supervisor saw it end."""
 
@@ -59,6 +79,8 @@ class ClipResult:
     """User and system time of the renderer and all that it started."""
     peak_rss_mib: float
     """The largest resident set of the renderer's process, MiB."""
+    vram: VramUse | None = None
+    """None where it rendered on no GPU, or did not tell."""
 
     @classmethod
     def read(cls, path: Path) -> "ClipResult":
@@ -80,6 +102,7 @@ class ClipResult:
             seconds=_seconds(fields),
             cpu_seconds=fields.take("cpuSeconds", float),
             peak_rss_mib=fields.take("peakRssMiB", float),
+            vram=_vram(fields),
         )
         fields.done()
         return result
@@ -93,9 +116,20 @@ class ClipResult:
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
             "cpuSeconds": round(self.cpu_seconds, 3),
             "peakRssMiB": round(self.peak_rss_mib, 1),
+            **({"vram": self.vram.to_json()} if self.vram else {}),
         }
 
 
 def _seconds(fields: Fields) -> dict[str, float]:
     stages = Fields(taken := fields.take("seconds", dict, {}), fields.path("seconds"))
     return {stage: stages.take(stage, float) for stage in taken}
+
+
+def _vram(fields: Fields) -> VramUse | None:
+    told = fields.take("vram", dict, {})
+    if not told:
+        return None
+    sizes = Fields(told, fields.path("vram"))
+    found = VramUse(*(sizes.take(name, float) for name in ("peakMiB", "averageMiB", "allocatedAfter")))
+    sizes.done()
+    return found

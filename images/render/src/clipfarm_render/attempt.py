@@ -102,6 +102,7 @@ def _attempt(
         seconds=dict(report.seconds) | {"total": time.monotonic() - started},
         cpu_seconds=end.cpu_seconds if end else 0.0,
         peak_rss_mib=end.peak_rss_mib if end else 0.0,
+        vram=end.vram if end and children.renderer.device != "cpu" else None,
     )
     return result, end.tail.text() if end else ""
 

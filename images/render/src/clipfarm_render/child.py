@@ -14,10 +14,12 @@ from enum import Enum
 from pathlib import Path
 from typing import IO
 
+from clipfarm_contract.result import VramUse
 from clipfarm_render.allowance import Allowance
 from clipfarm_render.output import LineSplitter, Tail, is_chatter, say
 from clipfarm_render.stopping import Stop
 from clipfarm_render.vram_messages import means_out_of_vram
+from clipfarm_render.vram_use import VramWatch
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 0.5
@@ -54,6 +56,8 @@ class ChildEnd:
     tail: Tail
     cpu_seconds: float
     peak_rss_mib: float
+    vram: VramUse | None = None
+    """By what Cycles printed, of whatever device it rendered on."""
 
 
 class Child:
@@ -111,6 +115,7 @@ class Child:
             tail=watch.tail,
             cpu_seconds=usage.ru_utime + usage.ru_stime,
             peak_rss_mib=usage.ru_maxrss / 1024,
+            vram=watch.vram.summary(),
         )
 
     @property
@@ -150,6 +155,7 @@ class _Watch:
     ) -> None:
         self.tail = Tail()
         self.vram_line = self.ran_out = ""
+        self.vram = VramWatch()
         self._pid = process.pid
         self._allowance = allowance
         self._stop = stop
@@ -215,6 +221,7 @@ class _Watch:
             if not self.vram_line and means_out_of_vram(line):
                 self.vram_line = line
             elif is_chatter(line):
+                self.vram.take(line)
                 continue
             self.tail.add(line)
             say(line)

@@ -109,6 +109,8 @@ class Children:
 
     def _environment(self, scratch: Path) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name != environment.RUN_EXPERIMENT}
+        if inherited.get(environment.GPU):
+            inherited["CUDA_VISIBLE_DEVICES"] = inherited[environment.GPU]
         return inherited | {
             environment.CLIP_DEVICE: self.renderer.device,
             environment.CLIP_REPORT: str(_report(scratch)),
