@@ -242,8 +242,10 @@ class Vram(Model):
     """What becomes of clips while the use of a GPU's memory is unknown."""
     per_clip: Annotated[Bytes, Field(gt=0)] | None = None
     """What one clip takes, where it is known."""
-    allocation_time: Annotated[Seconds, Field(ge=0)] = 20.0
-    """How long after its start a clip may not have allocated its memory yet: a cold import of Blender takes 22 s."""
+    allocation_time: Annotated[Seconds, Field(ge=0)] = 30.0
+    """How long after its start a clip may not have allocated all its memory: a cold import of Blender takes 22 s."""
+    held_warning_after: Annotated[Seconds, Field(gt=0)] = 600.0
+    """A GPU that others keep full for longer than this, while clips are held, is worth a warning that names them."""
 
     @model_validator(mode="after")
     def _watermarks(self) -> Self:

@@ -6,6 +6,7 @@ are seconds on one clock, which only the snapshot knows.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from clipfarm_contract.exit_codes import ExitCode
 
@@ -30,6 +31,14 @@ class GpuId:
         return f"GPU {self.number} on {self.node}"
 
 
+Sharing = Literal["Chosen", "Whole", "Sliced"]
+"""How a clip comes to a GPU of its node.
+
+``Chosen``: the clip is told which one to use; all GPUs are in its reach. ``Whole``: Kubernetes' device plugin gives it
+one that nobody else has, and nobody knows beforehand which. ``Sliced``: the plugin gives it a share of any of them.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A machine that renders."""
@@ -40,6 +49,9 @@ class Node:
     gpus: tuple[GpuId, ...] = ()
     gpu_problem: str = ""
     """Why its GPUs cannot be told, where that is so; empty where there are none or all are known."""
+    sharing: Sharing = "Chosen"
+    room: int | None = None
+    """Clips of this run that fit there at a time, by what it may allocate; None: nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,44 @@ class Gate:
     """The newest reading that is fresh; None: unknown."""
     problem: str = ""
     """Why there is no fresh reading."""
+    others: "Others | None" = None
+    """What others have in use; None where that cannot be told."""
+    idle_mib: float | None = None
+    """In use when no clip of this run was there last; None: there always was one."""
+    per_clip_mib: float | None = None
+    """In use beyond that, for each clip, when all clips there had allocated; None: that was not seen yet."""
+    taken_since: float | None = None
+    """Since when others have had so much in use that not one clip of this run could start; None: they have not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What others than this run have in use of a GPU. Times are readings', sizes MiB."""
+
+    at: float
+    """The reading that was taken in last."""
+    lows: tuple[tuple[float, float], ...]
+    """The lowest of the last minute, and those after it that are the lowest since."""
+    bursts: tuple[tuple[float, float], ...] = ()
+    """When others had much more for a while, and how much at most."""
+    surely: float = 0.0
+    """What they have at least by the last reading."""
+    in_burst: bool = False
+
+    @property
+    def least_mib(self) -> float:
+        """What they have at all times."""
+        return self.lows[0][1]
+
+    @property
+    def most_mib(self) -> float:
+        """What they have at times: the largest burst, where bursts come again."""
+        return max(self.least_mib, *(size for _, size in self.bursts)) if len(self.bursts) > 1 else self.least_mib
+
+    @property
+    def reserve_mib(self) -> float:
+        """What they will take beside what they have now, when the next burst comes."""
+        return max(0.0, self.most_mib - max(self.least_mib, self.surely))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +152,46 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A pod at work."""
+    """A pod at work, or on its way."""
 
     clip: int
     node: str
     gpu: GpuId | None
+    """Where it was sent; where the node gives out GPUs itself, only the node is meant."""
+    started_at: float | None
+    """When its renderer began; None: not yet."""
+    waits: str = ""
+    """Why the scheduler finds no room for it, where that is so."""
+    pod: str = ""
+    """Its name, in a cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A pod that has ended, and that readings may still show."""
+
+    node: str
+    gpu: GpuId | None
     started_at: float
+    ended_at: float
+    out_of_vram: bool = False
+    """It ended because GPU memory ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipMemory:
+    """GPU memory that this run's clips took, as those that are finished tell."""
+
+    peak_mib: float
+    """The most that any had in use at a time."""
+    mean_mib: float
+    """Their peaks' mean."""
+    average_mib: float
+    """What they had in use on average while they rendered."""
+    allocated_after: float
+    """Seconds from a clip's start until it has allocated, on average."""
+    clips: int
+    """How many have told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +250,10 @@ class World:
     """Clips that one pod makes. Where these are several, all that is said of clips above is said of such blocks."""
     complete_clips: int | None = None
     """Clips that are complete, where ``rendered`` counts blocks."""
+    left: tuple[Left, ...] = ()
+    """Pods that ended not long ago."""
+    clip_memory: ClipMemory | None = None
+    """None: no finished clip has told yet."""
 
     @property
     def encodable(self) -> int:

@@ -6,15 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfarm.decide import admission, vram
-from clipfarm.decide.admission import RULES, Candidate, Place, Situation
+from clipfarm.decide import admission
+from clipfarm.decide.expectation import Counts, Expected
+from clipfarm.decide.places import OnNode, Place
 from clipfarm.decide.plan import decide
+from clipfarm.decide.rules import CLIP_RULES, PLACE_RULES, Candidate, Situation
 from clipfarm.run import default_workers
-from clipfarm.world import Ended, Gate, Node, Running
+from clipfarm.world import Ended, Gate, Holder, Node, Others, Running
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
 
 HERE = Node(NODE, 8, (GPU0,))
+PAIR = (GPU0, GPU1)
 
 
 def running(*clips, gpu=None, started_at=0.0):
@@ -33,94 +36,152 @@ def reasons(plan):
     return {held.hold.reason: held.clips for held in plan.status.held}
 
 
-def place(used=None, *, closed=False, gpu=True, at=1000.0):
-    """Return a GPU with this fraction in use (None: unknown), or a node's CPUs."""
-    if not gpu:
-        return Place(HERE, None, needs_gpu=False)
-    found = reading(GPU0, used, at=at) if used is not None else None
-    return Place(HERE, Gate(GPU0, closed, found, "" if found else "no reading yet"), needs_gpu=True)
+def gate(used=None, gpu=GPU0, *, closed=False, holders=(), others=None):
+    """Return the gate of a GPU with this fraction in use (None: unknown)."""
+    found = replace(reading(gpu, used), holders=holders) if used is not None else None
+    return Gate(gpu, closed, found, "" if found else "no reading yet", others)
 
 
-def situation(pods=(), workers=4, fatal="", **spec):
-    return Situation(make_run(**spec), 1000.0, workers, fatal, pods)
+def place(*gates, seen=0, unseen=0, sharing="Chosen", room=None, waits="", ran_out=False, gone=0, gpu=True):
+    """Return a place of 10,000 MiB a GPU, with pods of this run that a reading shows, and such that it does not."""
+    pods = seen + unseen
+    count = Counts(pods, unseen, gone, proven=seen, ran_out=ran_out)
+    return Place(Node(NODE, 8, PAIR, sharing=sharing, room=room), gates, gpu, count, OnNode(pods, waits))
+
+
+def situation(at_work=0, workers=4, fatal="", per_clip=None, **spec):
+    return Situation(make_run(**spec), 1000.0, workers, fatal, at_work, per_clip=per_clip)
 
 
 def full_disk(free, *, clip, at_work):
-    return replace(situation(running(*range(at_work))), free_bytes=free, clip_bytes=clip)
+    return replace(situation(at_work), free_bytes=free, clip_bytes=clip)
 
 
 CUDA = {"render": {"device": "cuda"}}
 ADMIT = {"vram": {"whenUnknown": "Admit"}}
-PER_CLIP = {"vram": {"perClip": "1000Mi", "allocationTime": "20s"}}
-NEW, OLD = 990.0, 500.0  # started 10 s before the reading, or long before it
+OFF = {"vram": {"enabled": False}}
+NOW = Candidate(1)
 
-# rule, candidate, place, situation, the beginning of the hold's message (None: no hold)
-RULE_TABLE = [
-    ("fatal", Candidate(1), place(gpu=False), situation(), None),
-    ("fatal", Candidate(1), place(gpu=False), situation(fatal="refused"), "refused"),
-    ("suspended", Candidate(1), place(gpu=False), situation(), None),
-    ("suspended", Candidate(1), place(gpu=False), situation(suspend=True), "spec.suspend is true"),
-    ("retry_not_due", Candidate(1), place(gpu=False), situation(), None),
-    ("retry_not_due", Candidate(1, due=1000.0), place(gpu=False), situation(), None),
-    ("retry_not_due", Candidate(1, due=1000.1), place(gpu=False), situation(), "ran out of GPU memory; starts"),
-    ("workers_busy", Candidate(1), place(gpu=False), situation(running(7, 8, 9)), None),
-    ("workers_busy", Candidate(1), place(gpu=False), situation(running(6, 7, 8, 9)), "4 of 4 workers are busy"),
-    ("storage_full", Candidate(1), place(gpu=False), situation(), None),
-    ("storage_full", Candidate(1), place(gpu=False), full_disk(3000, clip=1000, at_work=2), None),
-    ("storage_full", Candidate(1), place(gpu=False), full_disk(2999, clip=1000, at_work=2),
-     "2.9 KiB left for clips of up to 1000 B; make room"),
-    ("vram_unknown", Candidate(1), place(gpu=False), situation(), None),
-    ("vram_unknown", Candidate(1), place(0.1), situation(), None),
-    ("vram_unknown", Candidate(1), place(None), situation(), "memory of GPU 0 on here is unknown (no reading yet)"),
-    ("vram_unknown", Candidate(1), Place(HERE, None, True), situation(), "GPU memory of here is unknown (no"),
-    ("vram_unknown", Candidate(1), place(None), situation(**ADMIT), None),
-    ("vram_unknown", Candidate(1), place(None), situation(vram={"enabled": False}), None),
-    ("vram_high", Candidate(1), place(gpu=False), situation(), None),
-    ("vram_high", Candidate(1), place(0.8), situation(), None),
-    ("vram_high", Candidate(1), place(0.8, closed=True), situation(running(7, gpu=GPU0)),
-     "GPU 0 on here at 80%; starts again below 70%"),
-    ("vram_high", Candidate(1), place(0.8, closed=True), situation(running(7, gpu=GPU1)),
-     "GPU 0 on here at 80%; starts again below 70%; no clip of this run is on it, so something else has to"),
-    ("vram_high", Candidate(1), place(0.8, closed=True), situation(vram={"enabled": False}), None),
-    ("claims_full", Candidate(1), place(gpu=False), situation(running(1, 2, 3)), None),
-    # No expectation: 1, 2, 4, ... by what a reading has shown.
-    ("claims_full", Candidate(1), place(0.1), situation(), None),
-    ("claims_full", Candidate(1), place(0.1), situation(running(7, gpu=GPU0, started_at=NEW)),
-     "GPU 0 on here: waits for a reading that shows 1 clip started just now"),
-    ("claims_full", Candidate(1), place(0.1), situation(running(7, gpu=GPU0, started_at=OLD)), None),
-    ("claims_full", Candidate(1), place(0.1), situation(running(7, gpu=GPU0, started_at=OLD)
-     + running(8, gpu=GPU0, started_at=NEW)), "GPU 0 on here: waits for a reading that shows 1 clip"),
-    ("claims_full", Candidate(1), place(0.1), situation(running(6, 7, gpu=GPU0, started_at=OLD)
-     + running(8, gpu=GPU0, started_at=NEW)), None),
-    ("claims_full", Candidate(1), place(0.1), situation(running(7, gpu=GPU1, started_at=NEW)), None),
-    ("claims_full", Candidate(1), place(0.1), situation(running(7, gpu=GPU0, started_at=NEW), vram={"enabled": False}),
-     None),
+# rule, candidate, situation, the beginning of the hold's message (None: no hold)
+CLIP_TABLE = [
+    ("fatal", NOW, situation(), None),
+    ("fatal", NOW, situation(fatal="refused"), "refused"),
+    ("suspended", NOW, situation(), None),
+    ("suspended", NOW, situation(suspend=True), "spec.suspend is true"),
+    ("retry_not_due", NOW, situation(), None),
+    ("retry_not_due", Candidate(1, due=1000.0), situation(), None),
+    ("retry_not_due", Candidate(1, due=1000.1), situation(), "ran out of GPU memory; starts"),
+    ("workers_busy", NOW, situation(3), None),
+    ("workers_busy", NOW, situation(4), "4 of 4 workers are busy"),
+    ("storage_full", NOW, situation(), None),
+    ("storage_full", NOW, full_disk(3000, clip=1000, at_work=2), None),
+    ("storage_full", NOW, full_disk(2999, clip=1000, at_work=2), "2.9 KiB left for clips of up to 1000 B; make room"),
+]
+
+
+def known(most, mean=None, average=0.0):
+    return situation(per_clip=Expected(most, most if mean is None else mean, average, 5.0))
+
+
+OTHERS = Others(990.0, ((990.0, 1000.0),))  # 1,000 MiB at all times
+BURSTS = replace(OTHERS, bursts=((500.0, 3000.0), (700.0, 2500.0)))  # and 3,000 MiB at times
+ENCODER = (Holder("lab/friction-encode", 5.5 * 1024), Holder("python (pid 4711)"))
+
+# rule, place, situation, the beginning of the hold's message (None: no hold)
+PLACE_TABLE = [
+    ("node_full", place(gate(0.1), seen=3), situation(), None),
+    ("node_full", place(gate(0.1), seen=3, room=4), situation(), None),
+    ("node_full", place(gate(0.1), seen=3, room=3), situation(), "here has room for 3 clips of this run"),
+    ("node_full", place(gate(0.1), seen=1, room=3, waits="Insufficient cpu"), situation(),
+     "a clip that was sent to here does not get to run: Insufficient cpu"),
+    ("node_full", place(seen=3, room=3), situation(), None),  # nobody sends it there
+    ("vram_unknown", place(gpu=False), situation(), None),
+    ("vram_unknown", place(gate(0.1)), situation(), None),
+    ("vram_unknown", place(gate()), situation(), "memory of GPU 0 on here is unknown (no reading yet)"),
+    ("vram_unknown", place(), situation(), "GPU memory of here is unknown (no GPU found)"),
+    ("vram_unknown", place(gate()), situation(**ADMIT), None),
+    ("vram_unknown", place(gate()), situation(**OFF), None),
+    # A whole GPU may be any of those that are known; a slice may be of any GPU.
+    ("vram_unknown", place(gate(0.1), gate(gpu=GPU1), sharing="Whole"), situation(), None),
+    ("vram_unknown", place(gate(), gate(gpu=GPU1), sharing="Whole"), situation(), "memory of GPU 0"),
+    ("vram_unknown", place(gate(0.1), gate(gpu=GPU1), sharing="Sliced"), situation(), "memory of GPU 1"),
+    ("vram_high", place(gpu=False), situation(), None),
+    ("vram_high", place(gate(0.8)), situation(), None),
+    ("vram_high", place(gate(0.8, closed=True), seen=1), situation(), "GPU 0 on here at 80%; starts again below 70%"),
+    ("vram_high", place(gate(0.8, closed=True, holders=ENCODER)), situation(),
+     "GPU 0 on here at 80% (lab/friction-encode 5.5 GiB, python (pid 4711)); starts again below 70%; no clip of this"),
+    ("vram_high", place(gate(0.8, closed=True)), situation(**OFF), None),
+    ("vram_high", place(gate(0.9, closed=True), gate(0.1, GPU1), sharing="Whole"), situation(), None),
+    ("vram_high", place(gate(0.9, closed=True), gate(0.9, GPU1, closed=True), sharing="Whole"), situation(), "GPU 0"),
+    ("vram_high", place(gate(0.9, closed=True), gate(gpu=GPU1, closed=True), sharing="Whole"), situation(), "GPU 0"),
+    ("vram_high", place(gate(0.1), gate(0.9, GPU1, closed=True), sharing="Sliced"), situation(), "GPU 1 on here at 9"),
+    ("ran_out", place(gate(0.1)), situation(), None),
+    ("ran_out", place(gate(0.1), ran_out=True), situation(), "GPU 0 on here: a clip ran out of memory there; waits"),
+    ("ran_out", place(gate(0.1), ran_out=True), situation(**OFF), None),
+    ("claims_full", place(gpu=False), situation(), None),
+    ("claims_full", place(gate(0.9), unseen=9), situation(**OFF), None),
+    # No expectation: 1, 2, 4, ... by what a reading has shown, and each as large as those.
+    ("claims_full", place(gate(0.1)), situation(), None),
+    ("claims_full", place(gate(0.1), unseen=1), situation(), "GPU 0 on here: waits for a reading that shows 1 clip"),
+    ("claims_full", place(gate(0.1), seen=1), situation(), None),
+    ("claims_full", place(gate(0.1), seen=1, unseen=1), situation(), "GPU 0 on here: waits for a reading"),
+    ("claims_full", place(gate(0.1), seen=2, unseen=1), situation(), None),
+    ("claims_full", place(gate(0.5), seen=2, unseen=1), situation(),
+     "GPU 0 on here: 5000 MiB in use, 1 clip started just now, 2500 MiB a clip, would pass 8500 of 10000 MiB"),
+    ("claims_full", place(gate(0.1), seen=1, unseen=1), situation(per_clip=Expected(300, 300, 200, guessed=True)),
+     "GPU 0 on here: waits for a reading that shows 1 clip started just now; vram.perClip: SIZE makes this faster"),
+    ("claims_full", place(gate(0.8), seen=3), situation(per_clip=Expected(300, 300, 200, guessed=True)), None),
     # 10,000 MiB in all, closed above 8,500, 1,000 MiB a clip.
-    ("claims_full", Candidate(1), place(0.74), situation(running(7, gpu=GPU0, started_at=OLD), **PER_CLIP), None),
-    ("claims_full", Candidate(1), place(0.76), situation(running(7, gpu=GPU0, started_at=OLD), **PER_CLIP),
+    ("claims_full", place(gate(0.74), seen=1), known(1000), None),
+    ("claims_full", place(gate(0.76), seen=1), known(1000),
      "GPU 0 on here: 7600 MiB in use, 1000 MiB a clip, would pass 8500 of 10000 MiB"),
-    ("claims_full", Candidate(1), place(0.60), situation(running(7, gpu=GPU0, started_at=NEW), **PER_CLIP), None),
-    ("claims_full", Candidate(1), place(0.66), situation(running(7, gpu=GPU0, started_at=NEW), **PER_CLIP),
+    ("claims_full", place(gate(0.60), unseen=1), known(1000), None),
+    ("claims_full", place(gate(0.66), unseen=1), known(1000),
      "GPU 0 on here: 6600 MiB in use, 1 clip started just now, 1000 MiB a clip, would pass 8500"),
     # The first on a GPU may use all that is free, but no more than that.
-    ("claims_full", Candidate(1), place(0.84), situation(**PER_CLIP), None),
-    ("claims_full", Candidate(1), place(0.84), situation(vram={"perClip": "1601Mi"}),
-     "GPU 0 on here: 8400 MiB in use, 1601 MiB a clip, would pass 10000 of 10000 MiB"),
-    ("claims_full", Candidate(1), place(0.1), situation(vram={"perClip": "10001Mi"}),
-     "GPU 0 on here has 10000 MiB, and vram.perClip asks for 10001 MiB: lower it"),
+    ("claims_full", place(gate(0.84)), known(1600), None),
+    ("claims_full", place(gate(0.84)), known(1601), "GPU 0 on here: 8400 MiB in use, 1601 MiB a clip, would pass"),
+    ("claims_full", place(gate(0.1)), known(10_001), "GPU 0 on here has 10000 MiB, and a clip takes 10001 MiB"),
+    # Clips that ended since the reading give back what they had.
+    ("claims_full", place(gate(0.8), seen=1, gone=1), known(1000, average=700.0), None),
+    # Where others' use is known: peaks have to fit into the whole, and what is usual must not close the gate.
+    ("claims_full", place(gate(0.70, others=OTHERS), unseen=5), known(1500, 1200, 900.0), None),
+    ("claims_full", place(gate(0.70, others=OTHERS), unseen=7), known(1500, 1200, 900.0), "GPU 0 on here: 7000 MiB in"),
+    ("claims_full", place(gate(0.84, others=OTHERS), unseen=5), known(1500, 1200, 900.0), "GPU 0 on here: 8400 MiB in"),
+    # Others who came back once are expected again, with what they had.
+    ("claims_full", place(gate(0.60, others=OTHERS), seen=5), known(1500, 1200, 900.0), None),
+    ("claims_full", place(gate(0.60, others=BURSTS), seen=5), known(1500, 1200, 900.0), "GPU 0 on here: 6000 MiB in"),
+    # Whole GPUs: as many as have room, less those that were given out and do not show yet.
+    ("claims_full", place(gate(0.1), gate(0.1, GPU1), unseen=1, sharing="Whole"), known(1000), None),
+    ("claims_full", place(gate(0.1), gate(0.1, GPU1), unseen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
+    ("claims_full", place(gate(0.9), gate(0.1, GPU1), seen=1, sharing="Whole"), known(8000), None),
+    ("claims_full", place(gate(0.9), gate(0.1, GPU1), unseen=1, sharing="Whole"), known(8000), "here: 1 of 2 GPUs"),
+    ("claims_full", place(gate(0.1), gate(0.1, GPU1), seen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
+    ("claims_full", place(gate(0.1), gate(0.1, GPU1), sharing="Whole"), known(10_001), "GPUs of here have 10000 MiB"),
+    # Slices: the fullest GPU counts, and clips spread evenly.
+    ("claims_full", place(gate(0.1), gate(0.6, GPU1), unseen=2, sharing="Sliced"), known(1000), None),
+    ("claims_full", place(gate(0.1), gate(0.8, GPU1), seen=2, sharing="Sliced"), known(1000), "GPU 1 on here: 8000"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "candidate", "where", "when", "message"), RULE_TABLE)
-def test_a_rule_holds_for_its_one_reason(rule, candidate, where, when, message):
-    hold = next(each for each in RULES if each.__name__ == rule)(candidate, where, when)
+@pytest.mark.parametrize(("rule", "candidate", "when", "message"), CLIP_TABLE)
+def test_a_rule_of_a_clip_holds_for_its_one_reason(rule, candidate, when, message):
+    check(next(each for each in CLIP_RULES if each.__name__ == rule)(candidate, when), message)
+
+
+@pytest.mark.parametrize(("rule", "where", "when", "message"), PLACE_TABLE)
+def test_a_rule_of_a_place_holds_for_its_one_reason(rule, where, when, message):
+    check(next(each for each in PLACE_RULES if each.__name__ == rule)(where, when), message)
+
+
+def check(hold, message):
     assert (hold is None) == (message is None), hold
     assert message is None or hold.message.startswith(message), hold.message
 
 
 def test_every_rule_is_in_the_table_with_and_without_a_hold():
-    for rule in RULES:
-        outcomes = {message is None for name, *_, message in RULE_TABLE if name == rule.__name__}
+    for rule in (*CLIP_RULES, *PLACE_RULES):
+        outcomes = {message is None for name, *_, message in [*CLIP_TABLE, *PLACE_TABLE] if name == rule.__name__}
         assert outcomes == {True, False}, rule.__name__
 
 
@@ -213,7 +274,7 @@ def test_admission_never_passes_the_workers_nor_the_memory_that_is_known(workers
     world = make_world(run, gpus=(GPU0, GPU1), readings=readings, running=pods, waiting=tuple(range(20, 50)))
     plan = decide(run, world)
     assert len(pods) + len(plan.start) <= max(workers, len(pods))
-    gates = vram.update(run.spec.vram, world)
+    gates = plan.gates
     for gpu, now in ((GPU0, readings[0]), (GPU1, readings[1])):
         new = [start for start in plan.start if start.gpu == gpu]
         young = [pod for pod in pods if pod.gpu == gpu and pod.started_at + 20 > now.at]

@@ -9,10 +9,14 @@ from helpers.runs import GPU0, GPU1, make_run, make_world, reading
 CLOSED, OPEN = Gate(GPU0, True, None), Gate(GPU0, False, None)
 
 
+def update(run, world):
+    return vram.update(run.spec.vram, world, {}, None)
+
+
 def gate(before=None, readings=(), now=1000.0, **spec):
     run = make_run(vram=spec)
     world = make_world(run, gpus=(GPU0,), readings=readings, now=now, gates={GPU0: before} if before else {})
-    return vram.update(run.spec.vram, world)[GPU0]
+    return update(run, world)[GPU0]
 
 
 @pytest.mark.parametrize(
@@ -56,17 +60,17 @@ def test_a_reading_older_than_stale_after_is_unknown(age, known):
 def test_the_problem_says_how_old_the_last_reading_is_and_what_the_driver_said():
     run = make_run()
     world = make_world(run, readings=(reading(GPU0, 0.1, at=700.0),), nodes=(Node("here", 8, (GPU0,), "NVML: gone"),))
-    assert vram.update(run.spec.vram, world)[GPU0].problem == "the last reading is 5m 00s old: NVML: gone"
+    assert update(run, world)[GPU0].problem == "the last reading is 5m 00s old: NVML: gone"
 
 
 def test_each_gpu_has_a_gate_of_its_own():
     run = make_run()
     world = make_world(run, gpus=(GPU0, GPU1), readings=(reading(GPU0, 0.9), reading(GPU1, 0.1)))
-    gates = vram.update(run.spec.vram, world)
+    gates = update(run, world)
     assert (gates[GPU0].closed, gates[GPU1].closed) == (True, False)
 
 
 def test_the_gate_of_a_gpu_that_left_with_its_node_is_forgotten():
     run = make_run()
     world = make_world(run, gpus=(GPU1,), gates={GPU0: CLOSED}, readings=(reading(GPU0, 0.9),))
-    assert list(vram.update(run.spec.vram, world)) == [GPU1]
+    assert list(update(run, world)) == [GPU1]

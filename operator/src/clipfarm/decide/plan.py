@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clipfarm.decide import admission, encoding, retry, status, vram
+from clipfarm.decide import admission, encoding, expectation, retry, status, vram
 from clipfarm.run import Run
 from clipfarm.world import Gate, GpuId, World
 
@@ -25,9 +25,11 @@ class Plan:
 
 def decide(run: Run, world: World) -> Plan:
     """Return the plan for one snapshot: no I/O, no clock, no memory."""
-    gates = vram.update(run.spec.vram, world)
+    per_clip = expectation.expected(run.spec.vram, world)
+    counts = expectation.counts(run.spec.vram, world, vram.fresh(run.spec.vram, world), per_clip)
+    gates = vram.update(run.spec.vram, world, counts, per_clip)
     outcome = retry.judge(run.spec.retry, world.ended)
-    admitted = admission.choose(run, world, gates, outcome)
+    admitted = admission.choose(run, world, gates, outcome, counts, per_clip)
     finished = status.rendering_finished(world, outcome)
     return Plan(
         start=admitted.start,

@@ -41,6 +41,8 @@ class Status:
     eta_seconds: float | None
     """Until everything is rendered and encoded; None while nothing can be said."""
     gates: tuple[Gate, ...]
+    taken: tuple[Gate, ...]
+    """GPUs that others have kept full for longer than ``vram.heldWarningAfter``, while clips are held."""
     stuck: str
     """What a person has to mend, where that is so."""
 
@@ -81,8 +83,16 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         clips_per_hour=rendering.per_second * 3600 if rendering else None,
         eta_seconds=_eta((to_render, rendering), (to_encode, encoding_pace)),
         gates=tuple(gates[gpu] for gpu in sorted(gates)),
+        taken=_taken(run, world, gates, admission),
         stuck=outcome.fatal or encoding.stuck(world.encoding),
     )
+
+
+def _taken(run: Run, world: World, gates: Mapping[GpuId, Gate], admission: Admission) -> tuple[Gate, ...]:
+    if not any(held.hold.reason.startswith("VRAM") for held in admission.held):
+        return ()
+    before = world.now - run.spec.vram.held_warning_after
+    return tuple(gate for gate in gates.values() if gate.taken_since is not None and gate.taken_since < before)
 
 
 def _phase(run: Run, world: World, outcome: Outcome, *, failed: bool) -> Phase:

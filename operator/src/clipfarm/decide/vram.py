@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping
 
+from clipfarm.decide.expectation import Counts, Expected, Where
+from clipfarm.decide.others import follow
 from clipfarm.run import Vram
 from clipfarm.units import format_duration
 from clipfarm.world import Gate, GpuId, Node, Reading, World
 
 
-def update(vram: Vram, world: World) -> Mapping[GpuId, Gate]:
+def fresh(vram: Vram, world: World) -> dict[GpuId, Reading]:
+    """Return readings that are not too old."""
+    return {reading.gpu: reading for reading in world.readings if world.now - reading.at <= vram.stale_after}
+
+
+def update(vram: Vram, world: World, counts: Mapping[Where, Counts], per_clip: Expected | None) -> Mapping[GpuId, Gate]:
     """Return the gate of each GPU that the nodes have.
 
     Closed above ``high``, open again below ``low``, between them as it was. Without a fresh reading a gate keeps its
@@ -15,13 +22,23 @@ def update(vram: Vram, world: World) -> Mapping[GpuId, Gate]:
     """
     readings = {reading.gpu: reading for reading in world.readings}
     return {
-        gpu: _gate(vram, gpu, node, readings.get(gpu), world.gates.get(gpu), world.now)
+        gpu: _gate(vram, gpu, node, readings.get(gpu), world.gates.get(gpu), world.now, count, per_clip)
         for node in world.nodes
         for gpu in node.gpus
+        for count in (counts.get(gpu if node.sharing == "Chosen" else node.name),)
     }
 
 
-def _gate(vram: Vram, gpu: GpuId, node: Node, reading: Reading | None, before: Gate | None, now: float) -> Gate:
+def _gate(
+    vram: Vram,
+    gpu: GpuId,
+    node: Node,
+    reading: Reading | None,
+    before: Gate | None,
+    now: float,
+    count: Counts | None,
+    per_clip: Expected | None,
+) -> Gate:
     was_closed = before is not None and before.closed
     if reading is None:
         return Gate(gpu, was_closed, None, node.gpu_problem or "no reading yet")
@@ -29,8 +46,23 @@ def _gate(vram: Vram, gpu: GpuId, node: Node, reading: Reading | None, before: G
     if age > vram.stale_after:
         problem = f"the last reading is {format_duration(age)} old"
         return Gate(gpu, was_closed, None, f"{problem}: {node.gpu_problem}" if node.gpu_problem else problem)
-    if reading.used_fraction > vram.high:
-        return Gate(gpu, True, reading)
-    if reading.used_fraction < vram.low:
-        return Gate(gpu, False, reading)
-    return Gate(gpu, was_closed, reading)
+    fraction = reading.used_fraction
+    closed = fraction > vram.high or (was_closed and fraction >= vram.low)
+    known = before.others if before else None
+    # A node that gives out its GPUs itself does not tell which clip is on which.
+    others = follow(reading, known, count, per_clip) if node.sharing == "Chosen" else None
+    idle, share = _share(reading, before, count or Counts())
+    most = per_clip.most if per_clip else 0.0
+    taken = (count is None or not count.pods) and (closed or reading.used_mib + most > reading.total_mib)
+    since = (before.taken_since if before else None) or now
+    return Gate(gpu, closed, reading, "", others, idle, share, taken_since=since if taken else None)
+
+
+def _share(reading: Reading, before: Gate | None, count: Counts) -> tuple[float | None, float | None]:
+    """Return what was in use without clips, and what each clip had beyond that, as far as there were such moments."""
+    idle, share = (before.idle_mib, before.per_clip_mib) if before else (None, None)
+    if not count.pods and not count.ended:
+        return reading.used_mib, share
+    if idle is not None and count.pods and not count.unseen and not count.ended:
+        share = max(0.0, reading.used_mib - idle) / count.pods
+    return idle, share

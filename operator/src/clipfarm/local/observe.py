@@ -7,11 +7,14 @@ from pathlib import Path
 from clipfarm.local import follow_encoder
 from clipfarm.local.processes import Worker, last_line
 from clipfarm.local.state import WAITING_SHOWN, State
-from clipfarm.world import Encoding, Ended, GpuId, Node, Running, World
+from clipfarm.world import Encoding, Ended, GpuId, Left, Node, Running, World
 from clipfarm_contract.clip import ClipState, inspect
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.result import ClipResult
+
+LEFT_SECONDS = 120.0
+"""How long a worker that has ended is remembered: no reading that counts is older."""
 
 
 def observe(state: State, now: float) -> World:
@@ -43,6 +46,8 @@ def observe(state: State, now: float) -> World:
         free_bytes=_free_bytes(state.job.folder.root),
         clip_bytes=state.clip_bytes,
         encode_completions=tuple(state.encode_completions),
+        left=tuple(state.left),
+        clip_memory=state.clip_memory.summary(),
     )
 
 
@@ -58,11 +63,26 @@ def _reap_workers(state: State, now: float) -> None:
             state.unencoded.add(clip)
             state.ended.pop(clip, None)
             state.completions.append(now)
+            _learn(state, worker)
         else:
             attempts = state.ended[clip].attempts + 1 if clip in state.ended else 1
             code, reason = _why(state, worker, status)
             state.ended[clip] = Ended(clip, code, reason, now, attempts)
         state.left_behind.append(worker.errors)
+        out_of_vram = clip in state.ended and state.ended[clip].exit_code is ExitCode.OUT_OF_VRAM
+        state.left.append(Left(state.node, worker.gpu, worker.started_at, now, out_of_vram))
+    while state.left and now - state.left[0].ended_at > LEFT_SECONDS:
+        state.left.popleft()
+
+
+def _learn(state: State, worker: Worker) -> None:
+    """Take in what a clip says of GPU memory; one that says nothing is complete all the same."""
+    try:
+        told = ClipResult.read(state.job.folder.result(worker.clip)).vram
+    except (OSError, ContractError):
+        return
+    if told is not None:
+        state.clip_memory.take_in(str(worker.clip), [(told.peak_mib, told.average_mib, told.allocated_after)])
 
 
 def _why(state: State, worker: Worker, status: int) -> tuple[ExitCode, str]:

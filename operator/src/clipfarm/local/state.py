@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clipfarm.clip_memory import Memory
 from clipfarm.local.encoders import Encoder
 from clipfarm.local.job import Job
 from clipfarm.local.processes import Worker
 from clipfarm.local.scan import Scan
 from clipfarm.run import Run
 from clipfarm.vram.nvml import Look, NvmlSource
-from clipfarm.world import EarlyEnd, Ended, Gate, GpuId, Reading
+from clipfarm.world import EarlyEnd, Ended, Gate, GpuId, Left, Reading
 
 WINDOW = 32
 """Completions that the moving window of the ETA holds."""
@@ -61,6 +62,9 @@ class State:
     """The newest of each GPU, whatever its age."""
     looked_at: float | None = None
     gates: Mapping[GpuId, Gate] = field(default_factory=dict)
+    left: deque[Left] = field(default_factory=deque)
+    """Workers that have ended not long ago, the oldest first."""
+    clip_memory: Memory = field(default_factory=Memory)
 
     @classmethod
     def start(cls, job: Job, found: Scan, node: str, cpus: int) -> "State":

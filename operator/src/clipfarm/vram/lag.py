@@ -1,0 +1,33 @@
+"""How old an exporter's values may be, by when they change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from clipfarm.world import GpuId, Reading
+
+
+@dataclass
+class Heard:
+    """What one exporter told last. It collects all values at a time, and tells the same ones until it does again."""
+
+    _used: dict[GpuId, float] = field(default_factory=dict)
+    _at: float = float("-inf")
+    _not_before: float = float("-inf")
+    """No value that it tells now was collected before this."""
+
+    def take(self, readings: Iterable[Reading]) -> tuple[Reading, ...]:
+        """Return readings of one answer with a smaller lag where that can be told.
+
+        One value that has changed since the last answer says that all were collected since then. While none changes
+        they grow older, up to the lag that the exporter's interval makes possible.
+        """
+        found = tuple(readings)
+        if not found:
+            return found
+        used = {reading.gpu: reading.used_mib for reading in found}
+        if any(gpu in self._used and self._used[gpu] != mib for gpu, mib in used.items()):
+            self._not_before = max(self._not_before, self._at)
+        self._used, self._at = used, max(reading.at for reading in found)
+        return tuple(
+            replace(reading, lag=max(0.0, min(reading.lag, reading.at - self._not_before))) for reading in found
+        )

@@ -1,0 +1,153 @@
+"""What clips take, and which of them a reading shows."""
+
+from dataclasses import replace
+
+import pytest
+
+from clipfarm.decide import vram
+from clipfarm.decide.expectation import Counts, Expected, counts, expected
+from clipfarm.decide.others import follow
+from clipfarm.decide.plan import decide
+from clipfarm.world import ClipMemory, Gate, Left, Node, Running
+from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
+
+VRAM = make_run(vram={"allocationTime": "20s"}).spec.vram
+LEARNED = ClipMemory(peak_mib=1200.0, mean_mib=1000.0, average_mib=800.0, allocated_after=6.0, clips=100)
+
+
+def pod(started_at, gpu=GPU0):
+    return Running(1, NODE, gpu, started_at)
+
+
+def counted(*pods, left=(), lag=0.0, at=1000.0, per_clip=None, sharing="Chosen"):
+    readings = {gpu: replace(reading(gpu, 0.5, at=at), lag=lag) for gpu in (GPU0, GPU1)}
+    nodes = (Node(NODE, 8, (GPU0, GPU1), sharing=sharing),)
+    world = make_world(make_run(), nodes=nodes, running=pods, left=left)
+    return counts(VRAM, world, readings, per_clip)[GPU0 if sharing == "Chosen" else NODE]
+
+
+# when the pod began, the reading's lag, whether the reading surely shows it: it takes 20 s to allocate
+@pytest.mark.parametrize(
+    ("started_at", "lag", "seen"),
+    [
+        (980.0, 0.0, True), (980.1, 0.0, False), (1000.0, 0.0, False), (None, 0.0, False),
+        (980.0, 30.0, False), (950.0, 30.0, True), (950.1, 30.0, False), (None, 30.0, False),
+    ],
+)  # fmt: skip
+def test_a_pod_shows_when_all_of_the_reading_is_newer_than_its_allocation(started_at, lag, seen):
+    found = counted(pod(started_at), lag=lag)
+    assert (found.pods, found.unseen) == (1, 0 if seen else 1)
+
+
+def test_a_pod_that_is_on_its_way_counts_where_it_is_sent():
+    assert counted(pod(None), pod(None, GPU1)).unseen == 1
+    assert counted(pod(None, None), sharing="Whole").unseen == 1
+
+
+def test_a_pod_of_a_gpu_that_is_not_read_is_unseen():
+    world = make_world(make_run(), gpus=(GPU0,), running=(pod(0.0),))
+    assert counts(VRAM, world, {}, None)[GPU0].unseen == 1
+
+
+def test_a_pod_that_ended_is_still_in_a_reading_of_before():
+    left = Left(NODE, GPU0, 500.0, 1000.5)
+    assert counted(left=(left,)).gone == 1
+    assert counted(left=(replace(left, ended_at=999.0),)).gone == 0  # it may be gone from the reading
+    assert counted(left=(replace(left, started_at=990.0),)).gone == 0  # it may not have been in it
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "lag", "ran_out"), [(999.0, 0.0, False), (1001.0, 0.0, True), (985.0, 30.0, True)]
+)
+def test_readings_of_before_a_clip_ran_out_of_memory_are_not_true_any_more(ended_at, lag, ran_out):
+    left = Left(NODE, GPU0, 900.0, ended_at, out_of_vram=True)
+    assert counted(left=(left,), lag=lag).ran_out is ran_out
+    assert not counted(left=(replace(left, out_of_vram=False),), lag=lag).ran_out
+
+
+def test_pods_that_should_have_allocated_by_now_are_told_from_those_that_surely_have():
+    found = counted(pod(990.0), pod(995.0), per_clip=Expected(1000.0, 900.0, 800.0, allocated_after=6.0))
+    assert (found.pods, found.unseen, found.allocated) == (2, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "learned", "most", "mean"),
+    [
+        (None, None, None, None),
+        ("1000Mi", None, 1000.0, 1000.0),
+        (None, LEARNED, 1200.0, 1000.0),
+        (None, replace(LEARNED, clips=3), 1320.0, 1000.0),  # of a few the largest is not the largest of all
+        ("2000Mi", LEARNED, 2000.0, 1000.0),
+        ("500Mi", LEARNED, 1200.0, 1000.0),  # the run says too little
+    ],
+)
+def test_a_clip_is_expected_to_take_what_the_run_says_or_what_clips_took_if_that_is_more(given, learned, most, mean):
+    run = make_run(vram={"perClip": given} if given else {})
+    found = expected(run.spec.vram, make_world(run, clip_memory=learned))
+    assert (found.most, found.mean) == (most, mean) if found else most is None
+
+
+def test_what_others_have_is_the_lowest_of_the_last_minute():
+    run, gates, found = make_run(render={"device": "cuda"}), {}, []
+    for now, used in ((1000.0, 0.5), (1005.0, 0.3), (1010.0, 0.4), (1066.0, 0.6), (1071.0, 0.7)):
+        world = make_world(
+            run, gpus=(GPU0,), now=now, gates=gates, readings=(reading(GPU0, used, at=now),),
+            running=(pod(900.0),), clip_memory=LEARNED, waiting=(),
+        )  # fmt: skip
+        gates = decide(run, world).gates
+        found.append(gates[GPU0].others.least_mib)
+    # Less the 800 MiB that the one clip has in use; the 0.3 is too old in the end, and then the 0.4.
+    assert found == [4200.0, 2200.0, 2200.0, 3200.0, 5200.0]
+
+
+def test_who_came_back_once_is_expected_again_for_a_quarter_of_an_hour():
+    per_clip, known, found = Expected(1200.0, 1000.0, 800.0, 6.0), None, []
+    for step, used in enumerate([0.1, 0.5, 0.1, 0.1, 0.4, 0.1, *[0.1] * 40]):
+        known = follow(reading(GPU0, used, at=30.0 * step), known, None, per_clip)
+        found.append(known.most_mib)
+    # The first may have been the only one. After the second both count, until the first is too old.
+    assert [found[step] for step in (0, 2, 3, 4, 30, 31)] == [1000.0, 1000.0, 1000.0, 5000.0, 5000.0, 1000.0]
+
+
+def test_clips_at_their_peaks_are_no_burst_of_others():
+    per_clip, known = Expected(1200.0, 1000.0, 800.0, 6.0), None
+    for at, used in ((0.0, 0.32), (5.0, 0.36), (10.0, 0.32), (15.0, 0.36)):  # four clips
+        known = follow(reading(GPU0, used, at=at), known, Counts(4, 0, 0, 4), per_clip)
+    assert (known.least_mib, known.bursts) == (0.0, ())
+
+
+def test_an_old_reading_is_no_reading():
+    run = make_run()
+    world = make_world(run, readings=(reading(GPU0, 0.1, at=900.0), reading(GPU1, 0.1, at=950.0)))
+    assert list(vram.fresh(run.spec.vram, world)) == [GPU1]
+
+
+def test_gates_of_a_restart_know_nothing_of_others():
+    assert Gate(GPU0, True, None).others is None
+
+
+@pytest.mark.parametrize(
+    ("used", "per_clip", "most", "average"),
+    [
+        ((0.2, 0.4), None, 1500.0, 1000.0),  # two clips took 2,000 MiB: their peaks are a guess
+        ((0.2, 0.4), "3000Mi", 3000.0, 1000.0),
+        ((0.2, 0.2), None, None, None),
+    ],
+)
+def test_without_reports_readings_tell_what_a_clip_takes(used, per_clip, most, average):
+    run = make_run(render={"device": "cuda"}, vram={"perClip": per_clip} if per_clip else {})
+    gates = {}
+    for now, part, clips in ((1000.0, used[0], ()), (1100.0, used[1], (pod(1010.0), pod(1020.0)))):
+        world = make_world(run, gpus=(GPU0,), now=now, gates=gates, readings=(reading(GPU0, part, at=now),),
+                           running=clips, waiting=())  # fmt: skip
+        gates = decide(run, world).gates
+    found = expected(run.spec.vram, replace(world, gates=gates))
+    assert (found.most, found.average) == (most, average) if found else most is None
+
+
+def test_a_reading_that_may_show_clips_that_have_ended_tells_nothing_of_one():
+    run = make_run(render={"device": "cuda"})
+    left = (Left(NODE, GPU0, 900.0, 999.0),)
+    world = make_world(run, gpus=(GPU0,), readings=(replace(reading(GPU0, 0.5), lag=5.0),), left=left, waiting=())
+    assert decide(run, world).gates[GPU0].idle_mib is None
+    assert decide(run, replace(world, left=())).gates[GPU0].idle_mib == 5000.0
