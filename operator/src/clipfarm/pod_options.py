@@ -6,6 +6,8 @@ from pydantic import Field
 
 from clipfarm.model import Model
 
+VENDOR = "nvidia.com/"
+
 
 class Toleration(Model):
     """A taint of a node that does not keep the pods away."""
@@ -41,3 +43,11 @@ class PodOptions(Model):
     """Labels on top of clipfarm's."""
     annotations: dict[str, str] = Field(default_factory=dict)
     """Annotations on top of clipfarm's."""
+
+
+def requested(options: PodOptions) -> tuple[str, int] | None:
+    """Return the kind of GPU that pods ask for, and how many; None where they share what a runtime class shows them."""
+    for name, count in options.resources.items():
+        if name.startswith(VENDOR) and count.isdecimal() and int(count) > 0:
+            return name, int(count)
+    return None

@@ -66,8 +66,8 @@ def tracked() -> Tracked:
 def release(server: Server, tracked: Tracked) -> None:
     async def work() -> None:
         gatekeeper = Gatekeeper(server, lambda: 0.0)
-        gatekeeper.release(tracked, POD, None)
-        assert tracked.rendering.released == {"pod-1"}, "from the decision on"
+        gatekeeper.release(tracked, POD, "")
+        assert tracked.rendering.released == {"pod-1": ""}, "from the decision on"
         async with asyncio.timeout(5):
             while gatekeeper._tasks:
                 await asyncio.sleep(0)
@@ -100,7 +100,7 @@ NOT_AS_EXPECTED = ApiError(422, "the test failed")
 def test_a_pod_counts_as_let_go_until_the_server_has_said_that_it_is_not(tracked, answers, pod, released, requests):
     server = Server(*answers, pod=pod)
     release(server, tracked)
-    assert (tracked.rendering.released == {"pod-1"}) is released
+    assert (tracked.rendering.released == {"pod-1": ""}) is released
     assert len(server.requests) == requests
     assert bool(tracked.problem) is (pod == live_pod(GATE) or any(getattr(a, "code", 0) == 403 for a in answers))
 
@@ -113,7 +113,7 @@ def test_nothing_is_tried_for_a_run_that_is_gone(tracked):
 
 
 def test_only_clipfarms_gate_is_taken_off_and_only_of_this_very_pod():
-    assert release_patch(POD, None) == [
+    assert release_patch(POD, "") == [
         {"op": "test", "path": "/metadata/uid", "value": "pod-1"},
         {"op": "test", "path": "/spec/schedulingGates/1/name", "value": GATE},
         {"op": "remove", "path": "/spec/schedulingGates/1"},
@@ -121,10 +121,18 @@ def test_only_clipfarms_gate_is_taken_off_and_only_of_this_very_pod():
 
 
 def test_a_pod_that_is_let_onto_a_gpu_is_bound_to_its_node_in_the_same_request():
-    *_, annotation, affinity = release_patch(POD, GpuId("node-1", 2, "GPU-c"))
-    assert annotation["path"] == "/metadata/annotations/clipfarm.dev~1gpu"
+    patch = release_patch(POD, GpuId("node-1", 2, "GPU-c"))
+    told = {entry["path"].rpartition("~1")[2]: entry["value"] for entry in patch if "annotations" in entry["path"]}
+    assert told.keys() == {"node", "gpu", "gpu-uuid"}
+    assert (told["node"], told["gpu-uuid"]) == ("node-1", "GPU-c")
+    affinity = patch[-1]
     terms = affinity["value"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert terms == [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}]
+
+
+def test_where_a_node_gives_out_its_gpus_itself_a_pod_is_bound_to_the_node_alone():
+    patch = release_patch(POD, "node-1")
+    assert [entry["path"] for entry in patch[3:]] == ["/metadata/annotations/clipfarm.dev~1node", "/spec/affinity"]
 
 
 STATUS = {"phase": "Running", "rendered": 1, "total": 10, "failed": 0, "conditions": []}

@@ -91,12 +91,12 @@ class TestPods:
         scene = Scene().job()
         uid = scene.pod(0, gate=0)
         scene.tracked.follow("job-1")
-        scene.tracked.rendering.released.add(uid)
+        scene.tracked.rendering.released[uid] = ""
         assert [pod.clip for pod in scene.look().running] == [0]
-        assert scene.tracked.rendering.released == {uid}
+        assert scene.tracked.rendering.released == {uid: ""}
         scene.pod(0)
         assert [pod.clip for pod in scene.look().running] == [0]
-        assert scene.tracked.rendering.released == set()
+        assert scene.tracked.rendering.released == {}
 
     def test_those_of_another_job_or_an_earlier_run_do_not_count(self):
         scene = Scene().job()

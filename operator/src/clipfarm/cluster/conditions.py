@@ -5,12 +5,15 @@ from typing import Any, Literal
 
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import JobView, api_time
+from clipfarm.decide.rules import holders
 from clipfarm.decide.status import Status
 from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.common import claim_name
 from clipfarm.run_status import Condition
+from clipfarm.units import format_duration
 
 MOST_TEXT = 1000
+MOST_GPUS = 4
 
 Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady"]
 Truth = Literal["True", "False", "Unknown"]
@@ -91,7 +94,19 @@ def vram_held(tracked: Tracked, status: Status) -> Finding:
     if not held:
         return ("False", "Open", "GPU memory holds no clip back")
     clips = sum(tracked.blocks.size(index) for entry in held for index in entry.clips)
-    return ("True", held[0].hold.reason, f"{'1 clip' if clips == 1 else f'{clips} clips'} held: {held[0].hold.message}")
+    message = f"{'1 clip' if clips == 1 else f'{clips} clips'} held: {held[0].hold.message}"
+    if not status.taken:
+        return ("True", held[0].hold.reason, message)
+    return ("True", "VRAMTaken", f"{message}. {_taken(tracked, status)}")
+
+
+def _taken(tracked: Tracked, status: Status) -> str:
+    """Say which GPUs others keep full, and who they are."""
+    after = format_duration(tracked.run.spec.vram.held_warning_after)
+    told = [f"{gate.gpu}{holders(gate) or ' (by whom is not known)'}" for gate in status.taken[:MOST_GPUS]]
+    more = len(status.taken) - len(told)
+    which = ", ".join(told) + (f" and {more} more" if more else "")
+    return f"Others have kept full for longer than {after}: {which}"
 
 
 def storage_ready(tracked: Tracked) -> Finding:

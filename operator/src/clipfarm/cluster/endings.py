@@ -62,6 +62,16 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
     )
 
 
+def clips_vram(manifest: Manifest) -> list[tuple[float, float, float]]:
+    """Return what a pod's complete clips say of GPU memory: peak and average, MiB, and seconds until allocated."""
+    try:
+        clips = json.loads(_ended(manifest.get("status", {})).get("message", ""))["clips"]
+        told = [clip["vram"] for clip in clips if not clip["exitCode"] and "vram" in clip and "skipped" not in clip]
+        return [(float(v["peakMiB"]), float(v["averageMiB"]), float(v["allocatedAfter"])) for v in told]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
 def _ended(status: Manifest) -> Manifest:
     """Return how the renderer's container ended; others that somebody added to the pod say nothing about the clip."""
     ends = {

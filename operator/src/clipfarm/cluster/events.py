@@ -31,6 +31,8 @@ def happenings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happ
     was_held, held = _condition(before, "VRAMHeld"), _condition(after, "VRAMHeld")
     if held.get("status") == "True" and was_held.get("status") != "True":
         found.append(Happening("Warning", "VRAMHeld", held["message"]))
+    if held.get("reason") == "VRAMTaken" and was_held.get("reason") != "VRAMTaken":
+        found.append(Happening("Warning", "VRAMTaken", held["message"]))
     if was_held.get("status") == "True" and held.get("status") != "True":
         found.append(Happening("Normal", "VRAMReleased", "GPU memory holds no clip back any more"))
     if not before.get("failed") and after.get("failures"):

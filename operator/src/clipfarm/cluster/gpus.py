@@ -11,6 +11,7 @@ from clipfarm.cluster.exporters import Exporters
 from clipfarm.cluster.scrape import ScrapeError, fetch
 from clipfarm.vram import dcgm, prometheus
 from clipfarm.vram.dcgm import Answer, FormatError
+from clipfarm.vram.lag import Heard
 from clipfarm.world import GpuId, Holder, Reading
 
 AGAIN_SECONDS, MOST_SECONDS = 1.0, 15.0
@@ -41,6 +42,7 @@ class Source:
     """In a row."""
     not_before: float = float("-inf")
     answered_at: float | None = None
+    heard: Heard = field(default_factory=Heard)
 
     def failed(self, now: float, problem: str) -> None:
         """Take note that it told nothing."""
@@ -159,6 +161,7 @@ class Gpus:
                 exporter = {source.title.removeprefix("pod ")}
                 node_of = (lambda _: source.node) if source.node else dcgm.hostname
                 answer = dcgm.parse(page.text, now, node_of, exporters=exporter, wall=wall, lag=self.collect_seconds)
+                answer = replace(answer, readings=source.heard.take(answer.readings))
         except (ScrapeError, FormatError) as error:
             source.failed(now, str(error))
             return

@@ -10,6 +10,7 @@ import aiohttp
 
 from clipfarm.cluster import encoders
 from clipfarm.cluster.api import FAULTS, Api, ApiError
+from clipfarm.cluster.endings import clips_vram
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
@@ -19,6 +20,8 @@ from clipfarm.manifests.common import claim_name
 LOGGER = logging.getLogger(__name__)
 ENCODER_SECONDS = 2.0
 CLAIM_SECONDS = 2.0
+MEMORY_SECONDS = 1.0
+"""One pod of each run is asked so often: a sample is enough, and a pod's answer is 8 KB."""
 GPU_SECONDS = 5.0
 """Between two looks, where no run asks for more."""
 
@@ -47,6 +50,7 @@ class Lookout:
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
             group.create_task(self._encoders(session))
             group.create_task(self._claims())
+            group.create_task(self._clip_memory())
             group.create_task(self._gpus.exporters.run(self._api))
             group.create_task(self._gpu_memory(session))
 
@@ -61,6 +65,26 @@ class Lookout:
             answers, silence = await encoders.ask(pods, self._way, self._api, session)
             if encoders.follow(tracked, pods, answers, silence, time.monotonic()):
                 self._mark(key)
+
+    async def _clip_memory(self) -> None:
+        """Ask some of the pods that are done what they took; pods that have ended well are not watched."""
+        while True:
+            await asyncio.sleep(MEMORY_SECONDS)
+            for key, tracked in list(self._runs.items()):
+                finished = tracked.rendering.finished
+                if finished and tracked.run.spec.render.device != "cpu":
+                    uid, name = finished.pop()
+                    await self._take_in_memory(key, tracked, uid, name)
+
+    async def _take_in_memory(self, key: RunKey, tracked: Tracked, uid: str, name: str) -> None:
+        path = f"/api/v1/namespaces/{key[0]}/pods/{name}"
+        try:
+            found = await self._api.get(path)
+        except (ApiError, *FAULTS) as error:
+            LOGGER.info("%s: %s", path, error or type(error).__name__)
+            return
+        if found is not None and found["metadata"]["uid"] == uid:
+            tracked.clip_memory.take_in(uid, clips_vram(found))
 
     async def _claims(self) -> None:
         while True:

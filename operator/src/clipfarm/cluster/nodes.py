@@ -1,6 +1,6 @@
 """Nodes, as far as they decide where pods may go and how many."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm.pod_options import PodOptions
@@ -20,6 +20,8 @@ class NodeView:
     taints: tuple[tuple[str, str, str], ...]
     """Key, value and effect."""
     schedulable: bool
+    devices: dict[str, int] = field(default_factory=dict)
+    """What may be allocated of them, by the names that their plugins gave them."""
 
 
 def node(manifest: Manifest) -> NodeView:
@@ -30,6 +32,7 @@ def node(manifest: Manifest) -> NodeView:
         name=metadata["name"],
         cpus=_cpus(allocatable.get("cpu", "0")),
         gpus=int(allocatable.get("nvidia.com/gpu", 0)),
+        devices={name: int(count) for name, count in allocatable.items() if "/" in name and str(count).isdecimal()},
         labels=metadata.get("labels", {}),
         taints=tuple((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
         schedulable=not spec.get("unschedulable", False),

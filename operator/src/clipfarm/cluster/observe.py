@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 
+from clipfarm.cluster.devices import of_kind, room, sharing
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.nodes import fits
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, JobView, PodView, RunKey
-from clipfarm.pod_options import PodOptions
-from clipfarm.world import Encoding, Ended, Node, Running, World
+from clipfarm.world import Encoding, Ended, GpuId, Left, Node, Running, World
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
+
+LEFT_SECONDS = 120.0
+"""How long a pod that has ended is remembered: no reading that counts is older."""
 
 
 def own_job(tracked: Tracked, key: RunKey, store: Store) -> JobView | None:
@@ -47,10 +50,10 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     tracked.follow(job.uid if job else "")
     rendering = tracked.rendering
     pods = {uid: pod for uid, pod in store.pods.of(key).items() if job and pod.owner == job.uid}
-    _settle(tracked, pods)
+    _settle(tracked, pods, store.failed.of(key), now)
     gated = {pod.index for uid, pod in pods.items() if pod.gated and uid not in rendering.released}
     running = tuple(
-        Running(pod.index, pod.node, pod.gpu, rendering.started.setdefault(uid, now))
+        _running(tracked, uid, pod, now, wall)
         for uid, pod in pods.items()
         if not pod.gated or uid in rendering.released
     )
@@ -60,7 +63,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     _count_completions(tracked, len(completed), now)
     return World(
         now=now,
-        nodes=_nodes(store, tracked.run.spec.render.pod, gpus),
+        nodes=_nodes(store, tracked, gpus),
         total=tracked.blocks.count,
         rendered=len(completed),
         waiting=tuple(sorted(gated - {end.clip for end in ended})),
@@ -78,6 +81,8 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         encode_completions=tuple(tracked.encoding.completions),
         block=tracked.blocks.per_index,
         complete_clips=_complete_clips(tracked, completed),
+        left=tuple(rendering.left),
+        clip_memory=tracked.clip_memory.summary(),
     )
 
 
@@ -88,11 +93,38 @@ def _complete_clips(tracked: Tracked, completed: Indexes) -> int:
     return before + blocks.clips_in(completed) + sum(pod.done for pod in tracked.rendering.final.values())
 
 
-def _settle(tracked: Tracked, pods: Mapping[str, PodView]) -> None:
+def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, FailedPod], now: float) -> None:
+    """Take note of pods that are no more."""
     rendering = tracked.rendering
-    rendering.released -= {uid for uid in rendering.released if uid not in pods or not pods[uid].gated}
-    for uid in rendering.started.keys() - pods.keys():
-        del rendering.started[uid]
+    for uid in [uid for uid in rendering.released if uid not in pods or not pods[uid].gated]:
+        del rendering.released[uid]
+    for uid in rendering.at_work.keys() - pods.keys():
+        pod = rendering.at_work.pop(uid)
+        if pod.started_at is not None:
+            end = failed.get(uid)
+            if end is None:
+                rendering.finished.append((uid, pod.pod))
+            out_of_vram = end is not None and end.exit_code is ExitCode.OUT_OF_VRAM
+            rendering.left.append(Left(pod.node, pod.gpu, pod.started_at, now, out_of_vram))
+    while rendering.left and now - rendering.left[0].ended_at > LEFT_SECONDS:
+        rendering.left.popleft()
+
+
+def _running(tracked: Tracked, uid: str, pod: PodView, now: float, wall: float) -> Running:
+    """Return a pod that was let go; where its gate is not seen to be off yet, by where it was sent."""
+    rendering = tracked.rendering
+    sent = rendering.released.get(uid)
+    gpu = sent if isinstance(sent, GpuId) else pod.gpu
+    node = pod.node or (gpu.node if gpu else sent if isinstance(sent, str) else pod.sent_to)
+    before = rendering.at_work.get(uid)
+    started_at = before.started_at if before else None
+    if started_at is None and pod.began is not None:
+        # The node's clock may be off. It is asked only for pods that began before this process looked.
+        started_at = now - (max(0.0, wall - pod.began) if rendering.completed is None else 0.0)
+    waits = pod.trouble if not pod.node else ""
+    found = Running(pod.index, node, gpu, started_at, waits, pod.name)
+    rendering.at_work[uid] = found
+    return found
 
 
 def _count_completions(tracked: Tracked, completed: int, now: float) -> None:
@@ -147,12 +179,22 @@ def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
     return Ended(index, pod.exit_code, pod.reason, now, pod.attempts, final=True)
 
 
-def _nodes(store: Store, options: PodOptions, gpus: Gpus) -> tuple[Node, ...]:
-    found = []
+def _nodes(store: Store, tracked: Tracked, gpus: Gpus) -> tuple[Node, ...]:
+    render, found = tracked.run.spec.render, []
     for node in store.nodes.all():
-        if not fits(node, options):
+        if not fits(node, render.pod):
             continue
-        here = gpus.on(node.name)
+        # After a restart nothing was measured yet, and gates are remembered: unknown, not gone.
+        here = gpus.on(node.name) or tuple(sorted(gpu for gpu in tracked.gates if gpu.node == node.name))
         problem = gpus.problem(node.name) if node.gpus or here else ""
-        found.append(Node(node.name, node.cpus, here, problem))
+        found.append(
+            Node(
+                node.name,
+                node.cpus,
+                of_kind(here, gpus.readings, render.pod),
+                problem,
+                sharing(node, render.pod, len(here)),
+                room(node, render),
+            )
+        )
     return tuple(sorted(found, key=lambda each: each.name))

@@ -191,7 +191,7 @@ class Operator:
         for start in plan.start:
             pod = pods.get(start.clip)
             if pod is not None:
-                self._gatekeeper.release(tracked, pod, start.gpu)
+                self._gatekeeper.release(tracked, pod, start.to)
 
     def _count(self) -> None:
         RUNS.clear()

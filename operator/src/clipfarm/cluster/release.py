@@ -9,7 +9,7 @@ from prometheus_client import Counter, Histogram
 from clipfarm.cluster.api import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, gate_of, gpu_annotation
-from clipfarm.manifests.common import GATE, GPU_ANNOTATION
+from clipfarm.manifests.common import GATE, GPU_ANNOTATION, GPU_UUID_ANNOTATION, NODE_ANNOTATION
 from clipfarm.world import GpuId
 
 LOGGER = logging.getLogger(__name__)
@@ -38,10 +38,10 @@ class Gatekeeper:
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def release(self, tracked: Tracked, pod: PodView, gpu: GpuId | None) -> None:
-        """Begin to take a pod's gate off."""
-        tracked.rendering.released.add(pod.uid)
-        task = asyncio.create_task(self._release(tracked, pod, gpu, self._clock()))
+    def release(self, tracked: Tracked, pod: PodView, to: GpuId | str) -> None:
+        """Begin to take a pod's gate off, and send it to a GPU, or to a node, or (empty) anywhere."""
+        tracked.rendering.released[pod.uid] = to
+        task = asyncio.create_task(self._release(tracked, pod, to, self._clock()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -51,12 +51,12 @@ class Gatekeeper:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _release(self, tracked: Tracked, pod: PodView, gpu: GpuId | None, decided: float) -> None:
+    async def _release(self, tracked: Tracked, pod: PodView, to: GpuId | str, decided: float) -> None:
         released = tracked.rendering.released
         while not tracked.gone and pod.uid in released:
             try:
                 async with self._limit:
-                    off = await self._is_off(pod, gpu)
+                    off = await self._is_off(pod, to)
             except ApiError as error:
                 if error.passing:
                     await asyncio.sleep(AGAIN_SECONDS)
@@ -73,10 +73,10 @@ class Gatekeeper:
                 RELEASED.inc()
                 SECONDS.observe(self._clock() - decided)
             else:
-                released.discard(pod.uid)
+                released.pop(pod.uid, None)
             return
 
-    async def _is_off(self, pod: PodView, gpu: GpuId | None) -> bool:
+    async def _is_off(self, pod: PodView, to: GpuId | str) -> bool:
         """Take the gate off; tell whether it is off now, by this request or one before it.
 
         Raises:
@@ -84,7 +84,7 @@ class Gatekeeper:
         """
         path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}"
         try:
-            await self._api.patch(path, release_patch(pod, gpu), JSON_PATCH)
+            await self._api.patch(path, release_patch(pod, to), JSON_PATCH)
         except ApiError as error:
             if error.code == NOT_FOUND:
                 return False
@@ -98,8 +98,8 @@ class Gatekeeper:
         return True
 
 
-def release_patch(pod: PodView, gpu: GpuId | None) -> list[Manifest]:
-    """Return the patch that takes a pod's gate off, and binds it to its GPU's node where it has one.
+def release_patch(pod: PodView, to: GpuId | str) -> list[Manifest]:
+    """Return the patch that takes a pod's gate off, and narrows it to where it is sent, if it is.
 
     It holds for this very pod alone: another of the same name would have another UID.
     """
@@ -108,12 +108,15 @@ def release_patch(pod: PodView, gpu: GpuId | None) -> list[Manifest]:
         {"op": "test", "path": f"/spec/schedulingGates/{pod.gate}/name", "value": GATE},
         {"op": "remove", "path": f"/spec/schedulingGates/{pod.gate}"},
     ]
-    if gpu is not None:
-        annotation = GPU_ANNOTATION.replace("~", "~0").replace("/", "~1")
-        patch += [
-            {"op": "add", "path": f"/metadata/annotations/{annotation}", "value": gpu_annotation(gpu)},
-            {"op": "add", "path": "/spec/affinity", "value": _only_on(gpu.node)},
-        ]
+    node = to.node if isinstance(to, GpuId) else to
+    annotations = {NODE_ANNOTATION: node} if node else {}
+    if isinstance(to, GpuId):
+        annotations |= {GPU_ANNOTATION: gpu_annotation(to), GPU_UUID_ANNOTATION: "" if to.instance else to.uuid}
+    for name, value in annotations.items():
+        path = name.replace("~", "~0").replace("/", "~1")
+        patch.append({"op": "add", "path": f"/metadata/annotations/{path}", "value": value})
+    if node:
+        patch.append({"op": "add", "path": "/spec/affinity", "value": _only_on(node)})
     return patch
 
 

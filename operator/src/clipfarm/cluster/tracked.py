@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from clipfarm.clip_memory import Memory
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.views import split_uuid
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
-from clipfarm.world import EarlyEnd, Gate, GpuId
+from clipfarm.world import EarlyEnd, Gate, GpuId, Left, Running
 from clipfarm_contract.indexes import Indexes
 
 WINDOW = 64
 """Completions that the moving window of the ETA holds."""
+FINISHED = 4
+"""Of pods that are done, the latest that may be asked what they took: a sample is enough."""
 
 
 def _window() -> deque[float]:
@@ -28,10 +31,14 @@ class Rendering:
 
     job: str
     """The Job's UID."""
-    released: set[str] = field(default_factory=set)
-    """Pods, by UID, whose gate was taken off, until a watch shows it."""
-    started: dict[str, float] = field(default_factory=dict)
-    """When a pod that runs was first seen without its gate, by UID."""
+    released: dict[str, GpuId | str] = field(default_factory=dict)
+    """Pods, by UID, whose gate was taken off, until a watch shows it; and where they are to go, empty: anywhere."""
+    at_work: dict[str, Running] = field(default_factory=dict)
+    """Pods that were let go, by UID, as the last look saw them."""
+    left: deque[Left] = field(default_factory=deque)
+    """Pods that have ended not long ago, the oldest first."""
+    finished: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=FINISHED))
+    """UIDs and names of pods that are done and were not asked what they took."""
     failed_at: dict[str, float] = field(default_factory=dict)
     """When a failed pod ended, by UID, on this process's own clock."""
     final: dict[int, FailedPod] = field(default_factory=dict)
@@ -72,6 +79,8 @@ class Tracked:
     encoding: Encoding = field(init=False)
     gates: Mapping[GpuId, Gate] = field(init=False)
     """As the last tick left them."""
+    clip_memory: Memory = field(default_factory=Memory)
+    """GPU memory that clips took."""
     claim: str | None = None
     """The volume claim's phase; ``Missing`` where there is none, None before it was looked up."""
     made: dict[str, float] = field(default_factory=dict)

@@ -10,11 +10,13 @@ from clipfarm.manifests.common import (
     ENCODE_ATTEMPT_ANNOTATION,
     GATE,
     GPU_ANNOTATION,
+    NODE_ANNOTATION,
     ONLY_ANNOTATION,
     RUN_LABEL,
     UID_LABEL,
 )
 from clipfarm.manifests.encoder import TEMPLATE_ANNOTATION
+from clipfarm.manifests.job import CONTAINER
 from clipfarm.world import EarlyEnd, GpuId
 from clipfarm_contract.indexes import Indexes
 
@@ -68,6 +70,10 @@ class PodView:
     """Which GPU it was let onto."""
     trouble: str = ""
     """What keeps it from running, where somebody has to do something about it."""
+    sent_to: str = ""
+    """The node that it was narrowed to."""
+    began: float | None = None
+    """When its renderer began, Unix time by the node's clock; None: not yet."""
 
     @property
     def gated(self) -> bool:
@@ -168,6 +174,8 @@ def pod(manifest: Manifest) -> PodView | None:
         node=spec.get("nodeName", ""),
         gpu=_gpu(annotations.get(GPU_ANNOTATION)),
         trouble=_trouble(manifest.get("status", {})),
+        sent_to=annotations.get(NODE_ANNOTATION, ""),
+        began=_began(manifest.get("status", {})),
     )
 
 
@@ -262,6 +270,15 @@ def _trouble(status: Manifest) -> str:
         if waiting.get("reason") in TROUBLES:
             return f"{waiting['reason']}: {waiting.get('message', '')}"[:MOST_TEXT]
     return ""
+
+
+def _began(status: Manifest) -> float | None:
+    for container in status.get("containerStatuses", ()):
+        state = container.get("state", {})
+        found = state.get("running") or state.get("terminated")
+        if container.get("name") == CONTAINER and found and found.get("startedAt"):
+            return unix_time(found["startedAt"])
+    return None
 
 
 def _gpu(annotation: str | None) -> GpuId | None:

@@ -5,6 +5,7 @@ from clipfarm.manifests.common import (
     ATTEMPT_ANNOTATION,
     CLIPS,
     GATE,
+    GPU_UUID_ANNOTATION,
     QUEUE_LABEL,
     Images,
     Manifest,
@@ -15,9 +16,10 @@ from clipfarm.manifests.common import (
     pod_spec,
     resources,
 )
+from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm.units import quantity_text
-from clipfarm_contract.environment import RUN_EXPERIMENT, thread_environment
+from clipfarm_contract.environment import GPU, RUN_EXPERIMENT, thread_environment
 from clipfarm_contract.exit_codes import STOPPED, ExitCode
 
 ROLE = "render"
@@ -103,11 +105,11 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
         "imagePullPolicy": images.pull_policy,
         # The image's own entrypoint hands signals on to clipfarm-render from the first moment.
         "args": arguments,
-        "env": [{"name": key, "value": literal(value)} for key, value in variables.items()],
+        "env": [{"name": key, "value": literal(value)} for key, value in variables.items()] + _gpu(run),
         "resources": resources(render.threads, render.memory, render.pod),
         "terminationMessagePolicy": "File",
     }
-    shm = {
+    shm: Manifest = {
         "name": "shm",
         "emptyDir": {"medium": "Memory", "sizeLimit": quantity_text(render.shared_memory)},
         "mountPath": "/dev/shm",  # noqa: S108 - a volume of the pod's own
@@ -118,3 +120,15 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         **pod_spec(run, render.pod, container, [shm]),
     }
+
+
+def _gpu(run: Run) -> list[Manifest]:
+    """Return the variable that tells a pod which GPU to use, where its node's GPUs are shared without asking for one.
+
+    The annotation is made when the pod is let go, and the kubelet reads it after that.
+    """
+    render = run.spec.render
+    if render.device == "cpu" or requested(render.pod) is not None:
+        return []
+    path = f"metadata.annotations['{GPU_UUID_ANNOTATION}']"
+    return [{"name": GPU, "valueFrom": {"fieldRef": {"fieldPath": path}}}]

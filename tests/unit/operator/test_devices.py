@@ -1,0 +1,97 @@
+"""How pods come to GPUs, by what they ask for and what a node says of itself."""
+
+import pytest
+
+from clipfarm.clip_memory import Memory
+from clipfarm.cluster import devices
+from clipfarm.cluster.endings import clips_vram
+from clipfarm.cluster.nodes import NodeView
+from clipfarm.manifests import job
+from clipfarm.manifests.common import Images, Owner
+from clipfarm.pod_options import PodOptions
+from clipfarm.run import Render
+from clipfarm.world import ClipMemory, GpuId, Reading
+from helpers.runs import make_run
+
+WHOLE, INSTANCE, SHARED = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb", "nvidia.com/gpu.shared"
+REPLICAS = {"nvidia.com/gpu.replicas": "4"}
+
+
+def node(offers=None, labels=None, cpus=16):
+    return NodeView("n", cpus, 0, labels or {}, (), True, offers or {})
+
+
+def asks(**resources):
+    return PodOptions(resources={name: str(count) for name, count in resources.items()})
+
+
+@pytest.mark.parametrize(
+    ("asked", "offers", "labels", "measured", "sharing"),
+    [
+        ({}, {}, {}, 2, "Chosen"),
+        ({}, {WHOLE: 2}, {}, 2, "Chosen"),  # all of them in reach through a runtime class, without asking for one
+        ({"example.com/fpga": 1}, {}, {}, 2, "Chosen"),
+        ({WHOLE: 1}, {WHOLE: 2}, {}, 2, "Whole"),
+        ({WHOLE: 1}, {WHOLE: 2}, {}, 0, "Whole"),
+        ({WHOLE: 1}, {WHOLE: 8}, {}, 2, "Sliced"),
+        ({WHOLE: 1}, {WHOLE: 8}, REPLICAS, 8, "Sliced"),
+        ({SHARED: 1}, {SHARED: 2}, {}, 2, "Sliced"),
+        ({INSTANCE: 1}, {INSTANCE: 14}, {}, 2, "Whole"),
+    ],
+)
+def test_how_pods_share_gpus_follows_from_what_they_ask_for(asked, offers, labels, measured, sharing):
+    assert devices.sharing(node(offers, labels), asks(**asked), measured) == sharing
+
+
+@pytest.mark.parametrize(
+    ("asked", "offers", "threads", "room"),
+    [
+        ({}, {}, 1, 16), ({}, {}, 4, 4), ({WHOLE: 1}, {WHOLE: 2}, 1, 2), ({WHOLE: 2}, {WHOLE: 8}, 1, 4),
+        ({WHOLE: 1}, {}, 1, 0), ({WHOLE: 1}, {WHOLE: 8}, 4, 4),
+    ],
+)  # fmt: skip
+def test_a_node_has_room_for_as_many_pods_as_it_has_cpus_and_devices(asked, offers, threads, room):
+    assert devices.room(node(offers), Render(threads=threads, pod=asks(**asked))) == room
+
+
+def test_of_instances_only_those_of_the_profile_that_is_asked_for_count():
+    small, large, whole = GpuId("n", 0, "a", "1"), GpuId("n", 0, "a", "2"), GpuId("n", 1, "b")
+    sizes = {small: 9728.0, large: 20096.0, whole: 9728.0}
+    readings = {gpu: Reading(gpu, 0.0, size, 0.0) for gpu, size in sizes.items()}
+    assert devices.of_kind((small, large, whole), readings, asks(**{INSTANCE: 1})) == (small,)
+    assert devices.of_kind((small, large, whole), readings, asks(**{WHOLE: 1})) == (small, large, whole)
+
+
+@pytest.mark.parametrize(
+    ("render", "told"),
+    [({"device": "cuda"}, True), ({}, False), ({"device": "cuda", "pod": {"resources": {WHOLE: "1"}}}, False)],
+)
+def test_a_pod_that_shares_gpus_is_told_which_to_use_by_an_annotation(render, told):
+    made = job.job(make_run(render=render), Owner("ns", "uid", {}), Images(), 1)
+    variables = {each["name"]: each for each in made["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert ("CLIPFARM_GPU" in variables) is told
+    if told:
+        path = variables["CLIPFARM_GPU"]["valueFrom"]["fieldRef"]["fieldPath"]
+        assert path == "metadata.annotations['clipfarm.dev/gpu-uuid']"
+
+
+def test_what_clips_took_is_learned_from_termination_messages_once_each():
+    message = (
+        '{"clips": [{"index": 0, "exitCode": 0, "vram": {"peakMiB": 900, "averageMiB": 700, "allocatedAfter": 5}},'
+        ' {"index": 1, "exitCode": 0, "vram": {"peakMiB": 1100, "averageMiB": 900, "allocatedAfter": 7}},'
+        ' {"index": 2, "exitCode": 2, "vram": {"peakMiB": 50, "averageMiB": 50, "allocatedAfter": 1}},'
+        ' {"index": 3, "exitCode": 0, "skipped": true, "vram": {"peakMiB": 9, "averageMiB": 9, "allocatedAfter": 1}},'
+        ' {"index": 4, "exitCode": 0}]}'
+    )
+    ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
+    told, memory = clips_vram({"status": {"containerStatuses": [ended]}}), Memory()
+    assert memory.summary() is None
+    memory.take_in("pod-1", told)
+    memory.take_in("pod-1", told)
+    assert memory.summary() == ClipMemory(1100.0, 1000.0, 800.0, 6.0, 2)
+
+
+@pytest.mark.parametrize("message", ["", "killed", "{}", '{"done": 3, "failed": 0}', '{"clips": [{"exitCode": 0}]}'])
+def test_a_message_that_tells_nothing_of_memory_teaches_nothing(message):
+    ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
+    assert clips_vram({"status": {"containerStatuses": [ended]}}) == []

@@ -1,0 +1,172 @@
+"""What a look at a cluster tells the rules of GPU memory, and what people are told of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from clipfarm.cluster.conditions import vram_held
+from clipfarm.cluster.endings import FailedPod
+from clipfarm.cluster.events import happenings
+from clipfarm.cluster.gpus import Gpus
+from clipfarm.cluster.nodes import NodeView
+from clipfarm.cluster.observe import observe
+from clipfarm.cluster.store import Store
+from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.views import JobView, PodView
+from clipfarm.decide.plan import decide
+from clipfarm.manifests.common import Owner
+from clipfarm.world import GpuId, Holder, Left, Reading
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.indexes import Indexes
+from helpers.runs import make_run
+
+KEY, NOW, WALL = ("ns", "test"), 1000.0, 1.7e9
+GPU = GpuId("gpu-2", 0, "GPU-a")
+WAITS = "0/1 nodes are available: 1 Insufficient cpu"
+
+
+class Scene:
+    """A run with a Job, and a node with one GPU."""
+
+    def __init__(self, **spec):
+        run = make_run(workers=4, **({"render": {"device": "cuda"}, "storage": {"claimName": "clips"}} | spec))
+        self.store, self.gpus = Store(), Gpus()
+        self.tracked = Tracked(run, Owner("ns", "run-1", {}), 1, {})
+        self.store.nodes.put("n", NodeView("gpu-2", 8, 1, {}, (), True, {"nvidia.com/gpu": 1}))
+        job = JobView(KEY, "job-1", "run-1", 6, suspended=False, deleting=False, attempt="",
+                      completed=Indexes(), failed=Indexes())  # fmt: skip
+        self.store.jobs.put("job-1", job)
+
+    def pod(self, index=0, gate=None, node="gpu-2", gpu=GPU, **fields):
+        view = PodView(f"p-{index}", f"u-{index}", KEY, "job-1", index, gate, node, gpu, **fields)
+        self.store.pods.put(view.uid, view)
+
+    def read(self, used, at=NOW, holders=()):
+        self.gpus.readings = {GPU: Reading(GPU, used * 24_000, 24_000.0, at, holders=holders)}
+
+    def look(self, now=NOW):
+        return observe(self.tracked, KEY, self.store, self.gpus, now, WALL + now - NOW)
+
+    def tick(self, now=NOW):
+        plan = decide(self.tracked.run, self.look(now))
+        self.tracked.gates = plan.gates
+        return plan
+
+
+def test_a_pod_counts_as_begun_when_its_renderer_runs_and_not_when_its_gate_is_off():
+    scene = Scene()
+    scene.pod()
+    assert [pod.started_at for pod in scene.look().running] == [None]
+    scene.pod(began=WALL + 40)
+    assert [pod.started_at for pod in scene.look(NOW + 60).running] == [NOW + 60]
+    assert [pod.started_at for pod in scene.look(NOW + 90).running] == [NOW + 60]
+
+
+def test_after_a_restart_a_pod_began_when_the_node_says():
+    scene = Scene()
+    scene.pod(began=WALL - 300)
+    assert [pod.started_at for pod in scene.look().running] == [NOW - 300]
+
+
+def test_a_pod_that_is_let_go_counts_where_it_is_sent_before_any_watch_shows_it():
+    scene = Scene()
+    scene.pod(gate=0, node="", gpu=None)
+    scene.tracked.follow("job-1")
+    scene.tracked.rendering.released["u-0"] = GPU
+    [pod] = scene.look().running
+    assert (pod.node, pod.gpu, pod.started_at) == ("gpu-2", GPU, None)
+    scene.tracked.rendering.released["u-0"] = "gpu-2"
+    [pod] = scene.look().running
+    assert (pod.node, pod.gpu) == ("gpu-2", None)
+
+
+@pytest.mark.parametrize("out_of_vram", [False, True])
+def test_a_pod_that_has_ended_is_remembered_for_two_minutes_with_how_it_ended(out_of_vram):
+    scene = Scene()
+    scene.pod(began=WALL)
+    scene.look()
+    if out_of_vram:
+        end = FailedPod("u-0", KEY, "job-1", 0, ExitCode.OUT_OF_VRAM, "why", WALL + 9, 1, disrupted=False)
+        scene.store.failed.put("u-0", end)
+    scene.store.pods.drop("u-0")
+    assert scene.look(NOW + 10).left == (Left("gpu-2", GPU, NOW, NOW + 10, out_of_vram),)
+    assert list(scene.tracked.rendering.finished) == ([] if out_of_vram else [("u-0", "p-0")])
+    assert scene.look(NOW + 131).left == ()
+
+
+def test_no_pod_is_sent_to_a_node_where_one_waits_for_room():
+    scene = Scene(vram={"perClip": "1Gi"})
+    scene.read(0.1)
+    scene.pod(0, node="", trouble=WAITS)
+    scene.pod(1, gate=0, gpu=None)
+    plan = scene.tick()
+    assert plan.start == ()
+    assert plan.status.held[0].hold.message == f"a clip that was sent to gpu-2 does not get to run: {WAITS}"
+
+
+def test_gates_are_remembered_until_something_is_measured_after_a_restart():
+    scene = Scene()
+    gate = {"node": "gpu-2", "gpu": "0", "uuid": "GPU-a", "gate": "Closed"}
+    scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, {"gpus": [gate]})
+    for _ in range(2):  # looks before the first reading
+        assert [(each.closed, each.reading) for each in scene.tick().gates.values()] == [(True, None)]
+    scene.read(0.8)
+    assert scene.tick().gates[GPU].closed
+
+
+def test_a_whole_gpu_is_the_nodes_to_give():
+    pod = {"resources": {"nvidia.com/gpu": "1"}}
+    scene = Scene(render={"device": "cuda", "pod": pod}, vram={"perClip": "1Gi"})
+    scene.read(0.1)
+    for index in range(3):
+        scene.pod(index, gate=0, node="", gpu=None)
+    assert [(start.clip, start.to) for start in scene.tick().start] == [(0, "gpu-2")]
+
+
+def test_who_holds_a_full_gpu_is_said_at_once_and_warned_of_when_it_lasts():
+    scene = Scene(vram={"heldWarningAfter": "5m", "staleAfter": "1h"})
+    for index in range(4):
+        scene.pod(index, gate=0, gpu=None)
+    scene.read(0.91, holders=(Holder("lab/friction-encode", 21 * 1024.0),))
+    text = (
+        "4 clips held: GPU 0 on gpu-2 at 91% (lab/friction-encode 21 GiB); starts again below 70%;"
+        " no clip of this run is on it, so something else has to free the memory"
+    )
+    early = vram_held(scene.tracked, scene.tick().status)
+    assert early == ("True", "VRAMHigh", text)
+    assert vram_held(scene.tracked, scene.tick(NOW + 300).status)[1] == "VRAMHigh"
+    late = vram_held(scene.tracked, scene.tick(NOW + 301).status)
+    more = ". Others have kept full for longer than 5m 00s: GPU 0 on gpu-2 (lab/friction-encode 21 GiB)"
+    assert late == ("True", "VRAMTaken", text + more)
+    statuses = [{"phase": "Running", "conditions": [{"type": "VRAMHeld", "status": found[0], "reason": found[1],
+                 "message": found[2]}]} for found in (early, late, late)]  # fmt: skip
+    [event] = happenings(statuses[0], statuses[1])
+    assert (event.kind, event.reason, event.message) == ("Warning", "VRAMTaken", text + more)
+    assert happenings(statuses[1], statuses[2]) == [], "once"
+
+
+def test_a_gpu_that_a_clip_of_this_run_is_on_is_nobody_elses():
+    scene = Scene(vram={"heldWarningAfter": "5m", "staleAfter": "1h"})
+    scene.pod(0, began=WALL)
+    scene.pod(1, gate=0, gpu=None)
+    scene.read(0.91)
+    for now in (NOW, NOW + 301):
+        assert vram_held(scene.tracked, scene.tick(now).status)[1] == "VRAMHigh"
+
+
+def test_others_that_leave_no_room_for_one_clip_count_below_the_mark_too():
+    scene = Scene(vram={"heldWarningAfter": "5m", "staleAfter": "1h", "perClip": "8Gi"})
+    scene.pod(0, gate=0, gpu=None)
+    scene.read(0.8)
+    assert scene.tick().status.taken == ()
+    late = vram_held(scene.tracked, scene.tick(NOW + 301).status)
+    assert late[1] == "VRAMTaken"
+    assert late[2].endswith("Others have kept full for longer than 5m 00s: GPU 0 on gpu-2 (by whom is not known)")
+
+
+def test_several_places_are_counted_beside_the_first():
+    scene = Scene()
+    other = replace(GPU, index=1, uuid="GPU-b")
+    scene.pod(0, gate=0, gpu=None)
+    scene.gpus.readings = {gpu: Reading(gpu, 23_000.0, 24_000.0, NOW) for gpu in (GPU, other)}
+    assert scene.tick().status.held[0].hold.message.endswith("; 1 other place is held, too")
