@@ -1,0 +1,96 @@
+"""GPUs of nodes that kwok plays: what is in use of them follows from the pods there, and an exporter tells it."""
+
+import json
+import threading
+import time
+from collections import defaultdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from helpers.cluster import Namespace
+from helpers.operators import is_at_work
+
+TOTAL_MIB = 16384.0
+LABELS = "clipfarm.dev/role=render"
+Gpu = tuple[str, int]
+
+
+class GpuNodes:
+    """Serves the numbers of all nodes at one address, with an age of zero.
+
+    A pod that runs has ``clip_mib`` in use of the GPU that its annotation names; without one, of the first GPU of its
+    node that has no other pod: so a device plugin may give them out.
+    """
+
+    def __init__(self, namespace: Namespace, nodes: tuple[str, ...], gpus: int, clip_mib: float) -> None:
+        self.others: dict[Gpu, float] = defaultdict(float)
+        """MiB that others have in use."""
+        self.silent: set[str] = set()
+        """Nodes that nothing is told of."""
+        self.broken = False
+        self.most: dict[Gpu, float] = defaultdict(float)
+        """The most that was ever in use at a time, pods that are on their way included."""
+        self._namespace, self._clip_mib = namespace, clip_mib
+        self._gpus = [(node, gpu) for node in nodes for gpu in range(gpus)]
+        self._used: dict[Gpu, float] = {}
+        self._stopped = False
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/metrics"
+        self._look()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+        self._watching.start()
+
+    def close(self) -> None:
+        self._stopped = True
+        self._server.shutdown()
+        self._server.server_close()
+        self._watching.join()
+
+    def _watch(self) -> None:
+        while not self._stopped:
+            self._look()
+            time.sleep(0.2)
+
+    def _look(self) -> None:
+        running, sent = defaultdict(int), defaultdict(int)
+        for pod in filter(is_at_work, self._namespace.pods(LABELS)):
+            where = self._gpu_of(pod, sent)
+            if where is not None:
+                sent[where] += 1
+                running[where] += pod["status"]["phase"] == "Running"
+        self._used = {gpu: self.others[gpu] + self._clip_mib * running[gpu] for gpu in self._gpus}
+        for gpu in self._gpus:
+            self.most[gpu] = max(self.most[gpu], self.others[gpu] + self._clip_mib * sent[gpu])
+
+    def _gpu_of(self, pod: dict[str, Any], taken: dict[Gpu, int]) -> Gpu | None:
+        annotations = pod["metadata"].get("annotations", {})
+        if "clipfarm.dev/gpu" in annotations:
+            told = json.loads(annotations["clipfarm.dev/gpu"])
+            return told["node"], told["index"]
+        node = annotations.get("clipfarm.dev/node") or pod["spec"].get("nodeName")
+        return next(((n, gpu) for n, gpu in self._gpus if n == node and not taken[n, gpu]), None)
+
+    def text(self) -> str:
+        lines = []
+        for (node, gpu), used in self._used.items():
+            if node not in self.silent:
+                labels = f'{{gpu="{gpu}",UUID="GPU-{node}-{gpu}",Hostname="{node}"}}'
+                lines.append(f"DCGM_FI_DEV_FB_USED{labels} {min(used, TOTAL_MIB)}")
+                lines.append(f"DCGM_FI_DEV_FB_FREE{labels} {max(0.0, TOTAL_MIB - used)}")
+                lines.append(f"clipfarm_agent_reading_age_seconds{labels} 0")
+        return "\n".join(lines) + "\n"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        played = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(500 if played.broken else 200)
+                self.end_headers()
+                self.wfile.write(b"" if played.broken else played.text().encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
