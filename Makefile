@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-node images licences lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode chart docs
+.PHONY: help setup demo test test-node images licences lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode bench-vram chart docs
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -47,6 +47,9 @@ bench-gate: setup ## Measure what the gate costs, on a control plane (fifteen mi
 
 bench-scale: setup ## Measure the operator with 10,000 clips, 500 at a time
 	@$(BIN)/python bench/gate.py --scale
+
+bench-vram: setup ## Hold the rules of GPU memory against simulated GPUs, and draw docs/images/vram-*.png (half an hour)
+	@$(BIN)/python bench/vram_sim.py --plot docs/images
 
 crds: setup ## Make crds/ and the copy of it in the chart from the types of a run
 	@$(BIN)/python -m clipfarm.crd > crds/benchmarkruns.clipfarm.dev.yaml

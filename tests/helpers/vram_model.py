@@ -1,0 +1,242 @@
+"""Simulated GPUs: clips that allocate in ramps and spikes, other tenants, exporters that collect now and then and fail.
+
+One step is one second. Everything random comes from the seed. Numbers are MiB and seconds.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clipfarm.world import GpuId
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+CONTEXT_MIB = 450.0
+"""A CUDA context with Cycles' kernels, of whatever scene."""
+COLD_IMPORT_SECONDS = 22.0
+"""Blender from a disk that has to be read first; one clip in twenty."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is simulated."""
+
+    name: str
+    nodes: tuple[tuple[int, int], ...]
+    """Of each node: GPUs, and their size in GiB."""
+    clips: int
+    workers: int
+    peak: float = 2500.0
+    """Mean of the clips' peaks, MiB; they differ by a tenth."""
+    plateau: float = 0.7
+    """What a clip has in use between its spikes, as a part of its peak."""
+    render_seconds: float = 40.0
+    """A clip's time on a GPU of its own."""
+    at_full_speed: float = 6.0
+    """Clips that a GPU renders at a time without slowing each other down."""
+    tenants: str = "none"
+    """Of others: none, steady, steps, bursts, or encoder (on each node's first GPU)."""
+    collects: float = 1.0
+    """Seconds between two looks of an exporter at its GPUs."""
+    tells_age: bool = False
+    """Whether it says how old its values are, as the agent does."""
+    outages: float = 0.0
+    """Part of the time in which an exporter does not answer."""
+    knows: str = "learned"
+    """What clips take: given, learned, or nothing."""
+    vram: dict[str, Any] = field(default_factory=dict)
+    """Of the run's spec, on top."""
+
+
+class Clips:
+    """All clips of a run: when and how much each allocates."""
+
+    def __init__(self, scenario: Scenario, random: np.random.Generator) -> None:
+        count = scenario.clips
+        self.starts = random.lognormal(np.log(4.0), 0.3, count)
+        self.starts[random.random(count) < 0.05] = COLD_IMPORT_SECONDS
+        self.ramp = random.uniform(1.0, 4.0, count)
+        self.renders = scenario.render_seconds * random.lognormal(0.0, 0.15, count)
+        self.saves = random.uniform(1.0, 2.0, count)
+        self.peak = np.maximum(scenario.peak * np.clip(random.normal(1.0, 0.1, count), 0.75, 1.25), CONTEXT_MIB * 1.3)
+        self.plateau = np.maximum(self.peak * scenario.plateau, CONTEXT_MIB)
+        self.every = random.uniform(3.0, 8.0, count)
+        """Seconds of rendering between two spikes, of one second each."""
+        self.offset = random.uniform(0.0, 8.0, count)
+        self.average = self.plateau + (self.peak - self.plateau) / self.every
+
+    def use(self, which: Ints, age: Array, work: Array) -> Array:
+        """Return what clips have in use, at this age and with this much rendered."""
+        risen = np.minimum(1.0, work / self.ramp[which])
+        base = CONTEXT_MIB + (self.plateau[which] - CONTEXT_MIB) * risen
+        spike = (risen >= 1.0) & ((work + self.offset[which]) % self.every[which] < 1.0)
+        rendering = work < self.renders[which]
+        here = np.where(spike & rendering, self.peak[which], base)
+        return np.where(age < self.starts[which], 0.0, here)
+
+
+def tenants(scenario: Scenario, sizes: Array, steps: int, random: np.random.Generator) -> Array:
+    """Return what others have in use, by step and GPU: levels that they ramp to within some seconds."""
+    count = len(sizes)
+    if scenario.tenants == "none":
+        return np.zeros((steps, count), dtype=np.float32)  # type: ignore[return-value]
+    wanted = np.zeros((steps, count))
+    first_on_node = np.cumsum([0, *[gpus for gpus, _ in scenario.nodes][:-1]])
+    for gpu in range(count):
+        level, step = _levels(scenario.tenants, random), 0
+        if scenario.tenants == "encoder" and gpu not in first_on_node:
+            continue
+        for part, seconds in level:
+            wanted[step : step + seconds, gpu] = part * sizes[gpu]
+            step += seconds
+            if step >= steps:
+                break
+    rate = sizes / 10.0  # from nothing to the whole in ten seconds
+    for step in range(1, steps):
+        wanted[step] = np.clip(wanted[step], wanted[step - 1] - rate, wanted[step - 1] + rate)
+    return wanted.astype(np.float32)  # type: ignore[return-value]
+
+
+def _levels(kind: str, random: np.random.Generator) -> Iterator[tuple[float, int]]:
+    """Yield parts of a GPU and how long they are held."""
+    if kind == "steady":
+        part = float(random.choice([0.0, 0.1, 0.2, 0.3, 0.5]))
+        while True:
+            yield part, 10_000
+    while True:
+        match kind:
+            case "steps":
+                yield float(random.choice([0.0, 0.0, 0.2, 0.4, 0.6, 0.9])), int(random.uniform(600, 2400))
+            case "bursts":
+                yield 0.1, int(random.exponential(240)) + 20
+                yield float(random.uniform(0.2, 0.4)), int(random.uniform(10, 90))
+            case "encoder":
+                yield 0.12, int(random.uniform(10, 60))
+                yield 0.35, int(random.uniform(20, 60))
+            case _:
+                raise ValueError(kind)
+
+
+@dataclass(frozen=True)
+class End:
+    """A clip that has ended."""
+
+    clip: int
+    gpu: int
+    started_at: float
+    out_of_memory: bool
+
+
+class Fleet:
+    """All GPUs and what runs on them."""
+
+    def __init__(self, scenario: Scenario, seed: int, *, steps: int, endless: bool = False) -> None:
+        """``endless``: memory never runs out."""
+        clip_seed, tenant_seed = np.random.SeedSequence([seed, 1]), np.random.SeedSequence([seed, 2])
+        self.scenario = scenario
+        self.gpus = [GpuId(f"node-{n}", i, f"GPU-{n}-{i}") for n, (g, _) in enumerate(scenario.nodes) for i in range(g)]
+        self.sizes = np.array([gib * 1024.0 for gpus, gib in scenario.nodes for _ in range(gpus)])
+        self.node_of = np.array([n for n, (gpus, _) in enumerate(scenario.nodes) for _ in range(gpus)])
+        self.clips = Clips(scenario, np.random.default_rng(clip_seed))
+        self.tenants = tenants(scenario, self.sizes, steps, np.random.default_rng(tenant_seed))
+        self.now = 0
+        self.which: Ints = np.zeros(0, dtype=np.int64)
+        self.on: Ints = np.zeros(0, dtype=np.int64)
+        self.age, self.work, self.using = np.zeros(0), np.zeros(0), np.zeros(0)
+        self.denied = 0
+        """Seconds in which another tenant did not get the memory that it asked for. Else tenants win."""
+        self._endless = endless
+        self.used = self.others()
+
+    def start(self, clip: int, gpu: int) -> None:
+        """Start a clip on a GPU."""
+        self.which, self.on = np.append(self.which, clip), np.append(self.on, gpu)
+        self.age, self.work, self.using = (np.append(each, 0.0) for each in (self.age, self.work, self.using))
+
+    def others(self) -> Array:
+        """Return what other tenants have in use now, by GPU."""
+        return self.tenants[min(self.now, len(self.tenants) - 1)].astype(np.float64)
+
+    def step(self) -> list[End]:
+        """Let a second go by; return the clips that ended in it."""
+        self.now += 1
+        clips, count = self.clips, len(self.gpus)
+        rendering = (self.age >= clips.starts[self.which]) & (self.work < clips.renders[self.which])
+        at_once = np.bincount(self.on[rendering], minlength=count)
+        speed = np.minimum(1.0, self.scenario.at_full_speed / np.maximum(1, at_once))
+        rendered = self.work >= clips.renders[self.which]
+        self.age = self.age + 1.0
+        self.work = self.work + np.where(rendering, speed[self.on], np.where(rendered, 1.0, 0.0))
+        before, self.using = self.using, clips.use(self.which, self.age, self.work)
+        lost = self._fit(before)
+        done = self.work >= clips.renders[self.which] + clips.saves[self.which]
+        over = done | lost
+        ended = [
+            End(int(clip), int(gpu), self.now - float(age), bool(died))
+            for clip, gpu, age, died in zip(
+                self.which[over], self.on[over], self.age[over], (lost & ~done)[over], strict=True
+            )
+        ]
+        keep = ~over
+        self.which, self.on, self.age = self.which[keep], self.on[keep], self.age[keep]
+        self.work, self.using = self.work[keep], self.using[keep]
+        self.used = self.others() + np.bincount(self.on, self.using, minlength=count)
+        if not self._endless:
+            self.used = np.minimum(self.used, self.sizes)
+        return ended
+
+    def _fit(self, before: Array) -> npt.NDArray[np.bool_]:
+        """Return the clips whose allocation failed: where it is too much, those that asked for most in this second."""
+        lost = np.zeros(len(self.which), dtype=bool)
+        if self._endless:
+            return lost
+        others = self.others()
+        total = others + np.bincount(self.on, self.using, minlength=len(self.gpus))
+        for gpu in np.flatnonzero(total > self.sizes + 1e-6):
+            here = np.flatnonzero((self.on == gpu) & (self.using > before))
+            for one in here[np.argsort(before[here] - self.using[here], kind="stable")]:
+                if total[gpu] <= self.sizes[gpu]:
+                    break
+                lost[one] = True
+                total[gpu] -= self.using[one]
+            self.denied += int(total[gpu] > self.sizes[gpu])
+        return lost
+
+
+class Exporters:
+    """What can be asked: one exporter a node, each with its own rhythm and its own outages."""
+
+    def __init__(self, fleet: Fleet, seed: int) -> None:
+        scenario = fleet.scenario
+        random = np.random.default_rng(np.random.SeedSequence([seed, 3]))
+        self._fleet = fleet
+        self._collects = scenario.collects
+        count = len(scenario.nodes)
+        self._next = random.uniform(0.0, scenario.collects, count)
+        self.collected_at = np.full(count, -np.inf)
+        self.values = np.full(len(fleet.gpus), np.nan)
+        self._outages = scenario.outages
+        self._random = random
+        self._toggles = self._up_for(count)
+        self.up = np.ones(count, dtype=bool)
+
+    def _up_for(self, count: int) -> Array:
+        if not self._outages:
+            return np.full(count, np.inf)
+        return self._random.exponential(300.0 * (1 - self._outages) / self._outages, count)
+
+    def step(self) -> None:
+        """Look at the GPUs where it is time to, and fail or come back where it is time to."""
+        now = float(self._fleet.now)
+        for node in np.flatnonzero(self._toggles <= now):
+            self.up[node] = not self.up[node]
+            self._toggles[node] = now + (self._up_for(1)[0] if self.up[node] else self._random.exponential(300.0))
+        due = self._next <= now
+        if due.any():
+            self._next[due] += np.maximum(self._collects, 1.0)
+            self.collected_at[due] = now
+            fresh = due[self._fleet.node_of]
+            self.values[fresh] = self._fleet.used[fresh]

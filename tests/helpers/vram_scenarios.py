@@ -1,0 +1,31 @@
+"""What the rules of GPU memory are held against: sizes, neighbours and exporters as they are met, from good to bad."""
+
+from helpers.vram_model import Scenario
+
+TIGHT = {"peak": 5500.0, "tenants": "steady", "collects": 10}
+SCENARIOS = (
+    # One GPU and NVML's own numbers, as on a workstation.
+    Scenario("workstation", ((1, 24),), clips=2000, workers=12, tells_age=True),
+    # One machine whose first GPU has an encoder at work; the exporter of NVIDIA's collects every 30 s by default.
+    Scenario("encoder", ((4, 24),), clips=4000, workers=36, tenants="encoder", collects=30),
+    # 64 GPUs, whose neighbours' jobs come and go.
+    Scenario("fleet", ((8, 40),) * 8, clips=10_000, workers=512, tenants="steps", collects=15),
+    # Small nodes with the same neighbours, more workers than fit.
+    Scenario("neighbours", ((2, 24),) * 4, clips=4000, workers=80, tenants="steps", collects=15),
+    # Inference services: from a tenth to half of a GPU and back within a minute or so.
+    Scenario("bursts", ((2, 24),) * 4, clips=4000, workers=64, tenants="bursts", collects=5),
+    # Two clips fill a GPU.
+    Scenario("large", ((1, 16),) * 4, clips=1500, workers=16, **TIGHT),
+    # Exporters are away for five minutes, a tenth of the time.
+    Scenario("outages", ((2, 24),) * 8, clips=5000, workers=112, tenants="steady", collects=10, outages=0.1),
+    # GPUs of three sizes.
+    Scenario("mixed", ((2, 16), (2, 24), (1, 80)), clips=4000, workers=60, collects=30),
+    # A clip has little in use but for short peaks.
+    Scenario("spikes", ((4, 24),), clips=3000, workers=48, plateau=0.4, collects=5),
+    # Slices of a large GPU, memory of their own each.
+    Scenario("slices", ((7, 10),) * 2, clips=3000, workers=56, tells_age=True, at_full_speed=2.0),
+    # A renderer of the user's own that reports nothing: the run says what a clip takes.
+    Scenario("given", ((2, 24),) * 4, clips=4000, workers=64, tenants="steady", collects=10, knows="given"),
+    # The same, and the run does not say it either.
+    Scenario("nothing", ((2, 24),) * 4, clips=4000, workers=64, tenants="steady", collects=10, knows="nothing"),
+)
