@@ -131,6 +131,8 @@ PLACE_TABLE = [
     ("claims_full", place(gate(0.1), seen=1, unseen=1), situation(per_clip=Expected(300, 300, 200, guessed=True)),
      "GPU 0 on here: waits for a reading that shows 1 clip started just now; vram.perClip: SIZE makes this faster"),
     ("claims_full", place(gate(0.8), seen=3), situation(per_clip=Expected(300, 300, 200, guessed=True)), None),
+    # A guess that is wrong, because a neighbour came, keeps nothing from an empty GPU: it could never be mended.
+    ("claims_full", place(gate(0.6)), situation(per_clip=Expected(20_000, 20_000, 9000, guessed=True)), None),
     # 10,000 MiB in all, closed above 8,500, 1,000 MiB a clip.
     ("claims_full", place(gate(0.74), seen=1), known(1000), None),
     ("claims_full", place(gate(0.76), seen=1), known(1000),

@@ -157,11 +157,14 @@ def claims_full(place: Place, situation: Situation) -> Hold | None:
     gate = place.gate
     if not situation.run.spec.vram.enabled or gate is None or gate.reading is None:
         return None
-    if place.node.sharing == "Whole":
-        return _devices_claimed(place, situation.per_clip)
     per_clip = situation.per_clip
-    if per_clip is not None and not per_clip.guessed:
-        return _no_room(place, gate, per_clip, situation)
+    sure = per_clip if per_clip is not None and not per_clip.guessed else None
+    if place.node.sharing == "Whole":
+        return _devices_claimed(place, sure)
+    if sure is None and not place.count.pods:
+        return None  # a guess may be wrong, and only a clip that runs can mend it
+    if sure is not None:
+        return _no_room(place, gate, sure, situation)
     if place.count.pods >= max(1, 2 * place.count.proven):
         waits = f"waits for a reading that shows {_clips(place.count.unseen)} started just now"
         return Hold("VRAMClaims", f"{gate.gpu}: {waits}; vram.perClip: SIZE makes this faster")

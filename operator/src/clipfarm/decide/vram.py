@@ -52,7 +52,7 @@ def _gate(
     # A node that gives out its GPUs itself does not tell which clip is on which.
     others = follow(reading, known, count, per_clip) if node.sharing == "Chosen" else None
     idle, share = _share(reading, before, count or Counts())
-    most = per_clip.most if per_clip else 0.0
+    most = per_clip.most if per_clip and not per_clip.guessed else 0.0
     taken = (count is None or not count.pods) and (closed or reading.used_mib + most > reading.total_mib)
     since = (before.taken_since if before else None) or now
     return Gate(gpu, closed, reading, "", others, idle, share, taken_since=since if taken else None)
