@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import re
+import time
 import typing
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import yaml
 from prometheus_client import REGISTRY
 
 from clipfarm.cli.operator import operator
+from clipfarm.cli.vram_agent import vram_agent
+from clipfarm.cluster.gpu_metrics import GpuMetrics
+from clipfarm.cluster.gpus import Gpus
 from clipfarm.run_status import RunStatus
 from helpers.chart import CHART, DEFINITION, helm, objects, only, pods, text
 
@@ -57,6 +61,32 @@ def test_the_operator_understands_its_options(values: dict):
     assert context.params["namespaces"] == tuple(values.get("watchNamespaces", ()))
     assert context.params["endpoints"] == tuple(values.get("vram__endpoints", ()))
     assert (context.params["host"], context.params["port"]) == ("0.0.0.0", 8081)
+
+
+def test_the_agent_understands_its_options():
+    [container] = pods(objects("--values", ALL))["DaemonSet/farm-vram-agent"]["containers"]
+    command, *options = container["args"]
+    context = vram_agent.make_context(command, options)
+    [port] = container["ports"]
+    assert (context.params["host"], context.params["port"]) == ("0.0.0.0", port["containerPort"])
+    [name] = [each["name"] for each in container["env"] if "fieldRef" in each.get("valueFrom", {})]
+    assert name == next(each.envvar for each in vram_agent.params if each.name == "node")
+
+
+def test_an_agent_gets_what_it_asks_for_and_no_more():
+    def agent(**values: bool) -> dict:
+        return pods(objects(vram__agent__enabled=True, **values))["DaemonSet/clipfarm-vram-agent"]
+
+    plain, telling, mig = agent(), agent(vram__agent__tellHolders=True), agent(vram__agent__mig=True)
+    assert "hostPID" not in plain
+    assert telling["hostPID"]
+    assert telling["containers"][0]["volumeMounts"][-1] == {
+        "name": "pods", "mountPath": "/var/log/pods", "readOnly": True
+    }  # fmt: skip
+    assert telling["containers"][0]["securityContext"] == plain["containers"][0]["securityContext"]
+    [container] = mig["containers"]
+    assert {"name": "NVIDIA_MIG_MONITOR_DEVICES", "value": "all"} in container["env"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["SYS_ADMIN"]}
 
 
 def test_images_are_the_charts_version_where_none_is_named():
@@ -166,6 +196,8 @@ def exported() -> set[str]:
     for module in ("operator", "release", "api"):
         importlib.import_module(f"clipfarm.cluster.{module}")
     names = {sample.name for family in REGISTRY.collect() for sample in family.samples}
+    # Of GPUs there are series once an operator is there to ask.
+    names |= {family.name for family in GpuMetrics(Gpus(), {}, time.monotonic).describe()}
     # A family with labels has no series before the first value.
     for family in REGISTRY.collect():
         names |= {family.name + suffix for suffix in {"counter": ["_total"], "gauge": [""]}.get(family.type, [])}
@@ -184,19 +216,11 @@ def expressions() -> dict[str, str]:
 
 
 def test_alerts_and_panels_ask_for_what_there_is():
-    known = exported() | VRAM
+    known = exported()
     for name, expression in expressions().items():
         asked = set(re.findall(r"\bclipfarm_\w+", expression))
         assert asked, name
         assert asked <= known, name
-
-
-VRAM = {
-    "clipfarm_vram_reading_age_seconds",
-    "clipfarm_vram_gate_closed",
-    "clipfarm_vram_used_bytes",
-    "clipfarm_vram_total_bytes",
-}
 
 
 def test_alerts_name_phases_that_there_are():

@@ -13,10 +13,11 @@ import pytest
 import clipfarm_encode.clips
 import clipfarm_encode.pipeline
 from clipfarm.cluster import conditions, endings, invalid
-from clipfarm.decide import admission
+from clipfarm.decide import admission, rules
 from clipfarm.decide.status import Status
 from clipfarm_contract.result import ChildReport
 from clipfarm_render import attempt, checks
+from clipfarm_render.allowance import Allowance
 from clipfarm_render.child import ChildEnd, End, Tail
 from helpers.chart import ROOT
 
@@ -36,10 +37,11 @@ def tree(module: ModuleType) -> ast.Module:
 
 def holds() -> set[str]:
     """Reasons of all holds: the first argument wherever one is made."""
-    calls = [node for node in ast.walk(tree(admission)) if isinstance(node, ast.Call)]
+    nodes = [node for module in (admission, rules) for node in ast.walk(tree(module))]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
     made = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Hold"]
     reasons = {call.args[0].value for call in made if isinstance(call.args[0], ast.Constant)}
-    assert len(made) >= len(admission.RULES)
+    assert len(made) > 10
     assert all(isinstance(call.args[0], ast.Constant) for call in made)
     return reasons
 
@@ -94,11 +96,18 @@ def test_a_run_that_has_finished_is_in_one_of_these_phases():
     assert set(re.findall('"(\\w+)"', source)) == FINISHED
 
 
-def ended(how: End, status: int, line: str = "") -> tuple[str, str]:
+def ended(how: End, status: int, ran_out: str = "") -> tuple[str, str]:
+    line = "System is out of GPU memory"
     end = ChildEnd(
-        how=how, status=status, vram_line="System is out of GPU memory", tail=Tail(), cpu_seconds=0.0, peak_rss_mib=0.0
+        how=how, status=status, vram_line=line, ran_out=ran_out, tail=Tail(), cpu_seconds=0.0, peak_rss_mib=0.0
     )
-    return "render", attempt._judge(end, ChildReport(), 600.0)[1]
+    return "render", attempt._judge(end, ChildReport())[1]
+
+
+def ran_out(*, on_shared_work: bool) -> str:
+    """What is said when a clip's time, or that of work for the whole run, is over."""
+    allowance = Allowance(600.0, 0.0)
+    return allowance.spend(1e9, on_shared_work=on_shared_work)
 
 
 def messages(module: ModuleType, error: str) -> list[str]:
@@ -125,7 +134,8 @@ FILLED = {"where": "rgb/frame_00003.png"}
 def reasons() -> set[tuple[str, str]]:
     """Stage and reason of each way in which a clip can fail, as the code words it."""
     found = {
-        ended(End.TIMEOUT, -9),
+        ended(End.TIMEOUT, -9, ran_out(on_shared_work=False)),
+        ended(End.TIMEOUT, -9, ran_out(on_shared_work=True)),
         ended(End.OUT_OF_VRAM, 1),
         ended(End.EXITED, 2),
         ended(End.EXITED, 3),
