@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from helpers.cluster import COMMAND, ApiError, CannotStartError, ControlPlane, Namespace, cluster
+from helpers.chart import DEFINITION
+from helpers.cluster import COMMAND, ApiError, ControlPlane, Namespace, cluster, started
 from helpers.local import wait_until
 from helpers.operators import Operator
 
-DEFINITION = Path(__file__).parents[2] / "crds" / "benchmarkruns.clipfarm.dev.yaml"
 NAME = "customresourcedefinitions/benchmarkruns.clipfarm.dev"
 
 
@@ -29,16 +29,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    name = f"pytest-{os.getpid()}"
     cluster("down", "--abandoned")
-    try:
-        yield ControlPlane.up(name, "--nodes", 3, "--cpu", 100, "--gpus", 4)
-    except CannotStartError as error:
-        if error.needs_installing and not os.environ.get("CI"):
-            pytest.skip(str(error))
-        pytest.fail(str(error))
-    finally:
-        cluster("down", "--name", name)
+    yield from started(f"pytest-{os.getpid()}", "--nodes", 3, "--cpu", 100, "--gpus", 4)
 
 
 @pytest.fixture

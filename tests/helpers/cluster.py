@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import urllib3
 import yaml
 
@@ -164,3 +165,15 @@ class Namespace:
 
     def pods(self, labels: str = "") -> "list[Object]":
         return self.list("v1/pods", labels)
+
+
+def started(name: str, *options: object) -> Iterator[ControlPlane]:
+    """Yield a control plane, and end it; for fixtures. Without what it needs a test is skipped, or fails in CI."""
+    try:
+        yield ControlPlane.up(name, *options)
+    except CannotStartError as error:
+        if error.needs_installing and not os.environ.get("CI"):
+            pytest.skip(str(error))
+        pytest.fail(str(error))
+    finally:
+        cluster("down", "--name", name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.chart import CHART
-from helpers.cluster import COMMAND, CannotStartError, ControlPlane, Namespace, cluster
+from helpers.cluster import COMMAND, ControlPlane, Namespace, started
 from helpers.local import wait_until
 from helpers.releases import Release
 
@@ -24,15 +24,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="package")
 def control_plane() -> Iterator[ControlPlane]:
-    name = f"pytest-{os.getpid()}-chart"
-    try:
-        yield ControlPlane.up(name, "--nodes", 2, "--cpu", 100, "--gpus", 2)
-    except CannotStartError as error:
-        if error.needs_installing and not os.environ.get("CI"):
-            pytest.skip(str(error))
-        pytest.fail(str(error))
-    finally:
-        cluster("down", "--name", name)
+    yield from started(f"pytest-{os.getpid()}-chart", "--nodes", 2, "--cpu", 100, "--gpus", 2)
 
 
 @pytest.fixture

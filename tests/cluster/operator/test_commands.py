@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from helpers.chart import DEFINITION
 from helpers.cluster import ControlPlane, Namespace
 from helpers.kubelet import End, Kubelet, index
 from helpers.local import wait_until
 from helpers.operators import JOBS, Operator, Runs, command
-
-from .conftest import DEFINITION
 
 
 @pytest.fixture

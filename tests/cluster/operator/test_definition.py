@@ -9,10 +9,9 @@ import yaml
 
 from clipfarm.crd.generate import as_yaml
 from helpers.bad_runs import BAD, GOOD, put
+from helpers.chart import DEFINITION
 from helpers.cluster import ApiError, Namespace
 from helpers.operators import RUNS, Runs
-
-from .conftest import DEFINITION
 
 
 def test_the_file_is_what_the_types_say():

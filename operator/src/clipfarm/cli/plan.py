@@ -44,7 +44,7 @@ def check_parts(job: Job) -> None:
     needed = ["clipfarm_render"] + (["clipfarm_encode"] if encode.enabled else [])
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        fail(f"not installed: {', '.join(missing)}; install them with: pip install 'clipfarm[local]'")
+        fail(f"not installed: {', '.join(missing)}; install them with: make setup")
     if encode.enabled and encode.weights and encode.weights.is_local:
         source = Path(encode.weights.source)
         if not source.exists():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from clipfarm.pod_options import PodOptions
+from clipfarm.pod_options import PodOptions, requested
 from clipfarm.run import API_VERSION, KIND, Run
 from clipfarm.units import quantity_text
 
@@ -150,6 +150,17 @@ def pod_spec(run: Run, options: PodOptions, container: Manifest, extra_volumes: 
 def literal(text: str) -> str:
     """Return a text that the kubelet hands on as it is: it would fill in ``$(NAME)``."""
     return text.replace("$", "$$")
+
+
+def nvidia(capabilities: str, options: PodOptions) -> list[Manifest]:
+    """Return the variables by which NVIDIA's container runtime knows what to show a container.
+
+    Without the first it shows no GPU; a device plugin sets it where pods ask for one.
+    """
+    shown = [{"name": "NVIDIA_DRIVER_CAPABILITIES", "value": capabilities}]
+    if requested(options) is None:
+        shown.insert(0, {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"})
+    return shown
 
 
 def resources(cpus: int, memory: int, options: PodOptions, *, cpu_limit: bool = True) -> Manifest:

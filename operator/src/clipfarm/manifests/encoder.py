@@ -12,9 +12,11 @@ from clipfarm.manifests.common import (
     labels,
     literal,
     metadata,
+    nvidia,
     pod_spec,
     resources,
 )
+from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm_contract.indexes import Indexes
 
@@ -62,6 +64,7 @@ def _hash(template: Manifest) -> str:
 def _pod(run: Run, images: Images) -> Manifest:
     encode, clips = run.spec.encode, run.spec.clips
     assert encode.weights is not None, "an enabled encoder has weights"
+    on_gpu = encode.pod.runtime_class_name is not None or requested(encode.pod) is not None
     arguments = [
         *("--data-dir", CLIPS, "--in-place", "--watch"),
         # All clips of the run, whatever a retry renders again: another run's may be on the same volume.
@@ -83,6 +86,7 @@ def _pod(run: Run, images: Images) -> Manifest:
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - a volume of the pod's own
             # Weights that were fetched are there for the other replicas, and for the next start.
             {"name": "XDG_CACHE_HOME", "value": f"{CLIPS}/.clipfarm/cache"},
+            *(nvidia("compute,utility", encode.pod) if on_gpu else []),
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
         # No CPU limit: it takes what renderers leave, and its threads follow what the node has.

@@ -13,6 +13,7 @@ from clipfarm.manifests.common import (
     labels,
     literal,
     metadata,
+    nvidia,
     pod_spec,
     resources,
 )
@@ -123,12 +124,16 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
 
 
 def _gpu(run: Run) -> list[Manifest]:
-    """Return the variable that tells a pod which GPU to use, where its node's GPUs are shared without asking for one.
+    """Return the variables that bring a GPU into a pod.
 
-    The annotation is made when the pod is let go, and the kubelet reads it after that.
+    Which one, where the node's GPUs are shared without asking for one, says an annotation: it is made when the pod is
+    let go, and the kubelet reads it after that.
     """
     render = run.spec.render
-    if render.device == "cpu" or requested(render.pod) is not None:
+    if render.device == "cpu":
         return []
+    shown = nvidia("compute,graphics,utility", render.pod)  # OptiX is in the libraries for graphics
+    if requested(render.pod) is not None:
+        return shown
     path = f"metadata.annotations['{GPU_UUID_ANNOTATION}']"
-    return [{"name": GPU, "valueFrom": {"fieldRef": {"fieldPath": path}}}]
+    return [*shown, {"name": GPU, "valueFrom": {"fieldRef": {"fieldPath": path}}}]
