@@ -313,8 +313,8 @@ class Storage(Model):
     storage_class_name: str | None = None
     """Storage class of the claim that is made; the cluster's default where it is left out."""
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
-    """Of the claim that is made. ReadWriteOnce is for clusters of one node, or keeps all clips on one node: what many
-    of them have as their default class gives no other."""
+    """Of the claim that is made. ReadWriteOnce is for clusters of one node, and for pods that a node selector keeps on
+    one: what many clusters have as their default class gives no other."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

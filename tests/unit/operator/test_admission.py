@@ -118,6 +118,8 @@ PLACE_TABLE = [
     ("ran_out", place(gate(0.1)), situation(), None),
     ("ran_out", place(gate(0.1), ran_out=True), situation(), "GPU 0 on here: a clip ran out of memory there; waits"),
     ("ran_out", place(gate(0.1), ran_out=True), situation(**OFF), None),
+    ("ran_out", place(gate(), ran_out=True), situation(**ADMIT), None),  # no newer reading will come
+    ("ran_out", place(gpu=False, ran_out=True), situation(), None),  # nor on a CPU
     ("claims_full", place(gpu=False), situation(), None),
     ("claims_full", place(gate(0.9), unseen=9), situation(**OFF), None),
     # No expectation: 1, 2, 4, ... by what a reading has shown, and each as large as those.
@@ -144,6 +146,13 @@ PLACE_TABLE = [
     ("claims_full", place(gate(0.84)), known(1600), None),
     ("claims_full", place(gate(0.84)), known(1601), "GPU 0 on here: 8400 MiB in use, 1601 MiB a clip, would pass"),
     ("claims_full", place(gate(0.1)), known(10_001), "GPU 0 on here has 10000 MiB, and a clip takes 10001 MiB"),
+    # The first clip goes by what clips took, without a margin: none would make more room for it.
+    ("claims_full", place(gate(0.08)), known(9900, 9000), None),
+    ("claims_full", place(gate(0.08)), known(10_100, 9200), None),
+    ("claims_full", place(gate(0.08), seen=1), known(10_100, 9200), "GPU 0 on here: 800 MiB in use, 10100 MiB a clip"),
+    # A GPU whose use is not known does not make the others of its node free.
+    ("claims_full", place(gate(), gate(0.9, GPU1), sharing="Whole"), known(8000), "here: 0 of 1 GPUs have room"),
+    ("claims_full", place(gate(), gate(None, GPU1), sharing="Whole"), known(8000), None),
     # Clips that ended since the reading give back what they had.
     ("claims_full", place(gate(0.8), seen=1, gone=1), known(1000, average=700.0), None),
     # Where others' use is known: peaks have to fit into the whole, and what is usual must not close the gate.

@@ -253,6 +253,11 @@ class TestChanges:
         assert (made["spec"]["parallelism"], made["spec"]["suspend"]) == (3, True)
         assert Scene(100, workers=50, labels={QUEUE_LABEL: "team"}).job(parallelism=3).changes() == {}
 
+    def test_a_queue_sees_a_job_that_wants_something_where_no_node_fits_yet(self):
+        scene = Scene(100, labels={QUEUE_LABEL: "team"}, workers=None)
+        scene.store.nodes.drop("n")
+        assert scene.changes()["create", "Job"]["spec"]["parallelism"] == 1
+
     def test_a_run_that_failed_as_a_whole_leaves_no_pod_at_its_gate(self):
         scene = Scene().job(failed="0")
         scene.failed(0, ExitCode.USAGE)
@@ -368,6 +373,14 @@ class TestStatus:
         assert (told["used"], told["total"], told["heldBy"]) == ("93%", "10.0 GiB", "team/encoder 9 GiB, Xorg (pid 7)")
         assert views.unix_time(told["measuredAt"]) == WALL - 3
         assert Tracked(scene.tracked.run, scene.tracked.owner, 1, status).gates == {part: Gate(part, True, None)}
+
+    def test_a_run_that_waits_for_no_gpu_says_nothing_of_any(self):
+        for device, completed, told in (("cuda", "", 1), ("cpu", "", 0), ("cuda", "0-9", 0)):
+            scene = Scene(render={"device": device}, encode={"enabled": False}).job(completed=completed)
+            scene.store.nodes.put("n", NodeView("node-1", 8, 1, {}, (), True))
+            gpu = GpuId("node-1", 0, "GPU-a")
+            scene.gpus.readings = {gpu: Reading(gpu, 1.0, 100.0, NOW)}
+            assert len(scene.status().get("gpus", ())) == told
 
     def test_between_its_marks_a_gate_stays_closed_over_a_restart(self):
         scene = Scene(render={"device": "cuda"}, vram={"high": 0.85, "low": 0.7}).job()

@@ -423,9 +423,37 @@ def test_a_token_that_is_not_there_is_said(tmp_path):
     assert gpus.problem("n") == f"http://127.0.0.1:1: {tmp_path / 'none'}: No such file or directory"
 
 
-def test_a_date_that_is_none_is_no_clock():
+def test_a_token_that_is_no_text_is_said(tmp_path):
+    token = tmp_path / "token"
+    token.write_bytes(b"\xff\xfe")
+    gpus = Gpus(prometheus="http://127.0.0.1:1", token_file=token)
+    asyncio.run(look(gpus, nodes={"n"}))
+    assert gpus.problem("n").startswith(f"http://127.0.0.1:1: {token}: ")
+
+
+def test_a_gpu_that_the_successor_of_its_exporter_does_not_tell_of_is_forgotten():
+    stays, goes = GpuId("n", 0, "GPU-a"), GpuId("n", 1, "GPU-b")
+    gpus = Gpus(exporters=found_pods(pod(node="n")))
+
+    def told(now: float, *found: GpuId) -> None:
+        gpus._update_sources()
+        [source] = gpus._sources.values()
+        source.answered(now, "")
+        gpus._take_in(source, Answer(tuple(Reading(gpu, 1.0, 10.0, now) for gpu in found)))
+        gpus._forget(now, {"n"})
+
+    told(0.0, stays, goes)
+    gpus.exporters = found_pods(pod(name="exporter-2", node="n", address="10.0.0.2"))
+    told(500.0, stays)
+    assert set(gpus.readings) == {stays, goes}
+    told(700.0, stays)
+    assert set(gpus.readings) == {stays}
+
+
+@pytest.mark.parametrize("date", ["yesterday", "Mon, 01 Jan 99999999999 00:00:00 +0000"])
+def test_a_date_that_is_none_is_no_clock(date):
     async def scene():
-        async with exporter(answers("x", headers={"Date": "yesterday"})) as url, aiohttp.ClientSession() as session:
+        async with exporter(answers("x", headers={"Date": date})) as url, aiohttp.ClientSession() as session:
             assert (await fetch(session, url)).date is None
             with pytest.raises(ScrapeError):
                 await fetch(session, "http://")

@@ -175,8 +175,8 @@ class Gpus:
     ) -> Answer:
         try:
             token = self.token_file.read_text().strip() if self.token_file else None
-        except OSError as error:
-            raise ScrapeError(f"{self.token_file}: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            raise ScrapeError(f"{self.token_file}: {getattr(error, 'strerror', None) or error}") from error
         url = prometheus.query_url(self.prometheus)
         page = await fetch(session, url, most_bytes=MOST_PROMETHEUS_BYTES, token=token)
         node_of = prometheus.node_finder(nodes, self.exporters.places())
@@ -214,10 +214,18 @@ class Gpus:
 
     def _forget(self, now: float, nodes: Collection[str]) -> None:
         for gpu, reading in list(self.readings.items()):
-            answered_at = self._told_by[gpu].answered_at if gpu in self._told_by else None
+            answered_at = self._answered_at(gpu)
             silent = answered_at is not None and answered_at - reading.at > FORGET_SECONDS
             if gpu.node not in nodes or silent:
                 self._drop(gpu)
+
+    def _answered_at(self, gpu: GpuId) -> float | None:
+        """Return when who tells of a GPU last answered; where its pod was replaced, who tells of the node now."""
+        source = self._told_by.get(gpu)
+        if source is None or self._sources.get(source.url) is source:
+            return source.answered_at if source else None
+        now_there = (*self._by_node.get(gpu.node, ()), *self._by_node.get("", ()))
+        return max((each.answered_at for each in now_there if each.answered_at is not None), default=None)
 
     def _drop(self, gpu: GpuId) -> None:
         self.readings.pop(gpu, None)

@@ -31,7 +31,8 @@ def full(plan: Plan, tracked: Tracked) -> int:
     """
     status = plan.status
     if tracked.owner.queue:
-        return min(tracked.blocks.count, status.workers)
+        # One at least, where no node fits yet: the queue may have to see the Job before there is one.
+        return min(tracked.blocks.count, max(1, status.workers))
     reserve = min(max(2, status.workers), RESERVE)
     return min(tracked.blocks.count, status.workers + status.retrying + reserve)
 

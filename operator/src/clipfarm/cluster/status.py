@@ -30,7 +30,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
     """Return the status to be written."""
     status = plan.status
     failures, failed = _failures(tracked, status)
-    finished = status.finished
+    finished, on_cpu = status.finished, tracked.run.spec.render.device == "cpu"
     rendered = world.encodable
     made = RunStatus(
         phase=_phase(status, job),
@@ -44,7 +44,8 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
         retried=sum(tracked.blocks.size(end.clip) for end in world.ended if not end.final),
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
-        gpus=tuple(_gpu_memory(gate, world.now, wall) for gate in status.gates),
+        # Whoever waits for nothing any more, or for no GPU, has nothing to say of them.
+        gpus=() if finished or on_cpu else tuple(_gpu_memory(gate, world.now, wall) for gate in status.gates),
         encode_attempt=tracked.owner.encode_attempt or None,
         failures=failures,
         conditions=tuple(conditions(tracked, status, job, wall)),

@@ -36,6 +36,15 @@ class Expected:
     guessed: bool = False
     """From readings of whole GPUs alone: these may have missed the peaks."""
 
+    @property
+    def alone(self) -> float:
+        """What the first clip on a GPU has to find there, MiB.
+
+        Without the margins, where it is learned: no clip of the run would ever make more room for it, and a clip that
+        is never tried teaches nothing.
+        """
+        return self.most if self.given else self.mean
+
 
 def expected(vram: Vram, world: World) -> Expected | None:
     """Return what a clip takes: the larger of what the run says and what its clips have reported.

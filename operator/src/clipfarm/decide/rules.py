@@ -144,6 +144,8 @@ def ran_out(place: Place, situation: Situation) -> Hold | None:
     """Where a clip ran out of memory, the reading before that says nothing: somebody else has it now."""
     if not situation.run.spec.vram.enabled or not place.count.ran_out:
         return None
+    if place.gate is None or place.gate.reading is None:
+        return None  # no newer reading will come: the delay of the retry has to do
     where = place.gpu or place.node.name
     return Hold("VRAMHigh", f"{where}: a clip ran out of memory there; waits for a reading that is newer than that")
 
@@ -154,13 +156,14 @@ def claims_full(place: Place, situation: Situation) -> Hold | None:
     Without an expectation admission starts slowly: no more than twice as many pods as were there together some time
     ago, and at least one, so 1, 2, 4, ... run; and each is expected to take as much as those did.
     """
-    gate = place.gate
-    if not situation.run.spec.vram.enabled or gate is None or gate.reading is None:
-        return None
-    per_clip = situation.per_clip
+    gate, per_clip = place.gate, situation.per_clip
     sure = per_clip if per_clip is not None and not per_clip.guessed else None
-    if place.node.sharing == "Whole":
+    if not situation.run.spec.vram.enabled or gate is None:
+        return None
+    if place.node.sharing == "Whole" and any(each.reading for each in place.gates):
         return _devices_claimed(place, sure)
+    if gate.reading is None:
+        return None
     if sure is None and not place.count.pods:
         return None  # a guess may be wrong, and only a clip that runs can mend it
     if sure is not None:
@@ -178,12 +181,13 @@ def claims_full(place: Place, situation: Situation) -> Hold | None:
 def _no_room(place: Place, gate: Gate, per_clip: Expected, situation: Situation) -> Hold | None:
     reading, vram = gate.reading, situation.run.spec.vram
     assert reading is not None
-    most, total = per_clip.most, reading.total_mib
-    if most > total and situation.per_clip is not None:
+    first = not place.count.pods
+    most, total = per_clip.alone if first else per_clip.most, reading.total_mib
+    if most > total and (first or per_clip.given) and situation.per_clip is not None:
         said = f"vram.perClip asks for {most:.0f} MiB: lower it" if per_clip.given else f"a clip takes {most:.0f} MiB"
         return Hold("VRAMTooSmall", f"{gate.gpu} has {total:.0f} MiB, and {said}")
     # The first clip on a GPU may use all that is free: no clip of this run would ever make more room for it.
-    limit = total * (vram.high if place.count.pods else 1.0)
+    limit = total * (1.0 if first else vram.high)
     if place.measured(per_clip) + most <= limit:
         return None
     # At their peaks they have to fit; on average they must not close the gate.
@@ -201,7 +205,7 @@ def _no_room(place: Place, gate: Gate, per_clip: Expected, situation: Situation)
 def _devices_claimed(place: Place, per_clip: Expected | None) -> Hold | None:
     """Hold where the device plugin may have no GPU with room left: those not shown yet will take one each."""
     known = [(gate, gate.reading) for gate in place.gates if gate.reading is not None]
-    most = per_clip.most if per_clip else 0.0
+    most = per_clip.alone if per_clip else 0.0
     if all(most > reading.total_mib for _, reading in known):
         largest = max(reading.total_mib for _, reading in known)
         return Hold(

@@ -51,8 +51,8 @@ def _gate(
     known = before.others if before else None
     # A node that gives out its GPUs itself does not tell which clip is on which.
     others = follow(reading, known, count, per_clip) if node.sharing == "Chosen" else None
-    idle, share = _share(reading, before, count or Counts())
-    most = per_clip.most if per_clip and not per_clip.guessed else 0.0
+    idle, share = _share(reading, before, count or Counts()) if node.sharing == "Chosen" else (None, None)
+    most = per_clip.alone if per_clip and not per_clip.guessed else 0.0
     taken = (count is None or not count.pods) and (closed or reading.used_mib + most > reading.total_mib)
     since = (before.taken_since if before else None) or now
     return Gate(gpu, closed, reading, "", others, idle, share, taken_since=since if taken else None)
