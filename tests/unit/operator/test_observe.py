@@ -212,27 +212,27 @@ class TestChanges:
         assert Scene().job(deleting=True).changes() == {}
 
     def test_more_workers_make_room_for_more_pods_and_fewer_take_none_away(self):
-        assert Scene(100, workers=9).job(parallelism=6).changes() == {("patch", "Job"): {"spec": {"parallelism": 18}}}
+        assert Scene(100, workers=7).job(parallelism=6).changes() == {("patch", "Job"): {"spec": {"parallelism": 14}}}
         assert Scene(100, workers=1).job(parallelism=6).changes() == {}
 
     def test_many_pods_are_asked_for_step_by_step(self):
-        assert Scene(5000, workers=500).changes()["create", "Job"]["spec"]["parallelism"] == 64
-        scene = Scene(5000, workers=500).job(parallelism=64)
-        for index in range(64):
+        assert Scene(5000, workers=500).changes()["create", "Job"]["spec"]["parallelism"] == 16
+        scene = Scene(5000, workers=500).job(parallelism=16)
+        for index in range(16):
             scene.pod(index, gate=0)
         assert scene.changes() == {}
-        for index in range(47):
+        for index in range(7):
             scene.pod(index)
         assert scene.changes() == {}
-        scene.pod(47)  # 16 are left
-        assert scene.changes() == {("patch", "Job"): {"spec": {"parallelism": 128}}}
+        scene.pod(7)  # 8 are left
+        assert scene.changes() == {("patch", "Job"): {"spec": {"parallelism": 32}}}
 
-    def test_the_next_step_waits_until_the_last_one_was_made_or_half_a_second(self):
-        scene = Scene(5000, workers=500).job(parallelism=64)
+    def test_the_next_step_waits_until_the_last_one_was_made_or_an_eighth_of_a_second(self):
+        scene = Scene(5000, workers=500).job(parallelism=16)
         scene.look()
-        scene.tracked.rendering.raised_at = NOW - 0.4
+        scene.tracked.rendering.raised_at = NOW - 0.1
         assert scene.changes() == {}
-        assert scene.changes(NOW + 0.2) == {("patch", "Job"): {"spec": {"parallelism": 128}}}
+        assert scene.changes(NOW + 0.1) == {("patch", "Job"): {"spec": {"parallelism": 32}}}
 
     def test_no_more_pods_wait_at_their_gates_than_a_second_takes(self):
         assert Scene(5000, workers=500).job(parallelism=599).changes() == {

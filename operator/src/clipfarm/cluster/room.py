@@ -13,14 +13,14 @@ from clipfarm.decide.plan import Plan
 RESERVE = 100
 """The most pods that wait at their gates beside those that may run: the Job controller, which looks once a second,
 brings as many in the time of the shortest clips there are, and more of them only fill the API server."""
-STEP = 64
+STEP = 16
 """How many pods more a Job gets at a time. The Job controller makes all that are missing at once, and while it does
-every other request waits: with 500 of them a gate took two seconds to come off, with this many at a time 0.2 s, and
-the last pod starts no later."""
-LOW = 16
+every other request waits: with 500 of them a gate takes seconds to come off. The last pod starts no later."""
+LOW = 8
 """The next ones are asked for when no more than this wait to be let go."""
-STEP_SECONDS = 0.5
-"""And when the last ones have been made, or after this: the Job controller does not replace pods that end at once."""
+STEP_SECONDS = 0.125
+"""And when the last ones have been made, or after this: the Job controller takes a second to replace pods that have
+ended, and 128 a second is what an API server on two cores can carry."""
 
 
 def full(plan: Plan, tracked: Tracked) -> int:
