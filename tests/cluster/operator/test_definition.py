@@ -99,7 +99,8 @@ def test_defaults_are_shown(made: Namespace):
         "checkInterval": "5s",
         "staleAfter": "1m",
         "whenUnknown": "Hold",
-        "allocationTime": "20s",
+        "allocationTime": "30s",
+        "heldWarningAfter": "10m",
     }
     assert (spec["retry"], spec["suspend"]) == ({"limit": 1, "delay": "30s"}, False)
     assert spec["experiment"]["resolution"] == 256
