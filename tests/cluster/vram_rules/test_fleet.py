@@ -51,9 +51,10 @@ def test_500_pods_go_to_the_nodes_that_have_room_and_fill_no_gpu(
     runs.create(clips=500, seconds="2", workers=60, render={"device": "cuda"}, vram=VRAM)
     seen = wait_until(lambda: len(pods := runs.at_work()) > 30 and nodes_of(pods), "many pods to be at work", limit=60)
     assert "node-0" not in seen
+    closed = {gate["node"] for gate in runs.status()["gpus"] if gate["gate"] == "Closed"}
+    assert closed == {"node-0"}
     status = runs.finished(limit=300)
     assert (status["phase"], status["rendered"]) == ("Succeeded", 500)
-    assert {gate["node"] for gate in status["gpus"] if gate["gate"] == "Closed"} == {"node-0"}
     for (node, _), most in gpus.most.items():
         if node != "node-0":
             assert most <= TOTAL_MIB, "what was sent there fits"
