@@ -51,8 +51,7 @@ def test_500_pods_go_to_the_nodes_that_have_room_and_fill_no_gpu(
     runs.create(clips=500, seconds="2", workers=60, render={"device": "cuda"}, vram=VRAM)
     seen = wait_until(lambda: len(pods := runs.at_work()) > 30 and nodes_of(pods), "many pods to be at work", limit=60)
     assert "node-0" not in seen
-    closed = {gate["node"] for gate in runs.status()["gpus"] if gate["gate"] == "Closed"}
-    assert closed == {"node-0"}
+    wait_until(lambda: closed(runs) == {"node-0"}, "its gate alone to be closed")
     status = runs.finished(limit=300)
     assert (status["phase"], status["rendered"]) == ("Succeeded", 500)
     for (node, _), most in gpus.most.items():
@@ -79,7 +78,8 @@ def test_hold_release_steer_stale_gone_and_back(definition, driven: Namespace, s
 
     assert "4 clips held: GPU 0 on node-0 at 95%; starts again below 70%" in held("VRAMHigh")
     assert "Others have kept full for longer than 2s" in held("VRAMTaken")
-    told = [event for event in driven.list(EVENTS) if event["reason"] == "VRAMTaken"]
+    # The event comes after the status that it tells of.
+    told = wait_until(lambda: [each for each in driven.list(EVENTS) if each["reason"] == "VRAMTaken"], "the warning")
     assert [event["type"] for event in told] == ["Warning"]
     assert not runs.at_work()
 
@@ -103,13 +103,13 @@ def test_hold_release_steer_stale_gone_and_back(definition, driven: Namespace, s
     fill(gpus, "node-2", 0.1 * TOTAL_MIB)
     for pod in first[:2]:
         end_pod(driven, pod["metadata"]["name"])
-    wait_until(lambda: nodes_of(runs.at_work()) == {"node-1": 2, "node-2": 2}, "node-2 to take the next", limit=30)
+    wait_until(lambda: nodes_of(runs.running(4)) == {"node-1": 2, "node-2": 2}, "node-2 to take the next", limit=30)
 
     # Nothing is told at all.
     gpus.broken = True
     for pod in first[2:]:
         end_pod(driven, pod["metadata"]["name"])
-    wait_until(lambda: len(runs.at_work()) == 4, "those after them, while the readings are fresh", limit=30)
+    runs.running(4)  # while the readings are fresh
     wait_until(lambda: all(gate["used"] == "unknown" for gate in runs.status()["gpus"]), "all to be stale", limit=30)
     for pod in runs.at_work()[:1]:
         end_pod(driven, pod["metadata"]["name"])
@@ -136,3 +136,8 @@ def test_whole_gpus_are_given_out_by_the_nodes_one_to_a_clip(definition, driven:
         assert annotations["clipfarm.dev/node"] == each["spec"]["nodeName"]
         assert "clipfarm.dev/gpu" not in annotations
     wait_until(lambda: runs.status()["held"] == 3, "the others to be held")
+
+
+def closed(runs: Runs) -> set[str]:
+    """Nodes with a closed gate, as the run's status has it."""
+    return {gate["node"] for gate in runs.status().get("gpus", ()) if gate["gate"] == "Closed"}
