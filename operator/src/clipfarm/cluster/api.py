@@ -226,6 +226,11 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
                 yield line
 
 
+def pointer(name: str) -> str:
+    """Return a name as one part of a JSON pointer, for the paths of JSON patches (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 def _resource(path: str) -> str:
     """Return the plural in a path, for metrics: ``pods`` of ``/api/v1/namespaces/a/pods/b/status``."""
     parts = path.strip("/").split("/")

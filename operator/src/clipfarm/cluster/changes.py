@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from clipfarm.cluster import room
-from clipfarm.cluster.api import Manifest
+from clipfarm.cluster.api import Manifest, pointer
 from clipfarm.cluster.observe import own_deployment, own_job
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
@@ -97,7 +97,7 @@ def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Im
         template = meant["metadata"]["annotations"][encoder.TEMPLATE_ANNOTATION]
         if there.template != template:
             # The run's options for encoders, or the operator's image, have changed: the pods are made anew.
-            annotation = encoder.TEMPLATE_ANNOTATION.replace("/", "~1")
+            annotation = pointer(encoder.TEMPLATE_ANNOTATION)
             patch += [
                 {"op": "replace", "path": "/spec/template", "value": meant["spec"]["template"]},
                 {"op": "add", "path": f"/metadata/annotations/{annotation}", "value": template},

@@ -9,7 +9,7 @@ from typing import Literal
 import aiohttp
 
 from clipfarm.cluster import encoders
-from clipfarm.cluster.api import FAULTS, Api, ApiError
+from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest
 from clipfarm.cluster.endings import clips_vram
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.store import Store
@@ -77,14 +77,11 @@ class Lookout:
                     await self._take_in_memory(key, tracked, uid, name)
 
     async def _take_in_memory(self, key: RunKey, tracked: Tracked, uid: str, name: str) -> None:
-        path = f"/api/v1/namespaces/{key[0]}/pods/{name}"
-        try:
-            found = await self._api.get(path)
-        except (ApiError, *FAULTS) as error:
-            LOGGER.info("%s: %s", path, error or type(error).__name__)
-            return
-        if found is not None and found["metadata"]["uid"] == uid:
-            tracked.clip_memory.take_in(uid, clips_vram(found))
+        def take_in(pod: Manifest | None) -> None:
+            if pod is not None and pod["metadata"]["uid"] == uid:
+                tracked.clip_memory.take_in(uid, clips_vram(pod))
+
+        await self._get(f"/api/v1/namespaces/{key[0]}/pods/{name}", take_in)
 
     async def _claims(self) -> None:
         while True:
@@ -94,16 +91,22 @@ class Lookout:
             await asyncio.sleep(CLAIM_SECONDS if self._runs else 0.1)
 
     async def _look_up_claim(self, key: RunKey, tracked: Tracked) -> None:
-        path = f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{claim_name(tracked.run)}"
+        def take_in(claim: Manifest | None) -> None:
+            phase = "Missing" if claim is None else claim.get("status", {}).get("phase", "Pending")
+            if phase != tracked.claim:
+                tracked.claim = phase
+                self._mark(key)
+
+        await self._get(f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{claim_name(tracked.run)}", take_in)
+
+    async def _get(self, path: str, take_in: Callable[[Manifest | None], None]) -> None:
+        """Hand on what is found at a path; where nothing can be said it is asked again, by a later look."""
         try:
             found = await self._api.get(path)
         except (ApiError, *FAULTS) as error:
             LOGGER.info("%s: %s", path, error or type(error).__name__)
-            return
-        phase = "Missing" if found is None else found.get("status", {}).get("phase", "Pending")
-        if phase != tracked.claim:
-            tracked.claim = phase
-            self._mark(key)
+        else:
+            take_in(found)
 
     async def _gpu_memory(self, session: aiohttp.ClientSession) -> None:
         while True:

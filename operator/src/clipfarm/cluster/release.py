@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import Counter, Histogram
 
-from clipfarm.cluster.api import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest
+from clipfarm.cluster.api import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest, pointer
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, gate_of, gpu_annotation
 from clipfarm.manifests.common import GATE, GPU_ANNOTATION, GPU_UUID_ANNOTATION, NODE_ANNOTATION
@@ -113,8 +113,7 @@ def release_patch(pod: PodView, to: GpuId | str) -> list[Manifest]:
     if isinstance(to, GpuId):
         annotations |= {GPU_ANNOTATION: gpu_annotation(to), GPU_UUID_ANNOTATION: "" if to.instance else to.uuid}
     for name, value in annotations.items():
-        path = name.replace("~", "~0").replace("/", "~1")
-        patch.append({"op": "add", "path": f"/metadata/annotations/{path}", "value": value})
+        patch.append({"op": "add", "path": f"/metadata/annotations/{pointer(name)}", "value": value})
     if node:
         patch.append({"op": "add", "path": "/spec/affinity", "value": _only_on(node)})
     return patch
