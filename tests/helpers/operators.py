@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+from clipfarm.cluster.report import FINISHED, phase
 
 from helpers.cluster import ApiError, ControlPlane, Namespace, Object
 from helpers.kubelet import index
@@ -22,7 +23,6 @@ JOBS, PODS, DEPLOYMENTS, CLAIMS, EVENTS = (
     "batch/v1/jobs", "v1/pods", "apps/v1/deployments", "v1/persistentvolumeclaims", "v1/events",
 )  # fmt: skip
 GATE = "clipfarm.dev/admission"
-FINISHED = ("Succeeded", "CompletedWithFailures", "Failed")
 
 
 def run_document(name: str = "run", clips: int = 4, *, seconds: str = "0", ends: Any = None, **spec: Any) -> Object:
@@ -61,8 +61,8 @@ class Runs:
         """Wait for a run's end, and return its status."""
 
         def look() -> Object | None:
-            status = self.status(name)
-            return status if status.get("phase") in FINISHED else None
+            run = self.get(name)
+            return run["status"] if phase(run) in FINISHED else None
 
         return wait_until(look, f"the run {name} to finish", limit)
 

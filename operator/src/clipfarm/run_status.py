@@ -91,6 +91,8 @@ class RunStatus(_Made):
     """Time left, as far as it is known."""
     completion_time: str | None = None
     """When the run was finished."""
+    render_attempt: str | None = None
+    """The attempt at rendering that this status tells of, where `clipfarm retry` asked for one."""
     encode_attempt: str | None = None
     """The last attempt at encoding that was begun, where `clipfarm retry` asked for one."""
     gpus: tuple[GpuMemory, ...] = Field(default=(), strict=False)

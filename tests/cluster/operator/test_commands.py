@@ -81,8 +81,8 @@ def test_retry_makes_the_failed_clips_alone_again(definition: ControlPlane, driv
         ]
         return End(1 if clips[index(pod)] in broken else 0)
 
-    def retry() -> subprocess.CompletedProcess[str]:
-        return command(definition, "retry", "run", "--failed", "--namespace", driven.name)
+    def type_(what: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return command(definition, what, "run", *options, "--namespace", driven.name)
 
     with Kubelet(driven, outcome) as kubelet:
         runs.create(clips=8, workers=8)
@@ -91,19 +91,20 @@ def test_retry_makes_the_failed_clips_alone_again(definition: ControlPlane, driv
         made = len(kubelet.started)
 
         broken.discard(5)
-        done = retry()
+        done = type_("retry", "--failed")
         assert (done.returncode, done.stdout) == (0, "run: tries again 3 clips to render (2,5-6)\n")
-        wait_until(lambda: driven.list(JOBS) and driven.list(JOBS)[0]["metadata"]["uid"] != first, "another job")
-        status = runs.finished()
+        assert "CompletedWithFailures: rendered 6/8, failed 2, running 0" in type_("watch").stdout
+        assert driven.get(JOBS, "run-render")["metadata"]["uid"] != first
+        status = runs.status()
         assert (status["phase"], status["rendered"], status["failed"]) == ("CompletedWithFailures", 6, 2)
         assert {entry["clips"] for entry in status["failures"]} == {"2,6"}
         assert len(kubelet.started) == made + 3
 
         broken.clear()
-        assert retry().stdout == "run: tries again 2 clips to render (2,6)\n"
+        assert type_("retry", "--failed").stdout == "run: tries again 2 clips to render (2,6)\n"
         wait_until(lambda: runs.status()["phase"] == "Succeeded", "the run to succeed")
         assert (runs.status()["rendered"], runs.status()["failed"]) == (8, 0)
-        done = retry()
+        done = type_("retry", "--failed")
         assert (done.returncode, done.stderr) == (2, "run: nothing has failed\n")
 
 

@@ -3,12 +3,24 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from clipfarm.manifests.common import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION
+
 FAILURES_SHOWN = 10
 FINISHED = ("Succeeded", "CompletedWithFailures", "Failed")
+ATTEMPTS = {ATTEMPT_ANNOTATION: "renderAttempt", ENCODE_ATTEMPT_ANNOTATION: "encodeAttempt"}
+"""What asks for another attempt, and where a status says of which one it tells."""
+
+
+def is_outdated(run: Mapping[str, Any]) -> bool:
+    """Tell whether another attempt was asked for, and the status is still of the one before."""
+    asked, status = run["metadata"].get("annotations", {}), run.get("status", {})
+    return any(asked.get(annotation, "") != status.get(field, "") for annotation, field in ATTEMPTS.items())
 
 
 def phase(run: Mapping[str, Any]) -> str:
     """Return where a run stands; an operator that is not there has written nothing."""
+    if is_outdated(run):
+        return "Pending"
     return str(run.get("status", {}).get("phase", "Pending"))
 
 
@@ -17,6 +29,8 @@ def counters(run: Mapping[str, Any]) -> str:
     status = run.get("status", {})
     if not status:
         return "no operator has looked at it yet"
+    if is_outdated(run):
+        return "another attempt was asked for; no operator has looked at it yet"
     total = status["total"]
     parts = [f"rendered {status['rendered']}/{total}"]
     parts += [f"encoded {status['encoded']}/{total}"] if run["spec"]["encode"].get("enabled", True) else []
@@ -38,6 +52,8 @@ def lines(run: Mapping[str, Any]) -> Iterator[str]:
 
 def notes(run: Mapping[str, Any]) -> Iterator[str]:
     """Yield what keeps a run from going on, and what failed in it."""
+    if is_outdated(run):
+        return
     status = run.get("status", {})
     conditions = {entry["type"]: entry for entry in status.get("conditions", ())}
     ready, progressing = conditions.get("Ready", {}), conditions.get("Progressing", {})

@@ -46,6 +46,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
         # Whoever waits for nothing any more, or for no GPU, has nothing to say of them.
         gpus=() if finished or on_cpu else tuple(_gpu_memory(gate, world.now, wall) for gate in status.gates),
+        render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
         failures=failures,
         conditions=tuple(conditions(tracked, status, job, wall)),
