@@ -16,9 +16,9 @@ demo: setup ## Render five clips and encode them, into demo-output/
 	@$(BIN)/clipfarm verify demo-output
 	@echo "Look at demo-output/clip_00000/preview.gif"
 
-test: ## Run all tests but those on a real node
+test: ## Run all tests but those on a real node; PYTEST_ARGS='-n0 tests/unit' for some, one after the other
 	@tools/setup test
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 test-pythons: ## Test contract and encoder on Python 3.12 and 3.13, with NumPy 2
 	@tools/test-pythons

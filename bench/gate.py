@@ -6,6 +6,9 @@ makespans of one pair, from the request that creates the Job or the run until th
 
 - ``gate_ratio``: with pods that run 5 to 6 seconds
 - ``gate_ratio_stress``: with pods that end at once, where the control plane itself is all there is to wait for
+- with ``--vram``: ``gate_ratio_vram``, the same with pods of 5 to 6 seconds where the gate also goes by the memory of
+  GPUs: 50 nodes of 8, each with an exporter of its own that is asked every 5 seconds and tells what the pods there have
+  in use; and the operator's ``operator_vram_rss_mib`` and ``operator_vram_cpu_seconds`` for each 1,000 clips
 - with ``--scale``: a run of 10,000 clips, 500 at a time: ``operator_rss_mib``, ``operator_cpu_seconds`` for each 1,000
   clips, ``operator_writes_per_clip``, and ``ungate_p99_ms``, from the decision that a pod may start until its gate is
   off, by the operator's own histogram
@@ -20,7 +23,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +37,14 @@ from clipfarm.manifests import job as job_manifest  # noqa: E402
 from clipfarm.manifests.common import Images, Owner  # noqa: E402
 from clipfarm.run import Run  # noqa: E402
 from helpers.cluster import ControlPlane, Namespace, cluster  # noqa: E402
+from helpers.exporters import run_pod  # noqa: E402
+from helpers.gpu_nodes import GpuNodes, NodeExporter  # noqa: E402
 from helpers.operators import CLAIMS, JOBS, RUNS, Operator, run_document  # noqa: E402
 
 LIMIT_SECONDS = 1800.0
+VRAM_NODES, VRAM_GPUS = 50, 8
+CLIP_MIB = 1024.0
+EXPORTERS = "exporters"
 
 
 def main() -> None:
@@ -44,26 +53,31 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--clips", type=int, default=1000)
     parser.add_argument("--parallel", type=int, default=100)
-    parser.add_argument("--only", choices=["ratio", "stress"])
+    parser.add_argument("--only", choices=["ratio", "ratio_stress"])
+    parser.add_argument("--vram", action="store_true", help="measure what the gate costs with GPU memory read instead")
     parser.add_argument("--scale", action="store_true", help="measure the operator with many clips instead")
     parser.add_argument("--scale-clips", type=int, default=10_000)
     parser.add_argument("--scale-parallel", type=int, default=500)
     parser.add_argument("--scale-seconds", default="10-12", help="how long a pod runs; shorter ones fill both cores")
     options = parser.parse_args()
-    with _bench() as bench:
+    nodes = ("--nodes", VRAM_NODES, "--cpu", 32, "--gpus", VRAM_GPUS) if options.vram else ("--nodes", 6, "--cpu", 200)
+    with _bench(*nodes) as bench:
+        if options.vram:
+            bench.vram(options.pairs, options.clips, options.parallel)
+            return
         if options.scale:
             bench.scale(options.scale_clips, options.scale_parallel, options.scale_seconds)
             return
-        for name, seconds, goal in (("ratio", "5-6", 1.03), ("stress", "0", 1.20)):
+        for name, seconds, goal in (("ratio", "5-6", 1.03), ("ratio_stress", "0", 1.20)):
             if options.only in (None, name):
                 bench.ratio(name, seconds, goal, options.pairs, options.clips, options.parallel)
 
 
 @contextmanager
-def _bench() -> Iterator["Bench"]:
+def _bench(*nodes: object) -> Iterator["Bench"]:
     name = f"bench-{os.getpid()}"
     try:
-        control_plane = ControlPlane.up(name, "--nodes", 6, "--cpu", 200, "--memory", "2000Gi")
+        control_plane = ControlPlane.up(name, *nodes, "--memory", "2000Gi")
         definition = ROOT / "crds" / "benchmarkruns.clipfarm.dev.yaml"
         done = control_plane.kubectl("apply", "-f", definition)
         assert not done.returncode, done.stderr
@@ -87,51 +101,77 @@ class Bench:
 
     def ratio(self, name: str, seconds: str, goal: float, pairs: int, clips: int, parallel: int) -> None:
         """Measure pairs, and print the median of their ratios."""
-        samples, plain, gated = [], [], []
-        operator = Operator(self._control_plane, self._namespace, self._folder).start()
-        try:
-            operator.address()
-            for number in range(pairs):
-                document = _document(f"pair-{number}", clips, parallel, seconds)
-                first = self._plain(document, parallel)
-                second = self._gated(document)
-                plain.append(first)
-                gated.append(second)
-                samples.append(second / first)
-                _say(f"{name}, pair {number + 1}: plain {first:.1f} s, gated {second:.1f} s")
-        finally:
-            operator.end()
-        _print(
-            "gate_ratio" if name == "ratio" else "gate_ratio_stress",
-            samples,
-            goal,
-            plain_seconds=[round(each, 1) for each in plain],
-            gated_seconds=[round(each, 1) for each in gated],
-        )
+        with self._operator():
+            self._pairs(name, goal, pairs, clips, parallel, seconds)
+
+    def vram(self, pairs: int, clips: int, parallel: int) -> None:
+        """Measure pairs with a gate that goes by GPU memory, and what the operator takes for it."""
+        on_gpus = {"render": {"device": "cuda"}, "vram": {"perClip": "1Gi"}}
+        with self._gpu_nodes(), self._operator(*self._selector()) as operator:
+            self._pairs("ratio_vram", 1.03, pairs, clips, parallel, "5-6", **on_gpus)
+            usage = Usage.of(operator)
+        _print("operator_vram_rss_mib", [usage.peak_mib], 150)
+        _print("operator_vram_cpu_seconds", [usage.cpu_seconds / (pairs * clips) * 1000], None)
 
     def scale(self, clips: int, parallel: int, seconds: str) -> None:
         """Measure the operator in one large run."""
-        operator = Operator(self._control_plane, self._namespace, self._folder).start()
-        try:
-            address = operator.address()
-            process = psutil.Process(operator.pid)
+        with self._operator() as operator:
             makespan = self._gated(_document("scale", clips, parallel, seconds))
             time.sleep(3)  # the last status
-            times, text = process.cpu_times(), operator.http("/metrics")[1]
-            status = Path(f"/proc/{operator.pid}/status").read_text()
-        finally:
-            operator.end()
-        _say(f"{clips} clips, {parallel} at a time: {makespan:.0f} s; the operator was at {address}")
-        peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+            usage, text = Usage.of(operator), operator.http("/metrics")[1]
+        _say(f"{clips} clips, {parallel} at a time: {makespan:.0f} s")
         writes = sum(
             value
             for labels, value in _metric(text, "clipfarm_api_requests_total")
             if 'verb="PATCH"' in labels or 'verb="POST"' in labels
         )
-        _print("operator_rss_mib", [peak], 150)
-        _print("operator_cpu_seconds", [(times.user + times.system) / clips * 1000], None)
+        _print("operator_rss_mib", [usage.peak_mib], 150)
+        _print("operator_cpu_seconds", [usage.cpu_seconds / clips * 1000], None)
         _print("operator_writes_per_clip", [writes / clips], 1.1)
         _print("ungate_p99_ms", [1000 * _quantile(text, "clipfarm_release_seconds", 0.99)], 250)
+
+    @contextmanager
+    def _operator(self, *options: object) -> Iterator[Operator]:
+        operator = Operator(self._control_plane, self._namespace, self._folder, *options).start()
+        try:
+            operator.address()
+            yield operator
+        finally:
+            operator.end()
+
+    @contextmanager
+    def _gpu_nodes(self) -> Iterator[None]:
+        """Play the GPUs of all nodes, and an exporter on each."""
+        names = tuple(f"node-{number}" for number in range(VRAM_NODES))
+        with ExitStack() as stack:
+            gpus = GpuNodes(self._namespace, names, VRAM_GPUS, CLIP_MIB, look_seconds=1.0)
+            stack.callback(gpus.close)
+            self._control_plane.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": EXPORTERS}})
+            time.sleep(3)  # the namespace's service account
+            inside = Namespace(self._control_plane.api, EXPORTERS)
+            for name in names:
+                exporter = NodeExporter(gpus, name)
+                stack.callback(exporter.close)
+                run_pod(inside, f"exporter-{name}", name, exporter.port, {"app": "dcgm-exporter"})
+            yield
+
+    def _pairs(self, name: str, goal: float, pairs: int, clips: int, parallel: int, seconds: str, **spec: Any) -> None:
+        samples, plain, gated = [], [], []
+        for number in range(pairs):
+            document = _document(f"pair-{number}", clips, parallel, seconds, **spec)
+            first = self._plain(document, parallel)
+            second = self._gated(document)
+            plain.append(first)
+            gated.append(second)
+            samples.append(second / first)
+            _say(f"{name}, pair {number + 1}: plain {first:.1f} s, gated {second:.1f} s")
+        _print(
+            f"gate_{name}",
+            samples,
+            goal,
+            plain_seconds=[round(each, 1) for each in plain],
+            gated_seconds=[round(each, 1) for each in gated],
+        )
 
     def _plain(self, document: dict[str, Any], parallel: int) -> float:
         run = Run.model_validate(document)
@@ -177,8 +217,24 @@ class Bench:
         time.sleep(1)
 
 
-def _document(name: str, clips: int, parallel: int, seconds: str) -> dict[str, Any]:
-    return run_document(name, clips, seconds=seconds, workers=parallel, storage={"claimName": "clips"})
+@dataclass(frozen=True)
+class Usage:
+    """What an operator has taken since it was started."""
+
+    peak_mib: float
+    cpu_seconds: float
+
+    @classmethod
+    def of(cls, operator: Operator) -> "Usage":
+        """Look at its process."""
+        times = psutil.Process(operator.pid).cpu_times()
+        status = Path(f"/proc/{operator.pid}/status").read_text()
+        peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+        return cls(peak, times.user + times.system)
+
+
+def _document(name: str, clips: int, parallel: int, seconds: str, **spec: Any) -> dict[str, Any]:
+    return run_document(name, clips, seconds=seconds, workers=parallel, storage={"claimName": "clips"}, **spec)
 
 
 def _metric(text: str, name: str) -> Iterator[tuple[str, float]]:

@@ -17,6 +17,15 @@ from helpers.operators import Operator
 NAME = "customresourcedefinitions/benchmarkruns.clipfarm.dev"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests in one process where several share the work: a control plane each would be one too many."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build before the first test: it can take longer than a test may, and somebody should see how far it is."""
     here = Path(__file__).parent

@@ -4,25 +4,26 @@ import json
 import threading
 import time
 from collections import defaultdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from helpers.cluster import Namespace
+from helpers.exporters import TOTAL_MIB, Served
 from helpers.operators import is_at_work
 
-TOTAL_MIB = 16384.0
 LABELS = "clipfarm.dev/role=render"
 Gpu = tuple[str, int]
 
 
-class GpuNodes:
+class GpuNodes(Served):
     """Serves the numbers of all nodes at one address, with an age of zero.
 
     A pod that runs has ``clip_mib`` in use of the GPU that its annotation names; without one, of the first GPU of its
     node that has no other pod: so a device plugin may give them out.
     """
 
-    def __init__(self, namespace: Namespace, nodes: tuple[str, ...], gpus: int, clip_mib: float) -> None:
+    def __init__(
+        self, namespace: Namespace, nodes: tuple[str, ...], gpus: int, clip_mib: float, look_seconds: float = 0.2
+    ) -> None:
         self.others: dict[Gpu, float] = defaultdict(float)
         """MiB that others have in use."""
         self.silent: set[str] = set()
@@ -30,27 +31,25 @@ class GpuNodes:
         self.broken = False
         self.most: dict[Gpu, float] = defaultdict(float)
         """The most that was ever in use at a time, pods that are on their way included."""
-        self._namespace, self._clip_mib = namespace, clip_mib
+        self._namespace, self._clip_mib, self._look_seconds = namespace, clip_mib, look_seconds
         self._gpus = [(node, gpu) for node in nodes for gpu in range(gpus)]
         self._used: dict[Gpu, float] = {}
         self._stopped = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/metrics"
         self._look()
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        super().__init__()
+        self.url = f"http://127.0.0.1:{self.port}/metrics"
         self._watching = threading.Thread(target=self._watch, daemon=True)
         self._watching.start()
 
     def close(self) -> None:
+        super().close()
         self._stopped = True
-        self._server.shutdown()
-        self._server.server_close()
         self._watching.join()
 
     def _watch(self) -> None:
         while not self._stopped:
             self._look()
-            time.sleep(0.2)
+            time.sleep(self._look_seconds)
 
     def _look(self) -> None:
         running, sent = defaultdict(int), defaultdict(int)
@@ -71,26 +70,27 @@ class GpuNodes:
         node = annotations.get("clipfarm.dev/node") or pod["spec"].get("nodeName")
         return next(((n, gpu) for n, gpu in self._gpus if n == node and not taken[n, gpu]), None)
 
-    def text(self) -> str:
+    def page(self) -> str | None:
+        return None if self.broken else self.text()
+
+    def text(self, of: str = "") -> str:
+        """Return the metrics of one node; of all, where none is named."""
         lines = []
         for (node, gpu), used in self._used.items():
-            if node not in self.silent:
+            if node not in self.silent and of in ("", node):
                 labels = f'{{gpu="{gpu}",UUID="GPU-{node}-{gpu}",Hostname="{node}"}}'
                 lines.append(f"DCGM_FI_DEV_FB_USED{labels} {min(used, TOTAL_MIB)}")
                 lines.append(f"DCGM_FI_DEV_FB_FREE{labels} {max(0.0, TOTAL_MIB - used)}")
                 lines.append(f"clipfarm_agent_reading_age_seconds{labels} 0")
         return "\n".join(lines) + "\n"
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        played = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(500 if played.broken else 200)
-                self.end_headers()
-                self.wfile.write(b"" if played.broken else played.text().encode())
+class NodeExporter(Served):
+    """The exporter of one of the nodes, at an address of its own."""
 
-            def log_message(self, *_: object) -> None:
-                pass
+    def __init__(self, gpus: GpuNodes, node: str) -> None:
+        self._gpus, self._node = gpus, node
+        super().__init__()
 
-        return Handler
+    def page(self) -> str:
+        return self._gpus.text(self._node)

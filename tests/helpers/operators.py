@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from clipfarm.cluster.report import FINISHED, phase
 
+from clipfarm.cluster.report import FINISHED, phase
 from helpers.cluster import ApiError, ControlPlane, Namespace, Object
 from helpers.kubelet import index
 from helpers.local import CLIPFARM, wait_until
