@@ -16,7 +16,7 @@ demo: setup ## Render five clips and encode them, into demo-output/
 	@$(BIN)/clipfarm verify demo-output
 	@echo "Look at demo-output/clip_00000/preview.gif"
 
-test: ## Run all tests but those on a real node; PYTEST_ARGS='-n0 tests/unit' for some, one after the other
+test: ## Run all tests but those on a real node
 	@tools/setup test
 	@$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
