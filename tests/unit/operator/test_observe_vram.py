@@ -94,6 +94,34 @@ def test_a_pod_that_has_ended_is_remembered_for_two_minutes_with_how_it_ended(ou
     assert scene.look(NOW + 131).left == ()
 
 
+@pytest.mark.parametrize("told", ["before", "with", "after"])
+@pytest.mark.parametrize("code", [ExitCode.OUT_OF_VRAM, ExitCode.FAILED])
+def test_how_a_pod_ended_is_known_whichever_watch_tells_first(told, code):
+    scene = Scene(vram={"perClip": "1Gi"})
+    scene.pod(began=WALL)
+    scene.pod(1, gate=0, node="", gpu=None)
+    scene.read(0.1)
+    scene.look()
+    failed = FailedPod("u-0", KEY, "job-1", 0, code, "why", WALL + 9, 1, disrupted=False)
+    tell = lambda: scene.store.failed.put("u-0", failed)  # noqa: E731
+    if told == "before":
+        tell()
+        assert [pod.clip for pod in scene.look(NOW + 9).running] == [0], "it counts until it is gone"
+    if told == "with":
+        tell()
+    scene.store.pods.drop("u-0")
+    if told == "after":
+        assert [left.out_of_vram for left in scene.look(NOW + 10).left] == [False]
+        tell()
+    ran_out = code is ExitCode.OUT_OF_VRAM
+    for now in (NOW + 10, NOW + 11):
+        plan = scene.tick(now)
+        assert [left.out_of_vram for left in scene.look(now).left] == [ran_out]
+        assert bool(plan.start) is not ran_out, "nothing starts there before a newer reading"
+    assert [left.ended_at for left in scene.look(NOW + 11).left] == [NOW + 10]
+    assert not scene.tracked.rendering.finished, "it is not asked what a complete clip took"
+
+
 def test_no_pod_is_sent_to_a_node_where_one_waits_for_room():
     scene = Scene(vram={"perClip": "1Gi"})
     scene.read(0.1)

@@ -1,6 +1,7 @@
 """One look at a cluster: nothing is asked for, all is read from what watches have brought."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from clipfarm.cluster.devices import of_kind, room, sharing
 from clipfarm.cluster.endings import FailedPod
@@ -81,7 +82,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         encode_completions=tuple(tracked.encoding.completions),
         block=tracked.blocks.per_index,
         complete_clips=_complete_clips(tracked, completed),
-        left=tuple(rendering.left),
+        left=tuple(rendering.left.values()),
         clip_memory=tracked.clip_memory.summary(),
     )
 
@@ -101,13 +102,18 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
     for uid in rendering.at_work.keys() - pods.keys():
         pod = rendering.at_work.pop(uid)
         if pod.started_at is not None:
-            end = failed.get(uid)
-            if end is None:
+            rendering.left[uid] = Left(pod.node, pod.gpu, pod.started_at, now)
+            if uid not in failed:
                 rendering.finished.append((uid, pod.pod))
-            out_of_vram = end is not None and end.exit_code is ExitCode.OUT_OF_VRAM
-            rendering.left.append(Left(pod.node, pod.gpu, pod.started_at, now, out_of_vram))
-    while rendering.left and now - rendering.left[0].ended_at > LEFT_SECONDS:
-        rendering.left.popleft()
+    for uid, left in list(rendering.left.items()):
+        if now - left.ended_at > LEFT_SECONDS:
+            del rendering.left[uid]
+        elif uid in failed:
+            # Told by a watch of its own, which may be ahead of the one that the pod has gone from, or behind it.
+            ran_out = failed[uid].exit_code is ExitCode.OUT_OF_VRAM
+            rendering.left[uid] = replace(left, out_of_vram=ran_out)
+            for done in [each for each in rendering.finished if each[0] == uid]:
+                rendering.finished.remove(done)
 
 
 def _running(tracked: Tracked, uid: str, pod: PodView, now: float, wall: float) -> Running:
@@ -181,11 +187,14 @@ def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
 
 def _nodes(store: Store, tracked: Tracked, gpus: Gpus) -> tuple[Node, ...]:
     render, found = tracked.run.spec.render, []
+    remembered: dict[str, list[GpuId]] = {}
+    for gpu in tracked.gates:
+        remembered.setdefault(gpu.node, []).append(gpu)
     for node in store.nodes.all():
         if not fits(node, render.pod):
             continue
         # After a restart nothing was measured yet, and gates are remembered: unknown, not gone.
-        here = gpus.on(node.name) or tuple(sorted(gpu for gpu in tracked.gates if gpu.node == node.name))
+        here = gpus.on(node.name) or tuple(sorted(remembered.get(node.name, ())))
         problem = gpus.problem(node.name) if node.gpus or here else ""
         found.append(
             Node(

@@ -35,8 +35,8 @@ class Rendering:
     """Pods, by UID, whose gate was taken off, until a watch shows it; and where they are to go, empty: anywhere."""
     at_work: dict[str, Running] = field(default_factory=dict)
     """Pods that were let go, by UID, as the last look saw them."""
-    left: deque[Left] = field(default_factory=deque)
-    """Pods that have ended not long ago, the oldest first."""
+    left: dict[str, Left] = field(default_factory=dict)
+    """Pods, by UID, that have ended not long ago, the oldest first."""
     finished: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=FINISHED))
     """UIDs and names of pods that are done and were not asked what they took."""
     failed_at: dict[str, float] = field(default_factory=dict)
