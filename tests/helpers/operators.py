@@ -147,6 +147,31 @@ class Operator:
         return answer.status, answer.data.decode()
 
 
+def strand(runs: Runs, name: str) -> Object:
+    """Let one of a run's pods go to a node that is not there any more; return the pod."""
+    pod = wait_until(lambda: next(iter(runs.gated(name)), None), "a pod at its gate")
+    fields = [{"key": "metadata.name", "operator": "In", "values": ["gone"]}]
+    required = {"nodeSelectorTerms": [{"matchFields": fields}]}
+    patch = [
+        {"op": "remove", "path": "/spec/schedulingGates"},
+        {"op": "add", "path": "/metadata/annotations/clipfarm.dev~1node", "value": "gone"},
+        {
+            "op": "add",
+            "path": "/spec/affinity",
+            "value": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+        },
+    ]
+    runs.namespace.patch(PODS, pod["metadata"]["name"], body=patch)
+    return pod
+
+
+def is_evicted(runs: Runs, pod: Object) -> bool:
+    """Whether a pod was evicted; one that no node has is there for up to 20 s after that, and then another is made."""
+    found = [each for each in runs.namespace.pods() if each["metadata"]["uid"] == pod["metadata"]["uid"]]
+    conditions = [entry["reason"] for each in found for entry in each["status"]["conditions"] if "reason" in entry]
+    return "EvictionByEvictionAPI" in conditions
+
+
 class Witness:
     """Counts the pods of a run that are at work, by every change that the API server tells of, in its order."""
 

@@ -74,6 +74,8 @@ capabilities: {drop: [ALL]}
 - {apiGroups: [apps], resources: [deployments], verbs: [list, watch, create, patch]}
 # patch: take a gate off; get: look whether it is off, when the answer was lost
 - {apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch]}
+# a pod whose node does not take it
+- {apiGroups: [""], resources: [pods/eviction], verbs: [create]}
 - {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, create]}
 - {apiGroups: [""], resources: [events], verbs: [create]}
 {{- if eq .Values.encoderAccess "proxy" }}

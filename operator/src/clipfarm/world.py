@@ -52,6 +52,8 @@ class Node:
     sharing: Sharing = "Chosen"
     room: int | None = None
     """Clips of this run that fit there at a time, by what it may allocate; None: nobody asks."""
+    avoided: str = ""
+    """Why no clip is sent there for some time, where that is so."""
 
 
 @dataclass(frozen=True, slots=True)

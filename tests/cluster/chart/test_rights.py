@@ -8,7 +8,7 @@ import pytest
 
 from helpers.cluster import ControlPlane, Namespace
 from helpers.local import wait_until
-from helpers.operators import DEPLOYMENTS, JOBS, RUNS, Runs, command
+from helpers.operators import DEPLOYMENTS, JOBS, RUNS, Runs, command, is_evicted, strand
 from helpers.recorder import Recorder
 from helpers.releases import Process, Release
 
@@ -38,6 +38,10 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
         return bool(jobs) and jobs[0]["metadata"]["uid"] != job["metadata"]["uid"]
 
     wait_until(another_job, "another Job")
+    # A pod whose node went before the pod got there.
+    runs.create("stray", clips=1, suspend=True)
+    stray = strand(runs, "stray")
+    wait_until(lambda: is_evicted(runs, stray), "the pod to be evicted")
     # A run whose time is over.
     runs.create("brief", clips=1, ttlAfterFinished="1s")
     wait_until(lambda: "brief" not in {run["metadata"]["name"] for run in runs.namespace.list(RUNS)}, "the run to go")

@@ -7,7 +7,7 @@ import yaml
 
 from helpers.cluster import ControlPlane, Namespace
 from helpers.local import wait_until
-from helpers.operators import DEPLOYMENTS, Operator, Runs
+from helpers.operators import DEPLOYMENTS, Operator, Runs, is_evicted, strand
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "operator.md"
 
@@ -46,6 +46,9 @@ def test_a_run_is_carried_out_with_the_rights_that_the_documentation_lists(
         runs.create(clips=4, ttlAfterFinished="1h", encode={"enabled": True, "weights": {"source": "random"}})
         runs.create("other", clips=4, ends={1: [1]})
         assert runs.finished("other")["failed"] == 1
+        runs.create("stray", clips=1, suspend=True)
+        stray = strand(runs, "stray")
+        wait_until(lambda: is_evicted(runs, stray), "the pod to be evicted")
         wait_until(lambda: runs.status()["phase"] == "Encoding", "all clips to be rendered")
         assert namespace.list(DEPLOYMENTS)
     finally:

@@ -10,6 +10,7 @@ from clipfarm.cluster import release as release_module
 from clipfarm.cluster.api import ApiError
 from clipfarm.cluster.apply import Applier
 from clipfarm.cluster.changes import Change
+from clipfarm.cluster.events import Happening
 from clipfarm.cluster.release import Gatekeeper, release_patch
 from clipfarm.cluster.tracked import Rendering, Tracked
 from clipfarm.cluster.views import PodView
@@ -198,6 +199,35 @@ def test_what_cannot_be_done_is_said_and_tried_again_a_moment_later(tracked, ans
 def test_a_claim_that_is_there_already_is_what_was_wanted(tracked):
     carry_out(Server(ApiError(409, "there")), tracked, CLAIM)
     assert (tracked.problem, tracked.made) == ("", {"PersistentVolumeClaim": 100.0})
+
+
+EVICTION = Change(
+    "evict",
+    "/pods/p/eviction",
+    "Pod",
+    "p",
+    {"kind": "Eviction", "deleteOptions": {"preconditions": {"uid": "u"}}},
+    Happening("Warning", "PodStuck", "why"),
+)
+
+
+def test_a_pod_that_was_evicted_is_told_of_and_known_to_be(tracked):
+    server = Server()
+    carry_out(server, tracked, EVICTION)
+    assert [(verb, path) for verb, path, _ in server.requests] == [
+        ("create", "/pods/p/eviction"),
+        ("create", "/api/v1/namespaces/ns/events"),
+    ]
+    assert (server.requests[1][2]["type"], server.requests[1][2]["reason"]) == ("Warning", "PodStuck")
+    assert (tracked.rendering.evicted, tracked.made) == ({"u"}, {})
+
+
+@pytest.mark.parametrize("answer", [ApiError(404, "gone"), ApiError(409, "another UID"), ApiError(429, "budget"), LOST])
+def test_a_pod_that_could_not_be_evicted_is_not_told_of_and_may_be_tried_again(tracked, answer):
+    server = Server(answer)
+    carry_out(server, tracked, EVICTION)
+    assert len(server.requests) == 1
+    assert (tracked.rendering.evicted, tracked.problem) == (set(), "")
 
 
 def test_a_status_that_could_not_be_written_is_written_anew(tracked):

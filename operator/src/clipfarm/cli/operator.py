@@ -22,6 +22,15 @@ from clipfarm.manifests.common import Images
     show_default=True,
     help="Ask encoders by their pods' addresses, or through the API server; auto: by address in a cluster.",
 )
+@click.option(
+    "--stuck-after",
+    envvar="CLIPFARM_STUCK_AFTER",
+    show_envvar=True,
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds for which a pod may find no room on the node that it was sent to, before another one is made.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of /healthz, /readyz and /metrics.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="Their port; 0: any.")
 def operator(
@@ -31,6 +40,7 @@ def operator(
     encode_image: str,
     sources: Sources,
     encoder_access: str,
+    stuck_after: float,
     host: str,
     port: int,
 ) -> None:
@@ -51,11 +61,15 @@ def operator(
         async with await Api.connect() as api:
             way = ("direct" if api.inside else "proxy") if encoder_access == "auto" else encoder_access
             images = Images(render_image, encode_image)
-            await serve(
-                Operator(api, images, namespaces, sources.gpus(), "direct" if way == "direct" else "proxy"),
-                host,
-                port,
+            made = Operator(
+                api,
+                images,
+                namespaces,
+                sources.gpus(),
+                "direct" if way == "direct" else "proxy",
+                patience=stuck_after,
             )
+            await serve(made, host, port)
 
     try:
         asyncio.run(run())

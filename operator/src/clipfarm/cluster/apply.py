@@ -7,7 +7,7 @@ from typing import Any
 
 from clipfarm.cluster.api import CONFLICT, FAULTS, JSON_PATCH, MERGE_PATCH, NOT_FOUND, Api, ApiError
 from clipfarm.cluster.changes import Change
-from clipfarm.cluster.events import event, happenings
+from clipfarm.cluster.events import Happening, event, happenings
 from clipfarm.cluster.paths import run_path
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import RunKey
@@ -51,15 +51,15 @@ class Applier:
     async def _do(self, tracked: Tracked, key: RunKey, changes: list[Change], status: dict[str, Any] | None) -> None:
         for change in changes:
             if not tracked.gone:
-                await self._change(tracked, change)
+                await self._change(tracked, key, change)
         if status is not None and not tracked.gone:
             await self._write_status(tracked, key, status)
 
-    async def _change(self, tracked: Tracked, change: Change) -> None:
+    async def _change(self, tracked: Tracked, key: RunKey, change: Change) -> None:
         call: Awaitable[Any]
         if isinstance(change.body, dict) and change.verb == "delete":
             call = self._api.delete(change.path, change.body["uid"])
-        elif isinstance(change.body, dict) and change.verb == "create":
+        elif isinstance(change.body, dict) and change.verb in ("create", "evict"):
             call = self._api.create(change.path, change.body)
         else:
             kind = JSON_PATCH if isinstance(change.body, list) else MERGE_PATCH
@@ -71,6 +71,10 @@ class Applier:
             if change.verb == "create":
                 tracked.made[change.kind] = self._clock()
                 LOGGER.info("made the %s %s/%s", change.kind, tracked.owner.namespace, change.name)
+            if change.verb == "evict" and isinstance(change.body, dict):
+                tracked.rendering.evicted.add(change.body["deleteOptions"]["preconditions"]["uid"])
+            if change.event is not None:
+                await self._tell(tracked, key, change.event)
 
     async def _write_status(self, tracked: Tracked, key: RunKey, status: dict[str, Any]) -> None:
         before = tracked.status
@@ -83,9 +87,12 @@ class Applier:
             return
         tracked.status = status
         for happening in happenings(before, status):
-            LOGGER.info("%s/%s: %s: %s", *key, happening.reason, happening.message)
-            made = event(key, tracked.owner.uid, happening, self._wall())
-            await self._try(tracked, self._api.create(f"/api/v1/namespaces/{key[0]}/events", made), "tell of it")
+            await self._tell(tracked, key, happening)
+
+    async def _tell(self, tracked: Tracked, key: RunKey, happening: Happening) -> None:
+        LOGGER.info("%s/%s: %s: %s", *key, happening.reason, happening.message)
+        made = event(key, tracked.owner.uid, happening, self._wall())
+        await self._try(tracked, self._api.create(f"/api/v1/namespaces/{key[0]}/events", made), "tell of it")
 
     async def _delete(self, tracked: Tracked, key: RunKey) -> None:
         LOGGER.info("%s/%s: finished longer ago than ttlAfterFinished says; deleted, its clips stay", *key)

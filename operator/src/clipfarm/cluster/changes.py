@@ -1,10 +1,12 @@
 """From a plan to the requests that carry it out: what is made and changed for a run, beside gates and status."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from clipfarm.cluster import room
+from clipfarm.cluster import room, stuck
 from clipfarm.cluster.api import Manifest, pointer
+from clipfarm.cluster.events import Happening
 from clipfarm.cluster.observe import own_deployment, own_job
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
@@ -21,21 +23,32 @@ SEEN_SECONDS = 30.0
 class Change:
     """One request."""
 
-    verb: Literal["create", "patch", "delete"]
+    verb: Literal["create", "patch", "delete", "evict"]
     path: str
     """Of the list, or of the object."""
     kind: str
     name: str
     body: Manifest | list[Manifest] = field(repr=False)
     """The object; or a patch: a list is a JSON patch, else it is a merge patch; or the UID of what is deleted."""
+    event: Happening | None = None
+    """What people are told of when it is done."""
 
 
-def changes(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, now: float) -> list[Change]:
-    """Return what is to be made or changed now."""
+def changes(
+    plan: Plan,
+    tracked: Tracked,
+    key: RunKey,
+    store: Store,
+    images: Images,
+    now: float,
+    patience: float = stuck.STUCK_SECONDS,
+) -> list[Change]:
+    """Return what is to be made or changed now; ``patience`` is as :func:`clipfarm.cluster.stuck.stuck` has it."""
     found = [
         _claim(plan, tracked, key),
         _job(plan, tracked, key, store, images, now),
         _encoder(plan, tracked, key, store, images),
+        *_evictions(stuck.stuck(tracked, key, store, now, patience)),
     ]
     # What was made just now may not be there for the watches yet.
     return [
@@ -78,6 +91,27 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
     if wanted == there.parallelism:
         return None
     return Change("patch", f"{path}/{name}", "Job", name, {"spec": {"parallelism": wanted}})
+
+
+def _evictions(found: list[stuck.Stuck]) -> Iterator[Change]:
+    """Yield the requests that evict pods, and with the first of each node what people are told of it."""
+    first: dict[str, stuck.Stuck] = {}
+    for each in found:
+        pod, node = each.pod, each.pod.sent_to
+        told = None
+        if first.setdefault(node, each) is each:
+            count = sum(other.pod.sent_to == node for other in found)
+            clips = "1 pod that was" if count == 1 else f"{count} pods that were"
+            told = f"{clips} sent to {node} did not get to run: {each.why}; evicted, to be made again and go elsewhere"
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": pod.run[0]},
+            # Of this very pod: another of the same name would have another UID.
+            "deleteOptions": {"preconditions": {"uid": pod.uid}},
+        }
+        path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}/eviction"
+        yield Change("evict", path, "Pod", pod.name, body, Happening("Warning", "PodStuck", told) if told else None)
 
 
 def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images) -> Change | None:

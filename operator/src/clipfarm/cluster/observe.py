@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from clipfarm.cluster import stuck
 from clipfarm.cluster.devices import of_kind, room, sharing
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.gpus import Gpus
@@ -50,8 +51,11 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     tracked.encoders_ready = deployment.ready if deployment else 0
     tracked.follow(job.uid if job else "")
     rendering = tracked.rendering
-    pods = {uid: pod for uid, pod in store.pods.of(key).items() if job and pod.owner == job.uid}
+    pods = {
+        uid: pod for uid, pod in store.pods.of(key).items() if job and pod.owner == job.uid and not pod.never_to_run
+    }
     _settle(tracked, pods, store.failed.of(key), now)
+    rendering.unschedulable = stuck.since(rendering.unschedulable, pods, now)
     gated = {pod.index for uid, pod in pods.items() if pod.gated and uid not in rendering.released}
     running = tuple(
         _running(tracked, uid, pod, now, wall)
@@ -64,7 +68,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     _count_completions(tracked, len(completed), now)
     return World(
         now=now,
-        nodes=_nodes(store, tracked, gpus),
+        nodes=_nodes(store, tracked, gpus, now),
         total=tracked.blocks.count,
         rendered=len(completed),
         waiting=tuple(sorted(gated - {end.clip for end in ended})),
@@ -185,7 +189,7 @@ def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
     return Ended(index, pod.exit_code, pod.reason, now, pod.attempts, final=True)
 
 
-def _nodes(store: Store, tracked: Tracked, gpus: Gpus) -> tuple[Node, ...]:
+def _nodes(store: Store, tracked: Tracked, gpus: Gpus, now: float) -> tuple[Node, ...]:
     render, found = tracked.run.spec.render, []
     remembered: dict[str, list[GpuId]] = {}
     for gpu in tracked.gates:
@@ -206,4 +210,6 @@ def _nodes(store: Store, tracked: Tracked, gpus: Gpus) -> tuple[Node, ...]:
                 room(node, render),
             )
         )
+    avoid = stuck.avoided(tracked, (node.name for node in found if node.gpus), now)
+    found = [replace(node, avoided=avoid[node.name]) if node.name in avoid else node for node in found]
     return tuple(sorted(found, key=lambda each: each.name))

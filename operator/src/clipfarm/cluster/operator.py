@@ -21,6 +21,7 @@ from clipfarm.cluster.observe import observe, own_job
 from clipfarm.cluster.release import Gatekeeper
 from clipfarm.cluster.status import may_write, run_status, write_due
 from clipfarm.cluster.store import Store, watchers
+from clipfarm.cluster.stuck import STUCK_SECONDS
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import RunKey, RunView, unix_time
 from clipfarm.decide.plan import Plan, decide
@@ -55,6 +56,8 @@ class Operator:
     gpus: Gpus = field(default_factory=Gpus)
     way: Way = "direct"
     """To the encoders."""
+    patience: float = STUCK_SECONDS
+    """Seconds for which a pod may find no room on the node that it was sent to."""
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     store: Store = field(default_factory=Store)
@@ -170,7 +173,7 @@ class Operator:
         self._release(plan, key, tracked)
         if not self._applier.free(tracked):
             return
-        wanted = changes(plan, tracked, key, self.store, self.images, now)
+        wanted = changes(plan, tracked, key, self.store, self.images, now, self.patience)
         new_status = None
         if may_write(tracked, now):
             status = run_status(tracked, world, plan, job, wall)

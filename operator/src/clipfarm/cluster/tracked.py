@@ -33,6 +33,12 @@ class Rendering:
     """The Job's UID."""
     released: dict[str, GpuId | str] = field(default_factory=dict)
     """Pods, by UID, whose gate was taken off, until a watch shows it; and where they are to go, empty: anywhere."""
+    unschedulable: Mapping[str, float] = field(default_factory=dict)
+    """Since when pods, by UID, find no room on the node that they were narrowed to."""
+    evicted: set[str] = field(default_factory=set)
+    """Pods, by UID, that were evicted because they could not get to that node."""
+    avoided: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """Until when no pod is narrowed to a node, and why."""
     at_work: dict[str, Running] = field(default_factory=dict)
     """Pods that were let go, by UID, as the last look saw them."""
     left: dict[str, Left] = field(default_factory=dict)

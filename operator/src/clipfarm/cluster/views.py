@@ -74,6 +74,12 @@ class PodView:
     """The node that it was narrowed to."""
     began: float | None = None
     """When its renderer began, Unix time by the node's clock; None: not yet."""
+    deleting: bool = False
+
+    @property
+    def never_to_run(self) -> bool:
+        """Whether it was deleted before a node had it: it is there for some seconds more, and does nothing."""
+        return self.deleting and not self.node
 
     @property
     def gated(self) -> bool:
@@ -176,6 +182,7 @@ def pod(manifest: Manifest) -> PodView | None:
         trouble=_trouble(manifest.get("status", {})),
         sent_to=annotations.get(NODE_ANNOTATION, ""),
         began=_began(manifest.get("status", {})),
+        deleting="deletionTimestamp" in metadata,
     )
 
 

@@ -91,6 +91,8 @@ def node_full(place: Place, _situation: Situation) -> Hold | None:
     node, there = place.node, place.on_node
     if not place.gates:
         return None  # nobody sends it anywhere: the scheduler finds a node
+    if node.avoided:
+        return Hold("NodesFull", f"a clip that was sent to {node.name} did not get to run: {node.avoided}")
     if node.room is not None and there.pods >= node.room:
         return Hold("NodesFull", f"{node.name} has room for {_clips(node.room)} of this run")
     if node.room is not None and there.waits:
