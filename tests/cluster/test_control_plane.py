@@ -128,6 +128,26 @@ def test_a_pod_that_is_deleted_while_it_runs_fails_first(namespace: Namespace):
     )
 
 
+def test_of_pods_that_no_node_takes_one_that_is_evicted_does_not_count_and_one_that_is_deleted_does(
+    driven: Namespace,
+):
+    made = job(2)
+    made["spec"]["template"]["spec"]["nodeSelector"] = {"no": "such"}
+    driven.create(JOBS, made)
+    pods = wait_until(lambda: len(found := gated(driven)) == 2 and found, "two gated pods")
+    names = {index(pod): pod["metadata"]["name"] for pod in pods}
+    for pod in pods:
+        release(driven, pod)
+    path = driven.api.path(PODS, driven.name, names[0], "eviction")
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": names[0]}}
+    driven.api.request("POST", path, eviction)
+    driven.delete(PODS, names[1])
+    # Pods that no node has are looked for every 20 s, and fail then.
+    others = wait_until(lambda: len(found := gated(driven)) == 2 and found, "two others, at their gates")
+    assert {pod["metadata"]["name"] for pod in others}.isdisjoint(names.values())
+    assert {index(pod): (failures(pod), attempt(pod)) for pod in others} == {0: (0, 1), 1: (1, 1)}
+
+
 def test_deployments_stay_up_and_claims_are_bound(namespace: Namespace):
     claim = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
     namespace.create(CLAIMS, {"metadata": {"name": "clips"}, "spec": claim})
