@@ -109,15 +109,14 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
             rendering.left[uid] = Left(pod.node, pod.gpu, pod.started_at, now)
             if uid not in failed:
                 rendering.finished.append((uid, pod.pod))
-    for uid, left in list(rendering.left.items()):
-        if now - left.ended_at > LEFT_SECONDS:
-            del rendering.left[uid]
-        elif uid in failed:
-            # Told by a watch of its own, which may be ahead of the one that the pod has gone from, or behind it.
-            ran_out = failed[uid].exit_code is ExitCode.OUT_OF_VRAM
-            rendering.left[uid] = replace(left, out_of_vram=ran_out)
-            for done in [each for each in rendering.finished if each[0] == uid]:
-                rendering.finished.remove(done)
+    while rendering.left and now - next(iter(rendering.left.values())).ended_at > LEFT_SECONDS:
+        rendering.left.popitem(last=False)
+    # Told by a watch of its own, which may be ahead of the one that the pod has gone from, or behind it.
+    for uid in failed.keys() & rendering.left.keys():
+        ran_out = failed[uid].exit_code is ExitCode.OUT_OF_VRAM
+        rendering.left[uid] = replace(rendering.left[uid], out_of_vram=ran_out)
+        for done in [each for each in rendering.finished if each[0] == uid]:
+            rendering.finished.remove(done)
 
 
 def _running(tracked: Tracked, uid: str, pod: PodView, now: float, wall: float) -> Running:
@@ -211,5 +210,6 @@ def _nodes(store: Store, tracked: Tracked, gpus: Gpus, now: float) -> tuple[Node
             )
         )
     avoid = stuck.avoided(tracked, (node.name for node in found if node.gpus), now)
-    found = [replace(node, avoided=avoid[node.name]) if node.name in avoid else node for node in found]
+    if avoid:
+        found = [replace(node, avoided=avoid.get(node.name, "")) for node in found]
     return tuple(sorted(found, key=lambda each: each.name))

@@ -1,7 +1,7 @@
 """What the operator knows of one run between two looks, beside what the API server tells."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +41,7 @@ class Rendering:
     """Until when no pod is narrowed to a node, and why."""
     at_work: dict[str, Running] = field(default_factory=dict)
     """Pods that were let go, by UID, as the last look saw them."""
-    left: dict[str, Left] = field(default_factory=dict)
+    left: OrderedDict[str, Left] = field(default_factory=OrderedDict)
     """Pods, by UID, that have ended not long ago, the oldest first."""
     finished: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=FINISHED))
     """UIDs and names of pods that are done and were not asked what they took."""
