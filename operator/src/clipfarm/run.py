@@ -277,7 +277,7 @@ class Encode(Model):
     weights: Weights | None = None
     """Where the model's weights come from; needed where clips are encoded."""
     batch_size: int = Field(default=4, ge=1)
-    """Clips that a GPU encodes at a time; halved where its memory is too small."""
+    """Clips that are encoded at a time; halved where a GPU's memory is too small, on a CPU at most one a thread."""
     replicas: int = Field(default=1, ge=1)
     """Encoders that share the work. On one machine they share its CPUs, and each has its part of the GPUs."""
     crop_size: int = Field(default=256, ge=16)

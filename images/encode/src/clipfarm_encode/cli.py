@@ -60,7 +60,7 @@ FAILED = 1
     default=4,
     show_default=True,
     type=click.IntRange(1),
-    help="Clips a batch; halved where the GPU's memory is too small. The CPU computes them one by one.",
+    help="Clips a batch; halved where the GPU's memory is too small. On the CPU no more than there are threads.",
 )
 @click.option(
     "--dtype",

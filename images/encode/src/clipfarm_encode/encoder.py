@@ -33,8 +33,8 @@ class Encoder:
     """A V-JEPA 2 encoder with its weights, ready on its device.
 
     Features of a clip do not depend on which other clips are in its batch, on the CPU to the last bit: there each
-    clip is computed on its own, since matrix products of other sizes add up in another order, and a larger batch
-    is hardly faster.
+    clip is computed on its own, since matrix products of other sizes add up in another order. More clips at a time
+    than threads would bring nothing there.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Encoder:
         self.device = device
         self.config = model.config
         self.preprocessing = Preprocessing(crop_size)
-        self.sizes = BatchSizes(1 if device.type == "cpu" else batch_size)
+        self.sizes = BatchSizes(_most_at_once(device, batch_size, compiled=compiled))
         self._settings = {"dtype": dtype, "crop_size": crop_size, "batch_size": batch_size, "compiled": compiled}
         self._saved = np.dtype(DTYPES[dtype])
         self._half = half_precision(device)
@@ -231,6 +231,13 @@ def encode_single_clip(encoder: Encoder, clip_folder: str | Path) -> Features:
     if isinstance(features, EncodeError):
         raise features
     return features
+
+
+def _most_at_once(device: torch.device, batch_size: int, *, compiled: bool) -> int:
+    if device.type != "cpu":
+        return batch_size
+    # torch.compile compiles for the threads that it finds, and not in several of them at a time.
+    return 1 if compiled else min(batch_size, torch.get_num_threads())
 
 
 def _problem(error: Exception) -> tuple[bool, str]:

@@ -71,7 +71,7 @@ def encode(stopper: Stopper, options: dict[str, Any]) -> int:
             stopper.saving,
             batch_size=options["batch_size"],
             decoders=min(available_cpus(), MOST_DECODERS),
-            linger=options["batch_wait"] if options["watch"] else float("inf"),
+            linger=_linger(encoder.device.type, options),
             vanishing=options["watch"],
             again=options["overwrite"] and not options["watch"],
         )
@@ -80,6 +80,14 @@ def encode(stopper: Stopper, options: dict[str, Any]) -> int:
     if pipeline.out_of_memory:
         return OUT_OF_MEMORY
     return FAILED if reporter.tally.failures else OK
+
+
+def _linger(device: str, options: dict[str, Any]) -> float:
+    """Return how long a clip may wait for others of its batch, seconds."""
+    if not options["watch"]:
+        return float("inf")
+    # One clip alone keeps all cores of a CPU busy, and the others are there when it is done.
+    return 0.0 if device == "cpu" else float(options["batch_wait"])
 
 
 def _source(
