@@ -120,6 +120,8 @@ PLACE_TABLE = [
     ("vram_high", place(gate(0.8, closed=True), seen=1), situation(), "GPU 0 on here at 80%; starts again below 70%"),
     ("vram_high", place(gate(0.8, closed=True, holders=ENCODER)), situation(),
      "GPU 0 on here at 80% (lab/friction-encode 5.5 GiB, python (pid 4711)); starts again below 70%; no clip of this"),
+    ("vram_high", place(gate(0.9, closed=True, others=OTHERS), seen=5), situation(),
+     "GPU 0 on here at 90%; starts again below 85%"),
     ("vram_high", place(gate(0.8, closed=True)), situation(**OFF), None),
     ("vram_high", place(gate(0.9, closed=True), gate(0.1, GPU1), sharing="Whole"), situation(), None),
     ("vram_high", place(gate(0.9, closed=True), gate(0.9, GPU1, closed=True), sharing="Whole"), situation(), "GPU 0"),

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from clipfarm.decide.expectation import Counts, Expected
+from clipfarm.run import Vram
 from clipfarm.world import Others, Reading
 
 RECENT_SECONDS = 60.0
@@ -16,6 +17,16 @@ BURST_SECONDS = 900.0
 """How long a burst is remembered. Who came back once within this time is expected to come again."""
 BURST_PART = 0.05
 """What is less than this part of a GPU is no burst."""
+
+
+def opens_below(vram: Vram, reading: Reading, others: Others | None) -> float:
+    """Return the part of a GPU below which its gate opens again.
+
+    What the run's own clips have in use is known, and they end soon: only others make it wait for ``low``.
+    """
+    if others is not None and others.least_mib < vram.low * reading.total_mib:
+        return vram.high
+    return vram.low
 
 
 def follow(reading: Reading, before: Others | None, count: Counts | None, per_clip: Expected | None) -> Others | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clipfarm.decide.expectation import Expected
+from clipfarm.decide.others import opens_below
 from clipfarm.decide.places import Place
 from clipfarm.run import Run
 from clipfarm.units import format_bytes, format_duration
@@ -140,7 +141,8 @@ def vram_high(place: Place, situation: Situation) -> Hold | None:
         return None
     gate = closed[0]
     assert gate.reading is not None
-    use = f"{gate.gpu} at {gate.reading.used_fraction:.0%}{holders(gate)}; starts again below {vram.low:.0%}"
+    below = opens_below(vram, gate.reading, gate.others)
+    use = f"{gate.gpu} at {gate.reading.used_fraction:.0%}{holders(gate)}; starts again below {below:.0%}"
     if place.count.pods:
         return Hold("VRAMHigh", use)
     return Hold("VRAMHigh", f"{use}; no clip of this run is on it, so something else has to free the memory")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clipfarm.decide.expectation import Counts, Expected, Where
-from clipfarm.decide.others import follow
+from clipfarm.decide.others import follow, opens_below
 from clipfarm.run import Vram
 from clipfarm.units import format_duration
 from clipfarm.world import Gate, GpuId, Node, Reading, World
@@ -18,7 +18,8 @@ def fresh(vram: Vram, world: World) -> dict[GpuId, Reading]:
 def update(vram: Vram, world: World, counts: Mapping[Where, Counts], per_clip: Expected | None) -> Mapping[GpuId, Gate]:
     """Return the gate of each GPU that the nodes have.
 
-    Closed above ``high``, open again below ``low``, between them as it was. Without a fresh reading a gate keeps its
+    Closed above ``high``, open again below ``low``, or below ``high`` where others have less than ``low``; between
+    them as it was. Without a fresh reading a gate keeps its
     side of the hysteresis and knows that the use is unknown: unknown is not zero.
     """
     readings = {reading.gpu: reading for reading in world.readings}
@@ -52,9 +53,7 @@ def _gate(
     known = before.others if before else None
     # A node that gives out its GPUs itself does not tell which clip is on which.
     others = follow(reading, known, count, per_clip) if node.sharing == "Chosen" else None
-    # What the run's own clips have in use is known, and they end soon: only others make it wait for less.
-    own = others is not None and others.least_mib < vram.low * reading.total_mib
-    closed = fraction > vram.high or (was_closed and fraction >= vram.low and not own)
+    closed = fraction > vram.high or (was_closed and fraction >= opens_below(vram, reading, others))
     idle, share = _share(reading, before, count or Counts()) if node.sharing == "Chosen" else (None, None)
     most = per_clip.alone if per_clip and not per_clip.guessed else 0.0
     taken = (count is None or not count.pods) and (closed or reading.used_mib + most > reading.total_mib)
