@@ -120,7 +120,7 @@ class Others:
     at: float
     """The reading that was taken in last."""
     lately: tuple[tuple[float, float], ...]
-    """What was left of each reading of the last minute without the run's own clips, and when."""
+    """What was left of each reading of the last 40 s without the run's own clips, and when."""
     bursts: tuple[tuple[float, float], ...] = ()
     """When others had much more for a while, and how much at most."""
     surely: float = 0.0
@@ -133,7 +133,7 @@ class Others:
 
     @property
     def least_mib(self) -> float:
-        """What they have at all times: in the middle of the last minute, since each reading is off by a clip or so."""
+        """What they have at all times: in the middle of the last 40 s, since each reading is off by a clip or so."""
         return max(0.0, statistics.median_low(left for _, left in self.lately))
 
     @property

@@ -167,8 +167,8 @@ PLACE_TABLE = [
     ("claims_full", place(gate(), gate(None, GPU1), sharing="Whole"), known(8000), None),
     # Clips that ended since the reading give back what they had.
     ("claims_full", place(gate(0.8), seen=1, gone=1), known(1000, average=700.0), None),
-    # Where others' use is known: clips together have to fit into the whole, with three deviations and a large one.
-    ("claims_full", place(gate(0.70, others=OTHERS), unseen=6), SPREAD, None),  # 1,000 + 7 * 900 + 3 * 529 + 300
+    # Where others' use is known: clips together have to fit into the whole, with deviations and a large one.
+    ("claims_full", place(gate(0.70, others=OTHERS), unseen=6), SPREAD, None),  # 1,000 + 7 * 900 + 2.75 * 529 + 300
     ("claims_full", place(gate(0.70, others=OTHERS), unseen=7), SPREAD, "GPU 0 on here: 7000 MiB in"),
     # Above `high` nothing starts, be it measured now or what is there on average.
     ("claims_full", place(gate(0.86, others=OTHERS), unseen=5), SPREAD, "GPU 0 on here: 8600 MiB in"),

@@ -15,8 +15,9 @@ FEW = 50
 """Of more clips than these the next is the largest so far once in fifty times, and hardly larger: no margin."""
 PEAK = 1.5
 """A clip's peak, as a guess, by its average use."""
-DEVIATIONS = 3.0
-"""Clips together have so many standard deviations more in use than on average once in some hundred moments."""
+DEVIATIONS = 2.75
+"""What clips together may have in use above their average, in standard deviations. By simulation: at 2.5 twice as many
+run out of memory as at 3, and few more are done."""
 TYPICAL = 1 / 3
 """Time until a clip has allocated, of the longest: Blender is imported in 7 s, and in 22 s from a disk at rest."""
 Where = GpuId | str

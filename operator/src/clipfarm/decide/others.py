@@ -7,7 +7,7 @@ from clipfarm.decide.expectation import Counts, Expected
 from clipfarm.run import Vram
 from clipfarm.world import Others, Reading
 
-RECENT_SECONDS = 60.0
+RECENT_SECONDS = 40.0
 """How long a reading says what others have."""
 FEW = 4
 """No more readings than these tell nothing of how much they differ."""
@@ -33,7 +33,7 @@ def follow(reading: Reading, before: Others | None, count: Counts | None, per_cl
     """Return what others have, given what was known before and a reading; None while nobody knows what clips take.
 
     Their least is what is left of readings without the clips that they show, at their average use: the middle one of
-    the last minute, since nobody knows exactly which clips a reading shows. Bursts are what is left without all clips,
+    the last 40 s, since nobody knows exactly which clips a reading shows. Bursts are what is left without all clips,
     at what they may have in use by chance at one moment.
     """
     if per_clip is None or not per_clip.average:
