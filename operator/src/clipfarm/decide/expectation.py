@@ -19,7 +19,7 @@ DEVIATIONS = 2.75
 """What clips together may have in use above their average, in standard deviations. By simulation: with 2.5 half as many
 again run out of memory as with 3, for a half percent more speed."""
 TYPICAL = 1 / 3
-"""Time until a clip has allocated, of the longest: Blender is imported in 7 s, and in 22 s from a disk at rest."""
+"""Time until a clip has allocated, as a part of the longest: a guess, where clips do not report it."""
 Where = GpuId | str
 """A GPU; or a node, of clips that get theirs from the node."""
 
