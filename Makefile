@@ -39,7 +39,7 @@ bench-render: setup ## Measure the renderer: speed, quality, memory (fifteen min
 bench-physics: setup ## Hold the physics against its labels, and draw docs/images/physics.png
 	@$(BIN)/python bench/physics.py --plot docs/images/physics.png
 
-bench-encode: setup ## Measure the encoder (ten minutes on two cores)
+bench-encode: setup ## Measure the encoder (a quarter of an hour on two cores)
 	@$(BIN)/python bench/encode.py
 
 bench-gate: setup ## Measure what the gate costs, on a control plane (fifteen minutes on two idle cores)

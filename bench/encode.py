@@ -54,9 +54,9 @@ WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 def main() -> None:
     """Measure what the command line asks for, by default everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--clips", type=int, default=BATCH, help="clips of each measurement")
-    parser.add_argument("--frames", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clips", type=int, default=6, help="clips of each measurement")
+    parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--watched", type=int, default=20_000, help="clips of the folder that is watched")
     parser.add_argument("--only", choices=["speed", "watch", "rss"])
     arguments = parser.parse_args()

@@ -109,7 +109,7 @@ class Bench:
     def vram(self, pairs: int, clips: int, parallel: int) -> None:
         """Measure pairs with a gate that goes by GPU memory, and what the operator takes for it."""
         on_gpus = {"render": {"device": "cuda"}, "vram": {"perClip": "1Gi"}}
-        with self._gpu_nodes(), self._operator(*self._selector()) as operator:
+        with self._gpu_nodes(), self._operator("--dcgm-selector", "app=dcgm-exporter") as operator:
             self._pairs("gate_ratio_vram", 1.03, pairs, clips, parallel, "5-6", **on_gpus)
             usage = Usage.of(operator)
         _print("operator_vram_rss_mib", [usage.peak_mib], 150)
