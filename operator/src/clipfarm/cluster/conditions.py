@@ -85,7 +85,8 @@ def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Findin
         return ("False", hold.reason, hold.message)
     if job is not None and job.suspended:
         return ("False", "JobSuspended", _suspended(tracked))
-    return ("False", "Waiting", "waits for the Job controller to make pods")
+    made_by = f"`kubectl describe job {job_manifest.name(tracked.run)}` says why it makes none, where that lasts"
+    return ("False", "Waiting", f"waits for the Job controller to make pods; {made_by}")
 
 
 def vram_held(tracked: Tracked, status: Status) -> Finding:
