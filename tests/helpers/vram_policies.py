@@ -5,12 +5,10 @@ from typing import Protocol
 
 import numpy as np
 
-from clipfarm.clip_memory import Memory
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.run import Run
 from clipfarm.vram.lag import Heard
-from clipfarm.world import Ended, Gate, GpuId, Left, Node, Reading, Running, World
-from clipfarm_contract.result import VramUse
+from clipfarm.world import ClipMemory, Ended, Gate, GpuId, Left, Node, Reading, Running, World
 from helpers.runs import make_run
 from helpers.vram_model import End, Exporters, Fleet, Scenario
 
@@ -133,7 +131,9 @@ class Clipfarm:
         self._running: dict[int, Running] = {}
         self._left: list[Left] = []
         self._heard = [Heard() for _ in fleet.scenario.nodes]
-        self._memory = Memory()
+        self._peaks: list[float] = []
+        self._averages: list[float] = []
+        self._allocated: list[float] = []
 
     def choose(self, now: int, free: int, waiting: list[int], ended: list[Ended], due: list[int]) -> Starts:
         """Decide as the operator does each second."""
@@ -162,8 +162,14 @@ class Clipfarm:
             readings=tuple(self._readings.values()),
             gates=self.gates,
             left=tuple(self._left),
-            clip_memory=self._memory.summary(),
+            clip_memory=self._learned(),
         )
+
+    def _learned(self) -> ClipMemory | None:
+        if not self._peaks:
+            return None
+        means = (float(np.mean(each)) for each in (self._peaks, self._averages, self._allocated))
+        return ClipMemory(max(self._peaks), *means, len(self._peaks))
 
     def saw(self, started: Starts, ended: list[End]) -> None:
         """Take note of clips that ended, and of what the finished ones report."""
@@ -173,8 +179,9 @@ class Clipfarm:
             assert gone.started_at is not None
             self._left.append(Left(gone.node, gone.gpu, gone.started_at, now, end.out_of_memory))
             if not end.out_of_memory and self._fleet.scenario.knows == "learned":
-                told = (each[end.clip] for each in (clips.peak, clips.average, clips.deviation, clips.allocated))
-                self._memory.take_in(str(end.clip), [VramUse(*map(float, told))])
+                self._peaks.append(float(clips.peak[end.clip]))
+                self._averages.append(float(clips.average[end.clip]))
+                self._allocated.append(float(clips.starts[end.clip] + clips.ramp[end.clip]))
         if ended:
             self._left = [left for left in self._left if now - left.ended_at < 90.0]
 

@@ -1,12 +1,9 @@
 """Gates: hysteresis between two watermarks, and unknown is not zero."""
 
-from dataclasses import replace
-
 import pytest
 
 from clipfarm.decide import vram
-from clipfarm.decide.expectation import Counts, Expected
-from clipfarm.world import Gate, Node, Others
+from clipfarm.world import Gate, Node
 from helpers.runs import GPU0, GPU1, make_run, make_world, reading
 
 CLOSED, OPEN = Gate(GPU0, True, None), Gate(GPU0, False, None)
@@ -40,25 +37,6 @@ def gate(before=None, readings=(), now=1000.0, **spec):
 )
 def test_a_gate_closes_above_high_opens_below_low_and_stays_between(before, used, closed):
     assert gate(before, [reading(GPU0, used)]).closed is closed
-
-
-@pytest.mark.parametrize(("others", "closed"), [(6900.0, False), (7000.0, True), (None, True)])
-def test_a_gate_that_the_runs_own_clips_closed_does_not_wait_for_low(others, closed):
-    known = Others(1000.0, ((1000.0, others),)) if others is not None else None
-    per_clip = Expected(1500.0, 1200.0, 900.0) if known else None
-    run = make_run()
-    before = Gate(GPU0, True, None, others=known)
-    world = make_world(run, gpus=(GPU0,), readings=(reading(GPU0, 0.8),), gates={GPU0: before})
-    assert vram.update(run.spec.vram, world, {}, per_clip)[GPU0].closed is closed
-
-
-def test_a_gate_keeps_when_its_use_was_known_last_and_how_many_clips_were_there():
-    run = make_run()
-    world = make_world(run, gpus=(GPU0,), readings=(reading(GPU0, 0.1, at=990.0),))
-    known = vram.update(run.spec.vram, world, {GPU0: Counts(3)}, None)
-    blind = replace(world, readings=(), gates=known)
-    for gates in (known, vram.update(run.spec.vram, blind, {GPU0: Counts(2)}, None)):
-        assert (gates[GPU0].read_at, gates[GPU0].pods) == (990.0, 3)
 
 
 def test_the_watermarks_are_the_runs():

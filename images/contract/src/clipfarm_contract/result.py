@@ -53,8 +53,6 @@ class VramUse:
     """The most at a time, MiB."""
     average_mib: float
     """On average while it rendered, MiB."""
-    deviation_mib: float
-    """Standard deviation of that, over the time it rendered, MiB."""
     allocated_after: float
     """Seconds from its start until it rendered."""
 
@@ -63,7 +61,6 @@ class VramUse:
         return {
             "peakMiB": round(self.peak_mib, 1),
             "averageMiB": round(self.average_mib, 1),
-            "deviationMiB": round(self.deviation_mib, 1),
             "allocatedAfter": round(self.allocated_after, 1),
         }
 
@@ -133,7 +130,6 @@ def _vram(fields: Fields) -> VramUse | None:
     if not told:
         return None
     sizes = Fields(told, fields.path("vram"))
-    names = ("peakMiB", "averageMiB", "deviationMiB", "allocatedAfter")
-    found = VramUse(*(sizes.take(name, float) for name in names))
+    found = VramUse(*(sizes.take(name, float) for name in ("peakMiB", "averageMiB", "allocatedAfter")))
     sizes.done()
     return found

@@ -1,6 +1,5 @@
 """GPU memory of one clip, by what Cycles prints of its progress."""
 
-import math
 import re
 import time
 from collections.abc import Callable
@@ -27,7 +26,6 @@ class VramWatch:
     _now_mib: float = 0.0
     _peak_mib: float = 0.0
     _area: float = 0.0
-    _squares: float = 0.0
 
     def __post_init__(self) -> None:
         self._started = self.clock()
@@ -42,7 +40,6 @@ class VramWatch:
             self._begun = now
         else:
             self._area += self._now_mib * (now - self._since)
-            self._squares += self._now_mib**2 * (now - self._since)
         self._since, self._now_mib = now, float(found[1])
         self._peak_mib = max(self._peak_mib, float(found[2]))
 
@@ -52,6 +49,4 @@ class VramWatch:
             return None
         lasted = self._since - self._begun
         average = self._area / lasted if lasted > 0 else self._now_mib
-        variance = self._squares / lasted - average**2 if lasted > 0 else 0.0
-        deviation = math.sqrt(max(0.0, variance))
-        return VramUse(self._peak_mib + CONTEXT_MIB, average + CONTEXT_MIB, deviation, self._begun - self._started)
+        return VramUse(self._peak_mib + CONTEXT_MIB, average + CONTEXT_MIB, self._begun - self._started)

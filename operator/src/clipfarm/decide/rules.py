@@ -4,14 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clipfarm.decide.expectation import Expected
-from clipfarm.decide.others import opens_below
 from clipfarm.decide.places import Place
 from clipfarm.run import Run
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.world import Gate
-
-REPLACED = 10
-"""Times ``staleAfter`` for which clips that end are replaced one for one on a GPU whose exporter is silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +107,6 @@ def vram_unknown(place: Place, situation: Situation) -> Hold | None:
         return None
     if not place.gates:
         return _unknown(f"GPU memory of {place.node.name} is unknown ({place.node.gpu_problem or 'no GPU found'})")
-    if _replaces(place, situation):
-        return None
     blind = [gate for gate in place.gates if gate.reading is None]
     enough = len(blind) < len(place.gates) if place.node.sharing == "Whole" else not blind
     return None if enough else _unknown(f"memory of {blind[0].gpu} is unknown ({blind[0].problem})")
@@ -120,14 +114,6 @@ def vram_unknown(place: Place, situation: Situation) -> Hold | None:
 
 def _unknown(what: str) -> Hold:
     return Hold("VRAMUnknown", f"{what}; vram.whenUnknown: Admit starts clips all the same")
-
-
-def _replaces(place: Place, situation: Situation) -> bool:
-    """Tell whether a clip would take the place of one that has ended since the GPU's use was known: for some time."""
-    gate, vram = place.gate, situation.run.spec.vram
-    if place.node.sharing != "Chosen" or gate is None or gate.read_at is None or gate.closed or place.count.ran_out:
-        return False
-    return place.count.pods < gate.pods and situation.now - gate.read_at <= REPLACED * vram.stale_after
 
 
 def vram_high(place: Place, situation: Situation) -> Hold | None:
@@ -141,8 +127,7 @@ def vram_high(place: Place, situation: Situation) -> Hold | None:
         return None
     gate = closed[0]
     assert gate.reading is not None
-    below = opens_below(vram, gate.reading, gate.others)
-    use = f"{gate.gpu} at {gate.reading.used_fraction:.0%}{holders(gate)}; starts again below {below:.0%}"
+    use = f"{gate.gpu} at {gate.reading.used_fraction:.0%}{holders(gate)}; starts again below {vram.low:.0%}"
     if place.count.pods:
         return Hold("VRAMHigh", use)
     return Hold("VRAMHigh", f"{use}; no clip of this run is on it, so something else has to free the memory")
@@ -207,10 +192,9 @@ def _no_room(place: Place, gate: Gate, per_clip: Expected, situation: Situation)
     limit = total * (1.0 if first else vram.high)
     if place.measured(per_clip) + most <= limit:
         return None
-    # Together they have to fit; and those that are there, on average, must not be above the limit already.
-    clips = place.count.pods
-    usual = place.counted(clips * per_clip.average, per_clip)
-    if usual <= limit and place.counted(per_clip.together(clips + 1), per_clip) <= total:
+    # At their peaks they have to fit; on average they must not close the gate.
+    usual = place.counted(per_clip.average, per_clip) + per_clip.average
+    if usual <= limit and place.counted(per_clip.mean, per_clip) + most <= total:
         return None
     claims = f", {_clips(place.count.unseen)} started just now" if place.count.unseen else ""
     return Hold(

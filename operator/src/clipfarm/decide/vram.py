@@ -1,10 +1,9 @@
 """Gates: whether new pods may start on a GPU, by what it really has in use."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from clipfarm.decide.expectation import Counts, Expected, Where
-from clipfarm.decide.others import follow, opens_below
+from clipfarm.decide.others import follow
 from clipfarm.run import Vram
 from clipfarm.units import format_duration
 from clipfarm.world import Gate, GpuId, Node, Reading, World
@@ -18,8 +17,7 @@ def fresh(vram: Vram, world: World) -> dict[GpuId, Reading]:
 def update(vram: Vram, world: World, counts: Mapping[Where, Counts], per_clip: Expected | None) -> Mapping[GpuId, Gate]:
     """Return the gate of each GPU that the nodes have.
 
-    Closed above ``high``, open again below ``low``, or below ``high`` where others have less than ``low``; between
-    them as it was. Without a fresh reading a gate keeps its
+    Closed above ``high``, open again below ``low``, between them as it was. Without a fresh reading a gate keeps its
     side of the hysteresis and knows that the use is unknown: unknown is not zero.
     """
     readings = {reading.gpu: reading for reading in world.readings}
@@ -42,24 +40,22 @@ def _gate(
     per_clip: Expected | None,
 ) -> Gate:
     was_closed = before is not None and before.closed
-    blind = replace(before or Gate(gpu, False, None), reading=None, taken_since=None)
     if reading is None:
-        return replace(blind, problem=node.gpu_problem or "no reading yet")
+        return Gate(gpu, was_closed, None, node.gpu_problem or "no reading yet")
     age = now - reading.at
     if age > vram.stale_after:
         problem = f"the last reading is {format_duration(age)} old"
-        return replace(blind, problem=f"{problem}: {node.gpu_problem}" if node.gpu_problem else problem)
+        return Gate(gpu, was_closed, None, f"{problem}: {node.gpu_problem}" if node.gpu_problem else problem)
     fraction = reading.used_fraction
+    closed = fraction > vram.high or (was_closed and fraction >= vram.low)
     known = before.others if before else None
     # A node that gives out its GPUs itself does not tell which clip is on which.
     others = follow(reading, known, count, per_clip) if node.sharing == "Chosen" else None
-    closed = fraction > vram.high or (was_closed and fraction >= opens_below(vram, reading, others))
     idle, share = _share(reading, before, count or Counts()) if node.sharing == "Chosen" else (None, None)
     most = per_clip.alone if per_clip and not per_clip.guessed else 0.0
     taken = (count is None or not count.pods) and (closed or reading.used_mib + most > reading.total_mib)
     since = (before.taken_since if before else None) or now
-    known_pods = count.pods if count else 0
-    return Gate(gpu, closed, reading, "", others, idle, share, reading.at, known_pods, since if taken else None)
+    return Gate(gpu, closed, reading, "", others, idle, share, taken_since=since if taken else None)
 
 
 def _share(reading: Reading, before: Gate | None, count: Counts) -> tuple[float | None, float | None]:
