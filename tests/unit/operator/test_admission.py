@@ -167,6 +167,8 @@ PLACE_TABLE = [
     ("claims_full", place(gate(0.1), gate(0.1, GPU1), unseen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
     ("claims_full", place(gate(0.9), gate(0.1, GPU1), seen=1, sharing="Whole"), known(8000), None),
     ("claims_full", place(gate(0.9), gate(0.1, GPU1), unseen=1, sharing="Whole"), known(8000), "here: 1 of 2 GPUs"),
+    # What is full of something else is no clip's: the one that shows is on the other GPU.
+    ("claims_full", place(gate(0.95), gate(0.1, GPU1), seen=1, sharing="Whole"), known(1000), "here: 1 of 2 GPUs"),
     ("claims_full", place(gate(0.1), gate(0.1, GPU1), seen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
     ("claims_full", place(gate(0.1), gate(0.1, GPU1), sharing="Whole"), known(10_001), "GPUs of here have 10000 MiB"),
     # Slices: the fullest GPU counts, and clips spread evenly.

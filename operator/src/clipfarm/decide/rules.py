@@ -213,9 +213,11 @@ def _devices_claimed(place: Place, per_clip: Expected | None) -> Hold | None:
         return Hold(
             "VRAMTooSmall", f"GPUs of {place.node.name} have {largest:.0f} MiB, and a clip takes {most:.0f} MiB"
         )
-    fit = sum(not gate.closed and reading.used_mib + most <= reading.total_mib for gate, reading in known)
-    # Clips that show are on GPUs without room, or else on some of those that have room.
-    elsewhere = len(known) - fit
+    full = [reading for gate, reading in known if gate.closed or reading.used_mib + most > reading.total_mib]
+    fit = len(known) - len(full)
+    # Clips that show are on full GPUs that a clip can have filled, having half of what is in use there or more; or else
+    # on some of those that have room.
+    elsewhere = sum(not most or reading.used_mib <= 2 * most for reading in full)
     if fit - place.count.unseen - max(0, place.count.seen - elsewhere) > 0:
         return None
     return Hold(
