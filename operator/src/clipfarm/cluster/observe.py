@@ -100,12 +100,12 @@ def _complete_clips(tracked: Tracked, completed: Indexes) -> int:
 
 def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, FailedPod], now: float) -> None:
     """Take note of pods that are no more."""
-    rendering = tracked.rendering
+    rendering, on_gpu = tracked.rendering, tracked.run.spec.render.device != "cpu"
     for uid in [uid for uid in rendering.released if uid not in pods or not pods[uid].gated]:
         del rendering.released[uid]
     for uid in rendering.at_work.keys() - pods.keys():
-        pod = rendering.at_work.pop(uid)
-        if pod.started_at is not None and tracked.run.spec.render.device != "cpu":
+        _, pod = rendering.at_work.pop(uid)
+        if pod.started_at is not None and on_gpu:
             rendering.left[uid] = Left(pod.node, pod.gpu, pod.started_at, now)
             if uid not in failed:
                 rendering.finished.append((uid, pod.pod))
@@ -123,16 +123,18 @@ def _running(tracked: Tracked, uid: str, pod: PodView, now: float, wall: float) 
     """Return a pod that was let go; where its gate is not seen to be off yet, by where it was sent."""
     rendering = tracked.rendering
     sent = rendering.released.get(uid)
+    seen, before = rendering.at_work.get(uid, (None, None))
+    if before is not None and seen is pod and sent is None:
+        return before  # of hundreds of pods at work few have changed since the last look
     gpu = sent if isinstance(sent, GpuId) else pod.gpu
     node = pod.node or (gpu.node if gpu else sent if isinstance(sent, str) else pod.sent_to)
-    before = rendering.at_work.get(uid)
     started_at = before.started_at if before else None
     if started_at is None and pod.began is not None:
         # The node's clock may be off. It is asked only for pods that began before this process looked.
         started_at = now - (max(0.0, wall - pod.began) if rendering.completed is None else 0.0)
     waits = pod.trouble if not pod.node else ""
     found = Running(pod.index, node, gpu, started_at, waits, pod.name)
-    rendering.at_work[uid] = found
+    rendering.at_work[uid] = (pod, found)
     return found
 
 

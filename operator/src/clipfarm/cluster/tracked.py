@@ -8,7 +8,7 @@ from typing import Any
 
 from clipfarm.clip_memory import Memory
 from clipfarm.cluster.endings import FailedPod
-from clipfarm.cluster.views import split_uuid
+from clipfarm.cluster.views import PodView, split_uuid
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
@@ -39,8 +39,8 @@ class Rendering:
     """Pods, by UID, that were evicted because they could not get to that node."""
     avoided: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Until when no pod is narrowed to a node, and why."""
-    at_work: dict[str, Running] = field(default_factory=dict)
-    """Pods that were let go, by UID, as the last look saw them."""
+    at_work: dict[str, tuple[PodView, Running]] = field(default_factory=dict)
+    """Pods that were let go, by UID, as the last look saw them, and what it made of each."""
     left: OrderedDict[str, Left] = field(default_factory=OrderedDict)
     """Pods, by UID, that have ended not long ago, the oldest first."""
     finished: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=FINISHED))
