@@ -11,6 +11,7 @@ from clipfarm.crd.generate import as_yaml
 from helpers.bad_runs import BAD, GOOD, put
 from helpers.chart import DEFINITION
 from helpers.cluster import ApiError, Namespace
+from helpers.local import wait_until
 from helpers.operators import RUNS, Runs
 
 
@@ -116,8 +117,11 @@ def test_a_misspelt_field_is_dropped_by_the_server_and_refused_by_kubectl(runs: 
 
 
 def test_kubectl_explains_every_field(runs: Runs, kubectl):
-    shown = kubectl("explain", "bmr.spec.vram").stdout
-    assert "Above it, no new clip starts on the GPU." in shown
+    # The API server publishes a definition's fields some time after it takes its objects.
+    wait_until(
+        lambda: "Above it, no new clip starts on the GPU." in kubectl("explain", "bmr.spec.vram").stdout,
+        "the fields to be explained",
+    )
     document = yaml.safe_load(DEFINITION.read_text())
     schema = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     silent = [path for part in ("spec", "status") for path in _without_description(schema[part], part)]
