@@ -121,16 +121,22 @@ class Recorder:
         url = self._upstream + asked.raw_path
         # Without a body aiohttp would name a type for it, which the API server refuses.
         body = await asked.read() or None
+        loses = seen is not None and self._lose[seen.right] > 0
+        if loses:
+            # Before it is handed on: a watch may tell what the request did sooner than its answer is here.
+            self._lose[seen.right] -= 1
+            self._silent.add((seen.group, seen.resource))
         async with self._session.request(asked.method, url, headers=headers, data=body) as answer:
             if answer.status >= 400:
                 said = await answer.read()
+                if loses:
+                    self._lose[seen.right] += 1
+                    self._silent.discard((seen.group, seen.resource))
                 # A webhook, or a namespace on its way out, refuses too, but not for want of rights.
                 self._note(seen, refused=answer.status == 401 or b'is forbidden: User \\"' in said)
                 return web.Response(status=answer.status, body=said, content_type=answer.content_type)
             self._note(seen, refused=False)
-            if seen is not None and self._lose[seen.right]:
-                self._lose[seen.right] -= 1
-                self._silent.add((seen.group, seen.resource))
+            if loses:
                 asked.transport.abort()
             return await self._stream(asked, answer, seen)
 
