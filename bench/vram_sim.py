@@ -13,8 +13,8 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -39,15 +39,12 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="a folder for plots")
     options = parser.parse_args()
     chosen = [scenario for scenario in SCENARIOS if options.only is None or scenario.name in options.only]
-    by_seed: list[dict[str, Results]] = []
-    for seed in range(options.seeds):
-        found: dict[str, Results] = {}
-        for scenario in chosen:
-            begun = time.monotonic()
-            found[scenario.name] = compare(scenario, seed)
-            print(json.dumps(line_of(scenario, seed, found[scenario.name])), flush=True)
-            print(f"{scenario.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-        by_seed.append(found)
+    by_seed: list[dict[str, Results]] = [{} for _ in range(options.seeds)]
+    pairs = [(scenario, seed) for seed in range(options.seeds) for scenario in chosen]
+    with ProcessPoolExecutor() as pool:
+        for (scenario, seed), results in zip(pairs, pool.map(compare, *zip(*pairs, strict=True)), strict=True):
+            by_seed[seed][scenario.name] = results
+            print(json.dumps(line_of(scenario, seed, results)), flush=True)
     figures(by_seed)
     if options.plot:
         import vram_plots

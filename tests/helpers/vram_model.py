@@ -67,6 +67,8 @@ class Clips:
         """Seconds of rendering between two spikes, of one second each."""
         self.offset = random.uniform(0.0, 8.0, count)
         self.average = self.plateau + (self.peak - self.plateau) / self.every
+        self.deviation = (self.peak - self.plateau) * np.sqrt(1.0 / self.every * (1.0 - 1.0 / self.every))
+        self.allocated = self.starts + self.ramp
 
     def use(self, which: Ints, age: Array, work: Array) -> Array:
         """Return what clips have in use, at this age and with this much rendered."""
@@ -216,8 +218,9 @@ class Exporters:
         self._collects = scenario.collects
         count = len(scenario.nodes)
         self._next = random.uniform(0.0, scenario.collects, count)
-        self.collected_at = np.full(count, -np.inf)
-        self.values = np.full(len(fleet.gpus), np.nan)
+        # They have been there for longer than the run.
+        self.collected_at = self._next - scenario.collects
+        self.values = fleet.used.copy()
         self._outages = scenario.outages
         self._random = random
         self._toggles = self._up_for(count)

@@ -1,19 +1,24 @@
 """Who decides in a simulation when a clip starts and where: clipfarm's own rules, and what they are compared with."""
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
 
+from clipfarm.clip_memory import Memory
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.run import Run
 from clipfarm.vram.lag import Heard
-from clipfarm.world import ClipMemory, Ended, Gate, GpuId, Left, Node, Reading, Running, World
+from clipfarm.world import Ended, Gate, GpuId, Left, Node, Reading, Running, World
+from clipfarm_contract.result import VramUse
 from helpers.runs import make_run
 from helpers.vram_model import End, Exporters, Fleet, Scenario
 
 ASKS = 5
 """Seconds between two questions to the exporters."""
+TOLD_AFTER = 2.0
+"""Seconds until the operator knows what a clip that is done has measured of its GPU."""
 Starts = Iterable[tuple[int, int]]
 """Clips and their GPUs."""
 
@@ -128,15 +133,17 @@ class Clipfarm:
         self._exporters = exporters
         self._index = {gpu: number for number, gpu in enumerate(fleet.gpus)}
         self._readings: dict[GpuId, Reading] = {}
+        self._on_the_way: deque[Reading] = deque()
+        """What clips that are done have measured; the operator does not know of it yet."""
         self._running: dict[int, Running] = {}
         self._left: list[Left] = []
         self._heard = [Heard() for _ in fleet.scenario.nodes]
-        self._peaks: list[float] = []
-        self._averages: list[float] = []
-        self._allocated: list[float] = []
+        self._memory = Memory()
 
     def choose(self, now: int, free: int, waiting: list[int], ended: list[Ended], due: list[int]) -> Starts:
         """Decide as the operator does each second."""
+        while self._on_the_way and self._on_the_way[0].at <= now:
+            self._take_in(self._on_the_way.popleft())
         if now % ASKS == 0:
             self._ask(now)
         self.plan = decide(self.run, self.world(now, waiting, ended))
@@ -162,14 +169,8 @@ class Clipfarm:
             readings=tuple(self._readings.values()),
             gates=self.gates,
             left=tuple(self._left),
-            clip_memory=self._learned(),
+            clip_memory=self._memory.summary(),
         )
-
-    def _learned(self) -> ClipMemory | None:
-        if not self._peaks:
-            return None
-        means = (float(np.mean(each)) for each in (self._peaks, self._averages, self._allocated))
-        return ClipMemory(max(self._peaks), *means, len(self._peaks))
 
     def saw(self, started: Starts, ended: list[End]) -> None:
         """Take note of clips that ended, and of what the finished ones report."""
@@ -178,10 +179,14 @@ class Clipfarm:
             gone = self._running.pop(end.clip)
             assert gone.started_at is not None
             self._left.append(Left(gone.node, gone.gpu, gone.started_at, now, end.out_of_memory))
-            if not end.out_of_memory and self._fleet.scenario.knows == "learned":
-                self._peaks.append(float(clips.peak[end.clip]))
-                self._averages.append(float(clips.average[end.clip]))
-                self._allocated.append(float(clips.starts[end.clip] + clips.ramp[end.clip]))
+            if end.out_of_memory:
+                continue
+            assert gone.gpu is not None
+            used, size = float(self._fleet.used[end.gpu]), float(self._fleet.sizes[end.gpu])
+            self._on_the_way.append(Reading(gone.gpu, used, size, now + TOLD_AFTER, TOLD_AFTER))
+            if self._fleet.scenario.knows == "learned":
+                told = (each[end.clip] for each in (clips.peak, clips.average, clips.deviation, clips.allocated))
+                self._memory.take_in(str(end.clip), [VramUse(*map(float, told))])
         if ended:
             self._left = [left for left in self._left if now - left.ended_at < 90.0]
 
@@ -197,7 +202,14 @@ class Clipfarm:
                     at = float(exporters.collected_at[node]) if told else float(now)
                     lag = 0.0 if told else fleet.scenario.collects
                     answer.append(Reading(fleet.gpus[number], value, float(fleet.sizes[number]), at, lag))
-            self._readings |= {reading.gpu: reading for reading in heard.take(answer)}
+            for reading in heard.take(answer):
+                self._take_in(reading)
+
+    def _take_in(self, reading: Reading) -> None:
+        """Take the newest reading of a GPU, by what it is surely not older than."""
+        known = self._readings.get(reading.gpu)
+        if known is None or reading.at - reading.lag >= known.at - known.lag:
+            self._readings[reading.gpu] = reading
 
 
 def run_of(scenario: Scenario) -> Run:

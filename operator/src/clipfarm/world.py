@@ -4,6 +4,7 @@ A renderer is called a pod here in both places: in a cluster it is one, on one m
 are seconds on one clock, which only the snapshot knows.
 """
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -114,18 +115,27 @@ class Others:
 
     at: float
     """The reading that was taken in last."""
-    lows: tuple[tuple[float, float], ...]
-    """The lowest of the last minute, and those after it that are the lowest since."""
+    lately: tuple[tuple[float, float], ...]
+    """What was left of each reading of the last 40 s without the run's own clips, and when."""
     bursts: tuple[tuple[float, float], ...] = ()
     """When others had much more for a while, and how much at most."""
     surely: float = 0.0
     """What they have at least by the last reading."""
     in_burst: bool = False
+    scatter: float = 0.0
+    """How far from each other those that were left are, for one clip, MiB: a mean over many readings."""
+    samples: int = 0
+    """Readings that it is a mean of."""
 
     @property
     def least_mib(self) -> float:
-        """What they have at all times."""
-        return self.lows[0][1]
+        """What they have at all times: in the middle of the last 40 s, since each reading is off by a clip or so."""
+        return max(0.0, statistics.median_low(left for _, left in self.lately))
+
+    @property
+    def deviation_mib(self) -> float | None:
+        """Standard deviation of a clip's use, or more, as far as readings show it; None: too few readings."""
+        return 1.25 * self.scatter if self.samples >= 20 else None
 
     @property
     def most_mib(self) -> float:
@@ -190,6 +200,8 @@ class ClipMemory:
     """Their peaks' mean."""
     average_mib: float
     """What they had in use on average while they rendered."""
+    deviation_mib: float
+    """Standard deviation of what one had in use at any moment of that, of all their moments."""
     allocated_after: float
     """Seconds from a clip's start until it has allocated, on average."""
     clips: int

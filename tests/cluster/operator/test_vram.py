@@ -1,12 +1,14 @@
 """GPU memory holds clips back and lets them go: an exporter that the test plays, on nodes with GPUs that kwok plays."""
 
+import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from helpers.cluster import Namespace
-from helpers.exporters import Exporter
-from helpers.kubelet import end_pod
+from helpers.exporters import TOTAL_MIB, Exporter
+from helpers.kubelet import End, end_pod
 from helpers.local import wait_until
 from helpers.operators import EVENTS, Runs
 
@@ -90,3 +92,42 @@ def test_a_reading_that_has_become_stale_is_unknown_and_not_free(
     assert "memory of GPU 0 on node-0 is unknown (the last reading is" in runs.condition("VRAMHeld")["message"]
     runs.patch(vram={"whenUnknown": "Admit"})
     wait_until(lambda: len(runs.at_work()) == 4, "clips to start all the same")
+
+
+def test_clips_that_are_done_tell_of_their_gpu_while_its_exporter_is_silent(
+    definition, driven: Namespace, start_operator, exporter: Exporter
+):
+    start_operator(driven, "--vram-endpoint", exporter.url, "--dcgm-interval", 0)
+    runs = Runs(driven)
+    runs.create(clips=4, **SPEC | {"workers": 1})
+    [first] = runs.running(1)
+    exporter.used = None
+    wait_until(
+        lambda: [gpu["used"] for gpu in runs.status()["gpus"]] == ["unknown"], "the reading to become stale", limit=30
+    )
+
+    def end(pod: dict, used: float) -> None:
+        gpu = {"uuid": "GPU-0", "usedMiB": used, "totalMiB": TOTAL_MIB, "at": time.time()}
+        message = json.dumps({"clips": [{"exitCode": 0}], "gpu": gpu})
+        end_pod(driven, pod["metadata"]["name"], End(message=message))
+
+    end(first, 0.1 * TOTAL_MIB)
+    [second] = wait_until(lambda: others(runs, first), "the next clip to start")
+    assert runs.condition("VRAMHeld")["reason"] != "VRAMUnknown"
+    # Somebody has taken the GPU meanwhile. What the first has measured may let one more in before that is known.
+    end(second, 0.9 * TOTAL_MIB)
+    wait_until(lambda: [gpu["gate"] for gpu in runs.status()["gpus"]] == ["Closed"], "the gate to close")
+    for third in others(runs, second):
+        end(third, 0.9 * TOTAL_MIB)
+    wait_until(lambda: runs.condition("VRAMHeld")["reason"] == "VRAMHigh", "the hold")
+    assert "GPU 0 on node-0 at 90%; starts again below 70%" in runs.condition("VRAMHeld")["message"]
+    assert not runs.at_work()
+    # Nobody tells any more.
+    wait_until(lambda: runs.condition("VRAMHeld")["reason"] == "VRAMUnknown", "the reading to become stale", limit=30)
+    assert not runs.at_work()
+
+
+def others(runs: Runs, pod: dict) -> list[dict]:
+    """Running pods but for one."""
+    running = [each for each in runs.at_work() if each["status"]["phase"] == "Running"]
+    return [each for each in running if each["metadata"]["uid"] != pod["metadata"]["uid"]]

@@ -1,10 +1,12 @@
 """How pods come to GPUs, by what they ask for and what a node says of itself."""
 
+import json
+
 import pytest
 
 from clipfarm.clip_memory import Memory
 from clipfarm.cluster import devices
-from clipfarm.cluster.endings import clips_vram
+from clipfarm.cluster.endings import clips_vram, gpu_memory
 from clipfarm.cluster.nodes import NodeView
 from clipfarm.manifests import job
 from clipfarm.manifests.common import Images, Owner
@@ -77,10 +79,14 @@ def test_a_pod_that_shares_gpus_is_told_which_to_use_by_an_annotation(render, to
 
 def test_what_clips_took_is_learned_from_termination_messages_once_each():
     message = (
-        '{"clips": [{"index": 0, "exitCode": 0, "vram": {"peakMiB": 900, "averageMiB": 700, "allocatedAfter": 5}},'
-        ' {"index": 1, "exitCode": 0, "vram": {"peakMiB": 1100, "averageMiB": 900, "allocatedAfter": 7}},'
-        ' {"index": 2, "exitCode": 2, "vram": {"peakMiB": 50, "averageMiB": 50, "allocatedAfter": 1}},'
-        ' {"index": 3, "exitCode": 0, "skipped": true, "vram": {"peakMiB": 9, "averageMiB": 9, "allocatedAfter": 1}},'
+        '{"clips": [{"index": 0, "exitCode": 0,'
+        ' "vram": {"peakMiB": 900, "averageMiB": 700, "deviationMiB": 30, "allocatedAfter": 5}},'
+        ' {"index": 1, "exitCode": 0,'
+        ' "vram": {"peakMiB": 1100, "averageMiB": 900, "deviationMiB": 50, "allocatedAfter": 7}},'
+        ' {"index": 2, "exitCode": 2,'
+        ' "vram": {"peakMiB": 50, "averageMiB": 50, "deviationMiB": 0, "allocatedAfter": 1}},'
+        ' {"index": 3, "exitCode": 0, "skipped": true,'
+        ' "vram": {"peakMiB": 9, "averageMiB": 9, "deviationMiB": 0, "allocatedAfter": 1}},'
         ' {"index": 4, "exitCode": 0}]}'
     )
     ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
@@ -88,10 +94,46 @@ def test_what_clips_took_is_learned_from_termination_messages_once_each():
     assert memory.summary() is None
     memory.take_in("pod-1", told)
     memory.take_in("pod-1", told)
-    assert memory.summary() == ClipMemory(1100.0, 1000.0, 800.0, 6.0, 2)
+    assert memory.summary() == ClipMemory(1100.0, 1000.0, 800.0, pytest.approx(108.17, abs=0.01), 6.0, 2)
 
 
 @pytest.mark.parametrize("message", ["", "killed", "{}", '{"done": 3, "failed": 0}', '{"clips": [{"exitCode": 0}]}'])
 def test_a_message_that_tells_nothing_of_memory_teaches_nothing(message):
     ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
     assert clips_vram({"status": {"containerStatuses": [ended]}}) == []
+
+
+GPU_TOLD = {"uuid": "GPU-a", "usedMiB": 2400.5, "totalMiB": 24000, "at": 1.7e9}
+
+
+@pytest.mark.parametrize(
+    ("change", "understood"),
+    [
+        ({}, True),
+        ({"instance": "7"}, True),
+        ({"usedMiB": 0}, True),
+        ({"usedMiB": -1}, False),
+        ({"usedMiB": 24001}, False),
+        ({"usedMiB": "2400"}, False),
+        ({"totalMiB": 0, "usedMiB": 0}, False),
+        ({"usedMiB": float("nan")}, False),
+        ({"totalMiB": float("inf")}, False),
+        ({"uuid": ""}, False),
+        ({"uuid": None}, False),
+        ({"at": 0}, False),
+        ({"more": 1}, False),
+    ],
+)
+def test_what_a_pod_has_measured_of_its_gpu_is_a_number_or_nothing(change, understood):
+    message = json.dumps({"done": 3, "failed": 0, "gpu": GPU_TOLD | change})
+    ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
+    found = gpu_memory({"status": {"containerStatuses": [ended]}})
+    assert (found is not None) is understood
+    if found is not None:
+        assert found.to_json() == GPU_TOLD | change
+
+
+@pytest.mark.parametrize("message", ["", "killed", "{}", '{"gpu": null}', '{"gpu": 3}', "[]"])
+def test_a_pod_that_has_not_measured_its_gpu_tells_nothing_of_it(message):
+    ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
+    assert gpu_memory({"status": {"containerStatuses": [ended]}}) is None

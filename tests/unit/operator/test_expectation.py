@@ -12,7 +12,7 @@ from clipfarm.world import ClipMemory, Gate, Left, Node, Running
 from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
 
 VRAM = make_run(vram={"allocationTime": "20s"}).spec.vram
-LEARNED = ClipMemory(peak_mib=1200.0, mean_mib=1000.0, average_mib=800.0, allocated_after=6.0, clips=100)
+LEARNED = ClipMemory(1200.0, 1000.0, 800.0, deviation_mib=100.0, allocated_after=6.0, clips=100)
 
 
 def pod(started_at, gpu=GPU0):
@@ -65,9 +65,41 @@ def test_readings_of_before_a_clip_ran_out_of_memory_are_not_true_any_more(ended
     assert not counted(left=(replace(left, out_of_vram=False),), lag=lag).ran_out
 
 
-def test_pods_that_should_have_allocated_by_now_are_told_from_those_that_surely_have():
-    found = counted(pod(990.0), pod(995.0), per_clip=Expected(1000.0, 900.0, 800.0, allocated_after=6.0))
-    assert (found.pods, found.unseen, found.allocated) == (2, 2, 1)
+# when the pod began and ended, the reading's lag, how likely the reading shows it: it has allocated after 6 s
+@pytest.mark.parametrize(
+    ("started_at", "ended_at", "lag", "showing"),
+    [
+        (990.0, None, 0.0, 1.0), (995.0, None, 0.0, 0.0), (None, None, 10.0, 0.0),
+        (990.0, None, 10.0, 0.4), (980.0, None, 10.0, 1.0),  # the reading is of 990 to 1000
+        (900.0, 1000.5, 10.0, 1.0), (900.0, 993.0, 10.0, 0.3), (900.0, 989.0, 10.0, 0.0), (988.0, 998.0, 10.0, 0.4),
+        (900.0, 999.0, 0.0, 0.0),
+    ],
+)  # fmt: skip
+def test_a_pod_shows_by_the_part_of_a_readings_time_in_which_it_has_memory(started_at, ended_at, lag, showing):
+    per_clip = Expected(1000.0, 900.0, 800.0, allocated_after=6.0)
+    pods = (pod(started_at),) if ended_at is None else ()
+    left = (Left(NODE, GPU0, started_at, ended_at),) if ended_at is not None else ()
+    assert counted(*pods, pod(None), left=left, lag=lag, per_clip=per_clip).showing == pytest.approx(showing)
+
+
+def test_the_more_clips_the_closer_is_their_sum_to_their_average():
+    per_clip = Expected(1500.0, 1200.0, 900.0, deviation=100.0)
+    assert [round(per_clip.together(clips)) for clips in (1, 2, 4, 9)] == [1450, 2454, 4400, 9150]
+    # It is never more than all peaks at once, and that where nobody knows better.
+    assert replace(per_clip, deviation=900.0).together(4) == 5100.0
+    assert Expected(1500.0, 1200.0).together(4) == 5100.0
+
+
+def test_readings_tell_how_much_clips_vary_once_there_are_many():
+    per_clip, known, told = Expected(3000.0, 3000.0, 2000.0), None, []
+    for step in range(40):  # four clips, together 400 MiB more or less than on average
+        used = 0.84 if step % 2 else 0.76
+        known = follow(reading(GPU0, used, at=5.0 * step), known, Counts(4, showing=4.0), per_clip)
+        told.append(known.deviation_mib)
+    assert told[22:24] == [None, pytest.approx(250.0, rel=0.3)]
+    run = make_run(vram={"perClip": "3000Mi"})
+    gates = {GPU0: Gate(GPU0, False, None, others=known, per_clip_mib=2000.0)}
+    assert expected(run.spec.vram, make_world(run, gates=gates)).deviation == known.deviation_mib
 
 
 @pytest.mark.parametrize(
@@ -87,17 +119,17 @@ def test_a_clip_is_expected_to_take_what_the_run_says_or_what_clips_took_if_that
     assert (found.most, found.mean) == (most, mean) if found else most is None
 
 
-def test_what_others_have_is_the_lowest_of_the_last_minute():
+def test_what_others_have_is_the_middle_one_of_the_last_40_seconds():
     run, gates, found = make_run(render={"device": "cuda"}), {}, []
-    for now, used in ((1000.0, 0.5), (1005.0, 0.3), (1010.0, 0.4), (1066.0, 0.6), (1071.0, 0.7)):
+    for now, used in ((1000.0, 0.5), (1005.0, 0.3), (1010.0, 0.4), (1045.0, 0.6), (1050.0, 0.7)):
         world = make_world(
             run, gpus=(GPU0,), now=now, gates=gates, readings=(reading(GPU0, used, at=now),),
             running=(pod(900.0),), clip_memory=LEARNED, waiting=(),
         )  # fmt: skip
         gates = decide(run, world).gates
         found.append(gates[GPU0].others.least_mib)
-    # Less the 800 MiB that the one clip has in use; the 0.3 is too old in the end, and then the 0.4.
-    assert found == [4200.0, 2200.0, 2200.0, 3200.0, 5200.0]
+    # Less the 800 MiB that the one clip has in use; the first two are too old in the end, and then the third.
+    assert found == [4200.0, 2200.0, 3200.0, 3200.0, 5200.0]
 
 
 def test_who_came_back_once_is_expected_again_for_a_quarter_of_an_hour():
@@ -112,7 +144,7 @@ def test_who_came_back_once_is_expected_again_for_a_quarter_of_an_hour():
 def test_clips_at_their_peaks_are_no_burst_of_others():
     per_clip, known = Expected(1200.0, 1000.0, 800.0, 6.0), None
     for at, used in ((0.0, 0.32), (5.0, 0.36), (10.0, 0.32), (15.0, 0.36)):  # four clips
-        known = follow(reading(GPU0, used, at=at), known, Counts(4, 0, 0, 4), per_clip)
+        known = follow(reading(GPU0, used, at=at), known, Counts(4, showing=4.0), per_clip)
     assert (known.least_mib, known.bursts) == (0.0, ())
 
 

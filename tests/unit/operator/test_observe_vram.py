@@ -18,6 +18,7 @@ from clipfarm.manifests.common import Owner
 from clipfarm.world import GpuId, Holder, Left, Reading
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.result import GpuMemory
 from helpers.runs import make_run
 
 KEY, NOW, WALL = ("ns", "test"), 1000.0, 1.7e9
@@ -90,7 +91,8 @@ def test_a_pod_that_has_ended_is_remembered_for_two_minutes_with_how_it_ended(ou
         scene.store.failed.put("u-0", end)
     scene.store.pods.drop("u-0")
     assert scene.look(NOW + 10).left == (Left("gpu-2", GPU, NOW, NOW + 10, out_of_vram),)
-    assert list(scene.tracked.rendering.finished) == ([] if out_of_vram else [("u-0", "p-0")])
+    asked = {gpu: pod.name for gpu, pod in scene.tracked.rendering.finished.items()}
+    assert asked == ({} if out_of_vram else {GPU: "p-0"})
     assert scene.look(NOW + 131).left == ()
 
 
@@ -198,3 +200,37 @@ def test_several_places_are_counted_beside_the_first():
     scene.pod(0, gate=0, gpu=None)
     scene.gpus.readings = {gpu: Reading(gpu, 23_000.0, 24_000.0, NOW) for gpu in (GPU, other)}
     assert scene.tick().status.held[0].hold.message.endswith("; 1 other place is held, too")
+
+
+def test_of_each_gpu_the_latest_pod_that_is_done_is_asked():
+    scene = Scene()
+    for index in (0, 1):
+        scene.pod(index, began=WALL)
+        scene.look()
+        scene.store.pods.drop(f"u-{index}")
+        scene.look(NOW + 10)
+    scene.pod(2, gpu=None, began=WALL)  # the device plugin has given it a GPU, and nobody has told which
+    scene.look(NOW + 11)
+    scene.store.pods.drop("u-2")
+    scene.look(NOW + 12)
+    asked = {where: pod.name for where, pod in scene.tracked.rendering.finished.items()}
+    assert asked == {GPU: "p-1", "u-2": "p-2"}
+
+
+def test_a_pod_that_has_measured_its_gpu_is_not_in_that_reading_however_late_its_end_is_seen():
+    scene = Scene(vram={"perClip": "6Gi"})
+    scene.pod(began=WALL)
+    scene.read(0.8)
+    scene.look()
+    scene.store.pods.drop("u-0")
+    scene.look(NOW + 60)
+    scene.store.pods.put("u-1", PodView("p-1", "u-1", KEY, "job-1", 1, 0, "", None))
+    measured = GpuMemory("GPU-a", "", 2400.0, 24_000.0, WALL + 57)
+    reading = scene.gpus.take_told("gpu-2", measured, NOW + 60, WALL + 60)
+    assert reading == Reading(GPU, 2400.0, 24_000.0, NOW + 57, 2.0)
+    scene.tracked.ended_before("u-0", reading)
+    [left] = scene.look(NOW + 61).left
+    assert left.ended_at == NOW + 55
+    plan = scene.tick(NOW + 61)
+    assert plan.gates[GPU].reading == reading
+    assert [start.clip for start in plan.start] == [1]

@@ -3,7 +3,8 @@
 import pytest
 
 from clipfarm.decide import vram
-from clipfarm.world import Gate, Node
+from clipfarm.decide.expectation import Expected
+from clipfarm.world import Gate, Node, Others
 from helpers.runs import GPU0, GPU1, make_run, make_world, reading
 
 CLOSED, OPEN = Gate(GPU0, True, None), Gate(GPU0, False, None)
@@ -37,6 +38,16 @@ def gate(before=None, readings=(), now=1000.0, **spec):
 )
 def test_a_gate_closes_above_high_opens_below_low_and_stays_between(before, used, closed):
     assert gate(before, [reading(GPU0, used)]).closed is closed
+
+
+@pytest.mark.parametrize(("others", "closed"), [(6900.0, False), (7000.0, True), (None, True)])
+def test_a_gate_that_the_runs_own_clips_closed_does_not_wait_for_low(others, closed):
+    known = Others(1000.0, ((1000.0, others),)) if others is not None else None
+    per_clip = Expected(1500.0, 1200.0, 900.0) if known else None
+    run = make_run()
+    before = Gate(GPU0, True, None, others=known)
+    world = make_world(run, gpus=(GPU0,), readings=(reading(GPU0, 0.8),), gates={GPU0: before})
+    assert vram.update(run.spec.vram, world, {}, per_clip)[GPU0].closed is closed
 
 
 def test_the_watermarks_are_the_runs():

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -12,10 +13,12 @@ from click.testing import CliRunner
 
 from clipfarm.cli.operator import operator
 from clipfarm.cluster.exporters import Exporters, Finding, exporter_pod, find
-from clipfarm.cluster.gpus import FORGET_SECONDS, Gpus, Source
+from clipfarm.cluster.gpus import FORGET_SECONDS, Gpus
 from clipfarm.cluster.scrape import MOST_BYTES, TIMEOUT_SECONDS, ScrapeError, fetch
+from clipfarm.cluster.source import Source
 from clipfarm.vram.dcgm import Answer
 from clipfarm.world import GpuId, Holder, Reading
+from clipfarm_contract.result import GpuMemory
 
 NOW, WALL = 1000.0, 1_800_000_000.0
 
@@ -213,6 +216,7 @@ def test_one_source_that_hangs_keeps_no_other_waiting():
 
 
 GPU = GpuId("node-1", 0, "GPU-0")
+HOLDER = Holder("team/pod", 10.0)
 
 
 def take(gpus: Gpus, source: Source, *readings: Reading, at: float = NOW) -> None:
@@ -229,6 +233,46 @@ def test_of_two_sources_of_a_gpu_the_newest_reading_wins_whoever_comes_first(ord
     for number in order:
         take(gpus, *told[number])
     assert gpus.readings[GPU].used_mib == 90
+
+
+@pytest.mark.parametrize(
+    ("new", "wins"),
+    [
+        (Reading(GPU, 90, 100, 1000, 30), False),  # an exporter that collects every 30 s tells of 30 s ago, maybe
+        (Reading(GPU, 90, 100, 1018, 30), True),
+        (Reading(GPU, 90, 100, 991), True),
+    ],
+)
+def test_a_reading_is_as_new_as_it_surely_is(new, wins):
+    gpus = Gpus()
+    take(gpus, Source("a", "a"), Reading(GPU, 10, 100, 990, 2))
+    take(gpus, Source("b", "b"), new)
+    assert (gpus.readings[GPU] == new) is wins
+
+
+MEASURED = GpuMemory("GPU-0", "", 50.0, 100.0, WALL - 3)
+
+
+@pytest.mark.parametrize(
+    ("node", "measured", "taken"),
+    [
+        ("node-1", MEASURED, Reading(GPU, 50.0, 100.0, NOW - 3, 2.0, (HOLDER,))),
+        # Its clock is ahead, and so is what it says.
+        ("node-1", replace(MEASURED, at=WALL + 60), Reading(GPU, 50.0, 100.0, NOW, 2.0, (HOLDER,))),
+        # Older than what is known.
+        ("node-1", replace(MEASURED, at=WALL - 30), None),
+        # Of these no source tells.
+        ("node-1", replace(MEASURED, uuid="GPU-1"), None),
+        ("node-1", replace(MEASURED, instance="7"), None),
+        ("node-2", MEASURED, None),
+    ],
+)
+def test_a_pod_that_is_done_tells_of_its_gpu(node, measured, taken):
+    gpus = Gpus()
+    before = Reading(GPU, 90.0, 100.0, NOW - 10, holders=(HOLDER,))
+    take(gpus, Source("a", "a"), before)
+    assert gpus.take_told(node, measured, NOW, WALL) == taken
+    assert gpus.readings == {GPU: taken or before}
 
 
 def test_who_holds_a_gpu_is_kept_from_the_source_that_says_so():

@@ -1,7 +1,7 @@
 import json
 
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_contract.result import ClipResult
+from clipfarm_contract.result import ClipResult, GpuMemory
 from clipfarm_render.attempt import Outcome
 from clipfarm_render.termination import MAX_BYTES, message
 
@@ -37,3 +37,11 @@ def test_a_long_reason_is_cut_before_anything_else_is_left_out():
 def test_a_huge_block_still_says_how_many_failed():
     told = json.loads(message([outcome(i, "broken" if i % 3 == 0 else "") for i in range(3000)]))
     assert told == {"done": 2000, "failed": 1000}
+
+
+def test_the_memory_of_the_gpu_is_told_of_a_block_of_any_size():
+    gpu = GpuMemory("GPU-8a5b1f0c-6b0e-4d0a-9a3e-0c1d2e3f4a5b", "13", 71234.5, 81559.0, 1.8e9)
+    for count in (0, 1, 30, 100, 3000):
+        text = message([outcome(i, "ä" * 5000) for i in range(count)], gpu)
+        assert len(text.encode()) <= MAX_BYTES
+        assert GpuMemory.parse(json.loads(text)["gpu"], "gpu") == gpu

@@ -22,11 +22,12 @@ def watch(*lines):
 
 def test_peak_average_and_time_come_from_the_devices_numbers():
     found = watch(LINE.format("100.00", "100.00"), LINE.format("300.00", "420.50"), LINE.format("0.00", "420.50"))
-    assert found == VramUse(420.5 + CONTEXT_MIB, 200.0 + CONTEXT_MIB, 2.0)
+    assert found == VramUse(420.5 + CONTEXT_MIB, 200.0 + CONTEXT_MIB, 100.0, 2.0)
 
 
 def test_one_line_is_an_average_too():
-    assert watch(LINE.format("100.00", "100.00")).average_mib == 100.0 + CONTEXT_MIB
+    found = watch(LINE.format("100.00", "100.00"))
+    assert (found.average_mib, found.deviation_mib) == (100.0 + CONTEXT_MIB, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_lines_that_tell_nothing_of_a_device_are_passed_over(line):
 
 
 def test_a_result_with_and_without_it_is_read_back(tmp_path):
-    for vram in (None, VramUse(1200.5, 900.0, 6.5)):
+    for vram in (None, VramUse(1200.5, 900.0, 150.0, 6.5)):
         result = ClipResult(7, 0, "", {"total": 1.5}, 1.0, 300.0, vram)
         path = tmp_path / "result.json"
         path.write_text(json.dumps(result.to_json()))

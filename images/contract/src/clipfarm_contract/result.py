@@ -53,6 +53,8 @@ class VramUse:
     """The most at a time, MiB."""
     average_mib: float
     """On average while it rendered, MiB."""
+    deviation_mib: float
+    """Standard deviation of that, over the time it rendered, MiB."""
     allocated_after: float
     """Seconds from its start until it rendered."""
 
@@ -61,7 +63,53 @@ class VramUse:
         return {
             "peakMiB": round(self.peak_mib, 1),
             "averageMiB": round(self.average_mib, 1),
+            "deviationMiB": round(self.deviation_mib, 1),
             "allocatedAfter": round(self.allocated_after, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GpuMemory:
+    """Memory of the whole GPU, or instance of it, that clips were made on, whoever has it in use."""
+
+    uuid: str
+    """Of the whole GPU."""
+    instance: str
+    """Number of the GPU instance (MIG); empty: the GPU as a whole."""
+    used_mib: float
+    total_mib: float
+    """What may be allocated, MiB."""
+    at: float
+    """When it was measured: after the clips' processes had ended. Unix time."""
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "GpuMemory":
+        """Parse the JSON form.
+
+        Raises:
+            ContractError: it is not such an object, or has numbers that cannot be.
+        """
+        fields = Fields(value, where)
+        found = cls(
+            uuid=fields.take("uuid", str),
+            instance=fields.take("instance", str, ""),
+            used_mib=fields.take("usedMiB", float),
+            total_mib=fields.take("totalMiB", float),
+            at=fields.take("at", float),
+        )
+        fields.done()
+        if not (found.uuid and 0 <= found.used_mib <= found.total_mib and found.total_mib > 0 and found.at > 0):
+            raise ContractError(f"{where}: found {value}, expected a UUID, no more memory used than there is, a time")
+        return found
+
+    def to_json(self) -> dict[str, str | float]:
+        """Return the JSON form."""
+        return {
+            "uuid": self.uuid,
+            **({"instance": self.instance} if self.instance else {}),
+            "usedMiB": round(self.used_mib, 1),
+            "totalMiB": round(self.total_mib, 1),
+            "at": round(self.at, 1),
         }
 
 
@@ -130,6 +178,7 @@ def _vram(fields: Fields) -> VramUse | None:
     if not told:
         return None
     sizes = Fields(told, fields.path("vram"))
-    found = VramUse(*(sizes.take(name, float) for name in ("peakMiB", "averageMiB", "allocatedAfter")))
+    names = ("peakMiB", "averageMiB", "deviationMiB", "allocatedAfter")
+    found = VramUse(*(sizes.take(name, float) for name in names))
     sizes.done()
     return found

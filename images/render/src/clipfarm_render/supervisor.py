@@ -18,7 +18,7 @@ from clipfarm_contract.experiment import ClipRecipe, Experiment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
-from clipfarm_render import attempt, termination
+from clipfarm_render import attempt, gpu_memory, termination
 from clipfarm_render.attempt import Outcome, Stopped
 from clipfarm_render.children import Children, Renderer
 from clipfarm_render.output import say
@@ -99,7 +99,8 @@ def cli(
         _say(f"stopped by signal {stop.exit_code - 128}")
         return stop.exit_code
     if termination_message is not None:
-        _write_termination_message(termination_message, outcomes)
+        gpu = gpu_memory.measure() if device != "cpu" else None
+        _write_termination_message(termination_message, termination.message(outcomes, gpu))
     return _exit_code(outcomes)
 
 
@@ -182,10 +183,10 @@ def _recipes(experiment: Experiment, seed: int, indexes: Sequence[int], *, own_c
     return [experiment.recipe(seed, index) for index in indexes]
 
 
-def _write_termination_message(path: Path, outcomes: Sequence[Outcome]) -> None:
+def _write_termination_message(path: Path, message: str) -> None:
     try:
         # Not by rename: Kubernetes mounts the file itself.
-        path.write_text(termination.message(outcomes))
+        path.write_text(message)
     except OSError as error:
         _say(f"--termination-message: {path} cannot be written: {error.strerror}")
 

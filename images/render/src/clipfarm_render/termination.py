@@ -7,22 +7,24 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from clipfarm_contract.result import GpuMemory
 from clipfarm_render.attempt import Outcome
 
 MAX_BYTES = 4096
 
 
-def message(outcomes: Sequence[Outcome]) -> str:
+def message(outcomes: Sequence[Outcome], gpu: GpuMemory | None = None) -> str:
     """Return ``{"clips": [...]}`` with each clip's result, shortened step by step until it fits.
 
     First the reasons are cut, then clips that are complete give up their details, then all do; at last only the
-    counts are left: ``{"done": n, "failed": n}``.
+    counts are left: ``{"done": n, "failed": n}``. The memory of their GPU, where it is known, stays: ``"gpu": {...}``.
     """
+    left = {"gpu": gpu.to_json()} if gpu else {}
     for form in (_full, _cut, _failures, _bare, _counts):
-        text = json.dumps(form(outcomes), separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(form(outcomes) | left, separators=(",", ":"), ensure_ascii=False)
         if len(text.encode()) <= MAX_BYTES:
             return text
-    raise AssertionError("two numbers fit")
+    raise AssertionError("two numbers and a GPU fit")
 
 
 def _full(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """GPU memory of one clip, by what Cycles prints of its progress."""
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ class VramWatch:
     _now_mib: float = 0.0
     _peak_mib: float = 0.0
     _area: float = 0.0
+    _squares: float = 0.0
 
     def __post_init__(self) -> None:
         self._started = self.clock()
@@ -40,6 +42,7 @@ class VramWatch:
             self._begun = now
         else:
             self._area += self._now_mib * (now - self._since)
+            self._squares += self._now_mib**2 * (now - self._since)
         self._since, self._now_mib = now, float(found[1])
         self._peak_mib = max(self._peak_mib, float(found[2]))
 
@@ -49,4 +52,6 @@ class VramWatch:
             return None
         lasted = self._since - self._begun
         average = self._area / lasted if lasted > 0 else self._now_mib
-        return VramUse(self._peak_mib + CONTEXT_MIB, average + CONTEXT_MIB, self._begun - self._started)
+        variance = self._squares / lasted - average**2 if lasted > 0 else 0.0
+        deviation = math.sqrt(max(0.0, variance))
+        return VramUse(self._peak_mib + CONTEXT_MIB, average + CONTEXT_MIB, deviation, self._begun - self._started)

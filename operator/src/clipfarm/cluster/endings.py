@@ -7,6 +7,8 @@ from typing import Any
 from clipfarm.cluster.views import INDEX_ANNOTATION, RunKey, controller, run_key, unix_time
 from clipfarm.manifests.job import CONTAINER
 from clipfarm_contract.exit_codes import STOPPED, ExitCode
+from clipfarm_contract.fields import ContractError, load
+from clipfarm_contract.result import GpuMemory, VramUse
 
 Manifest = dict[str, Any]
 FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
@@ -62,14 +64,24 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
     )
 
 
-def clips_vram(manifest: Manifest) -> list[tuple[float, float, float]]:
-    """Return what a pod's complete clips say of GPU memory: peak and average, MiB, and seconds until allocated."""
+def clips_vram(manifest: Manifest) -> list[VramUse]:
+    """Return what a pod's complete clips say of GPU memory; nothing where one does not say all of it."""
     try:
         clips = json.loads(_ended(manifest.get("status", {})).get("message", ""))["clips"]
         told = [clip["vram"] for clip in clips if not clip["exitCode"] and "vram" in clip and "skipped" not in clip]
-        return [(float(v["peakMiB"]), float(v["averageMiB"]), float(v["allocatedAfter"])) for v in told]
+        names = ("peakMiB", "averageMiB", "deviationMiB", "allocatedAfter")
+        return [VramUse(*(float(use[name]) for name in names)) for use in told]
     except (ValueError, KeyError, TypeError):
         return []
+
+
+def gpu_memory(manifest: Manifest) -> GpuMemory | None:
+    """Return what a pod measured of its GPU when its clips had ended; None where it does not say."""
+    try:
+        told = load(_ended(manifest.get("status", {})).get("message", ""), "message")
+        return GpuMemory.parse(told["gpu"], "gpu") if isinstance(told, dict) else None
+    except (ContractError, KeyError):
+        return None
 
 
 def _ended(status: Manifest) -> Manifest:

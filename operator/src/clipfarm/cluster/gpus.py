@@ -9,13 +9,12 @@ import aiohttp
 
 from clipfarm.cluster.exporters import Exporters
 from clipfarm.cluster.scrape import ScrapeError, fetch
+from clipfarm.cluster.source import Source
 from clipfarm.vram import dcgm, prometheus
 from clipfarm.vram.dcgm import Answer, FormatError
-from clipfarm.vram.lag import Heard
 from clipfarm.world import GpuId, Holder, Reading
+from clipfarm_contract.result import GpuMemory
 
-AGAIN_SECONDS, MOST_SECONDS = 1.0, 15.0
-"""A source that fails is asked again after so long, then after twice that, and so on, up to the second."""
 WAIT_SECONDS = 1.0
 """How long a look waits for slow sources; they may answer later."""
 FORGET_SECONDS = 600.0
@@ -24,35 +23,9 @@ HOLDERS_SECONDS = 60.0
 """How long it counts who held a GPU, where a newer reading does not tell."""
 COLLECT_SECONDS = 30.0
 """DCGM's exporter collects so often by default."""
+TOLD_SECONDS = 2.0
+"""How much older a pod's own reading may be than its time by the node's clock says: clocks differ a little."""
 MOST_PROMETHEUS_BYTES = 16 * 2**20
-
-
-@dataclass
-class Source:
-    """One address, and how it went there."""
-
-    url: str
-    title: str
-    """As people know it."""
-    node: str = ""
-    """The node that it tells of; empty: its labels say."""
-    problem: str = ""
-    """What is wrong with its last answer, or why there was none."""
-    failures: int = 0
-    """In a row."""
-    not_before: float = float("-inf")
-    answered_at: float | None = None
-    heard: Heard = field(default_factory=Heard)
-
-    def failed(self, now: float, problem: str) -> None:
-        """Take note that it told nothing."""
-        self.problem = problem
-        self.not_before = now + min(AGAIN_SECONDS * 2**self.failures, MOST_SECONDS)
-        self.failures = min(self.failures + 1, 10)
-
-    def answered(self, now: float, problem: str) -> None:
-        """Take note of an answer, and of what is wrong with it."""
-        self.problem, self.failures, self.not_before, self.answered_at = problem, 0, float("-inf"), now
 
 
 @dataclass
@@ -193,11 +166,32 @@ class Gpus:
                     self._drop(other)
             if reading.holders or (gpu in self._held and self._held[gpu][0] == source.url):
                 self._held[gpu] = (source.url, reading)
-            # Two sources may tell of the same GPU: the newest counts, and of two as new the fuller one.
-            if known is None or (reading.at, reading.used_mib) >= (known.at, known.used_mib):
+            if known is None or _counts_more(reading, known):
                 self._told_by[gpu] = source
                 self._grouped = self._grouped if known is not None else None
                 self.readings[gpu] = replace(reading, holders=reading.holders or self._holders(gpu, reading.at))
+
+    def take_told(self, node: str, told: GpuMemory, now: float, wall: float) -> Reading | None:
+        """Take in what a pod measured of its GPU when its clips had ended; return it where that is the newest reading.
+
+        Only sources make GPUs known: of one that none of them tells, nobody would know when it is gone.
+
+        Args:
+            node: where the pod was.
+            told: what it says.
+            now: the time, on the operator's own clock.
+            wall: the time, seconds since 1970.
+        """
+        names = (node, told.uuid, told.instance)
+        gpu = next((each for each in self.on(node) if (each.node, each.uuid, each.instance) == names), None)
+        if gpu is None:
+            return None
+        at = now - max(0.0, wall - told.at)
+        reading = Reading(gpu, told.used_mib, told.total_mib, at, TOLD_SECONDS, self._holders(gpu, at))
+        if not _counts_more(reading, self.readings[gpu]):
+            return None
+        self.readings[gpu] = reading
+        return reading
 
     def _holders(self, gpu: GpuId, at: float) -> tuple[Holder, ...]:
         _, told = self._held.get(gpu, ("", None))
@@ -232,6 +226,11 @@ class Gpus:
         self._grouped = None
         self._told_by.pop(gpu, None)
         self._held.pop(gpu, None)
+
+
+def _counts_more(reading: Reading, known: Reading) -> bool:
+    """Of two readings of a GPU the newest counts, by what it is surely not older than; of two as new the fuller."""
+    return (reading.at - reading.lag, reading.used_mib) >= (known.at - known.lag, known.used_mib)
 
 
 def _told(sources: list[Source]) -> str:

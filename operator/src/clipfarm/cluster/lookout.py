@@ -10,18 +10,20 @@ import aiohttp
 
 from clipfarm.cluster import encoders
 from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest
-from clipfarm.cluster.endings import clips_vram
+from clipfarm.cluster.endings import clips_vram, gpu_memory
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import RunKey
+from clipfarm.cluster.views import PodView, RunKey
 from clipfarm.manifests.common import claim_name
 
 LOGGER = logging.getLogger(__name__)
 ENCODER_SECONDS = 2.0
 CLAIM_SECONDS = 2.0
-MEMORY_SECONDS = 1.0
-"""One pod of each run is asked so often: a sample is enough, and a pod's answer is 8 KB."""
+MEMORY_SECONDS = 0.5
+"""The latest pod of each GPU that is done is asked so often what it took: a pod's answer is 8 KB."""
+AT_ONCE = 16
+"""Pods of a run that are asked at a time."""
 GPU_SECONDS = 5.0
 """Between two looks, where no run asks for more."""
 
@@ -67,21 +69,27 @@ class Lookout:
                 self._mark(key)
 
     async def _clip_memory(self) -> None:
-        """Ask some of the pods that are done what they took; pods that have ended well are not watched."""
+        """Ask pods that are done what they took, and measured: those that have ended well are not watched."""
         while True:
             await asyncio.sleep(MEMORY_SECONDS)
             for key, tracked in list(self._runs.items()):
                 finished = tracked.rendering.finished
-                if finished and tracked.run.spec.render.device != "cpu":
-                    uid, name = finished.pop()
-                    await self._take_in_memory(key, tracked, uid, name)
+                latest = [finished.pop(where) for where in list(finished)[-AT_ONCE:]]
+                finished.clear()  # more of them would tell of what has been by then
+                await asyncio.gather(*(self._take_in_memory(key, tracked, pod) for pod in latest))
 
-    async def _take_in_memory(self, key: RunKey, tracked: Tracked, uid: str, name: str) -> None:
-        def take_in(pod: Manifest | None) -> None:
-            if pod is not None and pod["metadata"]["uid"] == uid:
-                tracked.clip_memory.take_in(uid, clips_vram(pod))
+    async def _take_in_memory(self, key: RunKey, tracked: Tracked, pod: PodView) -> None:
+        def take_in(found: Manifest | None) -> None:
+            if found is None or found["metadata"]["uid"] != pod.uid:
+                return
+            tracked.clip_memory.take_in(pod.uid, clips_vram(found))
+            told = gpu_memory(found)
+            reading = self._gpus.take_told(pod.node, told, time.monotonic(), time.time()) if told else None
+            if reading is not None:
+                tracked.ended_before(pod.uid, reading)
+                self._mark(None)
 
-        await self._get(f"/api/v1/namespaces/{key[0]}/pods/{name}", take_in)
+        await self._get(f"/api/v1/namespaces/{key[0]}/pods/{pod.name}", take_in)
 
     async def _claims(self) -> None:
         while True:

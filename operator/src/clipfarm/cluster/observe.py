@@ -104,19 +104,19 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
     for uid in [uid for uid in rendering.released if uid not in pods or not pods[uid].gated]:
         del rendering.released[uid]
     for uid in rendering.at_work.keys() - pods.keys():
-        _, pod = rendering.at_work.pop(uid)
+        view, pod = rendering.at_work.pop(uid)
         if pod.started_at is not None and on_gpu:
             rendering.left[uid] = Left(pod.node, pod.gpu, pod.started_at, now)
             if uid not in failed:
-                rendering.finished.append((uid, pod.pod))
+                rendering.finished[pod.gpu or uid] = view
     while rendering.left and now - next(iter(rendering.left.values())).ended_at > LEFT_SECONDS:
         rendering.left.popitem(last=False)
     # Told by a watch of its own, which may be ahead of the one that the pod has gone from, or behind it.
     for uid in failed.keys() & rendering.left.keys():
         ran_out = failed[uid].exit_code is ExitCode.OUT_OF_VRAM
         rendering.left[uid] = replace(rendering.left[uid], out_of_vram=ran_out)
-        for done in [each for each in rendering.finished if each[0] == uid]:
-            rendering.finished.remove(done)
+        for where in [where for where, done in rendering.finished.items() if done.uid == uid]:
+            del rendering.finished[where]
 
 
 def _running(tracked: Tracked, uid: str, pod: PodView, now: float, wall: float) -> Running:

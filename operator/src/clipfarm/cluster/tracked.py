@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clipfarm.clip_memory import Memory
@@ -12,13 +12,11 @@ from clipfarm.cluster.views import PodView, split_uuid
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
-from clipfarm.world import EarlyEnd, Gate, GpuId, Left, Running
+from clipfarm.world import EarlyEnd, Gate, GpuId, Left, Reading, Running
 from clipfarm_contract.indexes import Indexes
 
 WINDOW = 64
 """Completions that the moving window of the ETA holds."""
-FINISHED = 4
-"""Of pods that are done, the latest that may be asked what they took: a sample is enough."""
 
 
 def _window() -> deque[float]:
@@ -43,8 +41,8 @@ class Rendering:
     """Pods that were let go, by UID, as the last look saw them, and what it made of each."""
     left: OrderedDict[str, Left] = field(default_factory=OrderedDict)
     """Pods, by UID, that have ended not long ago, the oldest first."""
-    finished: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=FINISHED))
-    """UIDs and names of pods that are done and were not asked what they took."""
+    finished: dict[GpuId | str, PodView] = field(default_factory=dict)
+    """Of each GPU the latest pod that is done and was not asked what it took; by UID where the GPU is not known."""
     failed_at: dict[str, float] = field(default_factory=dict)
     """When a failed pod ended, by UID, on this process's own clock."""
     final: dict[int, FailedPod] = field(default_factory=dict)
@@ -130,6 +128,13 @@ class Tracked:
         self.rendering = Rendering(job)
         # The clips that are left are dealt out when a Job is made, and stay so while it is there.
         self.blocks = Blocks.of(self.run, self.owner.only)
+
+    def ended_before(self, uid: str, reading: Reading) -> None:
+        """Take note that a pod's own reading of its GPU is of after its clips, however late its end was seen."""
+        left = self.rendering.left.get(uid)
+        if left is not None:
+            ended_at = max(left.started_at, min(left.ended_at, reading.at - reading.lag))
+            self.rendering.left[uid] = replace(left, ended_at=ended_at)
 
 
 def _gates(status: Mapping[str, Any]) -> dict[GpuId, Gate]:

@@ -15,6 +15,10 @@ FEW = 50
 """Of more clips than these the next is the largest so far once in fifty times, and hardly larger: no margin."""
 PEAK = 1.5
 """A clip's peak, as a guess, by its average use."""
+DEVIATIONS = 2.5
+"""What clips together may have in use above their average, in standard deviations. By simulation."""
+TYPICAL = 1 / 3
+"""Time until a clip has allocated, as a part of the longest: a guess, where clips do not report it."""
 Where = GpuId | str
 """A GPU; or a node, of clips that get theirs from the node."""
 
@@ -36,6 +40,19 @@ class Expected:
     guessed: bool = False
     """From readings of whole GPUs alone: these may have missed the peaks."""
 
+    deviation: float = math.inf
+    """Standard deviation of what a clip has in use at any moment while it renders; infinite where it is not known."""
+
+    def together(self, clips: int) -> float:
+        """Return what so many clips have in use at a time, at the most, MiB.
+
+        Peaks seldom fall together: the more clips, the closer is their sum to their average. The last one may be the
+        largest so far.
+        """
+        every = (clips - 1) * self.mean + self.most
+        usual = clips * self.average + DEVIATIONS * self.deviation * math.sqrt(clips)
+        return min(every, usual + self.most - self.mean)
+
     @property
     def alone(self) -> float:
         """What the first clip on a GPU has to find there, MiB.
@@ -56,15 +73,25 @@ def expected(vram: Vram, world: World) -> Expected | None:
     if learned is not None:
         most = learned.peak_mib * (MARGIN if learned.clips < FEW else 1.0)
         return Expected(
-            max(given, most), learned.mean_mib, learned.average_mib, learned.allocated_after, given=given >= most
+            max(given, most),
+            learned.mean_mib,
+            learned.average_mib,
+            learned.allocated_after,
+            given=given >= most,
+            deviation=learned.deviation_mib,
         )
     shares = [gate.per_clip_mib for gate in world.gates.values() if gate.per_clip_mib]
     # Neighbours may have changed on some of the GPUs: the one in the middle is right.
     average = statistics.median(shares) if shares else 0.0
-    if given:
-        return Expected(given, given, min(average, given), vram.allocation_time, given=True)
-    peak = average * PEAK
-    return Expected(peak, peak, average, vram.allocation_time, guessed=True) if average else None
+    if not average and not given:
+        return None
+    peak = given or average * PEAK
+    average = min(average, peak)
+    deviations = [gate.others.deviation_mib for gate in world.gates.values() if gate.others]
+    told = [deviation for deviation in deviations if deviation is not None]
+    deviation = statistics.median(told) if told else math.inf
+    after = vram.allocation_time * TYPICAL
+    return Expected(peak, peak, average, after, given=bool(given), guessed=not given, deviation=deviation)
 
 
 @dataclass(slots=True)
@@ -76,8 +103,8 @@ class Counts:
     """Of these, those that readings may not show with all that they take."""
     gone: int = 0
     """Pods that have ended, and that readings still show."""
-    allocated: int = 0
-    """Pods that have allocated by the time of the readings, if they are like the others."""
+    showing: float = 0.0
+    """Pods that readings are expected to show, those that have ended since among them, if they are like the others."""
     ended: int = 0
     """Pods that have ended, and of which readings may show something."""
     proven: int = 0
@@ -117,7 +144,9 @@ def counts(vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: E
         age = sure.get(where, -math.inf) - pod.started_at if pod.started_at is not None else -math.inf
         count.unseen += age < vram.allocation_time
         count.proven += age >= vram.allocation_time
-        count.allocated += per_clip is not None and age >= per_clip.allocated_after
+        if per_clip is not None and pod.started_at is not None and where in sure:
+            begun = pod.started_at + per_clip.allocated_after
+            count.showing += _part(begun, math.inf, sure[where], told[where])
     for left in world.left:
         where = left.gpu or left.node
         count = found.setdefault(where, Counts())
@@ -128,4 +157,14 @@ def counts(vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: E
         just_ended = sure.get(where, -math.inf) < left.ended_at
         count.ended += just_ended
         count.ran_out |= left.out_of_vram and just_ended
+        if per_clip is not None and where in sure:
+            begun = left.started_at + per_clip.allocated_after
+            count.showing += _part(begun, left.ended_at, sure[where], told[where])
     return found
+
+
+def _part(begun: float, ended: float, first: float, last: float) -> float:
+    """Return how likely a moment between the first and the last is after the beginning and before the end."""
+    if last > first:
+        return max(0.0, min(last, ended) - max(first, begun)) / (last - first)
+    return float(begun <= last < ended)

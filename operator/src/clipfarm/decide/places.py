@@ -53,12 +53,12 @@ class Place:
         now = max(0.0, self.gate.reading.used_mib - freed)
         return now + reserve + math.ceil(self.count.unseen / share) * per_clip.mean
 
-    def counted(self, each_mib: float, per_clip: Expected) -> float:
-        """Return what others have in use, and ``each_mib`` for every pod here, MiB; infinite if unknown."""
+    def counted(self, clips_mib: float, per_clip: Expected) -> float:
+        """Return what others have in use, and so much for clips of the run, MiB; infinite if unknown."""
         if self.gate is None or self.gate.reading is None or self.gate.others is None:
             return math.inf
         floor = max(0.0, self.gate.reading.used_mib - self.count.gone * per_clip.average)
-        return max(floor, self.gate.others.most_mib + self.count.pods * each_mib)
+        return max(floor, self.gate.others.most_mib + clips_mib)
 
     def let_in(self) -> None:
         """Count one more pod."""
@@ -75,7 +75,9 @@ class Place:
         reading = self.gate.reading if self.gate else None
         if reading is None:
             return (self.count.pods / max(1, len(self.gates)), math.inf)
-        use = min(self.measured(per_clip), self.counted(per_clip.mean, per_clip)) if per_clip else reading.used_mib
+        use = reading.used_mib
+        if per_clip is not None:
+            use = min(self.measured(per_clip), self.counted(self.count.pods * per_clip.mean, per_clip))
         return (self.count.pods / len(self.gates), use / reading.total_mib)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clipfarm.decide.expectation import Expected
+from clipfarm.decide.others import opens_below
 from clipfarm.decide.places import Place
 from clipfarm.run import Run
 from clipfarm.units import format_bytes, format_duration
@@ -127,7 +128,8 @@ def vram_high(place: Place, situation: Situation) -> Hold | None:
         return None
     gate = closed[0]
     assert gate.reading is not None
-    use = f"{gate.gpu} at {gate.reading.used_fraction:.0%}{holders(gate)}; starts again below {vram.low:.0%}"
+    below = opens_below(vram, gate.reading, gate.others)
+    use = f"{gate.gpu} at {gate.reading.used_fraction:.0%}{holders(gate)}; starts again below {below:.0%}"
     if place.count.pods:
         return Hold("VRAMHigh", use)
     return Hold("VRAMHigh", f"{use}; no clip of this run is on it, so something else has to free the memory")
@@ -192,9 +194,10 @@ def _no_room(place: Place, gate: Gate, per_clip: Expected, situation: Situation)
     limit = total * (1.0 if first else vram.high)
     if place.measured(per_clip) + most <= limit:
         return None
-    # At their peaks they have to fit; on average they must not close the gate.
-    usual = place.counted(per_clip.average, per_clip) + per_clip.average
-    if usual <= limit and place.counted(per_clip.mean, per_clip) + most <= total:
+    # Together they have to fit; and those that are there, on average, must not be above the limit already.
+    clips = place.count.pods
+    usual = place.counted(clips * per_clip.average, per_clip)
+    if usual <= limit and place.counted(per_clip.together(clips + 1), per_clip) <= total:
         return None
     claims = f", {_clips(place.count.unseen)} started just now" if place.count.unseen else ""
     return Hold(

@@ -1,9 +1,10 @@
 """Gates: whether new pods may start on a GPU, by what it really has in use."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from clipfarm.decide.expectation import Counts, Expected, Where
-from clipfarm.decide.others import follow
+from clipfarm.decide.others import follow, opens_below
 from clipfarm.run import Vram
 from clipfarm.units import format_duration
 from clipfarm.world import Gate, GpuId, Node, Reading, World
@@ -17,8 +18,8 @@ def fresh(vram: Vram, world: World) -> dict[GpuId, Reading]:
 def update(vram: Vram, world: World, counts: Mapping[Where, Counts], per_clip: Expected | None) -> Mapping[GpuId, Gate]:
     """Return the gate of each GPU that the nodes have.
 
-    Closed above ``high``, open again below ``low``, between them as it was. Without a fresh reading a gate keeps its
-    side of the hysteresis and knows that the use is unknown: unknown is not zero.
+    Closed above ``high``, open again below ``low``, or below ``high`` where others have less than ``low``; between
+    them as it was. Without a fresh reading a gate keeps its side of the hysteresis, and the use is unknown, not zero.
     """
     readings = {reading.gpu: reading for reading in world.readings}
     return {
@@ -40,17 +41,18 @@ def _gate(
     per_clip: Expected | None,
 ) -> Gate:
     was_closed = before is not None and before.closed
+    blind = replace(before or Gate(gpu, False, None), reading=None, taken_since=None)
     if reading is None:
-        return Gate(gpu, was_closed, None, node.gpu_problem or "no reading yet")
+        return replace(blind, problem=node.gpu_problem or "no reading yet")
     age = now - reading.at
     if age > vram.stale_after:
         problem = f"the last reading is {format_duration(age)} old"
-        return Gate(gpu, was_closed, None, f"{problem}: {node.gpu_problem}" if node.gpu_problem else problem)
+        return replace(blind, problem=f"{problem}: {node.gpu_problem}" if node.gpu_problem else problem)
     fraction = reading.used_fraction
-    closed = fraction > vram.high or (was_closed and fraction >= vram.low)
     known = before.others if before else None
     # A node that gives out its GPUs itself does not tell which clip is on which.
     others = follow(reading, known, count, per_clip) if node.sharing == "Chosen" else None
+    closed = fraction > vram.high or (was_closed and fraction >= opens_below(vram, reading, others))
     idle, share = _share(reading, before, count or Counts()) if node.sharing == "Chosen" else (None, None)
     most = per_clip.alone if per_clip and not per_clip.guessed else 0.0
     taken = (count is None or not count.pods) and (closed or reading.used_mib + most > reading.total_mib)

@@ -82,7 +82,7 @@ def _learn(state: State, worker: Worker) -> None:
     except (OSError, ContractError):
         return
     if told is not None:
-        state.clip_memory.take_in(str(worker.clip), [(told.peak_mib, told.average_mib, told.allocated_after)])
+        state.clip_memory.take_in(str(worker.clip), [told])
 
 
 def _why(state: State, worker: Worker, status: int) -> tuple[ExitCode, str]:

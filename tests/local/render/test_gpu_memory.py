@@ -1,0 +1,88 @@
+"""A supervisor whose clips are done tells what their GPU has in use; NVIDIA's library is a stand-in."""
+
+import json
+import time
+
+import pytest
+
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.result import GpuMemory
+from helpers.nvml import Gpus
+
+from .conftest import python
+
+WRITE = "pathlib.Path(folder, 'made').write_text('')"
+TWO_GPUS = "1000 8000 0\n3000 16000 100\n"
+INSTANCES = "4000 80000 600\nmig 7 100 9050 50 1g.10gb\nmig 9 200 19000 50 2g.20gb\n"
+
+
+@pytest.fixture
+def gpus(tmp_path, nvml_library, monkeypatch):
+    found = Gpus(tmp_path / "gpus.txt", nvml_library)
+    for name, value in found.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("CLIPFARM_GPU", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    return found
+
+
+def told(supervise, code=WRITE, device="cuda"):
+    """Make two clips, and return the message."""
+    message = supervise.folder / "message"
+    ended = supervise(*python(code), count=2, options=["--device", device, "--termination-message", message])
+    return ended, json.loads(message.read_text())
+
+
+@pytest.mark.parametrize(
+    ("shown", "variables", "gpu"),
+    [
+        ("1000 8000 200\n", {}, ("GPU-00000000-stub", "", 1000, 7800)),
+        ("v1\n1000 8000 200\n", {}, ("GPU-00000000-stub", "", 1200, 8000)),
+        # One of several has to be named.
+        (TWO_GPUS, {}, None),
+        (TWO_GPUS, {"CLIPFARM_GPU": "GPU-00000001-stub"}, ("GPU-00000001-stub", "", 3000, 15900)),
+        (TWO_GPUS, {"CUDA_VISIBLE_DEVICES": "1"}, ("GPU-00000001-stub", "", 3000, 15900)),
+        (TWO_GPUS, {"CLIPFARM_GPU": "", "CUDA_VISIBLE_DEVICES": "0"}, ("GPU-00000000-stub", "", 1000, 8000)),
+        (TWO_GPUS, {"CLIPFARM_GPU": "GPU-9"}, None),
+        # An instance is known by its GPU and its number, as exporters tell of it.
+        (INSTANCES, {"CUDA_VISIBLE_DEVICES": "MIG-00000000-9-stub"}, ("GPU-00000000-stub", "9", 200, 18950)),
+        ("9000 8000 0\n", {}, None),
+        ("gone\n", {}, None),
+    ],
+)
+def test_the_gpu_is_measured_when_the_clips_are_done(supervise, gpus, monkeypatch, shown, variables, gpu):
+    gpus.write(shown)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    begun = time.time()
+    ended, message = told(supervise)
+    assert ended.code == ExitCode.OK
+    assert len(message["clips"]) == 2
+    if gpu is None:
+        assert "gpu" not in message
+    else:
+        found = GpuMemory.parse(message["gpu"], "gpu")
+        assert (found.uuid, found.instance, found.used_mib, found.total_mib) == gpu
+        assert begun - 1 < found.at < time.time() + 1
+
+
+def test_it_is_measured_when_the_renderer_has_ended(supervise, gpus):
+    gpus.write("5000 8000 0\n")
+    # The clip's memory is free when its process ends.
+    frees = f"{WRITE}; pathlib.Path(os.environ['NVML_STUB']).write_text('1000 8000 0')"
+    _, message = told(supervise, frees)
+    assert message["gpu"]["usedMiB"] == 1000
+
+
+def test_a_clip_that_ran_out_of_memory_tells_what_is_in_use_then(supervise, gpus):
+    gpus.write("7900 8000 0\n")
+    ended, message = told(supervise, "sys.exit(2)")
+    assert ended.code == ExitCode.OUT_OF_VRAM
+    assert message["gpu"]["usedMiB"] == 7900
+
+
+def test_clips_on_cpus_and_machines_without_the_library_tell_of_no_gpu(supervise, gpus, monkeypatch):
+    gpus.write("1000 8000 0\n")
+    assert "gpu" not in told(supervise, device="cpu")[1]
+    monkeypatch.delenv("LD_LIBRARY_PATH")
+    assert "gpu" not in told(supervise)[1]
