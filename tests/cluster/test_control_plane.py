@@ -1,12 +1,17 @@
 """What the operator builds on, seen on a real control plane: gates, retries by index, and what survives a restart."""
 
+import fcntl
+import json
 import os
 import signal
+import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers.cluster import ControlPlane, Namespace, cluster
+from helpers.cluster import COMMAND, ControlPlane, Namespace, cluster, program
 from helpers.kubelet import End, Kubelet, attempt, end_pod, failures, index
 from helpers.local import wait_until
 
@@ -207,3 +212,28 @@ def test_two_clusters_know_nothing_of_each_other(
     assert {name: process["pid"] for name, process in components.items()} == {
         name: process["pid"] for name, process in before["components"].items()
     }
+
+
+def test_programs_that_nobody_used_lately_are_removed_but_not_those_of_a_cluster(tmp_path: Path):
+    cache = tmp_path / "clipfarm"
+    builds = cache / "cluster"
+    mine = Path(program("kubectl")).parent.parent.name
+    for age, name in enumerate([mine, "newest", "newer", "locked", "started", "old", "oldest"]):
+        kubectl = builds / name / "bin" / "kubectl"
+        kubectl.parent.mkdir(parents=True)
+        kubectl.touch()
+        (builds / name / "lock").touch()
+        # Those of this checkout were used the longest ago, until now.
+        seconds = time.time() - (1_000_000 if name == mine else 1000 * age)
+        os.utime(builds / name, (seconds, seconds))
+    memory = cache / "clusters" / "someones" / "cluster.json"
+    memory.parent.mkdir(parents=True)
+    memory.write_text(json.dumps({"programs": {"etcd": str(builds / "started" / "bin" / "etcd")}}))
+
+    with (builds / "locked" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run([COMMAND, "build", "kubectl"], env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)},
+                              capture_output=True, text=True, check=False)  # fmt: skip
+    assert not done.returncode, done.stderr
+    assert done.stdout.strip() == str(builds / mine / "bin" / "kubectl")
+    assert {path.name for path in builds.iterdir()} == {mine, "newest", "newer", "locked", "started"}

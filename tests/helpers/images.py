@@ -63,7 +63,7 @@ def ensure(images: list[Image]) -> None:
     Raises:
         MissingError: a program is missing.
     """
-    absent = [image for image in images if image.reference not in _imported()]
+    absent = [image for image in images if image.reference not in imported()]
     if not absent:
         return
     if missing := [name for name in NEEDED if shutil.which(name) is None]:
@@ -80,22 +80,27 @@ def ensure(images: list[Image]) -> None:
 
 def hand_over(reference: str) -> None:
     """Give containerd an image that buildah has."""
-    copy = CACHE / "copies" / reference.rpartition("/")[2].partition(":")[0]
+    copy = _folder(reference)
     _copy(reference, copy)
-    have = set(_ctr("content", "list", "--quiet").split())
+    have = set(ctr("content", "list", "--quiet").split())
     if any(digest not in have and _is_hollow(copy / digest[7:]) for digest, _ in _blobs(copy)):
         # containerd was emptied meanwhile.
         shutil.rmtree(copy)
         _copy(reference, copy)
     _import(copy, reference, have)
-    for old in _imported():
+    for old in imported():
         if old.partition(":")[0] == reference.partition(":")[0] and old != reference:
-            _ctr("images", "remove", old)
+            ctr("images", "remove", old)
     # What containerd has need not be here a second time. A hole of the same size has buildah leave it out next time.
     for digest, size in _blobs(copy):
         file = copy / digest[7:]
         os.truncate(file, 0)
         os.truncate(file, size)
+
+
+def stored(reference: str) -> list[str]:
+    """Hashes of what containerd keeps of the image that was handed over last."""
+    return [digest.removeprefix("sha256:") for digest, _ in _blobs(_folder(reference))]
 
 
 def buildah(*arguments: object, data: bytes | None = None) -> str:
@@ -168,6 +173,10 @@ def _base() -> str:
     return name
 
 
+def _folder(reference: str) -> Path:
+    return CACHE / "copies" / reference.rpartition("/")[2].partition(":")[0]
+
+
 def _copy(reference: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     buildah("buildah", "push", "--quiet", "--disable-compression", reference, f"dir:{folder}")
@@ -227,12 +236,14 @@ def _files(path: Path) -> list[Path]:
 _CTR = ("ctr", "--address", str(SOCKET), "--namespace", "k8s.io")
 
 
-def _imported() -> list[str]:
-    return _ctr("images", "list", "--quiet").split()
+def imported() -> list[str]:
+    """Names of containerd's images; each has its hash as a second one."""
+    return ctr("images", "list", "--quiet").split()
 
 
-def _ctr(*arguments: str) -> str:
-    return _run([*_CTR, *arguments], dict(os.environ))
+def ctr(*arguments: str, data: bytes | None = None) -> str:
+    """Run a command of containerd's client, and return what it prints."""
+    return _run([*_CTR, *arguments], dict(os.environ), data)
 
 
 def _run(command: list[str], environment: dict[str, str], data: bytes | None = None) -> str:

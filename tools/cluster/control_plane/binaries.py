@@ -57,6 +57,8 @@ def ensure(names: Iterable[str] = CONTROL_PLANE) -> dict[str, Path]:
         folder = cache_folder() / "cluster" / go.key() / "bin"
         if not all((folder / name).is_file() for name in wanted):
             _build(go, folder, wanted)
+        # The time of the last use, by which the oldest are found.
+        os.utime(folder.parent)
         found |= {name: folder / name for name in wanted}
     return found
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from control_plane import binaries, cluster, nodes
+from control_plane import binaries, cluster, nodes, tidy
 from control_plane.components import NODE, START_ORDER
 from control_plane.errors import ClusterError
 from control_plane.folder import Folder, all_folders, default_path
@@ -143,6 +143,7 @@ def _restart(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     for path in binaries.ensure(arguments.program or binaries.CONTROL_PLANE).values():
         print(path)
+    tidy.remove_old_programs()
     return 0
 
 

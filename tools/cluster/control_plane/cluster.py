@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from control_plane import binaries, machine, mounts, nodes
+from control_plane import binaries, machine, mounts, nodes, tidy
 from control_plane.api import Api
 from control_plane.components import CLIENTS, NODE, START_ORDER, command
 from control_plane.errors import ClusterError, program
@@ -29,8 +29,7 @@ def up(folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process 
         machine.refuse_second(folder)
     programs = binaries.ensure((*binaries.CONTROL_PLANE, *(["kubelet"] if node else [])))
     with folder.lock():
-        folder.prepare(programs, node=node)
-        folder.own(owner)
+        folder.prepare(programs, owner, node=node)
         if not _all_alive(folder):
             # What is left of a cluster that lost a part is not trusted; its data is.
             _end_all(folder)
@@ -45,6 +44,7 @@ def up(folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process 
         if node:
             machine.add_objects(api, folder)
             _until(lambda: machine.ready(api), folder, "the kubelet to make its node known")
+    tidy.remove_old_programs()
     if wait:
         _until(lambda: nodes.settled(api), folder, "the default service account and ready nodes")
 

@@ -39,6 +39,20 @@ def remove_containers(socket: Path) -> None:
         ctr(socket, "containers", "delete", *containers)
 
 
+def remove_nameless_images(socket: Path) -> None:
+    """Remove images that no name is left for, and with them all that only they need.
+
+    The kubelet's part of containerd records each image under its hash, too. Whoever imports a changed image under the
+    name of the one before, or removes a name, leaves that record behind, and gigabytes with it.
+    """
+    rows = [line.split() for line in ctr(socket, "images", "list").splitlines()[1:]]
+    targets = {row[0]: row[2] for row in rows}
+    named = {target for name, target in targets.items() if not name.startswith("sha256:")}
+    if nameless := [name for name, target in targets.items() if target not in named]:
+        # The answer comes once what they needed is gone from the disk.
+        ctr(socket, "images", "remove", "--sync", *nameless)
+
+
 def add_pause_image(socket: Path) -> None:
     """Make the image that holds each pod's namespaces open, unless it is there."""
     if PAUSE_IMAGE in ctr(socket, "images", "list", "--quiet").split():

@@ -90,10 +90,6 @@ class Folder:
         owner = self._read().get("owner")
         return Process(**owner) if owner else None
 
-    def own(self, owner: Process | None) -> None:
-        """Remember which process the cluster is for."""
-        self._write(self._read() | {"owner": asdict(owner) if owner else None})
-
     @property
     def programs(self) -> dict[str, Path]:
         """What the components were started from."""
@@ -110,14 +106,15 @@ class Folder:
         """Whether the machine itself is one of its nodes."""
         return bool(self._read().get("node"))
 
-    def prepare(self, programs: dict[str, Path], *, node: bool) -> None:
-        """Make what is not there yet: keys, ports, token, kubeconfig. What is there stays as it is."""
+    def prepare(self, programs: dict[str, Path], owner: Process | None, *, node: bool) -> None:
+        """Make what is not there yet: keys, ports, token, kubeconfig. What is there stays, but for its owner."""
         self.logs.mkdir(exist_ok=True)
         (self.path / "pki").mkdir(exist_ok=True)
-        if not self.exists:
-            self._write({"ports": dict(zip(PORTS, free_ports(len(PORTS)), strict=True))})
+        memory = self._read() or {"ports": dict(zip(PORTS, free_ports(len(PORTS)), strict=True))}
         paths = {name: str(path) for name, path in programs.items()}
-        self._write(self._read() | {"programs": paths, "node": node or self.has_node})
+        # With its owner from the first moment: whoever is killed while keys are made leaves no cluster for good.
+        memory |= {"programs": paths, "node": node or self.has_node, "owner": asdict(owner) if owner else None}
+        self._write(memory)
         openssl = program("openssl", INSTALL_OPENSSL)
         if not self.account_key.is_file():
             _run([openssl, "genrsa", "-out", str(self.account_key), "2048"])

@@ -92,8 +92,9 @@ def prepare(folder: Folder) -> None:
 
 
 def end_containers() -> None:
-    """Kill and remove all containers."""
+    """Kill and remove all containers, and what they came from where nothing can ask for it again."""
     containers.remove_containers(SOCKET)
+    containers.remove_nameless_images(SOCKET)
 
 
 def clean() -> None:
