@@ -26,6 +26,7 @@ PACKAGES = {
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
     "helm": "helm.sh/helm/v4/cmd/helm",
     "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+    "dns": "./dns",
 }
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 
@@ -94,7 +95,7 @@ class Go:
     def key(self) -> str:
         """Name of the folder for programs of just these sources and this compiler."""
         digest = hashlib.sha256(self.version.encode())
-        for name in ("go.mod", "go.sum", "etcd/main.go"):
+        for name in ("go.mod", "go.sum", "etcd/main.go", "dns/main.go"):
             digest.update((MODULE / name).read_bytes())
         return digest.hexdigest()[:16]
 

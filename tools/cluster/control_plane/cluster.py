@@ -27,7 +27,7 @@ def up(folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process 
     if node:
         machine.check()
         machine.refuse_second(folder)
-    programs = binaries.ensure((*binaries.CONTROL_PLANE, *(["kubelet"] if node else [])))
+    programs = binaries.ensure((*binaries.CONTROL_PLANE, *(machine.PROGRAMS if node else [])))
     with folder.lock():
         folder.prepare(programs, owner, node=node)
         if not _all_alive(folder):
@@ -117,6 +117,7 @@ def _start_all(folder: Folder) -> None:
     if folder.has_node:
         _start_containerd(folder)
         machine.prepare(folder)
+        _start(folder, "dns")
         _start(folder, "kubelet")
 
 
@@ -139,8 +140,7 @@ def _end_all(folder: Folder) -> None:
 
 def _end_node(folder: Folder) -> None:
     processes = folder.processes
-    if "kubelet" in processes:
-        end([processes["kubelet"]])
+    end([processes[name] for name in machine.PROGRAMS if name in processes])
     if "containerd" in processes and not machine.taken(folder):
         if not processes["containerd"].alive:
             # Containers outlive it, and only it knows them.

@@ -11,7 +11,7 @@ from control_plane.folder import Folder, write
 START_ORDER = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 CLIENTS = ("kube-controller-manager", "kube-scheduler", "kwok")
 # Only where the machine itself is a node.
-NODE = ("containerd", "kubelet")
+NODE = ("containerd", "dns", "kubelet")
 
 # Nodes with this annotation are kwok's; any other node has a kubelet.
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
@@ -31,6 +31,8 @@ def command(component: str, folder: Folder, programs: dict[str, Path]) -> list[s
     }
     if component == "containerd":
         return machine.containerd(folder)
+    if component == "dns":
+        return machine.dns(folder, programs["dns"])
     if component == "kubelet":
         return machine.kubelet(folder, programs["kubelet"])
     if component == "kwok":

@@ -14,6 +14,8 @@ from control_plane.folder import Folder, all_folders, write
 NODE = "this-machine"
 CGROUP = "clipfarm"
 VOLUMES = 3
+PROGRAMS = ("kubelet", "dns")
+"""What a node needs beside containerd, built here."""
 
 PACKAGES = "containerd runc containernetworking-plugins iptables iproute2"
 STATE = Path("/run/clipfarm-node")
@@ -54,6 +56,11 @@ def containerd(folder: Folder) -> list[str]:
     config = folder.path / "containerd.toml"
     write(config, _containerd_config())
     return ["containerd", "--config", str(config)]
+
+
+def dns(folder: Folder, program: Path) -> list[str]:
+    """Command line of what answers the pods' questions for names."""
+    return [str(program), f"--kubeconfig={folder.kubeconfig}", f"--listen={network.GATEWAY}:53"]
 
 
 def kubelet(folder: Folder, program: Path) -> list[str]:
@@ -197,6 +204,8 @@ def _kubelet_config(folder: Folder) -> dict[str, object]:
         "failSwapOn": False,
         # Kubernetes would rather have version 2, and the machine has what it has.
         "failCgroupV1": False,
+        "clusterDNS": [network.GATEWAY],
+        "clusterDomain": "cluster.local",
         "podLogsDir": str(folder.path / "pods"),
         # Chains for a kube-proxy that is not here.
         "makeIPTablesUtilChains": False,
