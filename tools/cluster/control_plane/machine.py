@@ -1,5 +1,6 @@
 """This machine as a node: containerd, runc and a kubelet beside the control plane."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from control_plane.api import Api
 from control_plane.binaries import cache_folder
 from control_plane.errors import ClusterError, MissingError
 from control_plane.folder import Folder, all_folders, write
+from control_plane.processes import Process, end, identify
 
 NODE = "this-machine"
 CGROUP = "clipfarm"
@@ -105,11 +107,23 @@ def end_containers() -> None:
 
 
 def clean() -> None:
-    """Remove what is left once containerd and the kubelet are gone: mounts, control groups, the network."""
+    """Remove what is left once containerd and the kubelet are gone: shims, mounts, control groups, the network."""
+    # Now and then one outlives the end of its container, and nobody is left to end it.
+    end(_shims(), patience=2.0)
     mounts.remove_below(STATE)
     mounts.remove_cgroup(CGROUP)
     network.down(STATE)
     shutil.rmtree(STATE, ignore_errors=True)
+
+
+def _shims() -> list[Process]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (path / "cmdline").read_text(errors="replace").split("\0")
+            if Path(command[0]).name.startswith("containerd-shim") and str(SOCKET) in command:
+                found.append(identify(int(path.name)))
+    return [process for process in found if process is not None]
 
 
 def ready(api: Api) -> bool:
