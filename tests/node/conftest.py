@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers import images
-from helpers.cluster import CannotStartError, cluster
+from helpers.cluster import COMMAND, CannotStartError, cluster
 from helpers.node import ENCODE, OPERATOR, RENDER, Node, Place
 
 STARTED = pytest.StashKey[Node | str]()
@@ -29,6 +30,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _start() -> Node | str:
     cluster("down", "--abandoned")
+    # Why it cannot be done, where it cannot, is said by what comes next. Building all of it takes a quarter of an hour.
+    for programs in ((), ("kubelet", "dns", "helm", "kubectl")):
+        subprocess.run([COMMAND, "build", *programs], stdout=subprocess.DEVNULL, check=False)
     try:
         node = Node.up(f"pytest-node-{os.getpid()}", "--node")
         images.ensure([OPERATOR, RENDER, ENCODE])
