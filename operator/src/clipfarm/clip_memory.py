@@ -20,7 +20,7 @@ class Memory:
     _peak_mib: float = 0.0
     _clips: int = 0
     _latest: dict[str, None] = field(default_factory=dict)
-    """Pods that were taken in."""
+    """Pods that were taken in, of late."""
     _told: deque[VramUse] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def take_in(self, pod: str, clips: Iterable[VramUse]) -> None:
@@ -28,6 +28,8 @@ class Memory:
         if pod in self._latest:
             return
         self._latest[pod] = None
+        if len(self._latest) > KEPT:
+            del self._latest[next(iter(self._latest))]
         for clip in clips:
             self._peak_mib = max(self._peak_mib, clip.peak_mib)
             self._clips += 1

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_contract.result import GpuMemory
+from clipfarm_contract.result import GpuReading
 from helpers.nvml import Gpus
 
 from .conftest import python
@@ -61,7 +61,7 @@ def test_the_gpu_is_measured_when_the_clips_are_done(supervise, gpus, monkeypatc
     if gpu is None:
         assert "gpu" not in message
     else:
-        found = GpuMemory.parse(message["gpu"], "gpu")
+        found = GpuReading.parse(message["gpu"], "gpu")
         assert (found.uuid, found.instance, found.used_mib, found.total_mib) == gpu
         assert begun - 1 < found.at < time.time() + 1
 

@@ -6,7 +6,7 @@ import pytest
 
 from clipfarm.clip_memory import Memory
 from clipfarm.cluster import devices
-from clipfarm.cluster.endings import clips_vram, gpu_memory
+from clipfarm.cluster.endings import clips_vram, gpu_reading
 from clipfarm.cluster.nodes import NodeView
 from clipfarm.manifests import job
 from clipfarm.manifests.common import Images, Owner
@@ -127,7 +127,7 @@ GPU_TOLD = {"uuid": "GPU-a", "usedMiB": 2400.5, "totalMiB": 24000, "at": 1.7e9}
 def test_what_a_pod_has_measured_of_its_gpu_is_a_number_or_nothing(change, understood):
     message = json.dumps({"done": 3, "failed": 0, "gpu": GPU_TOLD | change})
     ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
-    found = gpu_memory({"status": {"containerStatuses": [ended]}})
+    found = gpu_reading({"status": {"containerStatuses": [ended]}})
     assert (found is not None) is understood
     if found is not None:
         assert found.to_json() == GPU_TOLD | change
@@ -136,4 +136,4 @@ def test_what_a_pod_has_measured_of_its_gpu_is_a_number_or_nothing(change, under
 @pytest.mark.parametrize("message", ["", "killed", "{}", '{"gpu": null}', '{"gpu": 3}', "[]"])
 def test_a_pod_that_has_not_measured_its_gpu_tells_nothing_of_it(message):
     ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
-    assert gpu_memory({"status": {"containerStatuses": [ended]}}) is None
+    assert gpu_reading({"status": {"containerStatuses": [ended]}}) is None

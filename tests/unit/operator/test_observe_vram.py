@@ -18,7 +18,7 @@ from clipfarm.manifests.common import Owner
 from clipfarm.world import GpuId, Holder, Left, Reading
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
-from clipfarm_contract.result import GpuMemory
+from clipfarm_contract.result import GpuReading
 from helpers.runs import make_run
 
 KEY, NOW, WALL = ("ns", "test"), 1000.0, 1.7e9
@@ -225,7 +225,7 @@ def test_a_pod_that_has_measured_its_gpu_is_not_in_that_reading_however_late_its
     scene.store.pods.drop("u-0")
     scene.look(NOW + 60)
     scene.store.pods.put("u-1", PodView("p-1", "u-1", KEY, "job-1", 1, 0, "", None))
-    measured = GpuMemory("GPU-a", "", 2400.0, 24_000.0, WALL + 57)
+    measured = GpuReading("GPU-a", "", 2400.0, 24_000.0, WALL + 57)
     reading = scene.gpus.take_told("gpu-2", measured, NOW + 60, WALL + 60)
     assert reading == Reading(GPU, 2400.0, 24_000.0, NOW + 57, 2.0)
     scene.tracked.ended_before("u-0", reading)

@@ -18,7 +18,7 @@ from clipfarm.cluster.scrape import MOST_BYTES, TIMEOUT_SECONDS, ScrapeError, fe
 from clipfarm.cluster.source import Source
 from clipfarm.vram.dcgm import Answer
 from clipfarm.world import GpuId, Holder, Reading
-from clipfarm_contract.result import GpuMemory
+from clipfarm_contract.result import GpuReading
 
 NOW, WALL = 1000.0, 1_800_000_000.0
 
@@ -250,7 +250,7 @@ def test_a_reading_is_as_new_as_it_surely_is(new, wins):
     assert (gpus.readings[GPU] == new) is wins
 
 
-MEASURED = GpuMemory("GPU-0", "", 50.0, 100.0, WALL - 3)
+MEASURED = GpuReading("GPU-0", "", 50.0, 100.0, WALL - 3)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import json
 
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_contract.result import ClipResult, GpuMemory
+from clipfarm_contract.result import ClipResult, GpuReading
 from clipfarm_render.attempt import Outcome
 from clipfarm_render.termination import MAX_BYTES, message
 
@@ -40,8 +40,8 @@ def test_a_huge_block_still_says_how_many_failed():
 
 
 def test_the_memory_of_the_gpu_is_told_of_a_block_of_any_size():
-    gpu = GpuMemory("GPU-8a5b1f0c-6b0e-4d0a-9a3e-0c1d2e3f4a5b", "13", 71234.5, 81559.0, 1.8e9)
+    gpu = GpuReading("GPU-8a5b1f0c-6b0e-4d0a-9a3e-0c1d2e3f4a5b", "13", 71234.5, 81559.0, 1.8e9)
     for count in (0, 1, 30, 100, 3000):
         text = message([outcome(i, "ä" * 5000) for i in range(count)], gpu)
         assert len(text.encode()) <= MAX_BYTES
-        assert GpuMemory.parse(json.loads(text)["gpu"], "gpu") == gpu
+        assert GpuReading.parse(json.loads(text)["gpu"], "gpu") == gpu

@@ -69,7 +69,7 @@ class VramUse:
 
 
 @dataclass(frozen=True, slots=True)
-class GpuMemory:
+class GpuReading:
     """Memory of the whole GPU, or instance of it, that clips were made on, whoever has it in use."""
 
     uuid: str
@@ -83,7 +83,7 @@ class GpuMemory:
     """When it was measured: after the clips' processes had ended. Unix time."""
 
     @classmethod
-    def parse(cls, value: object, where: str) -> "GpuMemory":
+    def parse(cls, value: object, where: str) -> "GpuReading":
         """Parse the JSON form.
 
         Raises:

@@ -7,12 +7,12 @@ import os
 import time
 
 from clipfarm_contract.environment import GPU
-from clipfarm_contract.result import GpuMemory
+from clipfarm_contract.result import GpuReading
 
 MIB = 2**20
 
 
-def measure() -> GpuMemory | None:
+def measure() -> GpuReading | None:
     """Return the memory of the one GPU that clips of this process use; None where it is not one, or nobody tells."""
     from clipfarm_contract import nvml  # loading it takes a fifth of a second, and clips on CPUs do without
 
@@ -27,4 +27,4 @@ def measure() -> GpuMemory | None:
     if memory is None:
         return None
     total = memory.used + memory.free
-    return GpuMemory(chosen[0].uuid, chosen[0].instance, memory.used / MIB, total / MIB, time.time())
+    return GpuReading(chosen[0].uuid, chosen[0].instance, memory.used / MIB, total / MIB, time.time())

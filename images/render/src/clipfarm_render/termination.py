@@ -7,13 +7,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from clipfarm_contract.result import GpuMemory
+from clipfarm_contract.result import GpuReading
 from clipfarm_render.attempt import Outcome
 
 MAX_BYTES = 4096
 
 
-def message(outcomes: Sequence[Outcome], gpu: GpuMemory | None = None) -> str:
+def message(outcomes: Sequence[Outcome], gpu: GpuReading | None = None) -> str:
     """Return ``{"clips": [...]}`` with each clip's result, shortened step by step until it fits.
 
     First the reasons are cut, then clips that are complete give up their details, then all do; at last only the

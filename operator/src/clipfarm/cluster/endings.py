@@ -8,7 +8,7 @@ from clipfarm.cluster.views import INDEX_ANNOTATION, RunKey, controller, run_key
 from clipfarm.manifests.job import CONTAINER
 from clipfarm_contract.exit_codes import STOPPED, ExitCode
 from clipfarm_contract.fields import ContractError, load
-from clipfarm_contract.result import GpuMemory, VramUse
+from clipfarm_contract.result import GpuReading, VramUse
 
 Manifest = dict[str, Any]
 FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
@@ -75,11 +75,11 @@ def clips_vram(manifest: Manifest) -> list[VramUse]:
         return []
 
 
-def gpu_memory(manifest: Manifest) -> GpuMemory | None:
+def gpu_reading(manifest: Manifest) -> GpuReading | None:
     """Return what a pod measured of its GPU when its clips had ended; None where it does not say."""
     try:
         told = load(_ended(manifest.get("status", {})).get("message", ""), "message")
-        return GpuMemory.parse(told["gpu"], "gpu") if isinstance(told, dict) else None
+        return GpuReading.parse(told["gpu"], "gpu") if isinstance(told, dict) else None
     except (ContractError, KeyError):
         return None
 

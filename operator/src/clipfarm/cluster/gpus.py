@@ -13,7 +13,7 @@ from clipfarm.cluster.source import Source
 from clipfarm.vram import dcgm, prometheus
 from clipfarm.vram.dcgm import Answer, FormatError
 from clipfarm.world import GpuId, Holder, Reading
-from clipfarm_contract.result import GpuMemory
+from clipfarm_contract.result import GpuReading
 
 WAIT_SECONDS = 1.0
 """How long a look waits for slow sources; they may answer later."""
@@ -171,7 +171,7 @@ class Gpus:
                 self._grouped = self._grouped if known is not None else None
                 self.readings[gpu] = replace(reading, holders=reading.holders or self._holders(gpu, reading.at))
 
-    def take_told(self, node: str, told: GpuMemory, now: float, wall: float) -> Reading | None:
+    def take_told(self, node: str, told: GpuReading, now: float, wall: float) -> Reading | None:
         """Take in what a pod measured of its GPU when its clips had ended; return it where that is the newest reading.
 
         Only sources make GPUs known: of one that none of them tells, nobody would know when it is gone.

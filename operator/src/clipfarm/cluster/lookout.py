@@ -10,7 +10,7 @@ import aiohttp
 
 from clipfarm.cluster import encoders
 from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest
-from clipfarm.cluster.endings import clips_vram, gpu_memory
+from clipfarm.cluster.endings import clips_vram, gpu_reading
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
@@ -83,7 +83,7 @@ class Lookout:
             if found is None or found["metadata"]["uid"] != pod.uid:
                 return
             tracked.clip_memory.take_in(pod.uid, clips_vram(found))
-            told = gpu_memory(found)
+            told = gpu_reading(found)
             reading = self._gpus.take_told(pod.node, told, time.monotonic(), time.time()) if told else None
             if reading is not None:
                 tracked.ended_before(pod.uid, reading)
