@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from clipfarm.clip_memory import Memory
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.run import Run
-from clipfarm.vram.lag import Heard
+from clipfarm.vram.lag import Heard, counts_more
 from clipfarm.world import Ended, Gate, GpuId, Left, Node, Reading, Running, World
 from clipfarm_contract.result import VramUse
 from helpers.runs import make_run
@@ -17,8 +18,12 @@ from helpers.vram_model import End, Exporters, Fleet, Scenario
 
 ASKS = 5
 """Seconds between two questions to the exporters."""
+SEEN_AFTER = 1
+"""Seconds until the operator sees that a clip has ended."""
 TOLD_AFTER = 2.0
-"""Seconds until the operator knows what a clip that is done has measured of its GPU."""
+"""Seconds until it knows what that clip has measured of its GPU."""
+TOLD_LAG = 4.0
+"""How much older than that it may be, as far as the operator knows."""
 Starts = Iterable[tuple[int, int]]
 """Clips and their GPUs."""
 
@@ -133,17 +138,22 @@ class Clipfarm:
         self._exporters = exporters
         self._index = {gpu: number for number, gpu in enumerate(fleet.gpus)}
         self._readings: dict[GpuId, Reading] = {}
-        self._on_the_way: deque[Reading] = deque()
+        self._on_the_way: deque[tuple[int, Reading]] = deque()
         """What clips that are done have measured; the operator does not know of it yet."""
         self._running: dict[int, Running] = {}
-        self._left: list[Left] = []
+        self._left: dict[int, Left] = {}
+        self._unseen: deque[list[End]] = deque()
+        """Clips that have ended, by second; the operator does not see it yet."""
         self._heard = [Heard() for _ in fleet.scenario.nodes]
         self._memory = Memory()
 
     def choose(self, now: int, free: int, waiting: list[int], ended: list[Ended], due: list[int]) -> Starts:
         """Decide as the operator does each second."""
-        while self._on_the_way and self._on_the_way[0].at <= now:
-            self._take_in(self._on_the_way.popleft())
+        while self._on_the_way and self._on_the_way[0][1].at <= now:
+            clip, reading = self._on_the_way.popleft()
+            if clip in self._left:
+                self._left[clip] = replace(self._left[clip], ended_at=reading.at - reading.lag)
+            self._take_in(reading)
         if now % ASKS == 0:
             self._ask(now)
         self.plan = decide(self.run, self.world(now, waiting, ended))
@@ -168,27 +178,28 @@ class Clipfarm:
             ended=tuple(ended),
             readings=tuple(self._readings.values()),
             gates=self.gates,
-            left=tuple(self._left),
+            left=tuple(self._left.values()),
             clip_memory=self._memory.summary(),
         )
 
     def saw(self, started: Starts, ended: list[End]) -> None:
-        """Take note of clips that ended, and of what the finished ones report."""
-        now, clips = float(self._fleet.now), self._fleet.clips
+        """Take note of clips that ended, and of what the finished ones report and have measured."""
+        now, fleet, clips = float(self._fleet.now), self._fleet, self._fleet.clips
         for end in ended:
+            if not end.out_of_memory:
+                used, size = float(fleet.used[end.gpu]), float(fleet.sizes[end.gpu])
+                reading = Reading(fleet.gpus[end.gpu], used, size, now + TOLD_AFTER, TOLD_LAG)
+                self._on_the_way.append((end.clip, reading))
+        self._unseen.append(ended)
+        for end in self._unseen.popleft() if len(self._unseen) > SEEN_AFTER else ():
             gone = self._running.pop(end.clip)
             assert gone.started_at is not None
-            self._left.append(Left(gone.node, gone.gpu, gone.started_at, now, end.out_of_memory))
-            if end.out_of_memory:
-                continue
-            assert gone.gpu is not None
-            used, size = float(self._fleet.used[end.gpu]), float(self._fleet.sizes[end.gpu])
-            self._on_the_way.append(Reading(gone.gpu, used, size, now + TOLD_AFTER, TOLD_AFTER))
-            if self._fleet.scenario.knows == "learned":
+            self._left[end.clip] = Left(gone.node, gone.gpu, gone.started_at, now, end.out_of_memory)
+            if not end.out_of_memory and fleet.scenario.knows == "learned":
                 told = (each[end.clip] for each in (clips.peak, clips.average, clips.deviation, clips.allocated))
                 self._memory.take_in(str(end.clip), [VramUse(*map(float, told))])
         if ended:
-            self._left = [left for left in self._left if now - left.ended_at < 90.0]
+            self._left = {clip: left for clip, left in self._left.items() if now - left.ended_at < 90.0}
 
     def _ask(self, now: int) -> None:
         """Ask each exporter: it tells what it collected last, and the operator knows how often it collects."""
@@ -206,9 +217,8 @@ class Clipfarm:
                 self._take_in(reading)
 
     def _take_in(self, reading: Reading) -> None:
-        """Take the newest reading of a GPU, by what it is surely not older than."""
         known = self._readings.get(reading.gpu)
-        if known is None or reading.at - reading.lag >= known.at - known.lag:
+        if known is None or counts_more(reading, known):
             self._readings[reading.gpu] = reading
 
 

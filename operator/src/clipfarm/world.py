@@ -134,18 +134,23 @@ class Others:
 
     @property
     def deviation_mib(self) -> float | None:
-        """Standard deviation of a clip's use, or more, as far as readings show it; None: too few readings."""
+        """Standard deviation of a clip's use, about, as readings show it; None: too few readings."""
         return 1.25 * self.scatter if self.samples >= 20 else None
 
     @property
+    def now_mib(self) -> float:
+        """What they have now: what they have at all times, or more by the last reading alone."""
+        return max(self.least_mib, self.surely)
+
+    @property
     def most_mib(self) -> float:
-        """What they have at times: the largest burst, where bursts come again."""
-        return max(self.least_mib, *(size for _, size in self.bursts)) if len(self.bursts) > 1 else self.least_mib
+        """What they have now, or at times: the largest burst, where bursts come again."""
+        return max(self.now_mib, *(size for _, size in self.bursts)) if len(self.bursts) > 1 else self.now_mib
 
     @property
     def reserve_mib(self) -> float:
         """What they will take beside what they have now, when the next burst comes."""
-        return max(0.0, self.most_mib - max(self.least_mib, self.surely))
+        return self.most_mib - self.now_mib
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,14 @@ def test_a_clip_that_ran_out_of_memory_tells_what_is_in_use_then(supervise, gpus
     assert message["gpu"]["usedMiB"] == 7900
 
 
+def test_a_driver_that_does_not_answer_keeps_no_pod_from_its_end(supervise, gpus):
+    gpus.write("hang\n1000 8000 0\n")
+    ended, message = told(supervise)
+    assert ended.code == ExitCode.OK
+    assert [clip["exitCode"] for clip in message["clips"]] == [0, 0]
+    assert "gpu" not in message
+
+
 def test_clips_on_cpus_and_machines_without_the_library_tell_of_no_gpu(supervise, gpus, monkeypatch):
     gpus.write("1000 8000 0\n")
     assert "gpu" not in told(supervise, device="cpu")[1]

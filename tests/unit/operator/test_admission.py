@@ -167,6 +167,9 @@ PLACE_TABLE = [
     ("claims_full", place(gate(0.86, others=OTHERS), unseen=5), SPREAD, "GPU 0 on here: 8600 MiB in"),
     ("claims_full", place(gate(0.71, others=replace(OTHERS, lately=((990.0, 5000.0),))), seen=4),
      SPREAD, "GPU 0 on here: 7100 MiB in"),
+    # What others have by the last reading alone counts, too, and the next clip on top of it.
+    ("claims_full", place(gate(0.8, others=replace(OTHERS, surely=8000.0))), known(3000, 2600, 2000.0, 220.0),
+     "GPU 0 on here: 8000 MiB in"),
     # Others who came back once are expected again, with what they had.
     ("claims_full", place(gate(0.71, others=OTHERS), seen=5), SPREAD, None),
     ("claims_full", place(gate(0.71, others=BURSTS), seen=5), SPREAD, "GPU 0 on here: 7100 MiB in"),

@@ -6,8 +6,9 @@ import pytest
 
 from clipfarm.clip_memory import Memory
 from clipfarm.cluster import devices
-from clipfarm.cluster.endings import clips_vram, gpu_reading
+from clipfarm.cluster.endings import clips_vram, failed_pod, gpu_reading
 from clipfarm.cluster.nodes import NodeView
+from clipfarm.cluster.views import unix_time
 from clipfarm.manifests import job
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions
@@ -16,6 +17,7 @@ from clipfarm.world import ClipMemory, GpuId, Reading
 from helpers.runs import make_run
 
 WHOLE, INSTANCE, SHARED = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb", "nvidia.com/gpu.shared"
+ENDED = "2026-11-24T10:00:30Z"
 REPLICAS = {"nvidia.com/gpu.replicas": "4"}
 
 
@@ -121,19 +123,48 @@ GPU_TOLD = {"uuid": "GPU-a", "usedMiB": 2400.5, "totalMiB": 24000, "at": 1.7e9}
         ({"uuid": ""}, False),
         ({"uuid": None}, False),
         ({"at": 0}, False),
-        ({"more": 1}, False),
+        ({"at": float("inf")}, False),
+        ({"more": 1}, True),
     ],
 )
 def test_what_a_pod_has_measured_of_its_gpu_is_a_number_or_nothing(change, understood):
     message = json.dumps({"done": 3, "failed": 0, "gpu": GPU_TOLD | change})
-    ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
-    found = gpu_reading({"status": {"containerStatuses": [ended]}})
+    found = gpu_reading(pod_that_ended(message))
     assert (found is not None) is understood
     if found is not None:
-        assert found.to_json() == GPU_TOLD | change
+        assert found[0].to_json() == GPU_TOLD | {name: value for name, value in change.items() if name != "more"}
+
+
+@pytest.mark.parametrize(("at", "before"), [(-1.5, 2.5), (-0.1, 1.1), (0.7, 0.3), (5.0, 0.0)])
+def test_how_long_before_its_end_a_pod_measured_is_told_by_its_nodes_clock(at, before):
+    message = json.dumps({"gpu": GPU_TOLD | {"at": unix_time(ENDED) + at}})
+    _, found = gpu_reading(pod_that_ended(message))
+    assert found == pytest.approx(before)
 
 
 @pytest.mark.parametrize("message", ["", "killed", "{}", '{"gpu": null}', '{"gpu": 3}', "[]"])
 def test_a_pod_that_has_not_measured_its_gpu_tells_nothing_of_it(message):
-    ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
-    assert gpu_reading({"status": {"containerStatuses": [ended]}}) is None
+    assert gpu_reading(pod_that_ended(message)) is None
+
+
+LIES = ["1e200", "1e999", "-1", "1" + "0" * 400, "NaN", '"900"', "null", "[" * 5000]
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_whatever_a_message_says_nothing_breaks(lie):
+    use = '{"peakMiB": 900, "averageMiB": 700, "deviationMiB": %s, "allocatedAfter": 5}'
+    for message in ('{"clips": [{"exitCode": 0, "vram": ' + use % lie + "}]}",
+                    '{"clips": ' + lie, '{"gpu": {"uuid": "a", "usedMiB": 1, "totalMiB": ' + lie + ', "at": 1.7e9}}',
+                    '{"clips": [{"index": ' + lie + ', "exitCode": 1}]}', '{"done": ' + lie + "}"):  # fmt: skip
+        pod = pod_that_ended(message, exit_code=1)
+        assert clips_vram(pod) == []
+        assert gpu_reading(pod) is None
+        assert failed_pod(pod).exit_code == 1
+
+
+def pod_that_ended(message, exit_code=0):
+    ended = {"exitCode": exit_code, "message": message, "finishedAt": ENDED}
+    annotations = {"batch.kubernetes.io/job-completion-index": "0"}
+    labels = {"clipfarm.dev/run": "run"}
+    metadata = {"name": "p", "namespace": "ns", "uid": "u", "labels": labels, "annotations": annotations}
+    return {"metadata": metadata, "status": {"containerStatuses": [{"name": "render", "state": {"terminated": ended}}]}}

@@ -226,11 +226,12 @@ def test_a_pod_that_has_measured_its_gpu_is_not_in_that_reading_however_late_its
     scene.look(NOW + 60)
     scene.store.pods.put("u-1", PodView("p-1", "u-1", KEY, "job-1", 1, 0, "", None))
     measured = GpuReading("GPU-a", "", 2400.0, 24_000.0, WALL + 57)
-    reading = scene.gpus.take_told("gpu-2", measured, NOW + 60, WALL + 60)
-    assert reading == Reading(GPU, 2400.0, 24_000.0, NOW + 57, 2.0)
-    scene.tracked.ended_before("u-0", reading)
+    as_of = scene.tracked.measured("u-0", 1.5)
+    assert as_of == NOW + 60 - 1.5 - 2, "it ended up to two seconds before that was seen"
+    scene.gpus.take_told("gpu-2", measured, as_of, NOW + 61)
     [left] = scene.look(NOW + 61).left
-    assert left.ended_at == NOW + 55
+    assert left.ended_at == as_of
     plan = scene.tick(NOW + 61)
-    assert plan.gates[GPU].reading == reading
+    assert plan.gates[GPU].reading == Reading(GPU, 2400.0, 24_000.0, NOW + 61, 4.5)
     assert [start.clip for start in plan.start] == [1]
+    assert scene.tracked.measured("u-1", 1.5) is None, "nobody saw it end"

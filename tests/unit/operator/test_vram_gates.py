@@ -40,9 +40,12 @@ def test_a_gate_closes_above_high_opens_below_low_and_stays_between(before, used
     assert gate(before, [reading(GPU0, used)]).closed is closed
 
 
-@pytest.mark.parametrize(("others", "closed"), [(6900.0, False), (7000.0, True), (None, True)])
-def test_a_gate_that_the_runs_own_clips_closed_does_not_wait_for_low(others, closed):
-    known = Others(1000.0, ((1000.0, others),)) if others is not None else None
+@pytest.mark.parametrize(
+    ("others", "surely", "closed"),
+    [(6900.0, 0.0, False), (7000.0, 0.0, True), (1000.0, 7000.0, True), (None, None, True)],
+)
+def test_a_gate_that_the_runs_own_clips_closed_does_not_wait_for_low(others, surely, closed):
+    known = Others(1000.0, ((1000.0, others),), surely=surely) if others is not None else None
     per_clip = Expected(1500.0, 1200.0, 900.0) if known else None
     run = make_run()
     before = Gate(GPU0, True, None, others=known)

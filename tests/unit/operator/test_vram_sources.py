@@ -239,8 +239,11 @@ def test_of_two_sources_of_a_gpu_the_newest_reading_wins_whoever_comes_first(ord
     ("new", "wins"),
     [
         (Reading(GPU, 90, 100, 1000, 30), False),  # an exporter that collects every 30 s tells of 30 s ago, maybe
-        (Reading(GPU, 90, 100, 1018, 30), True),
+        (Reading(GPU, 90, 100, 1000, 12), True),
         (Reading(GPU, 90, 100, 991), True),
+        # Its source is silent, or has told it once and for all.
+        (Reading(GPU, 90, 100, 1010, 30), False),
+        (Reading(GPU, 90, 100, 1011, 30), True),
     ],
 )
 def test_a_reading_is_as_new_as_it_surely_is(new, wins):
@@ -250,29 +253,29 @@ def test_a_reading_is_as_new_as_it_surely_is(new, wins):
     assert (gpus.readings[GPU] == new) is wins
 
 
-MEASURED = GpuReading("GPU-0", "", 50.0, 100.0, WALL - 3)
+MEASURED = GpuReading("GPU-0", "", 50.0, 100.0, WALL)
 
 
 @pytest.mark.parametrize(
-    ("node", "measured", "taken"),
+    ("node", "measured", "as_of", "taken"),
     [
-        ("node-1", MEASURED, Reading(GPU, 50.0, 100.0, NOW - 3, 2.0, (HOLDER,))),
-        # Its clock is ahead, and so is what it says.
-        ("node-1", replace(MEASURED, at=WALL + 60), Reading(GPU, 50.0, 100.0, NOW, 2.0, (HOLDER,))),
-        # Older than what is known.
-        ("node-1", replace(MEASURED, at=WALL - 30), None),
+        ("node-1", MEASURED, NOW - 3, True),
+        ("node-1", replace(MEASURED, total_mib=95.0), NOW - 3, True),  # without what the driver keeps for itself
+        ("node-1", replace(MEASURED, total_mib=50.0), NOW - 3, False),
+        ("node-1", MEASURED, NOW - 11, False),  # older than what is known
         # Of these no source tells.
-        ("node-1", replace(MEASURED, uuid="GPU-1"), None),
-        ("node-1", replace(MEASURED, instance="7"), None),
-        ("node-2", MEASURED, None),
+        ("node-1", replace(MEASURED, uuid="GPU-1"), NOW - 3, False),
+        ("node-1", replace(MEASURED, instance="7"), NOW - 3, False),
+        ("node-2", MEASURED, NOW - 3, False),
     ],
 )
-def test_a_pod_that_is_done_tells_of_its_gpu(node, measured, taken):
+def test_a_pod_that_is_done_tells_of_its_gpu(node, measured, as_of, taken):
     gpus = Gpus()
     before = Reading(GPU, 90.0, 100.0, NOW - 10, holders=(HOLDER,))
     take(gpus, Source("a", "a"), before)
-    assert gpus.take_told(node, measured, NOW, WALL) == taken
-    assert gpus.readings == {GPU: taken or before}
+    gpus.take_told(node, measured, as_of, NOW)
+    told = Reading(GPU, 50.0, measured.total_mib, NOW, NOW - as_of, (HOLDER,))
+    assert gpus.readings == {GPU: told if taken else before}
 
 
 def test_who_holds_a_gpu_is_kept_from_the_source_that_says_so():

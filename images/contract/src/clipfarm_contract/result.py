@@ -45,6 +45,12 @@ class ChildReport:
         return {"seconds": dict(self.seconds), "checks": dict(self.checks), "reason": self.reason}
 
 
+MOST_MIB = 2.0**30
+"""No GPU has so much memory."""
+LAST_SECOND = 253402300800.0
+"""After the year 9999."""
+
+
 @dataclass(frozen=True, slots=True)
 class VramUse:
     """GPU memory that a clip took."""
@@ -57,6 +63,22 @@ class VramUse:
     """Standard deviation of that, over the time it rendered, MiB."""
     allocated_after: float
     """Seconds from its start until it rendered."""
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "VramUse":
+        """Parse the JSON form.
+
+        Raises:
+            ContractError: it is not such an object, or has numbers that cannot be.
+        """
+        fields = Fields(value, where)
+        names = ("peakMiB", "averageMiB", "deviationMiB", "allocatedAfter")
+        numbers = [fields.take(name, float) for name in names]
+        fields.done()
+        for name, number in zip(names, numbers, strict=True):
+            if not 0 <= number <= MOST_MIB:
+                raise ContractError(f"{where}.{name}: found {number}, expected a number from 0 to {MOST_MIB:.0f}")
+        return cls(*numbers)
 
     def to_json(self) -> dict[str, float]:
         """Return the JSON form."""
@@ -89,7 +111,7 @@ class GpuReading:
         Raises:
             ContractError: it is not such an object, or has numbers that cannot be.
         """
-        fields = Fields(value, where)
+        fields = Fields(value, where)  # others may be there: pods of another version tell more
         found = cls(
             uuid=fields.take("uuid", str),
             instance=fields.take("instance", str, ""),
@@ -97,8 +119,8 @@ class GpuReading:
             total_mib=fields.take("totalMiB", float),
             at=fields.take("at", float),
         )
-        fields.done()
-        if not (found.uuid and 0 <= found.used_mib <= found.total_mib and found.total_mib > 0 and found.at > 0):
+        sizes = 0 <= found.used_mib <= found.total_mib <= MOST_MIB and found.total_mib > 0
+        if not (found.uuid and sizes and 0 < found.at < LAST_SECOND):
             raise ContractError(f"{where}: found {value}, expected a UUID, no more memory used than there is, a time")
         return found
 
@@ -174,11 +196,4 @@ def _seconds(fields: Fields) -> dict[str, float]:
 
 
 def _vram(fields: Fields) -> VramUse | None:
-    told = fields.take("vram", dict, {})
-    if not told:
-        return None
-    sizes = Fields(told, fields.path("vram"))
-    names = ("peakMiB", "averageMiB", "deviationMiB", "allocatedAfter")
-    found = VramUse(*(sizes.take(name, float) for name in names))
-    sizes.done()
-    return found
+    return fields.take_object("vram", VramUse.parse) if fields.has("vram") else None

@@ -99,8 +99,9 @@ def cli(
         _say(f"stopped by signal {stop.exit_code - 128}")
         return stop.exit_code
     if termination_message is not None:
-        gpu = gpu_memory.measure() if device != "cpu" else None
-        _write_termination_message(termination_message, termination.message(outcomes, gpu))
+        _write_termination_message(termination_message, termination.message(outcomes))
+        if device != "cpu" and (gpu := gpu_memory.measure_in_time()):
+            _write_termination_message(termination_message, termination.message(outcomes, gpu))
     return _exit_code(outcomes)
 
 

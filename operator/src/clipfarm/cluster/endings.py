@@ -1,6 +1,5 @@
 """How a renderer's pod failed: its exit code, what the supervisor left as its last message, what the kubelet saw."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,21 +66,28 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
 def clips_vram(manifest: Manifest) -> list[VramUse]:
     """Return what a pod's complete clips say of GPU memory; nothing where one does not say all of it."""
     try:
-        clips = json.loads(_ended(manifest.get("status", {})).get("message", ""))["clips"]
+        clips = _told(manifest)["clips"]
         told = [clip["vram"] for clip in clips if not clip["exitCode"] and "vram" in clip and "skipped" not in clip]
-        names = ("peakMiB", "averageMiB", "deviationMiB", "allocatedAfter")
-        return [VramUse(*(float(use[name]) for name in names)) for use in told]
-    except (ValueError, KeyError, TypeError):
+        return [VramUse.parse(use, "vram") for use in told]
+    except (ContractError, KeyError, TypeError):
         return []
 
 
-def gpu_reading(manifest: Manifest) -> GpuReading | None:
-    """Return what a pod measured of its GPU when its clips had ended; None where it does not say."""
+def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:
+    """Return what a pod measured of its GPU, and how long before its end, in seconds; None where it does not say."""
     try:
-        told = load(_ended(manifest.get("status", {})).get("message", ""), "message")
-        return GpuReading.parse(told["gpu"], "gpu") if isinstance(told, dict) else None
+        told = GpuReading.parse(_told(manifest)["gpu"], "gpu")
+        ended = unix_time(_ended(manifest["status"])["finishedAt"])
     except (ContractError, KeyError):
         return None
+    # Both by the node's clock, the end in whole seconds.
+    return told, max(0.0, ended + 1.0 - told.at)
+
+
+def _told(manifest: Manifest) -> Manifest:
+    """Return a pod's termination message; an empty one where it is none of ours."""
+    told = load(_ended(manifest.get("status", {})).get("message", ""), "message")
+    return told if isinstance(told, dict) else {}
 
 
 def _ended(status: Manifest) -> Manifest:
@@ -98,12 +104,12 @@ def _ended(status: Manifest) -> Manifest:
 def _block(message: str) -> tuple[int, tuple[tuple[int, str], ...]]:
     """Return how many clips are complete, and those that failed with reasons; 0 and none where nothing was said."""
     try:
-        said = json.loads(message)
+        said: Any = load(message, "message")
         if "clips" not in said:
             return int(said["done"]), ()
         failed = [(int(clip["index"]), clip.get("reason", "")) for clip in said["clips"] if clip["exitCode"]]
         return len(said["clips"]) - len(failed), tuple((clip, str(reason)[:MOST_TEXT]) for clip, reason in failed)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return 0, ()
 
 

@@ -12,6 +12,7 @@ from clipfarm.cluster.scrape import ScrapeError, fetch
 from clipfarm.cluster.source import Source
 from clipfarm.vram import dcgm, prometheus
 from clipfarm.vram.dcgm import Answer, FormatError
+from clipfarm.vram.lag import counts_more
 from clipfarm.world import GpuId, Holder, Reading
 from clipfarm_contract.result import GpuReading
 
@@ -23,8 +24,8 @@ HOLDERS_SECONDS = 60.0
 """How long it counts who held a GPU, where a newer reading does not tell."""
 COLLECT_SECONDS = 30.0
 """DCGM's exporter collects so often by default."""
-TOLD_SECONDS = 2.0
-"""How much older a pod's own reading may be than its time by the node's clock says: clocks differ a little."""
+OTHER_SIZE = 0.1
+"""Of a GPU's memory: two sources differ by what the driver keeps for itself, which not all leave out."""
 MOST_PROMETHEUS_BYTES = 16 * 2**20
 
 
@@ -166,32 +167,31 @@ class Gpus:
                     self._drop(other)
             if reading.holders or (gpu in self._held and self._held[gpu][0] == source.url):
                 self._held[gpu] = (source.url, reading)
-            if known is None or _counts_more(reading, known):
+            if known is None or counts_more(reading, known):
                 self._told_by[gpu] = source
                 self._grouped = self._grouped if known is not None else None
                 self.readings[gpu] = replace(reading, holders=reading.holders or self._holders(gpu, reading.at))
 
-    def take_told(self, node: str, told: GpuReading, now: float, wall: float) -> Reading | None:
-        """Take in what a pod measured of its GPU when its clips had ended; return it where that is the newest reading.
+    def take_told(self, node: str, told: GpuReading, as_of: float, now: float) -> None:
+        """Take in what a pod measured of its GPU when its clips had ended, unless something newer is known.
 
         Only sources make GPUs known: of one that none of them tells, nobody would know when it is gone.
 
         Args:
             node: where the pod was.
             told: what it says.
-            now: the time, on the operator's own clock.
-            wall: the time, seconds since 1970.
+            as_of: when it measured, or earlier, on the operator's own clock.
+            now: the time, on that clock.
         """
-        names = (node, told.uuid, told.instance)
-        gpu = next((each for each in self.on(node) if (each.node, each.uuid, each.instance) == names), None)
+        names = (told.uuid, told.instance)
+        gpu = next((each for each in self.on(node) if (each.uuid, each.instance) == names), None)
         if gpu is None:
-            return None
-        at = now - max(0.0, wall - told.at)
-        reading = Reading(gpu, told.used_mib, told.total_mib, at, TOLD_SECONDS, self._holders(gpu, at))
-        if not _counts_more(reading, self.readings[gpu]):
-            return None
-        self.readings[gpu] = reading
-        return reading
+            return
+        known = self.readings[gpu]
+        reading = Reading(gpu, told.used_mib, told.total_mib, now, max(0.0, now - as_of), self._holders(gpu, now))
+        alike = abs(reading.total_mib - known.total_mib) <= OTHER_SIZE * known.total_mib
+        if alike and counts_more(reading, known):
+            self.readings[gpu] = reading
 
     def _holders(self, gpu: GpuId, at: float) -> tuple[Holder, ...]:
         _, told = self._held.get(gpu, ("", None))
@@ -226,11 +226,6 @@ class Gpus:
         self._grouped = None
         self._told_by.pop(gpu, None)
         self._held.pop(gpu, None)
-
-
-def _counts_more(reading: Reading, known: Reading) -> bool:
-    """Of two readings of a GPU the newest counts, by what it is surely not older than; of two as new the fuller."""
-    return (reading.at - reading.lag, reading.used_mib) >= (known.at - known.lag, known.used_mib)
 
 
 def _told(sources: list[Source]) -> str:

@@ -83,10 +83,10 @@ class Lookout:
             if found is None or found["metadata"]["uid"] != pod.uid:
                 return
             tracked.clip_memory.take_in(pod.uid, clips_vram(found))
-            told = gpu_reading(found)
-            reading = self._gpus.take_told(pod.node, told, time.monotonic(), time.time()) if told else None
-            if reading is not None:
-                tracked.ended_before(pod.uid, reading)
+            told, before_its_end = gpu_reading(found) or (None, 0.0)
+            as_of = tracked.measured(pod.uid, before_its_end) if told is not None else None
+            if told is not None and as_of is not None:
+                self._gpus.take_told(pod.node, told, as_of, time.monotonic())
                 self._mark(None)
 
         await self._get(f"/api/v1/namespaces/{key[0]}/pods/{pod.name}", take_in)

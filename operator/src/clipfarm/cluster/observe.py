@@ -108,6 +108,7 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
         if pod.started_at is not None and on_gpu:
             rendering.left[uid] = Left(pod.node, pod.gpu, pod.started_at, now)
             if uid not in failed:
+                rendering.finished.pop(pod.gpu or uid, None)  # the latest comes last
                 rendering.finished[pod.gpu or uid] = view
     while rendering.left and now - next(iter(rendering.left.values())).ended_at > LEFT_SECONDS:
         rendering.left.popitem(last=False)

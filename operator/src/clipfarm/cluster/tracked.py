@@ -12,9 +12,11 @@ from clipfarm.cluster.views import PodView, split_uuid
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
-from clipfarm.world import EarlyEnd, Gate, GpuId, Left, Reading, Running
+from clipfarm.world import EarlyEnd, Gate, GpuId, Left, Running
 from clipfarm_contract.indexes import Indexes
 
+SEEN_SECONDS = 2.0
+"""How much later a pod's end is seen than it came: the kubelet looks each second, and then tells."""
 WINDOW = 64
 """Completions that the moving window of the ETA holds."""
 
@@ -129,12 +131,19 @@ class Tracked:
         # The clips that are left are dealt out when a Job is made, and stay so while it is there.
         self.blocks = Blocks.of(self.run, self.owner.only)
 
-    def ended_before(self, uid: str, reading: Reading) -> None:
-        """Take note that a pod's own reading of its GPU is of after its clips, however late its end was seen."""
+    def measured(self, uid: str, before_its_end: float) -> float | None:
+        """Return when a pod measured its GPU, or earlier; and take note that its clips had ended by then.
+
+        Args:
+            uid: of the pod.
+            before_its_end: seconds, by its node's clock.
+        """
         left = self.rendering.left.get(uid)
-        if left is not None:
-            ended_at = max(left.started_at, min(left.ended_at, reading.at - reading.lag))
-            self.rendering.left[uid] = replace(left, ended_at=ended_at)
+        if left is None:
+            return None
+        as_of = left.ended_at - before_its_end - SEEN_SECONDS
+        self.rendering.left[uid] = replace(left, ended_at=max(left.started_at, as_of))
+        return as_of
 
 
 def _gates(status: Mapping[str, Any]) -> dict[GpuId, Gate]:

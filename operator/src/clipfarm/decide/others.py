@@ -9,9 +9,9 @@ from clipfarm.world import Others, Reading
 
 RECENT_SECONDS = 40.0
 """How long a reading says what others have."""
-FEW = 4
+FEW_READINGS = 4
 """No more readings than these tell nothing of how much they differ."""
-MANY = 100
+MANY_READINGS = 100
 """Readings, about, that such a mean is made of."""
 BURST_SECONDS = 900.0
 """How long a burst is remembered. Who came back once within this time is expected to come again."""
@@ -24,7 +24,7 @@ def opens_below(vram: Vram, reading: Reading, others: Others | None) -> float:
 
     What the run's own clips have in use is known, and they end soon: only others make it wait for ``low``.
     """
-    if others is not None and others.least_mib < vram.low * reading.total_mib:
+    if others is not None and others.now_mib < vram.low * reading.total_mib:
         return vram.high
     return vram.low
 
@@ -55,7 +55,7 @@ def follow(reading: Reading, before: Others | None, count: Counts | None, per_cl
         bursts = (*bursts, (reading.at, surely))
     found = Others(reading.at, lately, bursts, surely, in_burst)
     scatter, samples = (before.scatter, before.samples) if before else (0.0, 0)
-    if count.pods and len(lately) > FEW:
-        samples = min(samples + 1, MANY)
+    if count.pods and len(lately) > FEW_READINGS:
+        samples = min(samples + 1, MANY_READINGS)
         scatter += (abs(left - found.least_mib) / math.sqrt(count.pods) - scatter) / samples
     return replace(found, scatter=scatter, samples=samples)

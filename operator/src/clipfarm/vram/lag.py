@@ -1,9 +1,18 @@
-"""How old an exporter's values may be, by when they change."""
+"""How old an exporter's values may be, by when they change; and which of two readings is the newer one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from clipfarm.world import GpuId, Reading
+
+LONG_AGO = 20.0
+"""Seconds after which what was read last counts as newer no more, whatever the lag of what is told now."""
+
+
+def counts_more(reading: Reading, known: Reading) -> bool:
+    """Of two readings of a GPU the newest counts, by what it is surely not older than; of two as new the fuller."""
+    newer = (reading.at - reading.lag, reading.used_mib) >= (known.at - known.lag, known.used_mib)
+    return newer or reading.at - known.at > LONG_AGO
 
 
 @dataclass
