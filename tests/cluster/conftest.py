@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.chart import DEFINITION
-from helpers.cluster import COMMAND, ApiError, ControlPlane, Namespace, cluster, started
+from helpers.cluster import ApiError, ControlPlane, Namespace, build, cluster, started
 from helpers.local import wait_until
 from helpers.operators import Operator
 
@@ -32,8 +31,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly or not any(here in item.path.parents for item in session.items):
         return
     with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        # Why it cannot be done, where it cannot, is said by the fixture.
-        subprocess.run([COMMAND, "build"], stdout=subprocess.DEVNULL, check=False)
+        build()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,14 @@ def cluster(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False)
 
 
+def build(*programs: str) -> None:
+    """Build programs, by default those of a control plane, without a limit of time, and show how far it is.
+
+    Why one cannot be built, where it cannot, is said by whoever needs it.
+    """
+    subprocess.run([COMMAND, "build", *programs], stdout=subprocess.DEVNULL, check=False)
+
+
 @cache
 def program(name: str) -> str:
     """Path of kubectl or helm, of the version that fits the control plane; built where it is not there yet."""

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers import images
-from helpers.cluster import COMMAND, CannotStartError, cluster
+from helpers.cluster import CannotStartError, build, cluster
 from helpers.node import ENCODE, OPERATOR, RENDER, Node, Place
 
 STARTED = pytest.StashKey[Node | str]()
@@ -30,9 +29,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _start() -> Node | str:
     cluster("down", "--abandoned")
-    # Why it cannot be done, where it cannot, is said by what comes next. Building all of it takes a quarter of an hour.
-    for programs in ((), ("kubelet", "dns", "helm", "kubectl")):
-        subprocess.run([COMMAND, "build", *programs], stdout=subprocess.DEVNULL, check=False)
+    build()
+    build("kubelet", "dns", "helm", "kubectl")
     try:
         node = Node.up(f"pytest-node-{os.getpid()}", "--node")
         images.ensure([OPERATOR, RENDER, ENCODE])

@@ -2,14 +2,13 @@
 
 import os
 import secrets
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from helpers.chart import CHART
-from helpers.cluster import COMMAND, ControlPlane, Namespace, started
+from helpers.cluster import ControlPlane, Namespace, build, started
 from helpers.local import wait_until
 from helpers.releases import Release
 
@@ -19,7 +18,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly or not any(here in item.path.parents for item in session.items):
         return
     with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        subprocess.run([COMMAND, "build", "kubectl", "helm"], stdout=subprocess.DEVNULL, check=False)
+        build("kubectl", "helm")
 
 
 @pytest.fixture(scope="package")

@@ -1,11 +1,10 @@
 """Helm is built before the first test: it can take longer than a test may, and somebody should see how far it is."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from helpers.cluster import COMMAND
+from helpers.cluster import build
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -13,4 +12,4 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly or not any(here in item.path.parents for item in session.items):
         return
     with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        subprocess.run([COMMAND, "build", "helm"], stdout=subprocess.DEVNULL, check=False)
+        build("helm")

@@ -46,7 +46,7 @@ class ChildReport:
 
 
 MOST_MIB = 2.0**30
-"""No GPU has so much memory."""
+"""A pebibyte: no GPU has so much memory."""
 LAST_SECOND = 253402300800.0
 """After the year 9999."""
 

@@ -74,7 +74,7 @@ class Lookout:
             await asyncio.sleep(MEMORY_SECONDS)
             for key, tracked in list(self._runs.items()):
                 finished = tracked.rendering.finished
-                latest = [finished.pop(where) for where in list(finished)[-AT_ONCE:]]
+                latest = list(finished.values())[-AT_ONCE:]
                 finished.clear()  # more of them would tell of what has been by then
                 await asyncio.gather(*(self._take_in_memory(key, tracked, pod) for pod in latest))
 
@@ -83,9 +83,12 @@ class Lookout:
             if found is None or found["metadata"]["uid"] != pod.uid:
                 return
             tracked.clip_memory.take_in(pod.uid, clips_vram(found))
-            told, before_its_end = gpu_reading(found) or (None, 0.0)
-            as_of = tracked.measured(pod.uid, before_its_end) if told is not None else None
-            if told is not None and as_of is not None:
+            measured = gpu_reading(found)
+            if measured is None:
+                return
+            told, before_its_end = measured
+            as_of = tracked.measured(pod.uid, before_its_end)
+            if as_of is not None:
                 self._gpus.take_told(pod.node, told, as_of, time.monotonic())
                 self._mark(None)
 

@@ -41,13 +41,12 @@ def _gate(
     per_clip: Expected | None,
 ) -> Gate:
     was_closed = before is not None and before.closed
-    blind = replace(before or Gate(gpu, False, None), reading=None, taken_since=None)
     if reading is None:
-        return replace(blind, problem=node.gpu_problem or "no reading yet")
+        return _blind(gpu, before, node.gpu_problem or "no reading yet")
     age = now - reading.at
     if age > vram.stale_after:
         problem = f"the last reading is {format_duration(age)} old"
-        return replace(blind, problem=f"{problem}: {node.gpu_problem}" if node.gpu_problem else problem)
+        return _blind(gpu, before, f"{problem}: {node.gpu_problem}" if node.gpu_problem else problem)
     fraction = reading.used_fraction
     known = before.others if before else None
     # A node that gives out its GPUs itself does not tell which clip is on which.
@@ -58,6 +57,11 @@ def _gate(
     taken = (count is None or not count.pods) and (closed or reading.used_mib + most > reading.total_mib)
     since = (before.taken_since if before else None) or now
     return Gate(gpu, closed, reading, "", others, idle, share, taken_since=since if taken else None)
+
+
+def _blind(gpu: GpuId, before: Gate | None, problem: str) -> Gate:
+    """Return the gate of a GPU whose use is unknown: what was known of it before is kept."""
+    return replace(before or Gate(gpu, False, None), reading=None, problem=problem, taken_since=None)
 
 
 def _share(reading: Reading, before: Gate | None, count: Counts) -> tuple[float | None, float | None]:

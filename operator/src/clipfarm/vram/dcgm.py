@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 
 from clipfarm.world import GpuId, Holder, Reading
+from clipfarm_contract.result import MOST_MIB
 
 USED, FREE, RESERVED = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"
 """MiB each. The first two together are what may be allocated: what the driver keeps for itself is in neither."""
@@ -24,8 +25,6 @@ PROBLEM = "clipfarm_agent_problem"
 """Its label ``problem`` says what the agent cannot read and why."""
 NAMES = (USED, FREE, TOTAL, AGE, HOLDER, PROBLEM)
 
-MOST_MIB = 2.0**30
-"""A pebibyte. DCGM says that it knows nothing by huge numbers: 2^31 - 16, 2^47 or 2^63 - 16, by the field's type."""
 MOST_LINES, MOST_LINE = 4000, 8192
 """Of an answer. A node of 16 GPUs with 7 instances each has some 500 lines; the parser takes 0.1 ms a line."""
 MOST_HOLDERS, MOST_TEXT = 20, 200
@@ -224,4 +223,5 @@ def _reading(gpu: GpuId, told: _Gpu, now: float, lag: float) -> Reading | None:
 
 
 def _sane(value: float) -> bool:
+    # DCGM says that it knows nothing by huge numbers: 2^31 - 16, 2^47 or 2^63 - 16, by the field's type.
     return not math.isnan(value) and 0 <= value < MOST_MIB
