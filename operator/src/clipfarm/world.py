@@ -7,7 +7,7 @@ are seconds on one clock, which only the snapshot knows.
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from clipfarm_contract.exit_codes import ExitCode
 
@@ -167,6 +167,30 @@ class Ended:
     """There will be no other, whatever the rules say."""
 
 
+PodState = Literal["Gated", "Released", "Bound", "Starting", "Working", "Ending", "Lost"]
+"""Where a pod is on its way.
+
+``Gated``: clipfarm's gate is on. ``Released``: the gate is off, and no node was found yet. ``Bound``: it has a node,
+whose kubelet has not taken it up. ``Starting``: the kubelet pulls its image, mounts its volumes, creates
+its containers. ``Working``: the renderer, or encoder, runs. ``Ending``: it is being deleted, or its work is over and
+another container lives on. ``Lost``: it is being deleted, and its node has not answered for so long that the operator
+gives it up.
+"""
+POD_STATES: tuple[PodState, ...] = get_args(PodState)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The state of a pod, or of a process."""
+
+    state: PodState
+    since: float
+    reason: str = ""
+    """Why it does not get on, in the scheduler's or the kubelet's own word; empty if they name none."""
+    message: str = ""
+    """The same as a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A pod at work, or on its way."""
@@ -177,10 +201,24 @@ class Running:
     """Where it was sent; where the node gives out GPUs itself, only the node is meant."""
     started_at: float | None
     """When its renderer began; None: not yet."""
-    waits: str = ""
-    """Why the scheduler finds no room for it, where that is so."""
     pod: str = ""
     """Its name, in a cluster."""
+    standing: Standing = Standing("Working", 0.0)
+
+    @property
+    def state(self) -> PodState:
+        """Its state."""
+        return self.standing.state
+
+    @property
+    def since(self) -> float:
+        """When it came into that state."""
+        return self.standing.since
+
+    @property
+    def waits(self) -> str:
+        """Why the scheduler finds no room for it; empty if it has a node, or the scheduler has not said."""
+        return self.standing.message if self.state == "Released" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,17 +262,39 @@ class EarlyEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoder:
+    """An encoder: a pod, or a process."""
+
+    name: str
+    standing: Standing
+    ready: bool = False
+    """Whether it has loaded its model and answers."""
+
+    @property
+    def state(self) -> PodState:
+        """Its state."""
+        return self.standing.state
+
+    @property
+    def since(self) -> float:
+        """When it came into that state."""
+        return self.standing.since
+
+
+@dataclass(frozen=True, slots=True)
 class Encoding:
     """The encoder as it is."""
 
     running: int = 0
-    """Replicas at work."""
+    """Encoders whose process runs, those included that still load their model."""
     encoded: int = 0
     """Clips with features."""
     failed: Mapping[int, str] = field(default_factory=dict)
     """Clips that cannot be encoded, with the reason."""
     early_ends: tuple[EarlyEnd, ...] = ()
     """Encoders that ended before their work was done, since one last encoded a clip; oldest first."""
+    pods: tuple[Encoder, ...] = ()
+    """All that are there, by name, in any state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +310,8 @@ class World:
     waiting: tuple[int, ...]
     """Clips that were never tried and may start, in order; a long list may be cut."""
     running: tuple[Running, ...] = ()
+    lost: tuple[Running, ...] = ()
+    """Pods that were given up with their node: they take no worker and no memory that counts."""
     ended: tuple[Ended, ...] = ()
     """Clips whose last attempt failed and that do not run now."""
     readings: tuple[Reading, ...] = ()

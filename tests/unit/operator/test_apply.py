@@ -66,7 +66,7 @@ def tracked() -> Tracked:
 
 def release(server: Server, tracked: Tracked) -> None:
     async def work() -> None:
-        gatekeeper = Gatekeeper(server, lambda: 0.0)
+        gatekeeper = Gatekeeper(server, lambda: 0.0, lambda: 0.0)
         gatekeeper.release(tracked, POD, "")
         assert tracked.rendering.released == {"pod-1": ""}, "from the decision on"
         async with asyncio.timeout(5):
@@ -114,17 +114,18 @@ def test_nothing_is_tried_for_a_run_that_is_gone(tracked):
 
 
 def test_only_clipfarms_gate_is_taken_off_and_only_of_this_very_pod():
-    assert release_patch(POD, "") == [
+    assert release_patch(POD, "", 60.0) == [
         {"op": "test", "path": "/metadata/uid", "value": "pod-1"},
         {"op": "test", "path": "/spec/schedulingGates/1/name", "value": GATE},
         {"op": "remove", "path": "/spec/schedulingGates/1"},
+        {"op": "add", "path": "/metadata/annotations/clipfarm.dev~1released-at", "value": "1970-01-01T00:01:00Z"},
     ]
 
 
 def test_a_pod_that_is_let_onto_a_gpu_is_bound_to_its_node_in_the_same_request():
-    patch = release_patch(POD, GpuId("node-1", 2, "GPU-c"))
+    patch = release_patch(POD, GpuId("node-1", 2, "GPU-c"), 0.0)
     told = {entry["path"].rpartition("~1")[2]: entry["value"] for entry in patch if "annotations" in entry["path"]}
-    assert told.keys() == {"node", "gpu", "gpu-uuid"}
+    assert told.keys() == {"released-at", "node", "gpu", "gpu-uuid"}
     assert (told["node"], told["gpu-uuid"]) == ("node-1", "GPU-c")
     affinity = patch[-1]
     terms = affinity["value"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
@@ -132,8 +133,8 @@ def test_a_pod_that_is_let_onto_a_gpu_is_bound_to_its_node_in_the_same_request()
 
 
 def test_where_a_node_gives_out_its_gpus_itself_a_pod_is_bound_to_the_node_alone():
-    patch = release_patch(POD, "node-1")
-    assert [entry["path"] for entry in patch[3:]] == ["/metadata/annotations/clipfarm.dev~1node", "/spec/affinity"]
+    patch = release_patch(POD, "node-1", 0.0)
+    assert [entry["path"] for entry in patch[4:]] == ["/metadata/annotations/clipfarm.dev~1node", "/spec/affinity"]
 
 
 STATUS = {"phase": "Running", "rendered": 1, "total": 10, "failed": 0, "conditions": []}

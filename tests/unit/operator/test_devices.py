@@ -8,7 +8,7 @@ from clipfarm.clip_memory import Memory
 from clipfarm.cluster import devices
 from clipfarm.cluster.endings import clips_vram, failed_pod, gpu_reading
 from clipfarm.cluster.nodes import NodeView
-from clipfarm.cluster.views import unix_time
+from clipfarm.cluster.times import unix_time
 from clipfarm.manifests import job
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster import views
 from clipfarm.cluster.changes import changes
 from clipfarm.cluster.encoders import Progress, follow
 from clipfarm.cluster.endings import FailedPod
@@ -13,8 +12,10 @@ from clipfarm.cluster.events import happenings
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.nodes import NodeView, fits
 from clipfarm.cluster.observe import observe, own_job
+from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.status import run_status, write_due
 from clipfarm.cluster.store import Store
+from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView
 from clipfarm.decide.plan import decide
@@ -371,7 +372,7 @@ class TestStatus:
         [told] = status["gpus"]
         assert (told["gpu"], told["uuid"], told["gate"]) == ("0", "GPU-a/7", "Closed")
         assert (told["used"], told["total"], told["heldBy"]) == ("93%", "10.0 GiB", "team/encoder 9 GiB, Xorg (pid 7)")
-        assert views.unix_time(told["measuredAt"]) == WALL - 3
+        assert unix_time(told["measuredAt"]) == WALL - 3
         assert Tracked(scene.tracked.run, scene.tracked.owner, 1, status).gates == {part: Gate(part, True, None)}
 
     def test_a_run_that_waits_for_no_gpu_says_nothing_of_any(self):
@@ -434,7 +435,8 @@ class TestStatus:
         for index in range(3):
             uid = scene.pod(index)
             view = scene.store.pods.of(KEY)[uid]
-            scene.store.pods.put(uid, replace(view, trouble="0/3 nodes fit" if index else ""))
+            unschedulable = Reported("Released", None, "Unschedulable", "0/3 nodes fit")
+            scene.store.pods.put(uid, replace(view, reported=unschedulable) if index else view)
         [progressing] = [each for each in scene.status()["conditions"] if each["type"] == "Progressing"]
         assert progressing["reason"] == "PodsWait"
         assert progressing["message"] == "2 of 3 pods do not get to run: 0/3 nodes fit"

@@ -10,6 +10,7 @@ from clipfarm.cluster.events import happenings
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.nodes import NodeView
 from clipfarm.cluster.observe import observe
+from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import JobView, PodView
@@ -127,7 +128,7 @@ def test_how_a_pod_ended_is_known_whichever_watch_tells_first(told, code):
 def test_no_pod_is_sent_to_a_node_where_one_waits_for_room():
     scene = Scene(vram={"perClip": "1Gi"})
     scene.read(0.1)
-    scene.pod(0, node="", trouble=WAITS)
+    scene.pod(0, node="", reported=Reported("Released", None, "Unschedulable", WAITS))
     scene.pod(1, gate=0, gpu=None)
     plan = scene.tick()
     assert plan.start == ()

@@ -10,6 +10,7 @@ from clipfarm.cluster.changes import Change, changes
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.nodes import NodeView
 from clipfarm.cluster.observe import observe
+from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.stuck import AVOID_SECONDS, STUCK_SECONDS
 from clipfarm.cluster.tracked import Tracked
@@ -22,6 +23,10 @@ from helpers.runs import make_run
 
 KEY, NOW, WALL = ("ns", "test"), 1000.0, 1.7e9
 WAITS = "0/2 nodes are available: 1 Insufficient cpu"
+
+
+def unschedulable(message: str) -> Reported:
+    return Reported("Released", None, "Unschedulable", message)
 
 
 class Scene:
@@ -43,8 +48,9 @@ class Scene:
         view = NodeView(name, 8, int(gpu), {}, (), True, {"nvidia.com/gpu": 1} if gpu else {})
         self.store.nodes.put(name, replace(view, **fields))
 
-    def pod(self, index: int = 0, sent_to: str = "a", **fields: Any) -> None:
+    def pod(self, index: int = 0, sent_to: str = "a", trouble: str = "", **fields: Any) -> None:
         rest: dict[str, Any] = {"gate": None, "node": "", "gpu": GpuId(sent_to, 0) if sent_to else None}
+        rest |= {"reported": unschedulable(trouble)} if trouble else {}
         view = PodView(f"p-{index}", f"u-{index}", KEY, "job-1", index, sent_to=sent_to, **(rest | fields))
         self.store.pods.put(view.uid, view)
 
@@ -113,7 +119,7 @@ def test_other_pods_are_left_alone(fields, why):
     scene = Scene("b")
     scene.pod()
     [view] = scene.store.pods.of(KEY).values()
-    scene.store.pods.put(view.uid, replace(view, trouble=WAITS, **fields))
+    scene.store.pods.put(view.uid, replace(view, reported=unschedulable(WAITS), **fields))
     for now in (NOW, NOW + 1000):
         assert scene.evicted(now) == [], why
 
@@ -232,7 +238,9 @@ def test_a_deleted_pod_is_seen_to_be(gone):
         "name": "p", "namespace": "ns", "uid": "u", "labels": {"clipfarm.dev/run": "test"},
         "annotations": {views.INDEX_ANNOTATION: "0"},
     }  # fmt: skip
-    found = views.pod({"metadata": metadata | ({"deletionTimestamp": "now"} if gone else {}), "spec": {}})
+    found = views.pod(
+        {"metadata": metadata | ({"deletionTimestamp": "2026-11-24T10:00:00Z"} if gone else {}), "spec": {}}
+    )
     assert found is not None
     assert (found.deleting, found.never_to_run) == (gone, gone)
     assert not replace(found, node="a").never_to_run

@@ -9,7 +9,9 @@ from clipfarm.cluster import views
 from clipfarm.cluster.api import WatchExpiredError
 from clipfarm.cluster.endings import failed_pod
 from clipfarm.cluster.nodes import node
+from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.store import Cache, Store, watchers
+from clipfarm.cluster.times import unix_time
 from clipfarm.world import EarlyEnd, GpuId
 from clipfarm_contract.exit_codes import ExitCode
 
@@ -41,7 +43,7 @@ def test_a_pod_is_known_by_its_run_its_job_and_its_index():
     gpu = views.gpu_annotation(GpuId("node-1", 2, "GPU-c"))
     found = views.pod(pod(annotations={"clipfarm.dev/gpu": gpu}))
     assert found == views.PodView(
-        "pod", "pod-1", ("ns", "run"), "job-1", 7, None, "node-1", GpuId("node-1", 2, "GPU-c")
+        "pod", "pod-1", ("ns", "run"), "job-1", 7, None, "node-1", GpuId("node-1", 2, "GPU-c"), Reported("Bound")
     )
     assert not found.gated
 
@@ -109,7 +111,7 @@ def test_why_a_pod_failed(status, code, reason):
 
 def test_an_attempt_is_counted_by_the_job_and_timed_by_the_kubelet():
     found = failed_pod(pod(annotations={views.INDEX_ANNOTATION: "7"}, containerStatuses=ended(2)))
-    assert (found.attempts, found.ended) == (1, views.unix_time("2026-11-24T10:00:30Z"))
+    assert (found.attempts, found.ended) == (1, unix_time("2026-11-24T10:00:30Z"))
     again = {"batch.kubernetes.io/job-index-failure-count": "1"}
     assert failed_pod(pod(annotations=again, containerStatuses=ended(2))).attempts == 2
 
@@ -246,23 +248,3 @@ def test_a_change_that_says_nothing_new_wakes_nobody():
     with pytest.raises(StopTestError):
         asyncio.run(watcher.run(OneList([pod()], events=[("MODIFIED", again)])))
     assert marked.count(("ns", "run")) == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "trouble"),
-    [
-        ({}, ""),
-        (
-            {"conditions": [{"type": "PodScheduled", "reason": "Unschedulable", "message": "0/3 nodes fit"}]},
-            "0/3 nodes fit",
-        ),
-        ({"conditions": [{"type": "PodScheduled", "reason": "SchedulingGated", "message": "gated"}]}, ""),
-        (
-            {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]},
-            "ImagePullBackOff: no such image",
-        ),
-        ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, ""),
-    ],
-)
-def test_what_keeps_a_pod_from_running_is_kept_where_somebody_has_to_act(status, trouble):
-    assert views.pod(pod(**status)).trouble == trouble

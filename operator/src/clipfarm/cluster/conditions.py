@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import JobView, api_time
+from clipfarm.cluster.views import JobView
 from clipfarm.decide.rules import holders
 from clipfarm.decide.status import Status
 from clipfarm.manifests import job as job_manifest

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from clipfarm.cluster.views import INDEX_ANNOTATION, RunKey, controller, run_key, unix_time
+from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.views import INDEX_ANNOTATION, RunKey, controller, run_key
 from clipfarm.manifests.job import CONTAINER
 from clipfarm_contract.exit_codes import STOPPED, ExitCode
 from clipfarm_contract.fields import ContractError, load

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clipfarm.cluster.api import Manifest
-from clipfarm.cluster.views import RunKey, api_time
+from clipfarm.cluster.times import api_time
+from clipfarm.cluster.views import RunKey
 from clipfarm.run import API_VERSION, KIND
 
 

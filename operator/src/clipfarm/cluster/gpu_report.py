@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipfarm.cluster.report import FINISHED
-from clipfarm.cluster.views import split_uuid, unix_time
+from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.views import split_uuid
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from clipfarm.cluster.times import unix_time
 from clipfarm.pod_options import PodOptions
 
 Manifest = dict[str, Any]
@@ -22,6 +23,8 @@ class NodeView:
     schedulable: bool
     devices: dict[str, int] = field(default_factory=dict)
     """What may be allocated of them, by the names that their plugins gave them."""
+    silent_since: float | None = None
+    """When it stopped to be ready, Unix time: its kubelet does not answer, or cannot end pods. None: it is ready."""
 
 
 def node(manifest: Manifest) -> NodeView:
@@ -36,6 +39,7 @@ def node(manifest: Manifest) -> NodeView:
         labels=metadata.get("labels", {}),
         taints=tuple((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
         schedulable=not spec.get("unschedulable", False),
+        silent_since=_silent_since(manifest.get("status", {})),
     )
 
 
@@ -53,6 +57,11 @@ def fits(node: NodeView, options: PodOptions) -> bool:
         )
         for key, value, effect in node.taints
     )
+
+
+def _silent_since(status: Manifest) -> float | None:
+    ready = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), None)
+    return None if ready is None or ready["status"] == "True" else unix_time(ready["lastTransitionTime"])
 
 
 def _cpus(quantity: str) -> int:

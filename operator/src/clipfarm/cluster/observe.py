@@ -1,5 +1,6 @@
 """One look at a cluster: nothing is asked for, all is read from what watches have brought."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -8,10 +9,12 @@ from clipfarm.cluster.devices import of_kind, room, sharing
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.nodes import fits
+from clipfarm.cluster.pod_states import Reported
+from clipfarm.cluster.standings import Standings
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, JobView, PodView, RunKey
-from clipfarm.world import Encoding, Ended, GpuId, Left, Node, Running, World
+from clipfarm.world import Encoder, Encoding, Ended, GpuId, Left, Node, Running, World
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 
@@ -57,11 +60,16 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     _settle(tracked, pods, store.failed.of(key), now)
     rendering.unschedulable = stuck.since(rendering.unschedulable, pods, now)
     gated = {pod.index for uid, pod in pods.items() if pod.gated and uid not in rendering.released}
-    running = tuple(
-        _running(tracked, uid, pod, now, wall)
+    standings = Standings(tracked, store, now, wall)
+    let_go = [
+        _running(tracked, uid, pod, standings)
         for uid, pod in pods.items()
         if not pod.gated or uid in rendering.released
-    )
+    ]
+    running = tuple(pod for pod in let_go if pod.state != "Lost")
+    tracked.pods = Counter(pod.state for pod in let_go)
+    tracked.pods["Gated"] = len(pods) - len(let_go)
+    tracked.encoders = _encoders(tracked, key, store, standings)
     tracked.troubles = tuple(pod.trouble for pod in pods.values() if pod.trouble and not pod.gated)
     completed, failed = (job.completed, job.failed) if job else (Indexes(), Indexes())
     ended = _ended(tracked, key, store, gated, failed, now, wall)
@@ -73,12 +81,14 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         rendered=len(completed),
         waiting=tuple(sorted(gated - {end.clip for end in ended})),
         running=running,
+        lost=tuple(pod for pod in let_go if pod.state == "Lost"),
         ended=ended,
         readings=tuple(gpus.readings.values()),
         gates=tracked.gates,
         completions=tuple(rendering.completions),
         encoding=Encoding(
-            running=tracked.encoders_ready,
+            running=sum(encoder.state == "Working" for encoder in tracked.encoders.values()),
+            pods=tuple(sorted(tracked.encoders.values(), key=lambda encoder: encoder.name)),
             encoded=tracked.encoding.encoded,
             failed=tracked.encoding.failed,
             early_ends=tuple(tracked.encoding.early_ends),
@@ -105,7 +115,7 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
         del rendering.released[uid]
     for uid in rendering.at_work.keys() - pods.keys():
         view, pod = rendering.at_work.pop(uid)
-        if pod.started_at is not None and on_gpu:
+        if pod.started_at is not None and on_gpu and pod.state != "Lost":
             rendering.left[uid] = Left(pod.node, pod.gpu, pod.started_at, now)
             if uid not in failed:
                 rendering.finished.pop(pod.gpu or uid, None)  # the latest comes last
@@ -120,22 +130,32 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
             del rendering.finished[where]
 
 
-def _running(tracked: Tracked, uid: str, pod: PodView, now: float, wall: float) -> Running:
+def _running(tracked: Tracked, uid: str, pod: PodView, standings: Standings) -> Running:
     """Return a pod that was let go; where its gate is not seen to be off yet, by where it was sent."""
     rendering = tracked.rendering
     sent = rendering.released.get(uid)
     seen, before = rendering.at_work.get(uid, (None, None))
-    if before is not None and seen is pod and sent is None:
+    if before is not None and seen is pod and sent is None and not standings.may_change(pod.node, before.standing):
         return before  # of hundreds of pods at work few have changed since the last look
     gpu = sent if isinstance(sent, GpuId) else pod.gpu
     node = pod.node or (gpu.node if gpu else sent if isinstance(sent, str) else pod.sent_to)
     started_at = before.started_at if before else None
     if started_at is None and pod.began is not None:
-        # The node's clock may be off. It is asked only for pods that began before this process looked.
-        started_at = now - (max(0.0, wall - pod.began) if rendering.completed is None else 0.0)
-    waits = pod.trouble if not pod.node else ""
-    found = Running(pod.index, node, gpu, started_at, waits, pod.name)
+        started_at = standings.own(pod.began)
+    reported = Reported("Released") if pod.gated else pod.reported
+    standing = standings.of(reported, pod.node, before.standing if before else None)
+    found = Running(pod.index, node, gpu, started_at, pod.name, standing)
     rendering.at_work[uid] = (pod, found)
+    return found
+
+
+def _encoders(tracked: Tracked, key: RunKey, store: Store, standings: Standings) -> dict[str, Encoder]:
+    found = {}
+    for uid, pod in store.encoders.of(key).items():
+        if pod.owner == tracked.owner.uid and not pod.ended:
+            before = tracked.encoders.get(uid)
+            standing = standings.of(pod.reported, pod.node, before.standing if before else None)
+            found[uid] = Encoder(pod.name, standing, ready=pod.ready)
     return found
 
 

@@ -22,8 +22,9 @@ from clipfarm.cluster.release import Gatekeeper
 from clipfarm.cluster.status import may_write, run_status, write_due
 from clipfarm.cluster.store import Store, watchers
 from clipfarm.cluster.stuck import STUCK_SECONDS
+from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import RunKey, RunView, unix_time
+from clipfarm.cluster.views import RunKey, RunView
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
@@ -74,7 +75,7 @@ class Operator:
     def __post_init__(self) -> None:
         self.last_tick = self.clock()
         self._applier = Applier(self.api, self.clock, self.wall)
-        self._gatekeeper = Gatekeeper(self.api, self.clock)
+        self._gatekeeper = Gatekeeper(self.api, self.clock, self.wall)
         self._refusals = Refusals(self.api, self.clock, self.wall)
 
     def mark(self, key: RunKey | None) -> None:

@@ -7,9 +7,16 @@ from collections.abc import Callable
 from prometheus_client import Counter, Histogram
 
 from clipfarm.cluster.api import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest, pointer
+from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, gate_of, gpu_annotation
-from clipfarm.manifests.common import GATE, GPU_ANNOTATION, GPU_UUID_ANNOTATION, NODE_ANNOTATION
+from clipfarm.manifests.common import (
+    GATE,
+    GPU_ANNOTATION,
+    GPU_UUID_ANNOTATION,
+    NODE_ANNOTATION,
+    RELEASED_ANNOTATION,
+)
 from clipfarm.world import GpuId
 
 LOGGER = logging.getLogger(__name__)
@@ -32,9 +39,10 @@ class Gatekeeper:
     said for certain that it did not happen. A request whose answer was lost may have been carried out.
     """
 
-    def __init__(self, api: Api, clock: Callable[[], float]) -> None:
+    def __init__(self, api: Api, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._api = api
         self._clock = clock
+        self._wall = wall
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -84,7 +92,7 @@ class Gatekeeper:
         """
         path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}"
         try:
-            await self._api.patch(path, release_patch(pod, to), JSON_PATCH)
+            await self._api.patch(path, release_patch(pod, to, self._wall()), JSON_PATCH)
         except ApiError as error:
             if error.code == NOT_FOUND:
                 return False
@@ -98,7 +106,7 @@ class Gatekeeper:
         return True
 
 
-def release_patch(pod: PodView, to: GpuId | str) -> list[Manifest]:
+def release_patch(pod: PodView, to: GpuId | str, wall: float) -> list[Manifest]:
     """Return the patch that takes a pod's gate off, and narrows it to where it is sent, if it is.
 
     It holds for this very pod alone: another of the same name would have another UID.
@@ -109,7 +117,7 @@ def release_patch(pod: PodView, to: GpuId | str) -> list[Manifest]:
         {"op": "remove", "path": f"/spec/schedulingGates/{pod.gate}"},
     ]
     node = to.node if isinstance(to, GpuId) else to
-    annotations = {NODE_ANNOTATION: node} if node else {}
+    annotations = {RELEASED_ANNOTATION: api_time(wall)} | ({NODE_ANNOTATION: node} if node else {})
     if isinstance(to, GpuId):
         annotations |= {GPU_ANNOTATION: gpu_annotation(to), GPU_UUID_ANNOTATION: "" if to.instance else to.uuid}
     for name, value in annotations.items():

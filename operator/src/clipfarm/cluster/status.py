@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from clipfarm.cluster.conditions import conditions
+from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import JobView, api_time
+from clipfarm.cluster.views import JobView
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
 from clipfarm.run_status import FailedClips, GpuMemory, RunStatus

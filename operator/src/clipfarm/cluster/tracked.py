@@ -1,7 +1,7 @@
 """What the operator knows of one run between two looks, beside what the API server tells."""
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +12,7 @@ from clipfarm.cluster.views import PodView, split_uuid
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
-from clipfarm.world import EarlyEnd, Gate, GpuId, Left, Running
+from clipfarm.world import EarlyEnd, Encoder, Gate, GpuId, Left, PodState, Running
 from clipfarm_contract.indexes import Indexes
 
 SEEN_SECONDS = 2.0
@@ -39,6 +39,8 @@ class Rendering:
     """Pods, by UID, that were evicted because they could not get to that node."""
     avoided: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Until when no pod is narrowed to a node, and why."""
+    silent: dict[str, float] = field(default_factory=dict)
+    """Nodes of this run's pods that do not answer, and since when, on this process's own clock."""
     at_work: dict[str, tuple[PodView, Running]] = field(default_factory=dict)
     """Pods that were let go, by UID, as the last look saw them, and what it made of each."""
     left: OrderedDict[str, Left] = field(default_factory=OrderedDict)
@@ -102,6 +104,10 @@ class Tracked:
     """Clips that could run and are held, by reason."""
     encoders_ready: int = 0
     """Encoders that answer."""
+    encoders: dict[str, Encoder] = field(default_factory=dict)
+    """Their pods, by UID, as the last look saw them."""
+    pods: Counter[PodState] = field(default_factory=Counter)
+    """Renderers' pods by state."""
     doing: asyncio.Task[None] | None = None
     """Changes under way."""
     gone: bool = False

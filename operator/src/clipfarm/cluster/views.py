@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
+from clipfarm.cluster.pod_states import Reported, reported
+from clipfarm.cluster.times import unix_time
+from clipfarm.manifests import encoder
 from clipfarm.manifests.common import (
     ATTEMPT_ANNOTATION,
     ENCODE_ATTEMPT_ANNOTATION,
@@ -24,16 +26,9 @@ Manifest = dict[str, Any]
 RunKey = tuple[str, str]
 """Namespace and name of a run."""
 
-MOST_TEXT = 500
-TROUBLES = (
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-)
-"""Why a container does not start, of those reasons that do not go away by themselves."""
+ON_ITS_WAY = Reported("Released")
+PASSING = ("", "SchedulingGated", "Initializing", "ContainerStatusUnknown")
+"""Words of a pod that gets on by itself."""
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 
 
@@ -68,8 +63,7 @@ class PodView:
     node: str
     gpu: GpuId | None
     """Which GPU it was let onto."""
-    trouble: str = ""
-    """What keeps it from running, where somebody has to do something about it."""
+    reported: Reported = ON_ITS_WAY
     sent_to: str = ""
     """The node that it was narrowed to."""
     began: float | None = None
@@ -85,6 +79,14 @@ class PodView:
     def gated(self) -> bool:
         """Whether clipfarm still holds it."""
         return self.gate is not None
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from running, if a person has to act on it; empty while it is on its way, or runs."""
+        found = self.reported
+        if found.state not in ("Released", "Starting") or found.reason in PASSING:
+            return ""
+        return found.message if found.reason == "Unschedulable" else f"{found.reason}: {found.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,12 @@ class EncoderPod:
     restarts: int
     last_end: EarlyEnd | None
     """How its container ended the last time."""
+    reported: Reported = ON_ITS_WAY
+    node: str = ""
+    ready: bool = False
+    """Whether its container answers its readiness probe."""
+    ended: bool = False
+    """Whether the pod as a whole is over: evicted, or its node is gone."""
 
 
 def run_key(manifest: Manifest) -> RunKey | None:
@@ -179,7 +187,7 @@ def pod(manifest: Manifest) -> PodView | None:
         gate=gate_of(spec),
         node=spec.get("nodeName", ""),
         gpu=_gpu(annotations.get(GPU_ANNOTATION)),
-        trouble=_trouble(manifest.get("status", {})),
+        reported=reported(manifest, CONTAINER),
         sent_to=annotations.get(NODE_ANNOTATION, ""),
         began=_began(manifest.get("status", {})),
         deleting="deletionTimestamp" in metadata,
@@ -231,7 +239,8 @@ def encoder_pod(manifest: Manifest) -> EncoderPod | None:
     key, metadata, status = run_key(manifest), manifest["metadata"], manifest.get("status", {})
     if key is None:
         return None
-    container: Manifest = next(iter(status.get("containerStatuses", ())), {})
+    statuses = status.get("containerStatuses", ())
+    container: Manifest = next((each for each in statuses if each["name"] == encoder.CONTAINER), {})
     ended = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
     lines = ended.get("message", "").strip().splitlines() if ended else []
     return EncoderPod(
@@ -241,18 +250,12 @@ def encoder_pod(manifest: Manifest) -> EncoderPod | None:
         owner=metadata["labels"].get(UID_LABEL, ""),
         address=status.get("podIP", "") if status.get("phase") == "Running" else "",
         restarts=container.get("restartCount", 0),
+        reported=reported(manifest, encoder.CONTAINER, restarts=True),
+        node=manifest["spec"].get("nodeName", ""),
+        ready=container.get("ready", False),
+        ended=status.get("phase") in ("Succeeded", "Failed"),
         last_end=EarlyEnd(ended["exitCode"], lines[-1] if lines else ended.get("reason", "")) if ended else None,
     )
-
-
-def unix_time(text: str) -> float:
-    """Return the seconds since 1970 of a time as the API server writes it."""
-    return datetime.fromisoformat(text).timestamp()
-
-
-def api_time(seconds: float) -> str:
-    """Return a time as the API server writes it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def gpu_annotation(gpu: GpuId) -> str:
@@ -265,18 +268,6 @@ def split_uuid(text: str) -> tuple[str, str]:
     """Return UUID and instance of what a status, or an annotation of an earlier version, has as one text."""
     uuid, _, instance = text.partition("/")
     return uuid, instance
-
-
-def _trouble(status: Manifest) -> str:
-    """Return what the scheduler or the kubelet says of a pod that does not get to run."""
-    for condition in status.get("conditions", ()):
-        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return str(condition.get("message", "no node fits"))[:MOST_TEXT]
-    for container in status.get("containerStatuses", ()):
-        waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason") in TROUBLES:
-            return f"{waiting['reason']}: {waiting.get('message', '')}"[:MOST_TEXT]
-    return ""
 
 
 def _began(status: Manifest) -> float | None:

@@ -26,4 +26,4 @@ def apply(plan: Plan, state: State, now: float) -> None:
             marker.unlink()
     for number in range(plan.encoders):
         if number not in state.encoders and number not in state.rested:
-            state.encoders[number] = start_encoder(state.job, number, state.cpus, state.node)
+            state.encoders[number] = start_encoder(state.job, number, state.cpus, state.node, now)

@@ -23,19 +23,21 @@ class Encoder:
     """What it prints."""
     log: Path
     """Its running summary, JSON."""
+    started_at: float
     failed: Mapping[int, str] | None = None
     """Clips that it could not encode, with reasons; None before it has said anything."""
     finished: bool = False
     """Whether it has said that nothing is left for it to do."""
 
 
-def start_encoder(job: Job, number: int, cpus: int, node: str) -> Encoder:
+def start_encoder(job: Job, number: int, cpus: int, node: str, now: float) -> Encoder:
     """Start one of the run's encoders, that follows the folder until it is told that no more clips come.
 
     Args:
         number: which of them, from 0.
         cpus: CPUs that this machine gives the run.
         node: this machine's name.
+        now: the time, seconds.
     """
     encode = job.run.spec.encode
     assert encode.weights is not None, "an enabled encoder has weights"
@@ -63,7 +65,7 @@ def start_encoder(job: Job, number: int, cpus: int, node: str) -> Encoder:
     # What an earlier encoder could not do must not be taken for this one's.
     log.unlink(missing_ok=True)
     errors = job.folder.state / "workers" / f"encoder-{number}.log"
-    return Encoder(start(command, variables, errors), errors, log)
+    return Encoder(start(command, variables, errors), errors, log, now)
 
 
 def share(gpus: Sequence[GpuId], number: int, replicas: int) -> Sequence[GpuId]:

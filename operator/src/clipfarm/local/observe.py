@@ -7,7 +7,7 @@ from pathlib import Path
 from clipfarm.local import follow_encoder
 from clipfarm.local.processes import Worker, last_line
 from clipfarm.local.state import WAITING_SHOWN, State
-from clipfarm.world import Encoding, Ended, GpuId, Left, Node, Running, World
+from clipfarm.world import Encoder, Encoding, Ended, GpuId, Left, Node, Running, Standing, World
 from clipfarm_contract.clip import ClipState, inspect
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
@@ -31,7 +31,14 @@ def observe(state: State, now: float) -> World:
         rendered=len(state.complete),
         waiting=tuple(islice(state.waiting, WAITING_SHOWN)),
         running=tuple(
-            Running(worker.clip, state.node, worker.gpu, worker.started_at) for worker in state.workers.values()
+            Running(
+                worker.clip,
+                state.node,
+                worker.gpu,
+                worker.started_at,
+                standing=Standing("Working", worker.started_at),
+            )
+            for worker in state.workers.values()
         ),
         ended=tuple(end for clip, end in state.ended.items() if clip not in state.workers),
         readings=tuple(state.readings.values()),
@@ -39,6 +46,10 @@ def observe(state: State, now: float) -> World:
         completions=tuple(state.completions),
         encoding=Encoding(
             running=len(state.encoders),
+            pods=tuple(
+                Encoder(f"encoder-{number}", Standing("Working", encoder.started_at), ready=encoder.failed is not None)
+                for number, encoder in sorted(state.encoders.items())
+            ),
             encoded=len(state.complete) - len(state.unencoded),
             failed=dict(state.encode_failed),
             early_ends=tuple(state.early_ends),

@@ -21,6 +21,7 @@ from clipfarm.run import Run
 from clipfarm_contract.indexes import Indexes
 
 ROLE = "encode"
+CONTAINER = "encode"
 PORT = 8080
 """Of /metrics and /progress."""
 GRACE_SECONDS = 30
@@ -77,7 +78,7 @@ def _pod(run: Run, images: Images) -> Manifest:
         *("--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104 - inside the pod's own network
     ]
     container = {
-        "name": "encode",
+        "name": CONTAINER,
         "image": images.encode,
         "imagePullPolicy": images.pull_policy,
         # The image's own entrypoint hands signals on to clipfarm-encode from the first moment.

@@ -1,0 +1,164 @@
+"""One state machine of a pod: from what the API server holds of it, and of its node, to a state and a word.
+
+    Gated -> Released -> Bound -> Starting -> Working -> Ending -> gone
+                                                          |-> Lost: its node does not answer
+
+The words are the scheduler's and the kubelet's own. What they say only in Events is read by :mod:`lookout`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from clipfarm.cluster.times import unix_time
+from clipfarm.manifests.common import GATE, RELEASED_ANNOTATION
+from clipfarm.world import PodState
+
+Manifest = dict[str, Any]
+
+MOST_TEXT = 500
+QUIET = ("", "ContainerCreating", "PodInitializing")
+"""What the kubelet says of every container that it is about to start."""
+IMAGE_PULL = ("ErrImagePull", "ImagePullBackOff")
+"""One state: the kubelet changes between the two with each attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the API server says of one pod."""
+
+    state: PodState
+    at: float | None = None
+    """Since when, Unix time by the clock of the component that wrote it; None: not said."""
+    reason: str = ""
+    """Why it does not get on, in the scheduler's or the kubelet's own word; empty if they name none."""
+    message: str = ""
+    """The same as a sentence."""
+
+
+def reported(manifest: Manifest, container: str, *, restarts: bool = False) -> Reported:
+    """Return the state of a pod that has not ended, from its object alone.
+
+    Args:
+        manifest: the pod.
+        container: name of the one that does the work. Others, added by an admission webhook, say nothing about it.
+        restarts: whether the kubelet starts that container again when it ends.
+    """
+    metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status", {})
+    gates = [gate["name"] for gate in spec.get("schedulingGates", ())]
+    if GATE in gates:
+        return Reported("Gated", unix_time(metadata["creationTimestamp"]))
+    state: Manifest = _named(status.get("containerStatuses", ()), container).get("state", {})
+    if "deletionTimestamp" in metadata:
+        asked = unix_time(metadata["deletionTimestamp"]) - metadata.get("deletionGracePeriodSeconds", 0)
+        return Reported("Ending", asked, "Deleted", "it is being deleted")
+    if not spec.get("nodeName"):
+        return _released(metadata, status, gates)
+    if "running" in state:
+        return Reported("Working", _time(state["running"].get("startedAt")))
+    if "terminated" in state and not restarts:
+        return _ended(status, container, state["terminated"])
+    if not status.get("startTime"):
+        return Reported("Bound", _time(_condition(status, "PodScheduled").get("lastTransitionTime")))
+    reason, message = _word(status, container, state)
+    return Reported("Starting", unix_time(status["startTime"]), reason, message[:MOST_TEXT])
+
+
+def on_node(found: Reported, node: str, silent: float | None, lost_after: float) -> Reported:
+    """Return a pod's state in view of its node.
+
+    Args:
+        found: what its object says.
+        node: name of its node.
+        silent: seconds since the node last answered; None: it answers, or the pod has none.
+        lost_after: seconds of silence after which a pod that is being deleted is given up.
+    """
+    if silent is None or found.state in ("Gated", "Released"):
+        return found
+    if found.state == "Ending" and found.reason == "Deleted" and silent >= lost_after:
+        return Reported("Lost", None, "NodeLost", f"the node {node} does not answer, and cannot end it")
+    return replace(found, reason="NodeSilent", message=f"the node {node} does not answer")
+
+
+def _released(metadata: Manifest, status: Manifest, gates: list[str]) -> Reported:
+    at = metadata.get("annotations", {}).get(RELEASED_ANNOTATION)
+    scheduled = _condition(status, "PodScheduled")
+    reason, message = scheduled.get("reason", ""), scheduled.get("message", "")
+    if gates:
+        reason, message = "SchedulingGated", f"scheduling gates of others hold it: {', '.join(gates)}"
+    elif reason == "SchedulingGated":
+        reason = message = ""  # the scheduler has not looked at it since
+    elif reason == "Unschedulable":
+        message = message or "no node fits"
+    return Reported("Released", _time(at), reason, message[:MOST_TEXT])
+
+
+def _ended(status: Manifest, container: str, end: Manifest) -> Reported:
+    """Return a pod whose work is over; the pod lives on for as long as another of its containers runs."""
+    others = [
+        each["name"]
+        for each in status.get("containerStatuses", ())
+        if each.get("name") != container and "running" in each.get("state", {})
+    ]
+    at = _time(end.get("finishedAt"))
+    if not others:
+        return Reported("Ending", at)
+    alive = f"the container {others[0]}" if len(others) == 1 else f"the containers {', '.join(others)}"
+    what = f"its container {container} ended with {end.get('exitCode', 0)}, but {alive} keeps the pod alive"
+    return Reported("Ending", at, "SidecarRuns", what[:MOST_TEXT])
+
+
+def _word(status: Manifest, container: str, state: Manifest) -> tuple[str, str]:
+    """Return why a container that the kubelet has taken does not run, in a word and a sentence; empty if unsaid."""
+    if "terminated" in state:
+        return "CrashLoopBackOff", _crash(state["terminated"])
+    waiting = state.get("waiting", {})
+    if waiting.get("reason") == "CrashLoopBackOff":
+        end = _named(status["containerStatuses"], container).get("lastState", {}).get("terminated", {})
+        return "CrashLoopBackOff", _crash(end)
+    if waiting.get("reason", "") not in QUIET:
+        return _waiting(waiting)
+    for each in status.get("initContainerStatuses", ()):
+        first, state = f"the init container {each.get('name')}", each.get("state", {})
+        if state.get("waiting", {}).get("reason", "") not in QUIET:
+            reason, message = _waiting(state["waiting"])
+            return reason, f"{first}: {message or reason}"
+        if "running" in state and not each.get("started"):
+            return "Initializing", f"{first} has not finished"
+        if state.get("terminated", {}).get("exitCode", 0):
+            return "InitFailed", f"{first} ended with {state['terminated']['exitCode']}"
+    for each in status.get("containerStatuses", ()):
+        if each.get("name") != container and each.get("state", {}).get("waiting", {}).get("reason", "") not in QUIET:
+            reason, message = _waiting(each["state"]["waiting"])
+            return reason, f"the container {each.get('name')}: {message or reason}"
+    return "", ""
+
+
+def _crash(end: Manifest) -> str:
+    """Return how a container ended before it is started again."""
+    lines = end.get("message", "").strip().splitlines()
+    printed = lines[-1] if lines else end.get("reason") or "it printed nothing"
+    return f"ended with {end['exitCode']}: {printed}" if "exitCode" in end else "ended, and is started again"
+
+
+def _waiting(waiting: Manifest) -> tuple[str, str]:
+    reason, message = waiting["reason"], waiting.get("message", "")
+    if reason in IMAGE_PULL:
+        # "Back-off pulling image "x": ErrImagePull: why" has the sentence of the attempt before.
+        return "ImagePullBackOff", message.partition("ErrImagePull: ")[2] or message
+    return reason, message
+
+
+def _named(statuses: Iterable[Manifest], name: str) -> Manifest:
+    return next((status for status in statuses if status.get("name") == name), {})
+
+
+def _condition(status: Manifest, kind: str) -> Manifest:
+    return next((each for each in status.get("conditions", ()) if each["type"] == kind), {})
+
+
+def _time(text: str | None) -> float | None:
+    try:
+        return unix_time(text) if text else None
+    except ValueError:
+        return None  # an annotation is anybody's to write

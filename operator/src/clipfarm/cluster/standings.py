@@ -1,0 +1,54 @@
+"""States of pods on this process's own clock.
+
+Times in objects are other machines', whose clocks may be off. So a change that this process sees happens now. Objects
+are asked for a time only about what happened before the process was there, and then only for an age.
+"""
+
+from clipfarm.cluster.pod_states import Reported, on_node
+from clipfarm.cluster.store import Store
+from clipfarm.cluster.tracked import Tracked
+from clipfarm.world import Standing
+
+LOST_SECONDS = 300.0
+"""How long a node may be silent before pods that are being deleted there are given up."""
+
+
+class Standings:
+    """What one look at a run takes pods' states from."""
+
+    def __init__(self, tracked: Tracked, store: Store, now: float, wall: float) -> None:
+        """Take note of nodes that do not answer, since when each.
+
+        Args:
+            tracked: the run; its note of silent nodes is brought up to date.
+            store: what watches have brought.
+            now: the time, seconds on this process's own clock.
+            wall: the time, Unix.
+        """
+        self._now, self._wall = now, wall
+        self._first_look = tracked.rendering.completed is None
+        self._nodes = {node.name: node.silent_since for node in store.nodes.all()}
+        self._silent = tracked.rendering.silent
+        for name in [name for name in self._silent if name in self._nodes and self._nodes[name] is None]:
+            del self._silent[name]
+
+    def own(self, at: float | None) -> float:
+        """Return a time that an object has, on this process's own clock; None is now."""
+        age = max(0.0, self._wall - at) if self._first_look and at is not None else 0.0
+        return self._now - age
+
+    def may_change(self, node: str, before: Standing) -> bool:
+        """Tell whether the state of a pod whose object is as it was may be another one now, by its node."""
+        return bool(node) and (self._silence(node) is not None or before.reason in ("NodeSilent", "NodeLost"))
+
+    def of(self, found: Reported, node: str, before: Standing | None) -> Standing:
+        """Return where a pod is, given where it was at the last look."""
+        found = on_node(found, node, self._silence(node) if node else None, LOST_SECONDS)
+        since = before.since if before is not None and before.state == found.state else self.own(found.at)
+        return Standing(found.state, since, found.reason, found.message)
+
+    def _silence(self, node: str) -> float | None:
+        """Return for how long a node has not answered, seconds; None: it answers. One that is gone does not."""
+        if node in self._nodes and self._nodes[node] is None:
+            return None
+        return self._now - self._silent.setdefault(node, self.own(self._nodes.get(node)))
