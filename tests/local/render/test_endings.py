@@ -27,7 +27,17 @@ NOT_GPU = "MemoryError: Unable to allocate 3 GiB"
 ENDINGS = {
     "exit 0": (f"{WRITE}", ExitCode.OK, ""),
     "exit 1": ("print('no such bean'); sys.exit(1)", ExitCode.FAILED, "exit status 1; last line: no such bean"),
-    "exit 2": ("sys.exit(2)", ExitCode.OUT_OF_VRAM, "GPU memory ran out (exit status 2)"),
+    "exit 2": ("sys.exit(2)", ExitCode.OUT_OF_VRAM, "ended with 2, which the contract keeps for GPU memory"),
+    "exit 2, and a last line": (
+        "print('usage: beans [-h]'); sys.exit(2)",
+        ExitCode.OUT_OF_VRAM,
+        "ended with 2, which the contract keeps for GPU memory; last line: usage: beans [-h]",
+    ),
+    "exit 2, with a reason in the report": (
+        "pathlib.Path(os.environ['CLIP_REPORT']).write_text('{\"reason\": \"two beans\"}'); sys.exit(2)",
+        ExitCode.OUT_OF_VRAM,
+        "two beans",
+    ),
     "exit 64": ("sys.exit(64)", ExitCode.FAILED, "exit status 64"),
     "prints on fd 1 that the GPU is full, and exits with 0": (
         f"{WRITE}; os.write(1, b'{CYCLES}\\n')",
@@ -83,6 +93,20 @@ def test_a_child_that(supervise, ending):
     assert ended.run.clip(0).folder.exists() is (expected == ExitCode.OK)
     assert ended.left_over() == []
     assert ended.run.log(0).exists() is (expected != ExitCode.OK)
+
+
+def test_a_child_that_ends_with_2_on_a_gpu_ran_out_of_its_memory(supervise):
+    ended = supervise(*python("print('no room'); sys.exit(2)"), options=["--device", "cuda"])
+    assert ended.code == ExitCode.OUT_OF_VRAM
+    assert ended.result(0).reason == "GPU memory ran out (exit status 2); last line: no room"
+
+
+def test_a_script_that_is_not_there_ends_with_pythons_own_2_and_its_last_line_says_so(supervise):
+    ended = supervise(sys.executable, "-u", "/no/such/script.py")
+    assert ended.code == ExitCode.OUT_OF_VRAM, "it is tried again, as the contract says"
+    reason = ended.result(0).reason
+    assert reason.startswith("ended with 2, which the contract keeps for GPU memory; last line: ")
+    assert "can't open file '/no/such/script.py'" in reason
 
 
 def test_a_complete_clip_has_every_file_in_its_manifest(supervise):
@@ -236,7 +260,34 @@ def test_a_damaged_clip_is_made_again(supervise):
 def test_a_program_that_is_not_there_is_a_usage_error(supervise):
     ended = supervise("/no/such/program")
     assert ended.code == ExitCode.USAGE
-    assert ended.lines == ['clipfarm-render: COMMAND: found "/no/such/program", expected a program that can be run']
+    expected = 'found "/no/such/program", expected a program that can be started: there is no such file'
+    assert ended.lines == [f"clipfarm-render: COMMAND: {expected}"]
+    assert not supervise.run.root.exists(), "nothing was tried"
+
+
+def test_a_program_that_the_kernel_refuses_is_a_usage_error_and_no_other_clip_is_tried(supervise, tmp_path):
+    program = tmp_path / "renderer"
+    program.write_bytes(b"\x7fELF, for another processor\0")
+    program.chmod(0o755)
+    ended = supervise(program, count=3, options=["--termination-message", tmp_path / "message"])
+    assert ended.code == ExitCode.USAGE
+    why = "Exec format error; is it built for another processor?"
+    reason = f'COMMAND: found "{program}", expected a program that can be started: {why}'
+    assert (ended.result(0).exit_code, ended.result(0).reason) == (ExitCode.USAGE, reason)
+    told = json.loads((tmp_path / "message").read_text())["clips"]
+    assert [(clip["index"], clip["exitCode"]) for clip in told] == [(0, 64)]
+    assert ended.left_over() == []
+
+
+def test_a_program_that_goes_between_two_clips_ends_the_block_with_what_is_complete(supervise, tmp_path):
+    program = tmp_path / "renderer"
+    program.write_text(f'#!/bin/sh\necho "$CLIP_SEED" > "$CLIP_DIR/seed.txt"\nrm "{program}"\n')
+    program.chmod(0o755)
+    ended = supervise(program, count=3)
+    assert ended.code == ExitCode.USAGE
+    assert ended.run.clips() == [0]
+    assert "No such file or directory" in ended.result(1).reason
+    assert not ended.run.result(2).exists()
 
 
 def test_the_experiment_comes_from_the_environment_too(supervise):

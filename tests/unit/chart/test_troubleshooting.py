@@ -15,6 +15,7 @@ import clipfarm_encode.pipeline
 from clipfarm.cluster import conditions, endings, invalid
 from clipfarm.decide import admission, rules
 from clipfarm.decide.status import Status
+from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
 from clipfarm_render import attempt, checks
 from clipfarm_render.allowance import Allowance
@@ -96,12 +97,12 @@ def test_a_run_that_has_finished_is_in_one_of_these_phases():
     assert set(re.findall('"(\\w+)"', source)) == FINISHED
 
 
-def ended(how: End, status: int, ran_out: str = "") -> tuple[str, str]:
+def ended(how: End, status: int, ran_out: str = "", *, on_gpu: bool = True) -> tuple[str, str]:
     line = "System is out of GPU memory"
     end = ChildEnd(
         how=how, status=status, vram_line=line, ran_out=ran_out, tail=Tail(), cpu_seconds=0.0, peak_rss_mib=0.0
     )
-    return "render", attempt._judge(end, ChildReport())[1]
+    return "render", attempt._judge(end, ChildReport(), on_gpu=on_gpu)[1]
 
 
 def ran_out(*, on_shared_work: bool) -> str:
@@ -138,6 +139,9 @@ def reasons() -> set[tuple[str, str]]:
         ended(End.TIMEOUT, -9, ran_out(on_shared_work=True)),
         ended(End.OUT_OF_VRAM, 1),
         ended(End.EXITED, 2),
+        ended(End.EXITED, 2, on_gpu=False),
+        ("render", endings._reason({"reason": "Error", "exitCode": 2, "message": "usage: beans"}, {}, ())),
+        ("render", f"COMMAND: {why_not(['no-such-renderer'])}"),
         ended(End.EXITED, 3),
         ended(End.EXITED, -signal.SIGKILL),
         ended(End.EXITED, -signal.SIGSEGV),

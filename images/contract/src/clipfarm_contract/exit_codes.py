@@ -21,6 +21,12 @@ class ExitCode(IntEnum):
     """The command line or the environment is wrong; nothing was tried."""
 
 
+ENDED_WITH_2 = "ended with 2, which the contract keeps for GPU memory"
+"""What is known of a renderer that ended so without a word of GPU memory, where it may have had no GPU at all.
+
+Python ends with 2 as well if there is no such script, and many programs if they cannot read their command line.
+"""
+
 STOPPED = 143
 """How a renderer's supervisor ends when it is told to (128 + SIGTERM, as shells have it): nothing that a clip has done.
 

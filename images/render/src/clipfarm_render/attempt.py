@@ -11,14 +11,14 @@ from pathlib import Path
 from clipfarm_contract import clip as clips
 from clipfarm_contract import environment
 from clipfarm_contract.clip import ClipState, Inspection, write_atomically
-from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.exit_codes import ENDED_WITH_2, ExitCode
 from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.result import ChildReport, ClipResult
 from clipfarm_contract.writers import writing
 from clipfarm_render.child import ChildEnd, End
-from clipfarm_render.children import Children, Renderer
+from clipfarm_render.children import CannotStartError, Children, Renderer
 from clipfarm_render.output import say
 from clipfarm_render.seeds import clip_seed
 from clipfarm_render.stopping import Stop
@@ -88,9 +88,11 @@ def _attempt(
         end, report = children.run(_task(run, recipe, attempt), stop, another=another)
         if end.how is End.STOPPED:
             raise Stopped
-        code, reason = _judge(end, report)
+        code, reason = _judge(end, report, on_gpu=children.renderer.device != "cpu")
         if code is ExitCode.OK:
             clips.complete(attempt, run.clip(recipe.index), recipe, report.checks, children.renderer.command)
+    except CannotStartError as error:
+        code, reason = ExitCode.USAGE, str(error)
     except OSError as error:
         code, reason = ExitCode.FAILED, _describe(error)
     finally:
@@ -107,7 +109,7 @@ def _attempt(
     return result, end.tail.text() if end else ""
 
 
-def _judge(end: ChildEnd, report: ChildReport) -> tuple[ExitCode, str]:
+def _judge(end: ChildEnd, report: ChildReport, *, on_gpu: bool) -> tuple[ExitCode, str]:
     """Turn a child's end into exit code and reason."""
     if end.how is End.OUT_OF_VRAM:
         return ExitCode.OUT_OF_VRAM, f"GPU memory ran out: {end.vram_line.strip()}"
@@ -116,7 +118,8 @@ def _judge(end: ChildEnd, report: ChildReport) -> tuple[ExitCode, str]:
     if end.status == ExitCode.OK:
         return ExitCode.OK, ""
     if end.status == ExitCode.OUT_OF_VRAM:
-        return ExitCode.OUT_OF_VRAM, report.reason or _with_last_line("GPU memory ran out (exit status 2)", end)
+        ended = "GPU memory ran out (exit status 2)" if on_gpu else ENDED_WITH_2
+        return ExitCode.OUT_OF_VRAM, report.reason or _with_last_line(ended, end)
     if end.status < 0:
         return ExitCode.FAILED, _with_last_line(_killed_by(-end.status), end)
     return ExitCode.FAILED, report.reason or _with_last_line(f"exit status {end.status}", end)

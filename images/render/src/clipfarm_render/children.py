@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from clipfarm_contract import environment
 from clipfarm_contract.fields import ContractError
+from clipfarm_contract.program import why_not_started
 from clipfarm_contract.result import ChildReport
 from clipfarm_render.child import Child, ChildEnd
 from clipfarm_render.job import SHARED_WORK, TASK
@@ -28,6 +29,10 @@ BUILT_IN = (sys.executable, "-m", "clipfarm_render.push", "--wait")
 
 Scratch: TypeAlias = tempfile.TemporaryDirectory[str]
 Started: TypeAlias = tuple[Child, Scratch]
+
+
+class CannotStartError(Exception):
+    """The user's own renderer cannot be started, for this clip or any other; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,8 @@ class Children:
             another: whether a child for another clip is to be prepared meanwhile.
 
         Raises:
-            OSError: the command cannot be started.
+            CannotStartError: the command cannot be started, now or later.
+            OSError: the child cannot be started now.
         """
         command = self.renderer.command
         child, scratch = self._take() if command is None else self._started(command, task)
@@ -103,8 +109,10 @@ class Children:
         scratch = _scratch()
         try:
             return Child(command, self._environment(Path(scratch.name)) | dict(task), waits=waits), scratch
-        except OSError:
+        except OSError as error:
             scratch.cleanup()
+            if command is self.renderer.command and (why := why_not_started(command, error)):
+                raise CannotStartError(f"COMMAND: {why}") from error
             raise
 
     def _environment(self, scratch: Path) -> dict[str, str]:

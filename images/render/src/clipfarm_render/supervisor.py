@@ -6,7 +6,6 @@ whole or not at all, and that its end has a name.
 
 import itertools
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from clipfarm_contract.experiment import ClipRecipe, Experiment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.program import why_not
 from clipfarm_render import attempt, gpu_memory, termination
 from clipfarm_render.attempt import Outcome, Stopped
 from clipfarm_render.children import Children, Renderer
@@ -87,8 +87,8 @@ def cli(
     stop.listen()
     chosen = _chosen(index, count, clips, block)
     recipes = _recipes(_read_experiment(experiment), seed, chosen, own_command=bool(command))
-    if command and shutil.which(command[0]) is None:
-        raise UsageError(f'COMMAND: found "{command[0]}", expected a program that can be run')
+    if command and (problem := why_not(command)):
+        raise UsageError(f"COMMAND: {problem}")
     renderer = Renderer(command or None, device, timeout)
     _say(
         f"{len(chosen)} from clip {chosen[0]} on, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}"
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, stop: Stop) -> list[Outcome]:
-    """Make the clips one after the other; one that fails does not stop the others."""
+    """Make the clips one after the other; one that fails does not stop the others, unless all would fail so."""
     outcomes = []
     with Children(renderer) as children:
         for recipe, following in itertools.zip_longest(recipes, recipes[1:]):
@@ -130,6 +130,8 @@ def _make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer,
             outcome = attempt.make(run, recipe, children, stop, following)
             outcomes.append(outcome)
             _say(f"clip {recipe.index}: {_summary(outcome)}")
+            if outcome.result.exit_code is ExitCode.USAGE:
+                break
     return outcomes
 
 
@@ -144,9 +146,13 @@ def _summary(outcome: Outcome) -> str:
 
 
 def _exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
-    """Out of VRAM counts most: the block is worth another try, and clips that are complete will be skipped."""
+    """Return the block's exit code, which is that of the clips whose end decides what comes next.
+
+    Out of VRAM counts more than failed: the block is worth another try, and clips that are complete will be skipped.
+    """
     codes = {outcome.result.exit_code for outcome in outcomes}
-    return next((code for code in (ExitCode.OUT_OF_VRAM, ExitCode.FAILED) if code in codes), ExitCode.OK)
+    order = (ExitCode.USAGE, ExitCode.OUT_OF_VRAM, ExitCode.FAILED)
+    return next((code for code in order if code in codes), ExitCode.OK)
 
 
 def _read_experiment(path: Path | None) -> Experiment:

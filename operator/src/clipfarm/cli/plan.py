@@ -19,6 +19,7 @@ from clipfarm.local.state import State
 from clipfarm.manifests import preview
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.indexes import compress
+from clipfarm_contract.program import why_not
 
 
 @click.command()
@@ -45,6 +46,9 @@ def check_parts(job: Job) -> None:
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         fail(f"not installed: {', '.join(missing)}; install them with: make setup")
+    command = job.run.spec.render.command
+    if command and (problem := why_not(command)):
+        fail(f"spec.render.command: {problem}")
     if encode.enabled and encode.weights and encode.weights.is_local:
         source = Path(encode.weights.source)
         if not source.exists():

@@ -6,7 +6,7 @@ from typing import Any
 from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.views import INDEX_ANNOTATION, RunKey, controller, run_key
 from clipfarm.manifests.job import CONTAINER
-from clipfarm_contract.exit_codes import STOPPED, ExitCode
+from clipfarm_contract.exit_codes import ENDED_WITH_2, STOPPED, ExitCode
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.result import GpuReading, VramUse
 
@@ -121,8 +121,10 @@ def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...
     if reasons:
         return "; ".join(dict.fromkeys(reasons))
     message = str(ended.get("message", "")).strip()
-    if message and not message.startswith("{"):
-        return message.splitlines()[-1]
-    if status.get("message"):
-        return str(status["message"])
+    said = message.splitlines()[-1] if message and not message.startswith("{") else ""
+    if ended.get("exitCode") == ExitCode.OUT_OF_VRAM:
+        # The supervisor has more to say of GPU memory: this is of what ran in its place.
+        return ENDED_WITH_2 + (f"; last line: {said}" if said else "")
+    if said or status.get("message"):
+        return said or str(status["message"])
     return f"exit status {ended['exitCode']}" if "exitCode" in ended else str(status.get("reason", "the pod failed"))

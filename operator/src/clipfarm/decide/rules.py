@@ -9,6 +9,7 @@ from clipfarm.decide.places import Place
 from clipfarm.run import Run
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.world import Gate
+from clipfarm_contract.exit_codes import ENDED_WITH_2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,9 @@ def retry_not_due(candidate: Candidate, situation: Situation) -> Hold | None:
     """A clip that ran out of GPU memory waits, so that the memory can come free."""
     if candidate.due is None or situation.now >= candidate.due:
         return None
-    delay = format_duration(situation.run.spec.retry.delay)
-    return Hold("RetryDelay", f"ran out of GPU memory; starts again {delay} after that")
+    spec = situation.run.spec
+    ended = ENDED_WITH_2 if spec.render.device == "cpu" else "ran out of GPU memory"
+    return Hold("RetryDelay", f"{ended}; starts again {format_duration(spec.retry.delay)} after that")
 
 
 def workers_busy(_candidate: Candidate, situation: Situation) -> Hold | None:

@@ -108,7 +108,8 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
         "args": arguments,
         "env": [{"name": key, "value": literal(value)} for key, value in variables.items()] + _gpu(run),
         "resources": resources(render.threads, render.memory, render.pod),
-        "terminationMessagePolicy": "File",
+        # A supervisor that refuses its command line, or is not there at all, says so in its last line.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     shm: Manifest = {
         "name": "shm",
