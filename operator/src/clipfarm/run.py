@@ -259,12 +259,15 @@ class Vram(Model):
 
 
 class Retry(Model):
-    """What happens to a clip whose renderer ran out of GPU memory (exit code 2)."""
+    """What happens when clips cannot be rendered."""
 
     limit: int = Field(default=1, ge=0, le=100)
-    """How often a clip is tried again."""
+    """How often a clip is tried again whose renderer ran out of GPU memory (exit code 2)."""
     delay: Annotated[Seconds, Field(ge=0)] = 30.0
     """How long after it ended it may start again, at the earliest."""
+    stop_after: int = Field(default=20, ge=0, le=10_000)
+    """Number of clips that fail alike before the run ends as Failed, if none is complete by then; 0: all are tried.
+    Reasons are alike if they differ only in words that hold a digit."""
 
 
 class Encode(Model):
@@ -343,7 +346,7 @@ class RunSpec(Model):
     vram: Vram = Vram()
     """When GPU memory holds new clips back."""
     retry: Retry = Retry()
-    """What happens to a clip whose renderer ran out of GPU memory."""
+    """What happens when clips cannot be rendered."""
     encode: Encode
     """How clips become features."""
     ttl_after_finished: Seconds | None = None

@@ -86,7 +86,7 @@ class RunStatus(_Made):
     held: int = Field(ge=0)
     """Clips that would run now if nothing but busy workers held them."""
     retried: int = Field(ge=0)
-    """Clips that wait for another try after GPU memory ran out."""
+    """Clips that ended with 2 (GPU memory) and wait for another try."""
     eta: str = ""
     """Time left, as far as it is known."""
     completion_time: str | None = None

@@ -165,6 +165,8 @@ class Ended:
     """How many attempts there were, this one included."""
     final: bool = False
     """There will be no other, whatever the rules say."""
+    clips: int = 1
+    """Clips that are known to have failed for this reason: several if a pod makes several, 0 if it is not known."""
 
 
 PodState = Literal["Gated", "Released", "Bound", "Starting", "Working", "Ending", "Lost"]
@@ -335,8 +337,17 @@ class World:
     """Pods that ended not long ago."""
     clip_memory: ClipMemory | None = None
     """None: no finished clip has told yet."""
+    complete_before: int = 0
+    """Clips that were complete before this attempt at the run began."""
+    fatal: str = ""
+    """Why the run ended as a whole, by its own status: the attempts that showed it may not be there any more."""
 
     @property
     def encodable(self) -> int:
         """Clips that could have features by now."""
         return self.rendered if self.complete_clips is None else self.complete_clips
+
+    @property
+    def made(self) -> int:
+        """Clips that this attempt at the run has completed."""
+        return max(0, self.encodable - self.complete_before)

@@ -1,5 +1,6 @@
 """What a person types: status, watch, retry, and what the golden files are worth to the API server."""
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,44 @@ def test_retry_makes_the_failed_clips_alone_again(definition: ControlPlane, driv
         assert (runs.status()["rendered"], runs.status()["failed"]) == (8, 0)
         done = type_("retry", "--failed")
         assert (done.returncode, done.stderr) == (2, "run: nothing has failed\n")
+
+
+def test_a_run_whose_clips_all_fail_alike_ends_stays_so_and_retry_gets_it_out(
+    definition: ControlPlane, driven: Namespace, start_operator
+):
+    operator: Operator = start_operator(driven)
+    runs = Runs(driven)
+    broken = {"run"}
+
+    def outcome(pod: dict[str, Any]) -> End:
+        if pod["metadata"]["labels"]["clipfarm.dev/run"] not in broken:
+            return End()
+        reason = f"no bean for clip {index(pod)}"
+        return End(1, message=json.dumps({"clips": [{"index": index(pod), "exitCode": 1, "reason": reason}]}))
+
+    with Kubelet(driven, outcome) as kubelet:
+        runs.create(clips=30, workers=3, retry={"stopAfter": 5})
+        status = runs.finished()
+        why = "5 clips failed alike before the first was complete (retry.stopAfter): no bean for clip 0"
+        assert (status["phase"], runs.condition("Ready")["message"]) == ("Failed", why)
+        assert 5 <= status["failed"] == len(kubelet.started) <= 7, "two others were at work"
+        wait_until(lambda: not runs.gated(), "the pods at their gates to go")
+
+        operator.kill()
+        for pod in runs.pods():
+            driven.delete("v1/pods", pod["metadata"]["name"])
+        wait_until(lambda: not runs.pods(), "what showed it to be gone")
+        operator.start()
+        runs.create("other", clips=2)
+        assert runs.finished("other")["phase"] == "Succeeded"
+        assert (runs.status()["phase"], runs.pods()) == ("Failed", [])
+        assert runs.condition("Ready")["message"] == why
+
+        broken.clear()
+        done = command(definition, "retry", "run", "--failed", "--namespace", driven.name)
+        assert (done.returncode, done.stdout) == (0, "run: tries again 30 clips to render (0-29)\n")
+        wait_until(lambda: runs.status()["phase"] == "Succeeded", "the run to succeed")
+        assert (runs.status()["rendered"], runs.status()["failed"]) == (30, 0)
 
 
 def test_what_goes_on_is_not_tried_again(runs: Runs, operator: Operator, type_):

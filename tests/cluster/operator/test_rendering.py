@@ -47,7 +47,7 @@ def test_what_becomes_of_a_clip_follows_from_how_its_pods_end(runs: Runs, operat
     reasons = {entry["clips"]: entry["reason"] for entry in status["failures"]}
     assert reasons == {
         "1": "exit status 1",
-        "3": "exit status 2",
+        "3": "ended with 2, which the contract keeps for GPU memory",
         "4": "the kernel ended the pod: it took more memory than render.memory allows",
         "7": "exit status 77",
     }

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 
 import psutil
 import pytest
@@ -70,14 +71,62 @@ def test_any_other_failure_is_not_tried_again_and_the_run_goes_on(local):
     assert sorted(local.started()[5:]) == [1, 3]
 
 
+@pytest.mark.parametrize("what", ["local", "plan"])
+def test_a_command_that_cannot_be_found_is_a_mistake_in_the_run_file_found_before_anything_starts(local, what):
+    local.spec["render"] = {"command": ["no-such-renderer"]}
+    ran = clipfarm(what, local.yaml, "--output", local.output)
+    expected = 'found "no-such-renderer", expected a program that can be started: it is not on the PATH'
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"spec.render.command: {expected}\n")
+    assert not local.output.exists()
+
+
 def test_a_renderer_that_refuses_the_run_ends_it_at_once(local):
     local.clips, local.spec["workers"] = 50, 2
-    local.spec["render"] = {"command": ["no-such-renderer"]}
+    program = local.folder / "renderer"
+    program.write_bytes(b"\x7fELF, for another processor\0")
+    program.chmod(0o755)
+    local.spec["render"] = {"command": [str(program)]}
     ran = local.run()
     assert ran.returncode == 1
-    assert "the renderer refuses the run" in ran.stdout
-    assert "no-such-renderer" in ran.stdout
-    assert json.loads((local.output / "report.json").read_text())["phase"] == "Failed"
+    assert f'the renderer refuses the run: COMMAND: found "{program}"' in ran.stdout
+    report = json.loads((local.output / "report.json").read_text())
+    assert (report["phase"], report["clips"]["failed"] <= 2) == ("Failed", True)
+
+
+def test_a_run_whose_clips_all_fail_alike_ends_and_the_same_command_tries_again(local):
+    local.clips, local.spec = 200, {"workers": 2, "retry": {"stopAfter": 5}}
+    for clip in range(20):
+        local.script(clip, f"print no-bean-{clip} exit 1")
+    ran = local.run()
+    assert ran.returncode == 1
+    why = "5 clips failed alike before the first was complete (retry.stopAfter): exit status 1; last line: no-bean-0"
+    assert why in ran.stdout.splitlines()
+    assert 5 <= len(local.started()) <= 6, "the other worker was at a clip"
+    report = json.loads((local.output / "report.json").read_text())
+    assert (report["phase"], report["stuck"]) == ("Failed", why)
+    for clip in range(20):
+        local.script(clip, "ok")
+    assert local.run("--end_job", "9").returncode == 0
+    assert local.complete() == list(range(10))
+
+
+def test_clips_that_fail_alike_after_one_that_is_complete_do_not_end_the_run(local):
+    local.clips, local.spec = 12, {"workers": 1, "retry": {"stopAfter": 5}}
+    for clip in range(1, 12):
+        local.script(clip, "exit 1")
+    assert local.run().returncode == 1
+    assert local.started() == list(range(12))
+
+
+def test_a_script_that_is_not_there_is_not_blamed_on_gpu_memory(local):
+    local.clips, local.spec = 60, {"workers": 2, "retry": {"stopAfter": 3, "delay": "1s"}}
+    local.spec["render"] = {"command": [sys.executable, "-u", "/no/such/script.py"]}
+    ran = local.run()
+    assert ran.returncode == 1
+    assert "GPU memory ran out" not in ran.stdout
+    assert "ended with 2, which the contract keeps for GPU memory; starts again 1s after that" in ran.stdout
+    assert "3 clips failed alike before the first was complete (retry.stopAfter): ended with 2, which" in ran.stdout
+    assert "can't open file '/no/such/script.py'" in ran.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)

@@ -502,3 +502,64 @@ def test_events_tell_what_changed_and_no_more(before, after, reasons):
 def test_workers_are_counted_on_nodes_where_the_pods_may_go(node, options, expected):
     view = NodeView(**({"name": "n", "cpus": 1, "gpus": 0, "labels": {}, "taints": (), "schedulable": True} | node))
     assert fits(view, PodOptions.model_validate(options)) is expected
+
+
+class TestRunsThatEndAsAWhole:
+    def failures(self, scene, count=20, **fields):
+        for index in range(count):
+            scene.failed(index, ExitCode.FAILED, **({"reason": f"no bean for clip {index}"} | fields))
+
+    def test_the_job_makes_no_more_pods_and_the_run_says_which_reason_its_clips_share(self):
+        scene = Scene(100).job()
+        self.failures(scene)
+        scene.pod(20, gate=0)
+        status = scene.status()
+        assert (status["phase"], status["failed"]) == ("Failed", 20)
+        why = "20 clips failed alike before the first was complete (retry.stopAfter): no bean for clip 0"
+        ready = next(each for each in status["conditions"] if each["type"] == "Ready")
+        assert (ready["reason"], ready["message"]) == ("Stuck", why)
+        assert scene.changes()["patch", "Job"] == {"spec": {"parallelism": 0}}
+
+    def test_what_is_at_work_goes_on_to_its_end_and_one_that_is_complete_lets_the_run_go_on(self):
+        scene = Scene(100).job()
+        self.failures(scene)
+        scene.pod(20)
+        scene.pod(21, gate=0)
+        assert scene.status()["phase"] == "Running"
+        assert ("patch", "Job") not in scene.changes()
+        assert not decide(scene.tracked.run, scene.look()).start
+        del scene.store.pods._by_run[KEY]["pod-20"]
+        scene.job(completed="20")
+        assert [start.clip for start in decide(scene.tracked.run, scene.look()).start] == [21]
+
+    @pytest.mark.parametrize("changed", [{}, {"generation": 2}, {"attempt": "2"}])
+    def test_one_whose_pods_are_gone_stays_ended_until_it_is_changed_or_tried_again(self, changed):
+        before = Scene(100).job()
+        self.failures(before)
+        status = before.status()
+        after = Scene(100)
+        generation, attempt = changed.get("generation", 1), changed.get("attempt", "")
+        owner = replace(after.tracked.owner, attempt=attempt)
+        after.tracked = Tracked(after.tracked.run, owner, generation, status)
+        after.tracked.claim = "Bound"
+        after.job(failed="0-19", parallelism=0, attempt=attempt)
+        ended = not changed
+        assert after.look().fatal == (before.look().fatal or status["conditions"][0]["message"] if ended else "")
+        assert (after.status()["phase"] == "Failed") is ended
+
+    def test_clips_of_an_earlier_attempt_do_not_count_as_made_by_this_one(self):
+        scene = Scene(100, only="50-99").job()
+        self.failures(scene)
+        assert (scene.look().made, scene.status()["phase"]) == (0, "Failed")
+
+    def test_a_block_counts_with_each_of_its_clips_that_failed(self):
+        scene = Scene(100, render={"clipsPerPod": 10}).job()
+        told = tuple((clip, "no bean") for clip in range(10))
+        self.failures(scene, 1, clips=told)
+        assert scene.status()["phase"] == "Running"
+        self.failures(scene, 2, clips=told, reason="no bean")
+        assert scene.status()["phase"] == "Failed"
+
+    def test_pods_whose_reasons_are_not_known_are_not_said_to_have_failed_alike(self):
+        scene = Scene(100).job(failed="0-49")
+        assert scene.status()["phase"] == "Running"

@@ -1,9 +1,11 @@
 import pytest
 
-from clipfarm.decide.retry import Again, judge
+from clipfarm.decide.plan import decide
+from clipfarm.decide.retry import Again, alike, judge
 from clipfarm.run import Retry
 from clipfarm.world import Ended
 from clipfarm_contract.exit_codes import ExitCode
+from helpers.runs import make_run, make_world
 
 
 def ended(clip, code, attempts=1, at=1000.0):
@@ -46,3 +48,65 @@ def test_a_usage_error_is_fatal_because_every_clip_would_end_so():
 def test_a_clip_that_somebody_else_has_given_up_is_not_tried_again():
     given_up = Ended(7, ExitCode.OUT_OF_VRAM, "reason", 1000.0, attempts=1, final=True)
     assert judge(Retry(limit=5), [given_up]).failed == (given_up,)
+
+
+def failures(count, reason="no such bean", clips=1):
+    return tuple(Ended(clip, ExitCode.FAILED, reason, 1000.0, 1, final=True, clips=clips) for clip in range(count))
+
+
+STOPS = {
+    # failed clips, what else is so, retry.stopAfter; whether the run ends
+    "twenty that fail alike": (failures(20), {}, 20, True),
+    "nineteen": (failures(19), {}, 20, False),
+    "twenty after one that is complete": (failures(20), {"rendered": 1}, 20, False),
+    "twenty where all that is complete was so before": (failures(20), {"rendered": 5, "complete_before": 5}, 20, True),
+    "twenty where a block that failed has made some": (failures(20), {"complete_clips": 2}, 20, False),
+    "twenty, and others that fail otherwise": (
+        (*failures(20), Ended(30, ExitCode.FAILED, "was black", 1000.0, 1)), {}, 20, True,
+    ),
+    "ten and ten": ((*failures(10), *failures(10, "was black")), {}, 20, False),
+    "five pods that make four clips each": (failures(5, clips=4), {}, 20, True),
+    "twenty pods whose reason is gone": (failures(20, clips=0), {}, 20, False),
+    "a thousand of a run that is to try all": (failures(90), {}, 0, False),
+    "one of a run that has no patience": (failures(1), {}, 1, True),
+    "twenty that are tried again": (tuple(ended(i, ExitCode.OUT_OF_VRAM) for i in range(20)), {}, 20, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STOPS)
+def test_a_run_whose_clips_all_fail_alike_ends(case):
+    ends, rest, stop_after, stops = STOPS[case]
+    run = make_run(clips=100, retry={"stopAfter": stop_after})
+    plan = decide(run, make_world(run, ended=ends, **rest))
+    assert plan.status.finished is stops
+    if stops:
+        assert (plan.status.phase, plan.start, plan.no_more_clips) == ("Failed", (), True)
+        assert plan.status.stuck == (
+            f"{stop_after} clips failed alike before the first was complete (retry.stopAfter): no such bean"
+        )
+    else:
+        assert (plan.status.phase, bool(plan.start)) == ("Running", True)
+
+
+def test_a_run_that_has_ended_so_stays_ended_when_its_pods_are_gone():
+    run = make_run(clips=100)
+    status = decide(run, make_world(run, ended=failures(20, clips=0), fatal="20 clips failed alike: no bean")).status
+    assert (status.phase, status.stuck) == ("Failed", "20 clips failed alike: no bean")
+
+
+@pytest.mark.parametrize(
+    ("one", "another", "same"),
+    [
+        ("timed out after 600 s", "timed out after 600 s", True),
+        ("in_view: the object leaves the picture by 3.1 pixels in frame 7",
+         "in_view: the object leaves the picture by 12.0 pixels in frame 11", True),
+        ("No such file: '/clips/.clip_00001.0a1b/x'", "No such file: '/clips/.clip_00002.9f3c/x'", True),
+        ("cannot open /tmp/clipfarm-abcdefgh/model", "cannot open /tmp/clipfarm-a1cd_fgh/model", True),
+        ("exit status 1; last line: seed 17 is odd", "exit status 1; last line: seed 4711 is odd", True),
+        ("exit status 1; last line: no bean", "exit status 1; last line: no rice", False),
+        ("killed by signal 9 (SIGKILL)", "killed by signal 11 (SIGSEGV)", False),
+        ("moves: the object moves 0 m", "in_view: the object leaves", False),
+    ],
+)  # fmt: skip
+def test_reasons_are_alike_if_they_differ_only_in_words_that_hold_a_digit(one, another, same):
+    assert (alike(one) == alike(another)) is same

@@ -13,7 +13,7 @@ from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.store import Cache, Store, watchers
 from clipfarm.cluster.times import unix_time
 from clipfarm.world import EarlyEnd, GpuId
-from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.exit_codes import ENDED_WITH_2, ExitCode
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 
@@ -82,6 +82,12 @@ def test_a_pod_of_no_run_or_of_no_indexed_job_is_left_alone():
     assert views.pod(pod(labels={"clipfarm.dev/run": ""})) is None
 
 
+def told(count, code):
+    """What a supervisor reports of a block whose clips failed, all but the last one alike."""
+    clips = [{"index": i, "exitCode": code, "reason": f"clip {i} has no room"} for i in range(count)]
+    return json.dumps({"clips": [*clips, {"index": count, "exitCode": code, "reason": "another reason"}]})
+
+
 SAID = json.dumps({"clips": [{"index": 7, "exitCode": 1, "reason": "it never moved"}]})
 
 
@@ -89,7 +95,14 @@ SAID = json.dumps({"clips": [{"index": 7, "exitCode": 1, "reason": "it never mov
     ("status", "code", "reason"),
     [
         ({"containerStatuses": ended(1, SAID)}, ExitCode.FAILED, "it never moved"),
-        ({"containerStatuses": ended(2)}, ExitCode.OUT_OF_VRAM, "exit status 2"),
+        ({"containerStatuses": ended(2)}, ExitCode.OUT_OF_VRAM, ENDED_WITH_2),
+        ({"containerStatuses": ended(2, '{"done":0,"failed":3}')}, ExitCode.OUT_OF_VRAM, ENDED_WITH_2),
+        (
+            {"containerStatuses": ended(2, "loading\npython: can't open file 'x.py'\n")},
+            ExitCode.OUT_OF_VRAM,
+            f"{ENDED_WITH_2}; last line: python: can't open file 'x.py'",
+        ),
+        ({"containerStatuses": ended(2, told(2, 2))}, ExitCode.OUT_OF_VRAM, "clip 0 has no room; another reason"),
         ({"containerStatuses": ended(64, "a\nno such shape\n")}, ExitCode.USAGE, "no such shape"),
         ({"containerStatuses": ended(139)}, ExitCode.FAILED, "exit status 139"),
         (

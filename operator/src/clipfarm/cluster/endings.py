@@ -5,6 +5,7 @@ from typing import Any
 
 from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.views import INDEX_ANNOTATION, RunKey, controller, run_key
+from clipfarm.decide.retry import alike
 from clipfarm.manifests.job import CONTAINER
 from clipfarm_contract.exit_codes import ENDED_WITH_2, STOPPED, ExitCode
 from clipfarm_contract.fields import ContractError, load
@@ -119,7 +120,10 @@ def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...
         return "the kernel ended the pod: it took more memory than render.memory allows"
     reasons = [reason for _, reason in clips if reason]
     if reasons:
-        return "; ".join(dict.fromkeys(reasons))
+        kinds: dict[str, str] = {}
+        for reason in reasons:
+            kinds.setdefault(alike(reason), reason)
+        return "; ".join(kinds.values())
     message = str(ended.get("message", "")).strip()
     said = message.splitlines()[-1] if message and not message.startswith("{") else ""
     if ended.get("exitCode") == ExitCode.OUT_OF_VRAM:

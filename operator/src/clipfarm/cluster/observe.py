@@ -98,14 +98,20 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         complete_clips=_complete_clips(tracked, completed),
         left=tuple(rendering.left.values()),
         clip_memory=tracked.clip_memory.summary(),
+        complete_before=_complete_before(tracked),
+        fatal=tracked.fatal,
     )
+
+
+def _complete_before(tracked: Tracked) -> int:
+    """Count clips that an earlier Job made."""
+    return len(tracked.run.spec.clips) - tracked.blocks.clips.count
 
 
 def _complete_clips(tracked: Tracked, completed: Indexes) -> int:
     """Count clips: those of completed blocks, those done in blocks that failed, and those made by an earlier Job."""
-    blocks = tracked.blocks
-    before = len(tracked.run.spec.clips) - blocks.clips.count
-    return before + blocks.clips_in(completed) + sum(pod.done for pod in tracked.rendering.final.values())
+    made = tracked.blocks.clips_in(completed) + sum(pod.done for pod in tracked.rendering.final.values())
+    return _complete_before(tracked) + made
 
 
 def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, FailedPod], now: float) -> None:
@@ -207,8 +213,8 @@ def _order(pod: FailedPod) -> tuple[bool, int, float]:
 
 def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
     if pod is None:
-        return Ended(index, ExitCode.FAILED, "its pod is gone, and the reason with it", now, 1, final=True)
-    return Ended(index, pod.exit_code, pod.reason, now, pod.attempts, final=True)
+        return Ended(index, ExitCode.FAILED, "its pod is gone, and the reason with it", now, 1, final=True, clips=0)
+    return Ended(index, pod.exit_code, pod.reason, now, pod.attempts, final=True, clips=max(1, len(pod.clips)))
 
 
 def _nodes(store: Store, tracked: Tracked, gpus: Gpus, now: float) -> tuple[Node, ...]:

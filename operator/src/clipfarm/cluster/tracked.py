@@ -17,6 +17,8 @@ from clipfarm_contract.indexes import Indexes
 
 SEEN_SECONDS = 2.0
 """How much later a pod's end is seen than it came: the kubelet looks each second, and then tells."""
+STUCK = ("Ready", "Stuck")
+"""Type and reason of the condition that says why a run goes on no more."""
 WINDOW = 64
 """Completions that the moving window of the ETA holds."""
 
@@ -108,6 +110,8 @@ class Tracked:
     """Their pods, by UID, as the last look saw them."""
     pods: Counter[PodState] = field(default_factory=Counter)
     """Renderers' pods by state."""
+    fatal: str = field(init=False)
+    """Why the run ended as a whole, by the status that this process found."""
     doing: asyncio.Task[None] | None = None
     """Changes under way."""
     gone: bool = False
@@ -118,11 +122,14 @@ class Tracked:
         taken_in = self.status.get("encodeAttempt", "") == self.owner.encode_attempt
         self.encoding = Encoding(self.status.get("encoded", 0), _encode_failures(self.status) if taken_in else {})
         self.gates = _gates(self.status)
+        self.fatal = _fatal(self.status, self.generation, self.owner.attempt)
 
     def update(self, run: Run, owner: Owner, generation: int) -> None:
         """Take in a change of the run: what a person has mended is tried anew."""
         if owner.encode_attempt != self.owner.encode_attempt:
             self.encoding.failed = {}
+        if (generation, owner.attempt) != (self.generation, self.owner.attempt):
+            self.fatal = ""
         self.run, self.owner, self.generation = run, owner, generation
         self.encoding.early_ends.clear()
         self.problem = ""
@@ -160,6 +167,15 @@ def _gates(status: Mapping[str, Any]) -> dict[GpuId, Gate]:
         gpu = GpuId(entry["node"], int(entry["gpu"]), uuid, instance)
         found[gpu] = Gate(gpu, entry["gate"] == "Closed", None)
     return found
+
+
+def _fatal(status: Mapping[str, Any], generation: int, attempt: str) -> str:
+    """Return why a run has ended as a whole, if this very attempt has: the pods that showed it may be gone by now."""
+    ended = (status.get("phase"), status.get("observedGeneration"), status.get("renderAttempt", ""))
+    if ended != ("Failed", generation, attempt):
+        return ""
+    conditions = status.get("conditions", ())
+    return next((str(each["message"]) for each in conditions if (each["type"], each["reason"]) == STUCK), "")
 
 
 def _encode_failures(status: Mapping[str, Any]) -> dict[int, str]:

@@ -28,7 +28,7 @@ def decide(run: Run, world: World) -> Plan:
     per_clip = expectation.expected(run.spec.vram, world)
     counts = expectation.counts(run.spec.vram, world, vram.fresh(run.spec.vram, world), per_clip)
     gates = vram.update(run.spec.vram, world, counts, per_clip)
-    outcome = retry.judge(run.spec.retry, world.ended)
+    outcome = retry.stop(run.spec.retry, world, retry.judge(run.spec.retry, world.ended))
     admitted = admission.choose(run, world, gates, outcome, counts, per_clip)
     finished = status.rendering_finished(world, outcome)
     return Plan(

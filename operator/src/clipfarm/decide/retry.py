@@ -1,11 +1,17 @@
-"""Which clips are tried again, and which have failed for good."""
+"""Which clips are tried again, which have failed for good, and when a run is not worth going on with."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipfarm.run import Retry
-from clipfarm.world import Ended
+from clipfarm.world import Ended, World
 from clipfarm_contract.exit_codes import ExitCode
+
+_VARIES = re.compile(r"[^\s/]*\d[^\s/]*|clipfarm-\w+")
+"""A word, or a part of a path, that holds a digit; or the name of a scratch folder, which has none now and then."""
+_MOST_TEXT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class Outcome:
     failed: tuple[Ended, ...] = ()
     """Failed for good."""
     fatal: str = ""
-    """Why no clip of this run can succeed, where that is so."""
+    """Why the run ends without trying its other clips, if it does."""
 
 
 def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
@@ -43,3 +49,33 @@ def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
             fatal = fatal or f"the renderer refuses the run: {end.reason}"
     again.sort(key=lambda entry: (entry.due, entry.clip))
     return Outcome(tuple(again), tuple(sorted(failed, key=lambda end: end.clip)), fatal)
+
+
+def stop(retry: Retry, world: World, outcome: Outcome) -> Outcome:
+    """End a run in which clip after clip fails alike and none is made; a run that has ended so stays ended."""
+    fatal = outcome.fatal or ("" if world.made else _all_alike(retry, outcome.failed)) or world.fatal
+    return replace(outcome, fatal=fatal)
+
+
+def alike(reason: str) -> str:
+    """Return what a reason has in common with those of other clips: all but words that hold a digit.
+
+    Numbers, seeds, names of clips and of scratch folders differ from clip to clip where the cause is the same.
+    """
+    return _VARIES.sub("…", reason[:_MOST_TEXT])
+
+
+def _all_alike(retry: Retry, failed: Sequence[Ended]) -> str:
+    """Return why the run ends, if ``stopAfter`` clips have failed alike; none is complete."""
+    if not retry.stop_after:
+        return ""
+    first: dict[str, str] = {}
+    clips: Counter[str] = Counter()
+    for end in failed:
+        kind = alike(end.reason)
+        first.setdefault(kind, end.reason)
+        clips[kind] += end.clips
+    kind, count = clips.most_common(1)[0] if clips else ("", 0)
+    if count < retry.stop_after:
+        return ""
+    return f"{retry.stop_after} clips failed alike before the first was complete (retry.stopAfter): {first[kind]}"

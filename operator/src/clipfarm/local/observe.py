@@ -59,6 +59,7 @@ def observe(state: State, now: float) -> World:
         encode_completions=tuple(state.encode_completions),
         left=tuple(state.left),
         clip_memory=state.clip_memory.summary(),
+        complete_before=state.complete_before,
     )
 
 

@@ -42,6 +42,8 @@ class State:
     """Clips that had features when the run started: they tell nothing of the encoder's pace."""
     clip_bytes: int
     """What a clip takes at most."""
+    complete_before: int = 0
+    """Clips that were complete when the run started."""
     workers: dict[int, Worker] = field(default_factory=dict)
     left_behind: list[Path] = field(default_factory=list)
     """What supervisors that have ended printed; to be removed."""
@@ -79,6 +81,7 @@ class State:
             unencoded=set(found.complete),
             encoded_before=found.encoded,
             clip_bytes=largest_clip(job.run),
+            complete_before=len(found.complete),
         )
 
 
