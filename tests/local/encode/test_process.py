@@ -14,7 +14,7 @@ import pytest
 
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import cli
-from unit.encode.made_up import make_clip
+from unit.encode.made_up import SEED, make_clip, make_experiment
 
 pytestmark = pytest.mark.torch
 
@@ -161,6 +161,31 @@ def check_and_finish(run, undisturbed):
         assert np.load(path).shape == (8, 192)
     encode_here(run)
     assert hashes(run) == undisturbed
+
+
+def test_an_encoder_that_follows_a_folder_is_ended_by_sigterm_and_that_is_no_failure(run, tmp_path):
+    with started(command(run, "--watch", "--log-json", tmp_path / "log.json")) as process:
+        wait_for(lambda: len(list(run.root.rglob("*.npy"))) == 5, process)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0, process.stdout.read()
+    assert json.loads((tmp_path / "log.json").read_text())["state"] == "stopped"
+
+
+def test_an_encoder_leaves_the_clips_of_another_run_alone(run, tmp_path):
+    make_clip(run.root, 5, seed=1)
+    finish(run)
+    experiment = make_experiment()
+    [entry] = experiment.phases
+    phase = entry.phase.to_json() | {"clips": {"start": entry.start, "end": entry.end}}
+    (tmp_path / "experiment.json").write_text(json.dumps(experiment.scene.to_json() | {"phases": [phase]}))
+    identity = ("--seed", SEED, "--experiment", tmp_path / "experiment.json")
+    with started(command(run, "--watch", "--clips", "0-6", "--log-json", run.encode_log(), *identity)) as process:
+        assert process.wait(PATIENCE) == 0, process.stdout.read()
+        assert "1 clip is of another run, and left alone: clip_00005 was made with seed 1" in process.stdout.read()
+    document = json.loads(run.encode_log().read_text())
+    assert (document["clips"]["found"], document["clips"]["encoded"], document["foreign"]) == (5, 5, 1)
+    assert document["absent"] == "5-6"
+    assert not run.clip(5).features(MODEL).parent.exists()
 
 
 def test_it_ends_with_its_parent_when_asked_to(run, tmp_path):

@@ -17,6 +17,11 @@ def test_a_set_is_written_and_read_back(numbers):
     assert [found.at(place) for place in range(len(found))] == sorted(numbers)
 
 
+@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
+def test_what_is_left_without_others_is_the_difference_of_sets(numbers, others):
+    assert Indexes.of(numbers).without(Indexes.of(others)) == Indexes.of(numbers - others)
+
+
 @pytest.mark.parametrize(
     ("text", "numbers"),
     [

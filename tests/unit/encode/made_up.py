@@ -8,7 +8,7 @@ from PIL import Image
 from transformers import VJEPA2Config, VJEPA2Model
 
 from clipfarm_contract.clip import complete
-from clipfarm_contract.experiment import ClipRecipe, Impulse, Phase, Range, Scene
+from clipfarm_contract.experiment import Experiment, Impulse, Phase, PhaseClips, Range, Scene
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.vjepa2 import Config
 
@@ -22,14 +22,32 @@ def make_frames(folder: Path, *, frames: int = 4, size: int = 48, seed: int = 0)
         Image.fromarray(rng.integers(0, 256, (size, size, 3), np.uint8)).save(clip.frame(i))
 
 
-def make_clip(root: Path, index: int, *, frames: int = 4, size: int = 48) -> Clip:
+SEED = 42
+
+
+def make_experiment(*, frames: int = 4, size: int = 48) -> Experiment:
+    """Return the experiment that :func:`make_clip` makes clips of."""
+    scene = Scene("push", frames, 30, size, 8, ("rgb",), ("cube",), Impulse(12, 13, 1), False)
+    return Experiment(scene, (PhaseClips(0, 99_999, Phase("A1", Range(0.5, 0.9), Range(0.5, 3))),))
+
+
+def make_clip(
+    root: Path,
+    index: int,
+    *,
+    frames: int = 4,
+    size: int = 48,
+    seed: int = SEED,
+    experiment: Experiment | None = None,
+    renderer: tuple[str, ...] | None = None,
+) -> Clip:
     """Write a complete clip as the renderer does."""
     run = RunFolder(root)
     attempt = run.attempt(index, "test")
-    make_frames(attempt, frames=frames, size=size, seed=index)
-    scene = Scene("push", frames, 30, size, 8, ("rgb",), ("cube",), Impulse(12, 13, 1), False)
-    phase = Phase("A1", Range(0.5, 0.9), Range(0.5, 3))
-    complete(attempt, run.clip(index), ClipRecipe(42, index, scene, phase), {})
+    experiment = experiment or make_experiment(frames=frames, size=size)
+    scene = experiment.scene
+    make_frames(attempt, frames=scene.frames, size=scene.resolution, seed=index)
+    complete(attempt, run.clip(index), experiment.recipe(seed, index), {}, renderer)
     return run.clip(index)
 
 

@@ -166,8 +166,9 @@ def test_the_log_holds_what_other_programs_read(encode, run_folder, tmp_path):
     document = json.loads((tmp_path / "log.json").read_text())
     assert document.keys() == {
         *("model", "weights", "device", "dtype", "state", "clips", "failures", "seconds"),
-        *("clips_per_second", "devices"),
+        *("clips_per_second", "devices", "foreign", "absent"),
     }
+    assert (document["foreign"], document["absent"]) == (0, None)
     assert document["state"] == "finished"
     assert (document["model"], document["device"], document["dtype"]) == (MODEL, "cpu", "float16")
     assert document["weights"].keys() == {"source", "sha256", "key", "note"}

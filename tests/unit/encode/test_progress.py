@@ -3,6 +3,7 @@ import json
 
 from rich.console import Console
 
+from clipfarm_contract.indexes import Indexes
 from clipfarm_encode.progress import LINE_EVERY_SECONDS, Reporter
 from clipfarm_encode.tally import DeviceTally
 from unit.encode.shared import RECIPE, Clock
@@ -45,6 +46,14 @@ def test_on_a_terminal_there_is_a_bar():
     made.finish()
     assert "1/4" in screen.getvalue()
     assert "Finished: 1 encoded, 0 skipped, 0 failed of 4" in screen.getvalue()
+
+
+def test_clips_that_are_asked_for_and_not_there_are_named():
+    made = Reporter(RECIPE, [DeviceTally("cpu")], None, Console(quiet=True), wanted=Indexes.parse("1-4,8"))
+    made.found(["clip_00002", "clip_00008"])
+    assert made.document()["absent"] == "1,3-4"
+    made.forget("clip_00008")
+    assert made.document()["absent"] == "1,3-4,8"
 
 
 def test_stopped_is_the_last_word(tmp_path):

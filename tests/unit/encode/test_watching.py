@@ -6,9 +6,10 @@ from clipfarm_contract.clip import discard
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import find_clips
+from clipfarm_encode.identity import Identity
 from clipfarm_encode.selection import Destination, survey
 from clipfarm_encode.watching import POLL_SECONDS, POLL_SECONDS_AT_MOST, POLL_SHARE, Watch
-from unit.encode.made_up import make_clip
+from unit.encode.made_up import SEED, make_clip, make_experiment
 from unit.encode.shared import RECIPE, give_features
 
 
@@ -212,3 +213,52 @@ def test_only_the_wanted_clips_are_watched(tmp_path, destination, reporter, clai
             source.settled(each)
             give_features(each.clip)
     assert found == ["clip_00001"]
+
+
+def test_a_clip_of_another_run_is_neither_yielded_nor_counted_until_the_runs_own_takes_its_place(
+    tmp_path, destination, reporter, claims
+):
+    give_features(make_clip(tmp_path, 0, seed=1))
+    make_clip(tmp_path, 1)
+    identity = Identity(SEED, make_experiment(), None)
+
+    def replace_it():
+        shutil.rmtree(tmp_path / "clip_00000")
+        make_clip(tmp_path, 2)  # takes the freed inode
+        make_clip(tmp_path, 0)
+        finish(tmp_path)
+
+    steps = iter([replace_it])
+    source = Watch(tmp_path, destination, reporter, claims, sleep=lambda _: next(steps)(), identity=identity)
+    seen = []
+    for found in source:
+        seen.append(found.name if found else None)
+        if found:
+            give_features(found.clip)
+            reporter.saved(found.name, ours=True)
+            source.settled(found)
+        elif len(seen) == 2:
+            assert (reporter.tally.found, reporter.tally.foreign) == ({"clip_00001"}, {"clip_00000"})
+    assert seen == ["clip_00001", None, "clip_00000", "clip_00002", None]
+    assert (len(reporter.tally.encoded), reporter.tally.foreign) == (3, set())
+
+
+def test_clips_and_features_that_go_away_are_not_counted_any_more_and_made_again_where_they_can(
+    tmp_path, watch, reporter
+):
+    clips = [make_clip(tmp_path, i) for i in range(3)]
+    for clip in clips:
+        give_features(clip)
+
+    def remove():
+        shutil.rmtree(clips[0].folder)
+        shutil.rmtree(clips[1].features("m").parent)
+
+    seen = []
+    for name in watch([remove, lambda: None, lambda: finish(tmp_path)]):
+        seen.append(name)
+        if name:
+            give_features(Clip(tmp_path / name))
+            reporter.saved(name, ours=True)
+    assert seen == [None, None, "clip_00001", None, None]
+    assert (reporter.tally.encoded, reporter.tally.skipped) == ({"clip_00001"}, {"clip_00002"})

@@ -103,6 +103,13 @@ class ClipManifest:
         }
         return document | ({"renderer": list(self.renderer)} if self.renderer else {})
 
+    def difference(self, recipe: ClipRecipe, renderer: tuple[str, ...] | None = None) -> str | None:
+        """Return how the clip was made if that is not the wanted way, as ``seed 1 instead of 2``; None if it is."""
+        difference = recipe.difference(self.recipe)
+        if difference is None and self.renderer != renderer:
+            difference = f"renderer {_command(self.renderer)} instead of {_command(renderer)}"
+        return difference
+
 
 class ClipState(Enum):
     """How a clip's folder stands to the recipe that is wanted."""
@@ -133,9 +140,7 @@ def inspect(clip: Clip, recipe: ClipRecipe, renderer: tuple[str, ...] | None = N
     manifest = _read(clip)
     if isinstance(manifest, str):
         return Inspection(ClipState.DAMAGED, manifest)
-    difference = recipe.difference(manifest.recipe)
-    if difference is None and manifest.renderer != renderer:
-        difference = f"renderer {_command(manifest.renderer)} instead of {_command(renderer)}"
+    difference = manifest.difference(recipe, renderer)
     if difference:
         return Inspection(ClipState.FOREIGN, f"made with {difference}")
     for name, problem in _size_problems(clip, manifest):

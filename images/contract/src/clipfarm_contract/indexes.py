@@ -58,6 +58,24 @@ class Indexes:
         place = bisect_right(self.ranges, number, key=lambda each: each[0]) - 1
         return place >= 0 and number <= self.ranges[place][1]
 
+    def without(self, others: "Indexes") -> "Indexes":
+        """Return the numbers that are not among the others."""
+        left: list[tuple[int, int]] = []
+        holes = list(reversed(others.ranges))
+        for first, last in self.ranges:
+            while holes and holes[-1][1] < first:
+                holes.pop()
+            start = first
+            for low, high in reversed(holes):
+                if low > last:
+                    break
+                if low > start:
+                    left.append((start, low - 1))
+                start = high + 1
+            if start <= last:
+                left.append((start, last))
+        return Indexes._joined(left)
+
     def at(self, place: int) -> int:
         """Return the number at a place in the order, from 0.
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from clipfarm_contract.cpus import available_cpus
-from clipfarm_contract.environment import ThreadLimitError, apply_thread_limits
+from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, apply_thread_limits
 from clipfarm_encode import dependencies
 from clipfarm_encode.stopping import Stopper
 
@@ -20,8 +20,8 @@ FAILED = 1
         "token_normalize_func": lambda name: name.replace("_", "-"),
         "help_option_names": ["-h", "--help"],
     },
-    epilog="Exit status: 0 all clips have their features; 1 some clips failed; 2 wrong usage, or the GPU's memory is "
-    "too small for one clip; 128 + n ended by signal n.",
+    epilog="Exit status: 0 all clips have their features, or SIGTERM ended --watch; 1 some clips failed; 2 wrong "
+    "usage, or the GPU's memory is too small for one clip; 128 + n ended by signal n.",
 )
 @click.option(
     "--data-dir",
@@ -96,6 +96,17 @@ FAILED = 1
     help="CPU threads.  [default: OMP_NUM_THREADS, or the CPUs this process may use]",
 )
 @click.option("--clips", help="Only these clips, as 0-99,105.  [default: all]")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="The run's seed: clips that were made with another, or from another --experiment, are another run's, and left "
+    "alone.  [default: any clip is encoded]",
+)
+@click.option(
+    "--experiment",
+    type=click.Path(path_type=Path),
+    help=f"With --seed: JSON of the run's experiment; default: the variable {RUN_EXPERIMENT}.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Encode no more than this many clips.")
 @click.option(
     "--overwrite",
@@ -132,13 +143,16 @@ FAILED = 1
     help="Keep what /progress says in this file, too.",
 )
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one is gone.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def command(stopper: Stopper | None, /, **options: Any) -> int:
     """Turn clips (rgb/*.png) into V-JEPA 2 features (feature_maps/<model>.npy).
 
-    Clips that have features are skipped, so the same command goes on where it was ended.
+    Clips that have features are skipped, so the same command goes on where it was ended. With --seed, a COMMAND after
+    "--" is the run's own renderer.
     """
     stopper = stopper or Stopper()
+    stopper.may_be_ended = options["watch"]
     if options["in_place"] == (options["out_dir"] is not None):
         raise click.UsageError("one of --in_place and --out_dir is needed, and not both")
     if not options["weights"]:

@@ -9,20 +9,23 @@ reader never sees half of it::
      "state": "running",                     # finished; stopped: by a signal, or because the parent is gone
      "clips": {"found": 9, "waiting": 3, "encoding": 2, "encoded": 2, "skipped": 1, "failed": 1},
      "failures": [{"clip": "clip_00003", "reason": "rgb: missing"}],
+     "foreign": 1,                           # clips of another run
+     "absent": "9-16999",                    # of the clips that were asked for; null where all are
      "seconds": {"io": 1.2, "preprocess": 0.3, "encode": 9.8, "save": 0.1, "total": 10.4},
      "clips_per_second": 0.192,
      "devices": [{"name": "cuda:0", "clips": 2, "batch_size": 2, "tokens_per_second": 836.0,
                   "model_flop_utilisation": 0.41, "memory_held_bytes": 3221225472}]}
 
-``found`` counts complete clips seen so far, and is the sum of the other five; ``skipped`` are those that had
-features already or got them from another encoder. Stages overlap, so their seconds may add up to more than
+``found`` counts complete clips of the run seen so far, and is the sum of the other five; ``skipped`` are those that
+had features already or got them from another encoder. ``absent`` are clips that ``--clips`` asks for and that are not
+found: not made yet, removed, or of another run. Stages overlap, so their seconds may add up to more than
 ``total``, which is wall time without the waiting for new clips; ``clips_per_second`` is ``encoded / total``. Of a
 device, rates are over the time that it was computing; ``model_flop_utilisation`` is null where its peak is not known.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from clipfarm_contract.clip import write_atomically
 from clipfarm_contract.fields import dump
+from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.layout import clip_index
 from clipfarm_encode.features import Recipe, remove_leftovers
 from clipfarm_encode.tally import DeviceTally, Tally
 
@@ -48,7 +53,18 @@ class Reporter:
         log: Path | None,
         console: Console,
         clock: Callable[[], float] = time.monotonic,
+        wanted: Indexes | None = None,
     ) -> None:
+        """Begin to report.
+
+        Args:
+            recipe: how features are made.
+            devices: that compute.
+            log: where to keep the document; None: nowhere.
+            console: the screen.
+            clock: tells the time, seconds.
+            wanted: numbers of the clips that are asked for; None: all that are there.
+        """
         self.tally = Tally()
         self.devices = devices
         self._head = {
@@ -57,6 +73,7 @@ class Reporter:
             "device": devices[0].name.partition(":")[0],
             "dtype": recipe.dtype,
         }
+        self._wanted = wanted
         self._log = log
         self._console = console
         self._clock = clock
@@ -98,11 +115,25 @@ class Reporter:
                 self.tally.skipped.add(name)
                 self.tally.failures.pop(name, None)
 
+    def foreign(self, differences: Mapping[str, str]) -> None:
+        """Count clips of another run, by name, and say in what the first of them differs."""
+        with self._lock:
+            self.tally.foreign.update(differences)
+        if differences:
+            name, difference = next(iter(differences.items()))
+            count = "1 clip is" if len(differences) == 1 else f"{len(differences)} clips are"
+            self.say(f"{count} of another run, and left alone: {name} was made with {difference}")
+
     def failed(self, name: str, reason: str) -> None:
         """Count a failed clip, and name it on the screen at once."""
         with self._lock:
             self.tally.failures[name] = reason
         self.say(f"{name} failed: {reason}")
+
+    def done_names(self) -> list[str]:
+        """Return the clips that have features."""
+        with self._lock:
+            return sorted(self.tally.encoded | self.tally.skipped)
 
     def failed_names(self) -> list[str]:
         """Return the clips that failed."""
@@ -207,11 +238,19 @@ class Reporter:
                     "skipped": len(tally.skipped),
                     "failed": len(tally.failures),
                 },
+                "foreign": len(tally.foreign),
+                "absent": self._absent(),
                 "failures": [{"clip": name, "reason": reason} for name, reason in sorted(tally.failures.items())],
                 "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
                 "clips_per_second": round(self._rate(), 3),
                 "devices": [device.to_json() for device in self.devices],
             }
+
+    def _absent(self) -> str | None:
+        if self._wanted is None:
+            return None
+        numbers = (clip_index(name) for name in self.tally.found)
+        return str(self._wanted.without(Indexes.of(number for number in numbers if number is not None)))
 
     def _write(self, *, at_once: bool) -> None:
         if self._log is None:

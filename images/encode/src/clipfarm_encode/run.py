@@ -15,6 +15,7 @@ from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import find_clips
 from clipfarm_encode.device import choose_devices, memory_held, peak_flops
 from clipfarm_encode.encoder import Encoder, get_encoder
+from clipfarm_encode.identity import Identity, IdentityError
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.progress import Reporter
 from clipfarm_encode.selection import Destination, Once, Source, survey
@@ -34,6 +35,9 @@ def encode(stopper: Stopper, options: dict[str, Any]) -> int:
         UsageError: the options, the weights or the folder are not what they should be.
     """
 
+    # What is wrong with the command line is said before minutes go into loading a model.
+    wanted = None if options["clips"] is None else _numbers(options["clips"])
+    identity = _identity(options)
     try:
         encoder = get_encoder(
             options["model"],
@@ -56,9 +60,9 @@ def encode(stopper: Stopper, options: dict[str, Any]) -> int:
         DeviceTally(str(each.device), peak_flops(each.device), lambda each=each: memory_held(each.device))  # type: ignore[misc]
         for each in encoders
     ]
-    reporter = Reporter(encoder.recipe, tallies, options["log_json"], Console(soft_wrap=True))
+    reporter = Reporter(encoder.recipe, tallies, options["log_json"], Console(soft_wrap=True), wanted=wanted)
     with ExitStack() as stack:
-        source = _source(stopper, stack, reporter, destination, options)
+        source = _source(stopper, stack, reporter, destination, wanted, identity, options)
         _introduce(reporter, encoders, options)
         if options["port"] is not None:
             stack.callback(_serve(reporter, options["host"], options["port"]))
@@ -91,12 +95,17 @@ def _linger(device: str, options: dict[str, Any]) -> float:
 
 
 def _source(
-    stopper: Stopper, stack: ExitStack, reporter: Reporter, destination: Destination, options: dict[str, Any]
+    stopper: Stopper,
+    stack: ExitStack,
+    reporter: Reporter,
+    destination: Destination,
+    wanted: Indexes | None,
+    identity: Identity | None,
+    options: dict[str, Any],
 ) -> Source:
     """Return the clips to encode; a mistake that every clip would meet is told before the first."""
-    wanted = None if options["clips"] is None else _numbers(options["clips"])
     clips = find_clips(options["data_dir"], wanted)
-    surveyed = survey(clips, destination)
+    surveyed = survey(clips, destination, identity)
     if surveyed.other:
         found, reason = surveyed.other[0]
         raise click.UsageError(
@@ -106,8 +115,8 @@ def _source(
         )
     if not options["watch"]:
         stopper.before_exit = reporter.stopped
-        if foreign := sum(not found.clip.manifest.exists() for found in clips):
-            reporter.say(f"{foreign} of {len(clips)} clips have no clip.json: nothing vouches that they are whole")
+        if unvouched := sum(not found.clip.manifest.exists() for found in clips):
+            reporter.say(f"{unvouched} of {len(clips)} clips have no clip.json: nothing vouches that they are whole")
         return Once(surveyed, reporter, again=options["overwrite"])
     folder = RunFolder(options["out_dir"] or options["data_dir"]).claims(options["model"])
     claims = stack.enter_context(Claims(folder, options["stale_after"]))
@@ -119,7 +128,16 @@ def _source(
         claims.release_all()
 
     stopper.before_exit = stopped
-    return Watch(options["data_dir"], destination, reporter, claims, surveyed=surveyed, wanted=wanted)
+    return Watch(
+        options["data_dir"], destination, reporter, claims, surveyed=surveyed, wanted=wanted, identity=identity
+    )
+
+
+def _identity(options: dict[str, Any]) -> Identity | None:
+    try:
+        return Identity.given(options["seed"], options["experiment"], options["command"])
+    except IdentityError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _numbers(clips: str) -> Indexes:

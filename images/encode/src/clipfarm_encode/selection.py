@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 from clipfarm_contract.features import State
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.clips import Found
 from clipfarm_encode.features import Recipe, inspect
+from clipfarm_encode.identity import Identity
 from clipfarm_encode.progress import Reporter
 
 
@@ -40,6 +42,10 @@ class Survey:
     done: list[Found] = field(default_factory=list)
     other: list[tuple[Found, str]] = field(default_factory=list)
     """With features that were made otherwise, and in what they differ."""
+    foreign: list[tuple[Found, str]] = field(default_factory=list)
+    """Of another run, and in what they differ: neither looked into nor written to."""
+    unknown: list[tuple[Found, str]] = field(default_factory=list)
+    """Without a readable ``clip.json`` that says whose they are, and why."""
 
 
 class Source(Protocol):
@@ -54,10 +60,24 @@ class Source(Protocol):
         ...
 
 
-def survey(clips: Iterable[Found], destination: Destination) -> Survey:
-    """Look at the features of each clip; sidecars and headers are read, arrays are not."""
+def survey(clips: Iterable[Found], destination: Destination, identity: Identity | None = None) -> Survey:
+    """Look whose each clip is, where one run's are wanted, and at its features.
+
+    ``clip.json``, sidecars and headers are read, arrays are not.
+    """
     result = Survey()
     for found in clips:
+        if identity is not None:
+            try:
+                difference = identity.difference(found)
+            except (OSError, ContractError) as error:
+                missing = isinstance(error, FileNotFoundError)
+                why = f"clip.json: {'missing' if missing else error.strerror}" if isinstance(error, OSError) else error
+                result.unknown.append((found, str(why)))
+                continue
+            if difference:
+                result.foreign.append((found, difference))
+                continue
         state, reason = destination.inspect(found)
         if state is State.ABSENT:
             result.pending.append(found)
@@ -78,12 +98,21 @@ class Once:
         else:
             reporter.skipped(found.name for found in surveyed.done)
         reporter.found(found.name for found in (*surveyed.done, *surveyed.pending))
+        report(surveyed, reporter)
 
     def __iter__(self) -> Iterator[Found | None]:
         yield from self._clips
 
     def settled(self, found: Found) -> None:
         """Nothing to do: nobody else is at work."""
+
+
+def report(surveyed: Survey, reporter: Reporter) -> None:
+    """Report the clips of a survey that are not to be encoded, and why."""
+    reporter.foreign({found.name: difference for found, difference in surveyed.foreign})
+    reporter.found(found.name for found, _ in surveyed.unknown)
+    for found, reason in surveyed.unknown:
+        reporter.failed(found.name, reason)
 
 
 def first(limit: int | None, clips: Iterable[Found | None]) -> Iterator[Found | None]:

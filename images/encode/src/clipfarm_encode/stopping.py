@@ -51,6 +51,8 @@ class Stopper:
         """Passed by each thread that saves a clip."""
         self.before_exit: Callable[[], None] | None = None
         """Called once before the process ends, from the thread that ends it."""
+        self.may_be_ended = False
+        """Whether SIGTERM is how this process is meant to end, with exit status 0."""
 
     def listen(self) -> None:
         """Wait for signals from now on; to be called in the main thread."""
@@ -59,7 +61,7 @@ class Stopper:
         signal.set_wakeup_fd(write)
         for number in not_ignored(signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        self._start("signals", lambda: self._end(128 + os.read(read, 1)[0]))
+        self._start("signals", lambda: self._end(self._status(os.read(read, 1)[0])))
 
     def end_with_parent(self) -> None:
         """End as after SIGTERM once the process that started this one is gone."""
@@ -71,6 +73,9 @@ class Stopper:
             self._end(128 + signal.SIGTERM)
 
         self._start("parent", wait)
+
+    def _status(self, number: int) -> int:
+        return 0 if number == signal.SIGTERM and self.may_be_ended else 128 + number
 
     def _end(self, code: int) -> None:
         self.saving.close(_SAVE_SECONDS)

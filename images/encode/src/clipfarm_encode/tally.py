@@ -51,6 +51,8 @@ class Tally:
     skipped: set[str] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)
     """Reason by name."""
+    foreign: set[str] = field(default_factory=set)
+    """Clips of another run."""
     encoding: int = 0
     """Clips between the decoders and the disk."""
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -69,6 +71,6 @@ class Tally:
 
     def forget(self, name: str) -> None:
         """Take back what became of a clip: it is gone, or another one took its place."""
-        for names in (self.found, self.encoded, self.skipped):
+        for names in (self.found, self.encoded, self.skipped, self.foreign):
             names.discard(name)
         self.failures.pop(name, None)

@@ -9,13 +9,16 @@ from clipfarm_contract.features import State
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import Found, found_in
+from clipfarm_encode.identity import Identity
 from clipfarm_encode.progress import Reporter
-from clipfarm_encode.selection import Destination, Survey, survey
+from clipfarm_encode.selection import Destination, Survey, report, survey
 
 POLL_SECONDS = 1.0
 POLL_SECONDS_AT_MOST = 30.0
 POLL_SHARE = 50
 """A look is followed by a pause of this many times its own length: looking takes 2 % of one core at most."""
+RECHECKED = 16
+"""Clips with features that each look inspects again, in turn: two small files are opened for each."""
 
 
 class Watch:
@@ -34,6 +37,7 @@ class Watch:
         sleep: Callable[[float], None] = time.sleep,
         surveyed: Survey | None = None,
         wanted: Container[int] | None = None,
+        identity: Identity | None = None,
     ) -> None:
         """Prepare to watch.
 
@@ -45,6 +49,7 @@ class Watch:
             sleep: called between two looks, with seconds.
             surveyed: what was found of the folder a moment ago, so that features are not all looked at again.
             wanted: numbers of the clips to look at; all where it is None.
+            identity: the run whose clips are encoded; None: whose they are is not asked.
         """
         self._root = root
         self._destination = destination
@@ -52,10 +57,13 @@ class Watch:
         self._claims = claims
         self._sleep = sleep
         self._wanted = wanted
+        self._identity = identity
         self._marker = RunFolder(root).all_rendered
         self._seen: dict[str, int] = {}
         """Inode by name, of clips that have been looked at."""
         self._pending: dict[str, Found] = {}
+        self._turn: list[str] = []
+        """Clips with features that are inspected again next."""
         self._trouble: int | None = None
         """Why the last claim could not be made, as an error number."""
         if surveyed is not None:
@@ -83,6 +91,7 @@ class Watch:
             if busy:
                 continue
             self._recheck_failures()
+            self._recheck_done()
             yield None
             if no_more and not self._pending:
                 self._claims.nothing_left = True
@@ -107,18 +116,25 @@ class Watch:
                     fresh.append(found)
         for name in self._seen.keys() - present:
             # Forgotten: its inode may be given to the one that takes its place.
-            del self._seen[name]
-            self._pending.pop(name, None)
+            self._forget(name)
         fresh = sorted((found for found in fresh if found.clip.manifest.exists()), key=lambda each: each.order)
-        surveyed = survey(fresh, self._destination)
+        surveyed = survey(fresh, self._destination, self._identity)
         for found in fresh:
             self._seen[found.name] = found.inode
             self._reporter.forget(found.name)
-        self._reporter.found(found.name for found in fresh)
+        self._reporter.found(found.name for found, _ in surveyed.other)
+        self._reporter.found(found.name for found in (*surveyed.pending, *surveyed.done))
+        report(surveyed, self._reporter)
         self._reporter.skipped(found.name for found in surveyed.done)
         for found, reason in surveyed.other:
             self._reporter.failed(found.name, reason)
         self._pending |= {found.name: found for found in surveyed.pending}
+
+    def _forget(self, name: str) -> None:
+        """Forget a clip, so that the next look takes it for a new one if it is there."""
+        del self._seen[name]
+        self._pending.pop(name, None)
+        self._reporter.forget(name)
 
     def _take(self, found: Found) -> bool:
         """Claim a clip, unless it got its features meanwhile: looked at before the claim, and again under it."""
@@ -155,6 +171,16 @@ class Watch:
             found = Found(name, self._seen.get(name, 0), self._root / name)
             if self._destination.inspect(found)[0] is State.DONE:
                 self._reporter.skipped([name])
+
+    def _recheck_done(self) -> None:
+        """Inspect some of the clips that had features, in turn: if features were removed, the clip is encoded again."""
+        if not self._turn:
+            self._turn = self._reporter.done_names()
+        for _ in range(min(RECHECKED, len(self._turn))):
+            name = self._turn.pop()
+            found = Found(name, self._seen.get(name, 0), self._root / name)
+            if name in self._seen and self._destination.inspect(found)[0] is not State.DONE:
+                self._forget(name)
 
     def _pause(self, looked: float) -> None:
         before, waiting = time.monotonic(), self._claims.held == 0
