@@ -72,6 +72,25 @@ def test_pods_get_the_options_that_the_run_passes_on():
     assert shm["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Gi"}
 
 
+@pytest.mark.parametrize(
+    ("cpu", "requests", "limits"), [({}, "500m", None), ({"cpu": "2"}, "2", "2"), ({"cpu": "0.75"}, "750m", "750m")]
+)
+def test_an_encoder_gets_the_cpus_that_the_run_says_as_request_and_limit(cpu, requests, limits):
+    run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}} | cpu)
+    [container] = pod_of(encoder.deployment(run, OWNER, Images(), 1))["containers"]
+    found = container["resources"]
+    assert (found["requests"]["cpu"], found["limits"].get("cpu")) == (requests, limits)
+
+
+def test_an_encoder_knows_whose_clips_it_encodes():
+    render = {"command": ["python3", "ball.py", "$HOME"]}
+    run = make_run(10, seed=7, storage={"size": "1Gi"}, render=render, encode={"weights": {"source": "random"}})
+    [container] = pod_of(encoder.deployment(run, OWNER, Images(), 1))["containers"]
+    assert container["args"][container["args"].index("--seed") + 1 :] == ["7", "--", "python3", "ball.py", "$$HOME"]
+    variables = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert variables["CLIPFARM_EXPERIMENT"] == run.spec.experiment_json()
+
+
 def test_a_queue_gets_the_job_suspended_and_nobody_else_does():
     queued = job_of({"kueue.x-k8s.io/queue-name": "team"})
     assert queued["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"

@@ -5,7 +5,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from clipfarm.units import DURATION_PATTERN, QUANTITY_PATTERN, parse_duration, parse_quantity
+from clipfarm.units import (
+    CPUS_PATTERN,
+    DURATION_PATTERN,
+    QUANTITY_PATTERN,
+    parse_cpus,
+    parse_duration,
+    parse_quantity,
+)
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -24,6 +31,8 @@ Seconds = Annotated[float, _read(parse_duration), WithJsonSchema({"type": "strin
 """Written as ``30s``, ``5m``, ``7d``; held in seconds."""
 Bytes = Annotated[int, _read(parse_quantity), WithJsonSchema({"type": "string", "pattern": QUANTITY_PATTERN})]
 """Written as ``2Gi``; held in bytes."""
+Cpus = Annotated[float, _read(parse_cpus), WithJsonSchema({"type": "string", "pattern": CPUS_PATTERN})]
+"""Written as ``2``, ``0.5`` or ``500m``."""
 
 
 class Model(BaseModel):

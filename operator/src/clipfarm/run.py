@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from clipfarm.model import Bytes, Model, NonNegative, Positive, Seconds
+from clipfarm.model import Bytes, Cpus, Model, NonNegative, Positive, Seconds
 from clipfarm.pod_options import PodOptions
 from clipfarm.weights import Weights
 from clipfarm_contract.experiment import SHAPES
@@ -289,6 +289,9 @@ class Encode(Model):
     """Type of the saved features."""
     memory: Annotated[Bytes, Field(gt=0)] = 8 * 2**30
     """Memory of an encoder's pod, in a cluster."""
+    cpu: Annotated[Cpus, Field(gt=0)] | None = None
+    """CPUs of an encoder's pod, in a cluster: requested, and its limit. Left out: 500m are requested, and there is no
+    limit."""
     pod: PodOptions = PodOptions()
     """Where and how the encoders run, in a cluster."""
 

@@ -4,6 +4,7 @@ import re
 
 DURATION_PATTERN = r"^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,8}m)?([0-9]{1,9}(?:\.[0-9]{1,3})?s)?$"
 QUANTITY_PATTERN = r"^[0-9]{1,15}(?:\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
+CPUS_PATTERN = r"^([0-9]{1,6}m|[0-9]{1,4}(?:\.[0-9]{1,3})?)$"
 _DURATION, _QUANTITY = re.compile(DURATION_PATTERN), re.compile(QUANTITY_PATTERN)
 _BYTES = {
     "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
@@ -35,6 +36,22 @@ def parse_quantity(text: str) -> int:
         raise ValueError("expected a size such as 2Gi or 500Mi")
     unit = match[1] or ""
     return int(float(text.removesuffix(unit)) * _BYTES[unit])
+
+
+def parse_cpus(text: str) -> float:
+    """Return the CPUs in ``2``, ``0.5`` or ``500m``.
+
+    Raises:
+        ValueError: the text is no such number.
+    """
+    if not re.fullmatch(CPUS_PATTERN, text):
+        raise ValueError("expected CPUs such as 2, 0.5 or 500m")
+    return float(text.removesuffix("m")) / (1000 if text.endswith("m") else 1)
+
+
+def cpus_text(cpus: float) -> str:
+    """Return CPUs as :func:`parse_cpus` reads them, and as Kubernetes writes them: ``2`` or ``500m``."""
+    return f"{cpus:.0f}" if cpus == int(cpus) else f"{cpus * 1000:.0f}m"
 
 
 def duration_text(seconds: float) -> str:

@@ -297,6 +297,30 @@ class Encoding:
     """Encoders that ended before their work was done, since one last encoded a clip; oldest first."""
     pods: tuple[Encoder, ...] = ()
     """All that are there, by name, in any state."""
+    asked: int = 0
+    """Encoders that were asked for, whatever has become of them."""
+    answering: int = 0
+    """Encoders that report how far they are."""
+    left: int | None = None
+    """Clips of the run that encoders see, and that have neither features nor failed; None: none has reported."""
+    vanished: Mapping[int, str] = field(default_factory=dict)
+    """Clips that were complete when the last was rendered, and that the encoders do not find; with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How encoders take turns with renderers: what one tick hands to the next."""
+
+    idle_since: float | None = None
+    """Since when no complete clip has waited for its features; None: some do."""
+    missing_since: float | None = None
+    """Since when encoders have not found clips that were complete; None: they find all."""
+    blocked_since: float | None = None
+    """Since when renderers have waited for room while no encoder has answered; None: one of them gets on."""
+    made_room_at: float | None = None
+    """When encoders last left so that renderers can start."""
+    gone: Mapping[int, str] = field(default_factory=dict)
+    """Complete clips that were not found for so long that they count as failed, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +353,8 @@ class World:
     """What a clip takes at most."""
     encode_completions: tuple[float, ...] = ()
     """The same of clips that were encoded."""
+    turn: Turn = Turn()
+    """As the last tick left it."""
     block: int = 1
     """Clips that one pod makes. Where these are several, all that is said of clips above is said of such blocks."""
     complete_clips: int | None = None

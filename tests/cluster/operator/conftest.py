@@ -1,11 +1,12 @@
 """Runs, and an operator, in each test's namespace."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from helpers.cluster import ControlPlane, Namespace
+from helpers.encoder_pods import Encoder
 from helpers.operators import Operator, Runs
 
 
@@ -19,6 +20,14 @@ def runs(definition: ControlPlane, namespace: Namespace) -> Runs:
 def operator(start_operator: Callable[..., Operator], namespace: Namespace) -> Operator:
     """An operator in the test's namespace."""
     return start_operator(namespace)
+
+
+@pytest.fixture
+def encoder() -> Iterator[Encoder]:
+    """What an encoder's pod answers."""
+    made = Encoder()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -1,16 +1,9 @@
 """Encoders come with the first clip and go after the last: their pods are kwok's, what they answer is the test's."""
 
-import json
-import secrets
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-
 import pytest
 
-from clipfarm.manifests.encoder import PORT
 from helpers.cluster import Namespace
+from helpers.encoder_pods import Encoder, at, encoders, running_encoder
 from helpers.kubelet import end_pod
 from helpers.local import wait_until
 from helpers.operators import DEPLOYMENTS, PODS, Runs
@@ -18,64 +11,10 @@ from helpers.operators import DEPLOYMENTS, PODS, Runs
 ENCODE = {"encode": {"enabled": True, "weights": {"source": "random"}, "batchSize": 2}}
 
 
-class Encoder:
-    """Answers at /progress, at an address of this machine that is nobody else's."""
-
-    def __init__(self) -> None:
-        self.encoded, self.failures = 0, {}
-        encoder = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(json.dumps(encoder.document()).encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.address = f"127.{secrets.randbelow(250) + 1}.{secrets.randbelow(250) + 1}.{secrets.randbelow(250) + 1}"
-        self._server = ThreadingHTTPServer((self.address, PORT), Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def document(self) -> dict[str, Any]:
-        counts = dict.fromkeys(("found", "waiting", "encoding", "skipped"), 0)
-        failures = [{"clip": f"clip_{clip:05}", "reason": reason} for clip, reason in self.failures.items()]
-        return {"clips": counts | {"encoded": self.encoded, "failed": len(failures)}, "failures": failures}
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def encoder() -> Iterator[Encoder]:
-    made = Encoder()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def encoding(definition, driven: Namespace, start_operator) -> Runs:
     start_operator(driven, "--encoder-access", "direct")
     return Runs(driven)
-
-
-def encoders(runs: Runs) -> list[dict[str, Any]]:
-    return runs.namespace.pods("clipfarm.dev/role=encode")
-
-
-def running_encoder(runs: Runs) -> dict[str, Any]:
-    pods = wait_until(
-        lambda: [pod for pod in encoders(runs) if pod["status"].get("phase") == "Running"], "an encoder's pod"
-    )
-    return pods[0]
-
-
-def at(runs: Runs, pod: dict[str, Any], encoder: Encoder) -> None:
-    """Let the pod be where the encoder answers."""
-    address = {"status": {"podIP": encoder.address, "podIPs": [{"ip": encoder.address}]}}
-    runs.namespace.patch(PODS, pod["metadata"]["name"], "status", body=address)
 
 
 def test_encoders_run_from_the_first_clip_to_the_last_and_the_run_waits_for_them(encoding: Runs, encoder: Encoder):

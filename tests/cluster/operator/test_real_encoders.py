@@ -4,7 +4,10 @@ The pods are kwok's. For each of an encoder the test starts what its container w
 address that the pod would have here.
 """
 
+import json
+import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,16 +19,19 @@ import pytest
 import urllib3
 
 from clipfarm.manifests.encoder import PORT
+from clipfarm.run import Run
+from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.layout import RunFolder
 from helpers.cluster import Namespace
-from helpers.kubelet import end_pod, index
+from helpers.kubelet import End, end_pod, index
 from helpers.local import wait_until
-from helpers.operators import DEPLOYMENTS, PODS, RUNS, Runs, run_document
+from helpers.operators import DEPLOYMENTS, PODS, RUNS, Runs, command, run_document
 from unit.encode.made_up import make_clip
 
 pytestmark = pytest.mark.torch
 
 MODEL = "vjepa2_tiny16"
+FOREIGN = "clip_00000: made with seed 1 instead of 0; it is left as it is"
 ENCODE = {"model": MODEL, "weights": {"source": "random"}, "cropSize": 32, "batchSize": 2}
 
 
@@ -36,12 +42,14 @@ class Container:
         [container] = pod["spec"]["containers"]
         # Of this machine, and nobody else's.
         self.address = ".".join(["127", *(str(secrets.randbelow(250) + 1) for _ in range(3))])
-        here = {"/clips": str(volume), "0.0.0.0": self.address}
-        arguments = [here.get(each, each) for each in container["args"]]
-        command = [sys.executable, "-m", "clipfarm_encode", *arguments, "--device", "cpu"]
+        here = {"/clips": str(volume), "0.0.0.0": self.address, "$(POD_NAME)": pod["metadata"]["name"]}
+        arguments = [_put_in(each, here) for each in container["args"]]
+        variables = {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+        command = [sys.executable, "-m", "clipfarm_encode", "--device", "cpu", *arguments]
         self._log = log
         with log.open("wb") as file:
-            self.process = subprocess.Popen(command, stdout=file, stderr=file)
+            environment = os.environ | {RUN_EXPERIMENT: variables[RUN_EXPERIMENT]}
+            self.process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
 
     def progress(self) -> dict[str, Any] | None:
         try:
@@ -55,14 +63,23 @@ class Container:
         return self.process.wait(30)
 
 
+def _put_in(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
+
+
 @pytest.fixture
 def run_encoder(driven: Namespace, tmp_path: Path) -> Iterator[Callable[[str, Path], Container]]:
     """Run the encoder of a run's pod; its address becomes the pod's once it answers, as with a readiness probe."""
     started: list[Container] = []
 
     def start(run: str, volume: Path) -> Container:
-        pods = wait_until(lambda: driven.pods(f"clipfarm.dev/role=encode,clipfarm.dev/run={run}"), "an encoder's pod")
-        name = pods[0]["metadata"]["name"]
+        def living() -> list[dict[str, Any]]:
+            pods = driven.pods(f"clipfarm.dev/role=encode,clipfarm.dev/run={run}")
+            return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+        name = wait_until(living, "an encoder's pod")[0]["metadata"]["name"]
         pod = wait_until(lambda: (p := driven.get(PODS, name))["status"].get("phase") == "Running" and p, "it to run")
         made = Container(pod, volume, tmp_path / f"{name}.log")
         started.append(made)
@@ -88,13 +105,21 @@ def create(runs: Runs, name: str, first: int, last: int) -> None:
     storage = {"size": "1Gi"} if name == "a" else {"claimName": "a-clips"}
     made = run_document(name, last + 1, workers=last + 1 - first, storage=storage, encode=ENCODE)
     made["spec"]["clips"]["start"] = first
+    made["spec"]["experiment"] |= {"frames": 4, "resolution": 48}
     runs.namespace.create(RUNS, made)
+
+
+def make(runs: Runs, name: str, clip: int, volume: RunFolder) -> None:
+    """Write a clip of a run."""
+    document = runs.get(name)
+    run = Run.model_validate({part: document[part] for part in ("apiVersion", "kind", "metadata", "spec")})
+    make_clip(volume.root, clip, seed=run.spec.seed, experiment=run.spec.contract())
 
 
 def render(runs: Runs, name: str, first: int, last: int, volume: RunFolder) -> None:
     """Do the work of the run's renderers."""
     for pod in runs.running(last + 1 - first, name):
-        make_clip(volume.root, first + index(pod))
+        make(runs, name, first + index(pod), volume)
         end_pod(runs.namespace, pod["metadata"]["name"])
     wait_until(lambda: runs.status(name).get("rendered") == last + 1 - first, "the clips to be counted")
 
@@ -122,7 +147,7 @@ def test_two_runs_on_one_claim_are_encoded_each_by_its_own_encoders_and_counted_
     assert first.progress()["clips"]["found"] == 3
     assert (runs.status("b")["phase"], runs.status("b")["encoded"]) == ("Encoding", 0)
     wait_until(lambda: driven.get(DEPLOYMENTS, "a-encode")["spec"]["replicas"] == 0, "its Deployment to be scaled down")
-    assert first.terminate() == 128 + signal.SIGTERM
+    assert first.terminate() == 0, "it was asked to end"
 
     second = run_encoder("b", volume.root)
     status = runs.finished("b")
@@ -134,6 +159,55 @@ def test_two_runs_on_one_claim_are_encoded_each_by_its_own_encoders_and_counted_
     assert second.progress()["clips"] == {
         "found": 4, "waiting": 0, "encoding": 0, "encoded": 3, "skipped": 0, "failed": 1
     }  # fmt: skip
+    second.terminate()
+
+    shutil.rmtree(volume.clip(5).folder)
+    done = command(definition, "retry", "b", "--failed", "--namespace", driven.name)
+    assert done.stdout == "b: tries again 1 clip to look at (5) and what was not encoded\n", done.stderr
+    [pod] = runs.running(1, "b")
+    make(runs, "b", 5, volume)
+    end_pod(driven, pod["metadata"]["name"])
+    run_encoder("b", volume.root)
+    status = runs.finished("b")
+    assert (status["phase"], status["rendered"], status["encoded"], status["failed"]) == ("Succeeded", 4, 4, 0)
+    assert encoded(volume) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_another_runs_clips_are_neither_counted_nor_touched_and_retry_ends_with_features_for_every_clip(
+    definition, driven: Namespace, start_operator, run_encoder, volume: RunFolder
+):
+    start_operator(driven, "--encoder-access", "direct")
+    runs = Runs(driven)
+    create(runs, "a", 0, 2)
+    make(runs, "a", 0, volume)
+    manifest = volume.clip(0).manifest
+    foreign = json.loads(manifest.read_text())
+    foreign["recipe"]["seed"] = 1
+    manifest.write_text(json.dumps(foreign))
+    for pod in runs.running(3, "a"):
+        if index(pod) == 0:
+            end_pod(driven, pod["metadata"]["name"], End(1, message=FOREIGN))
+        else:
+            make(runs, "a", index(pod), volume)
+            end_pod(driven, pod["metadata"]["name"])
+    first = run_encoder("a", volume.root)
+    status = runs.finished("a")
+    assert (status["phase"], status["rendered"], status["encoded"]) == ("CompletedWithFailures", 2, 2)
+    assert encoded(volume) == [1, 2]
+    assert (first.progress()["foreign"], first.progress()["absent"]) == (1, "0")
+    first.terminate()
+
+    shutil.rmtree(volume.clip(0).folder)
+    done = command(definition, "retry", "a", "--failed", "--namespace", driven.name)
+    assert done.stdout == "a: tries again 1 clip to render (0)\n", done.stderr
+    [pod] = runs.running(1, "a")
+    assert runs.status("a")["encoded"] == 2
+    make(runs, "a", 0, volume)
+    end_pod(driven, pod["metadata"]["name"])
+    run_encoder("a", volume.root)
+    status = runs.finished("a")
+    assert (status["phase"], status["rendered"], status["encoded"]) == ("Succeeded", 3, 3)
+    assert encoded(volume) == [0, 1, 2]
 
 
 def test_an_encoder_that_is_killed_and_started_again_goes_on_and_nothing_is_counted_twice(
@@ -144,14 +218,14 @@ def test_an_encoder_that_is_killed_and_started_again_goes_on_and_nothing_is_coun
     create(runs, "a", 0, 3)
     pods = runs.running(4, "a")
     for pod in pods[:2]:
-        make_clip(volume.root, index(pod))
+        make(runs, "a", index(pod), volume)
         end_pod(driven, pod["metadata"]["name"])
     first = run_encoder("a", volume.root)
     wait_until(lambda: runs.status("a").get("encoded") == 2, "two clips to be counted")
     first.process.kill()
     first.process.wait()
     for pod in pods[2:]:
-        make_clip(volume.root, index(pod))
+        make(runs, "a", index(pod), volume)
         end_pod(driven, pod["metadata"]["name"])
     wait_until(lambda: runs.status("a")["phase"] == "Encoding", "the run to wait for its encoder")
     second = run_encoder("a", volume.root)

@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
+from clipfarm.decide.encoding import IDLE_SECONDS
 from clipfarm.decide.plan import decide
 from clipfarm.local import follow_encoder
 from clipfarm.local.apply import apply
@@ -18,7 +19,7 @@ from clipfarm.local.observe import observe
 from clipfarm.local.scan import Scan
 from clipfarm.local.state import State
 from clipfarm.run_file import read_run
-from clipfarm.world import GpuId
+from clipfarm.world import GpuId, Turn
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.layout import RunFolder
 from helpers.local import descendants, end, wait_until
@@ -30,6 +31,10 @@ class FakeProcess:
 
     def __init__(self):
         self.status = None
+        self.terminated = 0
+
+    def terminate(self):
+        self.terminated += 1
 
     def poll(self):
         return self.status
@@ -49,7 +54,7 @@ def followed(local, tmp_path):
 def at_work(state, number):
     """Let an encoder be at work."""
     log = state.job.folder.encode_log(number)
-    state.encoders[number] = Encoder(FakeProcess(), log.with_suffix(".txt"), log)
+    state.encoders[number] = Encoder(FakeProcess(), log.with_suffix(".txt"), log, 0.0)
 
 
 def write_log(state, *failures, number=0, finished=False):
@@ -152,6 +157,28 @@ class TestSeveral:
         plan = decide(followed.job.run, observe(followed, 1.0))
         apply(replace(plan, start=(), encoders=3), followed, 1.0)
         assert started == [2]
+
+
+@pytest.mark.parametrize(
+    ("now", "no_more_clips", "terminated"),
+    [(999.0, False, 0), (1001.0, False, 1), (1001.0, True, 0)],
+    ids=["for a while", "for long", "at the end it ends by itself"],
+)
+def test_an_encoder_without_work_leaves(followed, now, no_more_clips, terminated):
+    """Its GPU memory may be what clips wait for."""
+    for clip in range(3):
+        write_features(followed, clip)
+    write_log(followed)
+    for clips in (followed.complete, followed.unencoded):
+        clips.discard(3)
+    followed.waiting.append(3)  # and held
+    followed.turn = Turn(idle_since=1001.0 - IDLE_SECONDS)
+    plan = decide(followed.job.run, observe(followed, now))
+    apply(replace(plan, start=(), no_more_clips=no_more_clips), followed, now)
+    assert followed.encoders[0].process.terminated == terminated
+    followed.encoders[0].process.status = 0
+    follow_encoder.follow(followed, now)
+    assert (followed.encoders, followed.early_ends) == ({}, [])
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ HEAVIER = replace(EXPERIMENT, phases=(replace(PHASE, phase=replace(PHASE.phase, 
         ({}, None),
         ({"seed": 1}, "seed 1 instead of 42"),
         ({"size": 32}, "experiment.resolution 32 instead of 48"),
-        ({"experiment": HEAVIER}, "experiment.phase.mass.max 4 instead of 3"),
+        ({"experiment": HEAVIER}, "experiment.phase.mass.max 4.0 instead of 3"),
         ({"renderer": ("python3", "ball.py")}, "renderer python3 ball.py instead of of clipfarm"),
     ],
 )

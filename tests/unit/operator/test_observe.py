@@ -276,6 +276,8 @@ class TestChanges:
         assert scene.changes() == {}
         scene.job(completed="0-1")
         scene.tracked.encoding.encoded = 2
+        assert scene.changes() == {}, "they have not said that nothing is left"
+        scene.tracked.encoding.left = 0
         assert scene.changes() == {("patch", "Deployment"): [{"op": "add", "path": "/spec/replicas", "value": 0}]}
 
     def test_encoders_are_made_anew_when_their_options_have_changed(self):
@@ -318,10 +320,42 @@ class TestEncoders:
         )
         assert encoding.failed == {2: "torn"}
 
-    def test_one_that_starts_again_counts_from_nothing_and_takes_nothing_back(self):
+    def test_features_that_are_not_there_any_more_are_not_counted_any_more(self):
         encoding, _, scene = self.told(Progress(5, {}))
-        follow(scene.tracked, [], [Progress(0, {})], "", NOW + 1)
-        assert encoding.encoded == 5
+        follow(scene.tracked, [], [Progress(3, {}, left=2)], "", NOW + 1)
+        assert (encoding.encoded, encoding.left) == (3, 2)
+
+    def test_a_clip_is_absent_if_none_of_them_finds_it_and_waits_if_one_of_them_has_it_to_do(self):
+        answers = [Progress(3, {}, 0, Indexes.parse("3-9")), Progress(2, {}, 1, Indexes.parse("2,4-9"))]
+        encoding, _, _ = self.told(*answers)
+        assert (str(encoding.absent), encoding.left) == ("4-9", 1)
+
+    @pytest.mark.parametrize(
+        ("completed", "told", "vanished"),
+        [
+            ("0-8", Progress(9, {}, 0, Indexes.parse("9")), []),  # not rendered yet
+            ("0-9", Progress(10, {}, 0), []),
+            ("0-9", Progress(8, {}, 1, Indexes.parse("3")), []),  # one is at work on: it may have looked before
+            ("0-9", Progress(8, {}, 0, Indexes.parse("3-4")), [3, 4]),
+        ],
+    )
+    def test_what_encoders_do_not_find_of_what_was_complete_has_vanished(self, completed, told, vanished):
+        _, _, scene = self.told(told)
+        scene.job(completed=completed)
+        scene.deployment()
+        assert scene.look().encoding.vanished == dict.fromkeys(vanished, "its folder is gone")
+
+    def test_what_was_never_rendered_has_not_vanished(self):
+        _, _, scene = self.told(Progress(7, {}, 0, Indexes.parse("3-5")))
+        scene.job(completed="0-2,4,6-9", failed="3,5")
+        scene.deployment()
+        assert list(scene.look().encoding.vanished) == [4]
+
+    def test_encoders_that_are_not_there_leave_no_word_behind(self):
+        _, _, scene = self.told(Progress(7, {}, 0, Indexes.parse("3-5")))
+        scene.job(completed="0-2")
+        scene.deployment(replicas=0)
+        assert (scene.look().encoding.left, scene.tracked.encoding.absent.count) == (None, 0)
 
     def test_how_it_ended_is_remembered_until_one_encodes_again(self):
         last = EarlyEnd(2, "no such weights")

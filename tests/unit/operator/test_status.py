@@ -14,7 +14,9 @@ RUNNING = (Running(3, NODE, None, 990.0),)
 
 
 def encoding(encoded=0, running=0, failed=(), ends=()):
-    return Encoding(running, encoded, dict.fromkeys(failed, "truncated"), tuple(EarlyEnd(s, "why") for s in ends))
+    ended = tuple(EarlyEnd(s, "why") for s in ends)
+    heard = {"asked": running, "answering": running, "left": 0 if running else None}
+    return Encoding(running, encoded, dict.fromkeys(failed, "truncated"), ended, **heard)
 
 
 # encode, world, phase, encoders, no more clips

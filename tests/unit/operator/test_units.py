@@ -1,9 +1,11 @@
 import pytest
 
 from clipfarm.units import (
+    cpus_text,
     duration_text,
     format_bytes,
     format_duration,
+    parse_cpus,
     parse_duration,
     parse_quantity,
     quantity_text,
@@ -26,6 +28,22 @@ def test_what_is_no_duration_is_refused(text):
 @pytest.mark.parametrize(("text", "count"), [("2Gi", 2**31), ("500M", 500_000_000), ("1.5Ki", 1536), ("7", 7)])
 def test_sizes_are_read_in_bytes(text, count):
     assert parse_quantity(text) == count
+
+
+@pytest.mark.parametrize(("text", "cpus"), [("2", 2), ("0.5", 0.5), ("500m", 0.5), ("1500m", 1.5), ("12.250", 12.25)])
+def test_cpus_are_read_whole_or_in_thousandths(text, cpus):
+    assert parse_cpus(text) == cpus
+
+
+@pytest.mark.parametrize("text", ["", "m", "1.5m", "-1", "2 ", "1e3", "0.0001"])
+def test_what_is_no_number_of_cpus_is_refused(text):
+    with pytest.raises(ValueError, match="expected CPUs such as 2,"):
+        parse_cpus(text)
+
+
+@pytest.mark.parametrize("text", ["2", "500m", "1m", "12250m"])
+def test_cpus_are_written_as_they_are_read(text):
+    assert cpus_text(parse_cpus(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "2 Gi", "-1Gi", "2GiB"])

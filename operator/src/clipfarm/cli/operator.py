@@ -14,6 +14,7 @@ from clipfarm.manifests.common import Images
 @click.option("--namespace", "namespaces", multiple=True, help="Look at this namespace alone; may be given again.")
 @click.option("--render-image", default=Images.render, show_default=True, help="Image of the renderers.")
 @click.option("--encode-image", default=Images.encode, show_default=True, help="Image of the encoders.")
+@click.option("--operator-image", default=Images.operator, show_default=True, help="Image of pods that write reports.")
 @vram_sources
 @click.option(
     "--encoder-access",
@@ -38,6 +39,7 @@ def operator(
     namespaces: tuple[str, ...],
     render_image: str,
     encode_image: str,
+    operator_image: str,
     sources: Sources,
     encoder_access: str,
     stuck_after: float,
@@ -60,7 +62,7 @@ def operator(
     async def run() -> None:
         async with await Api.connect() as api:
             way = ("direct" if api.inside else "proxy") if encoder_access == "auto" else encoder_access
-            images = Images(render_image, encode_image)
+            images = Images(render_image, encode_image, operator_image)
             made = Operator(
                 api,
                 images,

@@ -64,7 +64,8 @@ class Applier:
         else:
             kind = JSON_PATCH if isinstance(change.body, list) else MERGE_PATCH
             call = self._api.patch(change.path, change.body, kind)
-        if await self._try(tracked, call, f"{change.verb} the {change.kind} {change.name}"):
+        what = f"{change.verb} the {change.kind} {change.name}"
+        if await self._try(tracked, call, what, optional=change.optional):
             tracked.problem = ""
             if change.kind == "Job":
                 tracked.rendering.raised_at = self._clock()
@@ -75,6 +76,8 @@ class Applier:
                 tracked.rendering.evicted.add(change.body["deleteOptions"]["preconditions"]["uid"])
             if change.event is not None:
                 await self._tell(tracked, key, change.event)
+        elif change.optional:
+            tracked.made[change.kind] = self._clock()  # refused: tried again after some time, and not at once
 
     async def _write_status(self, tracked: Tracked, key: RunKey, status: dict[str, Any]) -> None:
         before = tracked.status
@@ -98,13 +101,15 @@ class Applier:
         LOGGER.info("%s/%s: finished longer ago than ttlAfterFinished says; deleted, its clips stay", *key)
         await self._try(tracked, self._api.delete(run_path(key), tracked.owner.uid), "delete the run")
 
-    async def _try(self, tracked: Tracked, call: Awaitable[Any], what: str) -> bool:
+    async def _try(self, tracked: Tracked, call: Awaitable[Any], what: str, *, optional: bool = False) -> bool:
         """Make a request; one that comes too late, or a fault of the moment, is left to a later tick."""
         try:
             await call
         except ApiError as error:
             late = error.code == NOT_FOUND or (error.code == 403 and "being terminated" in error.message)
-            if not late and not error.passing:
+            if optional:
+                LOGGER.warning("%s: cannot %s: %s", tracked.run.name, what, error.message)
+            elif not late and not error.passing:
                 tracked.problem = f"cannot {what}: {error.message}"
                 LOGGER.warning("%s: %s", tracked.run.name, tracked.problem)
             elif error.code == CONFLICT and what.startswith("create the PersistentVolumeClaim"):

@@ -12,7 +12,7 @@ from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import RunKey
 from clipfarm.decide.plan import Plan
-from clipfarm.manifests import encoder, job, storage
+from clipfarm.manifests import encoder, job, report, storage
 from clipfarm.manifests.common import Images
 
 SEEN_SECONDS = 30.0
@@ -32,6 +32,8 @@ class Change:
     """The object; or a patch: a list is a JSON patch, else it is a merge patch; or the UID of what is deleted."""
     event: Happening | None = None
     """What people are told of when it is done."""
+    optional: bool = False
+    """Whether the run is none the worse if it is refused."""
 
 
 def changes(
@@ -48,15 +50,16 @@ def changes(
         _claim(plan, tracked, key),
         _job(plan, tracked, key, store, images, now),
         _encoder(plan, tracked, key, store, images),
+        _report(plan, tracked, key, store, images),
         *_evictions(stuck.stuck(tracked, key, store, now, patience)),
     ]
-    # What was made just now may not be there for the watches yet.
-    return [
-        change
-        for change in found
-        if change is not None
-        and not (change.verb == "create" and now < tracked.made.get(change.kind, float("-inf")) + SEEN_SECONDS)
-    ]
+    return [change for change in found if change is not None and not _too_early(change, tracked, now)]
+
+
+def _too_early(change: Change, tracked: Tracked, now: float) -> bool:
+    """Tell whether what was made just now may not be there for the watches yet, or was refused just now."""
+    since = tracked.made.get(change.kind) if change.verb == "create" or change.optional else None
+    return since is not None and now < since + SEEN_SECONDS
 
 
 def _claim(plan: Plan, tracked: Tracked, key: RunKey) -> Change | None:
@@ -137,3 +140,23 @@ def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Im
                 {"op": "add", "path": f"/metadata/annotations/{annotation}", "value": template},
             ]
     return Change("patch", f"{path}/{name}", "Deployment", name, patch) if patch else None
+
+
+def _report(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images) -> Change | None:
+    status, owner = tracked.status, tracked.owner
+    asked = {"renderAttempt": owner.attempt, "encodeAttempt": owner.encode_attempt}
+    # The report holds the status as it was written at the end, so it comes after that, also over a restart.
+    written = status.get("completionTime") and all(status.get(field, "") == attempt for field, attempt in asked.items())
+    if not (plan.status.finished and written and tracked.claim == "Bound"):
+        return None
+    path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", report.name(tracked.run)
+    taken = list(store.reports.of(key).values())
+    own = next((each for each in taken if each.owner == owner.uid and not each.deleting), None)
+    if own is not None and own.attempt != report.attempt(owner):
+        return Change("delete", f"{path}/{name}", "report Job", name, {"uid": own.uid}, optional=True)
+    if taken:
+        return None
+    view = next(iter(store.runs.of(key).values()), None)
+    created = view.document["metadata"]["creationTimestamp"] if view else ""
+    made = report.job(tracked.run, owner, images, status, created)
+    return Change("create", path, "report Job", name, made, optional=True)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import JobView
+from clipfarm.decide.encoding import AWAY_SECONDS
 from clipfarm.decide.rules import holders
 from clipfarm.decide.status import Status
 from clipfarm.manifests import job as job_manifest
@@ -143,6 +144,9 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     if tracked.encoding.early_ends:
         last = tracked.encoding.early_ends[-1]
         return ("False", "Restarting", f"the encoder ended with {last.status}: {last.printed or 'it printed nothing'}")
+    if tracked.turn.made_room_at is not None and not tracked.encoders:
+        comes_back = f"comes back when rendering is done, or after {format_duration(AWAY_SECONDS)} if clips wait for it"
+        return ("False", "MadeRoom", f"{clips} encoded; it left so that renderers can start, and {comes_back}")
     return ("False", "Waiting", "starts with the first complete clip, and needs some time to load its model")
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, Literal
 
 import aiohttp
@@ -13,6 +14,7 @@ from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import EncoderPod
 from clipfarm.manifests.encoder import PORT
 from clipfarm_contract.exit_codes import EncoderExitCode
+from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import clip_index
 
 TIMEOUT = aiohttp.ClientTimeout(total=3.0)
@@ -27,8 +29,12 @@ class Progress:
     """What one encoder says."""
 
     done: int
-    """Clips with features that it has seen, whoever made them."""
+    """The run's clips with features that it sees, whoever made them."""
     failed: Mapping[int, str]
+    left: int = 0
+    """The run's clips that it sees, and that have neither features nor failed."""
+    absent: Indexes = field(default_factory=Indexes)
+    """Clips of the run's range that it does not find, or only another run's."""
 
 
 async def ask(
@@ -67,29 +73,42 @@ def _read(document: Any) -> Progress:
     return Progress(
         int(clips["encoded"]) + int(clips["skipped"]),
         {index: reason for index, reason in failed.items() if index is not None},
+        int(clips["waiting"]) + int(clips["encoding"]),
+        # An encoder of an earlier version reports none, and is replaced when its Deployment is.
+        Indexes.parse(document.get("absent") or ""),
     )
 
 
 def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], silence: str, now: float) -> bool:
     """Take in what encoders say and how they ended; tell whether that changed anything."""
     state = tracked.encoding
-    before = (state.encoded, dict(state.failed), len(state.early_ends), state.silence)
+    before = (state.encoded, state.left, state.answering, dict(state.failed), len(state.early_ends), state.silence)
     state.silence = "" if answers else silence
+    state.answering = len(answers)
     if answers:
-        # Each counts what it has seen of the run's clips, whoever encoded them: the one that has seen most is right.
+        # Each counts what it sees of the run's clips, whoever encoded them: the one that sees most has looked last. It
+        # may see fewer than before, where clips or features were removed.
         done = max(answer.done for answer in answers)
+        state.left = max(answer.left for answer in answers)
+        state.absent = reduce(_both, (answer.absent for answer in answers))
         if not state.completions:
             state.completions.append(now)  # where the window begins
         new = done - state.encoded
         if new > 0:
             state.completions.extend([now] * min(new, state.completions.maxlen or new))
-            state.encoded = done
             state.early_ends.clear()
+        state.encoded = done
         # Each encoder tries a clip that failed elsewhere, so it has failed when it has failed for all.
         everywhere = set.intersection(*(set(answer.failed) for answer in answers))
         state.failed = {clip: answers[0].failed[clip] for clip in sorted(everywhere)}
     _take_ends(tracked, pods)
-    return before != (state.encoded, state.failed, len(state.early_ends), state.silence)
+    after = (state.encoded, state.left, state.answering, state.failed, len(state.early_ends), state.silence)
+    return before != after
+
+
+def _both(one: Indexes, other: Indexes) -> Indexes:
+    """Return the numbers that are in both."""
+    return one.without(one.without(other))
 
 
 def _take_ends(tracked: Tracked, pods: Iterable[EncoderPod]) -> None:

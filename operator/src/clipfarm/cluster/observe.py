@@ -18,6 +18,8 @@ from clipfarm.world import Encoder, Encoding, Ended, GpuId, Left, Node, Running,
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 
+GONE = "its folder is gone"
+"""Why a clip that was complete cannot be encoded."""
 LEFT_SECONDS = 120.0
 """How long a pod that has ended is remembered: no reading that counts is older."""
 
@@ -72,8 +74,12 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     tracked.encoders = _encoders(tracked, key, store, standings)
     tracked.troubles = tuple(pod.trouble for pod in pods.values() if pod.trouble and not pod.gated)
     completed, failed = (job.completed, job.failed) if job else (Indexes(), Indexes())
+    asked = deployment.replicas if deployment else 0
+    if not asked and not tracked.status.get("completionTime"):
+        tracked.encoding.left, tracked.encoding.absent = None, Indexes()  # what they saw last will not be so for long
     ended = _ended(tracked, key, store, gated, failed, now, wall)
     _count_completions(tracked, len(completed), now)
+    complete_clips = _complete_clips(tracked, completed)
     return World(
         now=now,
         nodes=_nodes(store, tracked, gpus, now),
@@ -92,14 +98,19 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
             encoded=tracked.encoding.encoded,
             failed=tracked.encoding.failed,
             early_ends=tuple(tracked.encoding.early_ends),
+            asked=asked,
+            answering=tracked.encoding.answering if asked else 0,
+            left=tracked.encoding.left,
+            vanished=_vanished(tracked, completed, failed, complete_clips),
         ),
         encode_completions=tuple(tracked.encoding.completions),
         block=tracked.blocks.per_index,
-        complete_clips=_complete_clips(tracked, completed),
+        complete_clips=complete_clips,
         left=tuple(rendering.left.values()),
         clip_memory=tracked.clip_memory.summary(),
         complete_before=_complete_before(tracked),
         fatal=tracked.fatal,
+        turn=tracked.turn,
     )
 
 
@@ -112,6 +123,17 @@ def _complete_clips(tracked: Tracked, completed: Indexes) -> int:
     """Count clips: those of completed blocks, those done in blocks that failed, and those made by an earlier Job."""
     made = tracked.blocks.clips_in(completed) + sum(pod.done for pod in tracked.rendering.final.values())
     return _complete_before(tracked) + made
+
+
+def _vanished(tracked: Tracked, completed: Indexes, failed: Indexes, complete_clips: int) -> dict[int, str]:
+    """Return complete clips that encoders do not find, once the last is rendered and they see nothing left to do."""
+    encoding, blocks = tracked.encoding, tracked.blocks
+    all_rendered = completed.count + failed.count >= blocks.count
+    if not all_rendered or encoding.left != 0 or encoding.encoded + len(encoding.failed) >= complete_clips:
+        return {}
+    unfinished = (index for index in range(blocks.count) if index not in completed)
+    not_made = Indexes.of(clip for index in unfinished for clip in blocks.of_index(index))
+    return dict.fromkeys(encoding.absent.without(not_made), GONE)
 
 
 def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, FailedPod], now: float) -> None:

@@ -167,7 +167,7 @@ class Operator:
         job = own_job(tracked, key, self.store)
         world = observe(tracked, key, self.store, self.gpus, now, wall)
         plan = decide(tracked.run, world)
-        tracked.gates = plan.gates
+        tracked.gates, tracked.turn = plan.gates, plan.turn
         tracked.held = Counter()
         for held in plan.status.held:
             tracked.held[held.hold.reason] += len(held.clips)

@@ -20,8 +20,9 @@ class NothingToRetryError(Exception):
 def annotations(run: Mapping[str, Any], job: Mapping[str, Any] | None) -> tuple[dict[str, str], str]:
     """Return the annotations that ask for another attempt, and a line that says at what.
 
-    Clips that failed to render get a Job of their own, which takes the place of the one that has ended. Clips that
-    could not be encoded are tried by new encoders.
+    Clips that failed get a Job of their own, which takes the place of the one that has ended. Clips that could not be
+    encoded are among them, because their folders may be damaged or gone; a renderer skips those that are complete. New
+    encoders then try them.
 
     Raises:
         NothingToRetryError: the run goes on, or nothing of it has failed.
@@ -29,7 +30,10 @@ def annotations(run: Mapping[str, Any], job: Mapping[str, Any] | None) -> tuple[
     if phase(run) not in FINISHED:
         raise NothingToRetryError(f"the run is {phase(run)}: what failed can be tried again when it has finished")
     before = run["metadata"].get("annotations", {})
-    clips = _failed_clips(run, job, before.get(ONLY_ANNOTATION, "")) if job else []
+    to_render = set(_failed_clips(run, job, before.get(ONLY_ANNOTATION, ""))) if job else set()
+    failures = run["status"].get("failures", ())
+    unencoded = {clip for entry in failures if entry["stage"] == "encode" for clip in clips_of(entry)}
+    clips = sorted(to_render | unencoded) if job else []
     made: dict[str, str] = {}
     said: list[str] = []
     if clips:
@@ -37,14 +41,19 @@ def annotations(run: Mapping[str, Any], job: Mapping[str, Any] | None) -> tuple[
         if len(only) > MOST_TEXT:
             raise NothingToRetryError(f"{len(clips)} clips have failed all over the run: make a new run of them")
         made |= {ONLY_ANNOTATION: only, ATTEMPT_ANNOTATION: _next(before.get(ATTEMPT_ANNOTATION))}
-        said.append(f"{_clips(len(clips))} to render ({only if len(only) <= 60 else only[:60] + '...'})")
-    encoder = any(entry["stage"] == "encode" for entry in run["status"].get("failures", ()))
-    if encoder or _encoder_stuck(run):
+        what = "to render" if to_render else "to look at"
+        said.append(f"{_clips(len(clips))} {what} ({only if len(only) <= 60 else only[:60] + '...'})")
+    if unencoded or _encoder_stuck(run):
         made[ENCODE_ATTEMPT_ANNOTATION] = _next(before.get(ENCODE_ATTEMPT_ANNOTATION))
         said.append("what was not encoded")
     if not made:
         raise NothingToRetryError("nothing has failed")
     return made, " and ".join(said)
+
+
+def clips_of(entry: Mapping[str, Any]) -> Indexes:
+    """Return the clips of an entry of ``status.failures``, which may be cut."""
+    return Indexes.parse(entry["clips"].removesuffix(",..."))
 
 
 def _failed_clips(run: Mapping[str, Any], job: Mapping[str, Any], only: str) -> list[int]:

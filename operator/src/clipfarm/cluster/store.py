@@ -12,7 +12,7 @@ from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest, WatchExpiredEr
 from clipfarm.cluster.endings import FailedPod, failed_pod
 from clipfarm.cluster.nodes import NodeView, node
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, RunKey, RunView
-from clipfarm.manifests import encoder, job
+from clipfarm.manifests import encoder, job, report
 from clipfarm.manifests.common import MANAGED_BY, ROLE_LABEL
 from clipfarm.run import API_VERSION
 
@@ -71,6 +71,8 @@ class Store:
     """Renderers that have not ended."""
     failed: Cache[FailedPod] = field(default_factory=lambda: Cache(_run))
     jobs: Cache[JobView] = field(default_factory=lambda: Cache(_run))
+    reports: Cache[JobView] = field(default_factory=lambda: Cache(_run))
+    """Jobs that write reports."""
     deployments: Cache[DeploymentView] = field(default_factory=lambda: Cache(_run))
     encoders: Cache[EncoderPod] = field(default_factory=lambda: Cache(_run))
     nodes: Cache[NodeView] = field(default_factory=lambda: Cache(lambda _: None))
@@ -162,7 +164,8 @@ def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey |
             Watcher(pods, views.pod, store.pods, of_run, labelled(job.ROLE, live)),
             Watcher(pods, failed_pod, store.failed, of_run, labelled(job.ROLE, failed)),
             Watcher(pods, views.encoder_pod, store.encoders, of_run, labelled(encoder.ROLE)),
-            Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.jobs, of_run, labelled()),
+            Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.jobs, of_run, labelled(job.ROLE)),
+            Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.reports, of_run, labelled(report.ROLE)),
             Watcher(f"/apis/apps/v1{inside}/deployments", views.deployment, store.deployments, of_run, labelled()),
         ]
     return made

@@ -12,7 +12,7 @@ from clipfarm.cluster.views import PodView, split_uuid
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
-from clipfarm.world import EarlyEnd, Encoder, Gate, GpuId, Left, PodState, Running
+from clipfarm.world import EarlyEnd, Encoder, Gate, GpuId, Left, PodState, Running, Turn
 from clipfarm_contract.indexes import Indexes
 
 SEEN_SECONDS = 2.0
@@ -62,9 +62,16 @@ class Rendering:
 
 @dataclass
 class Encoding:
-    """What the run's encoders say."""
+    """What the run's encoders report."""
 
     encoded: int = 0
+    """The run's clips with its features."""
+    left: int | None = None
+    """Clips that encoders see and that have neither features nor failed; None: none has reported."""
+    absent: Indexes = field(default_factory=Indexes)
+    """Clips that no encoder finds."""
+    answering: int = 0
+    """Encoders that answered the last question."""
     failed: dict[int, str] = field(default_factory=dict)
     completions: deque[float] = field(default_factory=_window)
     restarts: dict[str, int] = field(default_factory=dict)
@@ -89,6 +96,8 @@ class Tracked:
     encoding: Encoding = field(init=False)
     gates: Mapping[GpuId, Gate] = field(init=False)
     """As the last tick left them."""
+    turn: Turn = field(default_factory=Turn)
+    """Of encoders and renderers, as the last tick left it."""
     clip_memory: Memory = field(default_factory=Memory)
     """GPU memory that clips took."""
     claim: str | None = None
@@ -119,8 +128,14 @@ class Tracked:
 
     def __post_init__(self) -> None:
         self.blocks = Blocks.of(self.run, self.owner.only)
-        taken_in = self.status.get("encodeAttempt", "") == self.owner.encode_attempt
-        self.encoding = Encoding(self.status.get("encoded", 0), _encode_failures(self.status) if taken_in else {})
+        status, owner = self.status, self.owner
+        taken_in = status.get("encodeAttempt", "") == owner.encode_attempt
+        ended = status.get("completionTime") and taken_in and status.get("renderAttempt", "") == owner.attempt
+        self.encoding = Encoding(
+            encoded=status.get("encoded", 0),
+            left=0 if ended else None,
+            failed=_encode_failures(status) if taken_in else {},
+        )
         self.gates = _gates(self.status)
         self.fatal = _fatal(self.status, self.generation, self.owner.attempt)
 
@@ -128,6 +143,7 @@ class Tracked:
         """Take in a change of the run: what a person has mended is tried anew."""
         if owner.encode_attempt != self.owner.encode_attempt:
             self.encoding.failed = {}
+            self.turn = Turn()
         if (generation, owner.attempt) != (self.generation, self.owner.attempt):
             self.fatal = ""
         self.run, self.owner, self.generation = run, owner, generation
@@ -140,6 +156,7 @@ class Tracked:
             return
         if self.rendering.job:
             self.encoding = Encoding(self.encoding.encoded)
+            self.turn = Turn()
         self.rendering = Rendering(job)
         # The clips that are left are dealt out when a Job is made, and stay so while it is there.
         self.blocks = Blocks.of(self.run, self.owner.only)

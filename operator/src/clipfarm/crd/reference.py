@@ -10,11 +10,11 @@ from typing import Any
 
 from clipfarm.crd.generate import custom_resource_definition
 from clipfarm.crd.rules import RULES
-from clipfarm.units import DURATION_PATTERN, QUANTITY_PATTERN
+from clipfarm.units import CPUS_PATTERN, DURATION_PATTERN, QUANTITY_PATTERN
 
 BEGIN = "<!-- begin: made by `make docs`, do not edit -->\n"
 END = "<!-- end -->\n"
-PATTERNS = {DURATION_PATTERN: "duration", QUANTITY_PATTERN: "quantity"}
+PATTERNS = {DURATION_PATTERN: "duration", QUANTITY_PATTERN: "quantity", CPUS_PATTERN: "CPUs"}
 DIGITS = {"^[0-9a-f]{64}$": "64 hexadecimal digits", "^[0-9a-f]{40}$": "40 hexadecimal digits"}
 HEAD = ("| field | type | default | meaning |", "| --- | --- | --- | --- |")
 

@@ -101,6 +101,7 @@ RULES: dict[str, list[Rule]] = {
     "vram.checkInterval": _POSITIVE,
     "vram.perClip": _POSITIVE,
     "encode.memory": _POSITIVE,
+    "encode.cpu": _POSITIVE,
     "storage.size": _POSITIVE,
     "vram": [
         _rule("self.low < self.high", "expected less than high", ".low"),

@@ -1,29 +1,117 @@
-"""How many encoders should be at work."""
+"""How many encoders there should be, and how they take turns with renderers where there is not room for both."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from clipfarm.decide.admission import Held
 from clipfarm.run import Encode
-from clipfarm.world import Encoding, World
+from clipfarm.world import Encoding, Turn, World
 from clipfarm_contract.exit_codes import EncoderExitCode
 
 MOST_EARLY_ENDS = 3
 """Encoders that may end early one after the other, for whatever reason, before a person has to look."""
+IDLE_SECONDS = 300.0
+"""An encoder without work for so long leaves: its memory may be what others wait for. Loading a model takes up to a
+minute, so for clips that come more often it stays."""
+CROWDED_SECONDS = 15.0
+"""The same while renderers find no room, and none runs. A pod that has ended gives its room back within seconds."""
+VRAM_SECONDS = 90.0
+"""The same while GPU memory holds all renderers. A DCGM exporter collects every 30 s; values may be as old again."""
+START_SECONDS = 300.0
+"""How long an encoder that does not answer may keep renderers waiting: its image or its weights may never come."""
+AWAY_SECONDS = 600.0
+"""An encoder that has made room comes back after this at the earliest, unless rendering is done before: then the time
+that loading its model takes is small beside the work that has gathered."""
+VANISHED_SECONDS = 120.0
+"""Clips that the encoders do not find for so long are gone. A listing may be 30 s old, and an NFS client may have it
+from a minute before."""
+NO_ROOM = ("Insufficient ", "Too many pods")
+"""The scheduler's words for a node on which something would have to leave."""
+
+
+def failures(world: World) -> Mapping[int, str]:
+    """Return the clips that cannot be encoded, with reasons."""
+    return {**world.turn.gone, **world.encoding.failed}
 
 
 def remaining(world: World) -> int:
-    """Return how many complete clips have neither features nor a reason why they cannot get any."""
-    return max(0, world.encodable - world.encoding.encoded - len(world.encoding.failed))
+    """Return how many complete clips have neither features nor a reason why they cannot get any.
 
-
-def replicas(encode: Encode, world: World, *, finished: bool) -> int:
-    """Return the replicas wanted: none before the first clip is complete, none after the last is encoded.
-
-    In between they stay, also when they have caught up: starting one costs a model load. One that runs when the last
-    clip is done ends by itself.
+    By the run's count of clips, or the encoders' own if that is more: it may be that some are complete and not counted.
+    At least one while encoders were asked for that have not answered yet.
     """
+    encoding = world.encoding
+    counted = world.encodable - encoding.encoded - len(failures(world))
+    seen = encoding.left if encoding.left is not None else min(encoding.asked, 1)
+    return max(counted, seen)
+
+
+def scale(encode: Encode, world: World, held: Sequence[Held], *, finished: bool) -> tuple[int, Turn]:
+    """Return how many encoders should be there, and what the next tick has to know.
+
+    None before the first clip is complete, none after the last is encoded. In between they stay while there is work,
+    and for some time without it. If renderers wait for room and none runs, they leave sooner.
+
+    Args:
+        encode: the run's options.
+        world: the snapshot.
+        held: clips that could run and are held.
+        finished: whether no clip will be rendered any more.
+    """
+    now, asked, wait = world.now, world.encoding.asked, renderers_wait(world, held)
+    turn = _turn(world, blocked=bool(asked) and not world.encoding.answering and wait is not None)
     if not encode.enabled or stuck(world.encoding) or world.encodable == 0:
-        return 0
-    if remaining(world) == 0 and (finished or world.encoding.running == 0):
-        return 0
-    return encode.replicas
+        return 0, turn
+    if not asked:
+        away = turn.made_room_at is not None and now - turn.made_room_at < AWAY_SECONDS
+        return (encode.replicas if remaining(world) and (finished or not away) else 0), turn
+    if turn.idle_since is None:
+        makes_room, leaves = _passed(now, turn.blocked_since, START_SECONDS), False
+    else:
+        makes_room = wait is not None and _passed(now, turn.idle_since, wait)
+        leaves = finished or _passed(now, turn.idle_since, IDLE_SECONDS)
+    if makes_room and not finished:
+        return 0, replace(turn, made_room_at=now)
+    return (0 if leaves else encode.replicas), turn
+
+
+def renderers_wait(world: World, held: Sequence[Held]) -> float | None:
+    """Return how long encoders without work may keep renderers from starting, seconds; None if they keep none.
+
+    Only if no renderer runs: while some do, rendering goes on, and the encoders have their place beside it.
+    """
+    if any(pod.state != "Released" for pod in world.running):
+        return None
+    if any(word in pod.waits for pod in world.running for word in NO_ROOM):
+        return CROWDED_SECONDS
+    if not world.running and any(each.hold.reason in ("VRAMHigh", "VRAMClaims") for each in held):
+        return VRAM_SECONDS
+    return None
+
+
+def _turn(world: World, *, blocked: bool) -> Turn:
+    now, before = world.now, world.turn
+    missing_since = _since(before.missing_since, now, holds=bool(world.encoding.vanished))
+    gone = before.gone
+    if _passed(now, missing_since, VANISHED_SECONDS):
+        gone = {**gone, **world.encoding.vanished}
+    return Turn(
+        idle_since=_since(before.idle_since, now, holds=not remaining(world)),
+        missing_since=missing_since,
+        blocked_since=_since(before.blocked_since, now, holds=blocked),
+        made_room_at=before.made_room_at,
+        gone=gone,
+    )
+
+
+def _since(before: float | None, now: float, *, holds: bool) -> float | None:
+    if not holds:
+        return None
+    return now if before is None else before
+
+
+def _passed(now: float, since: float | None, seconds: float) -> bool:
+    return since is not None and now - since >= seconds
 
 
 def stuck(encoding: Encoding) -> str:

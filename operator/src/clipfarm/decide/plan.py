@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from clipfarm.decide import admission, encoding, expectation, retry, status, vram
 from clipfarm.run import Run
-from clipfarm.world import Gate, GpuId, World
+from clipfarm.world import Gate, GpuId, Turn, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Plan:
     """Clips to start, each with its place."""
     encoders: int
     """Encoder replicas that should be at work."""
+    turn: Turn
+    """To be handed to the next tick."""
     no_more_clips: bool
     """Every clip is rendered or has failed for good: the encoder may end after the last one."""
     gates: Mapping[GpuId, Gate]
@@ -31,9 +33,11 @@ def decide(run: Run, world: World) -> Plan:
     outcome = retry.stop(run.spec.retry, world, retry.judge(run.spec.retry, world.ended))
     admitted = admission.choose(run, world, gates, outcome, counts, per_clip)
     finished = status.rendering_finished(world, outcome)
+    encoders, turn = encoding.scale(run.spec.encode, world, admitted.held, finished=finished)
     return Plan(
         start=admitted.start,
-        encoders=encoding.replicas(run.spec.encode, world, finished=finished),
+        encoders=encoders,
+        turn=turn,
         no_more_clips=finished,
         gates=gates,
         status=status.summarise(run, world, gates, outcome, admitted),

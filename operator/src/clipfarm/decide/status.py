@@ -62,7 +62,7 @@ def rendering_finished(world: World, outcome: Outcome) -> bool:
 def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outcome, admission: Admission) -> Status:
     """Return the status for one snapshot."""
     failures = [Failure(end.clip, "render", end.reason) for end in outcome.failed]
-    failures += [Failure(clip, "encode", reason) for clip, reason in sorted(world.encoding.failed.items())]
+    failures += [Failure(clip, "encode", reason) for clip, reason in sorted(encoding.failures(world).items())]
     to_render = world.total - world.rendered - len(outcome.failed)
     encode = run.spec.encode
     to_encode = to_render * world.block + encoding.remaining(world) if encode.enabled else 0

@@ -9,7 +9,7 @@ from clipfarm_contract.clip import write_atomically
 
 def apply(plan: Plan, state: State, now: float) -> None:
     """Carry the plan out."""
-    state.gates = plan.gates
+    state.gates, state.turn = plan.gates, plan.turn
     while state.left_behind:
         state.left_behind.pop().unlink(missing_ok=True)
     for start in plan.start:
@@ -24,6 +24,9 @@ def apply(plan: Plan, state: State, now: float) -> None:
             write_atomically(marker, "")
         else:
             marker.unlink()
+    if not plan.encoders and not plan.no_more_clips and not plan.status.stuck:
+        for encoder in state.encoders.values():
+            encoder.process.terminate()  # it has no work, and its GPU memory may be what clips wait for
     for number in range(plan.encoders):
         if number not in state.encoders and number not in state.rested:
             state.encoders[number] = start_encoder(state.job, number, state.cpus, state.node, now)

@@ -55,6 +55,8 @@ def start_encoder(job: Job, number: int, cpus: int, node: str, now: float) -> En
         *("--crop_size", str(encode.crop_size)),
         *("--dtype", encode.dtype),
         *("--log_json", str(log)),
+        *("--seed", str(job.run.spec.seed)),
+        *("--experiment", str(job.experiment_file)),
     ]
     variables: dict[str, str] = {}
     if encode.replicas > 1:
@@ -62,6 +64,8 @@ def start_encoder(job: Job, number: int, cpus: int, node: str, now: float) -> En
             command += ["--threads", str(max(1, cpus // encode.replicas))]
         if gpus := share(NvmlSource(node).look(0.0).gpus, number, encode.replicas):
             variables["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.uuid or str(gpu.index) for gpu in gpus)
+    if job.renderer:
+        command += ["--", *job.renderer]
     # What an earlier encoder could not do must not be taken for this one's.
     log.unlink(missing_ok=True)
     errors = job.folder.state / "workers" / f"encoder-{number}.log"

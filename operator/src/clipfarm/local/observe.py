@@ -53,6 +53,9 @@ def observe(state: State, now: float) -> World:
             encoded=len(state.complete) - len(state.unencoded),
             failed=dict(state.encode_failed),
             early_ends=tuple(state.early_ends),
+            asked=len(state.encoders),
+            answering=len(state.encoders),
+            left=len(state.unencoded - state.encode_failed.keys()),
         ),
         free_bytes=_free_bytes(state.job.folder.root),
         clip_bytes=state.clip_bytes,
@@ -60,6 +63,7 @@ def observe(state: State, now: float) -> World:
         left=tuple(state.left),
         clip_memory=state.clip_memory.summary(),
         complete_before=state.complete_before,
+        turn=state.turn,
     )
 
 

@@ -3,7 +3,7 @@
 import json
 import platform
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,7 @@ from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import compress
+from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.result import ClipResult
 
 STAGES = ("import", "simulate", "background", "render", "save", "total")
@@ -40,14 +41,19 @@ def write_report(
 ) -> dict[str, Any]:
     """Write both files into the run's folder and return the JSON one's content."""
     report = _collect(job, status, wall_seconds, complete_before, stopped)
-    write_atomically(job.folder.root / "report.json", json.dumps(report, indent=2) + "\n")
-    write_atomically(job.folder.root / "report.md", _markdown(report))
+    write_files(job.folder.root / "report", report)
     return report
+
+
+def write_files(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a report as JSON and as Markdown; ``path`` has no suffix."""
+    write_atomically(path.with_name(f"{path.name}.json"), json.dumps(report, indent=2) + "\n")
+    write_atomically(path.with_name(f"{path.name}.md"), _markdown(report))
 
 
 def forecast(job: Job, workers: int) -> Forecast | None:
     """Return what all clips of the run take, by the job's own; None before one is complete."""
-    results = _results(job)
+    results = results_of(job.folder, job.clips)
     sizes = [_clip_bytes(job, clip) for clip in job.clips]
     sizes = [size for size in sizes if size]
     if not results or not sizes:
@@ -75,7 +81,6 @@ def grouped(failures: Iterable[Failure]) -> list[dict[str, str]]:
 
 
 def _collect(job: Job, status: Status, wall_seconds: float, complete_before: int, stopped: bool) -> dict[str, Any]:
-    results = _results(job)
     made = status.rendered - complete_before
     return {
         "run": job.run.name,
@@ -94,11 +99,7 @@ def _collect(job: Job, status: Status, wall_seconds: float, complete_before: int
         "threads": job.run.spec.render.threads,
         "wallSeconds": round(wall_seconds, 1),
         "clipsPerHour": round(made / wall_seconds * 3600, 1) if made else None,
-        "secondsPerClip": {
-            stage: _summary([r.seconds[stage] for r in results if stage in r.seconds]) for stage in STAGES
-        },
-        "cpuSecondsPerClip": _summary([result.cpu_seconds for result in results]),
-        "peakRssMiB": max((result.peak_rss_mib for result in results), default=None),
+        **costs(results_of(job.folder, job.clips)),
         "encode": _encode_summary(job),
         "versions": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "machine": {
@@ -111,12 +112,23 @@ def _collect(job: Job, status: Status, wall_seconds: float, complete_before: int
     }
 
 
-def _results(job: Job) -> list[ClipResult]:
-    """Return what the supervisors reported of the job's complete clips, also those of earlier calls."""
+def costs(results: Sequence[ClipResult]) -> dict[str, Any]:
+    """Return what clips took of time and memory."""
+    return {
+        "secondsPerClip": {
+            stage: _summary([r.seconds[stage] for r in results if stage in r.seconds]) for stage in STAGES
+        },
+        "cpuSecondsPerClip": _summary([result.cpu_seconds for result in results]),
+        "peakRssMiB": max((result.peak_rss_mib for result in results), default=None),
+    }
+
+
+def results_of(folder: RunFolder, clips: Iterable[int]) -> list[ClipResult]:
+    """Return what the supervisors reported of complete clips, also those of earlier calls."""
     results = []
-    for clip in job.clips:
+    for clip in clips:
         try:
-            result = ClipResult.read(job.folder.result(clip))
+            result = ClipResult.read(folder.result(clip))
         except (OSError, ContractError):
             continue
         if result.exit_code is ExitCode.OK:
@@ -147,7 +159,12 @@ def _summary(values: Sequence[float]) -> dict[str, float] | None:
 def _encode_summary(job: Job) -> dict[str, Any] | None:
     if not job.run.spec.encode.enabled:
         return None  # a log that is there is of an earlier call
-    logs = [log for number in range(job.run.spec.encode.replicas) if (log := _encode_log(job, number))]
+    paths = (job.folder.encode_log(number) for number in range(job.run.spec.encode.replicas))
+    return summary_of([log for path in paths if (log := encode_log(path))])
+
+
+def summary_of(logs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return one summary of encoders that were at work at the same time; None if there were none."""
     if not logs:
         return None
     summary = {name: logs[0].get(name) for name in ("model", "weights", "device", "dtype")}
@@ -160,9 +177,10 @@ def _encode_summary(job: Job) -> dict[str, Any] | None:
     return summary | {"encoders": len(logs), "seconds": seconds, "clips_per_second": per_second}
 
 
-def _encode_log(job: Job, number: int) -> dict[str, Any] | None:
+def encode_log(path: Path) -> dict[str, Any] | None:
+    """Return the summary that an encoder keeps; None if there is none that can be read."""
     try:
-        log = json.loads(job.folder.encode_log(number).read_text(encoding="utf-8"))
+        log = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return log if isinstance(log, dict) else None
@@ -183,18 +201,20 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
-def _markdown(report: dict[str, Any]) -> str:
-    clips, machine = report["clips"], report["machine"]
+def _markdown(report: Mapping[str, Any]) -> str:
+    clips = report["clips"]
+    before = f" ({clips['completeBefore']} before this call)" if clips["completeBefore"] is not None else ""
+    took = format_duration(report["wallSeconds"]) if report["wallSeconds"] is not None else "not known,"
+    workers = f"{report['workers']} workers" if report["workers"] is not None else "workers"
     lines = [
         f"# Run {report['run']}: {report['phase']}"
         + (" (stopped before its end)" if report["state"] == "stopped" else ""),
         "",
-        f"- clips: {clips['rendered']} of {clips['total']} rendered ({clips['completeBefore']} before this call)"
+        f"- clips: {clips['rendered']} of {clips['total']} rendered{before}"
         f", {clips['encoded']} encoded, {clips['failed']} failed",
-        f"- time: {format_duration(report['wallSeconds'])} with {report['workers']} workers of {report['threads']}"
+        f"- time: {took} with {workers} of {report['threads']}"
         f" thread(s), {report['clipsPerHour'] or 'no'} clips an hour",
-        f"- machine: {machine['host']}, {machine['processor']}, {machine['cpus']} CPUs, {len(machine['gpus'])} GPUs"
-        f" watched, {machine['system']}",
+        _where(report),
         "- versions: " + ", ".join(f"{name} {found}" for name, found in report["versions"].items() if found),
     ]
     if report["peakRssMiB"] is not None:
@@ -220,3 +240,13 @@ def _markdown(report: dict[str, Any]) -> str:
         "none"
     ]
     return "\n".join(lines) + "\n"
+
+
+def _where(report: Mapping[str, Any]) -> str:
+    if report.get("cluster"):
+        return f"- cluster: namespace {report['cluster']['namespace']}"
+    machine = report["machine"]
+    return (
+        f"- machine: {machine['host']}, {machine['processor']}, {machine['cpus']} CPUs, {len(machine['gpus'])} GPUs"
+        f" watched, {machine['system']}"
+    )

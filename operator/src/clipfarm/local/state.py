@@ -12,7 +12,7 @@ from clipfarm.local.processes import Worker
 from clipfarm.local.scan import Scan
 from clipfarm.run import Run
 from clipfarm.vram.nvml import Look, NvmlSource
-from clipfarm.world import EarlyEnd, Ended, Gate, GpuId, Left, Reading
+from clipfarm.world import EarlyEnd, Ended, Gate, GpuId, Left, Reading, Turn
 
 WINDOW = 32
 """Completions that the moving window of the ETA holds."""
@@ -64,6 +64,8 @@ class State:
     """The newest of each GPU, whatever its age."""
     looked_at: float | None = None
     gates: Mapping[GpuId, Gate] = field(default_factory=dict)
+    turn: Turn = field(default_factory=Turn)
+    """As the last tick left it."""
     left: deque[Left] = field(default_factory=deque)
     """Workers that have ended not long ago, the oldest first."""
     clip_memory: Memory = field(default_factory=Memory)

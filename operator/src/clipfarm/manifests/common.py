@@ -5,7 +5,7 @@ from typing import Any
 
 from clipfarm.pod_options import PodOptions, requested
 from clipfarm.run import API_VERSION, KIND, Run
-from clipfarm.units import quantity_text
+from clipfarm.units import cpus_text, quantity_text
 
 Manifest = dict[str, Any]
 
@@ -43,6 +43,7 @@ class Images:
 
     render: str = "clipfarm-render"
     encode: str = "clipfarm-encode"
+    operator: str = "clipfarm-operator"
     pull_policy: str = "IfNotPresent"
 
 
@@ -165,7 +166,8 @@ def nvidia(capabilities: str, options: PodOptions) -> list[Manifest]:
     return shown
 
 
-def resources(cpus: int, memory: int, options: PodOptions, *, cpu_limit: bool = True) -> Manifest:
+def resources(cpus: float, memory: int, options: PodOptions, *, cpu_limit: bool = True) -> Manifest:
     """Return requests and limits: memory alike in both, because what is beyond a request may be taken away."""
     both = {"memory": quantity_text(memory), **options.resources}
-    return {"requests": {"cpu": str(cpus), **both}, "limits": ({"cpu": str(cpus)} if cpu_limit else {}) | both}
+    cpu = {"cpu": cpus_text(cpus)}
+    return {"requests": cpu | both, "limits": (cpu if cpu_limit else {}) | both}

@@ -18,6 +18,7 @@ from clipfarm.manifests.common import (
 )
 from clipfarm.pod_options import requested
 from clipfarm.run import Run
+from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.indexes import Indexes
 
 ROLE = "encode"
@@ -25,6 +26,9 @@ CONTAINER = "encode"
 PORT = 8080
 """Of /metrics and /progress."""
 GRACE_SECONDS = 30
+CPUS_REQUESTED = 0.5
+"""Unless the run says. Beside a renderer and the operator it fits on a node of two CPUs. Without a limit it takes what
+renderers leave, and of CPUs that both want, the larger request gets more: clips are what an encoder waits for."""
 TEMPLATE_ANNOTATION = "clipfarm.dev/template"
 """On the Deployment: a hash of its pod template as it was meant, before the API server filled in defaults."""
 
@@ -76,6 +80,10 @@ def _pod(run: Run, images: Images) -> Manifest:
         *("--crop-size", str(encode.crop_size)),
         *("--dtype", encode.dtype),
         *("--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104 - inside the pod's own network
+        *("--log-json", f"{CLIPS}/.clipfarm/encode/{run.name}/$(POD_NAME).json"),
+        # Clips that were made otherwise are another run's.
+        *("--seed", str(run.spec.seed)),
+        *(["--", *map(literal, run.spec.render.command)] if run.spec.render.command else []),
     ]
     container = {
         "name": CONTAINER,
@@ -84,15 +92,18 @@ def _pod(run: Run, images: Images) -> Manifest:
         # The image's own entrypoint hands signals on to clipfarm-encode from the first moment.
         "args": arguments,
         "env": [
+            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": RUN_EXPERIMENT, "value": literal(run.spec.experiment_json())},
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - a volume of the pod's own
             # Weights that were fetched are there for the other replicas, and for the next start.
             {"name": "XDG_CACHE_HOME", "value": f"{CLIPS}/.clipfarm/cache"},
             *(nvidia("compute,utility", encode.pod) if on_gpu else []),
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
-        # No CPU limit: it takes what renderers leave, and its threads follow what the node has.
         "readinessProbe": {"httpGet": {"path": "/progress", "port": "http"}, "periodSeconds": 5, "timeoutSeconds": 5},
-        "resources": resources(1, encode.memory, encode.pod, cpu_limit=False),
+        "resources": resources(
+            encode.cpu or CPUS_REQUESTED, encode.memory, encode.pod, cpu_limit=encode.cpu is not None
+        ),
         # The encoder says what is wrong in its last line.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }

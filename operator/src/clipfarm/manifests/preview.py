@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from clipfarm.manifests import encoder, job, storage
+from clipfarm.manifests import encoder, job, report, storage
 from clipfarm.manifests.common import Images, Manifest, Owner
 from clipfarm.run import Run
 
@@ -23,6 +23,8 @@ def objects(run: Run, images: Images | None = None) -> list[Manifest]:
     made.append(job.job(run, OWNER, images, workers + max(2, workers)))
     if run.spec.encode.enabled:
         made.append(encoder.deployment(run, OWNER, images, run.spec.encode.replicas))
+    if run.spec.storage is not None:
+        made.append(report.job(run, OWNER, images, {}, ""))
     return made
 
 

@@ -1,0 +1,92 @@
+"""The report: a Job of one pod that writes ``report.md`` and ``report.json`` onto the volume when a run has ended.
+
+The operator itself mounts no volume. It creates the Job once for each attempt, after the status with the run's end was
+written, and waits for nothing: a run has ended whether or not its report gets written.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from clipfarm.manifests.common import (
+    ATTEMPT_ANNOTATION,
+    CLIPS,
+    Images,
+    Manifest,
+    Owner,
+    labels,
+    literal,
+    metadata,
+    pod_spec,
+)
+from clipfarm.run import Run
+from clipfarm_contract.indexes import Indexes
+
+ROLE = "report"
+STATUS = "CLIPFARM_STATUS"
+"""JSON: the run's status at its end."""
+LONGEST_SECONDS = 3600
+"""Then the Job gives up. With 100,000 clips on a slow volume the pod reads for some minutes."""
+TRIES = 3
+
+
+def name(run: Run) -> str:
+    """Return the Job's name."""
+    return f"{run.name}-report"
+
+
+def attempt(owner: Owner) -> str:
+    """Return what tells the end of one attempt at a run from the end of another."""
+    return f"{owner.attempt or 1}.{owner.encode_attempt or 1}"
+
+
+def job(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], created: str) -> Manifest:
+    """Return the whole Job.
+
+    Args:
+        run: the run that has ended.
+        owner: the run as the API server knows it.
+        images: the operator's own images.
+        status: of the run, as it was written at its end.
+        created: when the run was created, as the API server writes it.
+    """
+    made = metadata(run, owner, name(run), ROLE)
+    made["annotations"] = {ATTEMPT_ANNOTATION: attempt(owner)}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": made,
+        "spec": {
+            "backoffLimit": TRIES,
+            "activeDeadlineSeconds": LONGEST_SECONDS,
+            "template": {"metadata": {"labels": labels(run, ROLE)}, "spec": _pod(run, owner, images, status, created)},
+        },
+    }
+
+
+def _pod(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], created: str) -> Manifest:
+    clips, encode = run.spec.clips, run.spec.encode
+    container = {
+        "name": "report",
+        "image": images.operator,
+        "imagePullPolicy": images.pull_policy,
+        "args": [
+            "report",
+            *("--output", CLIPS),
+            *("--name", run.name, "--namespace", owner.namespace),
+            *("--clips", str(Indexes.between(clips.start, clips.end))),
+            *("--threads", str(run.spec.render.threads)),
+            *(["--model", encode.model] if encode.enabled else []),
+            *(["--created", created] if created else []),
+        ],
+        "env": [{"name": STATUS, "value": literal(json.dumps(status, sort_keys=True, ensure_ascii=False))}],
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "512Mi"},
+            # A quota on limits.cpu asks for one.
+            "limits": {"cpu": "1", "memory": "512Mi"},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    # It goes where renderers go, because they reach the volume there. It needs no GPU.
+    where = run.spec.render.pod.model_copy(update={"resources": {}, "runtime_class_name": None})
+    return {"restartPolicy": "Never", **pod_spec(run, where, container, [])}
