@@ -64,13 +64,55 @@ class FailedClips(_Made):
     """Why."""
 
 
+class HeldClips(_Made):
+    """Clips that could be made now, and what holds them."""
+
+    reason: str
+    """Why, in one word for programs."""
+    clips: str
+    """As ranges: 1,3-5."""
+    count: int = Field(ge=0)
+    """How many clips these are."""
+    message: str
+    """Why, and what to do, in a sentence for people."""
+
+
+class PodCounts(_Made):
+    """Renderers' pods by state."""
+
+    gated: int = Field(default=0, ge=0)
+    """Held at clipfarm's scheduling gate."""
+    released: int = Field(default=0, ge=0)
+    """Without the gate, and without a node yet."""
+    bound: int = Field(default=0, ge=0)
+    """On a node whose kubelet has not taken them up."""
+    starting: int = Field(default=0, ge=0)
+    """Taken up by a kubelet, which pulls images, mounts volumes and creates containers."""
+    working: int = Field(default=0, ge=0)
+    """Whose renderer runs."""
+    ending: int = Field(default=0, ge=0)
+    """Being deleted, or kept alive by another container after their work is over."""
+    lost: int = Field(default=0, ge=0)
+    """Being deleted on a node that has not answered for longer than retry.lostAfter."""
+
+
 class RunStatus(_Made):
     """Counters and reasons."""
 
     phase: Literal[
-        "Pending", "Running", "Encoding", "Suspended", "Succeeded", "CompletedWithFailures", "Failed", "Invalid"
+        "Pending",
+        "Running",
+        "Waiting",
+        "Encoding",
+        "Suspended",
+        "Succeeded",
+        "CompletedWithFailures",
+        "Failed",
+        "Invalid",
     ]
-    """Where the run stands."""
+    """Where the run stands. Waiting: nothing runs, and something holds it."""
+    reason: str = ""
+    """What is so at the moment, in one word; empty if the phase says all."""
     observed_generation: int = Field(ge=0)
     """The generation of the run that this was found for."""
     total: int = Field(ge=0)
@@ -82,9 +124,13 @@ class RunStatus(_Made):
     failed: int = Field(ge=0)
     """Clips that failed for good."""
     running: int = Field(ge=0)
-    """Pods at work."""
-    held: int = Field(ge=0)
-    """Clips that would run now if nothing but busy workers held them."""
+    """Pods that take a worker: at work, or on their way."""
+    pods: PodCounts = PodCounts()
+    """Renderers' pods by state."""
+    held: tuple[HeldClips, ...] = Field(default=(), strict=False)
+    """Clips that could run now, by what holds them, whether or not others run; the largest groups if there are many."""
+    held_clips: int = Field(default=0, ge=0)
+    """How many clips that are in all."""
     retried: int = Field(ge=0)
     """Clips that ended with 2 (GPU memory) and wait for another try."""
     eta: str = ""

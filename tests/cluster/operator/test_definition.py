@@ -141,14 +141,16 @@ def _without_description(schema: dict[str, Any], path: str) -> list[str]:
 
 
 def test_a_list_of_runs_shows_where_they_stand(made: Namespace, kubectl):
-    made.patch(RUNS, "friction", "status", body={"status": _status(phase="Running", rendered=5, held=2, eta="3m 10s")})
+    held = [{"reason": "VRAMHigh", "clips": "7-8", "count": 2, "message": "GPU 0 on a at 91%"}]
+    status = _status(phase="Running", reason="Rendering", rendered=5, held=held, heldClips=2, eta="3m 10s")
+    made.patch(RUNS, "friction", "status", body={"status": status})
     header, line = kubectl("get", "bmr").stdout.splitlines()
-    assert header.split() == ["NAME", "PHASE", "RENDERED", "ENCODED", "FAILED", "TOTAL", "HELD", "ETA", "AGE"]
-    assert line.split()[:9] == ["friction", "Running", "5", "0", "0", "30", "2", "3m", "10s"]
+    assert header.split() == ["NAME", "PHASE", "REASON", "RENDERED", "ENCODED", "FAILED", "TOTAL", "HELD", "ETA", "AGE"]
+    assert line.split()[:10] == ["friction", "Running", "Rendering", "5", "0", "0", "30", "2", "3m", "10s"]
 
 
 def _status(**fields: Any) -> dict[str, Any]:
-    counters = dict.fromkeys(("observedGeneration", "rendered", "encoded", "failed", "running", "held", "retried"), 0)
+    counters = dict.fromkeys(("observedGeneration", "rendered", "encoded", "failed", "running", "retried"), 0)
     return copy.deepcopy({"total": 30, **counters, **fields})
 
 

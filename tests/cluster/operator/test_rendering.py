@@ -18,7 +18,7 @@ def test_twenty_clips_are_made_once_each_and_never_more_at_a_time_than_there_are
         wait_until(lambda: sum(witness.started.values()) == 20, "the witness to see everything")
     assert (status["phase"], status["rendered"], status["failed"], status["total"]) == ("Succeeded", 20, 0, 20)
     assert (witness.most, witness.started) == (4, dict.fromkeys(range(20), 1))
-    assert (status["running"], status["held"], status["retried"]) == (0, 0, 0)
+    assert (status["running"], status["heldClips"], status["held"], status["retried"]) == (0, 0, [], 0)
     assert runs.condition("Ready")["status"] == "True"
     assert runs.condition("StorageReady")["status"] == "True"
     assert status["completionTime"]

@@ -188,7 +188,7 @@ def test_without_another_node_a_pod_waits_for_room_and_the_condition_says_so(nod
     start_operator(runs.namespace, "--stuck-after", 0, *nodes.endpoints)
     start_run(runs, {"kubernetes.io/hostname": nodes.first}, clips=1)
     pod = stuck(runs, nodes.first)
-    wait_until(lambda: runs.condition("Progressing")["reason"] == "PodsWait", "the condition to say so")
+    wait_until(lambda: runs.condition("Progressing")["reason"] == "Unschedulable", "the condition to say so")
     assert "Insufficient cpu" in runs.condition("Progressing")["message"]
     runs.namespace.delete(PODS, "other")
     [running] = runs.running(1)

@@ -41,7 +41,7 @@ def test_clips_are_held_above_the_upper_mark_and_start_again_below_the_lower_one
     held = wait_until(lambda: runs.condition("VRAMHeld")["status"] == "True" and runs.condition("VRAMHeld"), "the hold")
     assert held["reason"] == "VRAMHigh"
     assert "GPU 0 on node-0 at 92%; starts again below 70%" in held["message"]
-    assert runs.status()["held"] == 2
+    assert runs.status()["heldClips"] == 2
     assert len(runs.at_work()) == 2, "what runs goes on, and nothing starts"
 
     # Between its marks the gate stays closed, also for an operator that has seen nothing else.

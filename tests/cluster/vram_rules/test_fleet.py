@@ -135,7 +135,7 @@ def test_whole_gpus_are_given_out_by_the_nodes_one_to_a_clip(definition, driven:
         annotations = each["metadata"]["annotations"]
         assert annotations["clipfarm.dev/node"] == each["spec"]["nodeName"]
         assert "clipfarm.dev/gpu" not in annotations
-    wait_until(lambda: runs.status()["held"] == 3, "the others to be held")
+    wait_until(lambda: runs.status()["heldClips"] == 3, "the others to be held")
 
 
 def closed(runs: Runs) -> set[str]:

@@ -13,7 +13,7 @@ import pytest
 import clipfarm_encode.clips
 import clipfarm_encode.pipeline
 from clipfarm.cluster import conditions, endings, invalid
-from clipfarm.decide import admission, rules
+from clipfarm.decide import admission, rules, starting
 from clipfarm.decide.status import Status
 from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
@@ -52,6 +52,7 @@ WORKED_OUT = {
     # What stands in the code where a reason is no text, and what it can be there.
     "status.phase": FINISHED,
     "hold.reason": holds(),
+    "word(first)": set(),  # they have a section of their own
     "held[0].hold.reason": {reason for reason in holds() if reason.startswith("VRAM")},
 }
 
@@ -84,6 +85,11 @@ def test_each_reason_of_a_condition_has_its_entry(kind: str):
         expected |= {"Invalid"}
     reasons = [row[0].strip("`") for row in rows(kind)]
     assert sorted(reasons) == sorted(expected)
+
+
+def test_each_word_of_a_pod_that_does_not_get_to_work_has_its_entry():
+    listed = [row[0].strip("`") for row in rows("Pods that do not get to work")]
+    assert listed == [*starting.WORDS, starting.OTHER]
 
 
 def test_each_condition_has_its_section():

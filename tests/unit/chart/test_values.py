@@ -39,6 +39,7 @@ REFUSED = [
     ("vram.agent.tolerations", [{"key": "a", "operator": "Is"}], "'/vram/agent/tolerations/0/operator'", "'Exists'"),
     ("metrics.podMonitor.interval", "15", "'/metrics/podMonitor/interval'", "does not match"),
     ("metrics.prometheusRule.heldFor", "0h", "'/metrics/prometheusRule/heldFor'", "does not match"),
+    ("metrics.prometheusRule.noProgressFor", "soon", "'/metrics/prometheusRule/noProgressFor'", "does not match"),
     ("metrics.prometheusRule.failedClips", -1, "'/metrics/prometheusRule/failedClips'", "minimum"),
     ("metrics.serviceMonitor.enabled", True, "'/metrics'", "'serviceMonitor' not allowed"),
     ("networkPolicy.apiServerPorts", [], "'/networkPolicy/apiServerPorts'", "minItems"),

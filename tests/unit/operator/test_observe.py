@@ -63,6 +63,10 @@ class Scene:
     def deployment(self, replicas: int = 1, ready: int = 1, template: str = "", owner: str = "run-1") -> None:
         self.store.deployments.put("d", DeploymentView(KEY, "d", owner, replicas, ready, template))
 
+    def encoder(self, reported: Reported, *, ready: bool = False, **fields: Any) -> None:
+        view = EncoderPod("e", "e", KEY, "run-1", "", 0, None, reported, "node-1", ready)
+        self.store.encoders.put("e", replace(view, **fields))
+
     def look(self, now: float = NOW, wall: float = WALL) -> Any:
         return observe(self.tracked, KEY, self.store, self.gpus, now, wall)
 
@@ -310,7 +314,7 @@ class TestEncoders:
         encoding, changed, scene = self.told()
         assert (encoding.encoded, changed) == (0, True)
         scene.job(completed="0")
-        scene.deployment()
+        scene.encoder(Reported("Working"), ready=True)
         [condition] = [each for each in scene.status()["conditions"] if each["type"] == "EncoderReady"]
         assert condition["message"] == "the encoder does not say how far it is: no route"
 
@@ -472,14 +476,81 @@ class TestStatus:
             unschedulable = Reported("Released", None, "Unschedulable", "0/3 nodes fit")
             scene.store.pods.put(uid, replace(view, reported=unschedulable) if index else view)
         [progressing] = [each for each in scene.status()["conditions"] if each["type"] == "Progressing"]
-        assert progressing["reason"] == "PodsWait"
-        assert progressing["message"] == "2 of 3 pods do not get to run: 0/3 nodes fit"
+        assert progressing["reason"] == "Unschedulable"
+        assert progressing["message"] == "2 pods do not get to work: 0/3 nodes fit"
+
+    def test_pods_are_counted_by_state_and_clips_are_listed_by_what_holds_them(self):
+        scene = Scene(12, workers=4, render={"clipsPerPod": 3, "device": "cuda"}).job()
+        for index, state in enumerate(("Working", "Starting", "Gated", "Gated")):
+            uid = scene.pod(index, gate=0 if state == "Gated" else None)
+            scene.store.pods.put(uid, replace(scene.store.pods.of(KEY)[uid], reported=Reported(state)))
+        status = scene.status()
+        assert {state: count for state, count in status["pods"].items() if count} == {
+            "gated": 2, "starting": 1, "working": 1,
+        }  # fmt: skip
+        [held] = status["held"]
+        assert (held["reason"], held["clips"], held["count"]) == ("VRAMUnknown", "6-11", 6)
+        assert (status["heldClips"], status["phase"], status["reason"]) == (6, "Running", "Rendering")
+
+    @pytest.mark.parametrize(
+        ("reported", "phase", "reason"),
+        [
+            (Reported("Working"), "Running", "Rendering"),
+            (Reported("Starting"), "Running", "Starting"),
+            (Reported("Starting", None, "ImagePullBackOff", "no/such:1: not found"), "Waiting", "ImagePullBackOff"),
+            (Reported("Released", None, "Unschedulable", "0/3 nodes fit"), "Waiting", "Unschedulable"),
+            (Reported("Ending", None, "SidecarRuns", "istio-proxy keeps the pod alive"), "Waiting", "SidecarRuns"),
+            (Reported("Starting", None, "NewWord", "of a later kubelet"), "Waiting", "PodsWait"),
+        ],
+    )
+    def test_the_reason_is_the_word_that_says_most(self, reported, phase, reason):
+        scene = Scene().job()
+        uid = scene.pod(0)
+        scene.store.pods.put(uid, replace(scene.store.pods.of(KEY)[uid], reported=reported))
+        status = scene.status()
+        assert (status["phase"], status["reason"]) == (phase, reason)
+
+    def test_a_claim_that_is_missing_is_the_reason_and_not_what_the_scheduler_says_of_it(self):
+        scene = Scene(storage={"claimName": "clips"}).job()
+        scene.tracked.claim = "Missing"
+        uid = scene.pod(0)
+        word = Reported("Released", None, "Unschedulable", 'persistentvolumeclaim "clips" not found')
+        scene.store.pods.put(uid, replace(scene.store.pods.of(KEY)[uid], reported=word))
+        assert (scene.status()["phase"], scene.status()["reason"]) == ("Waiting", "StorageMissing")
+
+    @pytest.mark.parametrize(
+        ("reported", "ready", "reason"),
+        [
+            (Reported("Working"), True, "AtWork"),
+            (Reported("Working"), False, "Loading"),
+            (Reported("Starting"), False, "Starting"),
+            (Reported("Released", None, "Unschedulable", "0/3 nodes fit"), False, "Unschedulable"),
+            (Reported("Starting", None, "CrashLoopBackOff", "ended with 1: no weights"), False, "CrashLoopBackOff"),
+            (Reported("Starting", None, "ImagePullBackOff", "not found"), False, "ImagePullBackOff"),
+        ],
+    )
+    def test_an_encoder_is_at_work_only_where_its_own_container_runs(self, reported, ready, reason):
+        scene = Scene(2, **ENCODES).job(completed="0-1")
+        scene.deployment(ready=1)
+        scene.encoder(reported, ready=ready)
+        status = scene.status()
+        [condition] = [each for each in status["conditions"] if each["type"] == "EncoderReady"]
+        assert (condition["reason"], condition["status"] == "True") == (reason, reason == "AtWork")
+        assert (status["phase"] == "Waiting") is (reason not in ("AtWork", "Loading", "Starting"))
+
+    def test_an_encoders_pod_that_was_evicted_is_no_encoder(self):
+        scene = Scene(2, **ENCODES).job(completed="0-1")
+        scene.encoder(Reported("Working"), ready=True, ended=True)
+        assert scene.look().encoding.pods == ()
 
     def test_a_job_that_somebody_suspended_shows_as_suspended(self):
         scene = Scene().job(suspended=True)
         status = scene.status()
         assert status["phase"] == "Suspended"
         assert "clipfarm leaves that alone" in status["conditions"][0]["message"]
+
+
+HELD = {"reason": "ImagePullBackOff", "clips": "1", "count": 1, "message": "1 pod"}
 
 
 @pytest.mark.parametrize(
@@ -503,6 +574,13 @@ class TestStatus:
             ["VRAMReleased"],
         ),
         ({}, {"phase": "Pending", "conditions": [("Ready", "False", "Stuck")]}, ["Stuck"]),
+        ({"phase": "Running"}, {"phase": "Waiting"}, []),
+        ({"phase": "Waiting"}, {"phase": "Running"}, []),
+        ({"phase": "Waiting"}, {"phase": "Succeeded"}, ["Succeeded"]),
+        ({}, {"phase": "Pending", "held": [HELD]}, ["ImagePullBackOff"]),
+        ({"held": 3}, {"phase": "Pending", "held": [HELD]}, ["ImagePullBackOff"]),
+        ({"held": [HELD]}, {"phase": "Pending", "held": [HELD | {"message": "2 pods"}]}, []),
+        ({}, {"phase": "Pending", "held": [HELD | {"reason": "WorkersBusy"}]}, []),
     ],
 )
 def test_events_tell_what_changed_and_no_more(before, after, reasons):

@@ -34,6 +34,13 @@ def test_a_status_of_an_earlier_attempt_does_not_say_where_a_run_stands(run, sta
     assert phase(run) == stands
 
 
+@pytest.mark.parametrize("held", [{"held": 3}, {"held": [{"reason": "VRAMHigh"}], "heldClips": 3}])
+def test_clips_that_are_held_are_counted_also_where_an_earlier_version_wrote_it(held):
+    run = finished()
+    run["status"] |= held
+    assert "held 3" in counters(run)
+
+
 def test_another_attempt_that_nobody_has_taken_up_is_said_to_be_so():
     run = finished("2")
     assert counters(run) == "another attempt was asked for; no operator has looked at it yet"

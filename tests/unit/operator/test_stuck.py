@@ -220,7 +220,7 @@ def test_a_pod_that_is_on_its_way_out_keeps_no_worker_and_is_not_let_go():
     plan, _ = scene.tick()
     assert [start.clip for start in plan.start] == [2]
     assert plan.status.running == 2, "one that a node has goes on until it has ended"
-    assert scene.tracked.troubles == ()
+    assert plan.status.troubles == ()
 
 
 def test_one_that_was_evicted_is_not_evicted_again_while_no_watch_shows_it():

@@ -8,11 +8,13 @@ from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import JobView
 from clipfarm.decide.encoding import AWAY_SECONDS
 from clipfarm.decide.rules import holders
+from clipfarm.decide.starting import sentence, word
 from clipfarm.decide.status import Status
 from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.common import claim_name
 from clipfarm.run_status import Condition
 from clipfarm.units import format_duration
+from clipfarm.world import POD_STATES
 
 MOST_TEXT = 1000
 MOST_GPUS = 4
@@ -62,7 +64,8 @@ def ready(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
     if status.finished:
         retry = f"`clipfarm retry {tracked.run.name} --failed` tries them again"
         return ("False", status.phase, f"some clips failed for good: see status.failures; {retry}")
-    if tracked.run.spec.storage is None or tracked.claim == "Lost":
+    named = tracked.run.spec.storage is not None and tracked.run.spec.storage.claim_name
+    if tracked.run.spec.storage is None or tracked.claim == "Lost" or (named and tracked.claim == "Missing"):
         return ("False", "StorageMissing", storage_ready(tracked)[2])
     if job is not None and job.suspended:
         return ("False", "JobSuspended", _suspended(tracked))
@@ -73,15 +76,22 @@ def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Findin
     """Whether anything is being made at the moment."""
     if status.finished:
         return ("False", status.phase, "nothing is left to do")
-    if tracked.troubles:
-        which = f"{len(tracked.troubles)} of {status.running}" if status.running > 1 else "a"
-        pods = "pods do" if status.running > 1 else "pod does"
-        return ("False", "PodsWait", f"{which} {pods} not get to run: {tracked.troubles[0]}")
+    if status.working:
+        pods = "1 pod" if status.working == 1 else f"{status.working} pods"
+        return ("True", "Rendering", f"{pods} at work{_more_wait(status)}")
+    if status.encoding:
+        return ("True", "Encoding", f"the encoder is at work{_more_wait(status)}")
+    if status.troubles:
+        first, count = status.troubles[0], len(status.troubles)
+        pods = "1 pod does" if count == 1 else f"{count} pods do"
+        return ("False", word(first), f"{pods} not get to work: {sentence(first)}")
     if status.running:
-        pods = "1 pod" if status.running == 1 else f"{status.running} pods"
-        return ("True", "Rendering", f"{pods} at work")
+        return ("True", "Starting", f"pods are on their way: {_on_their_way(tracked)}")
+    if status.encoder_troubles:
+        first = status.encoder_troubles[0]
+        return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
     if status.phase == "Encoding":
-        return ("True", "Encoding", "every clip is rendered; the encoder is at work")
+        return ("True", "Starting", "every clip is rendered; the encoder is on its way")
     if status.held:
         hold = status.held[0].hold
         return ("False", hold.reason, hold.message)
@@ -89,6 +99,20 @@ def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Findin
         return ("False", "JobSuspended", _suspended(tracked))
     made_by = f"`kubectl describe job {job_manifest.name(tracked.run)}` says why it makes none, where that lasts"
     return ("False", "Waiting", f"waits for the Job controller to make pods; {made_by}")
+
+
+def _more_wait(status: Status) -> str:
+    """Say what is in the way of others, while some are at work."""
+    if status.troubles:
+        first, count = status.troubles[0], len(status.troubles)
+        return f"; {count} more {'does' if count == 1 else 'do'} not get to work: {sentence(first)}"
+    return ""
+
+
+def _on_their_way(tracked: Tracked) -> str:
+    """Count the pods that were released and do not work yet, by state."""
+    counts = [f"{tracked.pods[state]} {state}" for state in POD_STATES if state != "Gated" and tracked.pods[state]]
+    return ", ".join(counts) or "just released"
 
 
 def vram_held(tracked: Tracked, status: Status) -> Finding:
@@ -137,17 +161,26 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     clips = "1 clip is" if status.encoded == 1 else f"{status.encoded} clips are"
     if status.finished:
         return ("False", "Done", f"{clips} encoded")
-    if tracked.encoders_ready and tracked.encoding.silence:
+    at_work = [encoder for encoder in tracked.encoders.values() if encoder.state == "Working"]
+    ready = any(encoder.ready for encoder in at_work)
+    if ready and tracked.encoding.silence:
         return ("Unknown", "Silent", f"the encoder does not say how far it is: {tracked.encoding.silence}")
-    if tracked.encoders_ready:
+    if ready:
         return ("True", "AtWork", f"{clips} encoded")
     if tracked.encoding.early_ends:
         last = tracked.encoding.early_ends[-1]
         return ("False", "Restarting", f"the encoder ended with {last.status}: {last.printed or 'it printed nothing'}")
-    if tracked.turn.made_room_at is not None and not tracked.encoders:
+    if at_work:
+        return ("False", "Loading", "the encoder runs, and loads its model")
+    if status.encoder_troubles:
+        first = status.encoder_troubles[0]
+        return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
+    if tracked.encoders:
+        return ("False", "Starting", "the encoder's pod is on its way")
+    if tracked.turn.made_room_at is not None:
         comes_back = f"comes back when rendering is done, or after {format_duration(AWAY_SECONDS)} if clips wait for it"
         return ("False", "MadeRoom", f"{clips} encoded; it left so that renderers can start, and {comes_back}")
-    return ("False", "Waiting", "starts with the first complete clip, and needs some time to load its model")
+    return ("False", "Waiting", "starts with the first complete clip")
 
 
 def _suspended(tracked: Tracked) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from clipfarm.cluster.api import Manifest
 from clipfarm.cluster.times import api_time
 from clipfarm.cluster.views import RunKey
+from clipfarm.decide.starting import OTHER, WORDS
 from clipfarm.run import API_VERSION, KIND
 
 
@@ -23,7 +24,7 @@ class Happening:
 def happenings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening]:
     """Return what a person would want to be told of between two statuses."""
     found = []
-    if before.get("phase", "Pending") != after["phase"]:
+    if before.get("phase", "Pending") != after["phase"] and not _waits_again(before, after):
         bad = after["phase"] in ("Failed", "CompletedWithFailures", "Invalid")
         counts = (
             f"{after.get('rendered', 0)} of {after.get('total', 0)} clips rendered, {after.get('failed', 0)} failed"
@@ -36,6 +37,12 @@ def happenings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happ
         found.append(Happening("Warning", "VRAMTaken", held["message"]))
     if was_held.get("status") == "True" and held.get("status") != "True":
         found.append(Happening("Normal", "VRAMReleased", "GPU memory holds no clip back any more"))
+    known = {entry["reason"] for entry in _pods_held(before)}
+    found += [
+        Happening("Warning", entry["reason"], entry["message"])
+        for entry in _pods_held(after)
+        if entry["reason"] not in known
+    ]
     if not before.get("failed") and after.get("failures"):
         first = after["failures"][0]
         found.append(Happening("Warning", "FirstFailure", f"clips {first['clips']}: {first['reason']}"))
@@ -63,6 +70,17 @@ def event(key: RunKey, uid: str, what: Happening, wall: float) -> Manifest:
         "lastTimestamp": api_time(wall),
         "count": 1,
     }  # fmt: skip
+
+
+def _waits_again(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Tell whether a run only comes to wait, or goes on: with GPU memory that may be so each minute."""
+    return after["phase"] == "Waiting" or (before.get("phase") == "Waiting" and after["phase"] == "Running")
+
+
+def _pods_held(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the entries of ``held`` that are about pods which do not get to work."""
+    held = status.get("held", ())
+    return [] if isinstance(held, int) else [entry for entry in held if entry["reason"] in (*WORDS, OTHER)]
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

@@ -59,7 +59,7 @@ def refused(view: RunView, error: ValueError, wall: float) -> Manifest:
     lines = error_lines(error) if isinstance(error, ValidationError) else [str(error)]
     before = view.document.get("status", {})
     finding: Finding = ("False", "Invalid", "; ".join(lines))
-    counts = dict.fromkeys(("total", "rendered", "encoded", "failed", "running", "held", "retried"), 0)
+    counts = dict.fromkeys(("total", "rendered", "encoded", "failed", "running", "retried"), 0)
     made = RunStatus(
         phase="Invalid",
         observed_generation=view.generation,

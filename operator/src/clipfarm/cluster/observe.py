@@ -72,7 +72,6 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     tracked.pods = Counter(pod.state for pod in let_go)
     tracked.pods["Gated"] = len(pods) - len(let_go)
     tracked.encoders = _encoders(tracked, key, store, standings)
-    tracked.troubles = tuple(pod.trouble for pod in pods.values() if pod.trouble and not pod.gated)
     completed, failed = (job.completed, job.failed) if job else (Indexes(), Indexes())
     asked = deployment.replicas if deployment else 0
     if not asked and not tracked.status.get("completionTime"):

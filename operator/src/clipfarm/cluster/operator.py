@@ -28,6 +28,7 @@ from clipfarm.cluster.views import RunKey, RunView
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
+from clipfarm.world import POD_STATES
 
 LOGGER = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
@@ -41,6 +42,7 @@ LONGEST_REST_SECONDS = 0.25
 
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
 RUNS = Gauge("clipfarm_runs", "Runs by phase", ["phase"])
+PODS = Gauge("clipfarm_pods", "Renderers' and encoders' pods, by their role and state", ["role", "state"])
 CLIPS = Gauge("clipfarm_clips", "Clips of the runs that are there, by state", ["state"])
 CLIP_STATES = ("total", "rendered", "encoded", "failed")
 HELD = Gauge("clipfarm_clips_held", "Clips that could run and are held, by reason", ["reason"])
@@ -170,7 +172,7 @@ class Operator:
         tracked.gates, tracked.turn = plan.gates, plan.turn
         tracked.held = Counter()
         for held in plan.status.held:
-            tracked.held[held.hold.reason] += len(held.clips)
+            tracked.held[held.hold.reason] += sum(tracked.blocks.size(index) for index in held.clips)
         self._release(plan, key, tracked)
         if not self._applier.free(tracked):
             return
@@ -204,6 +206,10 @@ class Operator:
             RUNS.labels(tracked.status.get("phase", "Pending")).inc()
             for reason, clips in tracked.held.items():
                 HELD.labels(reason).inc(clips)
+        for pod_state in POD_STATES:
+            PODS.labels("render", pod_state).set(sum(tracked.pods[pod_state] for tracked in self.runs.values()))
+            encoders = [each for tracked in self.runs.values() for each in tracked.encoders.values()]
+            PODS.labels("encode", pod_state).set(sum(each.state == pod_state for each in encoders))
         for state in CLIP_STATES:
             CLIPS.labels(state).set(sum(tracked.status.get(state, 0) for tracked in self.runs.values()))
 

@@ -111,11 +111,11 @@ def _ended(status: Manifest, container: str, end: Manifest) -> Reported:
 def _word(status: Manifest, container: str, state: Manifest) -> tuple[str, str]:
     """Return why a container that the kubelet has taken does not run, in a word and a sentence; empty if unsaid."""
     if "terminated" in state:
-        return "CrashLoopBackOff", _crash(state["terminated"])
+        return _crash(state["terminated"])
     waiting = state.get("waiting", {})
     if waiting.get("reason") == "CrashLoopBackOff":
         end = _named(status["containerStatuses"], container).get("lastState", {}).get("terminated", {})
-        return "CrashLoopBackOff", _crash(end)
+        return _crash(end)
     if waiting.get("reason", "") not in QUIET:
         return _waiting(waiting)
     for each in status.get("initContainerStatuses", ()):
@@ -134,11 +134,14 @@ def _word(status: Manifest, container: str, state: Manifest) -> tuple[str, str]:
     return "", ""
 
 
-def _crash(end: Manifest) -> str:
-    """Return how a container ended before it is started again."""
+def _crash(end: Manifest) -> tuple[str, str]:
+    """Return how a container ended before it is started again; one that ended well found nothing to do."""
+    if not end.get("exitCode", 1):
+        return "", ""
     lines = end.get("message", "").strip().splitlines()
     printed = lines[-1] if lines else end.get("reason") or "it printed nothing"
-    return f"ended with {end['exitCode']}: {printed}" if "exitCode" in end else "ended, and is started again"
+    how = f"ended with {end['exitCode']}: {printed}" if "exitCode" in end else "ended, and is started again"
+    return "CrashLoopBackOff", how
 
 
 def _waiting(waiting: Manifest) -> tuple[str, str]:

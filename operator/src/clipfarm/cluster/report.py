@@ -36,9 +36,15 @@ def counters(run: Mapping[str, Any]) -> str:
     parts += [f"encoded {status['encoded']}/{total}"] if run["spec"]["encode"].get("enabled", True) else []
     parts += [f"failed {status['failed']}", f"running {status['running']}"]
     parts += [f"waiting to retry {status['retried']}"] if status["retried"] else []
-    parts += [f"held {status['held']}"] if status["held"] else []
+    parts += [f"held {held_clips(status)}"] if held_clips(status) else []
     parts += [f"ETA {status['eta']}"] if status.get("eta") else []
     return ", ".join(parts)
+
+
+def held_clips(status: Mapping[str, Any]) -> int:
+    """Return how many clips are held; an operator of version 0.1.0 wrote their number where their list is now."""
+    held = status.get("held", 0)
+    return int(status["heldClips"] if "heldClips" in status else held if isinstance(held, int) else 0)
 
 
 def lines(run: Mapping[str, Any]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """From a decided status to what the API server keeps: counters of clips, not of blocks, and reasons, not too many."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from clipfarm.cluster.conditions import conditions
@@ -9,7 +9,7 @@ from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import JobView
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
-from clipfarm.run_status import FailedClips, GpuMemory, RunStatus
+from clipfarm.run_status import Condition, FailedClips, GpuMemory, HeldClips, PodCounts, RunStatus
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
 from clipfarm.world import Gate, World
@@ -18,6 +18,10 @@ from clipfarm_contract.indexes import compress
 MOST_REASONS = 20
 """Reasons that a status lists; an object has to stay small."""
 MOST_TEXT = 1000
+MOST_HELD = 10
+"""Reasons to hold clips that a status lists; their messages may have 1,000 characters each."""
+MOST_RANGES = 300
+"""Characters of such a reason's clips."""
 MIB = 2**20
 COSMETIC_SECONDS = 10.0
 """Between two writes of a status that differ in nothing but the time left, ages, and words."""
@@ -33,15 +37,20 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
     failures, failed = _failures(tracked, status)
     finished, on_cpu = status.finished, tracked.run.spec.render.device == "cpu"
     rendered = world.encodable
+    phase = _phase(status, job)
+    found = tuple(conditions(tracked, status, job, wall))
     made = RunStatus(
-        phase=_phase(status, job),
+        phase=phase,
+        reason=_reason(phase, found),
         observed_generation=tracked.generation,
         total=len(tracked.run.spec.clips),
         rendered=rendered,
         encoded=status.encoded,
         failed=failed,
         running=status.running,
-        held=sum(_clips(tracked, entry.clips) for entry in status.held),
+        pods=PodCounts(**{state.lower(): count for state, count in tracked.pods.items()}),
+        held=_held(tracked, status),
+        held_clips=len(_held_clips(tracked, status)),
         retried=sum(tracked.blocks.size(end.clip) for end in world.ended if not end.final),
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
@@ -50,7 +59,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
         failures=failures,
-        conditions=tuple(conditions(tracked, status, job, wall)),
+        conditions=found,
     )
     return made.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -69,10 +78,12 @@ def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:
 
 
 def _essence(status: Mapping[str, Any]) -> Any:
-    kept = {key: value for key, value in status.items() if key not in ("eta", "gpus", "conditions")}
+    kept = {key: value for key, value in status.items() if key not in ("eta", "gpus", "conditions", "held")}
+    listed = status.get("held", ())
+    held = [(entry["reason"], entry["clips"]) for entry in listed] if not isinstance(listed, int) else listed
     gates = [(gpu["node"], gpu["gpu"], gpu.get("uuid"), gpu["gate"]) for gpu in status.get("gpus", ())]
     states = [(entry["type"], entry["status"], entry["reason"]) for entry in status.get("conditions", ())]
-    return kept, gates, states
+    return kept, held, gates, states
 
 
 def _phase(status: Status, job: JobView | None) -> Any:
@@ -83,8 +94,32 @@ def _phase(status: Status, job: JobView | None) -> Any:
     return "Suspended" if job.suspended and not status.running else status.phase
 
 
-def _clips(tracked: Tracked, indexes: tuple[int, ...]) -> int:
-    return sum(tracked.blocks.size(index) for index in indexes)
+def _reason(phase: str, found: Iterable[Condition]) -> str:
+    """Return the word that says most: what a person has to act on, else what goes on or holds."""
+    reasons = {condition.type: condition.reason for condition in found}
+    reason = reasons["Ready"] if reasons["Ready"] not in ("Unfinished", "JobSuspended") else reasons["Progressing"]
+    return "" if reason == phase else reason
+
+
+def _held(tracked: Tracked, status: Status) -> tuple[HeldClips, ...]:
+    found = [
+        HeldClips(
+            reason=entry.hold.reason,
+            clips=_cut(compress(_clips(tracked, entry.clips)), MOST_RANGES),
+            count=len(_clips(tracked, entry.clips)),
+            message=entry.hold.message[:MOST_TEXT],
+        )
+        for entry in status.held
+    ]
+    return tuple(sorted(found, key=lambda entry: -entry.count)[:MOST_HELD])
+
+
+def _held_clips(tracked: Tracked, status: Status) -> list[int]:
+    return [clip for entry in status.held for clip in _clips(tracked, entry.clips)]
+
+
+def _clips(tracked: Tracked, indexes: tuple[int, ...]) -> list[int]:
+    return [clip for index in indexes for clip in tracked.blocks.of_index(index)]
 
 
 def _failures(tracked: Tracked, status: Status) -> tuple[tuple[FailedClips, ...], int]:
@@ -109,10 +144,10 @@ def _failures(tracked: Tracked, status: Status) -> tuple[tuple[FailedClips, ...]
     return listed, count
 
 
-def _cut(ranges: str) -> str:
-    if len(ranges) <= MOST_TEXT:
+def _cut(ranges: str, most: int = MOST_TEXT) -> str:
+    if len(ranges) <= most:
         return ranges
-    return ranges[:MOST_TEXT].rpartition(",")[0] + ",..."
+    return ranges[:most].rpartition(",")[0] + ",..."
 
 
 def _gpu_memory(gate: Gate, now: float, wall: float) -> GpuMemory:

@@ -104,8 +104,6 @@ class Tracked:
     """The volume claim's phase; ``Missing`` where there is none, None before it was looked up."""
     made: dict[str, float] = field(default_factory=dict)
     """When an object was made, by its kind, until a watch shows it."""
-    troubles: tuple[str, ...] = ()
-    """Of each pod that was let go and does not get to run, why."""
     problem: str = ""
     """What kept the operator from doing what it planned, in one line."""
     not_before: float = float("-inf")

@@ -6,6 +6,7 @@ from typing import Any
 
 from clipfarm.cluster.pod_states import Reported, reported
 from clipfarm.cluster.times import unix_time
+from clipfarm.decide.starting import PASSING
 from clipfarm.manifests import encoder
 from clipfarm.manifests.common import (
     ATTEMPT_ANNOTATION,
@@ -27,8 +28,6 @@ RunKey = tuple[str, str]
 """Namespace and name of a run."""
 
 ON_ITS_WAY = Reported("Released")
-PASSING = ("", "SchedulingGated", "Initializing", "ContainerStatusUnknown")
-"""Words of a pod that gets on by itself."""
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 
 

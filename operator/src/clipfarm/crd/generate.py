@@ -27,11 +27,12 @@ KEPT = (
 
 COLUMNS = (
     ("Phase", "string", ".status.phase", "Where the run stands", 0),
+    ("Reason", "string", ".status.reason", "What is so at the moment, in one word", 0),
     ("Rendered", "integer", ".status.rendered", "Clips that are complete", 0),
     ("Encoded", "integer", ".status.encoded", "Clips with features", 0),
     ("Failed", "integer", ".status.failed", "Clips that failed for good", 0),
     ("Total", "integer", ".status.total", "Clips that the run asks for", 0),
-    ("Held", "integer", ".status.held", "Clips that could run and are held back", 0),
+    ("Held", "integer", ".status.heldClips", "Clips that could run and are held back", 0),
     ("ETA", "string", ".status.eta", "Time left", 0),
     ("Age", "date", ".metadata.creationTimestamp", "", 0),
     ("Message", "string", '.status.conditions[?(@.type=="Ready")].message', "What is the matter", 1),

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from clipfarm.decide import encoding
+from clipfarm.decide import encoding, starting
 from clipfarm.decide.admission import Admission, Held
 from clipfarm.decide.retry import Outcome
 from clipfarm.run import Run
-from clipfarm.world import Gate, GpuId, World
+from clipfarm.world import Gate, GpuId, Standing, World
 
-Phase = Literal["Running", "Encoding", "Suspended", "Succeeded", "CompletedWithFailures", "Failed"]
+Phase = Literal["Running", "Waiting", "Encoding", "Suspended", "Succeeded", "CompletedWithFailures", "Failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,14 @@ class Status:
     """GPUs that others have kept full for longer than ``vram.heldWarningAfter``, while clips are held."""
     stuck: str
     """What a person has to mend, where that is so."""
+    working: int = 0
+    """Renderers that run."""
+    encoding: bool = False
+    """An encoder runs, and has clips to encode."""
+    troubles: tuple[Standing, ...] = ()
+    """Where renderers stand that do not get to work by themselves."""
+    encoder_troubles: tuple[Standing, ...] = ()
+    """The same of encoders."""
 
     @property
     def finished(self) -> bool:
@@ -70,14 +78,15 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
     encoding_pace = Pace.of(
         world.encode_completions, world.now, at_once=encode.batch_size * max(1, world.encoding.running)
     )
+    slow = starting.held(world)
     return Status(
-        phase=_phase(run, world, outcome, failed=bool(failures)),
+        phase=_phase(run, world, outcome, admission, failed=bool(failures)),
         total=world.total,
         rendered=world.rendered,
         encoded=world.encoding.encoded,
         running=len(world.running) + len(admission.start),
         retrying=len(outcome.again),
-        held=admission.held,
+        held=admission.held + slow,
         failures=tuple(failures),
         workers=admission.workers,
         clips_per_hour=rendering.per_second * 3600 if rendering else None,
@@ -85,7 +94,19 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         gates=tuple(gates[gpu] for gpu in sorted(gates)),
         taken=_taken(run, world, gates, admission),
         stuck=outcome.fatal or encoding.stuck(world.encoding),
+        working=_working(world),
+        encoding=_encodes(run, world),
+        troubles=starting.troubles((*world.running, *world.lost), world.now),
+        encoder_troubles=starting.troubles(world.encoding.pods, world.now),
     )
+
+
+def _working(world: World) -> int:
+    return sum(pod.state == "Working" for pod in world.running)
+
+
+def _encodes(run: Run, world: World) -> bool:
+    return run.spec.encode.enabled and world.encoding.running > 0 and encoding.remaining(world) > 0
 
 
 def _taken(run: Run, world: World, gates: Mapping[GpuId, Gate], admission: Admission) -> tuple[Gate, ...]:
@@ -95,13 +116,19 @@ def _taken(run: Run, world: World, gates: Mapping[GpuId, Gate], admission: Admis
     return tuple(gate for gate in gates.values() if gate.taken_since is not None and gate.taken_since < before)
 
 
-def _phase(run: Run, world: World, outcome: Outcome, *, failed: bool) -> Phase:
+def _phase(run: Run, world: World, outcome: Outcome, admission: Admission, *, failed: bool) -> Phase:
     if not rendering_finished(world, outcome):
-        return "Suspended" if run.spec.suspend and not world.running else "Running"
+        if run.spec.suspend and not world.running:
+            return "Suspended"
+        in_trouble = starting.troubles(world.running, world.now)
+        if len(in_trouble) < len(world.running) or admission.start or _encodes(run, world):
+            return "Running"
+        return "Waiting" if admission.held or in_trouble or world.lost else "Running"
     stuck = encoding.stuck(world.encoding)
     encodable = run.spec.encode.enabled and not stuck
     if encodable and encoding.remaining(world) and not outcome.fatal:
-        return "Encoding"
+        in_trouble = starting.troubles(world.encoding.pods, world.now)
+        return "Waiting" if in_trouble and not world.encoding.running else "Encoding"
     if outcome.fatal or world.encodable == 0:
         return "Failed"
     return "CompletedWithFailures" if failed or stuck else "Succeeded"

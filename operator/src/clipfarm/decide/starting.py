@@ -1,0 +1,100 @@
+"""Pods that were released and do not get to work: which of them a person has to hear of, and in whose words."""
+
+from collections.abc import Iterable
+
+from clipfarm.decide.admission import Held
+from clipfarm.decide.rules import Hold
+from clipfarm.world import Encoder, Running, Standing, World
+
+SLOW_SECONDS = 120.0
+"""From here on a pod that does not get to work is worth a warning. Until then it is on its way: an image of several GB
+is pulled, a node is added, and the kubelet itself gives a volume two minutes before it reports a timeout."""
+WORDS = (
+    "Unschedulable",
+    "SchedulingGated",
+    "SchedulerError",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "CrashLoopBackOff",
+    "InitFailed",
+    "Initializing",
+    "FailedMount",
+    "FailedAttachVolume",
+    "FailedCreatePodSandBox",
+    "SidecarRuns",
+    "NodeSilent",
+    "NodeLost",
+)
+"""Words of the scheduler, the kubelet and the operator that stand as reasons of their own."""
+HINTS = {
+    "Unschedulable": "add a node, or ask for less",
+    "ImagePullBackOff": "check the image's name, its registry, and imagePullSecrets",
+    "ErrImageNeverPull": "load the image into the node, or set the chart's images.pullPolicy",
+    "InvalidImageName": "correct the image's name",
+    "FailedMount": "look at the volume claim with `kubectl describe pvc`",
+    "FailedAttachVolume": "look at the volume claim with `kubectl describe pvc`",
+    "FailedCreatePodSandBox": "check runtimeClassName, and the container runtime of the node",
+    "SidecarRuns": "make it a native sidecar, or keep it out of these pods",
+    "NodeSilent": "Kubernetes deletes the node's pods after a delay of its own, five minutes by default",
+}
+"""What to do, if the word alone says it."""
+OTHER = "PodsWait"
+"""The reason that stands for all other words; the message has them."""
+PASSING = ("", "SchedulingGated", "Initializing", "Deleted", "ContainerStatusUnknown")
+"""Words of a pod that most likely gets on by itself. After ``SLOW_SECONDS`` they are reported, too."""
+
+
+def word(standing: Standing) -> str:
+    """Return the reason for programs that a pod gets on no further."""
+    return standing.reason if standing.reason in WORDS else OTHER
+
+
+def sentence(standing: Standing) -> str:
+    """Return why a pod gets on no further, for people."""
+    if not standing.message:
+        return standing.reason or "neither the scheduler nor the kubelet says why"
+    named = standing.reason in ("Unschedulable", "SchedulingGated", "SidecarRuns", "NodeSilent", "NodeLost")
+    return standing.message if named else f"{standing.reason}: {standing.message}"
+
+
+def is_slow(pod: Running | Encoder, now: float) -> bool:
+    """Tell whether a pod has not got to work for so long that a person should hear of it."""
+    if pod.state == "Lost":
+        return True
+    waits = pod.state in ("Released", "Bound", "Starting") or pod.standing.reason in ("SidecarRuns", "NodeSilent")
+    return waits and now >= pod.since + SLOW_SECONDS
+
+
+def troubles(pods: Iterable[Running | Encoder], now: float) -> tuple[Standing, ...]:
+    """Return where pods stand that do not get to work by themselves, the one that waits longest first."""
+    found = [pod.standing for pod in pods if is_slow(pod, now) or pod.standing.reason not in PASSING]
+    return tuple(sorted(found, key=lambda standing: standing.since))
+
+
+def held(world: World) -> tuple[Held, ...]:
+    """Return clips whose pods have not got to work for long, by what keeps them."""
+    groups: dict[str, list[Running]] = {}
+    for pod in (*world.running, *world.lost):
+        if is_slow(pod, world.now):
+            groups.setdefault(word(pod.standing), []).append(pod)
+    found = []
+    for reason, pods in groups.items():
+        longest = min(pods, key=lambda pod: pod.since)
+        clips = tuple(sorted(pod.clip for pod in pods))
+        found.append(Held(Hold(reason, slow_sentence(len(pods), longest.standing)), clips))
+    return tuple(found)
+
+
+def slow_sentence(pods: int, longest: Standing) -> str:
+    """Return what is said of pods that have not got to work for long, and what to do."""
+    if longest.state == "Lost" or longest.reason in ("SidecarRuns", "NodeSilent"):
+        found = f"{'1 pod' if pods == 1 else f'{pods} pods'}: {sentence(longest)}"
+    else:
+        have = "1 pod has" if pods == 1 else f"{pods} pods have"
+        found = f"{have} been {longest.state} for more than {SLOW_SECONDS / 60:.0f} minutes: {sentence(longest)}"
+    hint = HINTS.get(longest.reason)
+    return f"{found}; {hint}" if hint else found
