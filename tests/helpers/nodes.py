@@ -31,9 +31,10 @@ def terminated(code: int) -> Object:
 class PlayedNode:
     """A node without a kubelet. It is ready until the test says otherwise."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, selector: dict[str, str] | None = None) -> None:
+        """Make it; with the ``selector`` of another one, pods may go to either."""
         self.namespace, self.name = namespace, f"played-{secrets.token_hex(3)}"
-        self.selector = {LABEL: self.name}
+        self.selector = selector or {LABEL: self.name}
         there = {"cpu": "64", "memory": "256Gi", "pods": "100"}
         metadata = {"name": self.name, "labels": self.selector | {"kubernetes.io/hostname": self.name}}
         self._request("POST", "", {"metadata": metadata, "status": {"allocatable": there, "capacity": there}})
@@ -59,6 +60,16 @@ class PlayedNode:
         phase = "Running" if any("running" in state for state in containers.values()) else "Pending"
         body = {"status": {"phase": phase, "startTime": time_text(age), "containerStatuses": statuses}}
         self.namespace.patch(PODS, pod["metadata"]["name"], "status", body=body)
+
+    def warn(self, pod: Object, reason: str, message: str) -> None:
+        """Say in an Event what the kubelet says there alone."""
+        named = {"kind": "Pod", "namespace": self.namespace.name, "name": pod["metadata"]["name"]}
+        event = {
+            "metadata": {"name": f"{pod['metadata']['name']}.{secrets.token_hex(4)}"},
+            "involvedObject": named | {"uid": pod["metadata"]["uid"]},
+            "lastTimestamp": time_text(),
+        }
+        self.namespace.create("v1/events", event | {"type": "Warning", "reason": reason, "message": message})
 
     def pods(self, role: str = "render", count: int = 1) -> list[Object]:
         """Wait until so many pods are bound to the node, and return them."""

@@ -73,11 +73,14 @@ capabilities: {drop: [ALL]}
 - {apiGroups: [batch], resources: [jobs], verbs: [list, watch, create, patch, delete]}
 - {apiGroups: [apps], resources: [deployments], verbs: [list, watch, create, patch]}
 # patch: take a gate off; get: look whether it is off, when the answer was lost
-- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch]}
+# delete, and patch of its status: end a pod in the place of a node that does not answer
+- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch, delete]}
+- {apiGroups: [""], resources: [pods/status], verbs: [patch]}
 # a pod whose node does not take it
 - {apiGroups: [""], resources: [pods/eviction], verbs: [create]}
 - {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, create]}
-- {apiGroups: [""], resources: [events], verbs: [create]}
+# list: what keeps a pod from starting, where its status does not say it
+- {apiGroups: [""], resources: [events], verbs: [create, list]}
 {{- if eq .Values.encoderAccess "proxy" }}
 - {apiGroups: [""], resources: [pods/proxy], verbs: [get]}
 {{- end }}

@@ -268,6 +268,9 @@ class Retry(Model):
     stop_after: int = Field(default=20, ge=0, le=10_000)
     """Number of clips that fail alike before the run ends as Failed, if none is complete by then; 0: all are tried.
     Reasons are alike if they differ only in words that hold a digit."""
+    lost_after: Annotated[Seconds, Field(ge=0)] = 300.0
+    """In a cluster, how long a node may not answer before its pods that are being deleted are given up, and their clips
+    made elsewhere."""
 
 
 class Encode(Model):

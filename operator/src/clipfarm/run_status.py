@@ -16,7 +16,7 @@ class _Made(Model):
 class Condition(_Made):
     """One aspect of a run, true, false or unknown, with what a person can do about it."""
 
-    type: Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady"]
+    type: Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost"]
     """Which aspect."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""

@@ -8,7 +8,8 @@ import pytest
 
 from helpers.cluster import ControlPlane, Namespace
 from helpers.local import wait_until
-from helpers.operators import DEPLOYMENTS, JOBS, RUNS, Runs, command, is_evicted, strand
+from helpers.nodes import PlayedNode
+from helpers.operators import DEPLOYMENTS, JOBS, PODS, RUNS, Runs, command, is_evicted, strand
 from helpers.recorder import Recorder
 from helpers.releases import Process, Release
 
@@ -42,6 +43,20 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
     runs.create("stray", clips=1, suspend=True)
     stray = strand(runs, "stray")
     wait_until(lambda: is_evicted(runs, stray), "the pod to be evicted")
+    # A pod that does not start, and does not say why; then its node dies.
+    node = PlayedNode(runs.namespace)
+    try:
+        selector = {"pod": {"nodeSelector": node.selector}}
+        runs.create("lost", clips=1, render=selector, retry={"lostAfter": "2s"})
+        [pod] = node.pods()
+        node.take(pod, render={"waiting": {"reason": "ContainerCreating"}})
+        node.warn(pod, "FailedMount", "no such share")
+        wait_until(lambda: runs.status("lost").get("reason") == "FailedMount", "the word to be read", limit=60)
+        node.ready("Unknown")
+        runs.namespace.delete(PODS, pod["metadata"]["name"])
+        wait_until(lambda: runs.condition("NodeLost", "lost")["status"] == "True", "the pod to be given up", limit=60)
+    finally:
+        node.close()
     # A run whose time is over.
     runs.create("brief", clips=1, ttlAfterFinished="1s")
     wait_until(lambda: "brief" not in {run["metadata"]["name"] for run in runs.namespace.list(RUNS)}, "the run to go")

@@ -103,7 +103,7 @@ def test_defaults_are_shown(made: Namespace):
         "allocationTime": "30s",
         "heldWarningAfter": "10m",
     }
-    assert (spec["retry"], spec["suspend"]) == ({"limit": 1, "delay": "30s"}, False)
+    assert (spec["retry"], spec["suspend"]) == ({"limit": 1, "delay": "30s", "stopAfter": 20, "lostAfter": "5m"}, False)
     assert spec["experiment"]["resolution"] == 256
     assert spec["render"]["memory"] == "2Gi"
     assert "workers" not in spec, "its default depends on the nodes"

@@ -1,17 +1,18 @@
-"""What people read of pods that do not get to work, on a node whose kubelet the test plays."""
+"""Pods that do not get to work, and pods of a dead node: what people read, and what becomes of their clips."""
 
 import copy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
 from helpers.chart import DEFINITION
-from helpers.cluster import ControlPlane, Namespace, Object
-from helpers.kubelet import end_pod
+from helpers.cluster import ApiError, ControlPlane, Namespace, Object
+from helpers.kubelet import End, end_pod, failures
 from helpers.local import wait_until
 from helpers.nodes import PlayedNode, running, terminated, waiting
-from helpers.operators import EVENTS, RUNS, Operator, Runs
+from helpers.operators import EVENTS, PODS, RUNS, Operator, Runs
 
 PULL = 'failed to pull and unpack image "no/such:1": not found'
 AGAIN = f'Back-off pulling image "no/such:1": ErrImagePull: {PULL}'
@@ -105,8 +106,9 @@ def test_an_encoder_behind_a_sidecar_is_at_work_only_when_its_own_container_runs
 ):
     start_operator(runs.namespace)
     encode = {"encode": WEIGHTS["encode"] | {"pod": {"nodeSelector": node.selector}}}
-    runs.create(clips=1, **encode)
-    [pod] = runs.running(1)
+    start(runs, node, **encode)
+    [pod] = node.pods()
+    node.take(pod, render=running())
     end_pod(runs.namespace, pod["metadata"]["name"])
     [encoder] = node.pods("encode")
     node.take(encoder, encode=waiting("CreateContainerError", "no such device"), istio_proxy=running())
@@ -118,10 +120,107 @@ def test_an_encoder_behind_a_sidecar_is_at_work_only_when_its_own_container_runs
     wait_until(lambda: runs.condition("EncoderReady")["status"] != "False", "the encoder to be at work")
 
 
+def test_what_the_kubelet_says_in_events_alone_is_read(
+    runs: Runs, node: PlayedNode, start_operator: Callable[..., Operator]
+):
+    start_operator(runs.namespace)
+    start(runs, node)
+    [pod] = node.pods()
+    node.take(pod, render={"waiting": {"reason": "ContainerCreating"}})
+    message = "MountVolume.SetUp failed for volume pv: no such share"
+    node.warn(pod, "FailedMount", message)
+    stands(runs, "Waiting", "FailedMount")
+    assert message in runs.condition("Progressing")["message"]
+    node.take(pod, render=running())
+    stands(runs, "Running", "Rendering")
+
+
+@pytest.fixture
+def pair(node: PlayedNode, driven: Namespace) -> Iterator[tuple[PlayedNode, PlayedNode]]:
+    """Two nodes that pods may go to."""
+    other = PlayedNode(driven, node.selector)
+    yield node, other
+    other.close()
+
+
+def working(runs: Runs, pair: tuple[PlayedNode, PlayedNode], **retry: str) -> tuple[Object, PlayedNode, PlayedNode]:
+    """Start a run of one clip; return its pod, which works, the node that it is on, and the other one."""
+    start(runs, pair[0], retry=retry)
+
+    def bound() -> Object | None:
+        return next((pod for pod in runs.pods() if pod["spec"].get("nodeName")), None)
+
+    pod = wait_until(bound, "the pod to be bound") or {}
+    here, other = pair if pod["spec"]["nodeName"] == pair[0].name else pair[::-1]
+    here.take(pod, render=running())
+    stands(runs, "Running", "Rendering")
+    return pod, here, other
+
+
+def test_a_clip_of_a_node_that_stays_dead_is_made_elsewhere(
+    runs: Runs, pair: tuple[PlayedNode, PlayedNode], start_operator: Callable[..., Operator]
+):
+    start_operator(runs.namespace)
+    pod, dead, other = working(runs, pair, lostAfter="2s")
+    dead.ready("Unknown")
+    stands(runs, "Running", "Rendering")
+    runs.namespace.delete(PODS, pod["metadata"]["name"])  # as Kubernetes does, after five minutes
+    [message] = wait_until(lambda: told(runs, "NodeLost"), "people to be told") or []
+    assert message.startswith(
+        f"the node {dead.name} has not answered for 2s (retry.lostAfter): 1 pod there was given up"
+    )
+    [again] = other.pods()
+    wait_until(lambda: pod["metadata"]["uid"] not in {each["metadata"]["uid"] for each in runs.pods()}, "it to go")
+    assert failures(again) == 0, "that was no failed attempt"
+    wait_until(lambda: runs.condition("NodeLost")["status"] == "True", "the condition")
+    other.take(again, render=running())
+    end_pod(runs.namespace, again["metadata"]["name"])
+    status = runs.finished()
+    assert (status["phase"], status["rendered"], status["failed"]) == ("Succeeded", 1, 0)
+    assert len(told(runs, "NodeLost")) == 1
+
+
+def test_a_node_that_comes_back_finds_its_pod_gone_and_the_clip_in_other_hands(
+    runs: Runs, pair: tuple[PlayedNode, PlayedNode], start_operator: Callable[..., Operator]
+):
+    start_operator(runs.namespace)
+    pod, cut_off, other = working(runs, pair, lostAfter="2s")
+    cut_off.ready("Unknown")
+    runs.namespace.delete(PODS, pod["metadata"]["name"])
+    [again] = other.pods()
+    other.take(again, render=running())
+    stands(runs, "Running", "Rendering")
+    cut_off.ready("True")
+    with pytest.raises(ApiError, match="not found"):  # the kubelet ends what has no pod
+        cut_off.take(pod, render=running())
+    wait_until(lambda: not runs.condition("NodeLost")["status"], "the condition to go")
+    assert runs.status()["pods"]["working"] == 1
+    end_pod(runs.namespace, again["metadata"]["name"])
+    assert runs.finished()["phase"] == "Succeeded"
+
+
+def test_a_node_that_comes_back_in_time_ends_its_pod_itself(
+    runs: Runs, pair: tuple[PlayedNode, PlayedNode], start_operator: Callable[..., Operator]
+):
+    start_operator(runs.namespace)
+    pod, here, _ = working(runs, pair, lostAfter="1h")
+    here.ready("Unknown")
+    runs.namespace.delete(PODS, pod["metadata"]["name"])
+    status = stands(runs, "Waiting", "NodeSilent")
+    assert (status["pods"]["ending"], status["running"]) == (1, 1), "it may still write: its worker is busy"
+    here.ready("True")
+    wait_until(lambda: runs.status()["reason"] != "NodeSilent", "the node to be seen")
+    end_pod(runs.namespace, pod["metadata"]["name"], End(143))
+    uid = pod["metadata"]["uid"]
+    wait_until(lambda: [each for each in runs.pods() if each["metadata"]["uid"] != uid], "another pod", limit=60)
+    assert not told(runs, "NodeLost")
+
+
 def test_a_run_that_an_earlier_version_wrote_is_read_and_written(
-    runs: Runs, start_operator: Callable[..., Operator], definition: ControlPlane, tmp_path
+    namespace: Namespace, start_operator: Callable[..., Operator], definition: ControlPlane, tmp_path: Path
 ):
     """There ``status.held`` was a number."""
+    runs = Runs(namespace)
     new = yaml.safe_load(DEFINITION.read_text())
     old = copy.deepcopy(new)
     status = old["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]

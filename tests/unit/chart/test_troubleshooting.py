@@ -74,6 +74,7 @@ CONDITIONS = {
     "VRAMHeld": conditions.vram_held,
     "StorageReady": conditions.storage_ready,
     "EncoderReady": conditions.encoder_ready,
+    "NodeLost": conditions.node_lost,
 }
 
 

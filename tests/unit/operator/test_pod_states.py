@@ -329,3 +329,22 @@ def test_states_of_pods_are_counted():
     scene.store.pods.put("v", replace(view, uid="v", gate=0, node="", reported=Reported("Gated", WALL)))
     scene.look(NOW)
     assert scene.tracked.pods == {"Working": 1, "Gated": 1}
+
+
+def test_the_word_is_the_pods_until_it_says_another_or_works():
+    scene = Scene()
+    scene.pod(Reported("Starting", WALL))
+    scene.look(NOW)
+    scene.tracked.words["u"] = ("FailedMount", "no such share")
+    assert scene.look(NOW + 1).running[0].standing.reason == "FailedMount"
+    scene.pod(Reported("Starting", WALL, "CreateContainerError", "no such device"))
+    assert scene.look(NOW + 2).running[0].standing.reason == "CreateContainerError"
+    assert scene.tracked.words == {}
+    scene.tracked.words["u"] = ("FailedMount", "no such share")
+    scene.pod(Reported("Working", WALL))
+    assert scene.look(NOW + 3).running[0].standing.reason == ""
+    scene.tracked.words["u"] = ("FailedMount", "no such share")
+    scene.store.pods.drop("u")
+    scene.look(NOW + 4)
+    scene.look(NOW + 5)
+    assert scene.tracked.words == {}

@@ -20,6 +20,7 @@ FAULTS = (aiohttp.ClientError, OSError, TimeoutError)
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 """Ask for an answer without spec and status, where the answer is not read anyway."""
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
@@ -136,9 +137,17 @@ class Api:
         """
         await self._json("PATCH", path, body=body, headers={"Content-Type": kind, "Accept": METADATA_ONLY})
 
-    async def delete(self, path: str, uid: str) -> None:
-        """Delete an object and what it owns; that it is gone, or another one of that name there, is no error."""
-        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(self, path: str, uid: str, *, grace: int | None = None) -> None:
+        """Delete an object and what it owns; that it is gone, or another one of that name there, is no error.
+
+        Args:
+            path: of the object.
+            uid: of the object.
+            grace: seconds that a pod has to end; 0 deletes it without waiting for its kubelet. None: its own.
+        """
+        options: Manifest = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
         try:
             await self._json("DELETE", path, body=options, headers={"Content-Type": "application/json"})
         except ApiError as error:

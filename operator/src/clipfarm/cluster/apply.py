@@ -5,10 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from clipfarm.cluster.api import CONFLICT, FAULTS, JSON_PATCH, MERGE_PATCH, NOT_FOUND, Api, ApiError
+from clipfarm.cluster.api import CONFLICT, FAULTS, JSON_PATCH, MERGE_PATCH, NOT_FOUND, STRATEGIC_PATCH, Api, ApiError
 from clipfarm.cluster.changes import Change
 from clipfarm.cluster.events import Happening, event, happenings
+from clipfarm.cluster.lost import failed_status
 from clipfarm.cluster.paths import run_path
+from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import RunKey
 
@@ -59,6 +61,8 @@ class Applier:
         call: Awaitable[Any]
         if isinstance(change.body, dict) and change.verb == "delete":
             call = self._api.delete(change.path, change.body["uid"])
+        elif isinstance(change.body, dict) and change.verb == "give up":
+            call = self._give_up(change.path, change.body["uid"], change.body["node"])
         elif isinstance(change.body, dict) and change.verb in ("create", "evict"):
             call = self._api.create(change.path, change.body)
         else:
@@ -74,10 +78,23 @@ class Applier:
                 LOGGER.info("made the %s %s/%s", change.kind, tracked.owner.namespace, change.name)
             if change.verb == "evict" and isinstance(change.body, dict):
                 tracked.rendering.evicted.add(change.body["deleteOptions"]["preconditions"]["uid"])
+            if change.verb == "give up" and isinstance(change.body, dict):
+                tracked.rendering.given_up.add(change.body["uid"])
+                tracked.rendering.lost_on[change.body["node"]] += 1
             if change.event is not None:
                 await self._tell(tracked, key, change.event)
         elif change.optional:
             tracked.made[change.kind] = self._clock()  # refused: tried again after some time, and not at once
+
+    async def _give_up(self, path: str, uid: str, node: str) -> None:
+        """End a pod in its node's place. If it is gone meanwhile, nothing is left to do.
+
+        Raises:
+            ApiError: one of the two requests was refused; the next attempt makes both again.
+        """
+        status = failed_status(api_time(self._wall()), node)
+        await self._api.patch(f"{path}/status", {"metadata": {"uid": uid}, "status": status}, STRATEGIC_PATCH)
+        await self._api.delete(path, uid, grace=0)
 
     async def _write_status(self, tracked: Tracked, key: RunKey, status: dict[str, Any]) -> None:
         before = tracked.status

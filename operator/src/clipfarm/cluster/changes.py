@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from clipfarm.cluster import room, stuck
+from clipfarm.cluster import lost, room, stuck
 from clipfarm.cluster.api import Manifest, pointer
 from clipfarm.cluster.events import Happening
 from clipfarm.cluster.observe import own_deployment, own_job
@@ -23,7 +23,7 @@ SEEN_SECONDS = 30.0
 class Change:
     """One request."""
 
-    verb: Literal["create", "patch", "delete", "evict"]
+    verb: Literal["create", "patch", "delete", "evict", "give up"]
     path: str
     """Of the list, or of the object."""
     kind: str
@@ -52,6 +52,7 @@ def changes(
         _encoder(plan, tracked, key, store, images),
         _report(plan, tracked, key, store, images),
         *_evictions(stuck.stuck(tracked, key, store, now, patience)),
+        *_lost(lost.lost(tracked, store.pods.of(key))),
     ]
     return [change for change in found if change is not None and not _too_early(change, tracked, now)]
 
@@ -115,6 +116,14 @@ def _evictions(found: list[stuck.Stuck]) -> Iterator[Change]:
         }
         path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}/eviction"
         yield Change("evict", path, "Pod", pod.name, body, Happening("Warning", "PodStuck", told) if told else None)
+
+
+def _lost(found: list[lost.Lost]) -> Iterator[Change]:
+    """Yield the changes that give up pods whose nodes do not answer."""
+    for each in found:
+        pod = each.pod
+        path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}"
+        yield Change("give up", path, "Pod", pod.name, {"uid": pod.uid, "node": pod.node}, each.event)
 
 
 def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images) -> Change | None:

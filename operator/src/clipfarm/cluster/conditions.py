@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from clipfarm.cluster import lost
 from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import JobView
@@ -18,8 +19,9 @@ from clipfarm.world import POD_STATES
 
 MOST_TEXT = 1000
 MOST_GPUS = 4
+MOST_NODES = 3
 
-Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady"]
+Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost"]
 Truth = Literal["True", "False", "Unknown"]
 Finding = tuple[Truth, str, str]
 """Status, reason, message."""
@@ -34,6 +36,8 @@ def conditions(tracked: Tracked, status: Status, job: JobView | None, wall: floa
         "StorageReady": storage_ready(tracked),
         "EncoderReady": encoder_ready(tracked, status),
     }
+    if tracked.rendering.lost_on:
+        found["NodeLost"] = node_lost(tracked)
     for kind, finding in found.items():
         yield condition(tracked.status, tracked.generation, kind, finding, wall)
 
@@ -175,12 +179,18 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     if status.encoder_troubles:
         first = status.encoder_troubles[0]
         return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
-    if tracked.encoders:
+    if any(encoder.state != "Ending" for encoder in tracked.encoders.values()):
         return ("False", "Starting", "the encoder's pod is on its way")
     if tracked.turn.made_room_at is not None:
         comes_back = f"comes back when rendering is done, or after {format_duration(AWAY_SECONDS)} if clips wait for it"
         return ("False", "MadeRoom", f"{clips} encoded; it left so that renderers can start, and {comes_back}")
     return ("False", "Waiting", "starts with the first complete clip")
+
+
+def node_lost(tracked: Tracked) -> Finding:
+    """Which nodes do not answer, and what became of the pods there; only while there is such a node."""
+    told = [lost.sentence(tracked, node, pods) for node, pods in sorted(tracked.rendering.lost_on.items())]
+    return ("True", "NodeLost", "; ".join(told[:MOST_NODES]))
 
 
 def _suspended(tracked: Tracked) -> str:

@@ -78,9 +78,12 @@ def _waits_again(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def _pods_held(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the entries of ``held`` that are about pods which do not get to work."""
-    held = status.get("held", ())
-    return [] if isinstance(held, int) else [entry for entry in held if entry["reason"] in (*WORDS, OTHER)]
+    """Return the entries of ``held`` that are about pods which do not get to work.
+
+    Of a lost node people are told when its pods are given up.
+    """
+    held, words = status.get("held", ()), {*WORDS, OTHER} - {"NodeLost"}
+    return [] if isinstance(held, int) else [entry for entry in held if entry["reason"] in words]
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import aiohttp
 
-from clipfarm.cluster import encoders
+from clipfarm.cluster import encoders, pod_events
 from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest
 from clipfarm.cluster.endings import clips_vram, gpu_reading
 from clipfarm.cluster.gpus import Gpus
@@ -16,10 +16,13 @@ from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, RunKey
 from clipfarm.manifests.common import claim_name
+from clipfarm.world import Encoder, Running
 
 LOGGER = logging.getLogger(__name__)
 ENCODER_SECONDS = 2.0
 CLAIM_SECONDS = 2.0
+EVENT_SECONDS = 5.0
+"""Between two looks at Events of pods that start without a word; one that has none for long is asked each time."""
 MEMORY_SECONDS = 0.5
 """The latest pod of each GPU that is done is asked so often what it took: a pod's answer is 8 KB."""
 AT_ONCE = 16
@@ -53,6 +56,7 @@ class Lookout:
             group.create_task(self._encoders(session))
             group.create_task(self._claims())
             group.create_task(self._clip_memory())
+            group.create_task(self._pod_events())
             group.create_task(self._gpus.exporters.run(self._api))
             group.create_task(self._gpu_memory(session))
 
@@ -93,6 +97,28 @@ class Lookout:
                 self._mark(None)
 
         await self._get(f"/api/v1/namespaces/{key[0]}/pods/{pod.name}", take_in)
+
+    async def _pod_events(self) -> None:
+        """Read what keeps pods from starting where their own status does not say it."""
+        while True:
+            await asyncio.sleep(EVENT_SECONDS)
+            for key, tracked in list(self._runs.items()):
+                pods: dict[str, Running | Encoder] = {uid: pod for uid, (_, pod) in tracked.rendering.at_work.items()}
+                for uid in pod_events.asked(pods | tracked.encoders, time.monotonic()):
+                    await self._look_up_events(key, tracked, uid)
+
+    async def _look_up_events(self, key: RunKey, tracked: Tracked, uid: str) -> None:
+        def take_in(found: Manifest | None) -> None:
+            word = pod_events.newest(found["items"]) if found else None
+            if word == tracked.words.get(uid):
+                return
+            if word is None:
+                del tracked.words[uid]
+            else:
+                tracked.words[uid] = word
+            self._mark(key)
+
+        await self._get(f"/api/v1/namespaces/{key[0]}/events?fieldSelector=involvedObject.uid%3D{uid}", take_in)
 
     async def _claims(self) -> None:
         while True:

@@ -71,6 +71,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     running = tuple(pod for pod in let_go if pod.state != "Lost")
     tracked.pods = Counter(pod.state for pod in let_go)
     tracked.pods["Gated"] = len(pods) - len(let_go)
+    _forget_lost_nodes(tracked, store)
     tracked.encoders = _encoders(tracked, key, store, standings)
     completed, failed = (job.completed, job.failed) if job else (Indexes(), Indexes())
     asked = deployment.replicas if deployment else 0
@@ -140,6 +141,8 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
     rendering, on_gpu = tracked.rendering, tracked.run.spec.render.device != "cpu"
     for uid in [uid for uid in rendering.released if uid not in pods or not pods[uid].gated]:
         del rendering.released[uid]
+    for uid in tracked.words.keys() - rendering.at_work.keys() - tracked.encoders.keys():
+        del tracked.words[uid]
     for uid in rendering.at_work.keys() - pods.keys():
         view, pod = rendering.at_work.pop(uid)
         if pod.started_at is not None and on_gpu and pod.state != "Lost":
@@ -162,7 +165,7 @@ def _running(tracked: Tracked, uid: str, pod: PodView, standings: Standings) -> 
     rendering = tracked.rendering
     sent = rendering.released.get(uid)
     seen, before = rendering.at_work.get(uid, (None, None))
-    if before is not None and seen is pod and sent is None and not standings.may_change(pod.node, before.standing):
+    if before is not None and seen is pod and sent is None and not standings.may_change(uid, pod.node, before.standing):
         return before  # of hundreds of pods at work few have changed since the last look
     gpu = sent if isinstance(sent, GpuId) else pod.gpu
     node = pod.node or (gpu.node if gpu else sent if isinstance(sent, str) else pod.sent_to)
@@ -170,7 +173,7 @@ def _running(tracked: Tracked, uid: str, pod: PodView, standings: Standings) -> 
     if started_at is None and pod.began is not None:
         started_at = standings.own(pod.began)
     reported = Reported("Released") if pod.gated else pod.reported
-    standing = standings.of(reported, pod.node, before.standing if before else None)
+    standing = standings.of(uid, reported, pod.node, before.standing if before else None)
     found = Running(pod.index, node, gpu, started_at, pod.name, standing)
     rendering.at_work[uid] = (pod, found)
     return found
@@ -181,9 +184,18 @@ def _encoders(tracked: Tracked, key: RunKey, store: Store, standings: Standings)
     for uid, pod in store.encoders.of(key).items():
         if pod.owner == tracked.owner.uid and not pod.ended:
             before = tracked.encoders.get(uid)
-            standing = standings.of(pod.reported, pod.node, before.standing if before else None)
+            standing = standings.of(uid, pod.reported, pod.node, before.standing if before else None)
             found[uid] = Encoder(pod.name, standing, ready=pod.ready)
     return found
+
+
+def _forget_lost_nodes(tracked: Tracked, store: Store) -> None:
+    """Drop the count of pods that were given up on a node which answers again, or is gone."""
+    known = tracked.rendering.lost_on
+    if known:
+        silent = {node.name for node in store.nodes.all() if node.silent_since is not None}
+        for name in known.keys() - silent:
+            del known[name]
 
 
 def _count_completions(tracked: Tracked, completed: int, now: float) -> None:

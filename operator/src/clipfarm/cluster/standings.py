@@ -4,13 +4,12 @@ Times in objects are other machines', whose clocks may be off. So a change that 
 are asked for a time only about what happened before the process was there, and then only for an age.
 """
 
+from dataclasses import replace
+
 from clipfarm.cluster.pod_states import Reported, on_node
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.world import Standing
-
-LOST_SECONDS = 300.0
-"""How long a node may be silent before pods that are being deleted there are given up."""
 
 
 class Standings:
@@ -26,6 +25,8 @@ class Standings:
             wall: the time, Unix.
         """
         self._now, self._wall = now, wall
+        self._words = tracked.words
+        self._lost_after = tracked.run.spec.retry.lost_after
         self._first_look = tracked.rendering.completed is None
         self._nodes = {node.name: node.silent_since for node in store.nodes.all()}
         self._silent = tracked.rendering.silent
@@ -37,13 +38,21 @@ class Standings:
         age = max(0.0, self._wall - at) if self._first_look and at is not None else 0.0
         return self._now - age
 
-    def may_change(self, node: str, before: Standing) -> bool:
-        """Tell whether the state of a pod whose object is as it was may be another one now, by its node."""
+    def may_change(self, uid: str, node: str, before: Standing) -> bool:
+        """Tell whether a pod whose object is as it was may stand elsewhere now: by its node, or by its Events."""
+        word = self._words.get(uid)
+        if word is not None and word != (before.reason, before.message):
+            return True
         return bool(node) and (self._silence(node) is not None or before.reason in ("NodeSilent", "NodeLost"))
 
-    def of(self, found: Reported, node: str, before: Standing | None) -> Standing:
+    def of(self, uid: str, found: Reported, node: str, before: Standing | None) -> Standing:
         """Return where a pod is, given where it was at the last look."""
-        found = on_node(found, node, self._silence(node) if node else None, LOST_SECONDS)
+        if uid in self._words:
+            if found.state in ("Bound", "Starting") and not found.reason:
+                found = replace(found, reason=self._words[uid][0], message=self._words[uid][1])
+            else:
+                del self._words[uid]
+        found = on_node(found, node, self._silence(node) if node else None, self._lost_after)
         since = before.since if before is not None and before.state == found.state else self.own(found.at)
         return Standing(found.state, since, found.reason, found.message)
 

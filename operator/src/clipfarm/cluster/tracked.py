@@ -43,6 +43,10 @@ class Rendering:
     """Until when no pod is narrowed to a node, and why."""
     silent: dict[str, float] = field(default_factory=dict)
     """Nodes of this run's pods that do not answer, and since when, on this process's own clock."""
+    given_up: set[str] = field(default_factory=set)
+    """Pods, by UID, that were given up with their node."""
+    lost_on: Counter[str] = field(default_factory=Counter)
+    """Such pods by node, for as long as the node is there and does not answer."""
     at_work: dict[str, tuple[PodView, Running]] = field(default_factory=dict)
     """Pods that were let go, by UID, as the last look saw them, and what it made of each."""
     left: OrderedDict[str, Left] = field(default_factory=OrderedDict)
@@ -113,6 +117,8 @@ class Tracked:
     """Clips that could run and are held, by reason."""
     encoders_ready: int = 0
     """Encoders that answer."""
+    words: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """What Events say of pods that start, by UID: reason and message."""
     encoders: dict[str, Encoder] = field(default_factory=dict)
     """Their pods, by UID, as the last look saw them."""
     pods: Counter[PodState] = field(default_factory=Counter)

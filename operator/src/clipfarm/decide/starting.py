@@ -20,6 +20,7 @@ WORDS = (
     "CreateContainerError",
     "RunContainerError",
     "CrashLoopBackOff",
+    "Pulling",
     "InitFailed",
     "Initializing",
     "FailedMount",
@@ -33,6 +34,7 @@ WORDS = (
 HINTS = {
     "Unschedulable": "add a node, or ask for less",
     "ImagePullBackOff": "check the image's name, its registry, and imagePullSecrets",
+    "Pulling": "it goes on; a local registry makes it faster",
     "ErrImageNeverPull": "load the image into the node, or set the chart's images.pullPolicy",
     "InvalidImageName": "correct the image's name",
     "FailedMount": "look at the volume claim with `kubectl describe pvc`",
@@ -44,7 +46,7 @@ HINTS = {
 """What to do, if the word alone says it."""
 OTHER = "PodsWait"
 """The reason that stands for all other words; the message has them."""
-PASSING = ("", "SchedulingGated", "Initializing", "Deleted", "ContainerStatusUnknown")
+PASSING = ("", "SchedulingGated", "Pulling", "Initializing", "Deleted", "ContainerStatusUnknown")
 """Words of a pod that most likely gets on by itself. After ``SLOW_SECONDS`` they are reported, too."""
 
 
