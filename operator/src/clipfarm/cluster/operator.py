@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from prometheus_client import Gauge, Histogram
@@ -24,8 +24,9 @@ from clipfarm.cluster.store import Store, watchers
 from clipfarm.cluster.stuck import STUCK_SECONDS
 from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import RunKey, RunView
+from clipfarm.cluster.views import JobView, RunKey, RunView
 from clipfarm.decide.plan import Plan, decide
+from clipfarm.manifests import report
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
 from clipfarm.world import POD_STATES
@@ -39,6 +40,8 @@ REST = 3.0
 """How long it waits at least, in units of the last tick's time: with thousands of pods a tick at each event would keep
 a core busy, and looking is to take no more than a quarter of one."""
 LONGEST_REST_SECONDS = 0.25
+REPORT_SECONDS = 600.0
+"""How long a run whose time is over waits for its report to be written."""
 
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
 RUNS = Gauge("clipfarm_runs", "Runs by phase", ["phase"])
@@ -181,7 +184,7 @@ class Operator:
         if may_write(tracked, now):
             status = run_status(tracked, world, plan, job, wall)
             new_status = status if write_due(tracked, status, now) else None
-        expired = _expired(tracked, wall)
+        expired = _expired(tracked, self.store.reports.of(key).values(), wall)
         if wanted or new_status is not None or expired:
             self._applier.apply(tracked, key, wanted, new_status, expired=expired)
 
@@ -230,7 +233,13 @@ def _wanted(view: RunView) -> tuple[object, ...]:
     return (view.generation, view.labels, view.only, view.attempt, view.encode_attempt)
 
 
-def _expired(tracked: Tracked, wall: float) -> bool:
-    """Tell whether a finished run has been there for as long as it asked."""
+def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:
+    """Tell whether a finished run has been there for as long as it asked.
+
+    Its report, whose Job goes with it, may take some time on top of that.
+    """
     ttl, ended = tracked.run.spec.ttl_after_finished, tracked.status.get("completionTime")
-    return ttl is not None and ended is not None and wall >= unix_time(ended) + ttl
+    if ttl is None or ended is None or wall < unix_time(ended) + ttl:
+        return False
+    own = (each for each in reports if (each.owner, each.attempt) == (tracked.owner.uid, report.attempt(tracked.owner)))
+    return any(each.ended for each in own) or wall >= unix_time(ended) + ttl + REPORT_SECONDS

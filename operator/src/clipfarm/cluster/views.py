@@ -102,6 +102,8 @@ class JobView:
     attempt: str
     completed: Indexes
     failed: Indexes
+    ended: bool = False
+    """Whether its controller has nothing left to do for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,9 @@ def job(manifest: Manifest) -> JobView | None:
         attempt=metadata.get("annotations", {}).get(ATTEMPT_ANNOTATION, ""),
         completed=Indexes.parse(status.get("completedIndexes", "")),
         failed=Indexes.parse(status.get("failedIndexes", "")),
+        ended=any(
+            each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in status.get("conditions", ())
+        ),
     )
 
 
