@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clipfarm.manifests import encoder, job
+from clipfarm.manifests import encoder, job, report
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
 from helpers.runs import document, make_run
@@ -35,7 +35,12 @@ def pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def test_pods_keep_to_what_the_standard_restricted_asks_and_cannot_talk_to_the_api_server():
     run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}})
-    for pod in (pod_of(job.job(run, OWNER, Images(), 1)), pod_of(encoder.deployment(run, OWNER, Images(), 1))):
+    made = (
+        job.job(run, OWNER, Images(), 1),
+        encoder.deployment(run, OWNER, Images(), 1),
+        report.job(run, OWNER, Images(), {}, ""),
+    )
+    for pod in map(pod_of, made):
         security = pod["securityContext"]
         assert (security["runAsNonRoot"], security["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
         assert pod["automountServiceAccountToken"] is False
@@ -89,6 +94,21 @@ def test_an_encoder_knows_whose_clips_it_encodes():
     assert container["args"][container["args"].index("--seed") + 1 :] == ["7", "--", "python3", "ball.py", "$$HOME"]
     variables = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert variables["CLIPFARM_EXPERIMENT"] == run.spec.experiment_json()
+
+
+def test_a_report_is_written_where_renderers_go_without_a_gpu_and_knows_how_the_run_ended():
+    options = {"nodeSelector": {"a": "b"}, "imagePullSecrets": ["registry"], "runtimeClassName": "nvidia"}
+    render = {"pod": options | {"resources": {"nvidia.com/gpu": "1"}}}
+    run = make_run(10, storage={"size": "1Gi"}, render=render, encode={"weights": {"source": "random"}})
+    owner = Owner("ns", "run-1", {}, attempt="2")
+    made = report.job(run, owner, Images(), {"phase": "Succeeded", "why": "$(HOME) é"}, "2026-01-01T00:00:00Z")
+    assert made["metadata"]["annotations"] == {"clipfarm.dev/attempt": "2.1"}
+    pod = pod_of(made)
+    assert (pod["nodeSelector"], pod["imagePullSecrets"]) == ({"a": "b"}, [{"name": "registry"}])
+    assert "runtimeClassName" not in pod
+    [container] = pod["containers"]
+    assert "nvidia.com/gpu" not in container["resources"]["limits"]
+    assert container["env"] == [{"name": "CLIPFARM_STATUS", "value": '{"phase": "Succeeded", "why": "$$(HOME) é"}'}]
 
 
 def test_a_queue_gets_the_job_suspended_and_nobody_else_does():

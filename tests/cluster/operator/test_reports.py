@@ -12,7 +12,7 @@ from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.result import ClipResult
 from helpers.cluster import ApiError, Namespace, Object
 from helpers.local import CLIPFARM, wait_until
-from helpers.operators import JOBS, Operator, Runs, command
+from helpers.operators import JOBS, RUNS, Operator, Runs, command
 
 
 def report_job(namespace: Namespace) -> Object | None:
@@ -76,6 +76,12 @@ def test_a_run_that_has_ended_leaves_a_report_once_for_each_attempt_and_also_ove
         "another report after another attempt",
     )
     assert again["metadata"]["annotations"]["clipfarm.dev/attempt"] == "2.1"
+
+
+def test_a_run_whose_time_is_over_goes_after_its_report(runs: Runs, operator: Operator):
+    runs.create(clips=1, ttlAfterFinished="0s")
+    wait_until(lambda: not runs.namespace.list(RUNS), "the run to go")
+    assert "made the report Job" in operator.log()
 
 
 def test_a_report_that_cannot_be_written_keeps_no_run_from_ending(runs: Runs, operator: Operator, kubectl):
