@@ -4,7 +4,7 @@ import pytest
 
 from clipfarm.decide import encoding as encoding_rules
 from clipfarm.decide.plan import decide
-from clipfarm.world import EarlyEnd, Encoding, Ended, Running
+from clipfarm.world import EarlyEnd, Encoding, Ended, Running, Standing
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import NODE, make_run, make_world
 
@@ -77,6 +77,34 @@ def test_the_slower_stage_decides_when_it_will_be_done():
     world = make_world(run, rendered=10, waiting=(11,), encoding=encoding(2, running=1),
                        completions=(980.0, 1000.0), encode_completions=(900.0, 1000.0), now=1000.0)  # fmt: skip
     assert decide(run, world).status.eta_seconds == pytest.approx(max(10 * 20, 18 * 100))
+
+
+STARTING = (Running(3, NODE, None, None, standing=Standing("Starting", 990.0)),)
+STANDING = (Running(3, NODE, None, None, standing=Standing("Released", 900.0, "Unschedulable", "0/3 nodes fit")),)
+ENCODED_SOME = {"encoding": encoding(2), "encode_completions": (900.0, 1000.0)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "world", "known"),
+    [
+        ({}, {"running": RUNNING}, True),
+        ({}, {"running": STARTING}, True),
+        ({}, {"running": STANDING + RUNNING}, True),
+        ({}, {"waiting": (1,)}, True),  # it starts now
+        ({}, {}, False),
+        ({}, {"running": STANDING}, False),
+        ({"suspend": True}, {}, False),
+        ({"suspend": True}, {"running": RUNNING}, False),  # those that run end, and none comes after them
+        (ENCODE, {"running": RUNNING} | ENCODED_SOME, True),
+        (ENCODE, {"rendered": 20} | ENCODED_SOME, False),
+        (ENCODE, {"rendered": 20} | ENCODED_SOME | {"encoding": encoding(2, running=1)}, True),
+        ({}, {"rendered": 20}, True),
+    ],
+)
+def test_the_time_left_is_unknown_while_nothing_is_at_work(spec, world, known):
+    run = make_run(clips=20, workers=2, **spec)
+    base = {"rendered": 10, "waiting": (), "completions": (980.0, 1000.0)}
+    assert (decide(run, make_world(run, **(base | world))).status.eta_seconds is not None) is known
 
 
 def test_failures_name_clip_stage_and_reason():

@@ -39,7 +39,7 @@ class Status:
     clips_per_hour: float | None
     """Of the moving window; None before the first clip is done."""
     eta_seconds: float | None
-    """Until everything is rendered and encoded; None while nothing can be said."""
+    """Until everything is rendered and encoded; None while it is not known, and while nothing is at work."""
     gates: tuple[Gate, ...]
     taken: tuple[Gate, ...]
     """GPUs that others have kept full for longer than ``vram.heldWarningAfter``, while clips are held."""
@@ -79,6 +79,8 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         world.encode_completions, world.now, at_once=encode.batch_size * max(1, world.encoding.running)
     )
     slow = starting.held(world)
+    goes_on = _renders(run, world, admission) if to_render else bool(world.encoding.running)
+    eta = _eta((to_render, rendering), (to_encode, encoding_pace))
     return Status(
         phase=_phase(run, world, outcome, admission, failed=bool(failures)),
         total=world.total,
@@ -90,7 +92,7 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         failures=tuple(failures),
         workers=admission.workers,
         clips_per_hour=rendering.per_second * 3600 if rendering else None,
-        eta_seconds=_eta((to_render, rendering), (to_encode, encoding_pace)),
+        eta_seconds=eta if goes_on or not (to_render or to_encode) else None,
         gates=tuple(gates[gpu] for gpu in sorted(gates)),
         taken=_taken(run, world, gates, admission),
         stuck=outcome.fatal or encoding.stuck(world.encoding),
@@ -107,6 +109,12 @@ def _working(world: World) -> int:
 
 def _encodes(run: Run, world: World) -> bool:
     return run.spec.encode.enabled and world.encoding.running > 0 and encoding.remaining(world) > 0
+
+
+def _renders(run: Run, world: World, admission: Admission) -> bool:
+    """Tell whether clips are being rendered, and others will be after them."""
+    at_work = bool(admission.start) or len(starting.troubles(world.running, world.now)) < len(world.running)
+    return at_work and not run.spec.suspend
 
 
 def _taken(run: Run, world: World, gates: Mapping[GpuId, Gate], admission: Admission) -> tuple[Gate, ...]:
