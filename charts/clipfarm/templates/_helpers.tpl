@@ -73,8 +73,9 @@ capabilities: {drop: [ALL]}
 - {apiGroups: [batch], resources: [jobs], verbs: [list, watch, create, patch, delete]}
 - {apiGroups: [apps], resources: [deployments], verbs: [list, watch, create, patch]}
 # patch: take a gate off; get: look whether it is off, when the answer was lost
+# create: dry runs alone, to find out why the Job controller makes no pod
 # delete, and patch of its status: end a pod in the place of a node that does not answer
-- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch, delete]}
+- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch, create, delete]}
 - {apiGroups: [""], resources: [pods/status], verbs: [patch]}
 # a pod whose node does not take it
 - {apiGroups: [""], resources: [pods/eviction], verbs: [create]}

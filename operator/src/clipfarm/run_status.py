@@ -1,10 +1,30 @@
 """``status`` of a BenchmarkRun: what ``kubectl get`` and ``kubectl describe`` show."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from clipfarm.model import Model
+
+LOOK_FOR_OPERATOR = "`kubectl get deployments -A -l app.kubernetes.io/component=operator` shows whether one runs"
+
+UNSEEN: dict[str, Any] = {
+    "phase": "Pending",
+    "observedGeneration": -1,
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "Unknown",
+            "reason": "NotSeen",
+            "message": "no operator has looked at this run yet; if that lasts, none runs, or none watches this"
+            f" namespace: {LOOK_FOR_OPERATOR}",
+            # A default is a constant; no controller has written a time yet.
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+            "observedGeneration": 0,
+        }
+    ],
+}
+"""The status of a run that no operator has seen: tools that know conditions see it as unfinished, not as done."""
 
 
 class _Made(Model):
@@ -16,7 +36,18 @@ class _Made(Model):
 class Condition(_Made):
     """One aspect of a run, true, false or unknown, with what a person can do about it."""
 
-    type: Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost"]
+    type: Literal[
+        "Ready",
+        "Progressing",
+        "VRAMHeld",
+        "StorageReady",
+        "EncoderReady",
+        "NodeLost",
+        "Complete",
+        "Failed",
+        "Stalled",
+        "Reconciling",
+    ]
     """Which aspect."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
@@ -113,8 +144,10 @@ class RunStatus(_Made):
     """Where the run stands. Waiting: nothing runs, and something holds it."""
     reason: str = ""
     """What is so at the moment, in one word; empty if the phase says all."""
-    observed_generation: int = Field(ge=0)
-    """The generation of the run that this was found for."""
+    observed_generation: int = Field(ge=-1)
+    """The generation of the run that this was found for; -1 before an operator has looked at the run."""
+    observed_at: str | None = None
+    """When an operator last wrote this status; while a run is unfinished that is at least every two minutes."""
     total: int = Field(ge=0)
     """Clips that the run asks for."""
     rendered: int = Field(ge=0)

@@ -43,6 +43,9 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
     runs.create("stray", clips=1, suspend=True)
     stray = strand(runs, "stray")
     wait_until(lambda: is_evicted(runs, stray), "the pod to be evicted")
+    # A pod that the API server does not take.
+    runs.create("refused", clips=1, render={"pod": {"priorityClassName": "none"}})
+    wait_until(lambda: runs.condition("Ready", "refused")["reason"] == "PodsRefused", "the refusal to be found")
     # A pod that does not start, and does not say why; then its node dies.
     node = PlayedNode(runs.namespace)
     try:

@@ -49,6 +49,8 @@ def test_a_run_is_carried_out_with_the_rights_that_the_documentation_lists(
         runs.create("stray", clips=1, suspend=True)
         stray = strand(runs, "stray")
         wait_until(lambda: is_evicted(runs, stray), "the pod to be evicted")
+        runs.create("refused", clips=1, render={"pod": {"priorityClassName": "none"}})
+        wait_until(lambda: runs.condition("Ready", "refused")["reason"] == "PodsRefused", "the refusal to be found")
         wait_until(lambda: runs.status()["phase"] == "Encoding", "all clips to be rendered")
         assert namespace.list(DEPLOYMENTS)
     finally:

@@ -13,8 +13,10 @@ import pytest
 import clipfarm_encode.clips
 import clipfarm_encode.pipeline
 from clipfarm.cluster import conditions, endings, invalid
+from clipfarm.cluster.standard_conditions import StandardKind
 from clipfarm.decide import admission, rules, starting
 from clipfarm.decide.status import Status
+from clipfarm.run_status import UNSEEN
 from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
 from clipfarm_render import attempt, checks
@@ -83,7 +85,8 @@ def test_each_reason_of_a_condition_has_its_entry(kind: str):
     expected = given(CONDITIONS[kind])
     if kind == "Ready":
         assert '"Invalid"' in inspect.getsource(invalid.refused)
-        expected |= {"Invalid"}
+        [unseen] = UNSEEN["conditions"]
+        expected |= {"Invalid", unseen["reason"]}
     reasons = [row[0].strip("`") for row in rows(kind)]
     assert sorted(reasons) == sorted(expected)
 
@@ -97,6 +100,7 @@ def test_each_condition_has_its_section():
     kinds = conditions.Kind.__args__
     assert set(CONDITIONS) == set(kinds)
     assert [kind for kind in kinds if f"\n## {kind}\n" in DOCUMENT] == list(kinds)
+    assert f"\n## {', '.join(StandardKind.__args__)}\n" in DOCUMENT
 
 
 def test_a_run_that_has_finished_is_in_one_of_these_phases():

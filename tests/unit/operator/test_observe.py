@@ -13,7 +13,8 @@ from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.nodes import NodeView, fits
 from clipfarm.cluster.observe import observe, own_job
 from clipfarm.cluster.pod_states import Reported
-from clipfarm.cluster.status import run_status, write_due
+from clipfarm.cluster.report import OLD_SECONDS
+from clipfarm.cluster.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, run_status, write_due
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
@@ -448,8 +449,22 @@ class TestStatus:
         assert not write_due(tracked, counted, NOW + 0.5)
         assert write_due(tracked, counted, NOW + 1)
 
-    def test_a_condition_keeps_the_time_of_its_last_change(self):
+    def test_the_time_alone_is_written_every_two_minutes_while_a_run_is_unfinished(self):
         scene = Scene().job()
+        tracked = scene.tracked
+        tracked.status, tracked.status_written_at = scene.status(), NOW
+        later = tracked.status | {"observedAt": "2027-01-15T08:02:00Z"}
+        assert not write_due(tracked, later, NOW + HEARTBEAT_SECONDS - 1)
+        assert write_due(tracked, later, NOW + HEARTBEAT_SECONDS)
+        assert HEARTBEAT_SECONDS + COSMETIC_SECONDS < OLD_SECONDS / 2, "one that is late is not yet old"
+        scene.job(completed="0-9")
+        tracked.status = scene.status()
+        assert "completionTime" in tracked.status
+        later = tracked.status | {"observedAt": "2027-01-15T08:02:00Z"}
+        assert not write_due(tracked, later, NOW + 10 * HEARTBEAT_SECONDS)
+
+    def test_a_condition_keeps_the_time_of_its_last_change(self):
+        scene = Scene(render={"device": "cuda"}).job()
         scene.tracked.status = scene.status()
         for entry in scene.tracked.status["conditions"]:
             entry["lastTransitionTime"] = "2026-01-01T00:00:00Z"

@@ -10,6 +10,7 @@ from clipfarm.cluster.changes import Change
 from clipfarm.cluster.events import Happening, event, happenings
 from clipfarm.cluster.lost import failed_status
 from clipfarm.cluster.paths import run_path
+from clipfarm.cluster.refused import advice
 from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import RunKey
@@ -127,7 +128,7 @@ class Applier:
             if optional:
                 LOGGER.warning("%s: cannot %s: %s", tracked.run.name, what, error.message)
             elif not late and not error.passing:
-                tracked.problem = f"cannot {what}: {error.message}"
+                tracked.problem = f"cannot {what}: {error.message}{advice(error.message, 'render')}"
                 LOGGER.warning("%s: %s", tracked.run.name, tracked.problem)
             elif error.code == CONFLICT and what.startswith("create the PersistentVolumeClaim"):
                 return True  # of an earlier run, or an earlier life of this process: claims stay

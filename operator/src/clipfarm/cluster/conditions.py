@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from clipfarm.cluster import lost
+from clipfarm.cluster.standard_conditions import Finding, StandardKind, standard, stands_still
 from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import JobView
@@ -11,6 +12,7 @@ from clipfarm.decide.encoding import AWAY_SECONDS
 from clipfarm.decide.rules import holders
 from clipfarm.decide.starting import sentence, word
 from clipfarm.decide.status import Status
+from clipfarm.manifests import encoder as encoder_manifest
 from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.common import claim_name
 from clipfarm.run_status import Condition
@@ -22,27 +24,28 @@ MOST_GPUS = 4
 MOST_NODES = 3
 
 Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost"]
-Truth = Literal["True", "False", "Unknown"]
-Finding = tuple[Truth, str, str]
-"""Status, reason, message."""
 
 
-def conditions(tracked: Tracked, status: Status, job: JobView | None, wall: float) -> Iterator[Condition]:
+def conditions(tracked: Tracked, status: Status, job: JobView | None, now: float, wall: float) -> Iterator[Condition]:
     """Yield a run's conditions; one that has not changed keeps the time of its last change."""
-    found: dict[Kind, Finding] = {
+    found: dict[Kind | StandardKind, Finding] = {
         "Ready": ready(tracked, status, job),
         "Progressing": progressing(tracked, status, job),
-        "VRAMHeld": vram_held(tracked, status),
-        "StorageReady": storage_ready(tracked),
-        "EncoderReady": encoder_ready(tracked, status),
     }
+    too_long = tracked.stood_still(now, standing=stands_still(found["Progressing"]))
+    found |= standard(status, found["Ready"], found["Progressing"], too_long=too_long)
+    if tracked.run.spec.render.device != "cpu":
+        found["VRAMHeld"] = vram_held(tracked, status)
+    found |= {"StorageReady": storage_ready(tracked), "EncoderReady": encoder_ready(tracked, status)}
     if tracked.rendering.lost_on:
         found["NodeLost"] = node_lost(tracked)
     for kind, finding in found.items():
         yield condition(tracked.status, tracked.generation, kind, finding, wall)
 
 
-def condition(before: dict[str, Any], generation: int, kind: Kind, finding: Finding, wall: float) -> Condition:
+def condition(
+    before: dict[str, Any], generation: int, kind: Kind | StandardKind, finding: Finding, wall: float
+) -> Condition:
     """Return one condition, given the status before."""
     truth, reason, message = finding
     old = next((entry for entry in before.get("conditions", ()) if entry["type"] == kind), None)
@@ -71,6 +74,8 @@ def ready(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
     named = tracked.run.spec.storage is not None and tracked.run.spec.storage.claim_name
     if tracked.run.spec.storage is None or tracked.claim == "Lost" or (named and tracked.claim == "Missing"):
         return ("False", "StorageMissing", storage_ready(tracked)[2])
+    if tracked.rendering.trial.refusal and not status.running:
+        return ("False", "PodsRefused", _refused(tracked))
     if job is not None and job.suspended:
         return ("False", "JobSuspended", _suspended(tracked))
     return ("False", "Unfinished", "not all clips are done yet")
@@ -82,31 +87,61 @@ def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Findin
         return ("False", status.phase, "nothing is left to do")
     if status.working:
         pods = "1 pod" if status.working == 1 else f"{status.working} pods"
-        return ("True", "Rendering", f"{pods} at work{_more_wait(status)}")
+        return ("True", "Rendering", f"{pods} at work{_more_wait(tracked, status)}")
     if status.encoding:
-        return ("True", "Encoding", f"the encoder is at work{_more_wait(status)}")
+        return ("True", "Encoding", f"the encoder is at work{_more_wait(tracked, status)}")
     if status.troubles:
         first, count = status.troubles[0], len(status.troubles)
         pods = "1 pod does" if count == 1 else f"{count} pods do"
         return ("False", word(first), f"{pods} not get to work: {sentence(first)}")
     if status.running:
         return ("True", "Starting", f"pods are on their way: {_on_their_way(tracked)}")
+    if tracked.problem:
+        return ("False", "Error", tracked.problem)
+    if status.phase == "Encoding" and tracked.encoder_refusal:
+        return ("False", "EncoderRefused", _encoder_refused(tracked))
     if status.encoder_troubles:
         first = status.encoder_troubles[0]
         return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
     if status.phase == "Encoding":
         return ("True", "Starting", "every clip is rendered; the encoder is on its way")
+    if tracked.rendering.trial.refusal:
+        return ("False", "PodsRefused", _refused(tracked))
     if status.held:
         hold = status.held[0].hold
         return ("False", hold.reason, hold.message)
     if job is not None and job.suspended:
         return ("False", "JobSuspended", _suspended(tracked))
-    made_by = f"`kubectl describe job {job_manifest.name(tracked.run)}` says why it makes none, where that lasts"
-    return ("False", "Waiting", f"waits for the Job controller to make pods; {made_by}")
+    return ("False", "Waiting", _waiting(tracked, job))
 
 
-def _more_wait(status: Status) -> str:
+def _waiting(tracked: Tracked, job: JobView | None) -> str:
+    """Say what a run waits for that has no pod yet."""
+    if tracked.run.spec.storage is None:
+        return storage_ready(tracked)[2]
+    if job is None:
+        return "the operator is about to create the run's Job"
+    look = f"`kubectl -n {tracked.owner.namespace} describe job {job_manifest.name(tracked.run)}`"
+    unknown = tracked.rendering.trial.unknown
+    why = f"; whether the API server takes them is not known: {unknown}" if unknown else ""
+    return f"the Job controller has not created pods yet{why}; if that lasts, look at {look}"
+
+
+def _refused(tracked: Tracked) -> str:
+    return f"the API server refuses the run's pods: {tracked.rendering.trial.refusal}"
+
+
+def _encoder_refused(tracked: Tracked) -> str:
+    why, deployment = tracked.encoder_refusal, encoder_manifest.name(tracked.run)
+    # The ReplicaSet controller waits twice as long after each refusal, up to 17 minutes.
+    again = f"`kubectl -n {tracked.owner.namespace} rollout restart deployment {deployment}` then tries again at once"
+    return f"the API server refuses the encoder's pods: {why}; {again}"
+
+
+def _more_wait(tracked: Tracked, status: Status) -> str:
     """Say what is in the way of others, while some are at work."""
+    if tracked.rendering.trial.refusal:
+        return f". More are refused: {tracked.rendering.trial.refusal}"
     if status.troubles:
         first, count = status.troubles[0], len(status.troubles)
         return f"; {count} more {'does' if count == 1 else 'do'} not get to work: {sentence(first)}"
@@ -165,6 +200,8 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     clips = "1 clip is" if status.encoded == 1 else f"{status.encoded} clips are"
     if status.finished:
         return ("False", "Done", f"{clips} encoded")
+    if tracked.encoder_refusal:
+        return ("False", "Refused", _encoder_refused(tracked))
     at_work = [encoder for encoder in tracked.encoders.values() if encoder.state == "Working"]
     ready = any(encoder.ready for encoder in at_work)
     if ready and tracked.encoding.silence:

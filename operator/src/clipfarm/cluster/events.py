@@ -21,6 +21,13 @@ class Happening:
     message: str
 
 
+WARNINGS = {
+    "Ready": {reason: reason for reason in ("Error", "Stuck", "Invalid", "PodsRefused")},
+    "EncoderReady": {"Refused": "EncoderRefused"},
+}
+"""Reasons that a person has to hear of when they come up, by condition, and the event's reason for each."""
+
+
 def happenings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening]:
     """Return what a person would want to be told of between two statuses."""
     found = []
@@ -46,9 +53,10 @@ def happenings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happ
     if not before.get("failed") and after.get("failures"):
         first = after["failures"][0]
         found.append(Happening("Warning", "FirstFailure", f"clips {first['clips']}: {first['reason']}"))
-    was_ready, ready = _condition(before, "Ready"), _condition(after, "Ready")
-    if ready.get("reason") in ("Error", "Stuck", "Invalid") and was_ready.get("reason") != ready["reason"]:
-        found.append(Happening("Warning", ready["reason"], ready["message"]))
+    for kind, reasons in WARNINGS.items():
+        was, now = _condition(before, kind), _condition(after, kind)
+        if now.get("reason") in reasons and was.get("reason") != now["reason"]:
+            found.append(Happening("Warning", reasons[now["reason"]], now["message"]))
     return found
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from clipfarm.cluster.api import FAULTS, MERGE_PATCH, Api, ApiError, Manifest
-from clipfarm.cluster.conditions import Finding, condition
+from clipfarm.cluster.conditions import Kind, condition
 from clipfarm.cluster.paths import run_path
+from clipfarm.cluster.standard_conditions import Finding, StandardKind
 from clipfarm.cluster.views import RunKey, RunView
 from clipfarm.run_file import error_lines
 from clipfarm.run_status import RunStatus
@@ -58,12 +59,14 @@ def refused(view: RunView, error: ValueError, wall: float) -> Manifest:
     """Return the status of a run that makes no sense."""
     lines = error_lines(error) if isinstance(error, ValidationError) else [str(error)]
     before = view.document.get("status", {})
-    finding: Finding = ("False", "Invalid", "; ".join(lines))
+    message = "; ".join(lines)
+    found: dict[Kind | StandardKind, Finding] = {"Ready": ("False", "Invalid", message)}
+    found |= dict.fromkeys(("Failed", "Stalled"), ("True", "Invalid", message))
     counts = dict.fromkeys(("total", "rendered", "encoded", "failed", "running", "retried"), 0)
     made = RunStatus(
         phase="Invalid",
         observed_generation=view.generation,
         **(counts | {name: before.get(name, 0) for name in ("rendered", "encoded", "failed", "total")}),
-        conditions=(condition(before, view.generation, "Ready", finding, wall),),
+        conditions=tuple(condition(before, view.generation, kind, finding, wall) for kind, finding in found.items()),
     )
     return made.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,4 +1,4 @@
-"""What no watch brings, asked for now and then and never by a tick: encoders' progress, GPU memory, volume claims."""
+"""What no watch brings, asked for now and then and never by a tick: encoders' progress, GPU memory, claims, trials."""
 
 import asyncio
 import logging
@@ -8,14 +8,14 @@ from typing import Literal
 
 import aiohttp
 
-from clipfarm.cluster import encoders, pod_events
+from clipfarm.cluster import encoders, pod_events, refused
 from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest
 from clipfarm.cluster.endings import clips_vram, gpu_reading
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, RunKey
-from clipfarm.manifests.common import claim_name
+from clipfarm.manifests.common import Images, claim_name
 from clipfarm.world import Encoder, Running
 
 LOGGER = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ ENCODER_SECONDS = 2.0
 CLAIM_SECONDS = 2.0
 EVENT_SECONDS = 5.0
 """Between two looks at Events of pods that start without a word; one that has none for long is asked each time."""
+TRIAL_SECONDS = 1.0
+"""Between two looks for runs whose pods are missing; most have all of theirs, and are not asked about."""
 MEMORY_SECONDS = 0.5
 """The latest pod of each GPU that is done is asked so often what it took: a pod's answer is 8 KB."""
 AT_ONCE = 16
@@ -40,6 +42,7 @@ class Lookout:
         store: Store,
         runs: Mapping[RunKey, Tracked],
         gpus: Gpus,
+        images: Images,
         mark: Callable[[RunKey | None], None],
         way: encoders.Way,
     ) -> None:
@@ -47,6 +50,7 @@ class Lookout:
         self._store = store
         self._runs = runs
         self._gpus = gpus
+        self._images = images
         self._mark = mark
         self._way: Literal["direct", "proxy"] = way
 
@@ -55,6 +59,7 @@ class Lookout:
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
             group.create_task(self._encoders(session))
             group.create_task(self._claims())
+            group.create_task(self._trials())
             group.create_task(self._clip_memory())
             group.create_task(self._pod_events())
             group.create_task(self._gpus.exporters.run(self._api))
@@ -135,6 +140,20 @@ class Lookout:
                 self._mark(key)
 
         await self._get(f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{claim_name(tracked.run)}", take_in)
+
+    async def _trials(self) -> None:
+        while True:
+            await asyncio.gather(*(self._try(key, tracked) for key, tracked in list(self._runs.items())))
+            await asyncio.sleep(TRIAL_SECONDS)
+
+    async def _try(self, key: RunKey, tracked: Tracked) -> None:
+        rendering = tracked.rendering
+        if refused.is_due(tracked, time.monotonic()):
+            rendering.tried_at = time.monotonic()
+            found = await refused.ask(self._api, tracked, self._images)
+            if found != rendering.trial:
+                rendering.trial = found
+                self._mark(key)
 
     async def _get(self, path: str, take_in: Callable[[Manifest | None], None]) -> None:
         """Hand on what is found at a path; where nothing can be said it is asked again, by a later look."""

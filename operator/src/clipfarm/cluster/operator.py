@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Gauge, Histogram
 from pydantic import ValidationError
 
+from clipfarm.cluster import refused
 from clipfarm.cluster.api import Api
 from clipfarm.cluster.apply import Applier
 from clipfarm.cluster.changes import changes
@@ -94,7 +95,7 @@ class Operator:
     async def run(self) -> None:
         """Watch and act, until cancelled. What nobody foresaw ends it, for whoever started it to see."""
         watching = watchers(self.store, self.namespaces, self.mark)
-        lookout = Lookout(self.api, self.store, self.runs, self.gpus, self.mark, self.way)
+        lookout = Lookout(self.api, self.store, self.runs, self.gpus, self.images, self.mark, self.way)
         async with asyncio.TaskGroup() as group:
             for watcher in watching:
                 group.create_task(watcher.run(self.api))
@@ -172,6 +173,7 @@ class Operator:
         job = own_job(tracked, key, self.store)
         world = observe(tracked, key, self.store, self.gpus, now, wall)
         plan = decide(tracked.run, world)
+        refused.follow(tracked, job, self.store, key, now)
         tracked.gates, tracked.turn = plan.gates, plan.turn
         tracked.held = Counter()
         for held in plan.status.held:

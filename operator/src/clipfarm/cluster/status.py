@@ -27,6 +27,8 @@ COSMETIC_SECONDS = 10.0
 """Between two writes of a status that differ in nothing but the time left, ages, and words."""
 WRITE_SECONDS = 1.0
 """Between any two writes of a run's status."""
+HEARTBEAT_SECONDS = 120.0
+"""The status of an unfinished run is written at least this often, so that an old one is known to be old."""
 
 Failures = dict[tuple[Literal["render", "encode"], str], list[int]]
 
@@ -37,12 +39,13 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
     failures, failed = _failures(tracked, status)
     finished, on_cpu = status.finished, tracked.run.spec.render.device == "cpu"
     rendered = world.encodable
-    phase = _phase(status, job)
-    found = tuple(conditions(tracked, status, job, wall))
+    phase = _phase(tracked, status, job)
+    found = tuple(conditions(tracked, status, job, world.now, wall))
     made = RunStatus(
         phase=phase,
         reason=_reason(phase, found),
         observed_generation=tracked.generation,
+        observed_at=api_time(wall),
         total=len(tracked.run.spec.clips),
         rendered=rendered,
         encoded=status.encoded,
@@ -54,7 +57,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
         retried=sum(tracked.blocks.size(end.clip) for end in world.ended if not end.final),
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
-        # Whoever waits for nothing any more, or for no GPU, has nothing to say of them.
+        # A run that is finished, or that uses no GPU, has nothing to report about them.
         gpus=() if finished or on_cpu else tuple(_gpu_memory(gate, world.now, wall) for gate in status.gates),
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
@@ -71,14 +74,23 @@ def may_write(tracked: Tracked, now: float) -> bool:
 
 def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:
     """Tell whether a status is to be written now: what people wait for within a second, words now and then."""
-    if status == tracked.status:
+    if not may_write(tracked, now):
         return False
-    words_alone = _essence(status) == _essence(tracked.status)
-    return may_write(tracked, now) and (not words_alone or now >= tracked.status_written_at + COSMETIC_SECONDS)
+    if _essence(status) != _essence(tracked.status):
+        return True
+    if _without_time(status) != _without_time(tracked.status):
+        return now >= tracked.status_written_at + COSMETIC_SECONDS
+    return "completionTime" not in status and now >= tracked.status_written_at + HEARTBEAT_SECONDS
+
+
+def _without_time(status: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in status.items() if key != "observedAt"}
 
 
 def _essence(status: Mapping[str, Any]) -> Any:
-    kept = {key: value for key, value in status.items() if key not in ("eta", "gpus", "conditions", "held")}
+    kept = {
+        key: value for key, value in status.items() if key not in ("eta", "gpus", "conditions", "held", "observedAt")
+    }
     listed = status.get("held", ())
     held = [(entry["reason"], entry["clips"]) for entry in listed] if not isinstance(listed, int) else listed
     gates = [(gpu["node"], gpu["gpu"], gpu.get("uuid"), gpu["gate"]) for gpu in status.get("gpus", ())]
@@ -86,12 +98,15 @@ def _essence(status: Mapping[str, Any]) -> Any:
     return kept, held, gates, states
 
 
-def _phase(status: Status, job: JobView | None) -> Any:
+def _phase(tracked: Tracked, status: Status, job: JobView | None) -> Any:
     if status.finished:
         return status.phase
     if job is None:
         return "Pending"
-    return "Suspended" if job.suspended and not status.running else status.phase
+    if job.suspended and not status.running:
+        return "Suspended"
+    refused = tracked.encoder_refusal if status.phase == "Encoding" else tracked.rendering.trial.refusal
+    return "Waiting" if refused and not (status.running or status.encoding) else status.phase
 
 
 def _reason(phase: str, found: Iterable[Condition]) -> str:

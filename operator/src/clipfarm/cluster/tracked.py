@@ -8,6 +8,7 @@ from typing import Any
 
 from clipfarm.clip_memory import Memory
 from clipfarm.cluster.endings import FailedPod
+from clipfarm.cluster.standard_conditions import PROGRESS_SECONDS
 from clipfarm.cluster.views import PodView, split_uuid
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
@@ -25,6 +26,16 @@ WINDOW = 64
 
 def _window() -> deque[float]:
     return deque(maxlen=WINDOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a dry run of one of the Job's pods has shown; with neither text, that the API server takes pods."""
+
+    refusal: str = ""
+    """Why the API server takes none, and what to do."""
+    unknown: str = ""
+    """Why it could not be asked."""
 
 
 @dataclass
@@ -62,6 +73,11 @@ class Rendering:
     completions: deque[float] = field(default_factory=_window)
     raised_at: float = float("-inf")
     """When the Job was last given room for more pods."""
+    missing_since: float | None = None
+    """Since when the Job has fewer pods than it asks for, and none at its gate; None: it has them."""
+    trial: Trial = Trial()
+    tried_at: float = float("-inf")
+    """When the API server was last asked to take a pod."""
 
 
 @dataclass
@@ -125,6 +141,10 @@ class Tracked:
     """Renderers' pods by state."""
     fatal: str = field(init=False)
     """Why the run ended as a whole, by the status that this process found."""
+    encoder_refusal: str = ""
+    """Why the API server takes no pod of the encoder's, and what to do; empty if it does, or was not asked."""
+    still_since: float | None = None
+    """Since when the run stands still for a reason that may last until a person acts; None: it does not."""
     doing: asyncio.Task[None] | None = None
     """Changes under way."""
     gone: bool = False
@@ -164,6 +184,19 @@ class Tracked:
         self.rendering = Rendering(job)
         # The clips that are left are dealt out when a Job is made, and stay so while it is there.
         self.blocks = Blocks.of(self.run, self.owner.only)
+
+    def stood_still(self, now: float, *, standing: bool) -> bool:
+        """Take note of whether the run stands still, and return whether it has for longer than it may.
+
+        After a restart of the operator the run's status tells that it had.
+        """
+        if not standing:
+            self.still_since = None
+            return False
+        if self.still_since is None:
+            stalled = any(entry["type"] == "Stalled" for entry in self.status.get("conditions", ()))
+            self.still_since = now - PROGRESS_SECONDS if stalled else now
+        return now - self.still_since >= PROGRESS_SECONDS
 
     def measured(self, uid: str, before_its_end: float) -> float | None:
         """Return when a pod measured its GPU, or earlier; and take note that its clips had ended by then.

@@ -118,6 +118,8 @@ class DeploymentView:
     ready: int
     template: str
     """Hash of the pod template as it was meant."""
+    refusal: str = ""
+    """Why the API server takes none of its pods, in its own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,7 @@ def deployment(manifest: Manifest) -> DeploymentView | None:
         replicas=manifest["spec"].get("replicas", 1),
         ready=manifest.get("status", {}).get("readyReplicas", 0),
         template=manifest["metadata"].get("annotations", {}).get(TEMPLATE_ANNOTATION, ""),
+        refusal=_refusal(manifest.get("status", {})),
     )
 
 
@@ -272,6 +275,14 @@ def split_uuid(text: str) -> tuple[str, str]:
     """Return UUID and instance of what a status, or an annotation of an earlier version, has as one text."""
     uuid, _, instance = text.partition("/")
     return uuid, instance
+
+
+def _refusal(status: Manifest) -> str:
+    """Return what kept a ReplicaSet of a Deployment from making pods."""
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return str(condition.get("message", ""))
+    return ""
 
 
 def _began(status: Manifest) -> float | None:

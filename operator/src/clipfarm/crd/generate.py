@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from clipfarm.crd.rules import RULES
 from clipfarm.run import RunSpec
-from clipfarm.run_status import RunStatus
+from clipfarm.run_status import UNSEEN, RunStatus
 from clipfarm.units import DURATION_PATTERN, QUANTITY_PATTERN, duration_text, quantity_text
 
 GROUP, VERSION, PLURAL, KIND = "clipfarm.dev", "v1alpha1", "benchmarkruns", "BenchmarkRun"
@@ -48,6 +48,8 @@ def custom_resource_definition() -> dict[str, Any]:
     phases |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
     _bound_texts(spec)
     status = _schema(RunStatus)
+    # All but these are left out until an operator has looked at a run: unknown, not zero.
+    status["required"] = ["phase", "observedGeneration"]
     status["properties"]["conditions"] |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -107,7 +109,7 @@ def _root(spec: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
             # Names of pods and of what else is made for a run are longer, and end at 63.
             "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 52}}},
             "spec": spec | {"description": "What is wanted."},
-            "status": status | {"description": "What there is."},
+            "status": status | {"description": "What there is.", "default": UNSEEN},
         },
     }
 

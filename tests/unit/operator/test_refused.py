@@ -1,0 +1,151 @@
+"""Why no pod is made: when the API server is asked to take one, and what its answer says."""
+
+import asyncio
+
+import pytest
+
+from clipfarm.cluster import refused
+from clipfarm.cluster.api import ApiError
+from clipfarm.cluster.refused import AGAIN_SECONDS, MISSING_SECONDS, ask, explained, is_due, judge, pods_missing
+from clipfarm.cluster.store import Store
+from clipfarm.cluster.tracked import Tracked, Trial
+from clipfarm.cluster.views import DeploymentView, JobView, PodView, deployment
+from clipfarm.manifests.common import Images, Owner
+from clipfarm_contract.indexes import Indexes
+from helpers.runs import make_run
+
+KEY = ("ns", "test")
+POD = 'pods "test-render-0-x7k2p" is forbidden: '
+
+# status, answer, what is said first, and a word of what to do
+REFUSALS = [
+    (403, POD + "no PriorityClass with name batch was found", "no PriorityClass", "render.pod.priorityClassName"),
+    (403, POD + 'pod rejected: RuntimeClass "nvidia" not found', "pod rejected", "render.pod.runtimeClassName"),
+    (403, POD + "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2", "exceeded quota: q", "raise"),
+    (403, POD + "failed quota: q: must specify limits.cpu for: encode", "failed quota", "LimitRange"),
+    (403, POD + "maximum memory usage per Container is 1Gi, but limit is 2Gi", "maximum memory", "render.memory"),
+    (403, POD + "cpu max limit to request ratio per Pod is 1", "cpu max limit", "change the LimitRange"),
+    (403, POD + 'violates PodSecurity "restricted:latest": host namespaces (hostNetwork=true)', "violates", "label"),
+    (400, 'admission webhook "a.example.com" denied the request: no', "admission webhook", "ask whoever runs"),
+    (403, POD + "ValidatingAdmissionPolicy 'team' with binding 'team' denied request: no", "Validating", "ask"),
+    (500, 'Internal error occurred: failed calling webhook "a": connection refused', "failed", "start it again"),
+    (403, POD + 'error looking up service account ns/default: serviceaccount "default" not found', "error", "create"),
+    (422, 'Pod "test-render-0-x7k2p" is invalid: spec.containers[0].image: Required value', "spec.containers", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "answer", "first", "advice"), REFUSALS)
+def test_a_refusal_is_named_without_the_name_of_a_pod_that_never_was_and_with_what_to_do(code, answer, first, advice):
+    trial = judge(ApiError(code, answer))
+    assert trial.refusal.startswith(first)
+    assert advice in trial.refusal.partition("; ")[2]
+    assert not trial.unknown
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"),
+    [
+        (429, "too many requests"),
+        (500, "etcdserver: request timed out"),
+        (403, 'pods is forbidden: User "x" cannot create resource "pods" in API group "" in the namespace "ns"'),
+        (400, 'admission webhook "a.example.com" does not support dry run'),
+        (403, "namespace ns is being terminated"),
+    ],
+)
+def test_an_answer_that_says_nothing_about_the_jobs_pods_is_unknown(code, answer):
+    assert judge(ApiError(code, answer)) == Trial(unknown=answer)
+
+
+def test_an_encoder_is_advised_by_its_own_fields():
+    assert "encode.pod.priorityClassName" in explained(REFUSALS[0][1], "encode")
+    assert "encode.memory" in explained(REFUSALS[4][1], "encode")
+
+
+def job(parallelism=3, *, suspended=False, completed="", failed="") -> JobView:
+    parsed = {"completed": Indexes.parse(completed), "failed": Indexes.parse(failed)}
+    return JobView(KEY, "job-1", "run-1", parallelism, suspended=suspended, deleting=False, attempt="", **parsed)
+
+
+def pods(count, gate=None, owner="job-1") -> list[PodView]:
+    return [PodView(f"p-{index}", f"u-{index}", KEY, owner, index, gate, "n", None) for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("of", "there", "missing"),
+    [
+        (None, [], False),
+        (job(), [], True),
+        (job(suspended=True), [], False),
+        (job(), pods(2), True),
+        (job(), pods(3), False),
+        (job(), pods(2, gate=0), False),  # one waits at its gate: the operator holds it, not the API server
+        (job(), pods(3, owner="job-0"), True),
+        (job(completed="0-3"), pods(1), False),
+        (job(completed="0-3", failed="4"), [], False),
+    ],
+)
+def test_pods_are_missing_when_a_job_has_fewer_than_it_asks_for_and_none_at_a_gate(of, there, missing):
+    assert pods_missing(of, 5, there) is missing
+
+
+@pytest.fixture
+def tracked() -> Tracked:
+    made = Tracked(make_run(5), Owner("ns", "run-1", {}), 1, {})
+    made.follow("job-1")
+    return made
+
+
+def test_the_api_server_is_asked_some_seconds_after_pods_are_missing_and_then_now_and_then(tracked):
+    store = Store()
+    assert not is_due(tracked, 1000.0)
+    refused.follow(tracked, job(), store, KEY, 1000.0)
+    refused.follow(tracked, job(), store, KEY, 1001.0)
+    assert not is_due(tracked, 1000.0 + MISSING_SECONDS - 1)
+    assert is_due(tracked, 1000.0 + MISSING_SECONDS)
+    tracked.rendering.tried_at = 1000.0 + MISSING_SECONDS
+    tracked.rendering.trial = Trial("exceeded quota")
+    assert not is_due(tracked, 1000.0 + MISSING_SECONDS + AGAIN_SECONDS - 1)
+    assert is_due(tracked, 1000.0 + MISSING_SECONDS + AGAIN_SECONDS)
+    for pod in pods(3):
+        store.pods.put(pod.uid, pod)
+    refused.follow(tracked, job(), store, KEY, 1020.0)
+    assert (tracked.rendering.trial, is_due(tracked, 9999.0)) == (Trial(), False)
+
+
+class Server:
+    """Takes what it is asked to create, and keeps it."""
+
+    async def create(self, path, body):
+        self.path, self.body = path, body
+        return body
+
+
+def test_the_dry_run_stores_nothing_and_is_a_pod_as_the_job_controller_makes_it(tracked):
+    server = Server()
+    assert asyncio.run(ask(server, tracked, Images())) == Trial()
+    assert server.path == "/api/v1/namespaces/ns/pods?dryRun=All"
+    metadata = server.body["metadata"]
+    assert metadata["labels"]["job-name"] == "test-render"
+    assert metadata["labels"]["clipfarm.dev/run"] == "test"
+    assert [owner["uid"] for owner in metadata["ownerReferences"]] == ["job-1"]
+    assert server.body["spec"]["schedulingGates"], "should it ever be stored, it does nothing"
+
+
+def test_what_keeps_an_encoder_from_being_made_is_read_from_its_deployment(tracked):
+    condition = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "message": POD + "failed quota: q: must specify limits.cpu",
+    }
+    metadata = {"name": "test-encode", "namespace": "ns", "uid": "d", "labels": {"clipfarm.dev/run": "test"},
+                "ownerReferences": [{"uid": "run-1", "controller": True}]}  # fmt: skip
+    manifest = {"metadata": metadata, "spec": {"replicas": 1}, "status": {"conditions": [condition]}}
+    store, view = Store(), deployment(manifest)
+    assert isinstance(view, DeploymentView)
+    store.deployments.put("d", view)
+    refused.follow(tracked, job(), store, KEY, 1000.0)
+    assert tracked.encoder_refusal.startswith("failed quota: q: must specify limits.cpu; ")
+    condition["status"] = "False"
+    store.deployments.put("d", deployment(manifest))
+    refused.follow(tracked, job(), store, KEY, 1001.0)
+    assert tracked.encoder_refusal == ""
