@@ -38,7 +38,7 @@ def test_status_of_a_run_that_waits_says_for_what(runs: Runs, operator: Operator
     runs.create(suspend=True)
     wait_until(lambda: runs.status().get("phase") == "Suspended", "the run to be seen")
     wait_until(lambda: runs.condition("Progressing")["reason"] == "Suspended", "the reason")
-    assert "waits: spec.suspend is true; set it to false to start clips" in type_("status", "run").stdout
+    assert "waits (Suspended): spec.suspend is true; set it to false to start clips" in type_("status", "run").stdout
 
 
 def test_a_run_that_no_operator_has_seen_says_so(runs: Runs, type_):

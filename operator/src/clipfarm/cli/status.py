@@ -1,5 +1,6 @@
 """``clipfarm status``: where a run in a cluster stands."""
 
+import time
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ def status(*, name: str, namespace: str | None) -> None:
     async def work(api: Any, inside: str) -> int:
         from clipfarm.cluster.report import lines
 
-        for line in lines(await find(api, inside, name)):
+        for line in lines(await find(api, inside, name), time.time()):
             click.echo(line)
         return 0
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -9,6 +10,8 @@ import click
 from clipfarm.cli.in_cluster import find, run_arguments, with_cluster
 
 AGAIN_SECONDS = 1.0
+REPEAT_SECONDS = 60.0
+"""What a run waits for that stands still is shown again after this."""
 
 
 @click.command()
@@ -22,21 +25,36 @@ def watch(*, name: str, namespace: str | None) -> None:
 
 
 async def _follow(api: Any, namespace: str, name: str) -> int:
+    shown = _Shown()
+    repeating = asyncio.create_task(_repeat(shown))
+    try:
+        return await _show_changes(api, namespace, name, shown)
+    finally:
+        repeating.cancel()
+
+
+async def _repeat(shown: "_Shown") -> None:
+    """Show again what a standstill waits for: while a run stands still, no change brings a line."""
+    while True:
+        await asyncio.sleep(AGAIN_SECONDS)
+        shown.repeat(time.time())
+
+
+async def _show_changes(api: Any, namespace: str, name: str, shown: "_Shown") -> int:
     from clipfarm.cluster.api import FAULTS, ApiError, WatchExpiredError
 
-    shown = _Shown()
     while True:
         run = await find(api, namespace, name)
         path = f"/apis/{run['apiVersion']}/namespaces/{namespace}/benchmarkruns"
         try:
-            if shown.show(run):
+            if shown.show(run, time.time()):
                 return shown.code
             version = run["metadata"]["resourceVersion"]
             async for kind, item in api.watch(path, version, fieldSelector=f"metadata.name={name}"):
                 if kind == "DELETED":
                     click.echo(f"{name}: deleted")
                     return 1
-                if kind != "BOOKMARK" and shown.show(item):
+                if kind != "BOOKMARK" and shown.show(item, time.time()):
                     return shown.code
         except WatchExpiredError:
             continue
@@ -46,24 +64,47 @@ async def _follow(api: Any, namespace: str, name: str) -> int:
 
 
 class _Shown:
-    """What was shown last: a line is shown once."""
+    """What was shown last: a line is shown once, and again while the run stands still."""
 
     def __init__(self) -> None:
         self.code = 0
+        self._run: dict[str, Any] = {}
         self._counters = ""
         self._notes: list[str] = []
+        self._shown_at = 0.0
 
-    def show(self, run: dict[str, Any]) -> bool:
+    def show(self, run: dict[str, Any], wall: float) -> bool:
         """Show what is new; tell whether the run has finished."""
         from clipfarm.cluster.report import FINISHED, counters, notes, phase
 
         line = f"{phase(run)}: {counters(run)}"
         now = list(notes(run))
         if line != self._counters:
-            click.echo(f"{time.strftime('%H:%M:%S')} {line}")
+            self._print(line, wall)
         for note in now:
             if note not in self._notes:
                 click.echo(note)
-        self._counters, self._notes = line, now
+                self._shown_at = wall
+        self._run, self._counters, self._notes = run, line, now
         self.code = 0 if phase(run) == "Succeeded" else 1
         return phase(run) in FINISHED
+
+    def repeat(self, wall: float) -> None:
+        """Show what the run waits for, and that no operator looks at it, if nothing was shown for a minute."""
+        if not self._run or wall < self._shown_at + REPEAT_SECONDS:
+            return
+        again = list(self._standstill(wall))
+        if again:
+            self._print(self._counters, wall)
+        for note in again:
+            click.echo(note)
+
+    def _standstill(self, wall: float) -> Iterator[str]:
+        from clipfarm.cluster.report import unattended, waits
+
+        yield from unattended(self._run, wall)
+        yield from waits(self._run)
+
+    def _print(self, line: str, wall: float) -> None:
+        click.echo(f"{time.strftime('%H:%M:%S', time.localtime(wall))} {line}")
+        self._shown_at = wall
