@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.chart import DEFINITION
-from helpers.cluster import ApiError, ControlPlane, Namespace, build, cluster, started
+from helpers.cluster import ControlPlane, Namespace, build, cluster, started, temporary_namespace
 from helpers.local import wait_until
 from helpers.operators import Operator
 
@@ -43,31 +43,15 @@ def control_plane() -> Iterator[ControlPlane]:
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[Namespace]:
     """Here pods of Jobs end by themselves, as annotations of theirs say: tools/cluster/stages/pods.yaml."""
-    yield from _namespace(control_plane, f"test-{secrets.token_hex(4)}")
+    with temporary_namespace(control_plane.api, f"test-{secrets.token_hex(4)}") as made:
+        yield made
 
 
 @pytest.fixture
 def driven(control_plane: ControlPlane) -> Iterator[Namespace]:
     """Here pods of Jobs run until the test ends them, with ``end_pod`` or through a ``Kubelet``."""
-    yield from _namespace(control_plane, f"driven-{secrets.token_hex(4)}")
-
-
-def _namespace(control_plane: ControlPlane, name: str) -> Iterator[Namespace]:
-    api = control_plane.api
-    api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-    made = Namespace(api, name)
-    wait_until(lambda: _has_account(made), "the namespace's default service account, without which no pod is taken")
-    yield made
-    api.request("DELETE", f"/api/v1/namespaces/{name}")
-
-
-def _has_account(namespace: Namespace) -> bool:
-    try:
-        return bool(namespace.get("v1/serviceaccounts", "default"))
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return False
+    with temporary_namespace(control_plane.api, f"driven-{secrets.token_hex(4)}") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

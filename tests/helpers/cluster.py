@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 import urllib3
 import yaml
+
+from helpers.local import wait_until
 
 COMMAND = Path(__file__).parents[2] / "tools" / "cluster" / "cluster"
 Object = dict[str, Any]
@@ -173,6 +176,25 @@ class Namespace:
 
     def pods(self, labels: str = "") -> "list[Object]":
         return self.list("v1/pods", labels)
+
+
+@contextmanager
+def temporary_namespace(api: Api, name: str) -> Iterator[Namespace]:
+    """Make a namespace, and delete it at the end."""
+    api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    made = Namespace(api, name)
+    wait_until(lambda: _has_account(made), "the namespace's default service account, without which no pod is taken")
+    yield made
+    api.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def _has_account(namespace: Namespace) -> bool:
+    try:
+        return bool(namespace.get("v1/serviceaccounts", "default"))
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return False
 
 
 def started(name: str, *options: object) -> Iterator[ControlPlane]:

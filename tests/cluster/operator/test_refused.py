@@ -2,12 +2,12 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 
-from helpers.cluster import ApiError, ControlPlane, Namespace, Object
+from helpers.cluster import ApiError, ControlPlane, Namespace, Object, temporary_namespace
 from helpers.kubelet import end_pod
 from helpers.local import wait_until
 from helpers.operators import DEPLOYMENTS, EVENTS, JOBS, PODS, Operator, Runs, command
@@ -136,13 +136,33 @@ CAUSES: list[tuple[Callable[[Scene], dict[str, Any]], str, str]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def refused(definition: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runs]]:
+    """For each cause a namespace, and a run in it that cannot have pods; one operator looks after them all."""
+    with ExitStack() as stack:
+        scenes = {}
+        for provoke, *_ in CAUSES:
+            namespace = stack.enter_context(temporary_namespace(definition.api, f"refused-{secrets.token_hex(4)}"))
+            scene = scenes[provoke] = Scene(namespace)
+            stack.callback(scene.remove)
+        first, *others = [scene.namespace for scene in scenes.values()]
+        options = [part for other in others for part in ("--namespace", other.name)]
+        operator = Operator(definition, first, tmp_path_factory.mktemp("operator"), *options).start()
+        stack.callback(operator.end)
+        specs = {provoke: provoke(scene) for provoke, scene in scenes.items()}
+        for provoke, scene in scenes.items():
+            wait_until(
+                lambda scene=scene, spec=specs[provoke]: refuses(scene, spec), f"{provoke.__name__} to take effect"
+            )
+            Runs(scene.namespace).create(clips=2, **specs[provoke])
+        yield {provoke.__name__: Runs(scene.namespace) for provoke, scene in scenes.items()}
+
+
 @pytest.mark.parametrize(("provoke", "why", "advice"), CAUSES, ids=[cause.__name__ for cause, *_ in CAUSES])
 def test_why_no_pod_is_made_is_said_with_what_to_do(
-    scene: Scene, runs: Runs, operator: Operator, definition: ControlPlane, provoke, why: str, advice: str
+    refused: dict[str, Runs], definition: ControlPlane, provoke: Any, why: str, advice: str
 ):
-    spec = provoke(scene)
-    wait_until(lambda: refuses(scene, spec), "it to take effect")
-    runs.create(clips=2, **spec)
+    runs = refused[provoke.__name__]
     wait_until(lambda: runs.condition("Progressing")["reason"] == "PodsRefused", "the run to say so")
     message = runs.condition("Progressing")["message"]
     assert message.startswith("the API server refuses the run's pods: ")
@@ -151,6 +171,7 @@ def test_why_no_pod_is_made_is_said_with_what_to_do(
     assert "kubectl describe job" not in message
     assert runs.condition("Ready")["message"] == message
     assert runs.condition("Reconciling")["status"] == "True"
+    assert (runs.status()["phase"], runs.status()["reason"]) == ("Waiting", "PodsRefused")
     events = wait_until(lambda: [event for event in runs.namespace.list(EVENTS) if event["reason"] == "PodsRefused"],
                         "the event")  # fmt: skip
     assert [(event["type"], event["message"]) for event in events] == [("Warning", message)]

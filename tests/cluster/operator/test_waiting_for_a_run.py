@@ -1,43 +1,82 @@
 """Tools that know nothing of clips wait for a run: kubectl, kstatus, Argo CD."""
 
 import os
+import secrets
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from helpers.cluster import ApiError, ControlPlane, Namespace, program
+from helpers.cluster import ApiError, ControlPlane, Namespace, program, temporary_namespace
 from helpers.health import SCRIPT, health
 from helpers.local import wait_until
 from helpers.operators import RUNS, Operator, Runs, command
 
-Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
+Wait = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def waits_for(kubectl: Kubectl, condition: str, timeout: str = "60s") -> subprocess.CompletedProcess[str]:
-    return kubectl("wait", "benchmarkrun/run", f"--for=condition={condition}", f"--timeout={timeout}")
+@pytest.fixture(scope="module")
+def shared(definition: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """Runs of a namespace that one operator looks after for all tests."""
+    with temporary_namespace(definition.api, f"test-{secrets.token_hex(4)}") as namespace:
+        operator = Operator(definition, namespace, tmp_path_factory.mktemp("operator")).start()
+        yield Runs(namespace)
+        operator.end()
 
 
-def test_kubectl_waits_for_success(runs: Runs, operator: Operator, kubectl: Kubectl):
-    runs.create(clips=3, seconds="1")
-    done = waits_for(kubectl, "Complete")
-    assert (done.returncode, done.stdout) == (0, "benchmarkrun.clipfarm.dev/run condition met\n")
-    assert runs.status()["phase"] == "Succeeded"
-    assert health([runs.get()])[0].words == ("Current", "Healthy")
-    assert waits_for(kubectl, "Failed", timeout="1s").returncode == 1
+@pytest.fixture
+def wait(definition: ControlPlane, shared: Runs) -> Wait:
+    """Have kubectl wait for a run's condition."""
+
+    def run(name: str, condition: str, timeout: str = "60s") -> subprocess.CompletedProcess[str]:
+        what = (f"benchmarkrun/{name}", f"--for=condition={condition}", f"--timeout={timeout}")
+        return definition.kubectl("--namespace", shared.namespace.name, "wait", *what)
+
+    return run
 
 
-@pytest.mark.parametrize("ends", [{1: [1]}, {0: [1], 1: [1], 2: [1]}])
-def test_kubectl_waits_for_failure(runs: Runs, operator: Operator, kubectl: Kubectl, ends):
-    runs.create(clips=3, ends=ends)
-    assert waits_for(kubectl, "Failed").returncode == 0
-    assert runs.status()["phase"] in ("CompletedWithFailures", "Failed")
-    assert health([runs.get()])[0].words == ("Failed", "Degraded")
-    done = waits_for(kubectl, "Complete", timeout="1s")
-    assert done.returncode == 1
-    assert "timed out" in done.stderr
+def test_kubectl_waits_for_success(shared: Runs, wait: Wait):
+    shared.create("good", clips=3, seconds="0.5")
+    done = wait("good", "Complete")
+    assert (done.returncode, done.stdout) == (0, "benchmarkrun.clipfarm.dev/good condition met\n")
+    assert shared.status("good")["phase"] == "Succeeded"
+    assert health([shared.get("good")])[0].words == ("Current", "Healthy")
+
+
+@pytest.mark.parametrize(("name", "ends"), [("some-bad", {1: [1]}), ("all-bad", {0: [1], 1: [1], 2: [1]})])
+def test_kubectl_waits_for_failure(shared: Runs, wait: Wait, name: str, ends: Any):
+    shared.create(name, clips=3, ends=ends)
+    assert wait(name, "Failed").returncode == 0
+    assert shared.status(name)["phase"] in ("CompletedWithFailures", "Failed")
+    assert health([shared.get(name)])[0].words == ("Failed", "Degraded")
+    done = wait(name, "Complete", timeout="0.1s")
+    assert (done.returncode, "timed out" in done.stderr) == (1, True)
+
+
+def test_what_was_tried_again_is_no_longer_failed(definition: ControlPlane, shared: Runs, wait: Wait):
+    shared.create("again", clips=2, ends={1: [1]})
+    assert wait("again", "Failed").returncode == 0
+    done = command(definition, "retry", "again", "--failed", "--namespace", shared.namespace.name)
+    assert not done.returncode, done.stderr
+    # The pod of the one clip that is tried again has another index, and ends well.
+    assert wait("again", "Complete").returncode == 0
+    assert shared.condition("Failed", "again")["status"] == ""
+
+
+def test_a_suspended_run_is_neither_failed_nor_done(shared: Runs):
+    shared.create("suspended", suspend=True)
+    wait_until(lambda: shared.status("suspended").get("phase") == "Suspended", "the run to be seen")
+    assert health([shared.get("suspended")])[0].words == ("InProgress", "Suspended")
+
+
+def test_a_run_that_makes_no_sense_has_failed(shared: Runs, wait: Wait):
+    shared.create("senseless", vram={"checkInterval": "1d", "staleAfter": "1h"})
+    assert wait("senseless", "Failed").returncode == 0
+    assert shared.status("senseless")["phase"] == "Invalid"
+    assert health([shared.get("senseless")])[0].words == ("Failed", "Degraded")
 
 
 def test_a_run_is_in_progress_from_its_first_moment_until_it_succeeds(runs: Runs, start_operator, namespace: Namespace):
@@ -54,29 +93,6 @@ def test_a_run_is_in_progress_from_its_first_moment_until_it_succeeds(runs: Runs
 
     wait_until(complete, "the run to succeed")
     assert seen <= {("InProgress", "Progressing"), ("Current", "Healthy")}
-
-
-def test_what_was_tried_again_is_no_longer_failed(definition: ControlPlane, runs: Runs, operator: Operator, kubectl):
-    runs.create(clips=2, seconds="1", ends={1: [1]})
-    assert waits_for(kubectl, "Failed").returncode == 0
-    done = command(definition, "retry", "run", "--failed", "--namespace", runs.namespace.name)
-    assert not done.returncode, done.stderr
-    # The pod of the one clip that is tried again has another index, and ends well.
-    assert waits_for(kubectl, "Complete").returncode == 0
-    assert runs.condition("Failed")["status"] == ""
-
-
-def test_a_suspended_run_is_neither_failed_nor_done(runs: Runs, operator: Operator):
-    runs.create(suspend=True)
-    wait_until(lambda: runs.status().get("phase") == "Suspended", "the run to be seen")
-    assert health([runs.get()])[0].words == ("InProgress", "Suspended")
-
-
-def test_a_run_that_makes_no_sense_has_failed(runs: Runs, operator: Operator, kubectl: Kubectl):
-    runs.create(vram={"checkInterval": "1d", "staleAfter": "1h"})
-    assert waits_for(kubectl, "Failed").returncode == 0
-    assert runs.status()["phase"] == "Invalid"
-    assert health([runs.get()])[0].words == ("Failed", "Degraded")
 
 
 def test_the_status_says_when_it_was_written(runs: Runs, operator: Operator, definition: ControlPlane):
