@@ -97,7 +97,7 @@ def test_a_lost_pod_is_given_up_once_and_its_worker_is_free_at_once():
     assert [pod.clip for pod in world.lost] == [0]
     assert change.body == {"uid": "u-0", "node": "a"}
     assert change.event.reason == "NodeLost"
-    assert change.event.message.startswith("the node a has not answered for 5m 00s (retry.lostAfter): 1 pod there was")
+    assert change.event.message.startswith("the node a did not answer for 5m 00s (retry.lostAfter): 1 pod there was")
     carry_out(Server(), scene, [change])
     assert scene.tick(NOW + 302)[2] == [], "a watch will show that it is gone"
 

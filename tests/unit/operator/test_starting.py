@@ -59,7 +59,7 @@ def test_a_pod_is_slow_after_two_minutes_and_a_lost_one_at_once(running, slow):
         ),
         (
             pod("Bound", LATE),
-            "PodsWait",
+            "SlowStart",
             "1 pod has been Bound for more than 2 minutes: neither the scheduler nor the kubelet says why",
         ),
         (pod("Lost", NOW, "NodeLost", "the node a does not answer"), "NodeLost", "1 pod: the node a does not answer"),
@@ -69,6 +69,25 @@ def test_what_holds_it_is_said_in_the_words_of_the_scheduler_or_the_kubelet(runn
     world = make_world(make_run(), now=NOW, running=(running,))
     [held] = starting.held(world)
     assert (held.hold.reason, held.hold.message, held.clips) == (reason, message, (0,))
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ('0/2 nodes are available: persistentvolumeclaim "clips" not found', "create the volume claim"),
+        ("0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s)", "add a node, or ask"),
+        ("0/2 nodes are available: 2 node(s) had untolerated taint {gpu: yes}", "add a toleration"),
+        (
+            "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector",
+            "compare the run",
+        ),
+        ("0/2 nodes are available: something new", ""),
+    ],
+)
+def test_what_the_scheduler_says_decides_what_to_do(message, hint):
+    said = starting.sentence(Standing("Released", NOW, "Unschedulable", message))
+    assert said.startswith(f"{message}; {hint}" if hint else message)
+    assert (said == message) is not bool(hint)
 
 
 def test_clips_are_listed_by_reason_and_the_one_that_waits_longest_speaks_for_all():
@@ -93,6 +112,7 @@ PULLS, LOADS = Encoder("e", Standing("Starting", NOW, *PULL)), Encoder("e", Stan
 
 PHASES = [
     ("pods are on their way", {}, {"running": (pod("Starting"),)}, "Running"),
+    ("its node is silent", {}, {"running": (pod("Working", 0.0, "NodeSilent", "x"),)}, "Waiting"),
     ("one is at work, another cannot start", {}, {"running": (AT_WORK, BAD)}, "Running"),
     ("none can start", {}, {"running": (BAD,)}, "Waiting"),
     ("one has not started for long", {}, {"running": (pod("Starting", LATE),)}, "Waiting"),

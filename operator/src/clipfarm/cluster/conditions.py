@@ -202,7 +202,7 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
         return ("False", "Done", f"{clips} encoded")
     if tracked.encoder_refusal:
         return ("False", "Refused", _encoder_refused(tracked))
-    at_work = [encoder for encoder in tracked.encoders.values() if encoder.state == "Working"]
+    at_work = [each for each in tracked.encoders.values() if each.state == "Working" and not each.standing.reason]
     ready = any(encoder.ready for encoder in at_work)
     if ready and tracked.encoding.silence:
         return ("Unknown", "Silent", f"the encoder does not say how far it is: {tracked.encoding.silence}")

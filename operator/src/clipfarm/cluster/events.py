@@ -88,9 +88,9 @@ def _waits_again(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 def _pods_held(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the entries of ``held`` that are about pods which do not get to work.
 
-    Of a lost node people are told when its pods are given up.
+    Of a lost node people are told when its pods are given up. An event needs a word: a slow start has none, or not yet.
     """
-    held, words = status.get("held", ()), {*WORDS, OTHER} - {"NodeLost"}
+    held, words = status.get("held", ()), {*WORDS, OTHER} - {"NodeLost", "SlowStart"}
     return [] if isinstance(held, int) else [entry for entry in held if entry["reason"] in words]
 
 

@@ -21,7 +21,7 @@ from clipfarm.world import Encoder, Running
 LOGGER = logging.getLogger(__name__)
 ENCODER_SECONDS = 2.0
 CLAIM_SECONDS = 2.0
-EVENT_SECONDS = 5.0
+EVENT_SECONDS = 2.0
 """Between two looks at Events of pods that start without a word; one that has none for long is asked each time."""
 TRIAL_SECONDS = 1.0
 """Between two looks for runs whose pods are missing; most have all of theirs, and are not asked about."""

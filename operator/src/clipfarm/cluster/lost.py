@@ -51,7 +51,7 @@ def sentence(tracked: Tracked, node: str, pods: int) -> str:
     after = format_duration(tracked.run.spec.retry.lost_after)
     what = "1 pod there was" if pods == 1 else f"{pods} pods there were"
     return (
-        f"the node {node} has not answered for {after} (retry.lostAfter): {what} given up, and the clips are made"
+        f"the node {node} did not answer for {after} (retry.lostAfter): {what} given up, and the clips are made"
         f" elsewhere; bring the node back, or remove it with `kubectl delete node {node}`"
     )
 

@@ -93,7 +93,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         gates=tracked.gates,
         completions=tuple(rendering.completions),
         encoding=Encoding(
-            running=sum(encoder.state == "Working" for encoder in tracked.encoders.values()),
+            running=sum(each.state == "Working" and not each.standing.reason for each in tracked.encoders.values()),
             pods=tuple(sorted(tracked.encoders.values(), key=lambda encoder: encoder.name)),
             encoded=tracked.encoding.encoded,
             failed=tracked.encoding.failed,

@@ -10,7 +10,7 @@ from clipfarm.cluster.api import Manifest
 from clipfarm.cluster.pod_states import MOST_TEXT
 from clipfarm.world import Encoder, Running
 
-QUIET_SECONDS = 10.0
+QUIET_SECONDS = 5.0
 """How long a pod may start without a word before its Events are read; most have begun by then."""
 MOST_PODS = 3
 """Pods of a run whose Events are read at a time; what is in the way of one is mostly in the way of all."""

@@ -29,10 +29,10 @@ WORDS = (
     "SidecarRuns",
     "NodeSilent",
     "NodeLost",
+    "SlowStart",
 )
 """Words of the scheduler, the kubelet and the operator that stand as reasons of their own."""
 HINTS = {
-    "Unschedulable": "add a node, or ask for less",
     "ImagePullBackOff": "check the image's name, its registry, and imagePullSecrets",
     "Pulling": "it goes on; a local registry makes it faster",
     "ErrImageNeverPull": "load the image into the node, or set the chart's images.pullPolicy",
@@ -44,6 +44,15 @@ HINTS = {
     "NodeSilent": "Kubernetes deletes the node's pods after a delay of its own, five minutes by default",
 }
 """What to do, if the word alone says it."""
+UNSCHEDULABLE = (
+    ("persistentvolumeclaim", "create the volume claim, or look at it with `kubectl describe pvc`"),
+    ("Insufficient", "add a node, or ask for less"),
+    ("untolerated taint", "add a toleration to the run's pod options"),
+    ("node affinity/selector", "compare the run's nodeSelector with the nodes' labels"),
+)
+"""What to do, by what the scheduler says; the first that is found counts."""
+WHOLE = ("Unschedulable", "SchedulingGated", "SidecarRuns", "NodeSilent", "NodeLost")
+"""Words whose message needs no word before it."""
 OTHER = "PodsWait"
 """The reason that stands for all other words; the message has them."""
 PASSING = ("", "SchedulingGated", "Pulling", "Initializing", "Deleted", "ContainerStatusUnknown")
@@ -52,15 +61,19 @@ PASSING = ("", "SchedulingGated", "Pulling", "Initializing", "Deleted", "Contain
 
 def word(standing: Standing) -> str:
     """Return the reason for programs that a pod gets on no further."""
-    return standing.reason if standing.reason in WORDS else OTHER
+    reason = standing.reason or "SlowStart"
+    return reason if reason in WORDS else OTHER
 
 
 def sentence(standing: Standing) -> str:
-    """Return why a pod gets on no further, for people."""
+    """Return why a pod gets on no further, and what to do if the word alone says it."""
     if not standing.message:
         return standing.reason or "neither the scheduler nor the kubelet says why"
-    named = standing.reason in ("Unschedulable", "SchedulingGated", "SidecarRuns", "NodeSilent", "NodeLost")
-    return standing.message if named else f"{standing.reason}: {standing.message}"
+    hint = HINTS.get(standing.reason, "")
+    if standing.reason == "Unschedulable":
+        hint = next((what for text, what in UNSCHEDULABLE if text in standing.message), "")
+    whole = standing.message if standing.reason in WHOLE else f"{standing.reason}: {standing.message}"
+    return f"{whole}; {hint}" if hint else whole
 
 
 def is_slow(pod: Running | Encoder, now: float) -> bool:
@@ -92,11 +105,8 @@ def held(world: World) -> tuple[Held, ...]:
 
 
 def slow_sentence(pods: int, longest: Standing) -> str:
-    """Return what is said of pods that have not got to work for long, and what to do."""
+    """Return what is said of pods that have not got to work for long."""
     if longest.state == "Lost" or longest.reason in ("SidecarRuns", "NodeSilent"):
-        found = f"{'1 pod' if pods == 1 else f'{pods} pods'}: {sentence(longest)}"
-    else:
-        have = "1 pod has" if pods == 1 else f"{pods} pods have"
-        found = f"{have} been {longest.state} for more than {SLOW_SECONDS / 60:.0f} minutes: {sentence(longest)}"
-    hint = HINTS.get(longest.reason)
-    return f"{found}; {hint}" if hint else found
+        return f"{'1 pod' if pods == 1 else f'{pods} pods'}: {sentence(longest)}"
+    have = "1 pod has" if pods == 1 else f"{pods} pods have"
+    return f"{have} been {longest.state} for more than {SLOW_SECONDS / 60:.0f} minutes: {sentence(longest)}"

@@ -104,7 +104,8 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
 
 
 def _working(world: World) -> int:
-    return sum(pod.state == "Working" for pod in world.running)
+    """Count renderers that run; of a node that does not answer nobody can say so."""
+    return sum(pod.state == "Working" and not pod.standing.reason for pod in world.running)
 
 
 def _encodes(run: Run, world: World) -> bool:
