@@ -61,8 +61,8 @@ class Scene:
         uid = f"failed-{index}-{rest['attempts']}-{rest['disrupted']}"
         self.store.failed.put(uid, FailedPod(uid, KEY, index=index, exit_code=code, **rest))
 
-    def deployment(self, replicas: int = 1, ready: int = 1, template: str = "", owner: str = "run-1") -> None:
-        self.store.deployments.put("d", DeploymentView(KEY, "d", owner, replicas, ready, template))
+    def deployment(self, replicas: int = 1, template: str = "", owner: str = "run-1") -> None:
+        self.store.deployments.put("d", DeploymentView(KEY, "d", owner, replicas, template))
 
     def encoder(self, reported: Reported, *, ready: bool = False, **fields: Any) -> None:
         view = EncoderPod("e", "e", KEY, "run-1", "", 0, None, reported, "node-1", ready)
@@ -546,7 +546,7 @@ class TestStatus:
     )
     def test_an_encoder_is_at_work_only_where_its_own_container_runs(self, reported, ready, reason):
         scene = Scene(2, **ENCODES).job(completed="0-1")
-        scene.deployment(ready=1)
+        scene.deployment()
         scene.encoder(reported, ready=ready)
         status = scene.status()
         [condition] = [each for each in status["conditions"] if each["type"] == "EncoderReady"]

@@ -53,7 +53,6 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         wall: the time, Unix; of use only for what happened before this process was there.
     """
     job, deployment = own_job(tracked, key, store), own_deployment(tracked, key, store)
-    tracked.encoders_ready = deployment.ready if deployment else 0
     tracked.follow(job.uid if job else "")
     rendering = tracked.rendering
     pods = {

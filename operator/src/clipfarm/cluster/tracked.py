@@ -131,8 +131,6 @@ class Tracked:
     status_written_at: float = float("-inf")
     held: Mapping[str, int] = field(default_factory=dict)
     """Clips that could run and are held, by reason."""
-    encoders_ready: int = 0
-    """Encoders that answer."""
     words: dict[str, tuple[str, str]] = field(default_factory=dict)
     """What Events say of pods that start, by UID: reason and message."""
     encoders: dict[str, Encoder] = field(default_factory=dict)

@@ -115,7 +115,6 @@ class DeploymentView:
     owner: str
     """UID of its run."""
     replicas: int
-    ready: int
     template: str
     """Hash of the pod template as it was meant."""
     refusal: str = ""
@@ -235,7 +234,6 @@ def deployment(manifest: Manifest) -> DeploymentView | None:
         uid=manifest["metadata"]["uid"],
         owner=controller(manifest),
         replicas=manifest["spec"].get("replicas", 1),
-        ready=manifest.get("status", {}).get("readyReplicas", 0),
         template=manifest["metadata"].get("annotations", {}).get(TEMPLATE_ANNOTATION, ""),
         refusal=_refusal(manifest.get("status", {})),
     )
