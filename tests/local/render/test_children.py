@@ -32,8 +32,9 @@ def pids(tmp_path, monkeypatch):
     """Return a function that tells which children have been loaded, in their order."""
     folder = tmp_path / "pids"
     folder.mkdir()
-    monkeypatch.setenv("PIDS", str(folder))
-    monkeypatch.setattr(children, "BUILT_IN", (sys.executable, "-c", PROGRAM))
+    # Not in our environment: the built-in renderer, for which it stands, gets a few variables by name.
+    known = f"import os; os.environ['PIDS'] = {str(folder)!r}\n"
+    monkeypatch.setattr(children, "BUILT_IN", (sys.executable, "-c", known + PROGRAM))
     return lambda: [int(path.name) for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)]
 
 
@@ -106,7 +107,7 @@ def test_kill_9_of_the_supervisor_leaves_no_waiting_child(pids, tmp_path):
 import sys
 from clipfarm_render import children
 from clipfarm_render.stopping import Stop
-children.BUILT_IN = (sys.executable, "-c", {PROGRAM!r})
+children.BUILT_IN = {children.BUILT_IN!r}
 block = children.Children(children.Renderer(None, "cpu", 60))
 block.run({{"DO": "time.sleep(600)"}}, Stop(with_parent=False), another=True)
 """

@@ -70,6 +70,37 @@ def test_a_clip_made_under_another_host_name_user_time_zone_and_folder_has_the_s
     assert list(temporary.iterdir()) == []
 
 
+# Each of them changes a frame, or ends Blender, if it gets there.
+HOSTILE_ENVIRONMENT = {
+    "BLENDER_SYSTEM_DATAFILES": "/nowhere",
+    "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3",
+    "OCIO_OPTIMIZATION_FLAGS": "0",
+    "OPENBLAS_CORETYPE": "Prescott",
+}
+ANOTHER_OCIO = """
+ocio_profile_version: 1
+roles: {default: raw, scene_linear: raw}
+displays:
+  sRGB:
+    - !<View> {name: Standard, colorspace: raw}
+colorspaces:
+  - !<ColorSpace> {name: raw, family: raw, bitdepth: 32f, isdata: true, allocation: uniform}
+"""
+
+
+def test_a_clip_made_without_a_home_and_with_variables_that_blender_obeys_has_the_same_bytes(everything, tmp_path):
+    datafiles = tmp_path / "datafiles"
+    (datafiles / "colormanagement").mkdir(parents=True)
+    config = datafiles / "colormanagement" / "config.ocio"
+    config.write_text(ANOTHER_OCIO)
+    environ = {"PATH": os.environ["PATH"], "OCIO": str(config), "BLENDER_USER_DATAFILES": str(datafiles)}
+    supervisor = Supervisor(tmp_path)
+    command = supervisor.command(index=3, experiment=EVERYTHING, seed=SEED_OF_ALL)
+    done = subprocess.run(command, env=environ | HOSTILE_ENVIRONMENT, check=False, capture_output=True, text=True)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert hashes(supervisor.run.clip(3)) == hashes(everything.run.clip(3))
+
+
 def test_a_clip_made_by_blender_with_its_user_interface_has_the_same_files(everything, tmp_path):
     whole = "import bpy, sys; from clipfarm_render import push; sys.exit(push.main())"
     ended = Supervisor(tmp_path)(sys.executable, "-c", whole, index=3, experiment=EVERYTHING, seed=SEED_OF_ALL)

@@ -20,6 +20,7 @@ from clipfarm_contract import environment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.program import why_not_started
 from clipfarm_contract.result import ChildReport
+from clipfarm_render import child_environment
 from clipfarm_render.child import Child, ChildEnd
 from clipfarm_render.job import SHARED_WORK, TASK
 from clipfarm_render.stopping import Stop
@@ -116,18 +117,9 @@ class Children:
             raise
 
     def _environment(self, scratch: Path) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name != environment.RUN_EXPERIMENT}
-        if inherited.get(environment.GPU):
-            inherited["CUDA_VISIBLE_DEVICES"] = inherited[environment.GPU]
-        return inherited | {
+        return child_environment.compose(os.environ, scratch, own_command=self.renderer.command is not None) | {
             environment.CLIP_DEVICE: self.renderer.device,
             environment.CLIP_REPORT: str(_report(scratch)),
-            # What the child leaves in temporary folders (Kubric and a crashing Blender do) goes with the scratch
-            # folder, and no configuration of a user's own Blender can change a clip.
-            "TMPDIR": str(scratch),
-            "BLENDER_USER_RESOURCES": str(scratch / "blender"),
-            # The order of sets of strings follows a random number otherwise.
-            "PYTHONHASHSEED": "0",
         }
 
 
