@@ -17,9 +17,10 @@ from clipfarm.cluster.standard_conditions import StandardKind
 from clipfarm.decide import admission, rules, starting
 from clipfarm.decide.status import Status
 from clipfarm.run_status import UNSEEN
+from clipfarm_contract import tree as folder_tree
 from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
-from clipfarm_render import attempt, checks
+from clipfarm_render import attempt, checks, children, written
 from clipfarm_render.allowance import Allowance
 from clipfarm_render.child import ChildEnd, End, Tail
 from helpers.chart import ROOT
@@ -140,7 +141,15 @@ def messages(module: ModuleType, error: str) -> list[str]:
     return found
 
 
-FILLED = {"where": "rgb/frame_00003.png"}
+LEFT_BEHIND = "a process that the renderer has left behind cannot be ended"
+FILLED = {
+    "where": "rgb/frame_00003.png",
+    "MOST_BYTES": str(folder_tree.MOST_BYTES),
+    "MOST_DEPTH": str(folder_tree.MOST_DEPTH),
+    "own.manifest.name": "clip.json",
+    "FEATURES": "feature_maps",
+    "prefix": "rgb/",
+}
 
 
 def reasons() -> set[tuple[str, str]]:
@@ -162,6 +171,10 @@ def reasons() -> set[tuple[str, str]]:
         ("render", attempt._describe(OSError(28, "No space left on device", "/clips/clip_00001"))),
     }
     found |= {("render", text) for text in messages(checks, "CheckError")}
+    found |= {("render", text) for text in messages(folder_tree, "UnfitError") + messages(written, "UnfitError")}
+    assert f'"{LEFT_BEHIND}"' in inspect.getsource(attempt)
+    assert 'f"its report is unreadable: {error}"' in inspect.getsource(children)
+    found |= {("render", LEFT_BEHIND), ("render", "its report is unreadable: report: not JSON")}
     for module in (clipfarm_encode.clips, clipfarm_encode.pipeline):
         found |= {("encode", text) for text in messages(module, "ClipError")}
     return found | {("encode", text) for text in encoder_texts()}

@@ -7,6 +7,9 @@ OUT_OF_VRAM = [
     "System is out of GPU memory",
     "Fra:3 Mem:1203.11M (Peak 1203.11M) | Time:00:01.52 | Scene | System is out of GPU and shared host memory",
     "Error: System is out of GPU memory",
+    # In colours, as they come and as they are shown
+    "\x1b[1;31mCUDA error: out of memory\x1b[0m",
+    "\\x1b[31mtorch.OutOfMemoryError\\x1b[0m: no room",
     "I0412 12:00:00.1 device.cpp:610] Buffer allocate: bvh, 2,147,483,648 bytes. (2.00G) failed, out of device memory",
     "Buffer allocate: texture, 12 bytes. (12) failed, out of device and host memory",
     "Out of memory in cuMemAlloc_v2(&device_pointer, size) (intern/cycles/device/cuda/device_impl.cpp:617)",

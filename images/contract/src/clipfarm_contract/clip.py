@@ -8,22 +8,24 @@ no time, no host. The same recipe gives the same bytes of every file, ``clip.jso
 import errno
 import hashlib
 import os
+import re
 import secrets
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from clipfarm_contract import regular, tree
 from clipfarm_contract.experiment import ClipRecipe
-from clipfarm_contract.fields import ContractError, Fields, dump, load
+from clipfarm_contract.fields import ContractError, Fields, dump, load, parse_text, show
 from clipfarm_contract.layout import Clip, clip_index
 
 VERSION = 1
 FEATURES = "feature_maps"
 """The one folder that may be added to a complete clip."""
+_SHA256 = re.compile("[0-9a-f]{64}")
 _RENAME_TRIES = 5
 _ASIDE = ".discarded-"
 
@@ -49,6 +51,10 @@ class FileEntry:
         fields = Fields(value, where)
         entry = cls(fields.take("sha256", str), fields.take("size", int))
         fields.done()
+        if not _SHA256.fullmatch(entry.sha256):
+            raise ContractError(f"{where}.sha256: found {show(entry.sha256)}, expected 64 hexadecimal digits")
+        if entry.size < 0:
+            raise ContractError(f"{where}.size: found {show(entry.size)}, expected 0 or more")
         return entry
 
     def to_json(self) -> dict[str, Any]:
@@ -77,19 +83,19 @@ class ClipManifest:
             ContractError: it is not a clip.json of this version.
         """
         where = path.name
-        fields = Fields(load(path.read_bytes(), where), where)
+        fields = Fields(load(regular.read(path, where), where), where)
         version = fields.take("version", int)
         if version != VERSION:
             raise ContractError(f"{where}.version: found {version}, expected {VERSION}")
         recipe = fields.take_object("recipe", ClipRecipe.parse)
-        command = tuple(fields.take("renderer", list, []))
+        command = fields.take_list("renderer", parse_text) if fields.has("renderer") else ()
         files = fields.take("files", dict)
         checks = fields.take("checks", dict)
         fields.done()
         return cls(
             recipe=recipe,
             renderer=command or None,
-            files={name: FileEntry.parse(entry, f"{where}.files.{name}") for name, entry in files.items()},
+            files={_inside(name, where): FileEntry.parse(files[name], f"{where}.files.{name}") for name in files},
             checks=checks,
         )
 
@@ -157,9 +163,15 @@ def damage(clip: Clip) -> list[str]:
     for name, entry in sorted(manifest.files.items()):
         if name not in found and (problem := _hash_problem(clip.folder / name, entry)):
             found[name] = problem
-    extra = set(_files(clip.folder)) - manifest.files.keys() - {clip.manifest.name}
-    found |= dict.fromkeys(sorted(extra), "not part of the clip")
-    problems = [f"{name}: {problem}" for name, problem in found.items()]
+    problems = []
+    try:
+        extra = set(tree.files(clip.folder, but=(FEATURES, clip.manifest.name))) - manifest.files.keys()
+        found |= dict.fromkeys(sorted(extra), "not part of the clip")
+    except tree.UnfitError as error:
+        problems = [str(error)]
+    except OSError as error:
+        problems = [f"{error.filename}: {error.strerror}"]
+    problems += [f"{name}: {problem}" for name, problem in found.items()]
     if clip_index(clip.folder.name) != manifest.recipe.index:
         problems.insert(0, f"clip.json is that of clip {manifest.recipe.index}")
     return problems
@@ -178,16 +190,17 @@ def complete(
     meantime, its folder stays and this one is dropped: both hold the same bytes.
 
     Raises:
+        UnfitError: the folder holds something else than files of its own.
         FileNotFoundError: the folder holds no file, which nobody would call a clip.
         FileExistsError: a complete clip of another recipe lies in the clip's place.
     """
-    files = {name: FileEntry.of(attempt / name) for name in _files(attempt)}
+    files = {name: FileEntry.of(attempt / name) for name in tree.files(attempt)}
     if not files:
         raise FileNotFoundError(errno.ENOENT, "the renderer wrote no file", str(attempt))
     manifest = ClipManifest(recipe, renderer, files, checks)
     written = Clip(attempt)
     written.manifest.write_text(dump(manifest.to_json()), encoding="utf-8")
-    _sync(attempt)
+    _sync(attempt, [*files, written.manifest.name])
     for _ in range(_RENAME_TRIES):
         try:
             attempt.rename(final.folder)
@@ -196,7 +209,7 @@ def complete(
                 raise
             found = inspect(final, recipe, renderer)
             if found.state is ClipState.COMPLETE:
-                shutil.rmtree(attempt)
+                tree.remove(attempt)
                 return manifest
             if found.state is ClipState.FOREIGN:
                 raise FileExistsError(f"{final.folder}: {found.reason}") from None
@@ -220,10 +233,7 @@ def discard(folder: Path) -> None:
         except FileNotFoundError:
             return
         folder = aside
-    if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        folder.unlink(missing_ok=True)
+    tree.remove(folder)
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
@@ -268,19 +278,24 @@ def _hash_problem(path: Path, entry: FileEntry) -> str | None:
     return None if found == entry.sha256 else f"sha256 {found[:12]}..., expected {entry.sha256[:12]}..."
 
 
-def _files(folder: Path) -> list[str]:
-    return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.relative_to(folder).parts[0] != FEATURES
-    )
+def _inside(name: str, where: str) -> str:
+    """Return the path of a file inside a clip's folder; refuse one that leads elsewhere or that no file can have."""
+    parts = name.split("/")
+    if not {"", ".", ".."}.isdisjoint(parts) or "\0" in name or parts[0] in (FEATURES, "clip.json"):
+        raise ContractError(f"{where}.files: found {show(name)}, expected the path of a file inside the clip's folder")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ContractError(f"{where}.files: found {show(name)}, expected a name in UTF-8") from None
+    return name
 
 
-def _sync(folder: Path) -> None:
+def _sync(folder: Path, files: Sequence[str]) -> None:
     """Bring a folder's files to the disk, so that a clip that is there after a power cut is whole."""
+    folders = {str(parent) for name in files for parent in PurePosixPath(name).parents}
     # At once: a file system writes its journal once for all that ask for it together.
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(_sync_one, folder.rglob("*")))
+        list(pool.map(_sync_one, [folder / name for name in (*files, *sorted(folders - {"."}))]))
     _sync_one(folder)
 
 

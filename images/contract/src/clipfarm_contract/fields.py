@@ -1,6 +1,7 @@
 """Strict reading of JSON objects: every error names the field, what was found and what was expected."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -18,7 +19,7 @@ class Fields:
 
     def __init__(self, value: object, where: str) -> None:
         if not isinstance(value, dict):
-            raise ContractError(f"{where}: found {_show(value)}, expected an object")
+            raise ContractError(f"{where}: found {show(value)}, expected an object")
         self._left: dict[str, Any] = dict(value)
         self._where = where
 
@@ -44,7 +45,7 @@ class Fields:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value) if abs(value) < _LARGEST else value
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise ContractError(f"{self.path(name)}: found {_show(value)}, expected {_NAMES[kind]}")
+            raise ContractError(f"{self.path(name)}: found {show(value)}, expected {_NAMES[kind]}")
         return value
 
     def take_object(self, name: str, parse: Callable[[object, str], T]) -> T:
@@ -65,7 +66,7 @@ class Fields:
 def parse_text(value: object, where: str) -> str:
     """Parse a string; for :meth:`Fields.take_list`."""
     if not isinstance(value, str):
-        raise ContractError(f"{where}: found {_show(value)}, expected a string")
+        raise ContractError(f"{where}: found {show(value)}, expected a string")
     return value
 
 
@@ -76,7 +77,7 @@ def load(text: str | bytes, where: str) -> object:
         ContractError: the text is not JSON; the message begins with ``where``.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ContractError(f"{where}: not JSON ({error})") from error
 
@@ -86,13 +87,24 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is larger than any number")
+    return value
+
+
 def dump(value: Mapping[str, Any]) -> str:
     """Return JSON with sorted keys, indented: the same value always gives the same bytes."""
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _show(value: object) -> str:
-    text = json.dumps(value, default=str)
+def show(value: object) -> str:
+    """Return a value as messages show it: in JSON, and not too long."""
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:
+        return "something nested deeply"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

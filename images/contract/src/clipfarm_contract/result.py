@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clipfarm_contract import regular
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_contract.fields import ContractError, Fields, load
+from clipfarm_contract.fields import ContractError, Fields, dump, load
+from clipfarm_contract.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,20 @@ class ChildReport:
             ContractError: the file is not such a report.
         """
         try:
-            text = path.read_bytes()
+            text = regular.read(path, "report", MOST_REPORT_BYTES)
         except FileNotFoundError:
             return cls()
         fields = Fields(load(text, "report"), "report")
         report = cls(
             seconds=_seconds(fields),
             checks=fields.take("checks", dict, {}),
-            reason=" ".join(fields.take("reason", str, "").split()),
+            reason=printable(" ".join(fields.take("reason", str, "").split())),
         )
         fields.done()
+        try:
+            dump(report.checks).encode()
+        except (ValueError, RecursionError) as error:
+            raise ContractError(f"report.checks: cannot be written again ({error})") from None
         return report
 
     def to_json(self) -> dict[str, Any]:
@@ -45,6 +51,7 @@ class ChildReport:
         return {"seconds": dict(self.seconds), "checks": dict(self.checks), "reason": self.reason}
 
 
+MOST_REPORT_BYTES = 2**20
 MOST_MIB = 2.0**30
 """A pebibyte: no GPU has so much memory."""
 LAST_SECOND = 253402300800.0
@@ -161,14 +168,14 @@ class ClipResult:
             ContractError: it is not a result.
         """
         where = path.name
-        fields = Fields(load(path.read_bytes(), where), where)
+        fields = Fields(load(regular.read(path, where), where), where)
         code = fields.take("exitCode", int)
         if code not in set(ExitCode):
             raise ContractError(f"{where}.exitCode: found {code}, expected one of {[int(c) for c in ExitCode]}")
         result = cls(
             index=fields.take("index", int),
             exit_code=ExitCode(code),
-            reason=fields.take("reason", str),
+            reason=printable(fields.take("reason", str)),
             seconds=_seconds(fields),
             cpu_seconds=fields.take("cpuSeconds", float),
             peak_rss_mib=fields.take("peakRssMiB", float),

@@ -1,7 +1,6 @@
 """One attempt at one clip: from its recipe to a complete folder, or to a reason."""
 
 import secrets
-import shutil
 import signal
 import time
 from collections.abc import Mapping
@@ -9,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipfarm_contract import clip as clips
-from clipfarm_contract import environment
+from clipfarm_contract import environment, tree
 from clipfarm_contract.clip import ClipState, Inspection, write_atomically
 from clipfarm_contract.exit_codes import ENDED_WITH_2, ExitCode
 from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.result import ChildReport, ClipResult
+from clipfarm_contract.text import printable
 from clipfarm_contract.writers import writing
+from clipfarm_render import strays, written
 from clipfarm_render.child import ChildEnd, End
 from clipfarm_render.children import CannotStartError, Children, Renderer
 from clipfarm_render.output import say
@@ -86,17 +87,23 @@ def _attempt(
     try:
         attempt.mkdir(parents=True)
         end, report = children.run(_task(run, recipe, attempt), stop, another=another)
+        alone = strays.end(but=children.pids)
         if end.how is End.STOPPED:
             raise Stopped
         code, reason = _judge(end, report, on_gpu=children.renderer.device != "cpu")
+        if not alone:
+            code, reason = ExitCode.FAILED, "a process that the renderer has left behind cannot be ended"
         if code is ExitCode.OK:
+            written.check(attempt, recipe.scene.frames)
             clips.complete(attempt, run.clip(recipe.index), recipe, report.checks, children.renderer.command)
     except CannotStartError as error:
         code, reason = ExitCode.USAGE, str(error)
+    except tree.UnfitError as error:
+        code, reason = ExitCode.FAILED, str(error)
     except OSError as error:
         code, reason = ExitCode.FAILED, _describe(error)
     finally:
-        shutil.rmtree(attempt, ignore_errors=True)
+        tree.remove(attempt)
     result = ClipResult(
         index=recipe.index,
         exit_code=code,
@@ -172,4 +179,4 @@ def _keep(run: RunFolder, result: ClipResult, tail: str) -> None:
 
 def _describe(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+    return printable(f"{where}{error.strerror or error}")

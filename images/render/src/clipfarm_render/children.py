@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
-from clipfarm_contract import environment
+from clipfarm_contract import environment, tree
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.program import why_not_started
 from clipfarm_contract.result import ChildReport
@@ -28,7 +28,17 @@ from clipfarm_render.stopping import Stop
 BUILT_IN = (sys.executable, "-m", "clipfarm_render.push", "--wait")
 
 
-Scratch: TypeAlias = tempfile.TemporaryDirectory[str]
+class Scratch:
+    """A folder for temporary files of a child, whatever that has put there."""
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix="clipfarm-")
+
+    def cleanup(self) -> None:
+        """Remove it."""
+        tree.remove(Path(self.name))
+
+
 Started: TypeAlias = tuple[Child, Scratch]
 
 
@@ -79,16 +89,22 @@ class Children:
         """
         command = self.renderer.command
         child, scratch = self._take() if command is None else self._started(command, task)
-        with scratch as name:
-            try:
-                if command is None:
-                    (Path(name) / TASK).write_text(json.dumps(dict(task)))
-                    if another:
-                        self._prepare()
-                end = child.follow(self.renderer.timeout, stop, Path(name) / SHARED_WORK)
-            finally:
-                child.discard()
-            return end, _read_report(_report(Path(name)))
+        place = Path(scratch.name)
+        try:
+            if command is None:
+                (place / TASK).write_text(json.dumps(dict(task)))
+                if another:
+                    self._prepare()
+            end = child.follow(self.renderer.timeout, stop, place / SHARED_WORK)
+            return end, _read_report(_report(place))
+        finally:
+            child.discard()
+            scratch.cleanup()
+
+    @property
+    def pids(self) -> set[int]:
+        """Processes that wait for the next clip."""
+        return set() if self._waiting is None else {self._waiting[0].pid}
 
     def _prepare(self) -> None:
         # Where it cannot be started, the reason is found when its clip's turn comes.
@@ -107,7 +123,7 @@ class Children:
         return self._started(BUILT_IN, {}, waits=True)
 
     def _started(self, command: Sequence[str], task: Mapping[str, str], *, waits: bool = False) -> Started:
-        scratch = _scratch()
+        scratch = Scratch()
         try:
             return Child(command, self._environment(Path(scratch.name)) | dict(task), waits=waits), scratch
         except OSError as error:
@@ -121,10 +137,6 @@ class Children:
             environment.CLIP_DEVICE: self.renderer.device,
             environment.CLIP_REPORT: str(_report(scratch)),
         }
-
-
-def _scratch() -> Scratch:
-    return tempfile.TemporaryDirectory(prefix="clipfarm-", ignore_cleanup_errors=True)
 
 
 def _report(scratch: Path) -> Path:

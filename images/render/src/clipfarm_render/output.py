@@ -5,6 +5,8 @@ import re
 import sys
 from collections import deque
 
+from clipfarm_contract.text import printable
+
 TAIL_LINES = 50
 MAX_LINE_BYTES = 65_536
 """A longer line is cut, so that a child which never ends a line cannot fill our memory."""
@@ -71,4 +73,4 @@ def is_chatter(line: str) -> bool:
 
 
 def _text(line: bytes) -> str:
-    return line.decode("utf-8", errors="replace").rstrip()
+    return printable(line.decode("utf-8", errors="replace").rstrip())

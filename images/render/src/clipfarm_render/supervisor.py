@@ -18,7 +18,7 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.program import why_not
-from clipfarm_render import attempt, gpu_memory, termination
+from clipfarm_render import attempt, gpu_memory, strays, termination
 from clipfarm_render.attempt import Outcome, Stopped
 from clipfarm_render.children import Children, Renderer
 from clipfarm_render.output import say
@@ -85,6 +85,7 @@ def cli(
     """
     stop = Stop(with_parent=exit_with_parent)
     stop.listen()
+    strays.adopt()
     chosen = _chosen(index, count, clips, block)
     recipes = _recipes(_read_experiment(experiment), seed, chosen, own_command=bool(command))
     if command and (problem := why_not(command)):

@@ -59,6 +59,11 @@ MESSAGES = (
 )
 
 
+_COLOUR = re.compile(r"(\x1b|\\x1b)\[[0-9;]*m")
+"""As a terminal gets it, or written out (:func:`clipfarm_contract.text.printable`)."""
+
+
 def means_out_of_vram(text: str) -> bool:
     """Tell whether a line of output, or an exception's text, is a GPU allocator's failure."""
-    return any(message.pattern.search(text) for message in MESSAGES)
+    plain = _COLOUR.sub("", text)
+    return any(message.pattern.search(plain) for message in MESSAGES)
