@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from clipfarm.model import Model
+from clipfarm_contract.text import printable
 
 LOOK_FOR_OPERATOR = "`kubectl get deployments -A -l app.kubernetes.io/component=operator` shows whether one runs"
 
@@ -31,6 +32,12 @@ class _Made(Model):
     """Made here, by the names that the fields have here, and never read."""
 
     model_config = ConfigDict(validate_by_name=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _shown(cls, value: object) -> object:
+        """Write out what a terminal would obey: reasons come from users' programs, and people print them."""
+        return printable(value) if isinstance(value, str) else value
 
 
 class Condition(_Made):

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from clipfarm.cli.options import FolderPath, fail, one_line_errors
+from clipfarm.cli.output import show
 from clipfarm.local.remake import RemakeError, differences, remake
 from clipfarm_contract.layout import RunFolder
 
@@ -30,12 +31,12 @@ def clip(*, folder: Path, index: int, output: Path | None, device: str) -> None:
     with tempfile.TemporaryDirectory(prefix="clipfarm-clip-") as place:
         try:
             again = remake(found, RunFolder(output or Path(place)), device)
+            different = differences(found, again)
         except RemakeError as error:
-            click.echo(f"clip {index}: {error}")
+            show(f"clip {index}: {error}")
             raise SystemExit(1) from None
-        different = differences(found, again)
     for difference in different:
-        click.echo(f"clip {index}, made again: {difference}")
+        show(f"clip {index}, made again: {difference}")
     if not different:
         click.echo(f"clip {index}, made again: every byte is the same")
     if output:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from clipfarm.cli.output import show
 from clipfarm.local.job import Job, spread
 from clipfarm.run import Run
 from clipfarm.run_file import RunFileError, read_run
@@ -123,5 +124,5 @@ def os_error_line(error: OSError) -> str:
 def fail(*lines: str) -> NoReturn:
     """Print lines to standard error and end with the exit code for usage."""
     for line in lines:
-        click.echo(line, err=True)
+        show(line, error=True)
     raise SystemExit(USAGE)

@@ -4,7 +4,10 @@ import contextlib
 import sys
 from typing import Any, TextIO
 
+import click
 from rich.console import Console
+
+from clipfarm_contract.text import printable
 
 
 class _Forgiving:
@@ -47,11 +50,16 @@ def forgiving_console() -> Console:
 
 
 class Sayer:
-    """Prints lines as they are, without wrapping or colours of their own."""
+    """Prints lines without wrapping or colours of their own; what a terminal would obey is written out."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def __call__(self, line: str) -> None:
         """Print a line."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def show(line: str, *, error: bool = False) -> None:
+    """Print a line; what a terminal would obey is written out."""
+    click.echo(printable(line), err=error)

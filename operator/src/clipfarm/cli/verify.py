@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from clipfarm.cli.options import FolderPath, fail, one_line_errors
+from clipfarm.cli.output import show
 from clipfarm.local import verify as verification
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.text import printable
 
 
 @click.command()
@@ -35,10 +37,10 @@ def verify(*, folder: Path, rerender: int, device: str) -> None:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         for clip in bar.track(clips, description="checking"):
             for problem in verification.problems(run, clip):
-                bar.console.print(f"clip {clip}: {problem}")
+                bar.console.print(printable(f"clip {clip}: {problem}"))
                 problems += 1
     for problem in verification.mixtures(run, clips):
-        console.print(problem)
+        console.print(printable(problem))
         problems += 1
     features = verification.count_features(run, clips)
     count = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
@@ -47,7 +49,7 @@ def verify(*, folder: Path, rerender: int, device: str) -> None:
         for clip in verification.sample(clips, rerender):
             differences = verification.differences_when_made_again(run, clip, device, RunFolder(Path(place)))
             for difference in differences:
-                click.echo(f"clip {clip}, made again: {difference}")
+                show(f"clip {clip}, made again: {difference}")
             if not differences:
                 click.echo(f"clip {clip}, made again: every byte is the same")
             problems += len(differences)

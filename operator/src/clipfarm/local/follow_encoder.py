@@ -11,6 +11,7 @@ from clipfarm.world import EarlyEnd
 from clipfarm_contract.features import State as Features
 from clipfarm_contract.features import inspect
 from clipfarm_contract.layout import clip_index
+from clipfarm_contract.text import printable
 
 LOOKED_AT = 256
 """Clips that one look goes through: encoders take them in order, and of thousands that wait none is done yet."""
@@ -78,7 +79,7 @@ def _read_log(encoder: Encoder) -> None:
     """Read an encoder's log; it is replaced as a whole, so it is never half there."""
     try:
         log = json.loads(encoder.log.read_text(encoding="utf-8"))
-        failures = {clip_index(failure["clip"]): str(failure["reason"]) for failure in log["failures"]}
+        failures = {clip_index(failure["clip"]): printable(str(failure["reason"])) for failure in log["failures"]}
         finished = log["state"] == "finished"
     except (OSError, ValueError, KeyError, TypeError):
         return  # not written yet

@@ -13,6 +13,7 @@ from clipfarm.local.job import Job
 from clipfarm.world import GpuId
 from clipfarm_contract import environment
 from clipfarm_contract.layout import clip_name
+from clipfarm_contract.text import printable
 
 STOP_GRACE = 4.0
 """Seconds that processes get between SIGTERM and SIGKILL; the whole end has to take less than 5."""
@@ -65,7 +66,7 @@ def last_line(path: Path) -> str:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return printable(next((line.strip() for line in reversed(lines) if line.strip()), ""))
 
 
 def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

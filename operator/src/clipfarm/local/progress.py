@@ -15,6 +15,7 @@ from clipfarm.decide.admission import Held
 from clipfarm.decide.status import Failure, Status
 from clipfarm.units import format_duration
 from clipfarm_contract.indexes import compress
+from clipfarm_contract.text import printable
 
 FAILURES_SHOWN = 5
 LOG_INTERVAL = 10.0
@@ -114,7 +115,8 @@ class _Lines:
             self._counted, self._shown_at = line, self._clock()
 
     def _print(self, line: str) -> None:
-        self._console.print(f"{time.strftime('%H:%M:%S')} {line}", markup=False, highlight=False, soft_wrap=True)
+        line = printable(f"{time.strftime('%H:%M:%S')} {line}")
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class _Bars:
@@ -141,12 +143,16 @@ class _Bars:
             self._progress.update(self._encode, completed=status.encoded, total=status.total)
         lines = [f"{status.running} of {status.workers} workers busy"]
         lines += [f"waiting to retry: {status.retrying}"] if status.retrying else []
-        lines += [f"[yellow]{escape(hold_line(entry))}[/]" for entry in status.held]
-        lines += [f"[red]{escape(failure_line(failure))}[/]" for failure in status.failures[-FAILURES_SHOWN:]]
+        lines += [f"[yellow]{_escaped(hold_line(entry))}[/]" for entry in status.held]
+        lines += [f"[red]{_escaped(failure_line(failure))}[/]" for failure in status.failures[-FAILURES_SHOWN:]]
         hidden = len(status.failures) - FAILURES_SHOWN
         lines += [f"[red]and {hidden} failures before these[/]"] if hidden > 0 else []
-        lines += [f"[red]{escape(status.stuck)}[/]"] if status.stuck else []
+        lines += [f"[red]{_escaped(status.stuck)}[/]"] if status.stuck else []
         self._live.update(Group(self._progress, *(Text.from_markup(line) for line in lines)))
+
+
+def _escaped(line: str) -> str:
+    return escape(printable(line))
 
 
 def _count(held: tuple[Held, ...]) -> int:

@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 from clipfarm.local.processes import last_line
-from clipfarm_contract.clip import ClipManifest, FileEntry
+from clipfarm_contract import tree
+from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
 from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip, RunFolder
@@ -48,6 +49,9 @@ def differences(clip: Clip, other: Clip) -> list[str]:
     """Return the files in which a clip that was made again differs from the first one, by their bytes.
 
     Files that were damaged or lost since are compared by what ``clip.json`` says they were.
+
+    Raises:
+        RemakeError: without a ``clip.json``, what the clip's folder holds.
     """
     ours, theirs = _files(clip), _files(other)
     names = sorted(ours.keys() | theirs.keys())
@@ -71,9 +75,9 @@ def _files(clip: Clip) -> dict[str, FileEntry]:
     try:
         return dict(ClipManifest.read(clip.manifest).files)
     except (OSError, ContractError):
-        paths = [path for path in clip.folder.rglob("*") if path.is_file() and path != clip.manifest]
-        return {
-            name: FileEntry.of(path)
-            for path in paths
-            if not (name := path.relative_to(clip.folder).as_posix()).startswith("feature_maps/")
-        }
+        pass
+    try:
+        names = tree.files(clip.folder, but=(FEATURES, clip.manifest.name))
+        return {name: FileEntry.of(clip.folder / name) for name in names}
+    except tree.UnfitError as problem:
+        raise RemakeError(f"cannot be compared: {problem}") from None
