@@ -80,6 +80,10 @@ BAD = [
     ("spec.vram", {"enabled": "yes please"}, 'spec.vram.enabled: found "yes please", expected true or false'),
     ("spec.retry", {"delay": 30}, "spec.retry.delay: found 30, expected a duration such as 30s, 5m or 7d"),
     ("spec.retry", {"delay": "soon"}, 'spec.retry.delay: found "soon", expected a duration such as 30s, 5m or 7d'),
+    ("spec.experiment.phases.1.friction.max", 1.5, "spec.experiment.phases[1].friction.max: found 1.5, expected 1 or"
+     " less, or a renderer of your own (render.command)"),
+    ("spec.render", {"threads": 2000}, "spec.render.threads: found 2000, expected 1024 or less"),
+    ("spec.render", {"clipsPerPod": 10**6}, "spec.render.clipsPerPod: found 1000000, expected 100000 or less"),
     ("spec.retry", {"limit": -1}, "spec.retry.limit: found -1, expected 0 or more"),
     ("spec.retry", {"stopAfter": -1}, "spec.retry.stopAfter: found -1, expected 0 or more"),
     ("spec.retry", {"stopAfter": 20_000}, "spec.retry.stopAfter: found 20000, expected 10000 or less"),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from clipfarm.model import Bytes, Cpus, Model, NonNegative, Positive, Seconds
 from clipfarm.pod_options import PodOptions
 from clipfarm.weights import Weights
+from clipfarm_contract.environment import MOST_THREADS
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 
@@ -21,6 +22,8 @@ MOST_CLIPS = 9_999_999
 """The largest number of a clip."""
 PHYSICS_RATE = 240
 """Steps of the physics simulation a second, Hz."""
+MOST_FRICTION = 1.0
+"""Of the built-in renderer."""
 API_VERSION = "clipfarm.dev/v1alpha1"
 KIND = "BenchmarkRun"
 
@@ -205,9 +208,9 @@ class Render(Model):
 
     device: Literal["cpu", "cuda", "optix"] = "cpu"
     """What Cycles computes on."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=MOST_THREADS)
     """CPU threads a clip: the pod's CPU limit, OMP_NUM_THREADS and its kin, BLENDER_CPU_THREADS."""
-    clips_per_pod: int = Field(default=1, ge=1)
+    clips_per_pod: int = Field(default=1, ge=1, le=100_000)
     """Clips that one pod makes one after the other, in a cluster."""
     timeout: Annotated[Seconds, Field(gt=0)] = 600.0
     """A clip that takes longer fails."""
@@ -375,6 +378,16 @@ class RunSpec(Model):
         uncovered = self.experiment.first_uncovered(self.clips)
         if uncovered is not None:
             raise ValueError(f"experiment.phases: no phase holds clip {uncovered}, expected each clip in one phase")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_simulated(self) -> Self:
+        for i, phase in enumerate(self.experiment.phases):
+            if phase.friction.max > MOST_FRICTION and not self.render.command:
+                raise ValueError(
+                    f"experiment.phases[{i}].friction.max: found {phase.friction.max:g}, expected {MOST_FRICTION:g} or"
+                    " less, or a renderer of your own (render.command)"
+                )
         return self
 
 

@@ -28,7 +28,11 @@ def made(runs: Runs, namespace: Namespace) -> Namespace:
     return namespace
 
 
-NAMED_OTHERWISE = {"apiVersion": 'in version "v9"', "spec.experiment.objects[1]": "spec.experiment.objects"}
+NAMED_OTHERWISE = {
+    "apiVersion": 'in version "v9"',
+    "spec.experiment.objects[1]": "spec.experiment.objects",
+    "spec.experiment.phases[1].friction.max": "spec.experiment.phases",
+}
 
 
 # JSON knows no infinity.
@@ -66,6 +70,7 @@ MUTABLE: list[tuple[str, Any]] = [
     ("vram.high", 0.9),
     ("vram.whenUnknown", "Admit"),
     ("retry.delay", "1m"),
+    ("retry.stopAfter", 0),
     ("encode.batchSize", 2),
     ("encode.replicas", 2),
     ("encode.memory", "4Gi"),

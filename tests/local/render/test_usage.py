@@ -33,8 +33,12 @@ def without(field):
         ([], TINY, "Missing option '--seed'."),
         (["--seed", "x", "--index", "0"], TINY, "'--seed': 'x' is not a valid integer"),
         (["--seed", "-1", "--index", "0"], TINY, "'--seed': -1 is not in the range x>=0"),
-        ([*REQUIRED, "--count", "0"], TINY, "'--count': 0 is not in the range x>=1"),
-        ([*REQUIRED, "--timeout", "0"], TINY, "'--timeout': 0.0 is not in the range x>0"),
+        ([*REQUIRED, "--count", "0"], TINY, "'--count': 0 is not in the range 1<=x<=100000"),
+        ([*REQUIRED, "--timeout", "0"], TINY, "'--timeout': 0.0 is not in the range 0<x<="),
+        ([*REQUIRED, "--timeout", "nan"], TINY, "'--timeout': 'nan' is not a number of seconds"),
+        ([*REQUIRED, "--timeout", "inf"], TINY, "'--timeout': inf is not in the range 0<x<="),
+        ([*REQUIRED, "--count", "1000000000000"], TINY, "'--count': 1000000000000 is not in the range 1<=x<=100000"),
+        (["--seed", "0", "--index", "9" * 30], TINY, "is not in the range 0<=x<=9999999"),
         ([*REQUIRED, "--device", "tpu"], TINY, "'--device': 'tpu' is not one of 'cpu', 'cuda', 'optix'"),
         (["--seed", "0"], TINY, "expected either --index, or --clips with --block"),
         ([*REQUIRED, "--clips", "0-9", "--block", "0"], TINY, "expected either --index, or --clips with --block"),
@@ -65,7 +69,7 @@ def test_a_usage_error_is_one_line_and_64(tmp_path, arguments, experiment, messa
 def test_nonsense_in_a_thread_variable_is_a_usage_error(tmp_path):
     done = run(tmp_path, *REQUIRED, OMP_NUM_THREADS="many", CLIPFARM_EXPERIMENT=json.dumps(TINY))
     assert done.returncode == 64
-    assert done.stderr == "clipfarm-render: OMP_NUM_THREADS: found 'many', expected a whole number from 1\n"
+    assert done.stderr == "clipfarm-render: OMP_NUM_THREADS: found 'many', expected a whole number from 1 to 1024\n"
 
 
 def test_underscores_serve_as_dashes(tmp_path):
@@ -76,3 +80,21 @@ def test_underscores_serve_as_dashes(tmp_path):
 
 def test_help_is_no_error(tmp_path):
     assert run(tmp_path, "--help").returncode == 0
+
+
+@pytest.mark.parametrize("how", ["2>&-", ">&- 2>&- <&-", "2>/dev/full", "2>&1 | true"])
+def test_a_clip_is_made_whatever_becomes_of_the_standard_streams(tmp_path, how):
+    program = [sys.executable, "-m", "clipfarm_render", "--output", str(tmp_path / "out"), *REQUIRED, "--"]
+    program += ["sh", "-c", 'echo said; echo "$CLIP_SEED" > "$CLIP_DIR/seed.txt"']
+    environ = os.environ | {"CLIPFARM_EXPERIMENT": json.dumps(TINY)}
+    done = subprocess.run(["sh", "-c", f'"$@" {how}', "sh", *program], env=environ, check=False, timeout=60)
+    assert done.returncode == 0
+    files = [path.name for path in (tmp_path / "out" / "clip_00000").iterdir()]
+    assert sorted(files) == ["clip.json", "seed.txt"]
+    assert len((tmp_path / "out" / "clip_00000" / "seed.txt").read_text().split()) == 1
+
+
+def test_help_that_cannot_be_written_is_one_line(tmp_path):
+    program = [sys.executable, "-m", "clipfarm_render", "--help"]
+    done = subprocess.run(["sh", "-c", '"$@" >/dev/full', "sh", *program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "clipfarm-render: standard output: No space left on device\n")

@@ -35,6 +35,7 @@ def test_the_push_experiment_is_supported():
          " experiment.assets"),
         ("objects", [], f"experiment.objects: found [], expected {SHAPES}"),
         ("background", "blue", 'experiment.background: found "blue", expected cached or full'),
+        ("assets", {"manifest": "/dev/zero"}, "experiment.assets.manifest: /dev/zero: not a regular file"),
         ("assets", {"manifest": "/no/such.json"}, "experiment.assets.manifest: /no/such.json cannot be read: No such"
          " file or directory"),
         ("frames", 1, "experiment.frames: found 1, expected 2 or more"),

@@ -37,6 +37,9 @@ THREAD_COUNT_VARIABLES = (
 )
 """Each holds a number of threads. Blender does not read the last one itself: the renderer hands it on."""
 
+MOST_THREADS = 1024
+"""Blender takes no more (BLENDER_MAX_THREADS), and OpenMP's runtime refuses what is much larger."""
+
 MKL_THREADING_LAYER = "MKL_THREADING_LAYER"
 """``GNU`` keeps MKL on the OpenMP runtime that NumPy and PyTorch load, instead of a second one beside it."""
 
@@ -66,19 +69,25 @@ def thread_environment(threads: int) -> dict[str, str]:
 def apply_thread_limits(default: int, environ: MutableMapping[str, str] | None = None) -> ThreadLimits:
     """Set the thread variables that the caller left unset, and return what is in force.
 
-    Has to run before NumPy is imported: its BLAS reads the variables once, when it is loaded. A variable that is
-    set stays as it is; one that is unset follows ``OMP_NUM_THREADS`` where that is set, and ``default`` elsewhere.
+    Has to run before NumPy is imported: its BLAS reads the variables once, when it is loaded. A variable that is set
+    keeps its number: of a list, as OpenMP takes it for parallel regions inside each other ("4,2"), the first one. A
+    variable that is unset or empty follows ``OMP_NUM_THREADS`` if that is set, else ``default``.
 
     Raises:
         ThreadLimitError: a variable is set to something that is no positive whole number.
     """
     environ = os.environ if environ is None else environ
-    for name in THREAD_COUNT_VARIABLES:
-        value = environ.get(name)
-        if value is not None and not (value.isascii() and value.isdigit() and int(value) > 0):
-            raise ThreadLimitError(f"{name}: found {value!r}, expected a whole number from 1")
-    fallback = int(environ.get("OMP_NUM_THREADS", default))
-    for name, value in thread_environment(fallback).items():
-        environ.setdefault(name, value)
+    given = {name: environ.get(name, "").strip() for name in THREAD_COUNT_VARIABLES}
+    counts = {name: _threads(name, value) for name, value in given.items() if value}
+    fallback = counts.get("OMP_NUM_THREADS", default)
+    environ.update({name: str(counts.get(name, fallback)) for name in THREAD_COUNT_VARIABLES})
+    environ.setdefault(MKL_THREADING_LAYER, thread_environment(fallback)[MKL_THREADING_LAYER])
     variables = tuple((name, environ[name]) for name in thread_environment(fallback))
     return ThreadLimits(blender=int(environ["BLENDER_CPU_THREADS"]), variables=variables)
+
+
+def _threads(name: str, value: str) -> int:
+    first = value.partition(",")[0].strip()
+    if first.isascii() and first.isdigit() and len(first) <= len(str(MOST_THREADS)) and 0 < int(first) <= MOST_THREADS:
+        return int(first)
+    raise ThreadLimitError(f"{name}: found {value[:60]!r}, expected a whole number from 1 to {MOST_THREADS}")

@@ -5,12 +5,15 @@ whole or not at all, and that its end has a name.
 """
 
 import itertools
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from clipfarm_contract import streams
 from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import ClipRecipe, Experiment
@@ -18,6 +21,7 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.program import why_not
+from clipfarm_contract.text import printable
 from clipfarm_render import attempt, gpu_memory, strays, termination
 from clipfarm_render.attempt import Outcome, Stopped
 from clipfarm_render.children import Children, Renderer
@@ -29,6 +33,25 @@ STANDALONE_THREADS = 2
 """Where nobody has set a limit. An executor that runs several supervisors sets 1 for each."""
 
 
+LAST_CLIP = 9_999_999
+"""As in a run file."""
+MOST_CLIPS = 100_000
+"""In one block."""
+MOST_SECONDS = 1e12
+"""More than a run file can say."""
+
+
+class Seconds(click.FloatRange):
+    """A range of numbers that refuses what is none: ``nan`` is neither too small nor too large."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return number
+
+
 class UsageError(Exception):
     """The command line or the environment is wrong; nothing was tried."""
 
@@ -38,8 +61,8 @@ class UsageError(Exception):
 )
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="The run's folder.")
 @click.option("--seed", type=click.IntRange(min=0), required=True, help="The run's seed.")
-@click.option("--index", type=click.IntRange(min=0), help="The first clip.")
-@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many clips.")
+@click.option("--index", type=click.IntRange(min=0, max=LAST_CLIP), help="The first clip.")
+@click.option("--count", type=click.IntRange(1, MOST_CLIPS), default=1, show_default=True, help="How many clips.")
 @click.option("--clips", metavar="RANGES", help="In place of --index: clips as 0-99,200, of which --block takes some.")
 @click.option(
     "--block",
@@ -54,7 +77,7 @@ class UsageError(Exception):
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda", "optix"]), default="cpu", show_default=True)
 @click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), default=600, show_default=True, help="Seconds a clip."
+    "--timeout", type=Seconds(0, MOST_SECONDS, min_open=True), default=600, show_default=True, help="Seconds a clip."
 )
 @click.option(
     "--termination-message", type=click.Path(path_type=Path), help="Write the block's outcome there, as JSON."
@@ -108,6 +131,7 @@ def cli(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit code."""
+    streams.open_missing()
     try:
         limits = apply_thread_limits(STANDALONE_THREADS)
         return int(cli.main(arguments, prog_name="clipfarm-render", standalone_mode=False, obj=limits))
@@ -117,7 +141,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problem = " ".join(error.format_message().split())
     except (UsageError, ContractError, ThreadLimitError) as error:
         problem = str(error)
-    _say(problem)
+    except OSError as error:
+        streams.give_up_output()
+        _say(f"{error.filename or 'standard output'}: {error.strerror}")
+        return ExitCode.FAILED
+    _say(printable(problem))
     return ExitCode.USAGE
 
 

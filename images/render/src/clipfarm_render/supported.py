@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from clipfarm_contract import regular
 from clipfarm_contract.experiment import (
     BACKGROUNDS,
     LAYERS,
@@ -19,6 +20,7 @@ from clipfarm_contract.experiment import (
 )
 from clipfarm_contract.fields import ContractError
 
+MOST_MANIFEST_BYTES = 2**30
 STEP_RATE = 240
 """Of the physics; a second spelling of ``physics.STEP_RATE``, which cannot be had without loading Blender."""
 
@@ -62,9 +64,11 @@ def _objects(scene: Scene) -> str | None:
 def _assets(assets: Assets, wanted: Sequence[str]) -> str | None:
     """Look into the manifest; the archives are opened by the clips that show them."""
     try:
-        text = Path(assets.manifest).read_bytes()
+        text = regular.read(Path(assets.manifest), f"assets.manifest: {assets.manifest}", MOST_MANIFEST_BYTES)
     except OSError as error:
         return f"assets.manifest: {assets.manifest} cannot be read: {error.strerror}"
+    except ContractError as error:
+        return str(error)
     if assets.sha256 and hashlib.sha256(text).hexdigest() != assets.sha256:
         return f"assets.sha256: {assets.manifest} is another file, of sha256 {hashlib.sha256(text).hexdigest()}"
     try:

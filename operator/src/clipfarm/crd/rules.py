@@ -47,6 +47,11 @@ RULES: dict[str, list[Rule]] = {
             "expected each clip of the run in one phase",
             ".experiment.phases",
         ),
+        _rule(
+            "self.render.command.size() > 0 || self.experiment.phases.all(p, p.friction.max <= 1.0)",
+            "expected friction of 1 or less, or a renderer of your own (render.command)",
+            ".experiment.phases",
+        ),
         # A run that names no volume cannot start; it may be given one.
         _rule(
             "!has(oldSelf.storage) || (has(self.storage) && self.storage == oldSelf.storage)",
