@@ -103,7 +103,22 @@ SAID = json.dumps({"clips": [{"index": 7, "exitCode": 1, "reason": "it never mov
             f"{ENDED_WITH_2}; last line: python: can't open file 'x.py'",
         ),
         ({"containerStatuses": ended(2, told(2, 2))}, ExitCode.OUT_OF_VRAM, "clip 0 has no room; another reason"),
-        ({"containerStatuses": ended(64, "a\nno such shape\n")}, ExitCode.USAGE, "no such shape"),
+        ({"containerStatuses": ended(64, "a\nclipfarm-render: no such shape\n")}, ExitCode.USAGE, "no such shape"),
+        (
+            {"containerStatuses": ended(137, "a\nclip 3 begins\n")},
+            ExitCode.FAILED,
+            "exit status 137; last line: clip 3 begins",
+        ),
+        (
+            {"containerStatuses": ended(128, "exec: tini: not found", "StartError")},
+            ExitCode.FAILED,
+            "exec: tini: not found",
+        ),
+        (
+            {"containerStatuses": ended(143, "stopped by signal 15"), "message": "The node was low on memory."},
+            ExitCode.FAILED,
+            "The node was low on memory.",
+        ),
         ({"containerStatuses": ended(139)}, ExitCode.FAILED, "exit status 139"),
         (
             {"containerStatuses": ended(137, SAID, "OOMKilled")},
@@ -114,7 +129,7 @@ SAID = json.dumps({"clips": [{"index": 7, "exitCode": 1, "reason": "it never mov
         ({"message": "The node was low on memory."}, ExitCode.FAILED, "The node was low on memory."),
         ({"reason": "NodeLost"}, ExitCode.FAILED, "NodeLost"),
         ({}, ExitCode.FAILED, "the pod failed"),
-        ({"containerStatuses": ended(1, "x" * 5000)}, ExitCode.FAILED, "x" * 1000),
+        ({"containerStatuses": ended(64, "x" * 5000)}, ExitCode.USAGE, "x" * 1000),
     ],
 )
 def test_why_a_pod_failed(status, code, reason):

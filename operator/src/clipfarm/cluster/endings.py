@@ -124,11 +124,15 @@ def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...
         for reason in reasons:
             kinds.setdefault(alike(reason), reason)
         return "; ".join(kinds.values())
+    if status.get("message"):
+        return str(status["message"])  # the kubelet's: evicted, or not admitted
+    if "exitCode" not in ended:
+        return str(status.get("reason", "the pod failed"))
     message = str(ended.get("message", "")).strip()
-    said = message.splitlines()[-1] if message and not message.startswith("{") else ""
-    if ended.get("exitCode") == ExitCode.OUT_OF_VRAM:
-        # The supervisor has more to say of GPU memory: this is of what ran in its place.
-        return ENDED_WITH_2 + (f"; last line: {said}" if said else "")
-    if said or status.get("message"):
-        return said or str(status["message"])
-    return f"exit status {ended['exitCode']}" if "exitCode" in ended else str(status.get("reason", "the pod failed"))
+    said = message.splitlines()[-1].removeprefix("clipfarm-render: ") if message and message[0] != "{" else ""
+    if said and (ended["exitCode"] == ExitCode.USAGE or ended.get("reason") != "Error"):
+        return said  # the supervisor refuses its command line, or the container could not be started
+    # What follows is of what ran in the supervisor's place, or of one that was killed.
+    code = ended["exitCode"]
+    how = ENDED_WITH_2 if code == ExitCode.OUT_OF_VRAM else f"exit status {code}"
+    return f"{how}; last line: {said}" if said else how

@@ -113,7 +113,7 @@ def _why(state: State, worker: Worker, status: int) -> tuple[ExitCode, str]:
                 return result.exit_code, result.reason
     printed = last_line(worker.errors)
     if status == ExitCode.USAGE:
-        return ExitCode.USAGE, printed
+        return ExitCode.USAGE, printed.removeprefix("clipfarm-render: ")
     how = f"was killed by signal {-status}" if status < 0 else f"ended with {status} and left no clip"
     return ExitCode.FAILED, f"the renderer's supervisor {how}" + (f": {printed}" if printed else "")
 
