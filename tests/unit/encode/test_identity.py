@@ -42,8 +42,11 @@ def test_a_clip_under_another_ones_name_and_one_of_no_phase_are_not_the_runs(tmp
     make_clip(tmp_path, 3).folder.rename(tmp_path / "clip_00004")
     [found] = find_clips(tmp_path)
     assert RUN.difference(found) == "index 3 instead of 4"
+    (tmp_path / "clip_00004").rename(tmp_path / "clip_3")
+    [found] = find_clips(tmp_path)
+    assert RUN.difference(found) == "the name clip_3 instead of clip_00003"
     few = Identity(SEED, replace(EXPERIMENT, phases=(replace(PHASE, end=2),)), None)
-    (tmp_path / "clip_00004").rename(tmp_path / "clip_00003")
+    (tmp_path / "clip_3").rename(tmp_path / "clip_00003")
     [found] = find_clips(tmp_path)
     assert few.difference(found) == "clip 3: no phase of the experiment holds it"
 

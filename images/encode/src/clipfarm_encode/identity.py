@@ -9,6 +9,7 @@ from clipfarm_contract.clip import ClipManifest
 from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.fields import ContractError
+from clipfarm_contract.layout import clip_name
 from clipfarm_encode.clips import Found
 
 
@@ -63,6 +64,8 @@ class Identity:
         """
         manifest = ClipManifest.read(found.clip.manifest)
         number = found.order[0]
+        if found.name != clip_name(number):
+            return f"the name {found.name} instead of {clip_name(number)}"
         if manifest.recipe.index != number:
             return f"index {manifest.recipe.index} instead of {number}"
         try:
