@@ -315,6 +315,8 @@ class Turn:
     """Since when no complete clip has waited for its features; None: some do."""
     missing_since: float | None = None
     """Since when encoders have not found clips that were complete; None: they find all."""
+    waiting_since: float | None = None
+    """Since when renderers have waited for room while none runs; None: one runs, or there is room."""
     blocked_since: float | None = None
     """Since when renderers have waited for room while no encoder has answered; None: one of them gets on."""
     made_room_at: float | None = None

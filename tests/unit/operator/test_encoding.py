@@ -30,6 +30,11 @@ def world(
     return make_world(RUN, now=NOW, rendered=rendered, running=tuple(running), encoding=encoding, turn=Turn(**turn))
 
 
+def both(seconds: float) -> dict[str, float]:
+    """Encoders have been idle, and renderers without room, for so long."""
+    return {"idle_since": NOW - seconds, "waiting_since": NOW - seconds}
+
+
 CROWDED = (renderer("Released", CPU),)
 VRAM = (Held(Hold("VRAMHigh", "GPU 0 on here at 90 %"), (4,)),)
 
@@ -45,16 +50,22 @@ TABLE = {
     "without work for some minutes": (world(idle_since=NOW - 299), (), False, 2),
     "without work for long": (world(idle_since=NOW - 300), (), False, 0),
     "the last clip is encoded": (world(), (), True, 0),
-    "renderers find no room, for a moment": (world(running=CROWDED, idle_since=NOW - 14), (), False, 2),
-    "renderers find no room": (world(running=CROWDED, idle_since=NOW - 15), (), False, 0),
-    "one renderer runs": (world(running=(*CROWDED, renderer()), idle_since=NOW - 60), (), False, 2),
+    "renderers find no room, for a moment": (world(running=CROWDED, **both(14)), (), False, 2),
+    "renderers find no room": (world(running=CROWDED, **both(15)), (), False, 0),
+    "renderers find no room just now, and they have long been idle": (
+        world(running=CROWDED, idle_since=NOW - 200), (), False, 2
+    ),
+    "they are idle just now, and renderers have long found no room": (
+        world(running=CROWDED, waiting_since=NOW - 200), (), False, 2
+    ),
+    "one renderer runs": (world(running=(*CROWDED, renderer()), **both(60)), (), False, 2),
     "one renderer pulls its image": (
-        world(running=(*CROWDED, renderer("Starting")), idle_since=NOW - 60), (), False, 2
+        world(running=(*CROWDED, renderer("Starting")), **both(60)), (), False, 2
     ),
     "renderers wait for something else": (
-        world(running=(renderer("Released", TAINT),), idle_since=NOW - 60), (), False, 2
+        world(running=(renderer("Released", TAINT),), **both(60)), (), False, 2
     ),
-    "the scheduler has not looked yet": (world(running=(renderer("Released"),), idle_since=NOW - 60), (), False, 2),
+    "the scheduler has not looked yet": (world(running=(renderer("Released"),), **both(60)), (), False, 2),
     "no room, and they have work": (world(done=2, left=1, running=CROWDED), (), False, 2),
     "no room, and they do not answer": (
         world(done=2, left=None, answering=0, running=CROWDED, blocked_since=NOW - 299), (), False, 2
@@ -62,9 +73,9 @@ TABLE = {
     "no room, and they do not answer for long": (
         world(done=2, left=None, answering=0, running=CROWDED, blocked_since=NOW - 300), (), False, 0
     ),
-    "GPU memory holds all renderers": (world(idle_since=NOW - 89), VRAM, False, 2),
-    "GPU memory holds all renderers for long": (world(idle_since=NOW - 90), VRAM, False, 0),
-    "GPU memory holds some": (world(running=(renderer(),), idle_since=NOW - 90), VRAM, False, 2),
+    "GPU memory holds all renderers": (world(**both(89)), VRAM, False, 2),
+    "GPU memory holds all renderers for long": (world(**both(90)), VRAM, False, 0),
+    "GPU memory holds some": (world(running=(renderer(),), **both(90)), VRAM, False, 2),
     "they have just made room": (world(done=2, asked=0, left=None, made_room_at=NOW - 599), (), False, 0),
     "they made room long ago": (world(done=2, asked=0, left=None, made_room_at=NOW - 600), (), False, 2),
     "they made room, and rendering is done": (world(done=2, asked=0, left=None, made_room_at=NOW - 9), (), True, 2),
@@ -78,7 +89,7 @@ def test_encoders_that_should_be_there(case):
 
 
 def test_encoders_that_leave_for_renderers_are_remembered_to_have_done_so_and_others_are_not():
-    _, turn = rule.scale(ENCODE, world(running=CROWDED, idle_since=NOW - 15), (), finished=False)
+    _, turn = rule.scale(ENCODE, world(running=CROWDED, **both(15)), (), finished=False)
     assert turn.made_room_at == NOW
     _, turn = rule.scale(ENCODE, world(idle_since=NOW - 300), (), finished=False)
     assert turn.made_room_at is None

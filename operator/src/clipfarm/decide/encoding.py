@@ -59,7 +59,7 @@ def scale(encode: Encode, world: World, held: Sequence[Held], *, finished: bool)
         finished: whether no clip will be rendered any more.
     """
     now, asked, wait = world.now, world.encoding.asked, renderers_wait(world, held)
-    turn = _turn(world, blocked=bool(asked) and not world.encoding.answering and wait is not None)
+    turn = _turn(world, waits=wait is not None)
     if not encode.enabled or stuck(world.encoding) or world.encodable == 0:
         return 0, turn
     if not asked:
@@ -68,7 +68,8 @@ def scale(encode: Encode, world: World, held: Sequence[Held], *, finished: bool)
     if turn.idle_since is None:
         makes_room, leaves = _passed(now, turn.blocked_since, START_SECONDS), False
     else:
-        makes_room = wait is not None and _passed(now, turn.idle_since, wait)
+        # Both for so long: at the end of a clip the next may wait for a moment, however long encoders have been idle.
+        makes_room = wait is not None and _passed(now, turn.idle_since, wait) and _passed(now, turn.waiting_since, wait)
         leaves = finished or _passed(now, turn.idle_since, IDLE_SECONDS)
     if makes_room and not finished:
         return 0, replace(turn, made_room_at=now)
@@ -89,8 +90,9 @@ def renderers_wait(world: World, held: Sequence[Held]) -> float | None:
     return None
 
 
-def _turn(world: World, *, blocked: bool) -> Turn:
+def _turn(world: World, *, waits: bool) -> Turn:
     now, before = world.now, world.turn
+    blocked = waits and bool(world.encoding.asked) and not world.encoding.answering
     missing_since = _since(before.missing_since, now, holds=bool(world.encoding.vanished))
     gone = before.gone
     if _passed(now, missing_since, VANISHED_SECONDS):
@@ -98,6 +100,7 @@ def _turn(world: World, *, blocked: bool) -> Turn:
     return Turn(
         idle_since=_since(before.idle_since, now, holds=not remaining(world)),
         missing_since=missing_since,
+        waiting_since=_since(before.waiting_since, now, holds=waits),
         blocked_since=_since(before.blocked_since, now, holds=blocked),
         made_room_at=before.made_room_at,
         gone=gone,
