@@ -37,6 +37,7 @@ from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import find_clips, read_frames
+from clipfarm_encode.decoding import Decoders
 from clipfarm_encode.encoder import Encoder, get_encoder
 from clipfarm_encode.features import Recipe, save
 from clipfarm_encode.pipeline import Pipeline
@@ -185,7 +186,8 @@ def run_pipeline(encoder: Encoder, root: Path) -> None:
     destination = Destination(encoder.recipe, None, overwrite=False)
     reporter = Reporter(encoder.recipe, [DeviceTally("cpu")], None, Console(quiet=True))
     source = Once(survey(find_clips(root), destination), reporter)
-    Pipeline([encoder], source, destination, reporter, Gate(), batch_size=BATCH, decoders=available_cpus()).run()
+    with Decoders(available_cpus()) as decoders:
+        Pipeline([encoder], source, destination, reporter, Gate(), batch_size=BATCH, decoders=decoders).run()
     assert len(reporter.tally.encoded) == len(reporter.tally.found)
 
 

@@ -55,7 +55,7 @@ def test_features_do_not_depend_on_the_others_of_a_batch(encoder, threads):
         ({"dtype": "fp64"}, "dtype: fp64 is none of fp16, fp32"),
         ({"weights": ""}, "weights: none given"),
         ({"crop_size": 250}, "crop_size: 250 is not a multiple of 16"),
-        ({"device": "tpu"}, "device: tpu is not there"),
+        ({"device": "tpu"}, "device: found tpu, expected auto, cpu"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_by_name(arguments, message):

@@ -7,7 +7,7 @@ import pytest
 from clipfarm_contract.features import State
 from clipfarm_contract.layout import Clip
 from clipfarm_encode import features
-from clipfarm_encode.features import Recipe, inspect, save
+from clipfarm_encode.features import Recipe, all_finite, inspect, save
 
 RECIPE = Recipe(
     model="vjepa2_vitl16",
@@ -17,6 +17,27 @@ RECIPE = Recipe(
     compute="float32",
 )
 ARRAY = np.arange(24, dtype=np.float16).reshape(8, 3)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize(
+    ("value", "finite"),
+    [
+        ("inf", False),
+        ("-inf", False),
+        ("nan", False),
+        ("-nan", False),
+        ("largest", True),
+        ("-largest", True),
+        ("-0", True),
+    ],
+)
+def test_a_value_that_is_not_finite_is_found_wherever_it_is(dtype, value, finite):
+    number = np.finfo(dtype).max if value.endswith("largest") else np.dtype(dtype).type(value.removeprefix("-"))
+    for row, column in ((0, 0), (3, 1), (7, 2)):
+        array = ARRAY.astype(dtype) - 7
+        array[row, column] = np.copysign(number, -1 if value.startswith("-") else 1)
+        assert all_finite(array) is np.isfinite(array).all().item() is finite
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import io
+import json
 import threading
 
 import numpy as np
@@ -9,7 +10,9 @@ from rich.console import Console
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import pipeline as module
 from clipfarm_encode.clips import find_clips
+from clipfarm_encode.decoding import Decoders
 from clipfarm_encode.encoder import Encoder
+from clipfarm_encode.lane import Computed
 from clipfarm_encode.memory import BatchSizes
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.progress import Reporter
@@ -60,9 +63,14 @@ def start(run, encoders, *, batch_size=4, source=None, **options):
     devices = [DeviceTally(f"cuda:{i}") for i in range(len(encoders))]
     reporter = Reporter(encoders[0].recipe, devices, None, Console(file=io.StringIO()))
     source = source or Once(survey(find_clips(run.root), destination), reporter)
-    made = Pipeline(encoders, source, destination, reporter, Gate(), batch_size=batch_size, decoders=2, **options)
-    made.run()
-    return made, reporter
+    return run_pipeline(encoders, source, destination, reporter, batch_size=batch_size, **options), reporter
+
+
+def run_pipeline(encoders, source, destination, reporter, **options):
+    with Decoders(2) as decoders:
+        made = Pipeline(encoders, source, destination, reporter, Gate(), decoders=decoders, **options)
+        made.run()
+    return made
 
 
 def test_clips_go_to_the_device_in_full_batches(run):
@@ -124,7 +132,7 @@ def test_no_more_clips_are_inside_than_the_bound(run):
     destination = Destination(device.recipe, None, overwrite=False)
     reporter = Reporter(device.recipe, [DeviceTally("cuda:0")], None, Console(file=io.StringIO()))
     source = Counting(survey(find_clips(run.root), destination), reporter)
-    Pipeline([device], source, destination, reporter, Gate(), batch_size=1, decoders=2).run()
+    run_pipeline([device], source, destination, reporter, batch_size=1)
     assert len(reporter.tally.encoded) == 12
     assert 1 < most <= 2 + 4 * 1 + 1  # and one that waits at the door
 
@@ -159,7 +167,7 @@ def test_a_device_that_is_idle_gives_its_memory_back_once(run, monkeypatch):
             idle.set()
 
     device.give_back = counted
-    Pipeline([device], source, destination, reporter, Gate(), batch_size=4, decoders=2).run()
+    run_pipeline([device], source, destination, reporter, batch_size=4)
     assert 1 <= device.given_back <= 4  # before the first clip perhaps, and after the last
 
 
@@ -176,7 +184,24 @@ def test_a_mistake_of_ours_ends_the_run_with_its_own_error(run, monkeypatch, sta
 def test_features_that_are_not_finite_are_not_saved(run, monkeypatch):
     device = Device()
     launch = device._lane.launch
-    device._lane.launch = lambda clips: lambda: [np.full_like(each, np.nan) for each in launch(clips)()]
+    nan = np.full((8, 192), np.nan, np.float16)
+    device._lane.launch = lambda clips: lambda: [Computed(nan, "float16") for _ in launch(clips)()]
     _, reporter = start(run, [device])
     assert set(reporter.tally.failures.values()) == {"its features are not finite numbers"}
     assert not list(run.root.rglob("feature_maps/*.npy"))
+
+
+def test_a_clip_computed_in_another_precision_than_the_others_says_so_once_and_in_its_sidecar(run):
+    device = Device()
+    launch = device._lane.launch
+
+    def launched(clips):
+        wait = launch(clips)
+        return lambda: [Computed(each.features, "bfloat16" if i < 2 else "float32") for i, each in enumerate(wait())]
+
+    device._lane.launch = launched
+    _, reporter = start(run, [device])
+    said = reporter._console.file.getvalue()
+    assert said.count("NOTE: clip_000") == said.count("a value exceeds float32's range; this clip and others") == 1
+    sidecars = [json.loads(clip.clip.features_sidecar(NAME).read_text()) for clip in find_clips(run.root)]
+    assert sorted(each["compute"] for each in sidecars) == ["bfloat16"] * 6 + ["float32"] * 6

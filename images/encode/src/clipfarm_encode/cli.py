@@ -67,7 +67,7 @@ FAILED = 1
     default="fp16",
     show_default=True,
     type=click.Choice(["fp16", "fp32"]),
-    help="Of the saved features. Computed in float32 on CPU and MPS, with matrix products in half precision on CUDA.",
+    help="Of the saved features. Computed in float32 on CPU and MPS, with matrix products in float16 on CUDA.",
 )
 @click.option(
     "--crop-size",
@@ -80,15 +80,16 @@ FAILED = 1
     "--device",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    help="auto: CUDA, then MPS, then CPU. Of CUDA all devices are used that CUDA_VISIBLE_DEVICES leaves.",
+    help="auto, cpu, cuda or mps. auto: CUDA, then MPS, then CPU. Of CUDA all devices are used that "
+    "CUDA_VISIBLE_DEVICES leaves, or some of them, as in cuda:1,3.",
 )
 @click.option(
     "--compile/--no-compile",
     "compiled",
     default=False,
     show_default=True,
-    help="Compile the model first (torch.compile): a minute for the first clip of a shape, faster or not from then on.",
+    help="Compile the model first (torch.compile): a minute for the first clip of a shape, faster or not from then on. "
+    "Not on CUDA, where the encoder's own kernels are faster.",
 )
 @click.option(
     "--threads",

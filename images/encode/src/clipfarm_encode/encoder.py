@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.clips import Frames, read_frames
-from clipfarm_encode.device import Lane, choose_devices, free_memory, half_precision, saved_dtype
+from clipfarm_encode.device import choose_devices, free_memory, saved_dtype
 from clipfarm_encode.features import Features, Recipe
+from clipfarm_encode.lane import Computed, FullLane, HalfLane, Lane, half_lane
 from clipfarm_encode.memory import BatchSizes, is_out_of_memory
 from clipfarm_encode.packed import pack
 from clipfarm_encode.preprocess import Preprocessing, resize_and_crop
@@ -54,22 +55,10 @@ class Encoder:
         self.device = device
         self.config = model.config
         self.preprocessing = Preprocessing(crop_size)
-        self.sizes = BatchSizes(_most_at_once(device, batch_size, compiled=compiled))
-        self._settings = {"dtype": dtype, "crop_size": crop_size, "batch_size": batch_size, "compiled": compiled}
+        self._most = _most_at_once(device, batch_size, compiled=compiled)
+        self.sizes = BatchSizes(self._most)
         self._saved = np.dtype(DTYPES[dtype])
-        self._half = half_precision(device)
-        self.model = model.to(device)
-        if self._half:
-            # Once, and not in each forward pass: autocast would do the same to them, every time.
-            for module in self.model.modules():
-                if isinstance(module, nn.Linear):
-                    module.to(self._half)
-        if device.type == "cpu" and not compiled:
-            pack(self.model)
-        if compiled:
-            for block in self.model.blocks:  # all alike: what is compiled for one serves them all
-                block.compile()
-        self._lane = Lane(self.model, device, saved_dtype(self._saved.name), self._half)
+        self._lane = _lane(model, device, saved_dtype(self._saved.name), compiled=compiled)
 
     @property
     def recipe(self) -> Recipe:
@@ -79,12 +68,20 @@ class Encoder:
             weights=self.weights.to_json(),
             dtype=self._saved.name,
             preprocessing=self.preprocessing.to_json(),
-            compute=str(self._half or torch.float32).removeprefix("torch."),
+            compute=self._lane.compute,
         )
 
+    @property
+    def note(self) -> str | None:
+        """What is worth knowing of this encoder before its first clip, in a line."""
+        return self._lane.note if isinstance(self._lane, HalfLane) else None
+
     def on(self, device: torch.device) -> "Encoder":
-        """Return an encoder with a copy of this one's model on another device of the same kind."""
-        return Encoder(copy.deepcopy(self.model), self.name, self.weights, device, **self._settings)  # type: ignore[arg-type]
+        """Return an encoder with a copy of this one's model on another CUDA device."""
+        assert isinstance(self._lane, HalfLane), "only of CUDA devices there is more than one"
+        other = copy.copy(self)
+        other.device, other.sizes, other._lane = device, BatchSizes(self._most), self._lane.on(device)
+        return other
 
     def prepare(self, frames: Frames) -> Tensor:
         """Return what :meth:`encode` takes: (frames, 3, crop, crop) uint8, of (frames, height, width, 3) uint8."""
@@ -102,7 +99,8 @@ class Encoder:
         start = 0
         while start < len(clips):
             size = self.sizes.size(tuple(clips[start].shape))
-            yield from self.start(clips[start : start + size]).results()
+            for result in self.start(clips[start : start + size]).results():
+                yield result if isinstance(result, EncodeError) else result.features
             start += size
 
     def start(self, clips: Sequence[Tensor]) -> "Batch":
@@ -122,7 +120,8 @@ class Encoder:
 
     def give_back(self) -> None:
         """Give memory that is cached for the next batch back to the device, for other programs."""
-        if self.device.type == "cuda":
+        if isinstance(self._lane, HalfLane):
+            self._lane.forget()
             torch.cuda.empty_cache()
         elif self.device.type == "mps":
             torch.mps.empty_cache()
@@ -144,19 +143,19 @@ class Batch:
         except (RuntimeError, MemoryError) as error:
             self._problem = _problem(error)
 
-    def results(self) -> Iterator[Features | EncodeError]:
+    def results(self) -> Iterator[Computed | EncodeError]:
         """Wait, and yield each clip's features, in order, or why there are none."""
-        features: list[Features] = []
+        computed: list[Computed] = []
         if self._problem is None:
             try:
-                features = self._wait()
+                computed = self._wait()
             except (RuntimeError, MemoryError) as error:
                 self._problem = _problem(error)
         # Below the handlers, not in them: an exception keeps the failed computation's tensors for as long as it lives.
         shape, count = tuple(self.clips[0].shape), len(self.clips)
         if self._problem is None:
             self._encoder.sizes.fitted(shape, count)
-            yield from features
+            yield from computed
             return
         full, message = self._problem
         self._encoder.give_back()
@@ -190,8 +189,8 @@ def get_encoder(
         model: ``vjepa2_vitl16``, ``vjepa2_vith16``, ``vjepa2_vitg16``, or the small ``vjepa2_tiny16``.
         weights: a ``.pt`` file as published, a Hugging Face folder, an https address, a Hugging Face id, or
             ``random``.
-        device: ``cpu``, ``cuda``, ``mps``, or ``auto``: the first of CUDA, MPS and CPU that is there. Of several CUDA
-            devices the first; :meth:`Encoder.on` makes copies for the others.
+        device: ``cpu``, ``cuda``, ``cuda:1,3``, ``mps``, or ``auto``: the first of CUDA, MPS and CPU that is there. Of
+            several CUDA devices the first; :meth:`Encoder.on` makes copies for the others.
         weights_key: which entry of a ``.pt`` file to take.
         weights_sha256: what the weights have to hash to; required for an address.
         weights_revision: a commit, 40 hexadecimal digits: ``weights`` is a Hugging Face id.
@@ -199,6 +198,7 @@ def get_encoder(
         crop_size: height and width of what the model sees, pixels, a multiple of 16.
         batch_size: the most clips that are computed at once.
         compiled: compile the model's blocks with torch.compile: a minute at the first clip, and then faster or not.
+            Without effect on CUDA, where the encoder's own kernels are faster.
 
     Raises:
         ValueError: an argument is not one of these, the device is not there, or (as WeightsError) the weights cannot
@@ -231,6 +231,18 @@ def encode_single_clip(encoder: Encoder, clip_folder: str | Path) -> Features:
     if isinstance(features, EncodeError):
         raise features
     return features
+
+
+def _lane(model: VJEPA2Encoder, device: torch.device, saved: torch.dtype, *, compiled: bool) -> Lane:
+    if device.type == "cuda":
+        return half_lane(model, device, saved)
+    model = model.to(device)
+    if compiled:
+        for block in model.blocks:  # all alike: what is compiled for one serves them all
+            block.compile()
+    elif device.type == "cpu":
+        pack(model)
+    return FullLane(model, device, saved)
 
 
 def _most_at_once(device: torch.device, batch_size: int, *, compiled: bool) -> int:

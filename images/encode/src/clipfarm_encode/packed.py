@@ -27,9 +27,6 @@ class PackedLinear(nn.Module):
         self._bias = linear.bias.data
         self._after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "PackedLinear":
-        return self  # never changed; and what is packed cannot be copied
-
     def forward(self, x: Tensor) -> Tensor:
         """(..., inputs) to (..., outputs)."""
         out: Tensor = _operators()._linear_pointwise(x, self._weight, self._bias, *self._after)

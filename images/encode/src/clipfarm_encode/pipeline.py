@@ -3,15 +3,17 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
+import torch
 
 from clipfarm_encode.batches import Batches, Prepared
 from clipfarm_encode.clips import ClipError, Found
 from clipfarm_encode.decoding import Decoders
 from clipfarm_encode.encoder import Batch, EncodeError, Encoder, OutOfMemoryError
-from clipfarm_encode.features import Features, save
+from clipfarm_encode.features import all_finite, save
+from clipfarm_encode.lane import Computed
 from clipfarm_encode.progress import Reporter
 from clipfarm_encode.selection import Destination, Source, first
 from clipfarm_encode.stopping import Gate
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 5.0
 """After this long without a clip a device gives its cached memory back."""
-SAVERS = 4
+SAVERS = 8
+"""For each device. Hash and file of 8 MiB take 10 to 30 ms, and a GPU has a clip each 9 ms."""
 
 
 class Pipeline:
@@ -32,7 +35,7 @@ class Pipeline:
     ========  ====================================  ===========================================
     decode    a process and a thread each decoder   6 MiB a clip of 32 frames at 256 pixels
     compute   a thread each device                  8 MiB of features a clip
-    save      four threads
+    save      eight threads each device
     ========  ====================================  ===========================================
 
     A clip is let in only while fewer than ``decoders + 4 * batch_size * devices`` are inside: one in each decoder,
@@ -50,7 +53,7 @@ class Pipeline:
         saving: Gate,
         *,
         batch_size: int,
-        decoders: int,
+        decoders: Decoders,
         linger: float = float("inf"),
         vanishing: bool = False,
         again: bool = False,
@@ -59,6 +62,7 @@ class Pipeline:
 
         Args:
             encoders: one for each device, with copies of one model.
+            decoders: entered, perhaps started; ended once all clips are decoded.
             linger: how long a batch may wait for clips to fill it, seconds.
             vanishing: a clip that goes away meanwhile is no failure.
             again: replace features that are as wanted, too.
@@ -72,11 +76,14 @@ class Pipeline:
         self._saving = saving
         self._vanishing = vanishing
         self._again = again
-        self._room = threading.BoundedSemaphore(decoders + 4 * batch_size * len(encoders))
+        self._room = threading.BoundedSemaphore(decoders.count + 4 * batch_size * len(encoders))
         self._batches = Batches(linger)
-        self._decode_pool = ThreadPoolExecutor(decoders, "decode")
-        self._save_pool = ThreadPoolExecutor(SAVERS, "save")
-        self._decoders = Decoders()
+        # With a GPU all cores are for decoding, one thread each; on a CPU the model's threads are resized with.
+        alone = (lambda: torch.set_num_threads(1)) if encoders[0].device.type == "cuda" else None
+        self._decode_pool = ThreadPoolExecutor(decoders.count, "decode", alone)
+        self._save_pool = ThreadPoolExecutor(SAVERS * len(encoders), "save")
+        self._decoders = decoders
+        self._wider = False
         self._broken: BaseException | None = None
 
     def run(self, limit: int | None = None) -> None:
@@ -88,7 +95,7 @@ class Pipeline:
             threading.Thread(target=self._compute, args=(i, encoder), name=f"device {i}", daemon=True)
             for i, encoder in enumerate(self._encoders)
         ]
-        with self._decoders, self._save_pool:
+        with self._save_pool:
             for thread in devices:
                 thread.start()
             try:
@@ -96,6 +103,7 @@ class Pipeline:
                     self._feed(limit)
             finally:
                 self._batches.close()
+                self._decoders.end()
                 for thread in devices:
                     thread.join()
         if self._broken is not None:
@@ -172,13 +180,14 @@ class Pipeline:
         """Hand a batch's features on to be saved, and return when they were there."""
         clips, batch, began = under_way
         done = done_before
-        for prepared, features in zip(clips, batch.results(), strict=True):
+        for prepared, result in zip(clips, batch.results(), strict=True):
             done = time.monotonic()
-            if isinstance(features, EncodeError):
-                self.out_of_memory |= isinstance(features, OutOfMemoryError)
-                self._fail(prepared.found, features)
+            if isinstance(result, EncodeError):
+                self.out_of_memory |= isinstance(result, OutOfMemoryError)
+                self._fail(prepared.found, result)
             else:
-                self._save_pool.submit(self._save, prepared.found, len(prepared.pixels), features)
+                self._mention(prepared.found, result)
+                self._save_pool.submit(self._save, prepared.found, len(prepared.pixels), result)
         frames, _, height, width = clips[0].pixels.shape
         self._reporter.computed(
             number,
@@ -191,18 +200,29 @@ class Pipeline:
         self._reporter.update()
         return done
 
-    def _save(self, found: Found, frames: int, features: Features) -> None:
+    def _mention(self, found: Found, result: Computed) -> None:
+        """Say once that a clip was not computed as the others are."""
+        if result.compute != self._destination.recipe.compute and not self._wider:
+            self._wider = True
+            usual = self._destination.recipe.compute
+            self._reporter.say(
+                f"NOTE: {found.name}: a value exceeds {usual}'s range; this clip and others like it are computed in "
+                f"{result.compute}, as their sidecars record"
+            )
+
+    def _save(self, found: Found, frames: int, result: Computed) -> None:
         try:
             start = time.monotonic()
-            if not np.isfinite(features).all():
+            if not all_finite(result.features):
                 raise ClipError("its features are not finite numbers")
+            recipe = replace(self._destination.recipe, compute=result.compute)
             clip = self._destination.clip(found)
             with self._saving:
                 if self._vanishing and _inode(found) != found.inode:
                     raise FileNotFoundError(2, "its folder is gone", found.name)
                 if self._destination.out_dir is not None:
                     clip.folder.mkdir(parents=True, exist_ok=True)
-                ours = save(features, frames, clip, self._destination.recipe, again=self._again)
+                ours = save(result.features, frames, clip, recipe, again=self._again)
         except (ClipError, OSError) as error:
             self._fail(found, error)
         except BaseException as error:  # noqa: BLE001  as above

@@ -13,6 +13,7 @@ from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import find_clips
+from clipfarm_encode.decoding import Decoders
 from clipfarm_encode.device import choose_devices, memory_held, peak_flops
 from clipfarm_encode.encoder import Encoder, get_encoder
 from clipfarm_encode.identity import Identity, IdentityError
@@ -25,7 +26,7 @@ from clipfarm_encode.tally import DeviceTally
 from clipfarm_encode.watching import Watch
 
 OK, FAILED, OUT_OF_MEMORY = 0, 1, 2
-MOST_DECODERS = 16
+DECODERS_OF_A_DEVICE = 16
 
 
 def encode(stopper: Stopper, options: dict[str, Any]) -> int:
@@ -38,49 +39,65 @@ def encode(stopper: Stopper, options: dict[str, Any]) -> int:
     # What is wrong with the command line is said before minutes go into loading a model.
     wanted = None if options["clips"] is None else _numbers(options["clips"])
     identity = _identity(options)
-    try:
-        encoder = get_encoder(
-            options["model"],
-            options["weights"],
-            options["device"],
-            weights_key=options["weights_key"],
-            weights_sha256=options["weights_sha256"],
-            weights_revision=options["weights_revision"],
-            dtype=options["dtype"],
-            crop_size=options["crop_size"],
-            batch_size=options["batch_size"],
-            compiled=options["compiled"],
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    others = choose_devices(encoder.device.type)[1:]
-    encoders = [encoder, *(encoder.on(device) for device in others)]
+    with ExitStack() as stack:
+        try:
+            devices = choose_devices(options["device"])
+            decoders = stack.enter_context(Decoders(min(available_cpus(), DECODERS_OF_A_DEVICE * len(devices))))
+            # Before the model, whose weights take seconds to read; the decoders are ready meanwhile.
+            decoders.start(len(find_clips(options["data_dir"], wanted)[: options["limit"]]))
+            encoder = get_encoder(
+                options["model"],
+                options["weights"],
+                str(devices[0]),
+                weights_key=options["weights_key"],
+                weights_sha256=options["weights_sha256"],
+                weights_revision=options["weights_revision"],
+                dtype=options["dtype"],
+                crop_size=options["crop_size"],
+                batch_size=options["batch_size"],
+                compiled=options["compiled"],
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        encoders = [encoder, *(encoder.on(device) for device in devices[1:])]
+        return _encode(stopper, stack, encoders, decoders, wanted, identity, options)
+
+
+def _encode(
+    stopper: Stopper,
+    stack: ExitStack,
+    encoders: Sequence[Encoder],
+    decoders: Decoders,
+    wanted: Indexes | None,
+    identity: Identity | None,
+    options: dict[str, Any],
+) -> int:
+    encoder = encoders[0]
     destination = Destination(encoder.recipe, options["out_dir"], options["overwrite"])
     tallies = [
         DeviceTally(str(each.device), peak_flops(each.device), lambda each=each: memory_held(each.device))  # type: ignore[misc]
         for each in encoders
     ]
     reporter = Reporter(encoder.recipe, tallies, options["log_json"], Console(soft_wrap=True), wanted=wanted)
-    with ExitStack() as stack:
-        source = _source(stopper, stack, reporter, destination, wanted, identity, options)
-        _introduce(reporter, encoders, options)
-        if options["port"] is not None:
-            stack.callback(_serve(reporter, options["host"], options["port"]))
-        reporter.update()
-        pipeline = Pipeline(
-            encoders,
-            source,
-            destination,
-            reporter,
-            stopper.saving,
-            batch_size=options["batch_size"],
-            decoders=min(available_cpus(), MOST_DECODERS),
-            linger=_linger(encoder.device.type, options),
-            vanishing=options["watch"],
-            again=options["overwrite"] and not options["watch"],
-        )
-        pipeline.run(options["limit"])
-        reporter.finish()
+    source = _source(stopper, stack, reporter, destination, wanted, identity, options)
+    _introduce(reporter, encoders, options)
+    if options["port"] is not None:
+        stack.callback(_serve(reporter, options["host"], options["port"]))
+    reporter.update()
+    pipeline = Pipeline(
+        encoders,
+        source,
+        destination,
+        reporter,
+        stopper.saving,
+        batch_size=options["batch_size"],
+        decoders=decoders,
+        linger=_linger(encoder.device.type, options),
+        vanishing=options["watch"],
+        again=options["overwrite"] and not options["watch"],
+    )
+    pipeline.run(options["limit"])
+    reporter.finish()
     if pipeline.out_of_memory:
         return OUT_OF_MEMORY
     return FAILED if reporter.tally.failures else OK
@@ -171,5 +188,9 @@ def _introduce(reporter: Reporter, encoders: Sequence[Encoder], options: dict[st
     )
     if weights.random:
         reporter.say(f"NOTE: {weights.to_json()['note']}")
+    if encoder.note:
+        reporter.say(f"NOTE: {encoder.note}")
+    if encoder.device.type == "cuda" and options["compiled"]:
+        reporter.say("NOTE: --compile has no effect on CUDA: the encoder's own kernels are faster")
     if encoder.device.type == "cpu" and options["device"] == "auto":
         reporter.say("NOTE: no GPU found, so this runs on the CPU: some hundred times slower than on a GPU")
