@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 HALVES = [torch.float16, torch.bfloat16]
 # Depth and head of ViT-L, head of ViT-H, MLP of ViT-g, and the small model; widths that a CPU computes in a second.
 SHAPES = {
-    "ViT-L": Config(width=256, layers=24, heads=4),
+    "ViT-L": Config(width=128, layers=24, heads=2),
     "ViT-H": Config(width=160, layers=2, heads=2),
     "ViT-g": Config(width=128, layers=2, heads=2, mlp_ratio=48 / 11),
     "small": CONFIGS["vjepa2_tiny16"],
@@ -48,7 +48,7 @@ def distance(found, expected):
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-12), (torch.float16, 3e-6), (torch.bfloat16, 2e-4)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_model_in_half_precision_is_the_model(shape, dtype, bound):
-    model, video = made_up(SHAPES[shape]), pixels(2, 4, 3, 64, 96)
+    model, video = made_up(SHAPES[shape]), pixels(2, 4, 3, 32, 48)
     with torch.inference_mode():
         expected = model(normalise(video))
         found, overflowed = halved(model, dtype, CPU, Plain(dtype, torch.float32))(video)
@@ -57,7 +57,7 @@ def test_the_model_in_half_precision_is_the_model(shape, dtype, bound):
 
 
 @pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize("shape", ["ViT-H", "ViT-g", "small"])
+@pytest.mark.parametrize("shape", ["ViT-H", "small"])
 def test_the_kernels_compute_what_pytorch_does(shape, dtype, tmp_path):
     config, video = SHAPES[shape], pixels(2, 4, 3, 32, 48)
     kernels = Emulated(tmp_path, dtype, config.width, torch.float32)
@@ -77,7 +77,7 @@ def test_the_kernels_compute_what_pytorch_does(shape, dtype, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize("width", [192, 1024, 1408])
+@pytest.mark.parametrize("width", [192, 1408])
 def test_each_kernel_differs_from_pytorch_by_rounding_alone(width, dtype, tmp_path):
     generator = torch.Generator().manual_seed(2)
     fused = Fused(Emulated(tmp_path, dtype, width, torch.float16).launch, dtype, torch.float16)
@@ -135,11 +135,17 @@ def test_weights_beyond_float16_are_noticed():
     assert representable(model, torch.bfloat16)
 
 
-@pytest.mark.parametrize("saved", [torch.float16, torch.float32])
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100", "sm_120"])
-def test_the_kernels_compile_for_the_gpus_of_the_day(architecture, saved):
-    for dtype in HALVES:
-        assert compile_kernels(macros(dtype, 1024, saved), architecture)[1:4] == b"ELF"
+@pytest.mark.parametrize(
+    ("architecture", "dtype", "saved"),
+    [
+        ("sm_75", torch.float16, torch.float16),
+        ("sm_80", torch.bfloat16, torch.float32),
+        ("sm_90", torch.float16, torch.float16),
+        ("sm_120", torch.bfloat16, torch.float16),
+    ],
+)
+def test_the_kernels_compile_for_the_gpus_of_the_day(architecture, dtype, saved):
+    assert compile_kernels(macros(dtype, 1024, saved), architecture)[1:4] == b"ELF"
 
 
 def test_a_gpu_that_the_compiler_does_not_know_is_said_so():
