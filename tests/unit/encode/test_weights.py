@@ -164,28 +164,121 @@ def test_a_folder_of_another_model_is_refused_by_its_config(folder, field, value
         load_model("small", str(folder))
 
 
+def split(folder, *, index=True):
+    """Put a folder's weights into two files."""
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    half = len(state) // 2
+    names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    parts = [dict(list(state.items())[:half]), dict(list(state.items())[half:])]
+    for name, part in zip(names, parts, strict=True):
+        save_file(part, folder / name)
+    if index:
+        weight_map = {key: name for name, part in zip(names, parts, strict=True) for key in part}
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    return names
+
+
 def test_a_folder_in_several_files_is_read_whole(folder):
     whole, weights = load_model("small", str(folder))
-    state = load_file(folder / "model.safetensors")
-    half = len(state) // 2
-    save_file(dict(list(state.items())[:half]), folder / "model-00001-of-00002.safetensors")
-    save_file(dict(list(state.items())[half:]), folder / "model-00002-of-00002.safetensors")
-    (folder / "model.safetensors").unlink()
+    split(folder)
     parts, weights_of_parts = load_model("small", str(folder))
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
     assert weights.sha256 != weights_of_parts.sha256
 
 
-def test_a_folder_without_its_files_is_refused_by_name(folder):
-    (folder / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(WeightsError, match=r"model\.safetensors: not a safetensors file"):
+@pytest.mark.parametrize("name", ["another.safetensors", ".model.safetensors", "model-00001-of-00002.safetensors"])
+@pytest.mark.parametrize("several", [False, True])
+def test_another_checkpoint_in_the_folder_is_neither_read_nor_hashed(folder, name, several):
+    state = load_file(folder / "model.safetensors")
+    if several and name in split(folder):
+        return
+    before, weights = load_model("small", str(folder))
+    save_file({key: tensor + 1 for key, tensor in state.items()} | {"x": torch.zeros(1)}, folder / name)
+    after, again = load_model("small", str(folder))
+    assert all(torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
+    assert again.sha256 == weights.sha256
+
+
+def break_index(folder, change):
+    path = folder / "model.safetensors.index.json"
+    document = json.loads(path.read_text())
+    change(document["weight_map"])
+    path.write_text(json.dumps(document))
+
+
+FOLDERS = {
+    "nothing": (
+        lambda f: (f / "model.safetensors").unlink(),
+        "found no safetensors file, expected model.safetensors, or",
+    ),
+    "another name": (
+        lambda f: (f / "model.safetensors").rename(f / "vitl.safetensors"),
+        "found vitl.safetensors, expected model.safetensors, or model.safetensors.index.json and what it names",
+    ),
+    "parts without an index": (
+        lambda f: split(f, index=False),
+        "found model-00001-of-00002.safetensors, model-00002-of-00002.safetensors, expected model.safetensors, or",
+    ),
+    "both": (
+        lambda f: (
+            ((f / "copy").write_bytes((f / "model.safetensors").read_bytes()), split(f))
+            and (f / "copy").rename(f / "model.safetensors")
+        ),
+        "model.safetensors and model.safetensors.index.json are two sets of weights; remove one of them",
+    ),
+    "a part gone": (
+        lambda f: (f / split(f)[1]).unlink(),
+        "index.json: names model-00002-of-00002.safetensors, which is missing",
+    ),
+    "a key twice": (
+        lambda f: save_file(load_file(f / (names := split(f))[0]) | load_file(f / names[1]), f / names[1]),
+        "model-00002-of-00002.safetensors: key encoder.",
+    ),
+    "an index that is none": (
+        lambda f: (split(f), (f / "model.safetensors.index.json").write_text("[]")),
+        "index.json: unreadable (",
+    ),
+    "an index that names nothing": (lambda f: (split(f), break_index(f, dict.clear)), "index.json: names no file"),
+    "an index that leads out": (
+        lambda f: (split(f), break_index(f, lambda each: each.update(x="../x.safetensors"))),
+        "index.json: names '../x.safetensors', expected *.safetensors beside it",
+    ),
+    "an index with a number": (
+        lambda f: (split(f), break_index(f, lambda each: each.update(x=3))),
+        "index.json: ",
+    ),
+    "broken": (lambda f: (f / "model.safetensors").write_bytes(b"broken"), "model.safetensors: not a safetensors file"),
+    "no config": (lambda f: (f / "config.json").unlink(), "config.json: missing"),
+}
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_folder_that_does_not_say_which_weights_are_meant_is_refused(folder, case):
+    harm, message = FOLDERS[case]
+    harm(folder)
+    with pytest.raises(WeightsError, match=re.escape(message)):
         load_model("small", str(folder))
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(WeightsError, match=r"no \*\.safetensors file"):
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.int8, torch.int64, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn]
+)
+def test_weights_that_are_no_floating_point_numbers_of_their_own_are_refused_by_key(oracle, folder, tmp_path, dtype):
+    state = load_file(folder / "model.safetensors")
+    save_file(state | {(key := "encoder.layernorm.weight"): state[key].to(dtype)}, folder / "model.safetensors")
+    name = str(dtype).removeprefix("torch.")
+    with pytest.raises(WeightsError, match=f"key {key} holds {name}, expected float32, float16 or bfloat16"):
         load_model("small", str(folder))
-    (folder / "config.json").unlink()
-    with pytest.raises(WeightsError, match=r"config\.json: missing"):
-        load_model("small", str(folder))
+    write_checkpoint(tmp_path / "small.pt", oracle, **{"module.backbone.norm.weight": state[key].to(dtype)})
+    with pytest.raises(WeightsError, match=f"key norm.weight holds {name}"):
+        load_model("small", str(tmp_path / "small.pt"))
+
+
+def test_an_entry_that_is_no_tensor_is_refused_by_key(oracle, tmp_path):
+    write_checkpoint(tmp_path / "small.pt", oracle, **{"module.backbone.norm.weight": "text"})
+    with pytest.raises(WeightsError, match=r"key norm\.weight holds str, expected float32"):
+        load_model("small", str(tmp_path / "small.pt"))
 
 
 def test_weights_are_held_against_the_hash_that_is_asked_for(oracle, tmp_path):

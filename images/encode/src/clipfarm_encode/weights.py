@@ -29,6 +29,9 @@ DEFAULT_KEY = "target_encoder"
 
 State = dict[str, Tensor]
 
+# Of fewer bits there are only those that mean nothing without a scale beside them.
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
 
 class WeightsError(ValueError):
     """The weights cannot be used; the message is one line that says why."""
@@ -137,9 +140,12 @@ def read_folder(path: Path, config: Config) -> State:
     found: State = {}
     for file in _safetensors(path):
         try:
-            found |= load_file(file)
+            tensors = load_file(file)
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{file}: not a safetensors file ({_line(error)})") from None
+        if twice := sorted(found.keys() & tensors.keys()):
+            raise WeightsError(f"{file}: key {twice[0]} is in another file of the folder, too{_more(twice)}")
+        found |= tensors
     # The predictor serves the training; features come from the encoder alone.
     found = {name: tensor for name, tensor in found.items() if not name.startswith("predictor.")}
     return _fit(config, found, _huggingface_names, str(path))
@@ -162,6 +168,9 @@ def _fit(config: Config, found: State, names: Callable[[str], tuple[str, ...]], 
             shape = (config.width, 3, config.tubelet, config.patch, config.patch)
         part_shape = (shape[0] // len(parts), *shape[1:])
         for name in parts:
+            dtype = getattr(found[name], "dtype", type(found[name]).__name__)
+            if dtype not in _FLOATS:
+                raise WeightsError(f"{source}: key {name} holds {_name(dtype)}, expected float32, float16 or bfloat16")
             if tuple(found[name].shape) != part_shape:
                 raise WeightsError(f"{source}: key {name} has shape {tuple(found[name].shape)}, expected {part_shape}")
         joined = torch.cat([found[name] for name in parts])
@@ -211,10 +220,35 @@ def _check_config(path: Path, config: Config) -> None:
 
 
 def _safetensors(folder: Path) -> list[Path]:
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise WeightsError(f"{folder}: no *.safetensors file in it")
+    """Return the files of a folder that are its weights: those that its index names, or the one without an index.
+
+    Others may lie beside them, such as another checkpoint.
+    """
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if not index.exists():
+        if not single.is_file():
+            found = ", ".join(sorted(each.name for each in folder.glob("[!.]*.safetensors"))) or "no safetensors file"
+            raise WeightsError(f"{folder}: found {found}, expected {single.name}, or {index.name} and what it names")
+        return [single]
+    names = _named_by(index)
+    if single.exists() and single.name not in names:
+        raise WeightsError(f"{folder}: {single.name} and {index.name} are two sets of weights; remove one of them")
+    files = [folder / name for name in names]
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise WeightsError(f"{index}: names {missing[0]}, which is missing{_more(missing)}")
     return files
+
+
+def _named_by(index: Path) -> list[str]:
+    try:
+        names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{index}: unreadable ({_line(error)})") from None
+    if strange := [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]:
+        raise WeightsError(f"{index}: names {strange[0]!r}, expected *.safetensors beside it")
+    if not names:
+        raise WeightsError(f"{index}: names no file")
+    return names
 
 
 def _hash_files(files: list[Path]) -> str:
@@ -235,6 +269,10 @@ def _hash_tensors(state: State) -> str:
 
 def _more(names: list[str]) -> str:
     return f", and {len(names) - 1} more" if len(names) > 1 else ""
+
+
+def _name(dtype: object) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _line(error: Exception) -> str:
