@@ -1,6 +1,8 @@
 """Which clips a folder holds, and the frames of one."""
 
+import hashlib
 import io
+import itertools
 import os
 import re
 from collections.abc import Callable, Container
@@ -14,14 +16,14 @@ from PIL import Image, UnidentifiedImageError
 from clipfarm_contract.clip import ClipManifest
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
+from clipfarm_encode import png
 
 Frames = NDArray[np.uint8]
 """(frames, height, width, 3), RGB."""
 
 _NAME = re.compile(r"clip_(\d+)")
-# The last chunk of every PNG. Pillow takes a file without it as long as all the pixels are there.
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_MODES = ("RGB", "RGBA", "L", "P")  # all of 8 bits; more would lose their upper half in the conversion
+_FRAME = re.compile(r"(\D*)(\d+)(\D*)", re.ASCII)
+_MODES = ("RGB", "RGBA", "L", "LA", "P", "1")
 
 
 class ClipError(ValueError):
@@ -79,8 +81,8 @@ def find_clips(root: Path, wanted: Container[int] | None = None) -> list[Found]:
 def read_frames(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_array) -> Frames:
     """Decode a clip into the array that ``allocate`` returns for its shape.
 
-    With a ``clip.json``, number, size and bytes of the frames are held against it. Without one, as in folders that
-    clipfarm did not make, all of ``rgb/*.png`` are taken in order of their names.
+    With a ``clip.json``, names, number, size and SHA-256 of the frames have to be what it says. Without one, as in
+    folders that clipfarm did not make, all of ``rgb/*.png`` are taken in order of their numbers.
 
     Raises:
         ClipError: a frame is missing, damaged, or unlike the others.
@@ -88,7 +90,7 @@ def read_frames(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new
     try:
         manifest = ClipManifest.read(clip.manifest)
     except FileNotFoundError:
-        return _stack(clip, _paths(clip), None, allocate)
+        return _stack([(path, None) for path in _in_order(_paths(clip))], None, allocate)
     except OSError as error:
         raise ClipError(f"clip.json: {error.strerror}") from None
     except ContractError as error:
@@ -97,36 +99,75 @@ def read_frames(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new
     paths = _paths(clip)
     if len(paths) != scene.frames:
         raise ClipError(f"rgb: {len(paths)} frames, expected {scene.frames}")
-    for path in paths:
+    frames: list[tuple[Path, str | None]] = []
+    for i, path in enumerate(paths):
         entry = manifest.files.get(f"rgb/{path.name}")
         if entry is None:
             raise ClipError(f"rgb/{path.name}: not in clip.json")
+        if path != clip.frame(i):
+            raise ClipError(f"rgb/{path.name}: found in place of {clip.frame(i).name}")
         if (size := path.stat().st_size) != entry.size:
             raise ClipError(f"rgb/{path.name}: {size} bytes, expected {entry.size}")
-    return _stack(clip, paths, scene.resolution, allocate)
+        frames.append((path, entry.sha256))
+    return _stack(frames, scene.resolution, allocate)
 
 
 def _paths(clip: Clip) -> list[Path]:
+    """Return the frames in order of their names; what begins with a dot is none."""
     try:
-        paths = sorted(clip.rgb.glob("*.png"))
+        names = sorted(os.listdir(clip.rgb))  # noqa: PTH208  a name is all that is needed of thousands of entries
+    except FileNotFoundError:
+        raise ClipError("rgb: missing") from None
     except OSError as error:
         raise ClipError(f"rgb: {error.strerror}") from None
+    paths = [clip.rgb / name for name in names if name.lower().endswith(".png") and not name.startswith(".")]
     if not paths:
-        raise ClipError("rgb: no frames" if clip.rgb.is_dir() else "rgb: missing")
+        raise ClipError("rgb: no frames")
     if len(paths) % 2:
         raise ClipError(f"rgb: {len(paths)} frames; the model takes them in pairs")
     return paths
 
 
+def _in_order(paths: list[Path]) -> list[Path]:
+    """Return frames in order of their numbers: the one number of each name, which is otherwise the same in all.
+
+    Raises:
+        ClipError: a name has no number or several, is unlike the others, or a number is missing or there twice.
+    """
+    numbered: dict[int, Path] = {}
+    first: tuple[str, str] | None = None
+    for path in paths:
+        found = _FRAME.fullmatch(path.stem)
+        if found is None:
+            raise ClipError(f"rgb/{path.name}: expected one number in its name, as in frame_00012.png")
+        before, number, after = found.groups()
+        first = first or (before, after)
+        if (before, after) != first:
+            raise ClipError(f"rgb/{path.name}: named unlike {paths[0].name}, so their order is not known")
+        if (other := numbered.setdefault(int(number), path)) != path:
+            raise ClipError(f"rgb/{path.name}: has the same number as {other.name}")
+    order = sorted(numbered)
+    for number, following in itertools.pairwise(order):
+        if following != number + 1:
+            raise ClipError(f"rgb/{numbered[following].name}: follows on {numbered[number].name}; frames are missing")
+    return [numbered[number] for number in order]
+
+
 def _stack(
-    clip: Clip, paths: list[Path], resolution: int | None, allocate: Callable[[tuple[int, ...]], Frames]
+    files: list[tuple[Path, str | None]], resolution: int | None, allocate: Callable[[tuple[int, ...]], Frames]
 ) -> Frames:
-    """Decode frames into one array; all have to be of ``resolution``, or of the first one's size."""
-    first = _decode(paths[0])
+    """Decode frames into one array; all have to be of ``resolution``, or of the first one's size.
+
+    Args:
+        files: each with the SHA-256 that it has to have, where that is known.
+        resolution: height and width, pixels.
+        allocate: returns the array.
+    """
+    first = _decode(*files[0])
     height, width = (resolution, resolution) if resolution else first.shape[:2]
-    frames = allocate((len(paths), height, width, 3))
-    for i, path in enumerate(paths):
-        frame = first if i == 0 else _decode(path)
+    frames = allocate((len(files), height, width, 3))
+    for i, (path, sha256) in enumerate(files):
+        frame = first if i == 0 else _decode(path, sha256)
         if frame.shape != frames.shape[1:]:
             found = f"{frame.shape[1]} x {frame.shape[0]}"
             raise ClipError(f"rgb/{path.name}: {found} pixels, expected {width} x {height}")
@@ -134,7 +175,7 @@ def _stack(
     return frames
 
 
-def _decode(path: Path) -> Frames:
+def _decode(path: Path, sha256: str | None) -> Frames:
     """Decode one PNG.
 
     Pillow, not torchvision: its decoder (0.29) brings the whole process down with a segmentation fault when a byte of
@@ -143,7 +184,14 @@ def _decode(path: Path) -> Frames:
     where = f"rgb/{path.name}"
     try:
         data = path.read_bytes()
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise ClipError(f"{where}: damaged (its SHA-256 is not the one in clip.json)")
+        chunks = png.read(data)
+        with Image.open(io.BytesIO(chunks.picture), formats=["PNG"]) as image:
+            if chunks.depth > 8:
+                raise ClipError(f"{where}: {chunks.depth} bits a channel, expected 8")
+            if chunks.animated:
+                raise ClipError(f"{where}: an animated PNG, expected one picture")
             if image.mode not in _MODES:
                 raise ClipError(f"{where}: pixels of mode {image.mode}, expected 8-bit RGB")
             pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
@@ -155,6 +203,6 @@ def _decode(path: Path) -> Frames:
         if isinstance(error, ClipError):
             raise
         raise ClipError(f"{where}: damaged ({error})") from None
-    if not data.endswith(_PNG_END):
+    if not chunks.ended:
         raise ClipError(f"{where}: truncated")
     return pixels
