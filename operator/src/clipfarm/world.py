@@ -338,6 +338,10 @@ class World:
     waiting: tuple[int, ...]
     """Clips that were never tried and may start, in order; a long list may be cut."""
     running: tuple[Running, ...] = ()
+    refused: tuple[int, ...] = ()
+    """Clips that could run, and whose pods the API server refuses."""
+    refusal: str = ""
+    """Why it does, and what to do."""
     lost: tuple[Running, ...] = ()
     """Pods that were given up with their node: they take no worker and no memory that counts."""
     ended: tuple[Ended, ...] = ()

@@ -171,7 +171,11 @@ def test_why_no_pod_is_made_is_said_with_what_to_do(
     assert "kubectl describe job" not in message
     assert runs.condition("Ready")["message"] == message
     assert runs.condition("Reconciling")["status"] == "True"
-    assert (runs.status()["phase"], runs.status()["reason"]) == ("Waiting", "PodsRefused")
+    status = runs.status()
+    assert (status["phase"], status["reason"], status["heldClips"]) == ("Waiting", "PodsRefused", 2)
+    assert [(held["reason"], held["clips"], held["message"]) for held in status["held"]] == [
+        ("PodsRefused", "0-1", message)
+    ]
     events = wait_until(lambda: [event for event in runs.namespace.list(EVENTS) if event["reason"] == "PodsRefused"],
                         "the event")  # fmt: skip
     assert [(event["type"], event["message"]) for event in events] == [("Warning", message)]

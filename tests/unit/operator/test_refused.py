@@ -6,13 +6,24 @@ import pytest
 
 from clipfarm.cluster import refused
 from clipfarm.cluster.api import ApiError
-from clipfarm.cluster.refused import AGAIN_SECONDS, MISSING_SECONDS, ask, explained, is_due, judge, pods_missing
+from clipfarm.cluster.refused import (
+    AGAIN_SECONDS,
+    MISSING_SECONDS,
+    ask,
+    explained,
+    is_due,
+    judge,
+    next_indexes,
+    pods_missing,
+)
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked, Trial
 from clipfarm.cluster.views import DeploymentView, JobView, PodView, deployment
+from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import Images, Owner
+from clipfarm.world import Running
 from clipfarm_contract.indexes import Indexes
-from helpers.runs import make_run
+from helpers.runs import NODE, make_run, make_world
 
 KEY = ("ns", "test")
 POD = 'pods "test-render-0-x7k2p" is forbidden: '
@@ -88,6 +99,29 @@ def test_pods_are_missing_when_a_job_has_fewer_than_it_asks_for_and_none_at_a_ga
     assert pods_missing(of, 5, there) is missing
 
 
+@pytest.mark.parametrize(
+    ("of", "there", "indexes"),
+    [
+        (job(), [], [0, 1, 2]),
+        (job(), pods(1), [1, 2]),
+        (job(4, completed="0-2", failed="3"), pods(0), [4]),
+        (job(9), pods(2), [2, 3, 4]),
+    ],
+)
+def test_the_clips_that_are_held_are_those_that_the_job_would_make_next(of, there, indexes):
+    assert list(next_indexes(of, 5, there)) == indexes
+
+
+def test_clips_whose_pods_are_refused_are_held_whether_or_not_others_run():
+    run = make_run(5)
+    world = make_world(
+        run, waiting=(), refused=(3, 4), refusal="exceeded quota: q", running=(Running(0, NODE, None, 1),)
+    )
+    [held] = decide(run, world).status.held
+    assert (held.hold.reason, held.clips) == ("PodsRefused", (3, 4))
+    assert held.hold.message == "the API server refuses the run's pods: exceeded quota: q"
+
+
 @pytest.fixture
 def tracked() -> Tracked:
     made = Tracked(make_run(5), Owner("ns", "run-1", {}), 1, {})
@@ -106,10 +140,12 @@ def test_the_api_server_is_asked_some_seconds_after_pods_are_missing_and_then_no
     tracked.rendering.trial = Trial("exceeded quota")
     assert not is_due(tracked, 1000.0 + MISSING_SECONDS + AGAIN_SECONDS - 1)
     assert is_due(tracked, 1000.0 + MISSING_SECONDS + AGAIN_SECONDS)
+    refused.follow(tracked, job(), store, KEY, 1010.0)
+    assert tracked.rendering.refused == (0, 1, 2)
     for pod in pods(3):
         store.pods.put(pod.uid, pod)
     refused.follow(tracked, job(), store, KEY, 1020.0)
-    assert (tracked.rendering.trial, is_due(tracked, 9999.0)) == (Trial(), False)
+    assert (tracked.rendering.trial, tracked.rendering.refused, is_due(tracked, 9999.0)) == (Trial(), (), False)
 
 
 class Server:

@@ -109,6 +109,8 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         clip_memory=tracked.clip_memory.summary(),
         complete_before=_complete_before(tracked),
         fatal=tracked.fatal,
+        refused=rendering.refused,
+        refusal=rendering.trial.refusal,
         turn=tracked.turn,
     )
 

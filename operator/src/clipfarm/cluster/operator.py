@@ -171,9 +171,9 @@ class Operator:
     def _look_decide_do(self, key: RunKey, tracked: Tracked) -> None:
         now, wall = self.clock(), self.wall()
         job = own_job(tracked, key, self.store)
+        refused.follow(tracked, job, self.store, key, now)
         world = observe(tracked, key, self.store, self.gpus, now, wall)
         plan = decide(tracked.run, world)
-        refused.follow(tracked, job, self.store, key, now)
         tracked.gates, tracked.turn = plan.gates, plan.turn
         tracked.held = Counter()
         for held in plan.status.held:

@@ -6,7 +6,8 @@ answer holds now. For an encoder, the Deployment's condition ReplicaFailure has 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest
 from clipfarm.cluster.observe import own_deployment
@@ -47,10 +48,14 @@ SIZE = {"render": "other render.threads and render.memory", "encode": "another e
 def follow(tracked: Tracked, job: JobView | None, store: Store, key: RunKey, now: float) -> None:
     """Take note of whether pods are missing, and of what keeps the encoder's from being made."""
     rendering = tracked.rendering
-    if pods_missing(job, tracked.blocks.count, store.pods.of(key).values()):
+    pods = store.pods.of(key).values()
+    if pods_missing(job, tracked.blocks.count, pods):
         rendering.missing_since = now if rendering.missing_since is None else rendering.missing_since
     else:
         rendering.missing_since, rendering.trial = None, Trial()
+    rendering.refused = ()
+    if job is not None and rendering.trial.refusal:
+        rendering.refused = tuple(next_indexes(job, tracked.blocks.count, pods))
     deployment = own_deployment(tracked, key, store)
     refusal = deployment.refusal if deployment else ""
     tracked.encoder_refusal = explained(refusal, "encode") if refusal else ""
@@ -73,6 +78,15 @@ def pods_missing(job: JobView | None, total: int, pods: Iterable[PodView]) -> bo
     own = [pod for pod in pods if pod.owner == job.uid]
     wanted = min(job.parallelism, total - job.completed.count - job.failed.count)
     return len(own) < wanted and not any(pod.gated for pod in own)
+
+
+def next_indexes(job: JobView, total: int, pods: Iterable[PodView]) -> Iterator[int]:
+    """Yield the indexes whose pods are missing: of those that are left, the Job controller takes the lowest."""
+    there = {pod.index for pod in pods if pod.owner == job.uid}
+    left = (
+        index for index in range(total) if index not in there and index not in job.completed and index not in job.failed
+    )
+    yield from islice(left, max(0, job.parallelism - len(there)))
 
 
 async def ask(api: Api, tracked: Tracked, images: Images) -> Trial:

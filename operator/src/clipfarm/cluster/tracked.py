@@ -76,6 +76,8 @@ class Rendering:
     missing_since: float | None = None
     """Since when the Job has fewer pods than it asks for, and none at its gate; None: it has them."""
     trial: Trial = Trial()
+    refused: tuple[int, ...] = ()
+    """Indexes whose pods the API server refuses."""
     tried_at: float = float("-inf")
     """When the API server was last asked to take a pod."""
 

@@ -104,6 +104,13 @@ def held(world: World) -> tuple[Held, ...]:
     return tuple(found)
 
 
+def refused(world: World) -> tuple[Held, ...]:
+    """Return clips whose pods the API server refuses."""
+    if not world.refused:
+        return ()
+    return (Held(Hold("PodsRefused", f"the API server refuses the run's pods: {world.refusal}"), world.refused),)
+
+
 def slow_sentence(pods: int, longest: Standing) -> str:
     """Return what is said of pods that have not got to work for long."""
     if longest.state == "Lost" or longest.reason in ("SidecarRuns", "NodeSilent"):

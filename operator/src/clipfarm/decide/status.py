@@ -78,7 +78,7 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
     encoding_pace = Pace.of(
         world.encode_completions, world.now, at_once=encode.batch_size * max(1, world.encoding.running)
     )
-    slow = starting.held(world)
+    slow = starting.held(world) + starting.refused(world)
     goes_on = _renders(run, world, admission) if to_render else bool(world.encoding.running)
     eta = _eta((to_render, rendering), (to_encode, encoding_pace))
     return Status(
