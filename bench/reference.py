@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from clipfarm_contract.experiment import Experiment
-from clipfarm_render import background, bodies, physics, stage
+from clipfarm_render import background, bodies, physics, stage, view
+from clipfarm_render.boxes import Box
 from clipfarm_render.camera import Camera
-from clipfarm_render.cycles import Box, CyclesRenderer
+from clipfarm_render.cycles import CyclesRenderer
 from clipfarm_render.frames import CompositeFrames
 from clipfarm_render.manifest import AssetFiles
 from clipfarm_render.region import Rule
@@ -34,12 +35,10 @@ def write(file: str, seed: str, index: str, frame: str, samples: str, target: st
         behind = background.get(None, renderer, 4, "cpu", scratch)
         frames = CompositeFrames(renderer, built, sample, trajectory, behind, 4)
         region = Rule(behind.surroundings, camera).find(frames.solid(int(frame)))
-        near = np.zeros((scene.resolution, scene.resolution), bool)
-        for box in region.weak:
-            near[box.slices] = True
+        near = region.weak.pixels
         everything = Box(0, 0, scene.resolution, scene.resolution)
         pictures = []
         for number in (int(frame), int(frame) + 1):
             renderer.go_to(number)
-            pictures.append(renderer.as_seen(renderer.render_box(everything, int(samples))))
+            pictures.append(view.seen(renderer.render_box(everything, int(samples))))
         np.savez(target, pictures=np.stack(pictures), near=near)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 
 from clipfarm_contract.clip import damage
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_contract.experiment import LAYERS, SHAPES
+from clipfarm_contract.experiment import COMPOSITING, LAYERS, SHAPES
 from clipfarm_contract.layout import RunFolder
 from helpers.local import clipfarm
 
@@ -134,3 +135,19 @@ def test_layers_and_the_way_of_rendering_belong_to_the_recipe(everything, tmp_pa
         assert ended.code == ExitCode.FAILED
         assert any(told in line for line in ended.lines)
         assert hashes(everything.run.clip(0)) == before
+
+
+def test_a_clip_of_an_earlier_version_is_named_so_and_not_made_again(everything, tmp_path):
+    shutil.copytree(everything.run.clip(0).folder, (clip := RunFolder(tmp_path).clip(0)).folder)
+    document = json.loads(clip.manifest.read_text())
+    assert document["recipe"].pop("compositing") == COMPOSITING
+    clip.manifest.write_text(json.dumps(document))
+    assert damage(clip) == []
+    again = clipfarm("clip", tmp_path, 0)
+    assert again.returncode == 1
+    assert "found a clip of another version of clipfarm (compositing 1), expected 2" in again.stdout + again.stderr
+    ended = Supervisor(tmp_path)
+    ended.run = RunFolder(tmp_path)
+    made = ended(experiment=EVERYTHING, seed=SEED_OF_ALL)
+    assert made.code == ExitCode.FAILED
+    assert "made with an earlier version of clipfarm (compositing 1 instead of 2)" in made.result(0).reason

@@ -105,6 +105,13 @@ def test_a_clip_of_another_recipe_is_foreign_and_the_difference_is_named(made, r
     assert why.startswith(f"made with {difference}")
 
 
+def test_a_clip_of_an_earlier_version_is_foreign_and_not_damaged(made):
+    assert state(made, replace(RECIPE, compositing=2)) == (
+        ClipState.FOREIGN,
+        "made with an earlier version of clipfarm (compositing 1 instead of 2)",
+    )
+
+
 def test_a_clip_of_another_renderer_is_foreign(made):
     assert state(made, renderer=("mine",)) == (
         ClipState.FOREIGN,

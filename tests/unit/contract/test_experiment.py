@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clipfarm_contract.experiment import ClipRecipe, Experiment, parse_clip_experiment
+from clipfarm_contract.experiment import COMPOSITING, ClipRecipe, Experiment, parse_clip_experiment
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.result import ChildReport
 from helpers.runs import make_run
@@ -57,6 +57,23 @@ def test_a_recipe_survives_json_and_makes_an_experiment_of_its_own():
     assert ClipRecipe.parse(json.loads(json.dumps(recipe.to_json())), "recipe") == recipe
     assert Experiment.from_json(recipe.run_experiment_json()).recipe(42, 3) == recipe
     assert parse_clip_experiment(recipe.experiment_json()) == (recipe.scene, recipe.phase)
+
+
+@pytest.mark.parametrize(
+    ("background", "own_renderer", "compositing"),
+    [("cached", False, COMPOSITING), ("cached", True, 1), ("full", False, 1)],
+)
+def test_a_recipe_says_how_frames_are_composited_if_they_are(background, own_renderer, compositing):
+    recipe = Experiment.from_json(changed("background", background)).recipe(42, 3, own_renderer=own_renderer)
+    assert recipe.compositing == compositing
+    assert recipe.to_json().get("compositing", 1) == compositing
+    assert ClipRecipe.parse(json.loads(json.dumps(recipe.to_json())), "recipe") == recipe
+
+
+def test_clips_from_before_compositing_had_a_number_have_the_first():
+    document = Experiment.from_json(JSON).recipe(42, 3).to_json()
+    del document["compositing"]
+    assert ClipRecipe.parse(document, "recipe").compositing == 1
 
 
 def test_a_clip_outside_every_phase_is_refused():

@@ -5,7 +5,7 @@ it thoroughly before anything starts; here it is only read, strictly.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clipfarm_contract.fields import ContractError, Fields, load, parse_text
@@ -16,6 +16,9 @@ LAYERS = ("rgb", "segmentation", "flow", "depth", "normal", "object_coordinates"
 """What a clip can show of each frame (:mod:`clipfarm_contract.layers`); ``rgb`` is always among them."""
 BACKGROUNDS = ("cached", "full")
 """How what stands still gets into the frames: rendered once for the run, or anew in every frame."""
+COMPOSITING = 2
+"""How clipfarm's own renderer makes frames over a cached background; another number, other bytes. 1: all pixels that an
+object changes by themselves, at 8 samples where it changes but the indirect light. 2: these at 2 samples, smoothed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,11 @@ class Scene:
     background: str = "full"
     """One of ``BACKGROUNDS``; part of the scene because it changes the frames' bytes."""
 
+    @property
+    def compositing(self) -> int:
+        """How clipfarm's own renderer of this version makes the frames, as ``COMPOSITING``."""
+        return COMPOSITING if self.background == "cached" else 1
+
     @classmethod
     def take(cls, fields: Fields) -> "Scene":
         """Take the scene's fields out of an experiment."""
@@ -193,15 +201,21 @@ class Experiment:
         fields.done()
         return cls(scene, phases)
 
-    def recipe(self, seed: int, index: int) -> "ClipRecipe":
+    def recipe(self, seed: int, index: int, *, own_renderer: bool = False) -> "ClipRecipe":
         """Return the recipe of one clip.
+
+        Args:
+            seed: the run's.
+            index: of the clip.
+            own_renderer: whether a renderer of the user's own makes it.
 
         Raises:
             ContractError: no phase holds the clip.
         """
+        compositing = 1 if own_renderer else self.scene.compositing
         for entry in self.phases:
             if entry.start <= index <= entry.end:
-                return ClipRecipe(seed, index, self.scene, entry.phase)
+                return ClipRecipe(seed, index, self.scene, entry.phase, compositing)
         raise ContractError(f"clip {index}: no phase of the experiment holds it")
 
 
@@ -214,6 +228,8 @@ class ClipRecipe:
     index: int
     scene: Scene
     phase: Phase
+    compositing: int = 1
+    """As ``COMPOSITING``; always 1 where nothing is composited, or not by clipfarm's own renderer."""
 
     @classmethod
     def parse(cls, value: object, where: str) -> "ClipRecipe":
@@ -221,12 +237,14 @@ class ClipRecipe:
         fields = Fields(value, where)
         seed, index = fields.take("seed", int), fields.take("index", int)
         scene, phase = fields.take_object("experiment", _parse_clip_experiment)
+        compositing = fields.take("compositing", int, 1)  # clips from before it had a number
         fields.done()
-        return cls(seed, index, scene, phase)
+        return cls(seed, index, scene, phase, compositing)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form that ``clip.json`` holds."""
-        return {"seed": self.seed, "index": self.index, "experiment": self._experiment()}
+        document = {"seed": self.seed, "index": self.index, "experiment": self._experiment()}
+        return document | ({"compositing": self.compositing} if self.compositing != 1 else {})
 
     def experiment_json(self) -> str:
         """Return what a renderer gets in ``CLIP_EXPERIMENT``: the scene and the clip's one phase."""
@@ -239,7 +257,11 @@ class ClipRecipe:
 
     def difference(self, other: "ClipRecipe") -> str | None:
         """Return the first field in which two recipes differ, with both values; None where they are equal."""
-        return _first_difference(self.to_json(), other.to_json(), "")
+        found = _first_difference(replace(self, compositing=1).to_json(), replace(other, compositing=1).to_json(), "")
+        if found is None and self.compositing != other.compositing:
+            earlier = "an earlier" if other.compositing < self.compositing else "a later"
+            return f"{earlier} version of clipfarm (compositing {other.compositing} instead of {self.compositing})"
+        return found
 
     def _experiment(self) -> dict[str, Any]:
         return self.scene.to_json() | {"phase": self.phase.to_json()}

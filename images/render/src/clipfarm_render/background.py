@@ -7,16 +7,14 @@ clean background: the noise of what has hardly changed is in both, and falls out
 Monte Carlo integration). In expectation that is the full render.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import io
 import json
 import platform
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +23,22 @@ import numpy as np
 import numpy.typing as npt
 
 from clipfarm_contract.clip import write_atomically
-from clipfarm_render import arena, camera, cycles, exr, materials, stage
-from clipfarm_render.cycles import Box, CyclesRenderer, Picture
+from clipfarm_render import arena, camera, cycles, exr, materials, stage, view
+from clipfarm_render.boxes import Box
+from clipfarm_render.cycles import CyclesRenderer, Picture
+from clipfarm_render.locks import alone
 from clipfarm_render.region import Surroundings
 
 CLEAN = 16
 """How many times a frame's samples the background gets: its noise is a quarter of a frame's. It costs as much as
 16 whole frames, once for a run."""
-WEAK = 8
-"""By how many times fewer samples are enough where an object only changes the indirect light. This is the setting
-that evens out the noise at the region's edge: a smaller number, less noise inside."""
+WEAK = 32
+"""By how many times fewer samples are enough where an object only changes the indirect light: what is left of noise
+there is smoothed (:mod:`clipfarm_render.smooth`). 2 samples, smoothed, are nearer to a converged picture than 8 that
+are not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Background:
     """The scene without the object."""
 
@@ -52,7 +53,7 @@ class Background:
 
 def weak_samples(samples: int) -> int:
     """Return the samples of a pixel where an object only changes the indirect light."""
-    return min(samples, max(4, samples // WEAK))
+    return min(samples, max(2, samples // WEAK))
 
 
 def get(folder: Path | None, renderer: CyclesRenderer, samples: int, device: str, scratch: Path) -> Background:
@@ -68,12 +69,13 @@ def get(folder: Path | None, renderer: CyclesRenderer, samples: int, device: str
         device: what it is rendered on.
         scratch: a folder for files in between.
     """
+    view.load()
     if folder is None:
         return _make(renderer, samples, scratch)
     path = folder / f"{key(renderer.blender_scene.render.resolution_x, samples, device)}.npz"
     found = _read(path)
     if found is None:
-        with _alone(path.with_suffix(".lock")):
+        with alone(path.with_suffix(".lock")):
             found = _read(path)
             if found is None:
                 found = _make(renderer, samples, scratch)
@@ -83,7 +85,7 @@ def get(folder: Path | None, renderer: CyclesRenderer, samples: int, device: str
 
 def key(resolution: int, samples: int, device: str) -> str:
     """Return the hash of all that a background depends on: settings, versions, and the code that makes it."""
-    code = [Path(__file__), *(Path(str(module.__file__)) for module in (arena, camera, cycles, materials, stage))]
+    code = [Path(__file__), *(Path(str(module.__file__)) for module in (arena, camera, cycles, materials, stage, view))]
     depends: Mapping[str, Any] = {
         "resolution": resolution,
         "samples": [samples, weak_samples(samples), samples * CLEAN],
@@ -103,13 +105,13 @@ def _make(renderer: CyclesRenderer, samples: int, scratch: Path) -> Background:
         strong = renderer.render_box(everything, samples)
         weak = renderer.render_box(everything, weak_samples(samples))
         depth, normal, reflectance = _geometry(renderer, scratch / "geometry.exr")
-    return Background(clean, strong, weak, Surroundings(depth, normal, reflectance, half_step(renderer, clean)))
+    return Background(clean, strong, weak, Surroundings(depth, normal, reflectance, half_step(clean)))
 
 
-def half_step(renderer: CyclesRenderer, linear: Picture) -> Picture:
+def half_step(linear: Picture) -> Picture:
     """Return how much more linear light, by channel, makes half a step of the 8-bit picture."""
     brighter = 1.02
-    seen = [renderer.as_seen(picture, depth=16).astype(np.float32) / 257 for picture in (linear, linear * brighter)]
+    seen = [view.seen(picture, depth=16).astype(np.float32) / 257 for picture in (linear, linear * brighter)]
     steps = np.maximum(seen[1] - seen[0], 1e-3)
     half: Picture = (0.5 * (brighter - 1) * linear / steps).astype(np.float32)
     return half
@@ -150,24 +152,19 @@ def _keep(background: Background, path: Path) -> None:
 
 def _read(path: Path) -> Background | None:
     try:
+        status = path.stat()
+        return _load(path, status.st_mtime_ns, status.st_size)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _load(path: Path, _changed: int, _size: int) -> Background | None:
+    """Read a background; once for all clips of a process, as long as the file stays as it is."""
+    try:
         with np.load(path) as found:
             arrays: dict[str, npt.NDArray[np.float32]] = dict(found)
         surroundings = Surroundings(**{field.name: arrays.pop(field.name) for field in fields(Surroundings)})
         return Background(**arrays, surroundings=surroundings)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None  # not there, or damaged: it is made
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one process in at a time, where the file system knows locks."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError:
-        yield
-        return
-    with file:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

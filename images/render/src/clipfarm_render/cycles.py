@@ -8,7 +8,6 @@ writes linear light.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipfarm_render import arena, device, exr, materials, meshes
+from clipfarm_render import arena, device, exr, materials, meshes, view
 from clipfarm_render.bodies import ShapeAsset
+from clipfarm_render.boxes import Box
 from clipfarm_render.kubric_compat import AttributeSetter, Blender, kb, register_object3d_setters
 from clipfarm_render.sample import Sample
 from clipfarm_render.stage import Stage
@@ -26,23 +26,11 @@ from clipfarm_render.stage import Stage
 PNG_COMPRESSION = 1
 """zlib level. Noise hardly compresses, and every reader of the frames pays for what is packed harder."""
 
+ROUGHNESS = 0.45
+"""Of an object that brings no material along."""
+
 Picture = npt.NDArray[np.float32]
 """(height, width, 3) linear light, rows from the top."""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Pixels of the picture from ``left`` and ``top`` (included) to ``right`` and ``bottom`` (not included)."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Where the pixels lie in an array whose first axes are rows and columns."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published without types
@@ -58,7 +46,7 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
             sample: the clip's values; the renderer needs its colours.
             samples_per_pixel: rays a pixel.
             threads: how many threads Cycles may use, exactly.
-            on: ``cpu``, ``cuda`` or ``optix``.
+            on: ``cpu``, ``cuda``, ``optix``, or ``gpu`` for the better of the two.
             scratch: a folder for Kubric's own files.
 
         Raises:
@@ -68,15 +56,18 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         # full frame (bench/RESULTS.md), and what is left of noise is seen as noise.
         super().__init__(stage.scene, scratch, samples_per_pixel=samples_per_pixel, use_denoising=False, verbose=True)
         self.seconds_in_cycles = 0.0
+        self.is_warm = on == "cpu"
+        """Whether its device has rendered something."""
+        self.call_price = device.call_price(on, threads)
         self._leave_out_unused_passes()
         self._set_quality()
         self._raw = scratch / "raw"
         # Left to itself, Blender follows the machine's processors, and not the container's limit.
         self.blender_scene.render.threads_mode = "FIXED"
         self.blender_scene.render.threads = threads
-        device.use(self.blender_scene, on)
+        self.device = device.use(self.blender_scene, on)
         self._dress(stage, sample)
-        self._thing = stage.body.asset.linked_objects[self]
+        self._thing, self._floor = (asset.linked_objects[self] for asset in (stage.body.asset, stage.floor))
 
     def add_asset(self, asset: Any) -> Any:
         """Add what the scene got; called by Kubric."""
@@ -93,6 +84,23 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         asset.observe(AttributeSetter(made, "scale"), "scale")
         return made
 
+    def exchange(self, stage: Stage, sample: Sample, scratch: Path) -> None:
+        """Show another stage that differs in its object alone; both objects are shapes of our own making."""
+        asset, thing, old = stage.body.asset, self._thing, self._thing.data
+        thing.animation_data_clear()
+        made = meshes.from_shape(asset.shape, asset.uid)
+        thing.data = made.data
+        bpy.data.objects.remove(made)
+        for material in old.materials:
+            bpy.data.materials.remove(material)
+        bpy.data.meshes.remove(old)
+        thing.active_material = materials.plain("thing", sample.colour, ROUGHNESS)
+        thing.location, thing.rotation_quaternion, thing.scale = asset.position, asset.quaternion, asset.scale
+        register_object3d_setters(asset, thing)
+        asset.linked_objects[self], stage.floor.linked_objects[self] = thing, self._floor
+        self._raw = scratch / "raw"
+        self.seconds_in_cycles = 0.0
+
     def render_frame(self, frame: int, path: Path) -> None:
         """Render one frame into an 8-bit RGB PNG."""
         self.go_to(frame)
@@ -106,6 +114,11 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         started = time.perf_counter()
         bpy.ops.render.render(write_still=True, scene=scene.name)
         self.seconds_in_cycles += time.perf_counter() - started
+
+    def warm_up(self) -> None:
+        """Have Cycles load its kernels, and compile what nobody has compiled for this device yet."""
+        self.render_box(Box(0, 0, 4, 4), 1)
+        self.is_warm = True
 
     def go_to(self, frame: int) -> None:
         """Put everything where it is in a frame."""
@@ -142,21 +155,6 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         finally:
             self._thing.hide_render = False
 
-    def as_seen(self, linear: Picture, depth: int = 8) -> npt.NDArray[Any]:
-        """Apply the view transform by Blender's own code; return whole numbers of ``depth`` bits, 8 or 16."""
-        height, width = linear.shape[:2]
-        rgba = np.ones((height, width, 4), np.float32)
-        rgba[..., :3] = linear[::-1]
-        image = bpy.data.images.new("linear", width, height, alpha=False, float_buffer=True)
-        try:
-            image.pixels.foreach_set(rgba.ravel())
-            self._write("PNG", depth)
-            path = self._raw.with_name("seen.png")
-            image.save_render(str(path), scene=self.blender_scene)
-        finally:
-            bpy.data.images.remove(image)
-        return np.asarray(kb.read_png(path))[..., :3]
-
     def _leave_out_unused_passes(self) -> None:
         scene = self.blender_scene
         scene.view_layers.remove(scene.view_layers["AuxOutputs"])
@@ -169,9 +167,7 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
 
     def _set_quality(self) -> None:
         scene = self.blender_scene
-        # Blender 4 starts with AgX, which pulls saturated colours towards white; Kubric's scenes are made for Filmic.
-        scene.view_settings.view_transform = "Filmic"
-        scene.view_settings.look = "High Contrast"
+        scene.view_settings.view_transform, scene.view_settings.look = view.TRANSFORM, view.LOOK
         # One noise pattern for all frames: what stands still in the scene stands still in the picture, to the bit.
         scene.cycles.seed = 0
         scene.cycles.use_animated_seed = False
@@ -180,13 +176,13 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         scene.cycles.caustics_reflective = False
         scene.cycles.caustics_refractive = False
 
-    def _write(self, file_format: str, depth: int = 8) -> None:
+    def _write(self, file_format: str) -> None:
         """Say what the next render call writes."""
         render = self.blender_scene.render
         settings = render.image_settings
         settings.file_format, settings.color_mode = file_format, "RGB"
         if file_format == "PNG":
-            settings.color_depth, settings.compression = str(depth), 0
+            settings.color_depth, settings.compression = "8", 0
         else:
             settings.color_depth, settings.exr_codec = "32", "NONE"
         render.filepath = str(self._raw.with_suffix(".png" if file_format == "PNG" else ".exr"))
@@ -196,7 +192,7 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         stage.floor.linked_objects[self].active_material = materials.grid("floor")
         thing = stage.body.asset.linked_objects[self]
         if not any(thing.data.materials):  # an asset may bring its own along
-            thing.active_material = materials.plain("thing", sample.colour, roughness=0.45)
+            thing.active_material = materials.plain("thing", sample.colour, ROUGHNESS)
         wall = materials.plain("wall", arena.WALL, roughness=0.6)
         thickness, height = arena.WALL_THICKNESS / 2, arena.WALL_HEIGHT / 2
         across = arena.HALF_SIZE + thickness

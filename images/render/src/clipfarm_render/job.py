@@ -62,7 +62,9 @@ class Job:
         return cls(
             seed=whole(environment.CLIP_SEED),
             clip=Clip(Path(text(environment.CLIP_DIR))),
-            recipe=ClipRecipe(whole(environment.CLIP_RUN_SEED), whole(environment.CLIP_INDEX), scene, phase),
+            recipe=ClipRecipe(
+                whole(environment.CLIP_RUN_SEED), whole(environment.CLIP_INDEX), scene, phase, scene.compositing
+            ),
             device=environ.get(environment.CLIP_DEVICE, "cpu"),
             report=Path(report) if report else None,
             cache=Path(cache) if cache else None,

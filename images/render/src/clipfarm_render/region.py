@@ -20,15 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from clipfarm_render import arena, convex
+from clipfarm_render.boxes import Mask, Part
 from clipfarm_render.camera import Camera
-from clipfarm_render.cycles import Box
 from clipfarm_render.sample import Vector3
 
 Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
-CELLS = 64
-"""Cells along a side of the picture, at most."""
+COARSE_CELLS, FINE_CELLS = 64, 128
+"""Cells along a side of the picture, at most: for indirect light, and for what the object hides and shades."""
 FILTER_REACH = 1.5
 """Pixels. Half the width of Cycles' Blackman-Harris filter is 0.75; the rest is for the outline's corners."""
 GLOSS = 0.1
@@ -38,9 +37,6 @@ BEHIND = 0.4
 """The brightest that an object can hide from a surface, radiance: the sky's 0.36, or a wall."""
 PATCHES = 2
 """Along each edge of the box around the object."""
-STRONG_GRAIN, WEAK_GRAIN = 2, 8
-"""Cells. Runs of cells end at multiples of it, so that neighbouring rows can share a box: a call of Cycles costs as
-much as 500 pixels at 64 samples, and 4,000 at 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +72,10 @@ class Region:
 
     own: Mask
     """(height, width) where pixels may show the object itself."""
-    strong: tuple[Box, ...]
+    strong: Part
     """Where it is seen, or casts a shadow."""
-    weak: tuple[Box, ...]
-    """Where it changes the indirect light by half a step or more; holds the strong boxes too."""
+    weak: Part
+    """Where it changes the indirect light by half a step or more; holds the strong part too."""
 
 
 class Rule:
@@ -87,86 +83,85 @@ class Rule:
 
     def __init__(self, surroundings: Surroundings, camera: Camera) -> None:
         self._camera = camera
-        self._size = camera.resolution
-        self._cell = math.ceil(self._size / CELLS)
-        count = math.ceil(self._size / self._cell)
-        middles = np.minimum(np.arange(count) * self._cell + self._cell // 2, self._size - 1)
-        pick = np.ix_(middles, middles)
-        columns, rows = np.meshgrid(middles + 0.5, middles + 0.5)
-        self._pixels = np.stack([columns, rows], axis=-1)
-        self._points = camera.unproject(self._pixels, surroundings.depth[pick].astype(np.float64))
-        self._normals = surroundings.normal[pick].astype(np.float64)
+        cell = math.ceil(camera.resolution / FINE_CELLS)
+        # Whole fine cells make a coarse one.
+        self._fine = _Grid(surroundings, camera, cell)
+        self._coarse = coarse = _Grid(surroundings, camera, cell * math.ceil(camera.resolution / COARSE_CELLS / cell))
+        self._normals = surroundings.normal[coarse.pick].astype(np.float64).reshape(-1, 3)
         # How much light from around may change, irradiance over pi, until the picture does by half a step.
-        slack = surroundings.half_step / (surroundings.reflectance + GLOSS)
-        self._slack = _least_in_cells(slack.astype(np.float64), self._cell, count)
-        # How much of the world a cell spans, to be on the safe side of a shadow's edge.
-        across = np.linalg.norm(np.diff(self._points, axis=1), axis=-1)
-        self._span = np.pad(across, ((0, 0), (0, 1)), mode="edge")
+        slack = (surroundings.half_step / (surroundings.reflectance + GLOSS)).astype(np.float64)
+        self._slack = _least_in_cells(slack, coarse.cell, coarse.count).reshape(-1, 3)
 
     def find(self, solid: Solid) -> Region:
         """Return the region that an object changes."""
         seen = convex.hull(self._camera.project(solid.outline))
-        cells_seen = convex.contains(seen, self._pixels, self._cell + FILTER_REACH)
-        strong = cells_seen | self._shaded(solid)
-        weak = strong | self._lit_otherwise(solid)
-        rows, columns = np.mgrid[: self._size, : self._size] + 0.5
-        own = convex.contains(seen, np.stack([columns, rows], axis=-1), FILTER_REACH)
-        return Region(own, self._boxes(strong, STRONG_GRAIN), self._boxes(_grown(weak), WEAK_GRAIN))
+        fine, size = self._fine, self._camera.resolution
+        # From the middle of a cell to the middle of its farthest pixel.
+        reach = fine.cell / math.sqrt(2)
+        strong = convex.contains(seen, fine.pixels, reach + FILTER_REACH) | self._shaded(solid)
+        weak = _merged(strong, self._coarse.cell // fine.cell) | self._lit_otherwise(solid)
+        return Region(self._own(seen), Part(strong, fine.cell, size), Part(_grown(weak), self._coarse.cell, size))
+
+    def _own(self, seen: Array) -> Mask:
+        size = self._camera.resolution
+        own = np.zeros((size, size), np.bool_)
+        # Twice the margin holds all that lies within it at corners of 60 degrees and more.
+        low = np.floor(seen.min(axis=0) - 2 * FILTER_REACH).clip(0, size).astype(int)
+        high = np.ceil(seen.max(axis=0) + 2 * FILTER_REACH).clip(0, size).astype(int)
+        around = slice(low[1], high[1]), slice(low[0], high[0])
+        rows, columns = np.mgrid[around] + 0.5
+        own[around] = convex.contains(seen, np.stack([columns, rows], axis=-1), FILTER_REACH)
+        return own
 
     def _shaded(self, solid: Solid) -> Mask:
-        shaded = np.zeros(self._points.shape[:2], np.bool_)
+        points = self._fine.points
+        shaded = np.zeros(points.shape[:2], np.bool_)
         for sun in arena.SUNS:
             direction = np.array(sun.position) / np.linalg.norm(sun.position)
             right = np.cross((0, 0, 1), direction)
             right /= np.linalg.norm(right)
             plane = np.stack([right, np.cross(direction, right)], axis=1)
-            distance = (solid.outline @ direction).max() - self._points @ direction
+            distance = (solid.outline @ direction).max() - points @ direction
             penumbra = np.maximum(distance, 0) * math.tan(arena.SUN_ANGLE / 2)
             outline = convex.hull(solid.outline @ plane)
-            shaded |= (distance > 0) & convex.contains(outline, self._points @ plane, penumbra + self._span)
+            shaded |= (distance > 0) & convex.contains(outline, points @ plane, penumbra + self._fine.span)
         return shaded
 
     def _lit_otherwise(self, solid: Solid) -> Mask:
         places, normals, areas, light = _patches(solid)
-        away = places - self._points[..., None, :]
-        distance = np.maximum(np.linalg.norm(away, axis=-1), 1e-3)
-        away /= distance[..., None]
-        leaving = -(away * normals).sum(axis=-1).clip(max=0)
-        arriving = (away * self._normals[..., None, :]).sum(axis=-1).clip(min=0)
-        factors = leaving * arriving * areas / (math.pi * np.maximum(distance**2, areas))
-        change: Mask = (factors @ light > self._slack).any(axis=-1)
-        return change
-
-    def _boxes(self, cells: Mask, grain: int) -> tuple[Box, ...]:
-        """Return boxes that hold all cells: one for each run of cells in a row; rows with the same run share it."""
-        boxes: list[Box] = []
-        above: dict[tuple[int, int], int] = {}
-        for row in range(len(cells)):
-            top, bottom = row * self._cell, min((row + 1) * self._cell, self._size)
-            here = {}
-            for left, right in _runs(cells[row], grain):
-                ends = left * self._cell, min(right * self._cell, self._size)
-                if ends in above:
-                    here[ends] = above[ends]
-                    boxes[here[ends]] = Box(ends[0], boxes[here[ends]].top, ends[1], bottom)
-                else:
-                    here[ends] = len(boxes)
-                    boxes.append(Box(ends[0], top, ends[1], bottom))
-            above = here
-        return tuple(boxes)
+        points = self._coarse.points.reshape(-1, 3)
+        # Products of all points with all patches, (points, patches). Not by BLAS: its sums depend on its threads.
+        distance = np.maximum(
+            sum((point[:, None] - place) ** 2 for point, place in zip(points.T, places.T, strict=True)), 1e-6
+        )
+        leaving = np.minimum((places * normals).sum(axis=-1) - _products(points, normals), 0)
+        arriving = np.maximum(_products(self._normals, places) - (points * self._normals).sum(axis=-1)[:, None], 0)
+        factors = -leaving * arriving * (areas / math.pi) / (distance * np.maximum(distance, areas))
+        change = np.stack([(factors * channel).sum(axis=-1) for channel in light.T], axis=-1)
+        changed: Mask = (change > self._slack).any(axis=-1)
+        return changed.reshape(self._coarse.points.shape[:2])
 
 
-def _runs(row: Mask, grain: int) -> list[tuple[int, int]]:
-    """Return first and last + 1 of each run of cells, moved outwards to multiples of ``grain``."""
-    edges = np.flatnonzero(np.diff(np.pad(row.astype(np.int8), 1)))
-    runs: list[tuple[int, int]] = []
-    for start, end in edges.reshape(-1, 2).tolist():
-        left, right = start // grain * grain, -(-end // grain) * grain
-        if runs and left <= runs[-1][1]:
-            runs[-1] = runs[-1][0], right
-        else:
-            runs.append((left, right))
-    return runs
+class _Grid:
+    """The picture in cells: the pixel in the middle of each, and the point of the world that is seen there."""
+
+    def __init__(self, surroundings: Surroundings, camera: Camera, cell: int) -> None:
+        self.cell = cell
+        self.count = math.ceil(camera.resolution / cell)
+        middles = np.minimum(np.arange(self.count) * cell + cell // 2, camera.resolution - 1)
+        self.pick = np.ix_(middles, middles)
+        columns, rows = np.meshgrid(middles + 0.5, middles + 0.5)
+        self.pixels = np.stack([columns, rows], axis=-1)
+        self.points = camera.unproject(self.pixels, surroundings.depth[self.pick].astype(np.float64))
+        # How far of the world a cell reaches from its middle, to be on the safe side of a shadow's edge.
+        across = np.linalg.norm(np.diff(self.points, axis=1), axis=-1)
+        self.span = np.pad(across, ((0, 0), (0, 1)), mode="edge") / math.sqrt(2)
+
+
+def _products(vectors: Array, others: Array) -> Array:
+    """Return the scalar products of all vectors (n, 3) with all others (m, 3): (n, m)."""
+    products: Array = sum(ours[:, None] * theirs for ours, theirs in zip(vectors.T, others.T, strict=True))
+    return products
 
 
 def _patches(solid: Solid) -> tuple[Array, Array, Array, Array]:
@@ -174,21 +169,12 @@ def _patches(solid: Solid) -> tuple[Array, Array, Array, Array]:
 
     These are the faces of the box around the object, and the shadows that they throw on the floor.
     """
-    steps = (np.arange(PATCHES) + 0.5) / PATCHES
     low, high = solid.bounds
     size = high - low
-    places, normals, areas = [], [], []
-    for axis in range(3):
-        u, v = (axis + 1) % 3, (axis + 2) % 3
-        for side, end in ((-1.0, low), (1.0, high)):
-            for a in steps:
-                for b in steps:
-                    place = np.empty(3)
-                    place[axis], place[u], place[v] = end[axis], low[u] + a * size[u], low[v] + b * size[v]
-                    places.append(solid.centre + solid.axes @ place)
-                    normals.append(side * solid.axes[:, axis])
-                    areas.append(size[u] * size[v] / PATCHES**2)
-    at, facing, area = np.array(places), np.array(normals), np.array(areas)
+    places, facing, sides = _UNIT_PATCHES
+    at = solid.centre + (low + places * size) @ solid.axes.T
+    facing = facing @ solid.axes.T
+    area = size[sides].prod(axis=-1) / PATCHES**2
     sky, floor = np.array(arena.SKY), np.array(arena.TILE_LIGHT)
     irradiance = math.pi * sky + math.pi * floor * ((1 - facing[:, 2:]) / 2)
     shadows = []
@@ -211,12 +197,41 @@ def _patches(solid: Solid) -> tuple[Array, Array, Array, Array]:
     )
 
 
+def _unit_patches() -> tuple[Array, Array, npt.NDArray[np.int64]]:
+    """Return places (n, 3) on the unit cube, normals (n, 3), and the two axes (n, 2) along each patch."""
+    steps = (np.arange(PATCHES) + 0.5) / PATCHES
+    places, normals, sides = [], [], []
+    for axis in range(3):
+        u, v = (axis + 1) % 3, (axis + 2) % 3
+        for end in (0.0, 1.0):
+            for a in steps:
+                for b in steps:
+                    place, normal = np.empty(3), np.zeros(3)
+                    place[axis], place[u], place[v] = end, a, b
+                    normal[axis] = 2 * end - 1
+                    places.append(place)
+                    normals.append(normal)
+                    sides.append((u, v))
+    return np.array(places), np.array(normals), np.array(sides)
+
+
+_UNIT_PATCHES = _unit_patches()
+
+
 def _least_in_cells(values: Array, cell: int, count: int) -> Array:
     """Return the least of each channel in each cell."""
     height, width = values.shape[:2]
     padded = np.pad(values, ((0, count * cell - height), (0, count * cell - width), (0, 0)), mode="edge")
     least: Array = padded.reshape(count, cell, count, cell, -1).min(axis=(1, 3))
     return least
+
+
+def _merged(cells: Mask, factor: int) -> Mask:
+    """Return larger cells, ``factor`` along each side, that hold these."""
+    count = math.ceil(len(cells) / factor)
+    padded = np.pad(cells, (0, count * factor - len(cells)))
+    merged: Mask = padded.reshape(count, factor, count, factor).any(axis=(1, 3))
+    return merged
 
 
 def _grown(cells: Mask) -> Mask:

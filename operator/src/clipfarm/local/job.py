@@ -23,7 +23,7 @@ class Job:
 
     def recipe(self, clip: int) -> ClipRecipe:
         """Return what decides how a clip looks."""
-        return self.experiment.recipe(self.run.spec.seed, clip)
+        return self.experiment.recipe(self.run.spec.seed, clip, own_renderer=self.renderer is not None)
 
     @property
     def renderer(self) -> tuple[str, ...] | None:

@@ -6,7 +6,7 @@ import sys
 from clipfarm.local.processes import last_line
 from clipfarm_contract import tree
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
-from clipfarm_contract.experiment import ClipRecipe
+from clipfarm_contract.experiment import COMPOSITING, ClipRecipe
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip, RunFolder
 
@@ -28,6 +28,11 @@ def remake(clip: Clip, into: RunFolder, device: str) -> Clip:
         RemakeError: its records cannot be read, or the renderer failed.
     """
     recipe, renderer = _made_from(clip)
+    if renderer is None and recipe.scene.background == "cached" and recipe.compositing != COMPOSITING:
+        raise RemakeError(
+            f"found a clip of another version of clipfarm (compositing {recipe.compositing}), expected {COMPOSITING};"
+            " only that version makes its bytes again"
+        )
     into.state.mkdir(parents=True, exist_ok=True)
     experiment, log = into.state / "experiment.json", into.state / "log"
     experiment.write_text(recipe.run_experiment_json(), encoding="utf-8")

@@ -17,9 +17,10 @@ def problems(run: RunFolder, clip: int) -> list[str]:
 
 
 def mixtures(run: RunFolder, clips: Sequence[int]) -> list[str]:
-    """Return where clips were not made by one run: with several seeds, or several renderers."""
+    """Return where clips were not made by one run: with several seeds, renderers, or versions of clipfarm."""
     seeds: dict[str, list[int]] = {}
     renderers: dict[str, list[int]] = {}
+    versions: dict[str, list[int]] = {}
     for clip in clips:
         try:
             manifest = ClipManifest.read(run.clip(clip).manifest)
@@ -27,9 +28,10 @@ def mixtures(run: RunFolder, clips: Sequence[int]) -> list[str]:
             continue  # damaged, which is said elsewhere
         seeds.setdefault(str(manifest.recipe.seed), []).append(clip)
         renderers.setdefault(" ".join(manifest.renderer or ("clipfarm's own",)), []).append(clip)
+        versions.setdefault(f"compositing {manifest.recipe.compositing}", []).append(clip)
     return [
         f"made with different {name}: " + "; ".join(f"{value} (clips {compress(of)})" for value, of in groups.items())
-        for name, groups in (("seeds", seeds), ("renderers", renderers))
+        for name, groups in (("seeds", seeds), ("renderers", renderers), ("versions of clipfarm", versions))
         if len(groups) > 1
     ]
 
