@@ -53,8 +53,9 @@ def wait_for_two():
 
 def test_the_next_child_is_loaded_while_the_present_one_works_and_gets_the_next_task(pids):
     with make() as block:
-        assert run(block, f"{wait_for_two()}\nprint('first', os.getpid())", another=True).status == 0
-        _, second = pids()
+        end = run(block, f"{wait_for_two()}\nprint('first', os.getpid())", another=True)
+        assert end.status == 0
+        (second,) = block.pids
         assert alive(second)
         end = run(block, "print('second', os.getpid())")
         assert end.tail.last == f"second {second}"
@@ -74,7 +75,7 @@ def test_each_child_has_a_scratch_folder_of_its_own_that_goes_with_it(pids):
 def test_a_child_that_was_killed_while_it_waited_is_replaced(pids):
     with make() as block:
         run(block, wait_for_two(), another=True)
-        _, waiting = pids()
+        (waiting,) = block.pids
         os.kill(waiting, signal.SIGKILL)
         wait_until(lambda: not alive(waiting))
         end = run(block, "print('done', os.getpid())")
@@ -98,7 +99,7 @@ def test_time_for_the_whole_run_does_not_count(pids):
 def test_no_child_is_left_waiting(pids):
     with make() as block:
         run(block, wait_for_two(), another=True)
-        _, waiting = pids()
+        (waiting,) = block.pids
     assert not alive(waiting)
 
 

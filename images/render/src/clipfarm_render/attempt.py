@@ -3,7 +3,8 @@
 import secrets
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from clipfarm_contract.result import ChildReport, ClipResult
 from clipfarm_contract.text import printable
 from clipfarm_contract.writers import writing
 from clipfarm_render import strays, written
-from clipfarm_render.child import ChildEnd, End
+from clipfarm_render.child import ChildEnd
 from clipfarm_render.children import CannotStartError, Children, Renderer
 from clipfarm_render.output import say
 from clipfarm_render.seeds import clip_seed
 from clipfarm_render.stopping import Stop
+from clipfarm_render.watch import End
 
 _TO_BE_MADE = (ClipState.ABSENT, ClipState.DAMAGED)
 
@@ -40,9 +42,19 @@ class Outcome:
     """Complete already: nothing was done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A renderer that is done with a clip."""
+
+    end: ChildEnd
+    report: ChildReport
+    alone: bool
+    """Whether nothing is left of what it started."""
+
+
 def make(
     run: RunFolder, recipe: ClipRecipe, children: Children, stop: Stop, following: ClipRecipe | None = None
-) -> Outcome:
+) -> Callable[[], Outcome]:
     """Make one clip, and leave its result (and its log, if it failed) with the run's own files.
 
     Args:
@@ -52,22 +64,41 @@ def make(
         stop: asked again and again.
         following: the clip after it; where it is missing, its child is prepared while this one renders.
 
+    Returns:
+        What is left to do when the renderer is done: hash, sync and rename. May be called beside the next clip.
+
     Raises:
         Stopped: ``stop`` asked to end.
     """
     folder = run.clip(recipe.index)
     found = _inspect(run, recipe, children.renderer)
     if found.state is ClipState.COMPLETE:
-        return Outcome(_earlier_result(run, recipe.index), skipped=True)
+        return lambda: Outcome(_earlier_result(run, recipe.index), skipped=True)
     if found.state is ClipState.FOREIGN:
         reason = f"{folder.folder.name}: {found.reason}; it is left as it is"
-        result, tail = ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0), ""
-    else:
-        another = following is not None and _inspect(run, following, children.renderer).state in _TO_BE_MADE
-        with writing(run):
-            result, tail = _attempt(run, recipe, children, stop, another=another)
-    _keep(run, result, tail)
-    return Outcome(result)
+        return lambda: _keep(run, ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0), "")
+    another = following is not None and _inspect(run, following, children.renderer).state in _TO_BE_MADE
+    with ExitStack() as held:
+        held.enter_context(writing(run))
+        started, attempt = time.monotonic(), run.attempt(recipe.index, secrets.token_hex(4))
+        held.callback(tree.remove, attempt)
+        rendered: Rendered | CannotStartError | OSError
+        try:
+            attempt.mkdir(parents=True)
+            end, report = children.run(_task(run, recipe, attempt), stop, another=another)
+            rendered = Rendered(end, report, alone=strays.end(but=children.pids))
+        except (CannotStartError, OSError) as error:
+            rendered = error
+        if isinstance(rendered, Rendered) and rendered.end.how is End.STOPPED:
+            raise Stopped
+        until_done = held.pop_all()
+
+    def finish() -> Outcome:
+        with until_done:
+            result = _result(run, recipe, attempt, rendered, children.renderer, started)
+        return _keep(run, result, rendered.end.tail.text() if isinstance(rendered, Rendered) else "")
+
+    return finish
 
 
 def _inspect(run: RunFolder, recipe: ClipRecipe, renderer: Renderer) -> Inspection:
@@ -77,43 +108,40 @@ def _inspect(run: RunFolder, recipe: ClipRecipe, renderer: Renderer) -> Inspecti
         return Inspection(ClipState.FOREIGN, f"cannot be looked at ({_describe(error)})")
 
 
-def _attempt(
-    run: RunFolder, recipe: ClipRecipe, children: Children, stop: Stop, *, another: bool
-) -> tuple[ClipResult, str]:
-    """Run the child, and judge what it left; return the result and the end of the child's output."""
-    started = time.monotonic()
-    attempt = run.attempt(recipe.index, secrets.token_hex(4))
-    report, end = ChildReport(), None
+def _result(
+    run: RunFolder,
+    recipe: ClipRecipe,
+    attempt: Path,
+    rendered: "Rendered | CannotStartError | OSError",
+    renderer: Renderer,
+    started: float,
+) -> ClipResult:
+    """Judge what a renderer has left, and complete the clip if it is good."""
+    end, report = (rendered.end, rendered.report) if isinstance(rendered, Rendered) else (None, ChildReport())
     try:
-        attempt.mkdir(parents=True)
-        end, report = children.run(_task(run, recipe, attempt), stop, another=another)
-        alone = strays.end(but=children.pids)
-        if end.how is End.STOPPED:
-            raise Stopped
-        code, reason = _judge(end, report, on_gpu=children.renderer.device != "cpu")
-        if not alone:
+        if not isinstance(rendered, Rendered):
+            raise rendered
+        code, reason = _judge(rendered.end, report, on_gpu=renderer.device != "cpu")
+        if not rendered.alone:
             code, reason = ExitCode.FAILED, "a process that the renderer has left behind cannot be ended"
         if code is ExitCode.OK:
             written.check(attempt, recipe.scene.frames)
-            clips.complete(attempt, run.clip(recipe.index), recipe, report.checks, children.renderer.command)
+            clips.complete(attempt, run.clip(recipe.index), recipe, report.checks, renderer.command)
     except CannotStartError as error:
         code, reason = ExitCode.USAGE, str(error)
     except tree.UnfitError as error:
         code, reason = ExitCode.FAILED, str(error)
     except OSError as error:
         code, reason = ExitCode.FAILED, _describe(error)
-    finally:
-        tree.remove(attempt)
-    result = ClipResult(
+    return ClipResult(
         index=recipe.index,
         exit_code=code,
         reason=reason,
         seconds=dict(report.seconds) | {"total": time.monotonic() - started},
         cpu_seconds=end.cpu_seconds if end else 0.0,
         peak_rss_mib=end.peak_rss_mib if end else 0.0,
-        vram=end.vram if end and children.renderer.device != "cpu" else None,
+        vram=end.vram if end and renderer.device != "cpu" else None,
     )
-    return result, end.tail.text() if end else ""
 
 
 def _judge(end: ChildEnd, report: ChildReport, *, on_gpu: bool) -> tuple[ExitCode, str]:
@@ -165,7 +193,7 @@ def _earlier_result(run: RunFolder, index: int) -> ClipResult:
     return earlier if earlier.exit_code is ExitCode.OK else ClipResult(index, ExitCode.OK, "", {}, 0.0, 0.0)
 
 
-def _keep(run: RunFolder, result: ClipResult, tail: str) -> None:
+def _keep(run: RunFolder, result: ClipResult, tail: str) -> Outcome:
     """Write result and log. Where even that fails, the clip's reason is on stderr and the exit code tells."""
     try:
         write_atomically(run.result(result.index), dump(result.to_json()))
@@ -175,6 +203,7 @@ def _keep(run: RunFolder, result: ClipResult, tail: str) -> None:
             write_atomically(run.log(result.index), tail)
     except OSError as error:
         say(f"clipfarm-render: clip {result.index}: its result cannot be kept: {_describe(error)}")
+    return Outcome(result)
 
 
 def _describe(error: OSError) -> str:

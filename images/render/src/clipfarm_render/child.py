@@ -3,43 +3,21 @@
 import contextlib
 import ctypes
 import os
-import resource
-import selectors
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import IO
 
 from clipfarm_contract.result import VramUse
 from clipfarm_render.allowance import Allowance
-from clipfarm_render.output import LineSplitter, Tail, is_chatter, say
+from clipfarm_render.output import Tail
 from clipfarm_render.stopping import Stop
-from clipfarm_render.vram_messages import means_out_of_vram
-from clipfarm_render.vram_use import VramWatch
+from clipfarm_render.watch import End, Watch, has_ended
 
-POLL_SECONDS = 0.1
-GRACE_SECONDS = 0.5
-"""Between SIGTERM and SIGKILL."""
-DRAIN_SECONDS = 1.0
-"""How long output is still read after the child has ended."""
 _PR_SET_PDEATHSIG = 1
 """linux/prctl.h"""
-
-
-class End(Enum):
-    """Why a child is no more."""
-
-    EXITED = "exited"
-    """By itself, or killed by somebody else."""
-    TIMEOUT = "timeout"
-    OUT_OF_VRAM = "out of VRAM"
-    """It printed a GPU allocator's failure; ended, whatever it would have returned."""
-    STOPPED = "stopped"
-    """We were asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +26,7 @@ class ChildEnd:
 
     how: End
     status: int
-    """Exit status, or minus the number of the signal that killed it."""
+    """Exit status, or minus the number of the signal that killed it; of a child that lives on, what it answered."""
     vram_line: str
     """The line that told of GPU memory; empty where there was none."""
     ran_out: str
@@ -57,7 +35,7 @@ class ChildEnd:
     cpu_seconds: float
     peak_rss_mib: float
     vram: VramUse | None = None
-    """By what Cycles printed, of whatever device it rendered on."""
+    """By Cycles' own count, of whatever device it rendered on."""
 
 
 class Child:
@@ -74,25 +52,46 @@ class Child:
         Args:
             command: program and arguments.
             environ: the child's whole environment.
-            waits: whether it waits for a line on its standard input before it goes on; ``follow`` sends it.
+            waits: whether it waits for a line on its standard input before it goes on; ``follow`` sends it. Such a
+                child gets a last argument: the number of a file descriptor. When its clip is done it may write its
+                exit code there, as one byte, and wait for another line.
 
         Raises:
             OSError: the command cannot be started.
         """
-        self._process = subprocess.Popen(
-            command,
-            env=environ,
-            stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-            # Of our threads only this one is in the child, and what it does there takes no lock that another could
-            # hold.
-            preexec_fn=_die_with_parent(),
-        )
+        self._answers: int | None
+        self._answers, answer = os.pipe() if waits else (None, None)
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(answer)] if waits else command,
+                env=environ,
+                stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,
+                pass_fds=() if answer is None else (answer,),
+                # Of our threads only this one is in the child, and what it does there takes no lock that another could
+                # hold.
+                preexec_fn=_die_with_parent(),
+            )
+        except BaseException:
+            self._close_answers()
+            raise
+        finally:
+            if answer is not None:
+                os.close(answer)
+        self.started = time.monotonic()
+        self._spent = 0.0
+        self.clips = 0
+        """How many clips it was given."""
+
+    @property
+    def pid(self) -> int:
+        """Number of the process, and of its group."""
+        return self._process.pid
 
     def follow(self, timeout: float, stop: Stop, shared_work: Path | None = None) -> ChildEnd:
-        """Let it go on if it waits, and pass on what it prints to our stderr until it has ended or has to.
+        """Let it go on if it waits, and pass on what it prints to our stderr until its clip is done or it has to end.
 
         Args:
             timeout: s from now; a child that takes longer is ended.
@@ -100,21 +99,26 @@ class Child:
             shared_work: while this file is there, the child works for other clips too, and its clock stands still.
         """
         self._let_go_on()
-        watch = _Watch(self._process, Allowance(timeout, time.monotonic()), stop, shared_work)
+        self.clips += 1
+        watch = Watch(self._process, self._answers, Allowance(timeout, time.monotonic()), stop, shared_work)
+        how = End.STOPPED
         try:
             how = watch.until_end()
         finally:
-            usage = self._end(watch)
+            if how is not End.ANSWERED:
+                self._end(watch)
+        if how is End.ANSWERED:
+            watch.leave()
         if watch.vram_line and how is not End.STOPPED:
             how = End.OUT_OF_VRAM
         return ChildEnd(
             how=how,
-            status=self._process.returncode,
+            status=(watch.answer or 0) if self._process.returncode is None else self._process.returncode,
             vram_line=watch.vram_line,
             ran_out=watch.ran_out,
             tail=watch.tail,
-            cpu_seconds=usage.ru_utime + usage.ru_stime,
-            peak_rss_mib=usage.ru_maxrss / 1024,
+            cpu_seconds=self._spend(),
+            peak_rss_mib=self._peak_rss_mib(),
             vram=watch.vram.summary(),
         )
 
@@ -126,7 +130,7 @@ class Child:
     @property
     def has_ended(self) -> bool:
         """Whether it is no more."""
-        return _has_ended(self._process.pid)
+        return has_ended(self._process.pid)
 
     def discard(self) -> None:
         """End it, whatever it does."""
@@ -140,118 +144,40 @@ class Child:
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # it has ended, as will be seen
                 self._process.stdin.write(b"\n")
-                self._process.stdin.close()
+                self._process.stdin.flush()
 
-    def _end(self, watch: "_Watch | None") -> resource.struct_rusage:
+    def _end(self, watch: Watch | None) -> None:
         _kill_group(self._process.pid)
         if watch is not None:
             watch.drain()
-        _, wait_status, usage = os.wait4(self._process.pid, 0)
+        _, wait_status, self._usage = os.wait4(self._process.pid, 0)
         # Popen did not see the end itself, and would go on waiting for it.
         self._process.returncode = os.waitstatus_to_exitcode(wait_status)
-        return usage
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        self._close_answers()
 
+    def _close_answers(self) -> None:
+        if self._answers is not None:
+            os.close(self._answers)
+            self._answers = None
 
-class _Watch:
-    """One loop over both of a child's streams, its end, the clock and the request to stop."""
+    def _spend(self) -> float:
+        """Return the CPU seconds since the clip before; of the first clip, since the start."""
+        if self._process.returncode is None:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            spent = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own and its children's
+        else:
+            spent = self._usage.ru_utime + self._usage.ru_stime
+        before, self._spent = self._spent, spent
+        return max(0.0, spent - before)
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], allowance: Allowance, stop: Stop, shared_work: Path | None
-    ) -> None:
-        self.tail = Tail()
-        self.vram_line = self.ran_out = ""
-        self.vram = VramWatch()
-        self._pid = process.pid
-        self._allowance = allowance
-        self._stop = stop
-        self._shared_work = shared_work
-        self._selector = selectors.DefaultSelector()
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
-            # Two pipes, each with its own lines: in a common one, a half line of stdout and one of stderr would mix.
-            os.set_blocking(stream.fileno(), False)
-            self._selector.register(stream, selectors.EVENT_READ, LineSplitter())
-        self._end_fd = _end_fd(process.pid)
-        if self._end_fd is not None:
-            self._selector.register(self._end_fd, selectors.EVENT_READ)
-
-    def until_end(self) -> End:
-        """Watch until the child has ended or has to."""
-        while not _has_ended(self._pid):
-            if self._stop.requested:
-                _terminate_group(self._pid)
-                return End.STOPPED
-            shared = self._shared_work is not None and self._shared_work.exists()
-            if ran_out := self._allowance.spend(time.monotonic(), on_shared_work=shared):
-                self.ran_out = ran_out
-                _terminate_group(self._pid)
-                return End.TIMEOUT
-            self._read(POLL_SECONDS)
-            if self.vram_line:
-                return End.OUT_OF_VRAM
-        return End.EXITED
-
-    def drain(self) -> None:
-        """Read what is left. A process that has fled from the group may hold a stream open: not waited for."""
-        if self._end_fd is not None:
-            self._selector.unregister(self._end_fd)
-            os.close(self._end_fd)
-        until = time.monotonic() + DRAIN_SECONDS
-        while self._selector.get_map() and time.monotonic() < until:
-            self._read(POLL_SECONDS)
-        for key in list(self._selector.get_map().values()):
-            self._close(key)
-        self._selector.close()
-
-    def _read(self, seconds: float) -> None:
-        if not self._selector.get_map():
-            time.sleep(seconds)
-        for key, _ in self._selector.select(seconds):
-            if key.fd == self._end_fd:
-                continue
-            data = os.read(key.fd, 65_536)
-            if data:
-                self._take(key.data.feed(data))
-            else:
-                self._close(key)
-
-    def _close(self, key: selectors.SelectorKey) -> None:
-        stream: IO[bytes] = key.fileobj  # type: ignore[assignment]  # it is what we registered
-        self._take(key.data.end())
-        self._selector.unregister(stream)
-        stream.close()
-
-    def _take(self, lines: list[str]) -> None:
-        for line in lines:
-            if not self.vram_line and means_out_of_vram(line):
-                self.vram_line = line
-            elif is_chatter(line):
-                self.vram.take(line)
-                continue
-            self.tail.add(line)
-            say(line)
-
-
-def _has_ended(pid: int) -> bool:
-    """Tell whether the child has ended, without reaping it: its number stays taken, so its group can be killed."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _end_fd(pid: int) -> int | None:
-    """Return what becomes readable when a process ends; None where the kernel has no such thing, and we poll."""
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return None
-
-
-def _terminate_group(pid: int) -> None:
-    """Ask the child's group to end, and wait a little for the child to do so."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGTERM)
-    until = time.monotonic() + GRACE_SECONDS
-    while not _has_ended(pid) and time.monotonic() < until:
-        time.sleep(POLL_SECONDS / 5)
+    def _peak_rss_mib(self) -> float:
+        if self._process.returncode is not None:
+            return self._usage.ru_maxrss / 1024
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def _kill_group(pid: int) -> None:

@@ -1,8 +1,11 @@
-"""The children that a block of clips needs, one a clip.
+"""The children that a block of clips needs.
 
 The built-in renderer takes as long to load as a small clip takes to render. So its next child is started while the
-present one renders; it loads everything, and waits for its clip. It is still one child a clip, and each could be
-killed at any moment: one that has ended before it got its clip is replaced.
+present one renders; it loads everything, and waits for its clip. Each could be killed at any moment: one that has ended
+before it got its clip is replaced.
+
+On a CPU it is one child a clip. On a GPU a child makes one clip after the other, as a new one would have to set up the
+GPU, too; it is replaced after a number of clips, and after one that failed.
 """
 
 import contextlib
@@ -11,7 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
@@ -19,11 +22,14 @@ from typing import TypeAlias
 from clipfarm_contract import environment, tree
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.program import why_not_started
-from clipfarm_contract.result import ChildReport
+from clipfarm_contract.result import ChildReport, VramUse
 from clipfarm_render import child_environment
 from clipfarm_render.child import Child, ChildEnd
+from clipfarm_render.gpu_use import GpuUse
 from clipfarm_render.job import SHARED_WORK, TASK
 from clipfarm_render.stopping import Stop
+from clipfarm_render.vram_use import in_all
+from clipfarm_render.watch import End
 
 BUILT_IN = (sys.executable, "-m", "clipfarm_render.push", "--wait")
 
@@ -55,6 +61,8 @@ class Renderer:
     device: str
     timeout: float
     """s a clip"""
+    clips_per_process: int = 1
+    """How many clips one process of the built-in renderer makes, at the most."""
 
 
 class Children:
@@ -63,6 +71,9 @@ class Children:
     def __init__(self, renderer: Renderer) -> None:
         self.renderer = renderer
         self._waiting: Started | None = None
+        self.go_on = False
+        """Whether the child of the last clip waits for the next one."""
+        self._gpu = GpuUse() if renderer.device != "cpu" else None
 
     def __enter__(self) -> "Children":
         return self
@@ -71,40 +82,57 @@ class Children:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._waiting is not None:
-            child, scratch = self._waiting
-            child.discard()
-            scratch.cleanup()
+            _drop(self._waiting)
+        if self._gpu is not None:
+            self._gpu.close()
 
     def run(self, task: Mapping[str, str], stop: Stop, *, another: bool) -> tuple[ChildEnd, ChildReport]:
-        """Give a child its task, and follow it to its end.
+        """Give a child its task, and follow it until it is done.
 
         Args:
             task: the variables that tell it what to make.
             stop: when it asks, the child is ended.
-            another: whether a child for another clip is to be prepared meanwhile.
+            another: whether another clip comes after this one, for which a child is to be there.
 
         Raises:
             CannotStartError: the command cannot be started, now or later.
             OSError: the child cannot be started now.
         """
-        command = self.renderer.command
-        child, scratch = self._take() if command is None else self._started(command, task)
+        command, self.go_on = self.renderer.command, False
+        started = self._take() if command is None else self._started(command, task)
+        child, scratch = started
         place = Path(scratch.name)
         try:
             if command is None:
+                _report(place).unlink(missing_ok=True)
                 (place / TASK).write_text(json.dumps(dict(task)))
-                if another:
+                if another and child.clips + 1 >= self.renderer.clips_per_process:
                     self._prepare()
+            if self._gpu is not None:
+                self._gpu.begin(child.pid, child.started)
             end = child.follow(self.renderer.timeout, stop, place / SHARED_WORK)
-            return end, _read_report(_report(place))
+            if self._gpu is not None:
+                end = replace(end, vram=self._vram(child, end, Path(task[environment.CLIP_CACHE])))
+            self.go_on = end.how is End.ANSWERED and another and child.clips < self.renderer.clips_per_process
+            report = _read_report(_report(place))
         finally:
-            child.discard()
-            scratch.cleanup()
+            if not self.go_on:
+                _drop(started)
+        if self.go_on:
+            self._waiting = started
+        return end, report
 
     @property
     def pids(self) -> set[int]:
         """Processes that wait for the next clip."""
         return set() if self._waiting is None else {self._waiting[0].pid}
+
+    def _vram(self, child: Child, end: ChildEnd, cache: Path) -> VramUse | None:
+        assert self._gpu is not None
+        counted = end.vram
+        lives = end.how is End.ANSWERED
+        measured = self._gpu.end(child.pid, lives=lives, at_least=counted.peak_mib if counted else 0.0)
+        return in_all(counted, measured, cache)
 
     def _prepare(self) -> None:
         # Where it cannot be started, the reason is found when its clip's turn comes.
@@ -114,8 +142,7 @@ class Children:
     def _take(self) -> Started:
         waiting, self._waiting = self._waiting, None
         if waiting is not None and waiting[0].has_ended:
-            waiting[0].discard()
-            waiting[1].cleanup()
+            _drop(waiting)
             waiting = None
         return waiting or self._built_in()
 
@@ -137,6 +164,12 @@ class Children:
             environment.CLIP_DEVICE: self.renderer.device,
             environment.CLIP_REPORT: str(_report(scratch)),
         }
+
+
+def _drop(started: Started) -> None:
+    child, scratch = started
+    child.discard()
+    scratch.cleanup()
 
 
 def _report(scratch: Path) -> Path:

@@ -1,12 +1,14 @@
 """The push experiment: one clip, from its seed to its files.
 
 An object lies on a floor with walls, rests, and gets a push. Run by the supervisor as a child process; what it has
-to make stands in its environment (:mod:`clipfarm_contract.environment`). With ``--wait`` it loads everything first,
-and the rest of its environment comes in a file, when a line on the standard input says so.
+to make stands in its environment (:mod:`clipfarm_contract.environment`). With ``--wait FD`` it loads everything first,
+and the rest of its environment comes in a file, when a line on the standard input says so. When that clip is done,
+it writes its exit code to the file descriptor, as one byte, and waits for the next line.
 """
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import sys
@@ -33,9 +35,20 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         headless.import_blender()
         import numpy as np
 
-        from clipfarm_render import background, bodies, checks, frames, ground_truth, layers, physics, preview, stage
+        from clipfarm_render import (
+            background,
+            bodies,
+            checks,
+            frames,
+            gpu_cache,
+            ground_truth,
+            layers,
+            physics,
+            preview,
+            stage,
+            studio,
+        )
         from clipfarm_render.camera import Camera
-        from clipfarm_render.cycles import CyclesRenderer
         from clipfarm_render.manifest import AssetFiles
         from clipfarm_render.sample import draw
 
@@ -45,18 +58,27 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
         built = stage.build(body, camera, scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)
-        renderer = CyclesRenderer(built, sample, scene.samples_per_pixel, limits.blender, job.device, scratch)
+        kernels = None if job.device == "cpu" else gpu_cache.use(job.cache)
+        renderer = studio.renderer(built, sample, scene, limits.blender, job.device, scratch)
         # The renderer follows the scene by now, so that the keyframes reach it. One frame more than the clip has:
         # the flow of the last one leads there.
         beyond = physics.simulate(world, body, sample.push, scene.frames + 1, scene.fps)
         built.animate(beyond)
         trajectory = beyond.first(scene.frames)
+        world.close()
+
+    if kernels is not None and not renderer.is_warm:
+        with report.stage("kernels"), job.shared_work(), kernels.first_use(renderer.device) as first:
+            if first:
+                say(f"compiling kernels for {kernels.gpu}, once")
+            renderer.warm_up()
 
     pictures: frames.Frames = frames.FullFrames(renderer)
     if scene.background == "cached":
         with report.stage("background"), job.shared_work():
-            still = background.get(job.cache, renderer, scene.samples_per_pixel, job.device, scratch)
-        pictures = frames.CompositeFrames(renderer, built, sample, trajectory, still, scene.samples_per_pixel)
+            still = background.get(job.cache, renderer, scene.samples_per_pixel, renderer.device, scratch)
+        helpers = 0 if renderer.device == "cpu" else frames.HELPERS
+        pictures = frames.CompositeFrames(renderer, built, sample, trajectory, still, scene.samples_per_pixel, helpers)
 
     with report.stage("render"):
         job.clip.rgb.mkdir()
@@ -76,13 +98,8 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         report.checks = checks.check(job.clip, scene)
 
 
-def wait_for_task() -> float | None:
-    """Load everything, and wait for the rest of the environment.
-
-    Returns:
-        For how many seconds the clip waited for the loading: none where it was done before the clip's turn came. None
-        where no task comes.
-    """
+def load() -> None:
+    """Load everything that a clip needs."""
     # What goes wrong here goes wrong again where it is the clip's reason.
     with contextlib.suppress(Exception):
         from clipfarm_render import headless
@@ -90,55 +107,82 @@ def wait_for_task() -> float | None:
         headless.import_blender()
         from PIL import Image
 
-        from clipfarm_render import background, checks, frames, ground_truth, layers, preview  # noqa: F401
+        from clipfarm_render import background, checks, frames, ground_truth, layers, preview, studio  # noqa: F401
 
         Image.preinit()  # which files it knows
-    loaded = time.time()
+
+
+def wait_for_task() -> Path | None:
+    """Wait for the rest of the environment; return the file that it came in, or None where no task comes."""
     if not sys.stdin.readline():
         return None
     task = Path(os.environ[CLIP_REPORT]).with_name(TASK)
     os.environ.update(json.loads(task.read_text()))
-    return max(0.0, loaded - task.stat().st_mtime)
+    return task
 
 
 def main() -> int:
-    """Make the clip that the environment asks for; return the exit code."""
-    report = Report()
+    """Make the clip that the environment asks for, or one after the other; return the exit code."""
     try:
         limits = apply_thread_limits(default=2)
-        if "--wait" in sys.argv[1:]:
-            loading = wait_for_task()
-            if loading is None:
-                return ExitCode.FAILED
-            report.seconds["import"] = loading
-        job = Job.from_environment()
+        if "--wait" not in sys.argv[1:]:
+            return make_one(limits, Report())[0]
+        answers = int(sys.argv[sys.argv.index("--wait") + 1])
+        load()
+        loaded, code = time.time(), ExitCode.FAILED
+        while task := wait_for_task():
+            # For how long the clip waited for the loading: not at all where that was done before the clip's turn came.
+            report = Report({"import": max(0.0, loaded - task.stat().st_mtime)})
+            code, may_go_on = make_one(limits, report)
+            if not may_go_on:
+                return code
+            flush()
+            os.write(answers, bytes([code]))
+            gc.collect()  # the scene of that clip, in which everything holds everything
     except ValueError as error:
         say(f"clipfarm-render: {error}")
         return ExitCode.USAGE
-    code = ExitCode.FAILED
+    return code
+
+
+def make_one(limits: ThreadLimits, report: Report) -> tuple[ExitCode, bool]:
+    """Make one clip, and write its report.
+
+    Returns:
+        The exit code, and whether this process may make another clip: not after a failure that nobody has foreseen.
+
+    Raises:
+        ContractError: the environment lacks something, or holds nonsense.
+    """
+    job, code, may_go_on = Job.from_environment(), ExitCode.FAILED, False
     try:
         with tempfile.TemporaryDirectory(prefix="clipfarm-") as scratch:
             make_clip(job, limits, Path(scratch), report)
-        code = ExitCode.OK
+        code, may_go_on = ExitCode.OK, True
     except MemoryError:
         report.reason = "host memory ran out"
     except ClipError as error:
-        report.reason = str(error)
+        report.reason, may_go_on = str(error), True
     except Exception as error:  # noqa: BLE001 - the process ends here, and this is how its reason gets out
         traceback.print_exc()
         report.reason = " ".join(f"{type(error).__name__}: {error}".split())
         if means_out_of_vram(str(error)):
             code = ExitCode.OUT_OF_VRAM
     report.write(job.report)
-    return code
+    return code, may_go_on
+
+
+def flush() -> None:
+    """Write out what Python and Blender have printed."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # whoever read it has gone
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)
 
 
 def end(code: int) -> None:
     """End this process at once: Blender would give back all that it holds piece by piece, which takes a while."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # whoever read it has gone
-            stream.flush()
-    ctypes.CDLL(None).fflush(None)  # what Blender has printed
+    flush()
     os._exit(code)
 
 

@@ -7,7 +7,8 @@ whole or not at all, and that its end has a name.
 import itertools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ from clipfarm_render.supported import refuse_unsupported
 
 STANDALONE_THREADS = 2
 """Where nobody has set a limit. An executor that runs several supervisors sets 1 for each."""
+
+CLIPS_PER_PROCESS = 50
+"""On a GPU, where a new process has to set up the GPU too. Replaced now and then, so that nothing piles up for long."""
 
 
 LAST_CLIP = 9_999_999
@@ -75,9 +79,14 @@ class UsageError(Exception):
     type=click.Path(path_type=Path),
     help=f"JSON of the run's experiment; default: the variable {RUN_EXPERIMENT}.",
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda", "optix"]), default="cpu", show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "gpu", "cuda", "optix"]), default="cpu", show_default=True)
 @click.option(
     "--timeout", type=Seconds(0, MOST_SECONDS, min_open=True), default=600, show_default=True, help="Seconds a clip."
+)
+@click.option(
+    "--clips-per-process",
+    type=click.IntRange(min=1),
+    help=f"Clips that one process of the built-in renderer makes; default: 1 on a CPU, {CLIPS_PER_PROCESS} on a GPU.",
 )
 @click.option(
     "--termination-message", type=click.Path(path_type=Path), help="Write the block's outcome there, as JSON."
@@ -96,6 +105,7 @@ def cli(
     experiment: Path | None,
     device: str,
     timeout: float,
+    clips_per_process: int | None,
     termination_message: Path | None,
     exit_with_parent: bool,
     command: tuple[str, ...],
@@ -113,7 +123,8 @@ def cli(
     recipes = _recipes(_read_experiment(experiment), seed, chosen, own_command=bool(command))
     if command and (problem := why_not(command)):
         raise UsageError(f"COMMAND: {problem}")
-    renderer = Renderer(command or None, device, timeout)
+    each = clips_per_process or (1 if device == "cpu" else CLIPS_PER_PROCESS)
+    renderer = Renderer(command or None, device, timeout, each)
     _say(
         f"{len(chosen)} from clip {chosen[0]} on, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}"
     )
@@ -150,18 +161,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, stop: Stop) -> list[Outcome]:
-    """Make the clips one after the other; one that fails does not stop the others, unless all would fail so."""
-    outcomes = []
-    with Children(renderer) as children:
+    """Make the clips one after the other; one that fails does not stop the others, unless all would fail so.
+
+    While a process goes on with a clip, the one before it is hashed, synced and renamed.
+    """
+    with Children(renderer) as children, ThreadPoolExecutor(1) as beside:
+
+        def finished(finish: Callable[[], Outcome], index: int) -> Outcome:
+            outcome = finish()
+            _say(f"clip {index}: {_summary(outcome)}")
+            return outcome
+
+        outcomes: list[Future[Outcome]] = []
         for recipe, following in itertools.zip_longest(recipes, recipes[1:]):
             if stop.requested:
                 raise Stopped
-            outcome = attempt.make(run, recipe, children, stop, following)
-            outcomes.append(outcome)
-            _say(f"clip {recipe.index}: {_summary(outcome)}")
-            if outcome.result.exit_code is ExitCode.USAGE:
+            finish = attempt.make(run, recipe, children, stop, following)
+            outcomes.append(beside.submit(finished, finish, recipe.index))
+            if not children.go_on and outcomes[-1].result().result.exit_code is ExitCode.USAGE:
                 break
-    return outcomes
+        return [outcome.result() for outcome in outcomes]
 
 
 def _summary(outcome: Outcome) -> str:
@@ -216,7 +235,7 @@ def _chosen(index: int | None, count: int, clips: str | None, block: int | None)
 def _recipes(experiment: Experiment, seed: int, indexes: Sequence[int], *, own_command: bool) -> list[ClipRecipe]:
     if not own_command:
         refuse_unsupported(experiment)
-    return [experiment.recipe(seed, index) for index in indexes]
+    return [experiment.recipe(seed, index, own_renderer=own_command) for index in indexes]
 
 
 def _write_termination_message(path: Path, message: str) -> None:

@@ -1,0 +1,67 @@
+"""Several clips one after the other in one process, as on a GPU; here on the CPU, where bytes can be compared."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.experiment import SHAPES
+from helpers.experiments import TINY
+
+from .conftest import EVERYTHING, SEED_OF_ALL, Supervisor, wait_until
+from .test_same_bytes import hashes
+
+pytestmark = pytest.mark.blender
+FIVE_OBJECTS = TINY | {"objects": list(SHAPES), "background": "cached"}
+
+
+def made(folder, clips_per_process, experiment=FIVE_OBJECTS, count=5):
+    ended = Supervisor(folder)(
+        count=count, experiment=experiment, seed=SEED_OF_ALL, options=["--clips-per-process", clips_per_process]
+    )
+    assert ended.code == ExitCode.OK, ended.lines
+    return [hashes(ended.run.clip(index)) for index in range(count)], ended
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("one-by-one"), 1)[0]
+
+
+def test_clips_of_one_process_have_the_bytes_of_a_process_each(one_by_one, tmp_path):
+    together, ended = made(tmp_path, 5)
+    assert together == one_by_one
+    imports = [ended.result(index).seconds["import"] for index in range(5)]
+    assert imports[1:] == [0.0] * 4, "they were made in the process of the first"
+
+
+def test_clips_after_a_process_was_replaced_have_the_same_bytes(one_by_one, tmp_path):
+    assert made(tmp_path, 2)[0] == one_by_one
+
+
+def test_clips_with_layers_have_the_bytes_of_a_process_each(everything, tmp_path):
+    together, _ = made(tmp_path, 3, EVERYTHING, 3)
+    assert together == [hashes(everything.run.clip(index)) for index in range(3)]
+
+
+def test_a_process_that_is_killed_costs_the_clip_under_way(tmp_path):
+    supervisor = Supervisor(tmp_path)
+    slow = FIVE_OBJECTS | {"frames": 24}
+    process = supervisor.start(count=3, experiment=slow, seed=SEED_OF_ALL, options=["--clips-per-process", 3])
+    try:
+        wait_until(lambda: supervisor.run.clip(0).manifest.exists(), seconds=60)
+        (child,) = children_of(process.pid)
+        os.kill(child, signal.SIGKILL)
+        assert process.wait(60) == ExitCode.FAILED
+    finally:
+        process.kill()
+        process.communicate()
+    codes = [json.loads(supervisor.run.result(index).read_text())["exitCode"] for index in range(3)]
+    assert codes == [0, 1, 0]
+
+
+def children_of(pid):
+    return [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
