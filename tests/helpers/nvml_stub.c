@@ -116,6 +116,20 @@ int nvmlDeviceGetName(void *handle, char *name, unsigned int length) {
     return SUCCESS;
 }
 
+int nvmlSystemGetDriverVersion(char *version, unsigned int length) {
+    if (load().gone) return LIB_RM_VERSION_MISMATCH;
+    snprintf(version, length, "580.0-stub");
+    return SUCCESS;
+}
+
+/* One that Blender has no machine code for. */
+int nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor) {
+    struct state state; struct part part;
+    int status = look(handle, &state, &part);
+    *major = 12; *minor = 1;
+    return status;
+}
+
 int nvmlDeviceGetPciInfo_v3(void *handle, struct pci *pci) {
     struct state state; struct part part;
     int status = look(handle, &state, &part);

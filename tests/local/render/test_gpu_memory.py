@@ -94,3 +94,37 @@ def test_clips_on_cpus_and_machines_without_the_library_tell_of_no_gpu(supervise
     assert "gpu" not in told(supervise, device="cpu")[1]
     monkeypatch.delenv("LD_LIBRARY_PATH")
     assert "gpu" not in told(supervise)[1]
+
+
+# A renderer that takes 3,700 MiB for a second, as the stand-in is told to show, and frees them.
+SHOW = """new = (stub := pathlib.Path(os.environ['NVML_STUB'])).with_suffix('.x'); before = stub.read_text();
+def show(text): new.write_text(text); new.replace(stub)
+show({shown}); time.sleep(1.0); pathlib.Path(folder, 'made').write_text(''); show(before)"""
+BY_PROCESS = SHOW.format(shown=r"f'4700 20000 0\nprocess {os.getpid()} 3700\n'")
+BY_GPU = SHOW.format(shown=r"'4700 20000 0\n'")
+IN_ANOTHER_CONTAINER = SHOW.format(shown=r"'4700 20000 0\nprocess 4000000 500\nprocess 4000001 3700\n'")
+
+
+@pytest.mark.parametrize(
+    ("shown", "code", "by", "peak"),
+    [
+        ("1000 20000 0\n", BY_PROCESS, "process", 3700),
+        ("1000 20000 0\n", BY_GPU, "gpu", 3700),
+        ("1000 20000 0\nprocess 4000000 500\n", IN_ANOTHER_CONTAINER, "gpu", 3700),
+    ],
+)
+def test_the_message_says_what_each_clip_took_and_how_that_is_known(supervise, gpus, shown, code, by, peak):
+    gpus.write(shown)
+    ended, message = told(supervise, code)
+    assert ended.code == ExitCode.OK, ended.lines
+    for clip in message["clips"]:
+        assert (clip["vram"]["by"], clip["vram"]["peakMiB"]) == (by, peak)
+        assert clip["vram"]["allocatedAfter"] < 15
+
+
+def test_a_driver_that_does_not_answer_leaves_cycles_count_and_the_usual_margin(supervise, gpus):
+    gpus.write("hang\n1000 20000 0\n")
+    line = "Fra:1 Mem:11M (Peak 11M) | Time:00:00.51 | Mem:1370.00M, Peak:1370.00M | Scene, ViewLayer | Sample 4/4"
+    ended, message = told(supervise, f"print('{line}', flush=True); {WRITE}")
+    assert ended.code == ExitCode.OK, ended.lines
+    assert [(clip["vram"]["by"], clip["vram"]["peakMiB"]) for clip in message["clips"]] == [("cycles", 3690)] * 2

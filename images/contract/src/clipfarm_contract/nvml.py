@@ -6,6 +6,7 @@ Needs the extra ``nvml`` of this package.
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pynvml
 from pynvml import NVMLError
@@ -13,7 +14,21 @@ from pynvml import NVMLError
 LACKING = (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound, pynvml.NVMLError_InvalidArgument)
 """What a driver, or a GPU, that lacks a call answers with."""
 
-__all__ = ["LACKING", "Memory", "NVMLError", "Part", "count", "is_visible", "opened", "parts", "read_memory"]
+__all__ = [
+    "LACKING",
+    "Memory",
+    "NVMLError",
+    "Part",
+    "compute_capability",
+    "count",
+    "driver",
+    "is_visible",
+    "model",
+    "opened",
+    "parts",
+    "read_memory",
+    "used_by_processes",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,34 @@ def count() -> int:
     return int(pynvml.nvmlDeviceGetCount())
 
 
+def driver() -> str:
+    """Return the version of the driver.
+
+    Raises:
+        NVMLError: the driver does not tell.
+    """
+    return _text(pynvml.nvmlSystemGetDriverVersion())
+
+
+def model(part: Part) -> str:
+    """Return what the driver calls a GPU, as ``NVIDIA H200``.
+
+    Raises:
+        NVMLError: the driver does not tell.
+    """
+    return _text(pynvml.nvmlDeviceGetName(part.of))
+
+
+def compute_capability(part: Part) -> tuple[int, int]:
+    """Return the generation of a GPU: (9, 0) for an H100.
+
+    Raises:
+        NVMLError: the driver does not tell.
+    """
+    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(part.of)
+    return int(major), int(minor)
+
+
 def parts(index: int) -> Iterator[Part]:
     """Yield a GPU, or its instances where it is split: nothing can start on such a GPU as a whole.
 
@@ -118,6 +161,35 @@ def read_memory(part: Part) -> Memory | None:
     if not 0 <= told.used <= total or total <= 0:
         return None
     return Memory(int(told.used), int(total - told.used), reserved)
+
+
+def used_by_processes(handle: object) -> dict[int, int | None]:
+    """Return the bytes that each process has in use of a GPU or instance, by its number; None: the driver does not say.
+
+    Numbers are those of the machine: in a container with numbers of its own, they name other processes or none, and
+    some drivers leave processes of other containers out.
+    """
+    used: dict[int, int | None] = {}
+    for kind in ("Compute", "Graphics"):
+        for process in _processes(kind, handle):
+            # One that computes and draws is in both lists.
+            used.setdefault(process.pid, None if process.usedGpuMemory is None else int(process.usedGpuMemory))
+    return used
+
+
+def _processes(kind: str, handle: object) -> list[Any]:
+    # By their versions: the names without one refuse drivers that are older than the binding.
+    for version in (3, 2):
+        try:
+            found: list[Any] = getattr(pynvml, f"nvmlDeviceGet{kind}RunningProcesses_v{version}")(handle)
+        except NVMLError:
+            continue
+        return found
+    return []
+
+
+def _text(told: Any) -> str:
+    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
 
 
 def _is_split(handle: object) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ LAST_SECOND = 253402300800.0
 """After the year 9999."""
 
 
+class Way(Enum):
+    """How a clip's GPU memory is known."""
+
+    PROCESS = "process"
+    """NVIDIA's driver, of the clip's processes."""
+    GPU = "gpu"
+    """NVIDIA's driver, of the whole GPU: what it had in use beyond what it had before the clip."""
+    CYCLES = "cycles"
+    """Cycles' own count, and a margin for all that it does not count."""
+
+
 @dataclass(frozen=True, slots=True)
 class VramUse:
     """GPU memory that a clip took."""
@@ -69,7 +81,8 @@ class VramUse:
     deviation_mib: float
     """Standard deviation of that, over the time it rendered, MiB."""
     allocated_after: float
-    """Seconds from its start until it rendered."""
+    """Seconds from the start of its process until that had allocated it."""
+    way: Way = Way.CYCLES
 
     @classmethod
     def parse(cls, value: object, where: str) -> "VramUse":
@@ -81,19 +94,23 @@ class VramUse:
         fields = Fields(value, where)
         names = ("peakMiB", "averageMiB", "deviationMiB", "allocatedAfter")
         numbers = [fields.take(name, float) for name in names]
+        way = fields.take("by", str, Way.CYCLES.value)  # renderers of before measured nothing else
         fields.done()
         for name, number in zip(names, numbers, strict=True):
             if not 0 <= number <= MOST_MIB:
                 raise ContractError(f"{where}.{name}: found {number}, expected a number from 0 to {MOST_MIB:.0f}")
-        return cls(*numbers)
+        if way not in {each.value for each in Way}:
+            raise ContractError(f"{where}.by: found {way!r}, expected one of {[each.value for each in Way]}")
+        return cls(numbers[0], numbers[1], numbers[2], numbers[3], Way(way))
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | str]:
         """Return the JSON form."""
         return {
             "peakMiB": round(self.peak_mib, 1),
             "averageMiB": round(self.average_mib, 1),
             "deviationMiB": round(self.deviation_mib, 1),
             "allocatedAfter": round(self.allocated_after, 1),
+            "by": self.way.value,
         }
 
 

@@ -3,12 +3,11 @@
 So the operator has a reading of just that moment at which another clip could take their place, whatever exporters do.
 """
 
-import os
 import threading
 import time
 
-from clipfarm_contract.environment import GPU
 from clipfarm_contract.result import GpuReading
+from clipfarm_render.gpu_use import visible_parts
 
 MIB = 2**20
 LIMIT_SECONDS = 5.0
@@ -28,11 +27,9 @@ def measure() -> GpuReading | None:
     """Return the memory of the one GPU that clips of this process use; None where it is not one, or nobody tells."""
     from clipfarm_contract import nvml  # loading it takes a fifth of a second, and clips on CPUs do without
 
-    visible = os.environ.get(GPU) or os.environ.get("CUDA_VISIBLE_DEVICES")
     try:
         with nvml.opened():
-            parts = [part for index in range(nvml.count()) for part in nvml.parts(index)]
-            chosen = [part for part in parts if nvml.is_visible(part, visible)]
+            chosen = visible_parts()
             memory = nvml.read_memory(chosen[0]) if len(chosen) == 1 else None
     except nvml.NVMLError:
         return None

@@ -109,29 +109,13 @@ def _reading(device: Device, now: float) -> Reading:
 def _holders(handle: object) -> tuple[Holder, ...]:
     """Return whoever uses a GPU, the largest share first; what the driver does not tell is left out."""
     used: dict[str, float | None] = {}
-    pids = set()
-    for kind in ("Compute", "Graphics"):
-        for process in _processes(kind, handle):
-            if process.pid in pids:
-                continue  # it computes and draws
-            pids.add(process.pid)
-            name, size = user_name(process.pid), process.usedGpuMemory
-            # Processes of one pod are one.
-            before = used.get(name, 0.0)
-            used[name] = None if size is None or before is None else before + size / MIB
+    for pid, size in nvml.used_by_processes(handle).items():
+        name = user_name(pid)
+        # Processes of one pod are one.
+        before = used.get(name, 0.0)
+        used[name] = None if size is None or before is None else before + size / MIB
     holders = (Holder(name, mib) for name, mib in used.items())
     return tuple(sorted(holders, key=lambda holder: (-(holder.used_mib or 0.0), holder.name)))
-
-
-def _processes(kind: str, handle: object) -> list[Any]:
-    # By their versions: the names without one refuse drivers that are older than the binding.
-    for version in (3, 2):
-        try:
-            found: list[Any] = getattr(pynvml, f"nvmlDeviceGet{kind}RunningProcesses_v{version}")(handle)
-        except NVMLError:
-            continue
-        return found
-    return []
 
 
 def _bus_id(handle: object) -> str:
