@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-node images licences lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode bench-vram chart docs
+.PHONY: help setup demo test test-node images licences lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gpu chart docs
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -35,6 +35,9 @@ licences: setup ## Make docs/licences.md from the lock file
 
 bench-render: setup ## Measure the renderer: speed, quality, memory (fifteen minutes on two idle cores)
 	@$(BIN)/python bench/render.py
+
+bench-gpu: setup ## Measure all that needs a GPU (under eight minutes on one)
+	@$(BIN)/python bench/on_gpu.py
 
 bench-physics: setup ## Hold the physics against its labels, and draw docs/images/physics.png
 	@$(BIN)/python bench/physics.py --plot docs/images/physics.png

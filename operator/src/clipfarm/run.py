@@ -206,8 +206,8 @@ class Experiment(Model):
 class Render(Model):
     """How clips are rendered."""
 
-    device: Literal["cpu", "cuda", "optix"] = "cpu"
-    """What Cycles computes on."""
+    device: Literal["cpu", "gpu", "cuda", "optix"] = "cpu"
+    """What Cycles computes on; ``gpu``: OptiX where the driver has it, else CUDA."""
     threads: int = Field(default=1, ge=1, le=MOST_THREADS)
     """CPU threads a clip: the pod's CPU limit, OMP_NUM_THREADS and its kin, BLENDER_CPU_THREADS."""
     clips_per_pod: int = Field(default=1, ge=1, le=100_000)

@@ -123,11 +123,6 @@ class Child:
         )
 
     @property
-    def pid(self) -> int:
-        """Number of the process, and of its group."""
-        return self._process.pid
-
-    @property
     def has_ended(self) -> bool:
         """Whether it is no more."""
         return has_ended(self._process.pid)

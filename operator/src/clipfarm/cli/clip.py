@@ -15,7 +15,7 @@ from clipfarm_contract.layout import RunFolder
 @click.argument("folder", type=FolderPath())
 @click.argument("index", type=click.IntRange(0))
 @click.option("--output", type=FolderPath(), help="Keep the new clip in this folder.  [default: compare only]")
-@click.option("--device", type=click.Choice(["cpu", "cuda", "optix"]), default="cpu", show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "gpu", "cuda", "optix"]), default="cpu", show_default=True)
 @one_line_errors
 def clip(*, folder: Path, index: int, output: Path | None, device: str) -> None:
     """Make clip INDEX of FOLDER again, and compare it with the one there.

@@ -12,7 +12,21 @@ import click
 from clipfarm import __version__
 from clipfarm_contract.signals import not_ignored
 
-COMMANDS = ("clip", "local", "operator", "plan", "report", "retry", "status", "verify", "vram", "vram-agent", "watch")
+COMMANDS = (
+    "clip",
+    "doctor",
+    "gpu",
+    "local",
+    "operator",
+    "plan",
+    "report",
+    "retry",
+    "status",
+    "verify",
+    "vram",
+    "vram-agent",
+    "watch",
+)
 """Each is a module of this package with a command of its name (a hyphen is an underscore there), imported when it is
 asked for."""
 

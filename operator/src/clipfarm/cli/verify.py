@@ -18,7 +18,11 @@ from clipfarm_contract.text import printable
 @click.argument("folder", type=FolderPath())
 @click.option("--rerender", type=click.IntRange(0), default=0, help="Make this many clips again, compare the bytes.")
 @click.option(
-    "--device", type=click.Choice(["cpu", "cuda", "optix"]), default="cpu", show_default=True, help="For --rerender."
+    "--device",
+    type=click.Choice(["cpu", "gpu", "cuda", "optix"]),
+    default="cpu",
+    show_default=True,
+    help="For --rerender.",
 )
 @one_line_errors
 def verify(*, folder: Path, rerender: int, device: str) -> None:

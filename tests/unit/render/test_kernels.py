@@ -1,0 +1,54 @@
+"""Cycles' kernels for newer GPUs, compiled by a program that stands for ptxas."""
+
+import subprocess
+import sys
+
+import pytest
+import zstandard
+
+PTXAS = """#!/bin/sh
+echo "$@" >> "$(dirname "$0")/calls"
+head -c 6 "$4" | grep -q // || exit 1
+printf 'machine code for %s' "$2" > "$6"
+"""
+
+
+@pytest.fixture
+def compile_kernels(tmp_path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "ptxas").write_text(PTXAS)
+    (tools / "ptxas").chmod(0o755)
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "clipfarm_render.kernels", *arguments, "--into", str(tmp_path / "kernels")]
+        path = f"{tools}:/usr/bin:/bin"
+        return subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=False)
+
+    run.calls = lambda: (tools / "calls").read_text().splitlines() if (tools / "calls").exists() else []
+    run.tool = tools / "ptxas"
+    return run
+
+
+def test_blenders_own_ptx_is_compiled_for_each_architecture_and_packed_as_cycles_reads_it(compile_kernels, tmp_path):
+    done = compile_kernels("sm_90", "sm_120")
+    assert done.returncode == 0, done.stderr
+    for name in ("sm_90", "sm_120"):
+        packed = (tmp_path / f"kernels/kernel_{name}.cubin.zst").read_bytes()
+        assert zstandard.ZstdDecompressor().decompress(packed) == f"machine code for {name}".encode()
+    assert [call.split()[:3] for call in compile_kernels.calls()] == [["-arch", n, "-O3"] for n in ("sm_90", "sm_120")]
+
+
+def test_what_is_there_is_left_alone_unless_it_is_forced(compile_kernels):
+    for _ in range(2):
+        assert compile_kernels("sm_90").returncode == 0
+    assert len(compile_kernels.calls()) == 1
+    assert compile_kernels("sm_90", "--force").returncode == 0
+    assert len(compile_kernels.calls()) == 2
+
+
+def test_a_compiler_that_fails_leaves_no_kernel_and_its_words(compile_kernels, tmp_path):
+    compile_kernels.tool.write_text("#!/bin/sh\necho 'sm_31 is not supported' >&2\nexit 1\n")
+    done = compile_kernels("sm_31")
+    assert (done.returncode, list((tmp_path).glob("kernels/*"))) == (2, [])
+    assert done.stderr.splitlines()[-1] == "kernels: ptxas for sm_31 failed: sm_31 is not supported"
