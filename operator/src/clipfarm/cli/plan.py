@@ -17,6 +17,8 @@ from clipfarm.local.observe import observe
 from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
 from clipfarm.manifests import preview
+from clipfarm.manifests.common import CLIPS
+from clipfarm.run import Run
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.indexes import compress
 from clipfarm_contract.program import why_not
@@ -29,30 +31,62 @@ from clipfarm_contract.program import why_not
 @run_options
 @one_line_errors
 def plan(*, run_file: Path, output: Path | None, manifests: bool, options: Options) -> None:
-    """Show what `clipfarm local RUN_FILE` would do now on this machine; nothing is started or written."""
+    """Show what RUN_FILE asks for and what `clipfarm local` would do now; nothing is started or written.
+
+    A run for a cluster can be planned on a machine that cannot do it: what is missing here is listed.
+    """
     if manifests:
         click.echo(preview.as_yaml(options.read(run_file)), nl=False)
         return
     # A folder that cannot exist holds no clips.
     job = options.job(run_file, output or Path(os.devnull, "none"))
-    check_parts(job)
+    if job.run.spec.render.image is None and (problem := missing_command(job.run)):
+        fail(f"spec.render.command: {problem}")
+    weights = missing_weights(job.run)
+    if weights is not None and not _is_on_the_volume(weights):
+        fail(_weights_line(weights, f"random, or a path below {CLIPS} for a cluster"))
     describe(job, Console())
 
 
 def check_parts(job: Job) -> None:
     """Find out now, not after a night of rendering, that a part is missing; ends the program where one is."""
-    encode = job.run.spec.encode
-    needed = ["clipfarm_render"] + (["clipfarm_encode"] if encode.enabled else [])
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := missing_packages(job.run):
         fail(f"not installed: {', '.join(missing)}; install them with: make setup")
-    command = job.run.spec.render.command
-    if command and (problem := why_not(command)):
+    if problem := missing_command(job.run):
         fail(f"spec.render.command: {problem}")
-    if encode.enabled and encode.weights and encode.weights.is_local:
-        source = Path(encode.weights.source)
-        if not source.exists():
-            fail(f"spec.encode.weights.source: found {str(source)!r}, expected a file or folder that exists, or random")
+    weights = missing_weights(job.run)
+    if weights is not None:
+        fail(_weights_line(weights, "or random"))
+
+
+def missing_packages(run: Run) -> list[str]:
+    """Return the packages that `clipfarm local` needs for the run and that are not installed; a cluster needs none."""
+    needed = ["clipfarm_render"] + (["clipfarm_encode"] if run.spec.encode.enabled else [])
+    return [name for name in needed if importlib.util.find_spec(name) is None]
+
+
+def missing_weights(run: Run) -> Path | None:
+    """Return the path of the encoder's weights if nothing is there on this machine."""
+    encode = run.spec.encode
+    if not encode.enabled or not encode.weights or not encode.weights.is_local:
+        return None
+    source = Path(encode.weights.source)
+    return None if source.exists() else source
+
+
+def missing_command(run: Run) -> str:
+    """Return why this machine cannot start the run's own renderer; empty if it can, or if the run has none."""
+    command = run.spec.render.command
+    return why_not(command) if command else ""
+
+
+def _is_on_the_volume(weights: Path) -> bool:
+    """Whether pods of a run find this path on the run's volume."""
+    return Path(CLIPS) in weights.parents
+
+
+def _weights_line(weights: Path, otherwise: str) -> str:
+    return f"spec.encode.weights.source: found {str(weights)!r}, expected a file or folder that exists, {otherwise}"
 
 
 def describe(job: Job, console: Console) -> None:
@@ -89,14 +123,33 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     for gate in status.gates:
         use = f"{gate.reading.used_fraction:.0%} in use" if gate.reading else f"unknown ({gate.problem})"
         lines.append(f"  {gate.gpu}: {use}, {'closed' if gate.closed else 'open'}")
-    starts = [f"{start.clip} on {start.gpu}" if start.gpu else str(start.clip) for start in plan.start]
-    lines.append(f"starts now: clips {', '.join(starts)}" if starts else "starts now: nothing")
-    lines += [hold_line(held) for held in status.held]
+    obstacles = _obstacles(job.run)
+    if obstacles:
+        lines += [f"`clipfarm local` cannot do it here: {obstacle}" for obstacle in obstacles]
+    else:
+        starts = [f"{start.clip} on {start.gpu}" if start.gpu else str(start.clip) for start in plan.start]
+        lines.append(f"starts now: clips {', '.join(starts)}" if starts else "starts now: nothing")
+        lines += [hold_line(held) for held in status.held]
     if spec.encode.enabled and spec.encode.weights:
         lines.append(
             f"encoder: {spec.encode.model}, weights {spec.encode.weights.source}, batches of {spec.encode.batch_size},"
-            f" {'starts now' if plan.encoders else 'starts when the first clip is complete'}"
+            f" {'starts now' if plan.encoders and not obstacles else 'starts when the first clip is complete'}"
         )
     else:
         lines.append("encoder: none")
     return lines
+
+
+def _obstacles(run: Run) -> list[str]:
+    """Return why `clipfarm local` cannot do the run on this machine, none of which matters in a cluster."""
+    found = []
+    if problem := missing_command(run):
+        found.append(f"spec.render.command: {problem}; in a cluster it has to be in {run.spec.render.image}")
+    if missing := missing_packages(run):
+        found.append(f"not installed: {', '.join(missing)} (`make setup`); in a cluster they are in the images")
+    weights = missing_weights(run)
+    if weights is not None:
+        found.append(
+            f"found no weights at {weights}; in a cluster {CLIPS} is the run's volume, and they have to be on it"
+        )
+    return found
