@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import shlex
 import shutil
@@ -38,7 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     named = argparse.ArgumentParser(add_help=False)
-    named.add_argument("--name", default="default", type=_name, help="which cluster; several can run at once")
+    named.add_argument(
+        "--name",
+        default=os.environ.get("CLUSTER_NAME") or "default",
+        type=_name,
+        help="which cluster; several can run at once (CLUSTER_NAME, or default)",
+    )
     named.add_argument(
         "--dir", type=Path, metavar="FOLDER", help="keep its data here, not in ~/.cache/clipfarm/clusters/NAME"
     )
@@ -52,7 +58,13 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", action="store_true", help="until every node takes pods, not just until the API server is ready"
     )
     up.add_argument("--node", action="store_true", help="this machine is a node: kubelet, containerd, runc; needs root")
-    up.add_argument("--owner", type=int, metavar="PID", help="the process it is for: see down --abandoned")
+    up.add_argument(
+        "--owner",
+        default=os.environ.get("CLUSTER_OWNER"),
+        type=int,
+        metavar="PID",
+        help="the process it is for, see down --abandoned (CLUSTER_OWNER, or nobody)",
+    )
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", parents=[named], help="end a cluster and remove its data")

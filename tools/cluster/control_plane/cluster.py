@@ -117,8 +117,8 @@ def _start_all(folder: Folder) -> None:
     if folder.has_node:
         _start_containerd(folder)
         machine.prepare(folder)
-        _start(folder, "dns")
-        _start(folder, "kubelet")
+        for component in NODE[1:]:
+            _start(folder, component)
 
 
 def _start(folder: Folder, component: str) -> None:
@@ -140,7 +140,7 @@ def _end_all(folder: Folder) -> None:
 
 def _end_node(folder: Folder) -> None:
     processes = folder.processes
-    end([processes[name] for name in machine.PROGRAMS if name in processes])
+    end([processes[name] for name in NODE if name in processes and name != "containerd"])
     if "containerd" in processes and not machine.taken(folder):
         if not processes["containerd"].alive:
             # Containers outlive it, and only it knows them.

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from control_plane import machine
+from control_plane import machine, volumes
 from control_plane.binaries import kwok_stages
 from control_plane.folder import Folder, write
 
@@ -11,7 +11,7 @@ from control_plane.folder import Folder, write
 START_ORDER = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 CLIENTS = ("kube-controller-manager", "kube-scheduler", "kwok")
 # Only where the machine itself is a node.
-NODE = ("containerd", "dns", "kubelet")
+NODE = ("containerd", "dns", "volumes", "kubelet")
 
 # Nodes with this annotation are kwok's; any other node has a kubelet.
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
@@ -33,6 +33,8 @@ def command(component: str, folder: Folder, programs: dict[str, Path]) -> list[s
         return machine.containerd(folder)
     if component == "dns":
         return machine.dns(folder, programs["dns"])
+    if component == "volumes":
+        return volumes.command(folder)
     if component == "kubelet":
         return machine.kubelet(folder, programs["kubelet"])
     if component == "kwok":

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from control_plane import containers, mounts, network
+from control_plane import containers, mounts, network, volumes
 from control_plane.api import Api
 from control_plane.binaries import cache_folder
 from control_plane.errors import ClusterError, MissingError
@@ -15,7 +15,6 @@ from control_plane.processes import Process, end, identify
 
 NODE = "this-machine"
 CGROUP = "clipfarm"
-VOLUMES = 3
 PROGRAMS = ("kubelet", "dns")
 """What a node needs beside containerd, built here."""
 
@@ -133,7 +132,7 @@ def ready(api: Api) -> bool:
 
 
 def add_objects(api: Api, folder: Folder) -> None:
-    """What the kubelet and claims need: the right to ask it for logs, a default storage class, and a few volumes."""
+    """What the kubelet and claims need: the right to ask it for logs, and volumes."""
     api.create(
         "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
         {
@@ -147,34 +146,7 @@ def add_objects(api: Api, folder: Folder) -> None:
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "clipfarm"}],
         },
     )
-    api.create(
-        "/apis/storage.k8s.io/v1/storageclasses",
-        {
-            "metadata": {"name": "local", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-            "provisioner": "kubernetes.io/no-provisioner",
-        },
-    )
-    for number in range(VOLUMES):
-        name = f"local-{number}"
-        path = folder.path / "volumes" / name
-        path.mkdir(parents=True, exist_ok=True)
-        api.create("/api/v1/persistentvolumes", local_volume(name, path))
-
-
-def local_volume(name: str, path: Path) -> dict[str, object]:
-    """A volume in a folder of this machine. Unlike with hostPath the kubelet gives its files to the pods' fsGroup."""
-    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}
-    return {
-        "metadata": {"name": name},
-        "spec": {
-            "capacity": {"storage": "1Ti"},
-            "accessModes": ["ReadWriteOnce", "ReadWriteMany"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "storageClassName": "local",
-            "local": {"path": str(path)},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
-        },
-    }
+    volumes.add(api, folder, NODE)
 
 
 def _containerd_config() -> str:
