@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
 BIN := .venv/bin
-SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster
+SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster tools/container_images tools/images
 PYTEST_ARGS ?=
 
 .PHONY: help setup demo test test-node images licences lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gpu chart docs
@@ -23,11 +23,11 @@ test: ## Run all tests but those on a real node
 test-pythons: ## Test contract and encoder on Python 3.12 and 3.13, with NumPy 2
 	@tools/test-pythons
 
-test-node: ## Run clipfarm from its chart and images on this machine as a node (root; 6 GB the first time)
+test-node: ## Run clipfarm from its chart and images on this machine as a node (root; half an hour and 37 GB the first time)
 	@tools/setup node
 	@$(BIN)/pytest tests/node $(PYTEST_ARGS)
 
-images: ## Build the three container images with docker, podman or buildah
+images: ## Build the three container images; tools/images --help says how to load them into a cluster
 	@tools/images
 
 licences: setup ## Make docs/licences.md from the lock file

@@ -170,6 +170,11 @@ class Namespace:
             "PATCH", self.api.path(resource, self.name, name, *rest), body, f"application/{content}+json"
         )
 
+    def label(self, labels: dict[str, str]) -> None:
+        """Give the namespace itself labels."""
+        content = "application/merge-patch+json"
+        self.api.request("PATCH", f"/api/v1/namespaces/{self.name}", {"metadata": {"labels": labels}}, content)
+
     def delete(self, resource: str, name: str, policy: str = "Background") -> Object:
         path = self.api.path(resource, self.name, name)
         return self.api.request("DELETE", path, {"propagationPolicy": policy})

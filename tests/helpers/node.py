@@ -1,8 +1,7 @@
-"""This machine as a node of a real control plane, with clipfarm installed on it as a user installs it."""
+"""This machine as a node of a real control plane, with clipfarm installed on it as README says."""
 
 import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,22 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helpers.cluster import ApiError, ControlPlane, Namespace, Object, program
+from helpers.cluster import ApiError, ControlPlane, Namespace, Object
+from helpers.documents import ANYWHERE, NODE, commands, read
 from helpers.images import Image
 from helpers.local import wait_until
 from helpers.operators import Runs
 from helpers.runs import document
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "clipfarm"
-NODE = "this-machine"
-RELEASE, SYSTEM = "clipfarm", "clipfarm-system"
+MACHINE = "this-machine"
+RELEASE = SYSTEM = "clipfarm"
+"""Release and namespace, as README calls them."""
 OPERATOR, RENDER, ENCODE = Image("operator"), Image("render"), Image("encode")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 CLAIM = "clips"
 USER = 65532
+PAUSE = "localhost/clipfarm-pause:1"
 
-# Renderers and encoder ask for a CPU each, and this machine may have no more than two.
+SMALL = {"clipfarm.test/requests": "small"}
+# Renderers and encoder ask for a CPU each, and this machine may have no more than two. In namespaces with this label
+# they ask for less, so that tests of other things need not wait for room.
 SMALL_REQUESTS: list[tuple[str, Object]] = [
     (
         "mutatingadmissionpolicies",
@@ -36,6 +38,7 @@ SMALL_REQUESTS: list[tuple[str, Object]] = [
                     "resourceRules": [
                         {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
                     ],
+                    "namespaceSelector": {"matchLabels": SMALL},
                     "objectSelector": {"matchExpressions": [{"key": "clipfarm.dev/role", "operator": "Exists"}]},
                 },
                 "failurePolicy": "Fail",
@@ -59,32 +62,53 @@ SMALL_REQUESTS: list[tuple[str, Object]] = [
 ]
 
 
+README = [command for block in read("README.md", NODE, ANYWHERE) for command, _ in commands(block)]
+"""What README says to do for a cluster, in the order of its lines."""
+INSTALLATION = next(number for number, command in enumerate(README) if command.startswith("helm install"))
+
+
 class Node(ControlPlane):
     """A control plane whose one node is this machine."""
 
-    def install(self) -> None:
-        """Install clipfarm with Helm, and wait until its operator works."""
+    def restrict(self) -> None:
+        """Have Kubernetes refuse pods in README's namespaces that are not as safe as the chart says."""
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": SYSTEM, "labels": RESTRICTED}})
+        Namespace(self.api, "default").label(RESTRICTED)
+
+    def settle(self) -> None:
+        """Wait until the operator works, and add what only tests need."""
         for resource, manifest in SMALL_REQUESTS:
             self.api.request("POST", self.api.path(f"admissionregistration.k8s.io/v1/{resource}"), manifest)
-        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": SYSTEM, "labels": RESTRICTED}})
-        values = {
-            "image.repository": OPERATOR.reference.partition(":")[0],
-            "image.tag": OPERATOR.tag,
-            "image.pullPolicy": "Never",
-            "images.render": RENDER.reference,
-            "images.encode": ENCODE.reference,
-        }
-        settings = [part for name, value in values.items() for part in ("--set-string", f"{name}={value}")]
-        command = [program("helm"), "install", RELEASE, CHART, "--namespace", SYSTEM, "--wait", "--timeout", "2m"]
-        done = subprocess.run(
-            [*command, *settings, "--kubeconfig", self.kubeconfig], capture_output=True, text=True, check=False
-        )
+        waits = ("rollout", "status", f"deployment/{RELEASE}", "--timeout=2m")
+        done = self.kubectl("--namespace", SYSTEM, *waits)
         assert not done.returncode, done.stderr + self.kubectl("--namespace", SYSTEM, "describe", "pods").stdout
 
     @contextmanager
-    def namespace(self, name: str, volume: Path) -> Iterator["Place"]:
-        """A namespace with a claim on a folder of this machine."""
-        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": RESTRICTED}})
+    def two_cpus(self) -> Iterator[None]:
+        """Leave two of the node's CPUs to others: a pod that does nothing asks for all the rest."""
+        [node] = self.api.request("GET", "/api/v1/nodes")["items"]
+        rest = int(node["status"]["allocatable"]["cpu"]) - 2
+        assert rest >= 0, f"{node['status']['allocatable']['cpu']} CPUs, expected two at least"
+        filler = {
+            "metadata": {"name": "filler"},
+            "spec": {
+                "containers": [{"name": "main", "image": PAUSE, "resources": {"requests": {"cpu": str(rest)}}}],
+                "terminationGracePeriodSeconds": 0,
+            },
+        }
+        namespace = Namespace(self.api, "kube-system")
+        namespace.create("v1/pods", filler)
+        wait_until(lambda: namespace.get("v1/pods", "filler")["status"]["phase"] == "Running", "the filler to run")
+        try:
+            yield
+        finally:
+            namespace.delete("v1/pods", "filler")
+
+    @contextmanager
+    def namespace(self, name: str, volume: Path, *, small: bool = True) -> Iterator["Place"]:
+        """A namespace with a claim on a folder of this machine; ``small``: pods of runs ask for little CPU."""
+        labels = RESTRICTED | (SMALL if small else {})
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
         namespace = Namespace(self.api, name)
         self.api.request("POST", "/api/v1/persistentvolumes", local_volume(name, volume))
         claim = {
@@ -207,7 +231,7 @@ def run(name: str, clips: int, program: str = "", **spec: Any) -> Object:
 
 def local_volume(name: str, path: Path) -> Object:
     """A volume in a folder of this machine, whose files the kubelet gives to the pods' fsGroup."""
-    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [MACHINE]}
     return {
         "metadata": {"name": name},
         "spec": {
@@ -225,8 +249,3 @@ def hashes(folder: Path) -> dict[str, str]:
     """Hashes of every file of every clip in a folder, features among them, by ``clip/path``."""
     files = [file for clip in sorted(folder.glob("clip_*")) for file in clip.rglob("*") if file.is_file()]
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-
-
-def missing_programs() -> list[str]:
-    """Programs without which there is no node here."""
-    return [name for name in ("containerd", "runc", "buildah", "debootstrap", "iptables") if shutil.which(name) is None]

@@ -15,7 +15,8 @@ from helpers.node import OPERATOR, Node, Place
 
 STATE = "/run/clipfarm-node"
 BRIDGE = "clipfarm0"
-BLOBS = images.CACHE.with_name("node") / "containerd" / "io.containerd.content.v1.content" / "blobs" / "sha256"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipfarm"
+BLOBS = CACHE / "node" / "containerd" / "io.containerd.content.v1.content" / "blobs" / "sha256"
 
 
 def test_a_node_that_is_taken_down_while_pods_run_leaves_nothing_but_its_images(node: Node, place: Place):
@@ -35,7 +36,7 @@ def test_a_node_that_is_taken_down_while_pods_run_leaves_nothing_but_its_images(
         },
     }
     (place.volume / "precious").write_text("a clip")
-    old, used = _two_images_without_a_name(), images.stored(OPERATOR.reference)
+    old, used = _two_images_without_a_name(), OPERATOR.stored()
     assert old[0].exists()
     assert all((BLOBS / blob).exists() for blob in used)
     place.namespace.create("v1/pods", pod)

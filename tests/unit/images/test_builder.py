@@ -1,8 +1,7 @@
-"""Which program tools/images builds with: one that is there, and that can."""
+"""Which program tools/images builds with, and what it asks of the cluster that it loads into."""
 
-import os
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,22 @@ case "$1" in
     buildx) exit {buildx} ;;
     version) echo {version} ;;
     build) echo "docker $DOCKER_BUILDKIT $*" ;;
+    save) echo "$4 by docker" >"$3" ;;
 esac
 """
 OTHER = '#!/bin/sh\necho "{name} $*"\n'
+KIND = """#!/bin/sh
+case "$1 $2" in
+    "get clusters") echo kind; echo other ;;
+    "load image-archive") echo "kind loads $(/bin/cat "$3") into $5"; echo "$3" >>"$ARCHIVES" ;;
+esac
+"""
 
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
     """The only folder that programs are found in."""
-    for name in ("bash", "sh", "sed", "git", "basename", "dirname"):
-        found = shutil.which(name)
-        assert found
-        (tmp_path / name).symlink_to(found)
+    (tmp_path / "python3").symlink_to(Path(sys.executable).resolve())
     return tmp_path
 
 
@@ -35,9 +38,9 @@ def install(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def build(programs: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": str(programs), "HOME": os.environ["HOME"], **variables}
-    command = [COMMAND, "--tag", "some", "operator"]
+def build(programs: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": str(programs), "HOME": str(programs), **variables}
+    command = [COMMAND, "--tag", "some", *options, "operator"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -61,7 +64,9 @@ def test_a_docker_is_used_that_has_its_daemon_and_buildkit(
     install(programs / "docker", DOCKER.format(daemon=daemon, buildx=buildx, version=version))
     done = build(programs)
     if works:
-        assert done.stdout.startswith("docker 1 build --file operator/Dockerfile --tag clipfarm-operator:some ")
+        assert done.stdout.startswith(
+            "docker 1 build --file operator/Dockerfile --tag docker.io/library/clipfarm-operator:some "
+        )
     else:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.strip().endswith("that works, expected one of them")
@@ -83,3 +88,42 @@ def test_another_builder_is_refused(programs: Path):
         2,
         "images: BUILDER: found kaniko, expected docker, podman or buildah",
     )
+
+
+def test_the_cost_is_said_before_the_first_step(programs: Path):
+    install(programs / "podman", OTHER.format(name="podman"))
+    done = build(programs)
+    first, *_ = done.stderr.splitlines()
+    assert first.startswith("images: building operator with podman")
+    assert " GB of disk" in first
+    assert " minutes " in first
+
+
+@pytest.mark.parametrize(("named", "cluster"), [("kind", "kind"), ("kind:other", "other")])
+def test_kind_is_given_an_archive_with_the_name_that_pods_ask_for_and_nothing_of_it_is_left(
+    programs: Path, named: str, cluster: str
+):
+    install(programs / "docker", DOCKER.format(daemon=0, buildx=0, version="28.2.2"))
+    install(programs / "kind", KIND)
+    done = build(programs, "--load", named, ARCHIVES=str(programs / "archives"))
+    assert not done.returncode, done.stderr
+    assert f"kind loads docker.io/library/clipfarm-operator:some by docker into {cluster}" in done.stdout
+    archive = Path((programs / "archives").read_text().strip())
+    assert archive.is_relative_to(programs / ".cache" / "clipfarm" / "images")
+    assert not archive.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "line"),
+    [
+        ("kind:third", "--load kind: found kind other, expected third; create it: kind create cluster --name third"),
+        ("k3s", "--load k3s: k3s is not on the PATH, expected it on this machine"),
+        ("nodes", "--load: found 'nodes', expected node, k3s, kind, or kind:NAME"),
+        ("kind:", "--load: found 'kind:', expected node, k3s, kind, or kind:NAME"),
+    ],
+)  # fmt: skip
+def test_a_cluster_that_is_not_there_is_found_before_an_image_is_built(programs: Path, named: str, line: str):
+    install(programs / "docker", DOCKER.format(daemon=0, buildx=0, version="28.2.2"))
+    install(programs / "kind", KIND)
+    done = build(programs, "--load", named)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"images: {line}\n")
