@@ -67,8 +67,8 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         for uid, pod in pods.items()
         if not pod.gated or uid in rendering.released
     ]
-    running = tuple(pod for pod in let_go if pod.state != "Lost")
-    tracked.pods = Counter(pod.state for pod in let_go)
+    tracked.pods = Counter([pod.standing.state for pod in let_go])
+    running = tuple(pod for pod in let_go if pod.state != "Lost") if tracked.pods["Lost"] else tuple(let_go)
     tracked.pods["Gated"] = len(pods) - len(let_go)
     _forget_lost_nodes(tracked, store)
     tracked.encoders = _encoders(tracked, key, store, standings)

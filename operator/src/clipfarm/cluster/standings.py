@@ -40,10 +40,12 @@ class Standings:
 
     def may_change(self, uid: str, node: str, before: Standing) -> bool:
         """Tell whether a pod whose object is as it was may stand elsewhere now: by its node, or by its Events."""
+        if before.reason in ("NodeSilent", "NodeLost"):
+            return True
         word = self._words.get(uid)
         if word is not None and word != (before.reason, before.message):
             return True
-        return bool(node) and (self._silence(node) is not None or before.reason in ("NodeSilent", "NodeLost"))
+        return bool(node) and self._silence(node) is not None
 
     def of(self, uid: str, found: Reported, node: str, before: Standing | None) -> Standing:
         """Return where a pod is, given where it was at the last look."""

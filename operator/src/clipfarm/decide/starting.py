@@ -1,10 +1,13 @@
 """Pods that were released and do not get to work: which of them a person has to hear of, and in whose words."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from clipfarm.decide.admission import Held
 from clipfarm.decide.rules import Hold
 from clipfarm.world import Encoder, Running, Standing, World
+
+P = TypeVar("P", Running, Encoder, Running | Encoder)
 
 SLOW_SECONDS = 120.0
 """From here on a pod that does not get to work is worth a warning. Until then it is on its way: an image of several GB
@@ -76,6 +79,11 @@ def sentence(standing: Standing) -> str:
     return f"{whole}; {hint}" if hint else whole
 
 
+def _not_at_work(pods: Iterable[P]) -> list[P]:
+    """Return the few pods that are to be looked at; there may be thousands."""
+    return [pod for pod in pods if pod.standing.state != "Working" or pod.standing.reason]
+
+
 def is_slow(pod: Running | Encoder, now: float) -> bool:
     """Tell whether a pod has not got to work for so long that a person should hear of it."""
     if pod.state == "Lost":
@@ -86,14 +94,14 @@ def is_slow(pod: Running | Encoder, now: float) -> bool:
 
 def troubles(pods: Iterable[Running | Encoder], now: float) -> tuple[Standing, ...]:
     """Return where pods stand that do not get to work by themselves, the one that waits longest first."""
-    found = [pod.standing for pod in pods if is_slow(pod, now) or pod.standing.reason not in PASSING]
+    found = [pod.standing for pod in _not_at_work(pods) if is_slow(pod, now) or pod.standing.reason not in PASSING]
     return tuple(sorted(found, key=lambda standing: standing.since))
 
 
 def held(world: World) -> tuple[Held, ...]:
     """Return clips whose pods have not got to work for long, by what keeps them."""
     groups: dict[str, list[Running]] = {}
-    for pod in (*world.running, *world.lost):
+    for pod in (*_not_at_work(world.running), *world.lost):
         if is_slow(pod, world.now):
             groups.setdefault(word(pod.standing), []).append(pod)
     found = []

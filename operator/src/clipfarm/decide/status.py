@@ -79,10 +79,11 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         world.encode_completions, world.now, at_once=encode.batch_size * max(1, world.encoding.running)
     )
     slow = starting.held(world) + starting.refused(world)
-    goes_on = _renders(run, world, admission) if to_render else bool(world.encoding.running)
+    troubles = starting.troubles(world.running, world.now)
+    goes_on = _renders(run, world, admission, troubles) if to_render else bool(world.encoding.running)
     eta = _eta((to_render, rendering), (to_encode, encoding_pace))
     return Status(
-        phase=_phase(run, world, outcome, admission, failed=bool(failures)),
+        phase=_phase(run, world, outcome, admission, troubles, failed=bool(failures)),
         total=world.total,
         rendered=world.rendered,
         encoded=world.encoding.encoded,
@@ -98,23 +99,24 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         stuck=outcome.fatal or encoding.stuck(world.encoding),
         working=_working(world),
         encoding=_encodes(run, world),
-        troubles=starting.troubles((*world.running, *world.lost), world.now),
+        troubles=troubles + starting.troubles(world.lost, world.now),
         encoder_troubles=starting.troubles(world.encoding.pods, world.now),
     )
 
 
 def _working(world: World) -> int:
     """Count renderers that run; of a node that does not answer nobody can say so."""
-    return sum(pod.state == "Working" and not pod.standing.reason for pod in world.running)
+    standings = [pod.standing for pod in world.running]
+    return sum(standing.state == "Working" and not standing.reason for standing in standings)
 
 
 def _encodes(run: Run, world: World) -> bool:
     return run.spec.encode.enabled and world.encoding.running > 0 and encoding.remaining(world) > 0
 
 
-def _renders(run: Run, world: World, admission: Admission) -> bool:
+def _renders(run: Run, world: World, admission: Admission, troubles: tuple[Standing, ...]) -> bool:
     """Tell whether clips are being rendered, and others will be after them."""
-    at_work = bool(admission.start) or len(starting.troubles(world.running, world.now)) < len(world.running)
+    at_work = bool(admission.start) or len(troubles) < len(world.running)
     return at_work and not run.spec.suspend
 
 
@@ -125,14 +127,21 @@ def _taken(run: Run, world: World, gates: Mapping[GpuId, Gate], admission: Admis
     return tuple(gate for gate in gates.values() if gate.taken_since is not None and gate.taken_since < before)
 
 
-def _phase(run: Run, world: World, outcome: Outcome, admission: Admission, *, failed: bool) -> Phase:
+def _phase(
+    run: Run,
+    world: World,
+    outcome: Outcome,
+    admission: Admission,
+    troubles: tuple[Standing, ...],
+    *,
+    failed: bool,
+) -> Phase:
     if not rendering_finished(world, outcome):
         if run.spec.suspend and not world.running:
             return "Suspended"
-        in_trouble = starting.troubles(world.running, world.now)
-        if len(in_trouble) < len(world.running) or admission.start or _encodes(run, world):
+        if len(troubles) < len(world.running) or admission.start or _encodes(run, world):
             return "Running"
-        return "Waiting" if admission.held or in_trouble or world.lost else "Running"
+        return "Waiting" if admission.held or troubles or world.lost else "Running"
     stuck = encoding.stuck(world.encoding)
     encodable = run.spec.encode.enabled and not stuck
     if encodable and encoding.remaining(world) and not outcome.fatal:
