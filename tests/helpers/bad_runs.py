@@ -69,7 +69,7 @@ BAD = [
     ("spec.experiment.phases.1.name", "A", "spec.experiment.phases: found the name 'A' twice, expected each once"),
     ("spec.experiment.phases", [], "spec.experiment.phases: found nothing, expected at least one"),
     ("spec.experiment.phases", 3, "spec.experiment.phases: found 3, expected a list"),
-    ("spec.render", {"device": "gpu"}, "spec.render.device: found \"gpu\", expected 'cpu', 'cuda' or 'optix'"),
+    ("spec.render", {"device": "tpu"}, "spec.render.device: found \"tpu\", expected 'cpu', 'gpu', 'cuda' or 'optix'"),
     ("spec.render", {"threads": 0}, "spec.render.threads: found 0, expected 1 or more"),
     ("spec.render", {"timeout": "0s"}, "spec.render.timeout: found \"0s\", expected more than 0"),
     ("spec.vram", {"low": 0.9}, "spec.vram.low: found 0.9, expected less than high (0.85)"),

@@ -39,7 +39,7 @@ def without(field):
         ([*REQUIRED, "--timeout", "inf"], TINY, "'--timeout': inf is not in the range 0<x<="),
         ([*REQUIRED, "--count", "1000000000000"], TINY, "'--count': 1000000000000 is not in the range 1<=x<=100000"),
         (["--seed", "0", "--index", "9" * 30], TINY, "is not in the range 0<=x<=9999999"),
-        ([*REQUIRED, "--device", "tpu"], TINY, "'--device': 'tpu' is not one of 'cpu', 'cuda', 'optix'"),
+        ([*REQUIRED, "--device", "tpu"], TINY, "'--device': 'tpu' is not one of 'cpu', 'gpu', 'cuda', 'optix'"),
         (["--seed", "0"], TINY, "expected either --index, or --clips with --block"),
         ([*REQUIRED, "--clips", "0-9", "--block", "0"], TINY, "expected either --index, or --clips with --block"),
         (["--seed", "0", "--clips", "0-9"], TINY, "expected either --index, or --clips with --block"),
