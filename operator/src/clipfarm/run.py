@@ -203,6 +203,13 @@ class Experiment(Model):
         return index if index <= clips.end else None
 
 
+class ScaleUp(Model):
+    """How an autoscaler gets to know that nodes are missing, in a cluster."""
+
+    pending: int = Field(default=2, ge=0, le=100)
+    """Pods that may wait for a node that is not there yet: an autoscaler sees no pod behind a gate. 0: none."""
+
+
 class Render(Model):
     """How clips are rendered."""
 
@@ -222,6 +229,8 @@ class Render(Model):
     """Container image of a renderer of the user's own, built from clipfarm's; the operator's own where left out."""
     pod: PodOptions = PodOptions()
     """Where and how the pods run, in a cluster."""
+    scale_up: ScaleUp = ScaleUp()
+    """How an autoscaler gets to know that nodes are missing, in a cluster."""
     command: tuple[Annotated[str, Field(pattern=r"^[^\x00]*$")], ...] = Field(default=(), strict=False)
     """A renderer of the user's own that keeps the contract; empty for the built-in one."""
     background: Literal["cached", "full"] = "cached"
@@ -343,7 +352,8 @@ class RunSpec(Model):
     clips: ClipRange
     """The clips to make."""
     workers: int | None = Field(default=None, ge=1, le=10_000)
-    """Clips rendered at a time; by default CPUs / render.threads - 2, of each machine, and at least 1."""
+    """Clips rendered at a time; by default CPUs / render.threads - 2 of each machine that is there at the start, and at
+    least 1."""
     suspend: bool = False
     """Start no new clip; those that run go on to their end."""
     storage: Storage | None = None

@@ -163,6 +163,8 @@ class RunStatus(_Made):
     """Clips with features."""
     failed: int = Field(ge=0)
     """Clips that failed for good."""
+    workers: int | None = Field(default=None, ge=1)
+    """Clips that may run at a time. If the run does not say, it is settled when the first node fits; absent before."""
     running: int = Field(ge=0)
     """Pods that take a worker: at work, or on their way."""
     pods: PodCounts = PodCounts()

@@ -32,6 +32,9 @@ class GpuId:
         return f"GPU {self.number} on {self.node}"
 
 
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+Label = tuple[str, str]
+"""A label of a node: key and value."""
 Sharing = Literal["Chosen", "Whole", "Sliced"]
 """How a clip comes to a GPU of its node.
 
@@ -55,6 +58,8 @@ class Node:
     """Clips of this run that fit there at a time, by what it may allocate; None: nobody asks."""
     avoided: str = ""
     """Why no clip is sent there for some time, where that is so."""
+    label: Label | None = None
+    """A label that no other node has; None: its name does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,8 @@ class Running:
     pod: str = ""
     """Its name, in a cluster."""
     standing: Standing = Standing("Working", 0.0)
+    elsewhere: bool = False
+    """It may go to a node alone that was not there when it was released."""
 
     @property
     def state(self) -> PodState:
@@ -363,6 +370,16 @@ class World:
     """As the last tick left it."""
     block: int = 1
     """Clips that one pod makes. Where these are several, all that is said of clips above is said of such blocks."""
+    unfit: tuple[Label, ...] = ()
+    """Labels of nodes whose GPUs clips share, and that take none now: they may again."""
+    unmade: tuple[int, ...] = ()
+    """Clips that may start as soon as their pods are made, in order; a long list may be cut."""
+    workers: int | None = None
+    """Clips that may run at a time, as it was fixed before; None: it was not yet, or is not to be."""
+    max_default_workers: int | None = None
+    """The most that it is fixed at, where the run does not say."""
+    grows: bool = False
+    """Whether nodes may be added: in a cluster. One machine stays alone."""
     complete_clips: int | None = None
     """Clips that are complete, where ``rendered`` counts blocks."""
     left: tuple[Left, ...] = ()

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfarm.decide import admission
 from clipfarm.decide.expectation import Counts, Expected
 from clipfarm.decide.places import OnNode, Place
 from clipfarm.decide.plan import decide
 from clipfarm.decide.rules import CLIP_RULES, PLACE_RULES, Candidate, Situation
+from clipfarm.decide.workers import limit as workers_of
 from clipfarm.run import default_workers
 from clipfarm.world import Ended, Gate, Holder, Node, Others, Running
 from clipfarm_contract.exit_codes import ExitCode
@@ -191,16 +191,21 @@ PLACE_TABLE = [
 
 @pytest.mark.parametrize(("rule", "candidate", "when", "message"), CLIP_TABLE)
 def test_a_rule_of_a_clip_holds_for_its_one_reason(rule, candidate, when, message):
-    check(next(each for each in CLIP_RULES if each.__name__ == rule)(candidate, when), message)
+    check(next(each for each in CLIP_RULES if each.__name__ == rule)(candidate, when), message, rule)
 
 
 @pytest.mark.parametrize(("rule", "where", "when", "message"), PLACE_TABLE)
 def test_a_rule_of_a_place_holds_for_its_one_reason(rule, where, when, message):
-    check(next(each for each in PLACE_RULES if each.__name__ == rule)(where, when), message)
+    check(next(each for each in PLACE_RULES if each.__name__ == rule)(where, when), message, rule)
 
 
-def check(hold, message):
+CAPACITY = {"node_full"}
+"""Rules whose holds a node more would end; all others wait."""
+
+
+def check(hold, message, rule):
     assert (hold is None) == (message is None), hold
+    assert hold is None or hold.capacity == (rule in CAPACITY)
     assert message is None or hold.message.startswith(message), hold.message
 
 
@@ -232,7 +237,7 @@ def test_fewer_workers_than_run_start_nothing_and_end_nothing():
 def test_the_default_leaves_two_cpus_and_is_at_least_one(cpus, threads, workers):
     assert default_workers(cpus, threads) == workers
     run = make_run(render={"threads": threads})
-    assert admission.worker_limit(run, make_world(run, cpus=cpus)) == workers
+    assert workers_of(run, make_world(run, cpus=cpus)) == workers
 
 
 def test_a_retry_that_is_due_comes_before_clips_that_were_never_tried():

@@ -14,6 +14,7 @@ from clipfarm.cluster.events import Happening
 from clipfarm.cluster.release import Gatekeeper, release_patch
 from clipfarm.cluster.tracked import Rendering, Tracked
 from clipfarm.cluster.views import PodView
+from clipfarm.decide.admission import Elsewhere
 from clipfarm.manifests.common import GATE, Owner
 from clipfarm.world import GpuId
 from helpers.runs import make_run
@@ -135,6 +136,22 @@ def test_a_pod_that_is_let_onto_a_gpu_is_bound_to_its_node_in_the_same_request()
 def test_where_a_node_gives_out_its_gpus_itself_a_pod_is_bound_to_the_node_alone():
     patch = release_patch(POD, "node-1", 0.0)
     assert [entry["path"] for entry in patch[4:]] == ["/metadata/annotations/clipfarm.dev~1node", "/spec/affinity"]
+
+
+HOST_A, HOST_B = (("kubernetes.io/hostname", name) for name in ("host-a", "host-b"))
+
+
+def test_a_pod_that_waits_for_a_new_node_keeps_away_from_those_that_are_there():
+    patch = release_patch(POD, Elsewhere((HOST_A, HOST_B, ("clipfarm.dev/node-id", "7"))), 0.0)
+    assert patch[4:] == [
+        {"op": "add", "path": "/metadata/annotations/clipfarm.dev~1new-node", "value": "true"},
+        {"op": "add", "path": "/spec/affinity", "value": {"nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [
+                {"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["host-a", "host-b"]},
+                {"key": "clipfarm.dev/node-id", "operator": "NotIn", "values": ["7"]},
+            ]}]},
+        }}},
+    ]  # fmt: skip
 
 
 STATUS = {"phase": "Running", "rendered": 1, "total": 10, "failed": 0, "conditions": []}

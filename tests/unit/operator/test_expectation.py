@@ -44,6 +44,15 @@ def test_a_pod_that_is_on_its_way_counts_where_it_is_sent():
     assert counted(pod(None, None), sharing="Whole").unseen == 1
 
 
+def test_a_pod_that_was_told_no_gpu_of_a_shared_node_may_be_on_each():
+    world = make_world(
+        make_run(), gpus=(GPU0, GPU1), running=(pod(0.0, None),), left=(Left(NODE, None, 500.0, 1000.5),)
+    )
+    fresh = {gpu: reading(gpu, 0.5) for gpu in (GPU0, GPU1)}
+    found = counts(VRAM, world, fresh, None)
+    assert [(found[gpu].pods, found[gpu].gone) for gpu in (GPU0, GPU1)] == [(1, 1), (1, 1)]
+
+
 def test_a_pod_of_a_gpu_that_is_not_read_is_unseen():
     world = make_world(make_run(), gpus=(GPU0,), running=(pod(0.0),))
     assert counts(VRAM, world, {}, None)[GPU0].unseen == 1

@@ -262,7 +262,7 @@ class TestChanges:
     def test_a_queue_sees_a_job_that_wants_something_where_no_node_fits_yet(self):
         scene = Scene(100, labels={QUEUE_LABEL: "team"}, workers=None)
         scene.store.nodes.drop("n")
-        assert scene.changes()["create", "Job"]["spec"]["parallelism"] == 1
+        assert scene.changes()["create", "Job"]["spec"]["parallelism"] == 2
 
     def test_a_run_that_failed_as_a_whole_leaves_no_pod_at_its_gate(self):
         scene = Scene().job(failed="0")
@@ -557,6 +557,20 @@ class TestStatus:
         scene = Scene(2, **ENCODES).job(completed="0-1")
         scene.encoder(Reported("Working"), ready=True, ended=True)
         assert scene.look().encoding.pods == ()
+
+    def test_pods_that_wait_for_a_node_to_be_added_say_so(self):
+        scene = Scene().job()
+        scene.store.nodes.drop("n")
+        for index in range(2):
+            uid = scene.pod(index)
+            view = scene.store.pods.of(KEY)[uid]
+            unschedulable = Reported("Released", None, "Unschedulable", "0/3 nodes fit")
+            scene.store.pods.put(uid, replace(view, reported=unschedulable))
+        [progressing] = [each for each in scene.status()["conditions"] if each["type"] == "Progressing"]
+        assert (progressing["status"], progressing["reason"]) == ("False", "NoNode")
+        assert progressing["message"] == (
+            "no node fits the run's node selector and tolerations; 2 pods wait for a node to be added: 0/3 nodes fit"
+        )
 
     def test_a_job_that_somebody_suspended_shows_as_suspended(self):
         scene = Scene().job(suspended=True)

@@ -131,8 +131,27 @@ def test_no_pod_is_sent_to_a_node_where_one_waits_for_room():
     scene.pod(0, node="", reported=Reported("Released", None, "Unschedulable", WAITS))
     scene.pod(1, gate=0, gpu=None)
     plan = scene.tick()
-    assert plan.start == ()
-    assert plan.status.held[0].hold.message == f"a clip that was sent to gpu-2 does not get to run: {WAITS}"
+    assert [(start.node, start.away_from) for start in plan.start] == [("", (("kubernetes.io/hostname", "gpu-2"),))], (
+        "a new node may take it"
+    )
+    [hold] = [entry.hold for entry in plan.status.held]
+    assert hold.message == (
+        f"a clip that was sent to gpu-2 does not get to run: {WAITS}; 1 pod waits for a node to be added"
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "own"),
+    [({}, ("kubernetes.io/hostname", "host-2")), ({"clipfarm.dev/node-id": "7"}, ("clipfarm.dev/node-id", "7"))],
+)
+def test_a_clip_that_waits_for_a_new_node_keeps_away_from_one_that_is_not_ready(label, own):
+    scene = Scene(vram={"perClip": "1Gi"})
+    scene.read(0.95)  # full of something else
+    taint = ("node.kubernetes.io/not-ready", "", "NoSchedule")
+    labels = {"kubernetes.io/hostname": "host-2"} | label
+    scene.store.nodes.put("n", NodeView("gpu-2", 8, 1, labels, (taint,), True, {"nvidia.com/gpu": 1}))
+    scene.pod(1, gate=0, gpu=None)
+    assert [start.away_from for start in scene.tick().start] == [(own,)], "it comes back as it was"
 
 
 def test_gates_are_remembered_until_something_is_measured_after_a_restart():
@@ -149,9 +168,10 @@ def test_a_whole_gpu_is_the_nodes_to_give():
     pod = {"resources": {"nvidia.com/gpu": "1"}}
     scene = Scene(render={"device": "cuda", "pod": pod}, vram={"perClip": "1Gi"})
     scene.read(0.1)
-    for index in range(3):
+    for index in range(4):
         scene.pod(index, gate=0, node="", gpu=None)
-    assert [(start.clip, start.to) for start in scene.tick().start] == [(0, "gpu-2")]
+    # Two more show an autoscaler that a node is missing.
+    assert [(start.clip, start.to) for start in scene.tick().start] == [(0, "gpu-2"), (1, ""), (2, "")]
 
 
 def test_who_holds_a_full_gpu_is_said_at_once_and_warned_of_when_it_lasts():

@@ -141,6 +141,21 @@ def test_without_another_node_that_could_take_it_a_pod_waits(other, evicted):
     assert bool(scene.evicted(NOW + 1000)) is evicted
 
 
+def test_a_pod_that_is_recalled_is_evicted_once_and_the_first_of_them_says_why():
+    scene = Scene(suspend=True)
+    for index in range(2):
+        scene.pod(index, "", elsewhere=True, trouble=WAITS)
+    plan, evictions = scene.tick()
+    assert {recall.clip for recall in plan.recalls} == {0, 1}
+    assert {change.name for change in evictions} == {"p-0", "p-1"}
+    assert [change.event.message for change in evictions if change.event] == [
+        "2 pods were taken back before a node had them: spec.suspend is true;"
+        " the Job controller makes them again, with their gates"
+    ]
+    scene.tracked.rendering.evicted |= {"u-0", "u-1"}
+    assert scene.evicted() == []
+
+
 def test_a_node_that_did_not_take_a_pod_is_avoided_for_some_minutes():
     scene = Scene()
     scene.pod(trouble=WAITS)
@@ -170,7 +185,10 @@ def test_what_is_held_for_it_says_which_node_is_avoided_and_why():
     plan, _ = scene.tick(NOW + 61)
     [held] = plan.status.held
     assert held.hold.reason == "NodesFull"
-    assert held.hold.message == f"a clip that was sent to a did not get to run: {WAITS}; 1 other place is held, too"
+    assert held.hold.message == (
+        f"a clip that was sent to a did not get to run: {WAITS}; 1 other place is held, too;"
+        " 1 pod waits for a node to be added"
+    )
 
 
 def test_where_all_nodes_are_avoided_none_is():

@@ -32,6 +32,15 @@ from clipfarm.manifests.common import Images
     show_default=True,
     help="Seconds for which a pod may find no room on the node that it was sent to, before another one is made.",
 )
+@click.option(
+    "--max-default-workers",
+    envvar="CLIPFARM_MAX_DEFAULT_WORKERS",
+    show_envvar=True,
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="The most clips at a time of a run that leaves out spec.workers.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of /healthz, /readyz and /metrics.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="Their port; 0: any.")
 def operator(
@@ -43,6 +52,7 @@ def operator(
     sources: Sources,
     encoder_access: str,
     stuck_after: float,
+    max_default_workers: int,
     host: str,
     port: int,
 ) -> None:
@@ -70,6 +80,7 @@ def operator(
                 sources.gpus(),
                 "direct" if way == "direct" else "proxy",
                 patience=stuck_after,
+                max_default_workers=max_default_workers,
             )
             await serve(made, host, port)
 

@@ -10,7 +10,7 @@ from clipfarm.cluster.events import Happening
 from clipfarm.cluster.observe import own_deployment, own_job
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import RunKey
+from clipfarm.cluster.views import PodView, RunKey
 from clipfarm.decide.plan import Plan
 from clipfarm.manifests import encoder, job, report, storage
 from clipfarm.manifests.common import Images
@@ -53,6 +53,7 @@ def changes(
         _report(plan, tracked, key, store, images),
         *_evictions(stuck.stuck(tracked, key, store, now, patience)),
         *_lost(lost.lost(tracked, store.pods.of(key))),
+        *_recalls(plan, tracked, key, store),
     ]
     return [change for change in found if change is not None and not _too_early(change, tracked, now)]
 
@@ -107,15 +108,39 @@ def _evictions(found: list[stuck.Stuck]) -> Iterator[Change]:
             count = sum(other.pod.sent_to == node for other in found)
             clips = "1 pod that was" if count == 1 else f"{count} pods that were"
             told = f"{clips} sent to {node} did not get to run: {each.why}; evicted, to be made again and go elsewhere"
-        body = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": pod.name, "namespace": pod.run[0]},
-            # Of this very pod: another of the same name would have another UID.
-            "deleteOptions": {"preconditions": {"uid": pod.uid}},
-        }
-        path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}/eviction"
-        yield Change("evict", path, "Pod", pod.name, body, Happening("Warning", "PodStuck", told) if told else None)
+        yield _eviction(pod, Happening("Warning", "PodStuck", told) if told else None)
+
+
+def _recalls(plan: Plan, tracked: Tracked, key: RunKey, store: Store) -> Iterator[Change]:
+    """Yield the requests that bring pods back behind their gates, and with the first what people are told of them.
+
+    By eviction, which a Job does not count: its controller makes them again, with their gates.
+    """
+    if not plan.recalls:
+        return
+    rendering = tracked.rendering
+    waiting = {
+        pod.index: pod
+        for uid, pod in store.pods.of(key).items()
+        if pod.owner == rendering.job and uid not in rendering.evicted and not (pod.node or pod.gated or pod.deleting)
+    }
+    found = [(waiting[recall.clip], recall.why) for recall in plan.recalls if recall.clip in waiting]
+    for number, (pod, why) in enumerate(found):
+        pods = "1 pod was" if len(found) == 1 else f"{len(found)} pods were"
+        told = f"{pods} taken back before a node had them: {why}; the Job controller makes them again, with their gates"
+        yield _eviction(pod, Happening("Normal", "PodsRecalled", told) if number == 0 else None)
+
+
+def _eviction(pod: PodView, told: Happening | None) -> Change:
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod.name, "namespace": pod.run[0]},
+        # Of this very pod: another of the same name would have another UID.
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
+    }
+    path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}/eviction"
+    return Change("evict", path, "Pod", pod.name, body, told)
 
 
 def _lost(found: list[lost.Lost]) -> Iterator[Change]:

@@ -90,6 +90,9 @@ def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Findin
         return ("True", "Rendering", f"{pods} at work{_more_wait(tracked, status)}")
     if status.encoding:
         return ("True", "Encoding", f"the encoder is at work{_more_wait(tracked, status)}")
+    if status.missing and status.troubles and len(status.troubles) >= status.running:
+        hold = status.missing
+        return ("False", hold.reason, f"{hold.message}: {sentence(status.troubles[0])}")
     if status.troubles:
         first, count = status.troubles[0], len(status.troubles)
         pods = "1 pod does" if count == 1 else f"{count} pods do"

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm.cluster.times import unix_time
+from clipfarm.manifests.common import NODE_LABEL
 from clipfarm.pod_options import PodOptions
+from clipfarm.world import HOSTNAME_LABEL, Label
 
 Manifest = dict[str, Any]
 
@@ -27,6 +29,14 @@ class NodeView:
     """When it stopped to be ready, Unix time: its kubelet does not answer, or cannot end pods. None: it is ready."""
 
 
+def own_label(node: NodeView) -> Label:
+    """Return a label that only this node has: clipfarm's, if the pool gives it, or else that of its host name."""
+    for key in (NODE_LABEL, HOSTNAME_LABEL):
+        if key in node.labels:
+            return key, node.labels[key]
+    return HOSTNAME_LABEL, node.name
+
+
 def node(manifest: Manifest) -> NodeView:
     """Return a view of a node."""
     metadata, spec = manifest["metadata"], manifest.get("spec", {})
@@ -43,9 +53,14 @@ def node(manifest: Manifest) -> NodeView:
     )
 
 
+def selected(node: NodeView, options: PodOptions) -> bool:
+    """Tell whether a node has the labels that pods ask for."""
+    return all(node.labels.get(key) == value for key, value in options.node_selector.items())
+
+
 def fits(node: NodeView, options: PodOptions) -> bool:
     """Tell whether pods may go to a node, by its labels and taints; what is free there is the scheduler's business."""
-    if not node.schedulable or any(node.labels.get(key) != value for key, value in options.node_selector.items()):
+    if not (node.schedulable and selected(node, options)):
         return False
     return all(
         effect == "PreferNoSchedule"

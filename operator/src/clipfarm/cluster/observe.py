@@ -1,25 +1,29 @@
 """One look at a cluster: nothing is asked for, all is read from what watches have brought."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from clipfarm.cluster import stuck
 from clipfarm.cluster.devices import of_kind, room, sharing
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.gpus import Gpus
-from clipfarm.cluster.nodes import fits
+from clipfarm.cluster.nodes import fits, own_label, selected
 from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.standings import Standings
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, JobView, PodView, RunKey
-from clipfarm.world import Encoder, Encoding, Ended, GpuId, Left, Node, Running, World
+from clipfarm.decide.admission import Elsewhere
+from clipfarm.world import Encoder, Encoding, Ended, GpuId, Label, Left, Node, Running, World
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 
 GONE = "its folder is gone"
 """Why a clip that was complete cannot be encoded."""
+UNMADE_SHOWN = 100
+"""Indexes without a pod that are looked at while it is not settled how many may run."""
 LEFT_SECONDS = 120.0
 """How long a pod that has ended is remembered: no reading that counts is older."""
 
@@ -105,6 +109,11 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         encode_completions=tuple(tracked.encoding.completions),
         block=tracked.blocks.per_index,
         complete_clips=complete_clips,
+        unmade=_unmade(tracked, pods.values(), completed, failed, ended),
+        workers=tracked.workers,
+        unfit=_unfit(store, tracked, gpus),
+        max_default_workers=tracked.max_default_workers,
+        grows=True,
         left=tuple(rendering.left.values()),
         clip_memory=tracked.clip_memory.summary(),
         complete_before=_complete_before(tracked),
@@ -170,12 +179,13 @@ def _running(tracked: Tracked, uid: str, pod: PodView, standings: Standings) -> 
         return before  # of hundreds of pods at work few have changed since the last look
     gpu = sent if isinstance(sent, GpuId) else pod.gpu
     node = pod.node or (gpu.node if gpu else sent if isinstance(sent, str) else pod.sent_to)
+    elsewhere = pod.elsewhere or isinstance(sent, Elsewhere)
     started_at = before.started_at if before else None
     if started_at is None and pod.began is not None:
         started_at = standings.own(pod.began)
     reported = Reported("Released") if pod.gated else pod.reported
     standing = standings.of(uid, reported, pod.node, before.standing if before else None)
-    found = Running(pod.index, node, gpu, started_at, pod.name, standing)
+    found = Running(pod.index, node, gpu, started_at, pod.name, standing, elsewhere)
     rendering.at_work[uid] = (pod, found)
     return found
 
@@ -251,6 +261,36 @@ def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
     return Ended(index, pod.exit_code, pod.reason, now, pod.attempts, final=True, clips=max(1, len(pod.clips)))
 
 
+def _unmade(
+    tracked: Tracked, pods: Iterable[PodView], completed: Indexes, failed: Indexes, ended: Sequence[Ended]
+) -> tuple[int, ...]:
+    """Return indexes that have no pod and could run; none if there are as many pods as may run."""
+    known = {pod.index for pod in pods}
+    again = sum(not end.final for end in ended)
+    most = tracked.run.spec.workers or tracked.workers or UNMADE_SHOWN
+    missing = most - len(known) + again
+    if missing <= 0:
+        return ()
+    known |= {end.clip for end in ended}
+    left = Indexes.between(0, tracked.blocks.count - 1).without(completed).without(failed)
+    return tuple(islice((index for index in left if index not in known), missing))
+
+
+def _unfit(store: Store, tracked: Tracked, gpus: Gpus) -> tuple[Label, ...]:
+    """Return labels of nodes whose GPUs are shared, and that take no pods now: cordoned, or not ready."""
+    render = tracked.run.spec.render
+    if render.device == "cpu":
+        return ()
+    known = ((node, len(gpus.on(node.name))) for node in store.nodes.all() if selected(node, render.pod))
+    return tuple(
+        sorted(
+            own_label(node)
+            for node, there in known
+            if there and not fits(node, render.pod) and sharing(node, render.pod, there) != "Whole"
+        )
+    )
+
+
 def _nodes(store: Store, tracked: Tracked, gpus: Gpus, now: float) -> tuple[Node, ...]:
     render, found = tracked.run.spec.render, []
     remembered: dict[str, list[GpuId]] = {}
@@ -270,6 +310,7 @@ def _nodes(store: Store, tracked: Tracked, gpus: Gpus, now: float) -> tuple[Node
                 problem,
                 sharing(node, render.pod, len(here)),
                 room(node, render),
+                label=own_label(node),
             )
         )
     avoid = stuck.avoided(tracked, (node.name for node in found if node.gpus), now)

@@ -65,6 +65,8 @@ class Operator:
     """To the encoders."""
     patience: float = STUCK_SECONDS
     """Seconds for which a pod may find no room on the node that it was sent to."""
+    max_default_workers: int | None = None
+    """The most workers of a run that does not say how many; None: as many as the nodes have room for."""
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     store: Store = field(default_factory=Store)
@@ -151,7 +153,7 @@ class Operator:
         if known is not None and _asked(known) == _wanted(view):
             return known
         try:
-            tracked = _tracked(view)
+            tracked = _tracked(view, self.max_default_workers)
         except (ValidationError, ValueError) as error:
             # The API server holds runs against the same rules; but some can be said here alone.
             self._refuse(key, view, error)
@@ -174,7 +176,7 @@ class Operator:
         refused.follow(tracked, job, self.store, key, now)
         world = observe(tracked, key, self.store, self.gpus, now, wall)
         plan = decide(tracked.run, world)
-        tracked.gates, tracked.turn = plan.gates, plan.turn
+        tracked.gates, tracked.turn, tracked.workers = plan.gates, plan.turn, plan.status.fixed_workers
         tracked.held = Counter()
         for held in plan.status.held:
             tracked.held[held.hold.reason] += sum(tracked.blocks.size(index) for index in held.clips)
@@ -219,11 +221,11 @@ class Operator:
             CLIPS.labels(state).set(sum(tracked.status.get(state, 0) for tracked in self.runs.values()))
 
 
-def _tracked(view: RunView) -> Tracked:
+def _tracked(view: RunView, max_default_workers: int | None) -> Tracked:
     document = view.document
     run = Run.model_validate({name: document[name] for name in ("apiVersion", "kind", "metadata", "spec")})
     owner = Owner(view.run[0], view.uid, view.labels, view.only, view.attempt, view.encode_attempt)
-    return Tracked(run, owner, view.generation, document.get("status", {}))
+    return Tracked(run, owner, view.generation, document.get("status", {}), max_default_workers=max_default_workers)
 
 
 def _asked(tracked: Tracked) -> tuple[object, ...]:

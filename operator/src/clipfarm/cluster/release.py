@@ -10,14 +10,16 @@ from clipfarm.cluster.api import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND,
 from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, gate_of, gpu_annotation
+from clipfarm.decide.admission import Elsewhere, To
 from clipfarm.manifests.common import (
     GATE,
     GPU_ANNOTATION,
     GPU_UUID_ANNOTATION,
+    NEW_NODE_ANNOTATION,
     NODE_ANNOTATION,
     RELEASED_ANNOTATION,
 )
-from clipfarm.world import GpuId
+from clipfarm.world import GpuId, Label
 
 LOGGER = logging.getLogger(__name__)
 AT_ONCE = 16
@@ -46,8 +48,8 @@ class Gatekeeper:
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def release(self, tracked: Tracked, pod: PodView, to: GpuId | str) -> None:
-        """Begin to take a pod's gate off, and send it to a GPU, or to a node, or (empty) anywhere."""
+    def release(self, tracked: Tracked, pod: PodView, to: To) -> None:
+        """Begin to take a pod's gate off, and send it to where the plan says."""
         tracked.rendering.released[pod.uid] = to
         task = asyncio.create_task(self._release(tracked, pod, to, self._clock()))
         self._tasks.add(task)
@@ -59,7 +61,7 @@ class Gatekeeper:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _release(self, tracked: Tracked, pod: PodView, to: GpuId | str, decided: float) -> None:
+    async def _release(self, tracked: Tracked, pod: PodView, to: To, decided: float) -> None:
         released = tracked.rendering.released
         while not tracked.gone and pod.uid in released:
             try:
@@ -84,7 +86,7 @@ class Gatekeeper:
                 released.pop(pod.uid, None)
             return
 
-    async def _is_off(self, pod: PodView, to: GpuId | str) -> bool:
+    async def _is_off(self, pod: PodView, to: To) -> bool:
         """Take the gate off; tell whether it is off now, by this request or one before it.
 
         Raises:
@@ -106,7 +108,7 @@ class Gatekeeper:
         return True
 
 
-def release_patch(pod: PodView, to: GpuId | str, wall: float) -> list[Manifest]:
+def release_patch(pod: PodView, to: To, wall: float) -> list[Manifest]:
     """Return the patch that takes a pod's gate off, and narrows it to where it is sent, if it is.
 
     It holds for this very pod alone: another of the same name would have another UID.
@@ -116,19 +118,42 @@ def release_patch(pod: PodView, to: GpuId | str, wall: float) -> list[Manifest]:
         {"op": "test", "path": f"/spec/schedulingGates/{pod.gate}/name", "value": GATE},
         {"op": "remove", "path": f"/spec/schedulingGates/{pod.gate}"},
     ]
-    node = to.node if isinstance(to, GpuId) else to
-    annotations = {RELEASED_ANNOTATION: api_time(wall)} | ({NODE_ANNOTATION: node} if node else {})
-    if isinstance(to, GpuId):
-        annotations |= {GPU_ANNOTATION: gpu_annotation(to), GPU_UUID_ANNOTATION: "" if to.instance else to.uuid}
+    annotations, affinity = {RELEASED_ANNOTATION: api_time(wall)}, None
+    match to:
+        case GpuId():
+            uuid = "" if to.instance else to.uuid
+            annotations |= {NODE_ANNOTATION: to.node, GPU_ANNOTATION: gpu_annotation(to), GPU_UUID_ANNOTATION: uuid}
+            affinity = _only_on(to.node)
+        case Elsewhere():
+            annotations |= {NEW_NODE_ANNOTATION: "true"}
+            affinity = _away_from(to.nodes)
+        case str() if to:
+            annotations |= {NODE_ANNOTATION: to}
+            affinity = _only_on(to)
     for name, value in annotations.items():
         patch.append({"op": "add", "path": f"/metadata/annotations/{pointer(name)}", "value": value})
-    if node:
-        patch.append({"op": "add", "path": "/spec/affinity", "value": _only_on(node)})
+    if affinity is not None:
+        patch.append({"op": "add", "path": "/spec/affinity", "value": affinity})
     return patch
 
 
 def _only_on(node: str) -> Manifest:
     """Return the affinity that narrows a pod to one node; of a gated pod it may be made narrower."""
-    fields = [{"key": "metadata.name", "operator": "In", "values": [node]}]
-    terms = {"nodeSelectorTerms": [{"matchFields": fields}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    return _affinity({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]})
+
+
+def _away_from(nodes: tuple[Label, ...]) -> Manifest:
+    """Return the affinity that keeps a pod away from nodes.
+
+    By labels: of the field one name alone may be excluded, and autoscalers do not know it.
+    """
+    values: dict[str, list[str]] = {}
+    for key, value in nodes:
+        values.setdefault(key, []).append(value)
+    return _affinity(
+        {"matchExpressions": [{"key": key, "operator": "NotIn", "values": each} for key, each in values.items()]}
+    )
+
+
+def _affinity(term: Manifest) -> Manifest:
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}

@@ -10,6 +10,7 @@ from clipfarm.clip_memory import Memory
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.standard_conditions import PROGRESS_SECONDS
 from clipfarm.cluster.views import PodView, split_uuid
+from clipfarm.decide.admission import To
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
@@ -44,12 +45,12 @@ class Rendering:
 
     job: str
     """The Job's UID."""
-    released: dict[str, GpuId | str] = field(default_factory=dict)
+    released: dict[str, To] = field(default_factory=dict)
     """Pods, by UID, whose gate was taken off, until a watch shows it; and where they are to go, empty: anywhere."""
     unschedulable: Mapping[str, float] = field(default_factory=dict)
     """Since when pods, by UID, find no room on the node that they were narrowed to."""
     evicted: set[str] = field(default_factory=set)
-    """Pods, by UID, that were evicted because they could not get to that node."""
+    """Pods, by UID, that were evicted because they could not get to a node."""
     avoided: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Until when no pod is narrowed to a node, and why."""
     silent: dict[str, float] = field(default_factory=dict)
@@ -120,6 +121,10 @@ class Tracked:
     """As the last tick left them."""
     turn: Turn = field(default_factory=Turn)
     """Of encoders and renderers, as the last tick left it."""
+    workers: int | None = field(init=False)
+    """Clips that may run at a time, once that is settled."""
+    max_default_workers: int | None = None
+    """The most that it is settled at, where the run does not say."""
     clip_memory: Memory = field(default_factory=Memory)
     """GPU memory that clips took."""
     claim: str | None = None
@@ -162,6 +167,7 @@ class Tracked:
         )
         self.gates = _gates(self.status)
         self.fatal = _fatal(self.status, self.generation, self.owner.attempt)
+        self.workers = self.status.get("workers")
 
     def update(self, run: Run, owner: Owner, generation: int) -> None:
         """Take in a change of the run: what a person has mended is tried anew."""

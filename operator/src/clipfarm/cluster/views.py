@@ -13,6 +13,7 @@ from clipfarm.manifests.common import (
     ENCODE_ATTEMPT_ANNOTATION,
     GATE,
     GPU_ANNOTATION,
+    NEW_NODE_ANNOTATION,
     NODE_ANNOTATION,
     ONLY_ANNOTATION,
     RUN_LABEL,
@@ -68,6 +69,8 @@ class PodView:
     began: float | None = None
     """When its renderer began, Unix time by the node's clock; None: not yet."""
     deleting: bool = False
+    elsewhere: bool = False
+    """Whether it may go to a node alone that was not there when its gate was taken off."""
 
     @property
     def never_to_run(self) -> bool:
@@ -193,6 +196,7 @@ def pod(manifest: Manifest) -> PodView | None:
         sent_to=annotations.get(NODE_ANNOTATION, ""),
         began=_began(manifest.get("status", {})),
         deleting="deletionTimestamp" in metadata,
+        elsewhere=NEW_NODE_ANNOTATION in annotations,
     )
 
 

@@ -6,6 +6,7 @@ names the object that the rule looks at, as a path below ``spec``.
 
 from typing import Any
 
+from clipfarm.run import Render
 from clipfarm_contract.experiment import SHAPES
 
 Rule = dict[str, Any]
@@ -32,6 +33,13 @@ def _immutable(field: str) -> Rule:
     guard = " && ".join(f"has(self.{'.'.join(parts[: i + 1])})" for i in range(len(parts) - 1))
     same = f"{present} == {before} && (!{present} || self.{field} == oldSelf.{field})"
     return _rule(f"!({guard}) || ({same})" if guard else same, "cannot be changed; make a new run", f".{field}")
+
+
+def _fields_of_render(but: str) -> list[str]:
+    """Return paths of all fields of ``render`` but one, which the pods do not depend on."""
+    names = [field.alias or name for name, field in Render.model_fields.items()]
+    assert but in names
+    return [f"render.{name}" for name in names if name != but]
 
 
 _POSITIVE = [_rule("self.matches('[1-9]')", "expected more than 0")]
@@ -64,7 +72,7 @@ RULES: dict[str, list[Rule]] = {
                 "seed",
                 "clips",
                 "experiment",
-                "render",
+                *_fields_of_render(but="scaleUp"),
                 "retry.limit",
                 "encode.enabled",
                 "encode.model",

@@ -2,11 +2,12 @@
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from clipfarm.run import Vram
-from clipfarm.world import GpuId, Reading, World
+from clipfarm.world import GpuId, Left, Reading, Running, World
 
 MIB = 2**20
 MARGIN = 1.1
@@ -19,6 +20,7 @@ DEVIATIONS = 2.5
 """What clips together may have in use above their average, in standard deviations. By simulation."""
 TYPICAL = 1 / 3
 """Time until a clip has allocated, as a part of the longest: a guess, where clips do not report it."""
+P = TypeVar("P", Running, Left)
 Where = GpuId | str
 """A GPU; or a node, of clips that get theirs from the node."""
 
@@ -137,8 +139,8 @@ def counts(vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: E
         for where, readings in groups:
             sure[where] = min((reading.at - reading.lag for reading in readings), default=-math.inf)
             told[where] = min((reading.at for reading in readings), default=math.inf)
-    for pod in world.running:
-        where = pod.gpu or pod.node
+    several = {node.name: node.gpus for node in world.nodes if node.sharing == "Chosen" and node.gpus}
+    for pod, where in _each(world.running, several):
         count = found.setdefault(where, Counts())
         count.pods += 1
         age = sure.get(where, -math.inf) - pod.started_at if pod.started_at is not None else -math.inf
@@ -147,8 +149,7 @@ def counts(vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: E
         if per_clip is not None and pod.started_at is not None and where in sure:
             begun = pod.started_at + per_clip.allocated_after
             count.showing += _part(begun, math.inf, sure[where], told[where])
-    for left in world.left:
-        where = left.gpu or left.node
+    for left, where in _each(world.left, several):
         count = found.setdefault(where, Counts())
         shown = sure.get(where, -math.inf) >= left.started_at + vram.allocation_time
         count.gone += shown and told.get(where, math.inf) < left.ended_at
@@ -161,6 +162,15 @@ def counts(vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: E
             begun = left.started_at + per_clip.allocated_after
             count.showing += _part(begun, left.ended_at, sure[where], told[where])
     return found
+
+
+def _each(pods: Iterable[P], several: Mapping[str, tuple[GpuId, ...]]) -> Iterator[tuple[P, Where]]:
+    """Yield pods with where they are: if they were not told which GPU to use, on each of their node's."""
+    for pod in pods:
+        yield pod, pod.gpu or pod.node
+        if pod.gpu is None:
+            for gpu in several.get(pod.node, ()):
+                yield pod, gpu
 
 
 def _part(begun: float, ended: float, first: float, last: float) -> float:

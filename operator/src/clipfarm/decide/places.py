@@ -92,6 +92,8 @@ def places(run: Run, world: World, gates: Mapping[GpuId, Gate], counts: Mapping[
             on_node.pods += 1
             on_node.waits = on_node.waits or pod.waits
     for node in world.nodes:
+        if node.room == 0:
+            continue  # it has not even the CPUs or the device for one
         here = tuple(gates[gpu] for gpu in node.gpus) if on_gpu else ()
         groups: Iterable[tuple[Gate, ...]] = [(gate,) for gate in here] if node.sharing == "Chosen" else [here]
         for group in groups if here else [()]:

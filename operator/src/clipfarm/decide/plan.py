@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clipfarm.decide import admission, encoding, expectation, retry, status, vram
+from clipfarm.decide import admission, encoding, expectation, recall, retry, status, vram
 from clipfarm.run import Run
 from clipfarm.world import Gate, GpuId, Turn, World
 
@@ -18,6 +18,10 @@ class Plan:
     """Encoder replicas that should be at work."""
     turn: Turn
     """To be handed to the next tick."""
+    could_run: int
+    """Clips that run, those that start now, and those that would if their pods were made."""
+    recalls: tuple[recall.Recall, ...]
+    """Clips that wait for a node, and are to wait at their gates instead."""
     no_more_clips: bool
     """Every clip is rendered or has failed for good: the encoder may end after the last one."""
     gates: Mapping[GpuId, Gate]
@@ -36,6 +40,8 @@ def decide(run: Run, world: World) -> Plan:
     encoders, turn = encoding.scale(run.spec.encode, world, admitted.held, finished=finished)
     return Plan(
         start=admitted.start,
+        could_run=admitted.could_run,
+        recalls=admitted.recalls,
         encoders=encoders,
         turn=turn,
         no_more_clips=finished,

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from clipfarm.decide.expectation import Expected
 from clipfarm.decide.others import opens_below
 from clipfarm.decide.places import Place
+from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm.units import format_bytes, format_duration
-from clipfarm.world import Gate
+from clipfarm.world import Gate, World
 from clipfarm_contract.exit_codes import ENDED_WITH_2
 
 
@@ -18,6 +19,8 @@ class Hold:
 
     reason: str
     message: str
+    capacity: bool = False
+    """Whether one more node would take the clip; else it waits, for memory, time or a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Candidate:
     clip: int
     due: float | None = None
     """When a clip that is tried again may start."""
+    made: bool = True
+    """Whether its pod is there. One without a pod starts nothing, and counts as held, or as one that could run."""
 
 
 @dataclass(slots=True)
@@ -95,12 +100,28 @@ def node_full(place: Place, _situation: Situation) -> Hold | None:
     if not place.gates:
         return None  # nobody sends it anywhere: the scheduler finds a node
     if node.avoided:
-        return Hold("NodesFull", f"a clip that was sent to {node.name} did not get to run: {node.avoided}")
+        return _full(f"a clip that was sent to {node.name} did not get to run: {node.avoided}")
     if node.room is not None and there.pods >= node.room:
-        return Hold("NodesFull", f"{node.name} has room for {_clips(node.room)} of this run")
+        return _full(f"{node.name} has room for {_clips(node.room)} of this run")
     if node.room is not None and there.waits:
-        return Hold("NodesFull", f"a clip that was sent to {node.name} does not get to run: {there.waits}")
+        return _full(f"a clip that was sent to {node.name} does not get to run: {there.waits}")
     return None
+
+
+def _full(why: str) -> Hold:
+    return Hold("NodesFull", why, capacity=True)
+
+
+def no_node(run: Run, world: World) -> Hold:
+    """Return why there is no place at all, where that is so."""
+    if not world.nodes:
+        return Hold("NoNode", "no node fits the run's node selector and tolerations", capacity=True)
+    threads, wanted = run.spec.render.threads, requested(run.spec.render.pod)
+    pod = f"{threads} CPU{'s' if threads > 1 else ''}" + (f" and {wanted[0]}: {wanted[1]}" if wanted else "")
+    nodes = "1 node fits" if len(world.nodes) == 1 else f"{len(world.nodes)} nodes fit"
+    return Hold(
+        "NoNode", f"{nodes} the run's node selector and tolerations, and none has {pod} for a pod", capacity=True
+    )
 
 
 def vram_unknown(place: Place, situation: Situation) -> Hold | None:

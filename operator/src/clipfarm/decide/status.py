@@ -7,6 +7,7 @@ from typing import Literal
 from clipfarm.decide import encoding, starting
 from clipfarm.decide.admission import Admission, Held
 from clipfarm.decide.retry import Outcome
+from clipfarm.decide.rules import Hold
 from clipfarm.run import Run
 from clipfarm.world import Gate, GpuId, Standing, World
 
@@ -34,8 +35,13 @@ class Status:
     """With the clips that start now."""
     retrying: int
     held: tuple[Held, ...]
+    missing: Hold | None
+    """Why clips wait for a node to be added, if some do."""
     failures: tuple[Failure, ...]
     workers: int
+    """Clips that may run at a time now."""
+    fixed_workers: int | None
+    """The same, where it is settled; None: no node fits yet."""
     clips_per_hour: float | None
     """Of the moving window; None before the first clip is done."""
     eta_seconds: float | None
@@ -90,8 +96,10 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         running=len(world.running) + len(admission.start),
         retrying=len(outcome.again),
         held=admission.held + slow,
+        missing=admission.missing,
         failures=tuple(failures),
         workers=admission.workers,
+        fixed_workers=admission.fixed_workers,
         clips_per_hour=rendering.per_second * 3600 if rendering else None,
         eta_seconds=eta if goes_on or not (to_render or to_encode) else None,
         gates=tuple(gates[gpu] for gpu in sorted(gates)),
