@@ -20,7 +20,7 @@ from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView
 from clipfarm.decide.plan import decide
-from clipfarm.manifests.common import QUEUE_LABEL, Images, Owner
+from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions
 from clipfarm.world import EarlyEnd, Gate, GpuId, Holder, Reading
 from clipfarm_contract.exit_codes import ExitCode
@@ -199,7 +199,7 @@ class TestChanges:
         scene.tracked.claim = None
         found = scene.changes()
         assert set(found) == {("create", "PersistentVolumeClaim"), ("create", "Job")}
-        assert found["create", "Job"]["spec"]["parallelism"] == 6
+        assert found["create", "Job"]["spec"]["parallelism"] == 3
 
     def test_a_claim_can_be_mounted_by_many_nodes_or_as_the_run_says(self):
         for mode in ("ReadWriteMany", "ReadWriteOnce"):
@@ -216,53 +216,6 @@ class TestChanges:
     def test_nothing_is_made_while_a_job_of_that_name_is_there(self):
         assert Scene().job(owner="run-0").changes() == {}
         assert Scene().job(deleting=True).changes() == {}
-
-    def test_more_workers_make_room_for_more_pods_and_fewer_take_none_away(self):
-        assert Scene(100, workers=7).job(parallelism=6).changes() == {("patch", "Job"): {"spec": {"parallelism": 14}}}
-        assert Scene(100, workers=1).job(parallelism=6).changes() == {}
-
-    def test_many_pods_are_asked_for_step_by_step(self):
-        assert Scene(5000, workers=500).changes()["create", "Job"]["spec"]["parallelism"] == 16
-        scene = Scene(5000, workers=500).job(parallelism=16)
-        for index in range(16):
-            scene.pod(index, gate=0)
-        assert scene.changes() == {}
-        for index in range(7):
-            scene.pod(index)
-        assert scene.changes() == {}
-        scene.pod(7)  # 8 are left
-        assert scene.changes() == {("patch", "Job"): {"spec": {"parallelism": 32}}}
-
-    def test_the_next_step_waits_until_the_last_one_was_made_or_an_eighth_of_a_second(self):
-        scene = Scene(5000, workers=500).job(parallelism=16)
-        scene.look()
-        scene.tracked.rendering.raised_at = NOW - 0.1
-        assert scene.changes() == {}
-        assert scene.changes(NOW + 0.1) == {("patch", "Job"): {"spec": {"parallelism": 32}}}
-
-    def test_no_more_pods_wait_at_their_gates_than_a_second_takes(self):
-        assert Scene(5000, workers=500).job(parallelism=599).changes() == {
-            ("patch", "Job"): {"spec": {"parallelism": 600}}
-        }
-        assert Scene(5000, workers=500).job(parallelism=600).changes() == {}
-
-    def test_clips_that_wait_for_another_try_do_not_keep_others_from_the_gate(self):
-        scene = Scene(100).job(parallelism=6)
-        for index in range(4):
-            scene.failed(index)
-            scene.pod(index, gate=0)
-        assert scene.changes() == {("patch", "Job"): {"spec": {"parallelism": 10}}}
-
-    def test_what_a_queue_gives_room_for_is_what_may_run(self):
-        queued = Scene(100, labels={QUEUE_LABEL: "team"})
-        made = queued.changes()["create", "Job"]
-        assert (made["spec"]["parallelism"], made["spec"]["suspend"]) == (3, True)
-        assert Scene(100, workers=50, labels={QUEUE_LABEL: "team"}).job(parallelism=3).changes() == {}
-
-    def test_a_queue_sees_a_job_that_wants_something_where_no_node_fits_yet(self):
-        scene = Scene(100, labels={QUEUE_LABEL: "team"}, workers=None)
-        scene.store.nodes.drop("n")
-        assert scene.changes()["create", "Job"]["spec"]["parallelism"] == 2
 
     def test_a_run_that_failed_as_a_whole_leaves_no_pod_at_its_gate(self):
         scene = Scene().job(failed="0")
@@ -464,7 +417,7 @@ class TestStatus:
         assert not write_due(tracked, later, NOW + 10 * HEARTBEAT_SECONDS)
 
     def test_a_condition_keeps_the_time_of_its_last_change(self):
-        scene = Scene(render={"device": "cuda"}).job()
+        scene = Scene(render={"device": "cuda"}, vram={"enabled": False}).job()
         scene.tracked.status = scene.status()
         for entry in scene.tracked.status["conditions"]:
             entry["lastTransitionTime"] = "2026-01-01T00:00:00Z"

@@ -83,7 +83,7 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
                 return Change("delete", f"{path}/{name}", "Job", name, {"uid": old.uid})
         if taken or tracked.run.spec.storage is None or plan.status.finished:
             return None
-        made = job.job(tracked.run, tracked.owner, images, room.first(plan, tracked))
+        made = job.job(tracked.run, tracked.owner, images, room.first(plan, tracked, now))
         return Change("create", path, "Job", name, made)
     tracked.made.pop("Job", None)
     unfinished = there.completed.count + there.failed.count < tracked.blocks.count

@@ -73,6 +73,8 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     ]
     tracked.pods = Counter([pod.standing.state for pod in let_go])
     running = tuple(pod for pod in let_go if pod.state != "Lost") if tracked.pods["Lost"] else tuple(let_go)
+    if rendering.began_at is None:
+        rendering.began_at = min((pod.started_at for pod in running if pod.started_at is not None), default=None)
     tracked.pods["Gated"] = len(pods) - len(let_go)
     _forget_lost_nodes(tracked, store)
     tracked.encoders = _encoders(tracked, key, store, standings)
@@ -155,6 +157,8 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
         del tracked.words[uid]
     for uid in rendering.at_work.keys() - pods.keys():
         view, pod = rendering.at_work.pop(uid)
+        if pod.started_at is not None:
+            rendering.ends.append(now)
         if pod.started_at is not None and on_gpu and pod.state != "Lost":
             rendering.left[uid] = Left(pod.node, pod.gpu, pod.started_at, now)
             if uid not in failed:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Gauge, Histogram
 from pydantic import ValidationError
 
-from clipfarm.cluster import refused
+from clipfarm.cluster import refused, room
 from clipfarm.cluster.api import Api
 from clipfarm.cluster.apply import Applier
 from clipfarm.cluster.changes import changes
@@ -180,7 +180,7 @@ class Operator:
         tracked.held = Counter()
         for held in plan.status.held:
             tracked.held[held.hold.reason] += sum(tracked.blocks.size(index) for index in held.clips)
-        self._release(plan, key, tracked)
+        self._release(plan, key, tracked, job, now)
         if not self._applier.free(tracked):
             return
         wanted = changes(plan, tracked, key, self.store, self.images, now, self.patience)
@@ -192,10 +192,12 @@ class Operator:
         if wanted or new_status is not None or expired:
             self._applier.apply(tracked, key, wanted, new_status, expired=expired)
 
-    def _release(self, plan: Plan, key: RunKey, tracked: Tracked) -> None:
-        if not plan.start:
+    def _release(self, plan: Plan, key: RunKey, tracked: Tracked, job: JobView | None, now: float) -> None:
+        if not plan.start or job is None:
             return
         rendering = tracked.rendering
+        if room.being_lowered(rendering, job, self.store.pods.of(key).values(), now):
+            return
         pods = {
             pod.index: pod
             for uid, pod in self.store.pods.of(key).items()

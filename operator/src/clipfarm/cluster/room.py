@@ -1,55 +1,126 @@
-"""How many pods a run's Job has: so many that no worker waits for one, and no more than can be let go as they come.
+"""How many pods a run's Job has: those that may run, and as many at their gates as are used while others are made.
 
-It is only ever raised: when it is lowered the Job controller ends pods, and one whose gate was taken off just now could
-be among them. A queue gives room for as many pods as the Job has, so there it is what may run, from first to last.
+A pod at its gate counts in a ResourceQuota like any other. So how many wait follows how fast they are used, and where
+memory, a person or missing nodes hold clips back, none is made beside those that may run.
+
+A queue gives room for as many pods as the Job has, so there it is what may run, from first to last.
+
+**Fewer pods** are asked for late, and with care. The Job controller chooses which ones it deletes: those without a node
+first. It takes them out of its count before, so no clip fails; it makes them again later; and as it replaces pods only
+when they are gone (``podReplacementPolicy: Failed``), no index ever has two writers. But it might take a pod whose gate
+came off just now, or one that is tried again, whose attempts it would forget. So fewer are asked for only while every
+pod without a node is at its gate, the others have their nodes for some time, and no clip is tried again; and until
+the Job controller is done no gate is taken off.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
-from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.tracked import Rendering, Tracked
 from clipfarm.cluster.views import JobView, PodView
 from clipfarm.decide.plan import Plan
 
 RESERVE = 100
 """The most pods that wait at their gates beside those that may run: the Job controller, which looks once a second,
 brings as many in the time of the shortest clips there are, and more of them only fill the API server."""
+LEAD_SECONDS = 3.0
+"""How long it takes until a pod that is missing stands at its gate, at the most: the Job controller looks once a
+second, and a busy API server takes as long again."""
+FIRST_SECONDS = 6.0
+"""How long a pod takes at least, as long as none has ended."""
+RATE_SECONDS = 60.0
+"""How fast pods are used is known by those that ended within this; there are waves, where clips take equally long."""
+HELD_SECONDS = 15.0
+"""The same while clips are held: soon after the last one has ended none is used any more."""
 STEP = 16
 """How many pods more a Job gets at a time. The Job controller makes all that are missing at once, and while it does
 every other request waits: with 500 of them a gate takes seconds to come off. The last pod starts no later."""
 LOW = 8
-"""The next ones are asked for when no more than this wait to be let go."""
+"""The next ones are asked for when no more than this wait to be released."""
 STEP_SECONDS = 0.125
 """And when the last ones have been made, or after this: the Job controller takes a second to replace pods that have
 ended, and 128 a second is what an API server on two cores can carry."""
+SURPLUS = 2
+"""Pods too many that are not worth a change."""
+SURPLUS_SECONDS = 10.0
+"""How long there are too many before fewer are asked for: clips that are held may be released soon."""
+SETTLED_SECONDS = 5.0
+"""How long a pod has had its node until the Job controller surely knows."""
+LOWERING_SECONDS = 10.0
+"""How long no gate is taken off, at most, while the Job controller deletes pods."""
 
 
-def full(plan: Plan, tracked: Tracked) -> int:
-    """Return how many pods a Job has in the end, gated ones included.
+def full(plan: Plan, tracked: Tracked, now: float) -> int:
+    """Return how many pods a Job is to have, gated ones included.
 
-    As many as may run, those that wait for another try, and some more at their gates, so that a worker that gets free
-    finds its next pod there.
+    One at least: a pod that the API server refuses is noticed before clips may start.
     """
     status = plan.status
     if tracked.owner.queue:
-        # One at least, where no node fits yet: the queue may have to see the Job before there is one.
-        return min(tracked.blocks.count, max(1, status.workers))
-    reserve = min(max(2, status.workers), RESERVE)
-    return min(tracked.blocks.count, status.workers + status.retrying + reserve)
+        return min(tracked.blocks.count, status.workers)
+    wanted = plan.could_run + status.retrying + reserve(plan, tracked.rendering, now)
+    return min(tracked.blocks.count, max(1, wanted))
 
 
-def first(plan: Plan, tracked: Tracked) -> int:
+def reserve(plan: Plan, rendering: Rendering, now: float) -> int:
+    """Return how many pods are used while one is made: so many wait at their gates beside those that may run."""
+    if rendering.began_at is None:
+        return 0
+    age = max(1.0, now - rendering.began_at)
+    if not rendering.ends:
+        # Nothing is known but that they take longer than this; those that take less than a few seconds are rare.
+        return min(STEP, round(plan.could_run / max(FIRST_SECONDS, age) * LEAD_SECONDS))
+    window = HELD_SECONDS if any(held.hold.reason != "RetryDelay" for held in plan.status.held) else RATE_SECONDS
+    ends = sum(now - at <= window for at in rendering.ends)
+    full_window = ends == rendering.ends.maxlen
+    span = max(1.0, now - rendering.ends[0]) if full_window else min(window, age)
+    return min(RESERVE, round(ends / span * LEAD_SECONDS))
+
+
+def first(plan: Plan, tracked: Tracked, now: float) -> int:
     """Return how many pods a Job that is made now has."""
-    return full(plan, tracked) if tracked.owner.queue else min(full(plan, tracked), STEP)
+    return full(plan, tracked, now) if tracked.owner.queue else min(full(plan, tracked, now), STEP)
 
 
-def following(plan: Plan, tracked: Tracked, job: JobView, pods: Iterable[PodView], now: float) -> int:
+def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodView], now: float) -> int:
     """Return how many pods a Job is to have now; what it has, where that is as it should be."""
-    most = full(plan, tracked)
-    if tracked.owner.queue or most <= job.parallelism:
+    if tracked.owner.queue:
         return job.parallelism
+    rendering, most = tracked.rendering, full(plan, tracked, now)
+    if being_lowered(rendering, job, pods, now):
+        return job.parallelism
+    if most < job.parallelism - SURPLUS:
+        return _fewer(plan, rendering, job, most, now)
+    rendering.surplus_since = None
     own = [pod.gated for pod in pods if pod.owner == job.uid]
-    to_be_let_go = sum(own) - plan.status.retrying
+    to_be_released = sum(own) - plan.status.retrying
     all_made = len(own) >= job.parallelism
-    if to_be_let_go > LOW or not (all_made or now >= tracked.rendering.raised_at + STEP_SECONDS):
+    if most <= job.parallelism or to_be_released > LOW:
+        return job.parallelism
+    if not (all_made or now >= rendering.raised_at + STEP_SECONDS):
         return job.parallelism
     return min(most, job.parallelism + STEP)
+
+
+def _fewer(plan: Plan, rendering: Rendering, job: JobView, most: int, now: float) -> int:
+    """Return how many pods a Job is to have that has too many: fewer, as soon as that is safe."""
+    if rendering.surplus_since is None:
+        rendering.surplus_since = now
+    settled = all(
+        pod.state != "Released" and now - pod.since >= SETTLED_SECONDS for _, pod in rendering.at_work.values()
+    )
+    safe = settled and not (rendering.released or plan.start or plan.status.retrying)
+    if not safe or now < rendering.surplus_since + SURPLUS_SECONDS:
+        return job.parallelism
+    rendering.lowered, rendering.lowered_at = most, now
+    return most
+
+
+def being_lowered(rendering: Rendering, job: JobView, pods: Collection[PodView], now: float) -> bool:
+    """Tell whether the Job controller may still be deleting pods, of those that have no node."""
+    if rendering.lowered is None:
+        return False
+    there = sum(pod.owner == job.uid and not pod.deleting for pod in pods)
+    done = job.parallelism <= rendering.lowered and there <= job.parallelism
+    if done or now >= rendering.lowered_at + LOWERING_SECONDS:
+        rendering.lowered = None
+    return rendering.lowered is not None

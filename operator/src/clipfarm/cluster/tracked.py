@@ -25,6 +25,10 @@ WINDOW = 64
 """Completions that the moving window of the ETA holds."""
 
 
+MOST_ENDS = 1024
+"""Ends of pods that are remembered."""
+
+
 def _window() -> deque[float]:
     return deque(maxlen=WINDOW)
 
@@ -72,6 +76,10 @@ class Rendering:
     completed: int | None = None
     """Indexes that were complete at the last look; None before the first."""
     completions: deque[float] = field(default_factory=_window)
+    ends: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_ENDS))
+    """When pods ended, the latest ones."""
+    began_at: float | None = None
+    """When the first pod began, of those that were there at the first look."""
     raised_at: float = float("-inf")
     """When the Job was last given room for more pods."""
     missing_since: float | None = None
@@ -81,6 +89,11 @@ class Rendering:
     """Indexes whose pods the API server refuses."""
     tried_at: float = float("-inf")
     """When the API server was last asked to take a pod."""
+    surplus_since: float | None = None
+    """Since when the Job has had more pods than it needs; None: it has not."""
+    lowered: int | None = None
+    """How many pods the Job was last asked to come down to, until it has; None: nothing of the kind is under way."""
+    lowered_at: float = float("-inf")
 
 
 @dataclass
