@@ -32,12 +32,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         build()
+        if any("karpenter" in getattr(item, "fixturenames", ()) for item in session.items):
+            build("karpenter")
 
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     cluster("down", "--abandoned")
     yield from started(f"pytest-{os.getpid()}", "--nodes", 3, "--cpu", 100, "--gpus", 4)
+
+
+@pytest.fixture(scope="session")
+def karpenter(control_plane: ControlPlane) -> ControlPlane:
+    """The control plane, with an autoscaler beside it from the first test on that needs one."""
+    control_plane.add_karpenter()
+    return control_plane
 
 
 @pytest.fixture

@@ -65,6 +65,11 @@ class ControlPlane:
         done = cluster("restart", "--name", self.name, component, "--pause", pause)
         assert not done.returncode, done.stderr
 
+    def add_karpenter(self) -> None:
+        """Start an autoscaler beside the control plane."""
+        done = cluster("up", "--name", self.name, "--karpenter", "--owner", os.getpid())
+        assert not done.returncode, done.stderr
+
     def kubectl(self, *arguments: object, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run kubectl as a user does; ``text`` is what ``-f -`` reads."""
         return subprocess.run(

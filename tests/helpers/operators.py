@@ -82,6 +82,15 @@ class Runs:
 
         return wait_until(look, f"{count} pods to run") or []
 
+    def reporter(self, name: str = "run") -> Object:
+        """Wait until the pod that writes a run's report runs, and return it."""
+        labels = f"clipfarm.dev/run={name},clipfarm.dev/role=report"
+
+        def look() -> Object | None:
+            return next((pod for pod in self.namespace.pods(labels) if pod["status"]["phase"] == "Running"), None)
+
+        return wait_until(look, "the pod of the report to run")
+
     def gated(self, name: str = "run") -> list[Object]:
         return [pod for pod in self.pods(name) if is_gated(pod)]
 

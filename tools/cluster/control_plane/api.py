@@ -30,13 +30,16 @@ class Api:
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
 
-    def request(self, method: str, path: str, body: object = None) -> Any:
-        """The answer, parsed; ``ApiError`` where it is an error, OSError where nobody answers."""
+    def request(self, method: str, path: str, body: object = None, content: str = "application/json") -> Any:
+        """The answer, parsed; ``ApiError`` where it is an error, OSError where nobody answers.
+
+        A text is sent as it is; anything else as JSON.
+        """
         request = urllib.request.Request(  # noqa: S310 the scheme is ours
             self._server + path,
-            data=None if body is None else json.dumps(body).encode(),
+            data=None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode(),
             method=method,
-            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {self._token}", "Content-Type": content},
         )
         try:
             with self._opener.open(request, timeout=30) as answer:
@@ -47,10 +50,10 @@ class Api:
             raise ConnectionError(str(error)) from error
         return json.loads(text) if text.startswith("{") else text
 
-    def create(self, path: str, body: object) -> None:
+    def create(self, path: str, body: object, content: str = "application/json") -> None:
         """Make an object, unless there is one of this name."""
         try:
-            self.request("POST", path, body)
+            self.request("POST", path, body, content)
         except ApiError as error:
             if error.status != 409:
                 raise

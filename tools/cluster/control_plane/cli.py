@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from control_plane import binaries, cluster, nodes, tidy
-from control_plane.components import NODE, START_ORDER
+from control_plane.components import KARPENTER, NODE, START_ORDER
 from control_plane.errors import ClusterError
 from control_plane.folder import Folder, all_folders, default_path
 from control_plane.processes import Process, identify
 
+COMPONENTS = (*START_ORDER, *NODE, KARPENTER)
 DESCRIPTION = """\
 A real Kubernetes control plane on this machine, for tests and for trying things: etcd, kube-apiserver,
 kube-controller-manager, kube-scheduler, and nodes that are played by kwok. Everything listens on 127.0.0.1.
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     up = commands.add_parser("up", parents=[named], help="start a cluster, or what is missing of it")
-    up.add_argument("--nodes", type=int, metavar="N", help="nodes that kwok plays (3, and 0 beside --node)")
+    up.add_argument("--nodes", type=int, metavar="N", help="nodes that kwok plays (3; 0 beside --node or --karpenter)")
     up.add_argument("--cpu", default="8", metavar="C", help="CPU of each (8)")
     up.add_argument("--memory", default="32Gi", metavar="M", help="memory of each (32Gi)")
     up.add_argument("--gpus", type=int, default=0, metavar="G", help="nvidia.com/gpu of each (0)")
@@ -58,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", action="store_true", help="until every node takes pods, not just until the API server is ready"
     )
     up.add_argument("--node", action="store_true", help="this machine is a node: kubelet, containerd, runc; needs root")
+    up.add_argument(
+        "--karpenter", action="store_true", help="an autoscaler that adds and removes nodes which kwok plays"
+    )
     up.add_argument(
         "--owner",
         default=os.environ.get("CLUSTER_OWNER"),
@@ -85,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     restart = commands.add_parser(
         "restart", parents=[named], help="kill a component, as a crash does, and start it again"
     )
-    restart.add_argument("component", type=_component, help=", ".join(START_ORDER + NODE))
+    restart.add_argument("component", type=_component, help=", ".join(COMPONENTS))
     restart.add_argument("--pause", type=float, default=0.0, metavar="SECONDS", help="stay away that long")
     restart.set_defaults(run=_restart)
 
@@ -98,8 +102,17 @@ def _parser() -> argparse.ArgumentParser:
 def _up(arguments: argparse.Namespace) -> int:
     folder = _folder(arguments)
     size = nodes.Size(arguments.cpu, arguments.memory, arguments.gpus)
-    played = arguments.nodes if arguments.nodes is not None else 0 if arguments.node else 3
-    cluster.up(folder, played, size, arguments.wait, _owner(arguments.owner), node=arguments.node)
+    others = arguments.node or arguments.karpenter
+    played = arguments.nodes if arguments.nodes is not None else 0 if others else 3
+    cluster.up(
+        folder,
+        played,
+        size,
+        arguments.wait,
+        _owner(arguments.owner),
+        node=arguments.node,
+        karpenter=arguments.karpenter,
+    )
     print(f"{folder.name} is up at {folder.server}")
     print(f"export KUBECONFIG={shlex.quote(str(folder.kubeconfig))}")
     if shutil.which("kubectl") is None:
@@ -193,7 +206,7 @@ def _program(text: str) -> str:
 
 
 def _component(text: str) -> str:
-    for name in START_ORDER + NODE:
+    for name in COMPONENTS:
         if text in (name, name.removeprefix("kube-")):
             return name
-    raise argparse.ArgumentTypeError(f"{text!r}: one of {', '.join(START_ORDER + NODE)}")
+    raise argparse.ArgumentTypeError(f"{text!r}: one of {', '.join(COMPONENTS)}")

@@ -8,9 +8,9 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from control_plane import binaries, machine, mounts, nodes, tidy
+from control_plane import autoscaler, binaries, machine, mounts, nodes, tidy
 from control_plane.api import Api
-from control_plane.components import CLIENTS, NODE, START_ORDER, command
+from control_plane.components import CLIENTS, KARPENTER, NODE, START_ORDER, command, environment
 from control_plane.errors import ClusterError, program
 from control_plane.folder import INSTALL_OPENSSL, Folder, all_folders
 from control_plane.processes import Process, end, start
@@ -19,18 +19,25 @@ from control_plane.processes import Process, end, start
 LIMIT = 120.0
 
 
-def up(folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process | None, *, node: bool) -> None:
-    """Start what does not run, and add the nodes that are missing; with ``node`` this machine is one of them."""
+def up(
+    folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process | None, *, node: bool, karpenter: bool
+) -> None:
+    """Start what does not run, and add the nodes that are missing.
+
+    With ``node`` this machine is one of them; with ``karpenter`` an autoscaler adds and removes others.
+    """
     folder.refuse_strangers()
     program("openssl", INSTALL_OPENSSL)
     node = node or folder.has_node
     if node:
         machine.check()
         machine.refuse_second(folder)
-    programs = binaries.ensure((*binaries.CONTROL_PLANE, *(machine.PROGRAMS if node else [])))
+    karpenter = karpenter or folder.has_karpenter
+    more = (*(machine.PROGRAMS if node else ()), *((KARPENTER,) if karpenter else ()))
+    programs = binaries.ensure((*binaries.CONTROL_PLANE, *more))
     with folder.lock():
-        folder.prepare(programs, owner, node=node)
-        if not _all_alive(folder):
+        folder.prepare(programs, owner, node=node, karpenter=karpenter)
+        if not _alive(folder, _core(folder)):
             # What is left of a cluster that lost a part is not trusted; its data is.
             _end_all(folder)
             try:
@@ -44,6 +51,10 @@ def up(folder: Folder, count: int, size: nodes.Size, wait: bool, owner: Process 
         if node:
             machine.add_objects(api, folder)
             _until(lambda: machine.ready(api), folder, "the kubelet to make its node known")
+        if karpenter and not _alive(folder, (KARPENTER,)):
+            autoscaler.add_definitions(api, programs[KARPENTER])
+            _start(folder, KARPENTER)
+            _until(lambda: autoscaler.ready(folder), folder, "Karpenter")
     tidy.remove_old_programs()
     if wait:
         _until(lambda: nodes.settled(api), folder, "the default service account and ready nodes")
@@ -83,7 +94,7 @@ def status(folder: Folder) -> dict[str, Any]:
     processes = folder.processes
     return {
         "name": folder.name,
-        "running": _all_alive(folder),
+        "running": _alive(folder, _components(folder)),
         "folder": str(folder.path),
         "server": folder.server,
         "kubeconfig": str(folder.kubeconfig),
@@ -98,13 +109,17 @@ def status(folder: Folder) -> dict[str, Any]:
     }
 
 
-def _components(folder: Folder) -> tuple[str, ...]:
+def _core(folder: Folder) -> tuple[str, ...]:
     return START_ORDER + (NODE if folder.has_node else ())
 
 
-def _all_alive(folder: Folder) -> bool:
+def _components(folder: Folder) -> tuple[str, ...]:
+    return _core(folder) + ((KARPENTER,) if folder.has_karpenter else ())
+
+
+def _alive(folder: Folder, components: tuple[str, ...]) -> bool:
     processes = folder.processes
-    return all(name in processes and processes[name].alive for name in _components(folder))
+    return all(name in processes and processes[name].alive for name in components)
 
 
 def _start_all(folder: Folder) -> None:
@@ -122,17 +137,16 @@ def _start_all(folder: Folder) -> None:
 
 
 def _start(folder: Folder, component: str) -> None:
-    # kwok reads a configuration of the user's own from its work folder, unless it is told of another one.
-    environment = os.environ | {"KWOK_WORKDIR": str(folder.path / "kwok")}
     log = folder.logs / f"{component}.log"
-    folder.record(component, start(command(component, folder, folder.programs), log, environment))
+    made = command(component, folder, folder.programs)
+    folder.record(component, start(made, log, os.environ | environment(component, folder)))
 
 
 def _end_all(folder: Folder) -> None:
     if folder.has_node:
         _end_node(folder)
     processes = folder.processes
-    for group in (CLIENTS, ("kube-apiserver",), ("etcd",)):
+    for group in ((KARPENTER,), CLIENTS, ("kube-apiserver",), ("etcd",)):
         # The API server would wait for clients that still watch. All that it knows is in etcd.
         end([processes[name] for name in group if name in processes], patience=10.0 if "etcd" in group else 2.0)
     folder.forget()

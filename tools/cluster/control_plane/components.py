@@ -12,10 +12,13 @@ START_ORDER = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedu
 CLIENTS = ("kube-controller-manager", "kube-scheduler", "kwok")
 # Only where the machine itself is a node.
 NODE = ("containerd", "dns", "volumes", "kubelet")
+# Only where it was asked for.
+KARPENTER = "karpenter"
 
 # Nodes with this annotation are kwok's; any other node has a kubelet.
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
 OWN_STAGES = Path(__file__).resolve().parents[1] / "stages"
+INSTANCE_TYPES = Path(__file__).resolve().parents[1] / "karpenter" / "instance_types.json"
 
 # With its default of 20 requests a second the Job controller makes about two pods a second.
 REQUESTS_A_SECOND = 1000
@@ -37,6 +40,8 @@ def command(component: str, folder: Folder, programs: dict[str, Path]) -> list[s
         return volumes.command(folder)
     if component == "kubelet":
         return machine.kubelet(folder, programs["kubelet"])
+    if component == KARPENTER:
+        return [str(programs[KARPENTER]), *_karpenter(folder)]
     if component == "kwok":
         return [str(programs["kwok"]), *_kwok(folder, programs["kwok"])]
     return [str(programs[component]), *arguments[component](folder)]
@@ -137,4 +142,31 @@ def _kwok(folder: Folder, program: Path) -> list[str]:
         "--node-lease-duration-seconds=40",
         # Addresses for as many pods as fit; the default is enough for 254.
         "--cidr=10.244.0.1/16",
+    ]
+
+
+def environment(component: str, folder: Folder) -> dict[str, str]:
+    """Return what a component reads from its environment beside the machine's own."""
+    if component == KARPENTER:
+        # It refuses to run against versions that it does not know, and wants to be a pod of some namespace.
+        return {
+            "KUBECONFIG": str(folder.kubeconfig),
+            "SYSTEM_NAMESPACE": "kube-system",
+            "KUBERNETES_MIN_VERSION": "1.19.0-0",
+        }
+    # kwok reads a configuration of the user's own from its work folder, unless it is told of another one.
+    return {"KWOK_WORKDIR": str(folder.path / "kwok")}
+
+
+def _karpenter(folder: Folder) -> list[str]:
+    return [
+        "-disable-leader-election=true",
+        # It has no option for their address: these two alone listen on all of the machine's.
+        f"-metrics-port={folder.port('karpenter-metrics')}",
+        f"-health-probe-port={folder.port('karpenter-health')}",
+        f"-instance-types-file-path={INSTANCE_TYPES}",
+        "-log-level=info",
+        # A pod that waits brings its node at once, and an empty node goes soon.
+        "-batch-idle-duration=200ms",
+        "-batch-max-duration=1s",
     ]

@@ -20,7 +20,7 @@ from control_plane.binaries import cache_folder
 from control_plane.errors import ClusterError, program
 from control_plane.processes import Process
 
-PORTS = ("kube-apiserver", "etcd", "etcd-peer")
+PORTS = ("kube-apiserver", "etcd", "etcd-peer", "karpenter-metrics", "karpenter-health")
 INSTALL_OPENSSL = "install the package openssl"
 
 
@@ -63,7 +63,7 @@ class Folder:
         return f"https://127.0.0.1:{self.port('kube-apiserver')}"
 
     def port(self, name: str) -> int:
-        """Port of the API server, etcd or etcd's peers."""
+        """Port of the API server, etcd, etcd's peers, or one of Karpenter's."""
         return int(self._read()["ports"][name])
 
     @property
@@ -106,14 +106,27 @@ class Folder:
         """Whether the machine itself is one of its nodes."""
         return bool(self._read().get("node"))
 
-    def prepare(self, programs: dict[str, Path], owner: Process | None, *, node: bool) -> None:
+    @property
+    def has_karpenter(self) -> bool:
+        """Whether an autoscaler adds and removes nodes."""
+        return bool(self._read().get("karpenter"))
+
+    def prepare(self, programs: dict[str, Path], owner: Process | None, *, node: bool, karpenter: bool) -> None:
         """Make what is not there yet: keys, ports, token, kubeconfig. What is there stays, but for its owner."""
         self.logs.mkdir(exist_ok=True)
         (self.path / "pki").mkdir(exist_ok=True)
-        memory = self._read() or {"ports": dict(zip(PORTS, free_ports(len(PORTS)), strict=True))}
+        memory = self._read() or {"ports": {}}
+        missing = [name for name in PORTS if name not in memory["ports"]]
+        if missing:
+            memory["ports"] |= dict(zip(missing, free_ports(len(missing)), strict=True))
         paths = {name: str(path) for name, path in programs.items()}
         # With its owner from the first moment: whoever is killed while keys are made leaves no cluster for good.
-        memory |= {"programs": paths, "node": node or self.has_node, "owner": asdict(owner) if owner else None}
+        memory |= {
+            "programs": paths,
+            "node": node or self.has_node,
+            "karpenter": karpenter or self.has_karpenter,
+            "owner": asdict(owner) if owner else None,
+        }
         self._write(memory)
         openssl = program("openssl", INSTALL_OPENSSL)
         if not self.account_key.is_file():

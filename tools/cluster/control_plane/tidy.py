@@ -4,21 +4,22 @@ import fcntl
 import shutil
 from pathlib import Path
 
-from control_plane.binaries import cache_folder
+from control_plane.binaries import KARPENTER, MODULE, cache_folder
 from control_plane.folder import all_folders
 
-# Half a gigabyte each: those of this checkout, and of others that are at work beside it.
+# Of each module. Half a gigabyte each: those of this checkout, and of others that are at work beside it.
 KEPT = 3
 
 
 def remove_old_programs() -> None:
     """Keep the programs that were used last, and those that a cluster was started from."""
     needed = {path.parent.parent for folder in all_folders() for path in folder.programs.values()}
-    builds = [path for path in (cache_folder() / "cluster").glob("*") if path.is_dir()]
-    builds.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in builds[KEPT:]:
-        if path not in needed:
-            _remove_unless_built(path)
+    for module in (MODULE, KARPENTER):
+        builds = [path for path in (cache_folder() / module.name).glob("*") if path.is_dir()]
+        builds.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in builds[KEPT:]:
+            if path not in needed:
+                _remove_unless_built(path)
 
 
 def _remove_unless_built(path: Path) -> None:
