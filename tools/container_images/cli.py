@@ -14,7 +14,7 @@ from pathlib import Path
 
 from container_images import base, layers
 from container_images.builders import CACHE, ROOT, Builder, choose
-from container_images.errors import ImagesError, say
+from container_images.errors import ImagesError, is_there, say
 from container_images.targets import Node, Target, target
 
 IMAGES = tuple(layers.FOLDERS)
@@ -73,8 +73,11 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
 
 def _run(arguments: argparse.Namespace, options: list[str]) -> None:
     into = target(arguments.load) if arguments.load is not None else None
-    # Images for the node lie beside all else of it, in one folder that can be removed.
-    builder = choose(os.environ.get("BUILDER"), CACHE if isinstance(into, Node) else None)
+    named, storage = os.environ.get("BUILDER"), None
+    if isinstance(into, Node):
+        # Images for the node lie beside all else of it, in one folder that can be removed; only buildah can do that.
+        named, storage = named or ("buildah" if is_there("buildah") else None), CACHE
+    builder = choose(named, storage)
     if arguments.base == "debootstrap":
         base.check()
     if into is not None:
