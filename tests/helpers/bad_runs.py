@@ -107,6 +107,11 @@ BAD = [
     ("spec.storage", {"claimName": "a", "size": "1Gi"}, "spec.storage.claimName: expected either claimName or size"),
     ("metadata.name", "Friction!", 'metadata.name: found "Friction!", expected lower-case letters, digits and dashes,'
      " at most 52"),
+    ("metadata.name", "with.a.dot", 'metadata.name: found "with.a.dot", expected lower-case letters, digits and dashes,'
+     " at most 52"),
+    ("metadata.name", "dash-", 'metadata.name: found "dash-", expected lower-case letters, digits and dashes,'
+     " at most 52"),
+    ("metadata.name", "a" * 53, "metadata.name: found"),
     ("apiVersion", "clipfarm.dev/v9", "apiVersion: found \"clipfarm.dev/v9\", expected 'clipfarm.dev/v1alpha1'"),
     ("spec.clips.end", 10**9, "spec.clips.end: found 1000000000, expected 9999999 or less"),
     ("spec.workers", 1_000_000, "spec.workers: found 1000000, expected 10000 or less"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import threading
@@ -112,7 +113,9 @@ class Operator:
 
     def __init__(self, control_plane: ControlPlane, namespace: Namespace, folder: Path, *options: object) -> None:
         self._command = [*CLIPFARM, "operator", "--namespace", namespace.name, "--port", "0", *map(str, options)]
-        self._environment = os.environ | {"KUBECONFIG": control_plane.kubeconfig}
+        # As a pod has them: a container that is started again in its pod takes up its Lease at once.
+        pod = {"POD_NAME": "operator", "POD_UID": secrets.token_hex(8)}
+        self._environment = os.environ | pod | {"KUBECONFIG": control_plane.kubeconfig}
         self._log = folder / "operator.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -132,6 +135,10 @@ class Operator:
         status = self._process.wait(timeout=30)
         self._process = None
         return status
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     @property
     def running(self) -> bool:

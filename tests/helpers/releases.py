@@ -76,7 +76,7 @@ class Release:
             for role in api.request("GET", f"{RBAC}/{kind}?labelSelector=app.kubernetes.io/instance={self.name}")[
                 "items"
             ]:
-                if role["metadata"]["name"] == self.name:
+                if role["metadata"]["name"] in (self.name, f"{self.name}-lease"):
                     found |= {(*right, role["metadata"].get("namespace", "")) for right in _rights(role["rules"])}
         return found
 

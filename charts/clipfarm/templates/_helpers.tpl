@@ -70,8 +70,9 @@ capabilities: {drop: [ALL]}
 - {apiGroups: [clipfarm.dev], resources: [benchmarkruns], verbs: [list, watch, delete]}
 - {apiGroups: [clipfarm.dev], resources: [benchmarkruns/status], verbs: [patch]}
 # delete: `clipfarm retry` has a finished Job replaced
-- {apiGroups: [batch], resources: [jobs], verbs: [list, watch, create, patch, delete]}
-- {apiGroups: [apps], resources: [deployments], verbs: [list, watch, create, patch]}
+# get: whose one is that stands in the way
+- {apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [apps], resources: [deployments], verbs: [get, list, watch, create, patch]}
 # patch: take a gate off; get: look whether it is off, when the answer was lost
 # create: dry runs alone, to find out why the Job controller makes no pod
 # delete, and patch of its status: end a pod in the place of a node that does not answer
@@ -80,11 +81,17 @@ capabilities: {drop: [ALL]}
 # a pod whose node does not take it
 - {apiGroups: [""], resources: [pods/eviction], verbs: [create]}
 - {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, create]}
-# list: what keeps a pod from starting, where its status does not say it
-- {apiGroups: [""], resources: [events], verbs: [create, list]}
+# list: what keeps a pod from starting, if its status does not say; patch: the same happened again
+- {apiGroups: [""], resources: [events], verbs: [create, list, patch]}
 {{- if eq .Values.encoderAccess "proxy" }}
 - {apiGroups: [""], resources: [pods/proxy], verbs: [get]}
 {{- end }}
+{{- end }}
+
+{{/* To hold the Lease of that name; what is created has no name yet, by which it could be allowed. */}}
+{{- define "clipfarm.leaseRules" -}}
+- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}
+- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ . }}], verbs: [get, patch]}
 {{- end }}
 
 {{/* To find what measures GPU memory. */}}

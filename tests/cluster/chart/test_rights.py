@@ -92,8 +92,8 @@ def test_the_operator_uses_every_right_it_has_and_misses_none(
     used = {request.right for request in recorder.allowed}
     granted = installed.granted()
     assert {(verb, group, resource) for verb, group, resource, _ in granted} == used
-    # Outside its namespaces it asks for nothing but nodes.
+    # Outside its namespaces it asks for nothing but nodes, and for the Lease of all namespaces.
     scopes = {scope for *_, scope in granted}
-    assert scopes == ({""} if where == "everywhere" else {"", namespace.name, other})
+    assert scopes == ({"", "default"} if where == "everywhere" else {"", "default", namespace.name, other})
     if where != "everywhere":
         assert {request.resource for request in recorder.allowed if not request.namespace} == {"nodes"}

@@ -162,3 +162,24 @@ def test_a_run_that_the_api_server_lets_through_and_makes_no_sense_says_so(
     assert not namespace.list(JOBS)
     runs.patch(vram={"staleAfter": "3d"})
     assert runs.finished()["phase"] == "Succeeded"
+
+
+def test_a_run_with_the_longest_name_and_many_clips_gets_its_pods(runs: Runs, operator: Operator, namespace: Namespace):
+    name = "n" * 52
+    runs.create(name, clips=17_000, workers=2, seconds="1")
+    wait_until(lambda: runs.status(name).get("rendered", 0) >= 2, "clips")
+    [job] = namespace.list(JOBS)
+    assert job["metadata"]["name"].startswith("n" * 40)
+
+
+def test_an_orphan_that_has_the_jobs_name_is_named(runs: Runs, operator: Operator, namespace: Namespace):
+    pod = {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}
+    orphan = {"metadata": {"name": "run-render"}, "spec": {"suspend": True, "template": {"spec": pod}}}
+    namespace.create(JOBS, orphan)
+    runs.create(clips=2)
+    wait_until(lambda: "belongs to no run" in runs.condition("Ready")["message"], "the condition to say whose it is")
+    message = runs.condition("Ready")["message"]
+    assert message.startswith("cannot create the Job run-render: one of that name has been there since")
+    assert message.endswith("delete it, or rename the run")
+    namespace.delete(JOBS, "run-render")
+    assert runs.finished()["phase"] == "Succeeded"

@@ -119,9 +119,21 @@ def test_only_the_operator_gets_a_token():
     assert {name for name, pod in found.items() if pod["automountServiceAccountToken"]} == {"Deployment/farm"}
 
 
-def test_there_is_never_a_second_operator():
+def test_of_two_operators_one_acts():
     spec = only("Deployment", objects())["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert (spec["replicas"], spec.get("strategy")) == (2, None), "an upgrade starts a new one before an old one ends"
+    [container] = spec["template"]["spec"]["containers"]
+    environment = {entry["name"]: entry for entry in container["env"]}
+    assert environment["CLIPFARM_INSTALLATION"]["value"] == "clipfarm/clipfarm"
+    assert environment["POD_UID"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.uid"}}
+    assert environment["CLIPFARM_LEASE_DURATION"]["value"] == "15"
+
+
+def test_operators_go_to_different_nodes_unless_the_values_say_otherwise():
+    spread = operator_of()["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert spread[0]["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    chosen = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    assert operator_of(affinity=chosen)["affinity"] == chosen
 
 
 def test_labels_of_the_user_do_not_hide_those_by_which_pods_are_found():
@@ -135,22 +147,23 @@ def granted(found: list[dict]) -> dict[str, set[tuple[str, str]]]:
     """What the operator may do, as (verb, resource), by namespace; the cluster's is empty."""
     rights: dict[str, set[tuple[str, str]]] = {}
     for each in found:
-        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"] == "clipfarm":
+        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"] in ("clipfarm", "clipfarm-lease"):
             pairs = {(v, r) for rule in each["rules"] for v in rule["verbs"] for r in rule["resources"]}
             rights[each["metadata"].get("namespace", "")] = pairs
     return rights
 
 
 NODES = {("list", "nodes"), ("watch", "nodes")}
+LEASE = {("create", "leases"), ("get", "leases"), ("patch", "leases")}
 FIND = {("list", "pods"), ("watch", "pods")}
 
 
 def test_rights_in_some_namespaces_are_rights_in_no_others():
     everywhere = granted(objects())
-    assert set(everywhere) == {""}
+    assert (set(everywhere), everywhere["default"]) == ({"", "default"}, LEASE)
     some = granted(objects(watchNamespaces=["a", "b"], vram__dcgm__podSelector=""))
     assert some[""] == NODES
-    assert some["a"] == some["b"] == everywhere[""] - NODES
+    assert some["a"] == some["b"] == (everywhere[""] - NODES - {("list", "leases")}) | LEASE
 
 
 @pytest.mark.parametrize(
@@ -166,7 +179,7 @@ def test_rights_in_some_namespaces_are_rights_in_no_others():
 def test_pods_that_measure_gpu_memory_may_be_listed_where_they_are(values: dict, expected: dict):
     found = granted(objects(watchNamespaces=["a"], **values))
     del found["a"]
-    assert found == expected
+    assert found == expected | {"default": {("get", "leases")}}
 
 
 def test_the_way_through_the_api_server_is_a_right_of_its_own():
@@ -231,7 +244,7 @@ def test_alerts_name_phases_that_there_are():
 
 def test_every_switch_is_off_unless_asked_for():
     kinds = {each["kind"] for each in objects()}
-    roles = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
+    roles = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
     assert kinds == roles | {"CustomResourceDefinition", "Deployment", "Service", "Pod"}
 
 

@@ -13,7 +13,10 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
 REFUSED = [
     # (path, value, the field that helm names, what else it says)
-    ("replicas", 2, "''", "'replicas' not allowed"),
+    ("replicas", 0, "'/replicas'", "minimum"),
+    ("replica", 2, "''", "'replica' not allowed"),
+    ("lease.seconds", 0, "'/lease/seconds'", "minimum"),
+    ("lease.namespace", "", "'/lease/namespace'", "minLength"),
     ("image.taag", "1", "'/image'", "'taag' not allowed"),
     ("image.repository", "", "'/image/repository'", "does not match"),
     ("image.repository", "a@sha256:0", "'/image/repository'", "does not match"),

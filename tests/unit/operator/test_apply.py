@@ -10,7 +10,7 @@ from clipfarm.cluster import release as release_module
 from clipfarm.cluster.api import ApiError
 from clipfarm.cluster.apply import Applier
 from clipfarm.cluster.changes import Change
-from clipfarm.cluster.events import Happening
+from clipfarm.cluster.events import Happening, Series, event
 from clipfarm.cluster.release import Gatekeeper, release_patch
 from clipfarm.cluster.tracked import Rendering, Tracked
 from clipfarm.cluster.views import PodView
@@ -55,7 +55,7 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch):
-    monkeypatch.setattr(release_module, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(release_module, "pause", lambda *_: 0.0)
 
 
 @pytest.fixture
@@ -194,10 +194,7 @@ def test_a_field_of_the_status_that_is_no_longer_there_is_removed(tracked):
     [
         (ApiError(403, "forbidden: quota"), "cannot create the Job test-render: forbidden: quota"),
         (ApiError(422, "invalid"), "cannot create the Job test-render: invalid"),
-        (
-            ApiError(409, "there"),
-            "cannot create the Job test-render: one of that name is there, and belongs to something else",
-        ),
+        (ApiError(409, "there"), ""),
         (ApiError(403, "the namespace is being terminated"), ""),
         (ApiError(404, "no namespace"), ""),
         (ApiError(500, "etcd"), ""),
@@ -212,6 +209,38 @@ def test_what_cannot_be_done_is_said_and_tried_again_a_moment_later(tracked, ans
     assert applier.free(tracked)
     carry_out(Server(), tracked, JOB)
     assert tracked.problem == ""
+
+
+SINCE = "one of that name has been there since 2026-11-26T12:00:00Z, and"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        pytest.param(
+            {"ownerReferences": [{"kind": "CronJob", "name": "nightly", "uid": "other"}]},
+            f"{SINCE} belongs to the CronJob nightly; delete it, or rename the run",
+            id="another's",
+        ),
+        pytest.param(
+            {"managedFields": [{"manager": "kubectl-create"}]},
+            f"{SINCE} belongs to no run; kubectl-create made it; delete it, or rename the run",
+            id="made by hand",
+        ),
+        pytest.param({}, f"{SINCE} belongs to no run; delete it, or rename the run", id="an orphan"),
+        pytest.param(
+            {"ownerReferences": [{"kind": "BenchmarkRun", "name": "test", "uid": "run-1", "controller": True}]},
+            "",
+            id="its own, made by a request whose answer was lost",
+        ),
+    ],
+)
+def test_whose_object_stands_in_the_way_is_said(tracked, metadata, says):
+    owned = {"ownerReferences": [{"uid": "run-1", "controller": True}]}
+    job = Change("create", "/jobs", "Job", "test-render", {"kind": "Job", "metadata": owned})
+    there = {"metadata": {"creationTimestamp": "2026-11-26T12:00:00Z"} | metadata}
+    carry_out(Server(ApiError(409, "there"), pod=there), tracked, job)
+    assert tracked.problem == (f"cannot create the Job test-render: {says}" if says else "")
 
 
 def test_a_claim_that_is_there_already_is_what_was_wanted(tracked):
@@ -268,3 +297,15 @@ def test_a_run_whose_time_is_over_is_deleted_and_no_other_of_its_name(tracked):
     server = Server()
     carry_out(server, tracked, JOB, status=STATUS, expired=True)
     assert server.requests == [("delete", "/apis/clipfarm.dev/v1alpha1/namespaces/ns/benchmarkruns/test", "run-1")]
+
+
+def test_what_happens_again_and_again_is_one_event_whose_count_grows():
+    series = Series(first=1.0)
+    written = [series.count for second in range(0, 600, 5) if series.take(float(second))]
+    assert written[:3] == [1, 2, 3], "the first few at once"
+    assert 9 <= len(written[3:]) <= 11, "then one a minute, with those in between in its count"
+    assert series.count == 120
+    names = {
+        event(KEY, "uid", Happening("Warning", "VRAMHeld", text), series, 9.0)["metadata"]["name"] for text in "ab"
+    }
+    assert len(names) == 1

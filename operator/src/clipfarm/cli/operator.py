@@ -2,6 +2,10 @@
 
 import asyncio
 import logging
+import os
+import secrets
+import socket
+import time
 
 import click
 
@@ -41,6 +45,31 @@ from clipfarm.manifests.common import Images
     show_default=True,
     help="The most clips at a time of a run that leaves out spec.workers.",
 )
+@click.option(
+    "--lease-namespace",
+    envvar="CLIPFARM_LEASE_NAMESPACE",
+    show_envvar=True,
+    default="default",
+    show_default=True,
+    help="Namespace of the Lease of an operator of all namespaces; the same for every installation in the cluster.",
+)
+@click.option(
+    "--lease-duration",
+    envvar="CLIPFARM_LEASE_DURATION",
+    show_envvar=True,
+    type=click.FloatRange(min=1),
+    default=15.0,
+    show_default=True,
+    help="Seconds after which another operator takes over from one that has stopped answering.",
+)
+@click.option(
+    "--installation",
+    envvar="CLIPFARM_INSTALLATION",
+    show_envvar=True,
+    default=lambda: f"outside the cluster, on {socket.gethostname()}",
+    show_default="this machine",
+    help="Name of the installation that this operator is a replica of.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of /healthz, /readyz and /metrics.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="Their port; 0: any.")
 def operator(
@@ -53,6 +82,9 @@ def operator(
     encoder_access: str,
     stuck_after: float,
     max_default_workers: int,
+    lease_namespace: str,
+    lease_duration: float,
+    installation: str,
     host: str,
     port: int,
 ) -> None:
@@ -60,6 +92,7 @@ def operator(
     # Here, because they take a second to import, and other commands have no use for them.
     from clipfarm.cluster.api import Api, NoClusterError
     from clipfarm.cluster.handlers import serve
+    from clipfarm.cluster.lease import Identity, Lease
     from clipfarm.cluster.operator import Operator
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -70,7 +103,18 @@ def operator(
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
 
     async def run() -> None:
-        async with await Api.connect() as api:
+        # The Lease has a connection of its own: it is taken while nothing else may be written.
+        async with await Api.connect() as api, await Api.connect() as lease_api:
+            lease = Lease(
+                lease_api,
+                namespaces,
+                lease_namespace,
+                Identity(_holder(), installation),
+                time.monotonic,
+                time.time,
+                lease_duration,
+            )
+            api.write_seconds = lease.write_seconds
             way = ("direct" if api.inside else "proxy") if encoder_access == "auto" else encoder_access
             images = Images(render_image, encode_image, operator_image)
             made = Operator(
@@ -79,6 +123,7 @@ def operator(
                 namespaces,
                 sources.gpus(),
                 "direct" if way == "direct" else "proxy",
+                lease=lease,
                 patience=stuck_after,
                 max_default_workers=max_default_workers,
             )
@@ -88,3 +133,9 @@ def operator(
         asyncio.run(run())
     except NoClusterError as error:
         fail(str(error))
+
+
+def _holder() -> str:
+    """Return a name for this process, which a container that is started again in the same pod keeps."""
+    pod, uid = os.environ.get("POD_NAME", ""), os.environ.get("POD_UID", "")
+    return f"{pod}_{uid}" if pod and uid else f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"

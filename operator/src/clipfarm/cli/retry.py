@@ -22,11 +22,11 @@ def retry(*, name: str, namespace: str | None, failed: bool) -> None:
     async def work(api: Any, inside: str) -> int:
         from clipfarm.cluster.api import MERGE_PATCH
         from clipfarm.cluster.paths import run_path
-        from clipfarm.cluster.retrying import NothingToRetryError, annotations
+        from clipfarm.cluster.retrying import NothingToRetryError, annotations, job_name
 
         run = await find(api, inside, name)
-        job = await api.get(f"/apis/batch/v1/namespaces/{inside}/jobs/{name}-render")
         try:
+            job = await api.get(f"/apis/batch/v1/namespaces/{inside}/jobs/{job_name(run)}")
             made, what = annotations(run, job)
         except NothingToRetryError as error:
             fail(f"{name}: {error}")

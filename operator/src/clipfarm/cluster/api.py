@@ -5,7 +5,7 @@ are left out: decoding them took twelve seconds of a thousand pods where plain J
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +13,8 @@ from typing import Any, Self
 import aiohttp
 from kubernetes.aio import client, config
 from prometheus_client import Counter
+
+from clipfarm.cluster.backoff import retry_after
 
 Manifest = dict[str, Any]
 FAULTS = (aiohttp.ClientError, OSError, TimeoutError)
@@ -39,10 +41,12 @@ CALLS = Counter("clipfarm_api_requests_total", "Requests to the API server", ["v
 class ApiError(Exception):
     """The API server refused a request."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+        self.retry_after = retry_after
+        """Seconds after which the server wants to be asked again; None: it did not say."""
 
     @property
     def passing(self) -> bool:
@@ -60,6 +64,10 @@ class WatchExpiredError(Exception):
 
 class Api:
     """Requests to one API server."""
+
+    write_seconds: Callable[[], float] | None = None
+    """How long a request that changes something may take from now on, seconds; 0: none may be made. None: no limit but
+    that of every request."""
 
     def __init__(self, configuration: client.Configuration, *, inside: bool, namespace: str = "default") -> None:
         self.inside = inside
@@ -188,9 +196,20 @@ class Api:
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> Manifest:
-        async with self._request(method, path, parameters=parameters, body=body, headers=headers) as response:
+        timeout = REQUEST_TIMEOUT if method == "GET" else self._write_timeout()
+        async with self._request(
+            method, path, parameters=parameters, body=body, headers=headers, timeout=timeout
+        ) as response:
             answer: Manifest = json.loads(await response.read())
             return answer
+
+    def _write_timeout(self) -> aiohttp.ClientTimeout:
+        if self.write_seconds is None:
+            return REQUEST_TIMEOUT
+        seconds = self.write_seconds()
+        if seconds <= 0:
+            raise ApiError(503, "this operator does not hold the Lease, so it writes nothing")
+        return aiohttp.ClientTimeout(total=min(30.0, seconds), connect=10)
 
     @asynccontextmanager
     async def _request(
@@ -221,7 +240,8 @@ class Api:
         ) as response:
             CALLS.labels(verb or method, _resource(path), response.status).inc()
             if response.status >= 400:
-                raise ApiError(response.status, _message(await response.text()))
+                after = retry_after(response.headers.get("Retry-After"))
+                raise ApiError(response.status, _message(await response.text()), after)
             yield response
 
 

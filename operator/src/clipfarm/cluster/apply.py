@@ -5,19 +5,29 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from clipfarm.cluster.api import CONFLICT, FAULTS, JSON_PATCH, MERGE_PATCH, NOT_FOUND, STRATEGIC_PATCH, Api, ApiError
+from clipfarm.cluster.api import (
+    CONFLICT,
+    FAULTS,
+    JSON_PATCH,
+    MERGE_PATCH,
+    NOT_FOUND,
+    STRATEGIC_PATCH,
+    Api,
+    ApiError,
+    Manifest,
+)
+from clipfarm.cluster.backoff import pause
 from clipfarm.cluster.changes import Change
-from clipfarm.cluster.events import Happening, event, happenings
+from clipfarm.cluster.events import Happening, Series, event, happenings
+from clipfarm.cluster.foreign import ForeignError, foreign
 from clipfarm.cluster.lost import failed_status
 from clipfarm.cluster.paths import run_path
 from clipfarm.cluster.refused import advice
 from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import RunKey
+from clipfarm.cluster.views import RunKey, controller
 
 LOGGER = logging.getLogger(__name__)
-AGAIN_SECONDS = 1.0
-"""After a change failed, before anything is tried again for the same run."""
 
 
 class Applier:
@@ -45,10 +55,14 @@ class Applier:
         self._tasks.add(tracked.doing)
         tracked.doing.add_done_callback(self._tasks.discard)
 
-    async def close(self) -> None:
-        """End what is under way."""
+    def cancel(self) -> None:
+        """Abandon what is under way."""
         for task in self._tasks:
             task.cancel()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        self.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _do(self, tracked: Tracked, key: RunKey, changes: list[Change], status: dict[str, Any] | None) -> None:
@@ -65,7 +79,11 @@ class Applier:
         elif isinstance(change.body, dict) and change.verb == "give up":
             call = self._give_up(change.path, change.body["uid"], change.body["node"])
         elif isinstance(change.body, dict) and change.verb in ("create", "evict"):
-            call = self._api.create(change.path, change.body)
+            call = (
+                self._create(change, change.body)
+                if change.verb == "create"
+                else self._api.create(change.path, change.body)
+            )
         else:
             kind = JSON_PATCH if isinstance(change.body, list) else MERGE_PATCH
             call = self._api.patch(change.path, change.body, kind)
@@ -97,6 +115,17 @@ class Applier:
         await self._api.patch(f"{path}/status", {"metadata": {"uid": uid}, "status": status}, STRATEGIC_PATCH)
         await self._api.delete(path, uid, grace=0)
 
+    async def _create(self, change: Change, body: Manifest) -> None:
+        try:
+            await self._api.create(change.path, body)
+        except ApiError as error:
+            if error.code != CONFLICT or change.kind == "PersistentVolumeClaim":
+                raise
+            there = await self._api.get(f"{change.path}/{change.name}")
+            if there is None or controller(there) == controller(body):
+                raise  # gone again, or made by the request before this one, whose answer was lost
+            raise ForeignError(foreign(there)) from error
+
     async def _write_status(self, tracked: Tracked, key: RunKey, status: dict[str, Any]) -> None:
         before = tracked.status
         # A field that is no longer there has to be named to be removed. The UID makes it a conflict where another run
@@ -111,9 +140,26 @@ class Applier:
             await self._tell(tracked, key, happening)
 
     async def _tell(self, tracked: Tracked, key: RunKey, happening: Happening) -> None:
+        series = tracked.events.setdefault(happening.reason, Series(self._wall()))
+        if not series.take(self._clock()):
+            return
         LOGGER.info("%s/%s: %s: %s", *key, happening.reason, happening.message)
-        made = event(key, tracked.owner.uid, happening, self._wall())
-        await self._try(tracked, self._api.create(f"/api/v1/namespaces/{key[0]}/events", made), "tell of it")
+        made = event(key, tracked.owner.uid, happening, series, self._wall())
+        if await self._try(tracked, self._write_event(key, made, series), "write an Event"):
+            series.made = True
+
+    async def _write_event(self, key: RunKey, made: Manifest, series: Series) -> None:
+        path = f"/api/v1/namespaces/{key[0]}/events"
+        if series.made:
+            changed = {field: made[field] for field in ("message", "lastTimestamp", "count")}
+            try:
+                await self._api.patch(f"{path}/{made['metadata']['name']}", changed, MERGE_PATCH)
+            except ApiError as error:
+                if error.code != NOT_FOUND:  # Events are kept for an hour or so
+                    raise
+            else:
+                return
+        await self._api.create(path, made)
 
     async def _delete(self, tracked: Tracked, key: RunKey) -> None:
         LOGGER.info("%s/%s: finished longer ago than ttlAfterFinished says; deleted, its clips stay", *key)
@@ -121,9 +167,14 @@ class Applier:
 
     async def _try(self, tracked: Tracked, call: Awaitable[Any], what: str, *, optional: bool = False) -> bool:
         """Make a request; one that comes too late, or a fault of the moment, is left to a later tick."""
+        asked = None
         try:
             await call
+        except ForeignError as error:
+            tracked.problem = f"cannot {what}: {error}"
+            LOGGER.warning("%s: %s", tracked.run.name, tracked.problem)
         except ApiError as error:
+            asked = error.retry_after
             late = error.code == NOT_FOUND or (error.code == 403 and "being terminated" in error.message)
             if optional:
                 LOGGER.warning("%s: cannot %s: %s", tracked.run.name, what, error.message)
@@ -132,13 +183,13 @@ class Applier:
                 LOGGER.warning("%s: %s", tracked.run.name, tracked.problem)
             elif error.code == CONFLICT and what.startswith("create the PersistentVolumeClaim"):
                 return True  # of an earlier run, or an earlier life of this process: claims stay
-            elif error.code == CONFLICT and what.startswith("create"):
-                tracked.problem = f"cannot {what}: one of that name is there, and belongs to something else"
             else:
                 LOGGER.info("%s: cannot %s: %s", tracked.run.name, what, error)
         except FAULTS as error:
             LOGGER.info("%s: cannot %s: %s", tracked.run.name, what, error or type(error).__name__)
         else:
+            tracked.failures = 0
             return True
-        tracked.not_before = self._clock() + AGAIN_SECONDS
+        tracked.failures += 1
+        tracked.not_before = self._clock() + pause(tracked.failures, asked)
         return False

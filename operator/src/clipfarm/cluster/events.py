@@ -11,6 +11,13 @@ from clipfarm.cluster.views import RunKey
 from clipfarm.decide.starting import OTHER, WORDS
 from clipfarm.run import API_VERSION, KIND
 
+BURST = 3.0
+"""Happenings of one reason that are written at once."""
+SECONDS = 60.0
+"""Between two more of them: a GPU whose use swings around a mark would make one every few seconds."""
+MOST_TEXT = 1000
+"""Characters of a message; the API server takes 1,024 bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Happening:
@@ -60,9 +67,36 @@ def happenings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happ
     return found
 
 
-def event(key: RunKey, uid: str, what: Happening, wall: float) -> Manifest:
-    """Return the Event that tells it."""
-    digest = hashlib.sha256(f"{uid} {what.reason} {what.message} {wall}".encode()).hexdigest()[:12]
+@dataclass(slots=True)
+class Series:
+    """What was said of one run with one reason: one Event, whose count grows."""
+
+    first: float
+    """When it happened first, Unix time."""
+    count: int = 0
+    """How often it has happened."""
+    made: bool = False
+    """Whether the Event is there."""
+    _tokens: float = BURST
+    _at: float = float("-inf")
+
+    def take(self, now: float) -> bool:
+        """Count one more; tell whether it is to be written now.
+
+        The first few are, then one each ``SECONDS``: those in between are in the count of the next one.
+        """
+        self.count += 1
+        self._tokens = min(BURST, self._tokens + (now - self._at) / SECONDS)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+def event(key: RunKey, uid: str, what: Happening, series: Series, wall: float) -> Manifest:
+    """Return the Event that says it."""
+    digest = hashlib.sha256(f"{uid} {what.reason} {series.first}".encode()).hexdigest()[:12]
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -72,11 +106,11 @@ def event(key: RunKey, uid: str, what: Happening, wall: float) -> Manifest:
         },
         "type": what.kind,
         "reason": what.reason,
-        "message": what.message[:1000],
+        "message": what.message[:MOST_TEXT],
         "source": {"component": "clipfarm"},
-        "firstTimestamp": api_time(wall),
+        "firstTimestamp": api_time(series.first),
         "lastTimestamp": api_time(wall),
-        "count": 1,
+        "count": series.count,
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from clipfarm.cluster.api import Api, Manifest
 from clipfarm.cluster.store import Cache, Watcher
 
 DCGM_PORT, AGENT_PORT = 9400, 9401
-RETRY_SECONDS = 15.0
+LONGEST_PAUSE = 30.0
 """After the API server has refused: where rights are missing they come by a person's hand."""
 PORT_NAME = "metrics"
 """By this name both exporters' pods declare the port that they serve at."""
@@ -88,7 +88,7 @@ class Exporters:
             Cache[ExporterPod](lambda pod: pod.node),
             lambda _: None,
             {"labelSelector": finding.selector},
-            retry_seconds=RETRY_SECONDS,
+            longest_pause=LONGEST_PAUSE,
         )
 
     async def run(self, api: Api) -> None:

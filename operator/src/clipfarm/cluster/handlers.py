@@ -151,8 +151,10 @@ async def _serve_http(operator: Operator, host: str, port: int) -> web.AppRunner
         return web.Response(status=200 if age < ALIVE_SECONDS else 503, text=f"the last tick was {age:.0f} s ago\n")
 
     async def readyz(_: web.Request) -> web.Response:
+        if operator.lease is not None and operator.lease.waits_for:
+            return web.Response(status=503, text=f"{operator.lease.waits_for}\n")
         if operator.synced:
-            return web.Response(text="everything was read\n")
+            return web.Response(text=f"everything was read; {'leads' if operator.leads else 'stands by'}\n")
         return web.Response(status=503, text="waits for the first answers of the API server\n")
 
     async def metrics(_: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest
 from clipfarm.cluster.endings import clips_vram, gpu_reading
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.store import Store
+from clipfarm.cluster.supervised import supervised
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, RunKey
 from clipfarm.manifests.common import Images, claim_name
@@ -57,13 +58,16 @@ class Lookout:
     async def run(self) -> None:
         """Look, for ever."""
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
-            group.create_task(self._encoders(session))
-            group.create_task(self._claims())
-            group.create_task(self._trials())
-            group.create_task(self._clip_memory())
-            group.create_task(self._pod_events())
-            group.create_task(self._gpus.exporters.run(self._api))
-            group.create_task(self._gpu_memory(session))
+            for name, work in {
+                "encoders": lambda: self._encoders(session),
+                "claims": self._claims,
+                "trials": self._trials,
+                "pod events": self._pod_events,
+                "clip memory": self._clip_memory,
+                "exporters": lambda: self._gpus.exporters.run(self._api),
+                "GPU memory": lambda: self._gpu_memory(session),
+            }.items():
+                group.create_task(supervised(name, work))
 
     async def _encoders(self, session: aiohttp.ClientSession) -> None:
         while True:

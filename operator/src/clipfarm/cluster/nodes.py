@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubernetes.utils.quantity import parse_quantity
+
 from clipfarm.cluster.times import unix_time
 from clipfarm.manifests.common import NODE_LABEL
 from clipfarm.pod_options import PodOptions
@@ -43,9 +45,9 @@ def node(manifest: Manifest) -> NodeView:
     allocatable = manifest.get("status", {}).get("allocatable", {})
     return NodeView(
         name=metadata["name"],
-        cpus=_cpus(allocatable.get("cpu", "0")),
-        gpus=int(allocatable.get("nvidia.com/gpu", 0)),
-        devices={name: int(count) for name, count in allocatable.items() if "/" in name and str(count).isdecimal()},
+        cpus=_whole(allocatable.get("cpu", "0")),
+        gpus=_whole(allocatable.get("nvidia.com/gpu", "0")),
+        devices={name: _whole(count) for name, count in allocatable.items() if "/" in name},
         labels=metadata.get("labels", {}),
         taints=tuple((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
         schedulable=not spec.get("unschedulable", False),
@@ -79,5 +81,6 @@ def _silent_since(status: Manifest) -> float | None:
     return None if ready is None or ready["status"] == "True" else unix_time(ready["lastTransitionTime"])
 
 
-def _cpus(quantity: str) -> int:
-    return int(float(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1))
+def _whole(quantity: Any) -> int:
+    """Return a quantity in whole units, rounded down: a node of a virtual kubelet may have ``10k`` CPUs."""
+    return max(0, int(parse_quantity(quantity)))

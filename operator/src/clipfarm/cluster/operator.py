@@ -1,13 +1,13 @@
 """The loop: look, decide, do, for each run that something happened to."""
 
 import asyncio
+import collections
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from pydantic import ValidationError
 
 from clipfarm.cluster import refused, room
@@ -17,6 +17,7 @@ from clipfarm.cluster.changes import changes
 from clipfarm.cluster.encoders import Way
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.invalid import Refusals
+from clipfarm.cluster.lease import Lease
 from clipfarm.cluster.lookout import Lookout
 from clipfarm.cluster.observe import observe, own_job
 from clipfarm.cluster.release import Gatekeeper
@@ -50,6 +51,8 @@ PODS = Gauge("clipfarm_pods", "Renderers' and encoders' pods, by their role and 
 CLIPS = Gauge("clipfarm_clips", "Clips of the runs that are there, by state", ["state"])
 CLIP_STATES = ("total", "rendered", "encoded", "failed")
 HELD = Gauge("clipfarm_clips_held", "Clips that could run and are held, by reason", ["reason"])
+FAULTS = Counter("clipfarm_run_faults_total", "Looks at a run that ended with a fault that was not foreseen")
+LEADER = Gauge("clipfarm_leader", "1 while this operator holds the Lease and acts, 0 while it stands by")
 
 
 @dataclass
@@ -63,6 +66,8 @@ class Operator:
     gpus: Gpus = field(default_factory=Gpus)
     way: Way = "direct"
     """To the encoders."""
+    lease: Lease | None = None
+    """The right to write; None: nobody else is there."""
     patience: float = STUCK_SECONDS
     """Seconds for which a pod may find no room on the node that it was sent to."""
     max_default_workers: int | None = None
@@ -74,6 +79,8 @@ class Operator:
     last_tick: float = field(init=False)
     synced: bool = False
     """Whether everything was read once."""
+    leads: bool = False
+    """Whether this operator acts. One that does not keeps what it has read up to date."""
     _due: set[RunKey] = field(default_factory=set)
     _all_due: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -107,13 +114,36 @@ class Operator:
                 await asyncio.sleep(GATHER_SECONDS)
             self.synced = True
             group.create_task(lookout.run())
+            if self.lease is None:
+                self._lead()
+            else:
+                group.create_task(self.lease.hold(self._lead, self._stand_by))
             try:
                 while True:
                     await self._wait()
-                    self._tick()
+                    if self.leads:
+                        self._tick()
+                    else:
+                        self.last_tick = self.clock()
             finally:
                 await self._applier.close()
                 await self._gatekeeper.close()
+
+    def _lead(self) -> None:
+        self.leads = True
+        LEADER.set(1)
+        self.mark(None)
+
+    def _stand_by(self) -> None:
+        """Stop acting and forget what was remembered of runs: another operator changes them from now on."""
+        self.leads = False
+        LEADER.set(0)
+        for tracked in self.runs.values():
+            tracked.gone = True
+        self.runs.clear()
+        self._applier.cancel()
+        self._gatekeeper.cancel()
+        self._count()
 
     async def _wait(self) -> None:
         try:
@@ -132,12 +162,24 @@ class Operator:
             due = {view.run for view in self.store.runs.all()} | self.runs.keys()
         self._due, self._all_due = set(), False
         for key in sorted(due):
-            tracked = self._follow(key)
-            if tracked is not None:
-                self._look_decide_do(key, tracked)
+            try:
+                tracked = self._follow(key)
+                if tracked is not None:
+                    self._look_decide_do(key, tracked)
+            except Exception:  # noqa: BLE001 - others go on, whatever stands in the objects of this run
+                self._faulty(key)
         self._count()
         self.last_tick = self.clock()
         self._tick_seconds = self.last_tick - begun
+
+    def _faulty(self, key: RunKey) -> None:
+        """Take note of a fault that was not foreseen, said once for each run until it is changed."""
+        FAULTS.inc()
+        tracked = self.runs.get(key)
+        if tracked is None or not tracked.problem:
+            LOGGER.exception("%s/%s: a fault that was not foreseen; this run stands still, others go on", *key)
+        if tracked is not None:
+            tracked.problem = "the operator cannot look at this run: a fault that was not foreseen; its log has more"
 
     def _follow(self, key: RunKey) -> Tracked | None:
         """Return what is known of a run, brought up to date with what is asked for; None where there is no such run."""
@@ -177,7 +219,7 @@ class Operator:
         world = observe(tracked, key, self.store, self.gpus, now, wall)
         plan = decide(tracked.run, world)
         tracked.gates, tracked.turn, tracked.workers = plan.gates, plan.turn, plan.status.fixed_workers
-        tracked.held = Counter()
+        tracked.held = collections.Counter()
         for held in plan.status.held:
             tracked.held[held.hold.reason] += sum(tracked.blocks.size(index) for index in held.clips)
         self._release(plan, key, tracked, job, now)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prometheus_client import Counter, Histogram
 
 from clipfarm.cluster.api import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest, pointer
+from clipfarm.cluster.backoff import pause
 from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, gate_of, gpu_annotation
@@ -24,7 +25,6 @@ from clipfarm.world import GpuId, Label
 LOGGER = logging.getLogger(__name__)
 AT_ONCE = 16
 """Patches under way at a time: more of them only wait inside the API server."""
-AGAIN_SECONDS = 0.5
 
 RELEASED = Counter("clipfarm_pods_released_total", "Pods whose gate was taken off")
 SECONDS = Histogram(
@@ -47,6 +47,8 @@ class Gatekeeper:
         self._wall = wall
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refused: dict[str, int] = {}
+        """How often the API server has refused to let a pod go, by its UID."""
 
     def release(self, tracked: Tracked, pod: PodView, to: To) -> None:
         """Begin to take a pod's gate off, and send it to where the plan says."""
@@ -55,33 +57,43 @@ class Gatekeeper:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self) -> None:
-        """End what is under way."""
+    def cancel(self) -> None:
+        """Abandon what is under way."""
         for task in self._tasks:
             task.cancel()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        self.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _release(self, tracked: Tracked, pod: PodView, to: To, decided: float) -> None:
-        released = tracked.rendering.released
+        released, failures = tracked.rendering.released, 0
         while not tracked.gone and pod.uid in released:
             try:
                 async with self._limit:
                     off = await self._is_off(pod, to)
             except ApiError as error:
+                failures += 1
                 if error.passing:
-                    await asyncio.sleep(AGAIN_SECONDS)
+                    await asyncio.sleep(pause(failures, error.retry_after))
                     continue
-                tracked.problem = f"the pod {pod.name} cannot be let go: {error.message}"
-                LOGGER.warning("%s", tracked.problem)
-                await asyncio.sleep(AGAIN_SECONDS)  # or it would be tried as fast as it is refused
+                self._refused[pod.uid] = refusals = self._refused.get(pod.uid, 0) + 1
+                tracked.problem = f"the pod {pod.name} cannot be released: {error.message}"
+                if refusals == 1:  # said once: it is tried again for as long as the pod is there
+                    LOGGER.warning("%s", tracked.problem)
+                await asyncio.sleep(pause(refusals, error.retry_after))
                 off = False
             except FAULTS as error:
-                LOGGER.info("%s: %s; again in %g s", pod.name, error or type(error).__name__, AGAIN_SECONDS)
-                await asyncio.sleep(AGAIN_SECONDS)
+                failures += 1
+                wait = pause(failures)
+                LOGGER.info("%s: %s; again in %.1f s", pod.name, error or type(error).__name__, wait)
+                await asyncio.sleep(wait)
                 continue
             if off:
                 RELEASED.inc()
                 SECONDS.observe(self._clock() - decided)
+                self._refused.pop(pod.uid, None)
             else:
                 released.pop(pod.uid, None)
             return

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from clipfarm.cluster.report import FINISHED, phase
+from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION, ONLY_ANNOTATION
 from clipfarm.run import Run
@@ -56,8 +59,24 @@ def clips_of(entry: Mapping[str, Any]) -> Indexes:
     return Indexes.parse(entry["clips"].removesuffix(",..."))
 
 
+def job_name(run: Mapping[str, Any]) -> str:
+    """Return the name of a run's Job.
+
+    Raises:
+        NothingToRetryError: the run makes no sense, so there is none.
+    """
+    try:
+        return job_manifest.name(_parsed(run))
+    except ValidationError:
+        raise NothingToRetryError("the run is Invalid: see its condition Ready") from None
+
+
+def _parsed(run: Mapping[str, Any]) -> Run:
+    return Run.model_validate({name: run[name] for name in ("apiVersion", "kind", "metadata", "spec")})
+
+
 def _failed_clips(run: Mapping[str, Any], job: Mapping[str, Any], only: str) -> list[int]:
-    parsed = Run.model_validate({name: run[name] for name in ("apiVersion", "kind", "metadata", "spec")})
+    parsed = _parsed(run)
     blocks, status = Blocks.of(parsed, only), job.get("status", {})
     indexes = list(Indexes.parse(status.get("failedIndexes", "")))
     if run["status"]["phase"] == "Failed":

@@ -7,17 +7,23 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from prometheus_client import Counter
+
 from clipfarm.cluster import views
 from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest, WatchExpiredError
+from clipfarm.cluster.backoff import pause
 from clipfarm.cluster.endings import FailedPod, failed_pod
 from clipfarm.cluster.nodes import NodeView, node
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, RunKey, RunView
 from clipfarm.manifests import encoder, job, report
 from clipfarm.manifests.common import MANAGED_BY, ROLE_LABEL
 from clipfarm.run import API_VERSION
+from clipfarm.vram.dcgm import one_line
 
 LOGGER = logging.getLogger(__name__)
-RETRY_SECONDS = 1.0
+LONGEST_PAUSE = 5.0
+"""Seconds between two attempts to follow."""
+UNREADABLE = Counter("clipfarm_unreadable_objects_total", "Objects that could not be read and are left out", ["kind"])
 V = TypeVar("V")
 
 
@@ -88,25 +94,31 @@ class Watcher(Generic[V]):
     changed: Callable[[V | None], None]
     """Called after each change with the new or last view; None when everything may have changed."""
     parameters: dict[str, str] = field(default_factory=dict)
-    retry_seconds: float = RETRY_SECONDS
+    longest_pause: float = LONGEST_PAUSE
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the first list has been read."""
     failure: str = ""
     """Why it does not follow just now."""
     _known: set[str] = field(default_factory=set)
+    _unreadable: set[str] = field(default_factory=set)
+    """Objects, by UID, that were left out, of those that are there."""
 
     async def run(self, api: Api) -> None:
         """List, then follow; for ever. A fault of the moment is logged and tried again."""
+        failures = 0
         while True:
             try:
                 await self._list_and_watch(api)
             except WatchExpiredError:
                 continue
             except (ApiError, *FAULTS) as error:
+                failures = failures + 1 if self.failure else 1
                 if not self.failure:  # said once: the API server may be away for minutes
                     LOGGER.warning("watch of %s: %s; tries again", self.path, error or type(error).__name__)
                 self.failure = str(error) or type(error).__name__
-                await asyncio.sleep(self.retry_seconds)
+                asked = error.retry_after if isinstance(error, ApiError) else None
+                # An API server that comes back is followed again soon: nothing is decided well without it.
+                await asyncio.sleep(pause(failures, asked, longest=self.longest_pause))
 
     async def _list_and_watch(self, api: Api) -> None:
         gone, version = set(self._known), ""
@@ -126,17 +138,42 @@ class Watcher(Generic[V]):
             async with aclosing(api.watch(self.path, version, **self.parameters)) as events:
                 async for kind, item in events:
                     version = item["metadata"]["resourceVersion"]
-                    if kind != "BOOKMARK":
-                        self._drop(item["metadata"]["uid"]) if kind == "DELETED" else self._take(item)
+                    if kind == "DELETED":
+                        self._unreadable.discard(item["metadata"]["uid"])
+                        self._drop(item["metadata"]["uid"])
+                    elif kind != "BOOKMARK":
+                        self._take(item)
 
     def _take(self, item: Manifest) -> None:
-        view, uid = self.view(item), item["metadata"]["uid"]
+        uid = item["metadata"]["uid"]
+        view = self._read(item, uid)
         if view is None:
             self._drop(uid)
             return
         self._known.add(uid)
         if self.cache.put(uid, view):
             self.changed(view)
+
+    def _read(self, item: Manifest, uid: str) -> V | None:
+        """Return the view of an object; None if there is none, or if it cannot be read.
+
+        Others write these objects: whatever stands in one, it must not keep the operator from all others.
+        """
+        try:
+            view = self.view(item)
+        except Exception as error:  # noqa: BLE001 - a view reads what anybody wrote
+            if uid not in self._unreadable:
+                self._unreadable.add(uid)
+                UNREADABLE.labels(self.path.rpartition("/")[2]).inc()
+                metadata = item["metadata"]
+                name = f"{metadata['namespace']}/{metadata['name']}" if "namespace" in metadata else metadata["name"]
+                LOGGER.warning(
+                    "%s %s (UID %s) cannot be read and is left out: %s: %s",
+                    self.path.rpartition("/")[2], name, uid, type(error).__name__, one_line(str(error)),
+                )  # fmt: skip
+            return None
+        self._unreadable.discard(uid)
+        return view
 
     def _drop(self, uid: str) -> None:
         self._known.discard(uid)

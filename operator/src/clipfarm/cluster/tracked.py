@@ -8,6 +8,7 @@ from typing import Any
 
 from clipfarm.clip_memory import Memory
 from clipfarm.cluster.endings import FailedPod
+from clipfarm.cluster.events import Series
 from clipfarm.cluster.standard_conditions import PROGRESS_SECONDS
 from clipfarm.cluster.views import PodView, split_uuid
 from clipfarm.decide.admission import To
@@ -148,6 +149,10 @@ class Tracked:
     """What kept the operator from doing what it planned, in one line."""
     not_before: float = float("-inf")
     """When the next attempt to change something may be made, after one failed."""
+    failures: int = 0
+    """Attempts in a row that have failed."""
+    events: dict[str, Series] = field(default_factory=dict)
+    """What people were told of, by reason."""
     status_written_at: float = float("-inf")
     held: Mapping[str, int] = field(default_factory=dict)
     """Clips that could run and are held, by reason."""

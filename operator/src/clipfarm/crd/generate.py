@@ -85,6 +85,10 @@ def custom_resource_definition() -> dict[str, Any]:
     }
 
 
+RUN_NAME: dict[str, Any] = {"type": "string", "maxLength": 52, "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"}
+"""Of a run: as :class:`clipfarm.run.Metadata` has it, in words for the API server's messages."""
+
+
 def as_yaml() -> str:
     """Return the definition as the file that is installed."""
     head = "# Made by `make crds` from operator/src/clipfarm/run.py, run_status.py and crd/; do not edit.\n"
@@ -106,8 +110,8 @@ def _root(spec: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
-            # Names of pods and of what else is made for a run are longer, and end at 63.
-            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 52}}},
+            # It is a label of all that is made for the run, and the beginning of host names, which have no dots.
+            "metadata": {"type": "object", "properties": {"name": RUN_NAME}},
             "spec": spec | {"description": "What is wanted."},
             "status": status | {"description": "What there is.", "default": UNSEEN},
         },

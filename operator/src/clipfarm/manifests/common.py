@@ -1,5 +1,6 @@
 """What all objects of a run have in common."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +100,14 @@ def metadata(run: Run, owner: Owner, name: str, role: str) -> Manifest:
             }
         ],
     }
+
+
+def shortened(name: str, room: int) -> str:
+    """Return a name that fits: as it is, or its beginning with a hash of all of it, so that no two become the same."""
+    if len(name) <= room:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return f"{name[: room - len(digest) - 1].rstrip('-')}-{digest}"
 
 
 def claim_name(run: Run) -> str:

@@ -16,6 +16,7 @@ from clipfarm.manifests.common import (
     nvidia,
     pod_spec,
     resources,
+    shortened,
 )
 from clipfarm.pod_options import requested
 from clipfarm.run import Run
@@ -25,13 +26,19 @@ from clipfarm_contract.exit_codes import STOPPED, ExitCode
 
 ROLE = "render"
 CONTAINER = "render"
+MOST_HOST_NAME = 63
+"""Characters of one part of a DNS name (RFC 1035): the API server refuses an Indexed Job with longer ones."""
 GRACE_SECONDS = 10
 """Between SIGTERM and SIGKILL; the supervisor needs 2."""
 
 
 def name(run: Run) -> str:
-    """Return the Job's name."""
-    return f"{run.name}-render"
+    """Return the Job's name: the host names of its pods, which end with their index, have to fit, too.
+
+    It goes by all clips of the run, so that a Job of those that are tried again has the same.
+    """
+    last = Blocks.of(run).count - 1
+    return f"{shortened(run.name, MOST_HOST_NAME - len(f'-render-{last}'))}-render"
 
 
 def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
