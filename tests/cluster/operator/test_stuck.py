@@ -120,7 +120,7 @@ def assert_each_clip_was_made_once(runs: Runs, clips: int = 4) -> None:
     assert (status["phase"], status["rendered"], status["failed"]) == ("Succeeded", clips, 0)
 
     def ended() -> Object | None:
-        [job] = runs.namespace.list(JOBS)
+        job = runs.namespace.get(JOBS, "run-render")
         return job if any(each["type"] == "Complete" for each in job["status"].get("conditions", ())) else None
 
     job = wait_until(ended, "the Job to have counted all pods")
