@@ -222,3 +222,18 @@ def test_a_lease_without_a_holder_is_free(world: World, spec: dict[str, Any] | N
     made: dict[str, Any] = {"metadata": {"namespace": "a", "name": ONE, "resourceVersion": "0"}}
     world.server.objects[path("a", ONE)] = made | ({"spec": spec} if spec is not None else {"spec": {}})
     assert world.look(world.operator("first", "a")) == [True]
+
+
+def test_an_operator_that_may_not_take_the_lease_says_so(world: World):
+    lease = world.operator("first")
+    world.server.away = True
+    assert world.look(lease) == [False]
+    assert lease.waits_for == "cannot take the Lease: TimeoutError; this operator does nothing until it can"
+    world.server.away = False
+    assert world.look(lease, after=1) == [True]
+
+
+def test_a_lease_of_several_namespaces_is_taken_whole_or_not_at_all(world: World):
+    world.look(world.operator("other", "b", installation="other"))
+    assert world.look(world.operator("first", "a", "b")) == [False]
+    assert path("a", ONE) not in world.server.objects or world.server.holder(path("a", ONE)) == ""

@@ -78,7 +78,8 @@ class Lease:
     wall: Callable[[], float]
     duration: float = DURATION
     waits_for: str = ""
-    """Which other installation holds it, in a sentence; empty if none does, or one of this installation."""
+    """Why this operator cannot act, in a sentence: another installation holds the Lease, or it cannot be had at all.
+    Empty while it acts, and while another operator of this installation does."""
     _until: float = float("-inf")
     _seen: dict[str, _Seen] = field(default_factory=dict)
 
@@ -109,6 +110,7 @@ class Lease:
                     self._until = begun + self.duration * WRITES_END
                 if holds != (self.left > 0):
                     holds = not holds
+                    self.waits_for = "" if holds else self.waits_for
                     LOGGER.info("%s the Lease", "holds" if holds else "lost")
                     (gained if holds else lost)()
                 # A renewal that fails is repeated at once, for as long as the Lease lasts.
@@ -125,18 +127,25 @@ class Lease:
             async with asyncio.timeout(max(LOOK_SECONDS, self.duration / 3)):
                 if not self.left and await self._is_taken():
                     return False
-                for path in self._own():
-                    if not await self._take(path):
-                        return False
+                taken = await asyncio.gather(*map(self._take, self._own()))
+                if not all(taken):
+                    if any(taken) and not self.left:
+                        await self._release()
+                    return False
                 # Two that took theirs at the same moment see each other now, and both start again.
                 if not self.left and await self._is_taken():
                     await self._release()
                     return False
         except (ApiError, *FAULTS) as error:
-            LOGGER.warning("cannot renew the Lease: %s", str(error) or type(error).__name__)
+            self._cannot(str(error) or type(error).__name__)
             return False
         else:
             return True
+
+    def _cannot(self, why: str) -> None:
+        LOGGER.warning("cannot take or renew the Lease: %s", why)
+        if not self.left:
+            self.waits_for = f"cannot take the Lease: {why}; this operator does nothing until it can"
 
     def _own(self) -> list[str]:
         return [_path(namespace, ONE) for namespace in sorted(self.namespaces)] or [_path(self.home, ALL)]
@@ -160,8 +169,9 @@ class Lease:
         return found
 
     async def _some(self, paths: Iterable[str]) -> list[Record]:
-        found = [(path, await self.api.get(path)) for path in paths]
-        return [_record(path, item) for path, item in found if item is not None]
+        wanted = list(paths)
+        found = await asyncio.gather(*map(self.api.get, wanted))
+        return [_record(path, item) for path, item in zip(wanted, found, strict=True) if item is not None]
 
     def _lasts(self, record: Record) -> bool:
         """Tell whether a Lease is held by another, and has been renewed lately as this process saw it."""

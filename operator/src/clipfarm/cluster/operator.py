@@ -143,7 +143,8 @@ class Operator:
         self.runs.clear()
         self._applier.cancel()
         self._gatekeeper.cancel()
-        self._count()
+        for gauge in (RUNS, HELD, CLIPS, PODS):
+            gauge.clear()  # no numbers are no news; zeros would be a change, and raise alerts
 
     async def _wait(self) -> None:
         try:
