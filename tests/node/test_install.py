@@ -36,9 +36,10 @@ for name in {names}:
 """
     ended, said = place.once("asks", OPERATOR, ["python", "-c", code])
     assert ended["phase"] == "Succeeded", said
-    [operator] = [pod for pod in place.node.api.request("GET", f"/api/v1/namespaces/{SYSTEM}/pods")["items"]
-                  if pod["metadata"]["labels"].get("app.kubernetes.io/component") == "operator"]  # fmt: skip
-    address = operator["status"]["podIP"]
+    operators = [pod for pod in place.node.api.request("GET", f"/api/v1/namespaces/{SYSTEM}/pods")["items"]
+                 if pod["metadata"]["labels"].get("app.kubernetes.io/component") == "operator"]  # fmt: skip
+    address = " ".join(sorted(pod["status"]["podIP"] for pod in operators))
+    assert len(operators) == 2
     assert said.splitlines() == [
         "kubernetes.default 10.96.0.1",
         f"{names[1]} {address}",

@@ -1,18 +1,20 @@
 """The rights that the chart gives the operator are those that it uses, on a real API server: no fewer, no more."""
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from helpers.cluster import ControlPlane, Namespace
+from helpers.cluster import ApiError, ControlPlane, Namespace
 from helpers.local import wait_until
 from helpers.nodes import PlayedNode
-from helpers.operators import DEPLOYMENTS, JOBS, PODS, RUNS, Runs, command, is_evicted, strand
+from helpers.operators import DEPLOYMENTS, EVENTS, JOBS, PODS, RUNS, Runs, command, is_evicted, strand
 from helpers.recorder import Recorder
 from helpers.releases import Process, Release
 
+LEASES = "/apis/coordination.k8s.io/v1"
 ENCODE = {"enabled": True, "weights": {"source": "random"}}
 
 
@@ -28,7 +30,7 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
     wait_until(lambda: runs.namespace.get(DEPLOYMENTS, encoder["metadata"]["name"])["spec"]["replicas"] == 2, "another")
     wait_until(lambda: runs.status("run").get("phase") == "Encoding", "all clips to be rendered")
     # A clip that fails, and another Job for it.
-    runs.create("failing", clips=4, ends={1: [1]})
+    runs.create("failing", clips=4, seconds="2", ends={1: [1]})
     assert runs.finished("failing")["failed"] == 1
     [job] = [job for job in runs.namespace.list(JOBS) if job["metadata"]["name"].startswith("failing")]
     done = command(control_plane, "retry", "failing", "--namespace", name, "--failed")
@@ -39,6 +41,24 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
         return bool(jobs) and jobs[0]["metadata"]["uid"] != job["metadata"]["uid"]
 
     wait_until(another_job, "another Job")
+
+    def said_again() -> bool:
+        events = runs.namespace.list(EVENTS)
+        return any(each["involvedObject"]["name"] == "failing" and each["count"] > 1 for each in events)
+
+    wait_until(said_again, "what happens a second time to be counted in its event")
+    # A Job and a Deployment that have the names of a run's, and are not its own.
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    job_template = template | {"spec": template["spec"] | {"restartPolicy": "Never"}}
+    runs.namespace.create(
+        JOBS, {"metadata": {"name": "jobless-render"}, "spec": {"suspend": True, "template": job_template}}
+    )
+    deployment = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    runs.namespace.create(DEPLOYMENTS, {"metadata": {"name": "mute-encode"}, "spec": deployment})
+    runs.create("jobless", clips=1)
+    runs.create("mute", clips=1, encode=ENCODE)
+    for each in ("jobless", "mute"):
+        wait_until(lambda each=each: "belongs to no run" in runs.condition("Ready", each)["message"], "whose it is")
     # A pod whose node went before the pod got there.
     runs.create("stray", clips=1, suspend=True)
     stray = strand(runs, "stray")
@@ -81,6 +101,9 @@ def test_the_operator_uses_every_right_it_has_and_misses_none(
         {} if where == "everywhere" else {"watchNamespaces": [namespace.name, other], "vram__dcgm__podSelector": ""}
     )
     installed = release(encoderAccess=access, **chosen)
+    # As on a cluster that has had no operator yet.
+    with contextlib.suppress(ApiError):
+        control_plane.api.request("DELETE", f"{LEASES}/namespaces/default/leases/clipfarm-all-namespaces")
     with Recorder(control_plane.kubeconfig) as recorder:
         # The answer to the first patch that takes a gate off never arrives: the operator has to look.
         recorder.lose_answer("patch", "", "pods")
