@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from clipfarm_contract.clip import complete
 from clipfarm_contract.environment import RUN_EXPERIMENT
-from clipfarm_contract.experiment import Range
+from clipfarm_contract.experiment import COMPOSITING, Range
 from clipfarm_contract.fields import ContractError
+from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.clips import find_clips
 from clipfarm_encode.identity import Identity, IdentityError
 from clipfarm_encode.selection import Once, survey
-from unit.encode.made_up import SEED, make_clip, make_experiment
+from unit.encode.made_up import SEED, make_clip, make_experiment, make_frames
 from unit.encode.shared import give_features
 
 EXPERIMENT = make_experiment()
@@ -36,6 +38,26 @@ def test_a_clip_is_the_runs_own_if_seed_experiment_and_renderer_agree(tmp_path, 
     make_clip(tmp_path, 0, **made)
     [found] = find_clips(tmp_path)
     assert RUN.difference(found) == difference
+
+
+@pytest.mark.parametrize(
+    ("renderer", "compositing"),
+    [
+        (("python3", "ball.py"), 1),  # composites nothing that clipfarm knows of
+        (None, 1),  # of an earlier version, before an upgrade
+        (None, COMPOSITING),
+        (None, COMPOSITING + 1),  # of a later one
+    ],
+)
+def test_a_clip_is_the_runs_own_whichever_version_composited_it(tmp_path, renderer, compositing):
+    experiment = replace(EXPERIMENT, scene=replace(EXPERIMENT.scene, background="cached"))
+    run = RunFolder(tmp_path)
+    make_frames(run.attempt(0, "test"))
+    recipe = replace(experiment.recipe(SEED, 0), compositing=compositing)
+    complete(run.attempt(0, "test"), run.clip(0), recipe, {}, renderer)
+    [found] = find_clips(tmp_path)
+    assert Identity(SEED, experiment, renderer).difference(found) is None
+    assert Identity(SEED, EXPERIMENT, renderer).difference(found) == 'experiment.background "cached" instead of "full"'
 
 
 def test_a_clip_under_another_ones_name_and_one_of_no_phase_are_not_the_runs(tmp_path):

@@ -1,7 +1,7 @@
 """Whose clips are encoded: those of one run, where other runs' clips may lie in the same folder."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -56,7 +56,9 @@ class Identity:
     def difference(self, found: Found) -> str | None:
         """Return how a clip differs from this run's clip of that number; None if it is this run's.
 
-        Only ``clip.json`` is read: sizes and bytes of the frames are compared when they are decoded.
+        Only ``clip.json`` is read: sizes and bytes of the frames are compared when they are decoded. How frames are
+        composited is not compared: the renderer makes no second clip of a number for that, and a run that goes on with
+        a later version has clips of both.
 
         Raises:
             OSError: ``clip.json`` cannot be read.
@@ -69,6 +71,7 @@ class Identity:
         if manifest.recipe.index != number:
             return f"index {manifest.recipe.index} instead of {number}"
         try:
-            return manifest.difference(self.experiment.recipe(self.seed, number), self.renderer)
+            wanted = self.experiment.recipe(self.seed, number)
+            return manifest.difference(replace(wanted, compositing=manifest.recipe.compositing), self.renderer)
         except ContractError as error:
             return str(error)  # no phase of the experiment holds it
