@@ -1,6 +1,8 @@
 """Folders with anything in them are listed or refused, and removed."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +66,14 @@ def test_a_link_or_a_file_in_a_folders_place_is_removed_itself(tmp_path):
     for name in ("link", "file", "nothing"):
         tree.remove(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_folder_whose_permissions_are_not_ours_to_change_is_removed_where_it_is_open(tmp_path, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+
+    (tmp_path / "folder" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "folder" / "a" / "b" / "file").touch()
+    monkeypatch.setattr(Path, "chmod", refuse)
+    tree.remove(tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == []

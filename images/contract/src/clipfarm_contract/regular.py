@@ -18,9 +18,10 @@ def read(path: Path, where: str, most: int = MOST_BYTES) -> bytes:
         ContractError: it is no regular file, or has more than ``most`` bytes; the message begins with ``where``.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ContractError(f"{where}: not a regular file")
     with open(descriptor, "rb") as file:  # noqa: PTH123 - opened already
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ContractError(f"{where}: not a regular file")
         content = file.read(most + 1)
     if len(content) > most:
         raise ContractError(f"{where}: more than {most} bytes")

@@ -99,7 +99,7 @@ def remove(folder: Path) -> None:
 
 def _empty(place: Path, top: Path, unique: str, todo: list[Path]) -> None:
     """Remove a folder's files, and move its folders up to the top: so no path gets longer than the system takes."""
-    place.chmod(0o700)
+    _open_up(place)
     with os.scandir(place) as entries:
         listed = list(entries)
     for number, entry in enumerate(listed):
@@ -108,5 +108,12 @@ def _empty(place: Path, top: Path, unique: str, todo: list[Path]) -> None:
             if not entry.is_dir(follow_symlinks=False):
                 path.unlink()
                 continue
-            path.chmod(0o700)  # a folder that may not be written cannot be moved
+            _open_up(path)  # a folder that may not be written cannot be moved
             todo.append(path if place == top else path.rename(top / f"{unique}-{number}"))
+
+
+def _open_up(folder: Path) -> None:
+    # Only its owner may; where the folder is another user's, such as on a volume with an fsGroup, it may be open as
+    # it is.
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
