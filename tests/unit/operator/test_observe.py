@@ -257,6 +257,8 @@ class TestEncoders:
     def told(self, *answers: Progress, clips: int = 10, restarts: int = 0, last: EarlyEnd | None = None, **scene: Any):
         made = Scene(clips, **(ENCODES | scene))
         pods = [EncoderPod("e", "e", KEY, "run-1", "10.0.0.1", restarts, last)]
+        if restarts:
+            follow(made.tracked, [EncoderPod("e", "e", KEY, "run-1", "10.0.0.1", 0, None)], [], "no route", NOW)
         changed = follow(made.tracked, pods, list(answers), "no route", NOW)
         return made.tracked.encoding, changed, made
 
@@ -324,6 +326,27 @@ class TestEncoders:
         assert len(encoding.early_ends) == 2
         follow(scene.tracked, pods, [Progress(1, {})], "", NOW)
         assert encoding.early_ends == []
+
+    @pytest.mark.parametrize(
+        ("state", "restarts", "status", "ends"),
+        [
+            ("Working", 40, 137, 0),
+            ("Starting", 40, 137, 1),
+            ("Starting", 1, 2, 1),
+            ("Starting", 0, 137, 0),  # it counts when the kubelet starts it again
+            ("Starting", 40, 0, 0),
+            ("Ending", 40, 137, 0),
+        ],
+    )
+    def test_of_ends_from_before_the_operator_started_the_last_alone_counts_where_nothing_has_run_since(
+        self, state, restarts, status, ends
+    ):
+        scene, last = Scene(**ENCODES), EarlyEnd(status, "Error")
+        pod = EncoderPod("e", "e", KEY, "run-1", "", restarts, last, Reported(state))
+        follow(scene.tracked, [pod], [], "no route", NOW)
+        assert scene.tracked.encoding.early_ends == [last] * ends
+        follow(scene.tracked, [replace(pod, restarts=restarts + 1)], [], "no route", NOW + 2)
+        assert len(scene.tracked.encoding.early_ends) == (ends + 1 if status else 0), "from then on each counts"
 
     def test_one_that_ended_well_found_nothing_to_do(self):
         assert self.told(restarts=1, last=EarlyEnd(0, "Finished"))[0].early_ends == []

@@ -112,10 +112,16 @@ def _both(one: Indexes, other: Indexes) -> Indexes:
 
 
 def _take_ends(tracked: Tracked, pods: Iterable[EncoderPod]) -> None:
+    """Take note of containers that ended since the last look.
+
+    How long ago those of a pod that is new to this process ended is not known. What counts of them is at most the last,
+    where the kubelet has not started the container again.
+    """
     state = tracked.encoding
     here = {pod.uid: pod for pod in pods}
     for uid, pod in here.items():
-        new = pod.restarts - state.restarts.get(uid, 0)
+        known = state.restarts.get(uid)
+        new = min(pod.restarts, int(pod.reported.state == "Starting")) if known is None else pod.restarts - known
         end = pod.last_end
         # One that ended well found nothing to do; its Deployment starts it again.
         if new > 0 and end is not None and end.status != EncoderExitCode.OK:
