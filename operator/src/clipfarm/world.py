@@ -320,6 +320,8 @@ class Turn:
 
     idle_since: float | None = None
     """Since when no complete clip has waited for its features; None: some do."""
+    done_since: float | None = None
+    """Since when encoders have reported that they see nothing left to do, whatever is counted; None: they do not."""
     missing_since: float | None = None
     """Since when encoders have not found clips that were complete; None: they find all."""
     waiting_since: float | None = None

@@ -73,6 +73,23 @@ TABLE = {
     "no room, and they do not answer for long": (
         world(done=2, left=None, answering=0, running=CROWDED, blocked_since=NOW - 300), (), False, 0
     ),
+    "no room, and they have not found a clip for a while": (
+        world(done=2, running=CROWDED, done_since=NOW - 119, waiting_since=NOW - 119), (), False, 2
+    ),
+    "no room, and they have not found a clip for long": (
+        world(done=2, running=CROWDED, done_since=NOW - 120, waiting_since=NOW - 120), (), False, 0
+    ),
+    "no room just now, and they have not found a clip for long": (
+        world(done=2, running=CROWDED, done_since=NOW - 120, waiting_since=NOW - 14), (), False, 2
+    ),
+    "no room, and they have found a clip that was missing for long": (
+        world(done=2, left=1, running=CROWDED, done_since=NOW - 500, waiting_since=NOW - 500), (), False, 2
+    ),
+    "no room, and they saw nothing to do before they fell silent": (
+        world(done=2, answering=0, running=CROWDED, done_since=NOW - 500, waiting_since=NOW - 500), (), False, 2
+    ),
+    "there is room, and they have not found a clip for long": (world(done=2, done_since=NOW - 9000), (), False, 2),
+    "the last clip is not found": (world(done=2, done_since=NOW - 9000), (), True, 2),
     "GPU memory holds all renderers": (world(**both(89)), VRAM, False, 2),
     "GPU memory holds all renderers for long": (world(**both(90)), VRAM, False, 0),
     "GPU memory holds some": (world(running=(renderer(),), **both(90)), VRAM, False, 2),
@@ -135,6 +152,8 @@ class SmallNode:
     first: str
     clips: int
     load_seconds: float = LOAD_SECONDS
+    removed: int = 0
+    """Complete clips whose folders somebody has removed."""
     now: float = 0.0
     rendered: int = 0
     encoded: int = 0
@@ -170,7 +189,7 @@ class SmallNode:
         if self.renderer_placed is not None and self.now - self.renderer_placed >= RENDER_SECONDS:
             self.renderer_since = self.renderer_placed = None
             self.rendered += 1
-        if not self._answers or self.encoded == self.rendered:
+        if not self._answers or self.encoded >= self.rendered - self.removed:
             self.encodes_since = None
         elif self.encodes_since is None:
             self.encodes_since = self.now
@@ -198,7 +217,7 @@ class SmallNode:
         answering = int(self._answers)
         encoding = Encoding(
             running=answering, encoded=self.encoded, asked=self.asked, answering=answering,
-            left=self.rendered - self.encoded if answering else None,
+            left=max(0, self.rendered - self.removed - self.encoded) if answering else None,
         )  # fmt: skip
         fields = {"now": self.now, "rendered": self.rendered, "waiting": waiting, "running": running}
         return make_world(run, **fields, encoding=encoding, turn=self.turn)
@@ -231,6 +250,15 @@ def test_an_encoder_that_never_gets_ready_does_not_keep_clips_from_being_rendere
     while node.rendered < 5:
         node.step()
         assert node.now < 5 * RENDER_SECONDS + 2 * rule.START_SECONDS, f"a standstill: {node}"
+
+
+@pytest.mark.parametrize("first", ["renderer", "encoder"])
+def test_a_complete_clip_that_was_removed_does_not_keep_clips_from_being_rendered(first):
+    node = SmallNode(1.9, 1.0, first, 20, removed=1)
+    while node.rendered < 20:
+        node.step()
+        assert node.now < 20 * RENDER_SECONDS + 6 * rule.AWAY_SECONDS, f"a standstill: {node}"
+    assert node.encoded > 0
 
 
 def test_an_encoder_that_catches_up_before_each_clip_is_started_once():

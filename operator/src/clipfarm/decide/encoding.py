@@ -66,7 +66,10 @@ def scale(encode: Encode, world: World, held: Sequence[Held], *, finished: bool)
         away = turn.made_room_at is not None and now - turn.made_room_at < AWAY_SECONDS
         return (encode.replicas if remaining(world) and (finished or not away) else 0), turn
     if turn.idle_since is None:
-        makes_room, leaves = _passed(now, turn.blocked_since, START_SECONDS), False
+        # Encoders that see nothing to do may never find a clip that is counted: its folder may have been removed.
+        done = _passed(now, turn.done_since, VANISHED_SECONDS)
+        makes_room = done and wait is not None and _passed(now, turn.waiting_since, wait)
+        makes_room, leaves = makes_room or _passed(now, turn.blocked_since, START_SECONDS), False
     else:
         # Both for so long: at the end of a clip the next may wait for a moment, however long encoders have been idle.
         makes_room = wait is not None and _passed(now, turn.idle_since, wait) and _passed(now, turn.waiting_since, wait)
@@ -93,12 +96,14 @@ def renderers_wait(world: World, held: Sequence[Held]) -> float | None:
 def _turn(world: World, *, waits: bool) -> Turn:
     now, before = world.now, world.turn
     blocked = waits and bool(world.encoding.asked) and not world.encoding.answering
+    done = bool(world.encoding.answering) and world.encoding.left == 0
     missing_since = _since(before.missing_since, now, holds=bool(world.encoding.vanished))
     gone = before.gone
     if _passed(now, missing_since, VANISHED_SECONDS):
         gone = {**gone, **world.encoding.vanished}
     return Turn(
         idle_since=_since(before.idle_since, now, holds=not remaining(world)),
+        done_since=_since(before.done_since, now, holds=done),
         missing_since=missing_since,
         waiting_since=_since(before.waiting_since, now, holds=waits),
         blocked_since=_since(before.blocked_since, now, holds=blocked),
