@@ -11,7 +11,7 @@ import pytest
 from clipfarm_contract import clip as clips
 from clipfarm_contract.clip import ClipManifest, ClipState
 from clipfarm_contract.experiment import ClipRecipe, Impulse, Phase, Range, Scene
-from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.layout import Clip, RunFolder
 
 SCENE = Scene("push", 32, 30, 256, 64, ("rgb",), ("cube",), Impulse(12, 13, 1), True)
 RECIPE = ClipRecipe(42, 7, SCENE, Phase("A1", Range(0.5, 0.9), Range(0.5, 3)))
@@ -126,6 +126,25 @@ def test_damage_finds_what_sizes_do_not_show(made):
     problems = clips.damage(made)
     assert problems[0].startswith("rgb/frame_00001.png: sha256 ")
     assert problems[1:] == ["extra: not part of the clip"]
+
+
+def test_a_copy_of_links_is_sound_as_long_as_they_lead_to_the_clips_bytes(made, tmp_path):
+    hard = tmp_path / "hard" / "clip_00007"
+    shutil.copytree(made.folder, hard, copy_function=os.link)
+    assert clips.damage(Clip(hard)) == clips.damage(made) == []
+    soft = tmp_path / "soft" / "clip_00007"
+    soft.mkdir(parents=True)
+    for path in made.folder.iterdir():
+        (soft / path.name).symlink_to(path)
+    assert clips.damage(Clip(soft)) == []
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "clip_00007").symlink_to(made.folder)
+    assert clips.damage(Clip(tmp_path / "whole" / "clip_00007")) == []
+    (soft / "more").symlink_to("nowhere")
+    made.frame(1).write_bytes(b"picture 2")
+    problems = clips.damage(Clip(soft))
+    assert problems[0].startswith("rgb/frame_00001.png: sha256 ")
+    assert problems[1:] == ["more: not part of the clip"]
 
 
 def test_features_are_no_part_of_the_clip_itself(made):

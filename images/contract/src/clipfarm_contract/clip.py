@@ -155,7 +155,10 @@ def inspect(clip: Clip, recipe: ClipRecipe, renderer: tuple[str, ...] | None = N
 
 
 def damage(clip: Clip) -> list[str]:
-    """Return what is wrong with a clip, every hash computed; an empty list where nothing is."""
+    """Return what is wrong with a clip, every hash computed; an empty list where nothing is.
+
+    Links are nothing wrong: a copy of the run may be made of them, and hashes tell whether they lead to its bytes.
+    """
     manifest = _read(clip)
     if isinstance(manifest, str):
         return [manifest]
@@ -165,8 +168,9 @@ def damage(clip: Clip) -> list[str]:
             found[name] = problem
     problems = []
     try:
-        extra = set(tree.files(clip.folder, but=(FEATURES, clip.manifest.name))) - manifest.files.keys()
-        found |= dict.fromkeys(sorted(extra), "not part of the clip")
+        names = set(tree.files(clip.folder, but=(FEATURES, clip.manifest.name), links=True))
+        folders = {str(parent) for name in manifest.files for parent in PurePosixPath(name).parents}
+        found |= dict.fromkeys(sorted(names - manifest.files.keys() - folders), "not part of the clip")
     except tree.UnfitError as error:
         problems = [str(error)]
     except OSError as error:

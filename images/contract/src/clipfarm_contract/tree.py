@@ -26,18 +26,20 @@ class UnfitError(ValueError):
     """A folder holds what no clip may hold; the message names it."""
 
 
-def files(folder: Path, *, but: Collection[str] = ()) -> list[str]:
+def files(folder: Path, *, but: Collection[str] = (), links: bool = False) -> list[str]:
     """Return the paths of all files below a folder, relative to it, in order.
 
     Args:
-        folder: no link.
+        folder: no link, unless those are let through.
         but: names directly in the folder that are left out.
+        links: let links through, which a copy may be made of: hard ones as files, symbolic ones as names that are not
+            followed.
 
     Raises:
         UnfitError: something is no regular file and no folder, is also somewhere else, or has a name that is not UTF-8.
         OSError: something cannot be read.
     """
-    if not stat.S_ISDIR(folder.lstat().st_mode):
+    if not stat.S_ISDIR(folder.stat(follow_symlinks=links).st_mode):
         raise UnfitError("its folder was replaced by something that is no folder")
     found: list[str] = []
     names: dict[int, list[str]] = {}
@@ -51,12 +53,12 @@ def files(folder: Path, *, but: Collection[str] = ()) -> list[str]:
             if not prefix and entry.name in but:
                 continue
             name, info = prefix + entry.name, entry.stat(follow_symlinks=False)
-            _check(name, info)
+            _check(name, info, links=links)
             if stat.S_ISDIR(info.st_mode):
                 todo.append(f"{name}/")
                 continue
             found.append(name)
-            if info.st_nlink > 1:
+            if info.st_nlink > 1 and not links:
                 names.setdefault(info.st_ino, []).append(name)
                 missing[info.st_ino] = info.st_nlink - len(names[info.st_ino])
     for inode, left in missing.items():
@@ -65,13 +67,13 @@ def files(folder: Path, *, but: Collection[str] = ()) -> list[str]:
     return sorted(found)
 
 
-def _check(name: str, info: os.stat_result) -> None:
+def _check(name: str, info: os.stat_result, *, links: bool) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
         raise UnfitError(f"{printable(name)}: its name is not UTF-8") from None
     kind = _KINDS.get(stat.S_IFMT(info.st_mode))
-    if kind:
+    if kind and not (links and stat.S_ISLNK(info.st_mode)):
         raise UnfitError(f"{name}: {kind}, expected a regular file or a folder")
     if len(name.encode()) > MOST_BYTES:
         raise UnfitError(f"{name[:60]}...: a path of more than {MOST_BYTES} bytes")
