@@ -1,3 +1,4 @@
+import errno
 import shutil
 
 import pytest
@@ -189,6 +190,69 @@ def test_a_failure_that_another_encoder_makes_good_is_none(tmp_path, watch, repo
     assert seen == ["clip_00000", None, None, None]
     assert reporter.tally.failures == {}
     assert reporter.tally.skipped == {"clip_00000"}
+
+
+@pytest.fixture
+def of_run(tmp_path, destination, reporter, claims):
+    """Watch the folder for one run's clips."""
+
+    def run(steps):
+        events = iter(steps)
+        identity = Identity(SEED, make_experiment(), None)
+        source = Watch(tmp_path, destination, reporter, claims, sleep=lambda _: next(events)(), identity=identity)
+        for found in source:
+            yield found.name if found else None
+            if found:
+                source.settled(found)
+
+    return run
+
+
+def test_a_clip_json_that_cannot_be_read_for_a_while_is_read_by_a_later_look(
+    tmp_path, of_run, reporter, claims, monkeypatch
+):
+    give_features(make_clip(tmp_path, 0))
+    make_clip(tmp_path, 1)
+    said, failures = [], []
+    monkeypatch.setattr(reporter, "say", said.append)
+    difference = Identity.difference
+
+    def stale(self, found):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Identity, "difference", stale)
+
+    def look():
+        failures.append(dict(reporter.tally.failures))
+
+    def recover():
+        monkeypatch.setattr(Identity, "difference", difference)
+        finish(tmp_path)
+
+    assert list(of_run([look, look, recover])) == [None, None, None, "clip_00001", None]
+    assert failures == [dict.fromkeys(("clip_00000", "clip_00001"), "clip.json: Stale file handle")] * 2
+    assert said == [f"{name} failed: clip.json: Stale file handle" for name in ("clip_00000", "clip_00001")]
+    assert (reporter.tally.failures, reporter.tally.skipped) == ({}, {"clip_00000"})
+
+
+def test_a_clip_that_cannot_be_read_and_goes_is_forgotten(tmp_path, of_run, reporter, monkeypatch):
+    make_clip(tmp_path, 0)
+
+    def stale(self, found):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Identity, "difference", stale)
+    assert list(of_run([lambda: shutil.rmtree(tmp_path / "clip_00000"), lambda: finish(tmp_path)])) == [None] * 3
+    assert (reporter.tally.found, reporter.tally.failures) == (set(), {})
+
+
+def test_features_of_a_clip_that_may_be_another_runs_do_not_count(tmp_path, of_run, reporter):
+    clip = make_clip(tmp_path, 0)
+    give_features(clip)
+    clip.manifest.write_text("{")
+    assert list(of_run([lambda: finish(tmp_path)])) == [None, None]
+    assert list(reporter.tally.failures) == ["clip_00000"]
+    assert reporter.tally.skipped == set()
 
 
 @pytest.mark.parametrize(

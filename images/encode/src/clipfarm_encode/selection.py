@@ -45,7 +45,9 @@ class Survey:
     foreign: list[tuple[Found, str]] = field(default_factory=list)
     """Of another run, and in what they differ: neither looked into nor written to."""
     unknown: list[tuple[Found, str]] = field(default_factory=list)
-    """Without a readable ``clip.json`` that says whose they are, and why."""
+    """With a ``clip.json`` that does not say whose they are, and why."""
+    unreadable: list[tuple[Found, str]] = field(default_factory=list)
+    """Whose ``clip.json`` could not be read, which may pass, and why."""
 
 
 class Source(Protocol):
@@ -70,10 +72,12 @@ def survey(clips: Iterable[Found], destination: Destination, identity: Identity 
         if identity is not None:
             try:
                 difference = identity.difference(found)
-            except (OSError, ContractError) as error:
+            except OSError as error:
                 missing = isinstance(error, FileNotFoundError)
-                why = f"clip.json: {'missing' if missing else error.strerror}" if isinstance(error, OSError) else error
-                result.unknown.append((found, str(why)))
+                result.unreadable.append((found, f"clip.json: {'missing' if missing else error.strerror}"))
+                continue
+            except ContractError as error:
+                result.unknown.append((found, str(error)))
                 continue
             if difference:
                 result.foreign.append((found, difference))
@@ -110,8 +114,9 @@ class Once:
 def report(surveyed: Survey, reporter: Reporter) -> None:
     """Report the clips of a survey that are not to be encoded, and why."""
     reporter.foreign({found.name: difference for found, difference in surveyed.foreign})
-    reporter.found(found.name for found, _ in surveyed.unknown)
-    for found, reason in surveyed.unknown:
+    failed = [*surveyed.unknown, *surveyed.unreadable]
+    reporter.found(found.name for found, _ in failed)
+    for found, reason in failed:
         reporter.failed(found.name, reason)
 
 

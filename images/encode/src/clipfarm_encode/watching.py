@@ -62,6 +62,10 @@ class Watch:
         self._seen: dict[str, int] = {}
         """Inode by name, of clips that have been looked at."""
         self._pending: dict[str, Found] = {}
+        self._unknown: set[str] = set()
+        """Clips of which it is not known whose they are."""
+        self._unreadable: dict[str, str] = {}
+        """Reason by name, of clips that could not be looked at: the next look tries again."""
         self._turn: list[str] = []
         """Clips with features that are inspected again next."""
         self._trouble: int | None = None
@@ -117,11 +121,23 @@ class Watch:
         for name in self._seen.keys() - present:
             # Forgotten: its inode may be given to the one that takes its place.
             self._forget(name)
+        for name in self._unreadable.keys() - present:
+            self._reporter.forget(name)
         fresh = sorted((found for found in fresh if found.clip.manifest.exists()), key=lambda each: each.order)
         surveyed = survey(fresh, self._destination, self._identity)
+        before, self._unreadable = self._unreadable, {found.name: reason for found, reason in surveyed.unreadable}
+        # What was reported by the last look is not reported again.
+        surveyed.unreadable[:] = [(found, why) for found, why in surveyed.unreadable if before.get(found.name) != why]
         for found in fresh:
-            self._seen[found.name] = found.inode
-            self._reporter.forget(found.name)
+            name = found.name
+            if name not in self._unreadable:
+                self._seen[name] = found.inode
+            elif name in self._seen:
+                self._forget(name)
+            if name not in self._unreadable or self._unreadable[name] != before.get(name):
+                self._reporter.forget(name)
+        self._unknown -= {found.name for found in fresh}
+        self._unknown |= {found.name for found, _ in surveyed.unknown}
         self._reporter.found(found.name for found, _ in surveyed.other)
         self._reporter.found(found.name for found in (*surveyed.pending, *surveyed.done))
         report(surveyed, self._reporter)
@@ -134,6 +150,7 @@ class Watch:
         """Forget a clip, so that the next look takes it for a new one if it is there."""
         del self._seen[name]
         self._pending.pop(name, None)
+        self._unknown.discard(name)
         self._reporter.forget(name)
 
     def _take(self, found: Found) -> bool:
@@ -166,8 +183,13 @@ class Watch:
         return taken
 
     def _recheck_failures(self) -> None:
-        """Take clips back that another encoder could do: it may have more memory, or have found the disk less full."""
+        """Take clips back that another encoder could do: it may have more memory, or have found the disk less full.
+
+        Clips that may be another run's are not among them: their features say nothing of this one.
+        """
         for name in self._reporter.failed_names():
+            if name in self._unknown or name in self._unreadable:
+                continue
             found = Found(name, self._seen.get(name, 0), self._root / name)
             if self._destination.inspect(found)[0] is State.DONE:
                 self._reporter.skipped([name])
