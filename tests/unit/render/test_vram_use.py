@@ -87,18 +87,21 @@ def test_a_clips_processes_are_told_from_others(rows, expected):
     [
         # Alone on the GPU, whose processes are not told.
         ((400,), [(400,), (2000,), (4100,)], (400,), (3700, 1600, 2.0)),
-        ((400,), [(4100,), (4100,)], None, (3700, 3700, 0.0)),
+        ((400,), [(4100,), (4100,)], (400,), (3700, 3700, 0.0)),
         # The list has numbers of another container, which may be its own.
-        ((0,), [(3700, (8, None, 3700))], None, (3700, 3700, 0.0)),
+        ((0,), [(3700, (8, None, 3700))], (0,), (3700, 3700, 0.0)),
         # What was there before grows, or goes, as the list says.
-        ((5000, (7, None, 5000)), [(9700, (7, None, 6000))], None, (3700, 3700, 0.0)),
-        ((5000, (7, None, 5000)), [(3700,)], None, (3700, 3700, 0.0)),
+        ((5000, (7, None, 5000)), [(9700, (7, None, 6000))], (6000, (7, None, 6000)), (3700, 3700, 0.0)),
+        ((5000, (7, None, 5000)), [(3700,)], (0,), (3700, 3700, 0.0)),
         # Unseen, another one came and stays; another one went meanwhile.
         ((0,), [(3700,), (7400,)], (3700,), (3700, 3700, 1.0)),
         ((3700,), [(7400,), (3700,)], (0,), (3700, 3700, 0.0)),
         # A reading that is not there is no zero.
-        ((None,), [(3700,)], None, None),
-        ((400,), [(None,), (400,)], None, None),
+        ((None,), [(3700,)], (0,), None),
+        ((400,), [(3700,)], (None,), None),
+        ((400,), [(None,), (400,)], (400,), None),
+        # While it lives, an unseen one that came and stays cannot be told from it.
+        ((0,), [(3700,), (7400,)], None, None),
     ],
 )
 def test_where_processes_are_not_told_apart_the_gpus_use_says_what_a_clip_takes(before, rows, after, expected):
@@ -111,11 +114,18 @@ COUNTED = VramUse(1370.0, 1300.0, 10.0, 2.0, Way.CYCLES)
 MEASURED = VramUse(3700.0, 3600.0, 20.0, 3.0, Way.PROCESS)
 
 
+def test_other_pods_memory_that_the_gpus_use_may_hold_is_not_taken_for_a_margin(tmp_path):
+    measured = VramUse(9000.0, 8000.0, 20.0, 3.0, Way.GPU)
+    assert in_all(COUNTED, measured, tmp_path) == measured
+    assert not (tmp_path / MARGIN_FILE).exists()
+    assert in_all(COUNTED, None, tmp_path).peak_mib == 1370.0 + MARGIN_MIB
+
+
 def test_what_was_measured_counts_and_the_margin_over_cycles_count_is_learned(tmp_path):
     assert in_all(COUNTED, MEASURED, tmp_path) == MEASURED
     assert json.loads((tmp_path / MARGIN_FILE).read_text()) == {"marginMiB": 2330.0}
     assert in_all(COUNTED, None, tmp_path) == VramUse(3700.0, 3630.0, 10.0, 2.0, Way.CYCLES)
-    in_all(COUNTED, VramUse(2000.0, 2000.0, 0.0, 1.0, Way.GPU), tmp_path)
+    in_all(COUNTED, VramUse(2000.0, 2000.0, 0.0, 1.0, Way.PROCESS), tmp_path)
     assert json.loads((tmp_path / MARGIN_FILE).read_text()) == {"marginMiB": 2330.0}, "the largest stays"
 
 

@@ -79,15 +79,13 @@ def by_gpu(looks: Sequence[Look], group: int, before: Look, after: Look | None) 
         looks: while the group was at work.
         group: number of the process group.
         before: the last look before it used the GPU.
-        after: a look after all of it has ended; None while it lives.
+        after: a look after all of it has ended; None while it lives: what others have allocated since, unseen as in
+            most containers, cannot be told from what the group has.
     """
-    without = [
-        look.used_mib - look.beside(group, before) for look in (before, after) if look and look.used_mib is not None
-    ]
-    if before.used_mib is None or not without:
+    if before.used_mib is None or after is None or after.used_mib is None:
         return None
     # What came or went beside it unseen is in one of the two: the larger one leaves it out either way.
-    base, levels = max(without), Levels()
+    base, levels = max(before.used_mib, after.used_mib - after.beside(group, before)), Levels()
     for look in looks:
         if look.used_mib is not None:
             used = max(0.0, look.used_mib - look.beside(group, before) - base)

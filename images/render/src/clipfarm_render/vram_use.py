@@ -58,13 +58,16 @@ def in_all(counted: VramUse | None, measured: VramUse | None, cache: Path) -> Vr
 
     Args:
         counted: by Cycles.
-        measured: by the driver. Where both are there, the margin between them is kept for clips that are not measured.
+        measured: by the driver. Where it tells the clip's processes from others, the margin over Cycles' count is
+            kept for clips that are not measured. What the whole GPU has may be other pods', too.
         cache: the run's folder for what can be made again.
     """
     known = _margin(cache / MARGIN_FILE)
     if measured is not None:
-        if counted is not None and (margin := measured.peak_mib - counted.peak_mib) > (known or 0.0):
-            _keep(cache / MARGIN_FILE, margin)
+        if counted is not None and measured.way is Way.PROCESS:
+            margin = measured.peak_mib - counted.peak_mib
+            if margin > (known or 0.0):
+                _keep(cache / MARGIN_FILE, margin)
         return measured
     if counted is None:
         return None
