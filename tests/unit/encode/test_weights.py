@@ -151,10 +151,17 @@ def test_a_folder_that_does_not_fit_is_refused_by_key(folder, drop, add, message
         # would load without a complaint and give other features
         ("num_attention_heads", 4, "num_attention_heads is 4, the model has 2"),
         ("tubelet_size", 1, "tubelet_size is 1, the model has 2"),
-        ("hidden_act", "silu", "hidden_act is silu, the model has gelu"),
+        ("hidden_act", "silu", "hidden_act is 'silu', the model has 'gelu'"),
         ("layer_norm_eps", 1e-5, "layer_norm_eps is 1e-05, the model has 1e-06"),
         ("mlp_ratio", 2, "mlp_ratio gives an MLP of 96, the model has 192"),
-        ("model_type", "vit", "model_type is vit, the model has vjepa2"),
+        ("model_type", "vit", "model_type is 'vit', the model has 'vjepa2'"),
+        ("hidden_size", "48", "hidden_size is '48', the model has 48"),
+        ("hidden_size", "48\nand more", r"hidden_size is '48\\nand more', the model has 48"),
+        ("hidden_size", None, "hidden_size is None, the model has 48"),
+        ("mlp_ratio", "4", "mlp_ratio is '4', expected a number"),
+        ("mlp_ratio", [4.0], r"mlp_ratio is \[4.0\], expected a number"),
+        ("mlp_ratio", None, "mlp_ratio is None, expected a number"),
+        ("mlp_ratio", float("inf"), "mlp_ratio is inf, expected a number"),
     ],
 )
 def test_a_folder_of_another_model_is_refused_by_its_config(folder, field, value, message):
@@ -249,6 +256,8 @@ FOLDERS = {
         "index.json: ",
     ),
     "broken": (lambda f: (f / "model.safetensors").write_bytes(b"broken"), "model.safetensors: not a safetensors file"),
+    "a list as config": (lambda f: (f / "config.json").write_text("[1]"), "config.json: found [1], expected an object"),
+    "a text as config": (lambda f: (f / "config.json").write_text('"x"'), "config.json: found 'x', expected an object"),
     "no config": (lambda f: (f / "config.json").unlink(), "config.json: missing"),
 }
 

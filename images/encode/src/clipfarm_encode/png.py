@@ -32,7 +32,7 @@ def read(data: bytes) -> Chunks:
     while not ended and at + 12 <= len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4])
         kind = data[at + 4 : at + 8]
-        if kind == b"IHDR":
+        if kind == b"IHDR" and at + 16 < len(data):
             depth = data[at + 16]
         elif kind == b"acTL":
             animated = int.from_bytes(data[at + 8 : at + 12]) > 1

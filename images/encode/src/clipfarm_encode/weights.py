@@ -26,6 +26,8 @@ RANDOM_SEED = 0
 RANDOM_NOTE = "random weights: these features mean nothing and only show that the machinery works"
 DEFAULT_KEY = "target_encoder"
 """The entry of a published checkpoint that the publisher's loader takes: the moving average of the training."""
+MOST_MLP_RATIO = 1000
+"""Far above any model's; more is a mistake."""
 
 State = dict[str, Tensor]
 
@@ -199,6 +201,8 @@ def _check_config(path: Path, config: Config) -> None:
         raise WeightsError(f"{path}: missing") from None
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: unreadable ({_line(error)})") from None
+    if not isinstance(found, dict):
+        raise WeightsError(f"{path}: found {_short(found)}, expected an object")
     # transformers leaves out what has its default, and its defaults are ViT-L's.
     default = CONFIGS["vjepa2_vitl16"]
     for field, expected, otherwise in (
@@ -214,9 +218,16 @@ def _check_config(path: Path, config: Config) -> None:
         ("qkv_bias", True, True),
     ):
         if found.get(field, otherwise) != expected:
-            raise WeightsError(f"{path}: {field} is {found.get(field, otherwise)}, the model has {expected}")
-    if (width := int(found.get("hidden_size", 0) * found.get("mlp_ratio", default.mlp_ratio))) != config.mlp_width:
+            raise WeightsError(f"{path}: {field} is {_short(found.get(field, otherwise))}, the model has {expected!r}")
+    ratio = found.get("mlp_ratio", default.mlp_ratio)
+    if not isinstance(ratio, int | float) or not 0 < ratio < MOST_MLP_RATIO:
+        raise WeightsError(f"{path}: mlp_ratio is {_short(ratio)}, expected a number above 0, below {MOST_MLP_RATIO}")
+    if (width := int(config.width * ratio)) != config.mlp_width:
         raise WeightsError(f"{path}: mlp_ratio gives an MLP of {width}, the model has {config.mlp_width}")
+
+
+def _short(value: object) -> str:
+    return repr(value)[:120]
 
 
 def _safetensors(folder: Path) -> list[Path]:
