@@ -77,7 +77,7 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
         wait_until(lambda: runs.status("lost").get("reason") == "FailedMount", "the word to be read", limit=60)
         node.ready("Unknown")
         runs.namespace.delete(PODS, pod["metadata"]["name"])
-        wait_until(lambda: runs.condition("NodeLost", "lost")["status"] == "True", "the pod to be given up", limit=60)
+        wait_until(lambda: runs.condition("NodeLost", "lost")["status"] == "True", "the pod to be given up", limit=120)
     finally:
         node.close()
     # A run whose time is over.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from clipfarm.cluster.pod_states import ENDING_SECONDS
 from helpers.chart import DEFINITION
 from helpers.cluster import ApiError, ControlPlane, Namespace, Object
 from helpers.kubelet import End, end_pod, failures
@@ -33,6 +34,10 @@ def runs(driven: Namespace) -> Runs:
 
 def start(runs: Runs, node: PlayedNode, clips: int = 1, **spec) -> None:
     runs.create(clips=clips, workers=clips, render={"pod": {"nodeSelector": node.selector}}, **spec)
+
+
+GIVEN_UP = ENDING_SECONDS + 60
+"""The kubelet has some time to end a pod before the pod is given up."""
 
 
 def stands(runs: Runs, phase: str, reason: str) -> Object:
@@ -165,7 +170,7 @@ def test_a_clip_of_a_node_that_stays_dead_is_made_elsewhere(
     dead.ready("Unknown")
     stands(runs, "Running", "Rendering")
     runs.namespace.delete(PODS, pod["metadata"]["name"])  # as Kubernetes does, after five minutes
-    [message] = wait_until(lambda: told(runs, "NodeLost"), "people to be told") or []
+    [message] = wait_until(lambda: told(runs, "NodeLost"), "people to be told", limit=GIVEN_UP) or []
     assert message.startswith(f"the node {dead.name} did not answer for 2s (retry.lostAfter): 1 pod there was given up")
     [again] = other.pods()
     wait_until(lambda: pod["metadata"]["uid"] not in {each["metadata"]["uid"] for each in runs.pods()}, "it to go")
@@ -185,6 +190,7 @@ def test_a_node_that_comes_back_finds_its_pod_gone_and_the_clip_in_other_hands(
     pod, cut_off, other = working(runs, pair, lostAfter="2s")
     cut_off.ready("Unknown")
     runs.namespace.delete(PODS, pod["metadata"]["name"])
+    wait_until(lambda: told(runs, "NodeLost"), "the pod to be given up", limit=GIVEN_UP)
     [again] = other.pods()
     other.take(again, render=running())
     stands(runs, "Running", "Rendering")

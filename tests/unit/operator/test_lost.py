@@ -22,7 +22,7 @@ from clipfarm_contract.indexes import Indexes
 from helpers.runs import make_run
 
 KEY, NOW, WALL = ("ns", "test"), 1000.0, 1.8e9
-DELETED = Reported("Ending", WALL, "Deleted", "it is being deleted")
+DELETED = Reported("Ending", WALL - 100, "Deleted", "it is being deleted")
 
 
 class Scene:

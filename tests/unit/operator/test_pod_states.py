@@ -9,7 +9,7 @@ from clipfarm.cluster import views
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.nodes import NodeView, node
 from clipfarm.cluster.observe import observe
-from clipfarm.cluster.pod_states import Reported, on_node, reported
+from clipfarm.cluster.pod_states import ENDING_SECONDS, Reported, Silence, on_node, reported
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
@@ -227,39 +227,57 @@ def test_an_encoder_that_ends_is_started_again_and_says_how_it_ended(containers,
 SILENT_WORD = ("NodeSilent", "the node node-1 does not answer")
 
 
-@pytest.mark.parametrize(
-    ("found", "silent", "expected"),
-    [
-        (Reported("Working", 5.0), None, Reported("Working", 5.0)),
-        (Reported("Bound", 5.0), 1.0, Reported("Bound", 5.0, *SILENT_WORD)),
-        (Reported("Starting", 5.0), 1.0, Reported("Starting", 5.0, *SILENT_WORD)),
-        (Reported("Working", 5.0), 1000.0, Reported("Working", 5.0, *SILENT_WORD)),
-        (Reported("Ending", 5.0, "Deleted", "it is"), 299.0, Reported("Ending", 5.0, *SILENT_WORD)),
-        (
-            Reported("Ending", 5.0, "Deleted", "it is"),
-            300.0,
-            Reported("Lost", None, "NodeLost", "the node node-1 does not answer, and cannot end it"),
-        ),
-        (Reported("Ending", 5.0), 1000.0, Reported("Ending", 5.0, *SILENT_WORD)),
-        (Reported("Released", 5.0), 1000.0, Reported("Released", 5.0)),
-    ],
-)
-def test_a_pod_is_lost_when_it_is_being_deleted_and_its_node_has_been_silent_for_long(found, silent, expected):
-    assert on_node(found, "node-1", silent, 300.0) == expected
+ENDS = Reported("Ending", 5.0, "Deleted", "it is being deleted")
+ENDS_SILENTLY = Reported("Ending", 5.0, *SILENT_WORD)
+LOST = Reported("Lost", None, "NodeLost", "the node node-1 does not answer, and cannot end it")
 
 
 @pytest.mark.parametrize(
-    ("conditions", "since"),
+    ("found", "silence", "ending", "expected"),
     [
-        ([], None),
-        ([{"type": "Ready", "status": "True", "lastTransitionTime": TAKEN}], None),
-        ([{"type": "Ready", "status": "Unknown", "lastTransitionTime": TAKEN}], unix_time(TAKEN)),
-        ([{"type": "Ready", "status": "False", "lastTransitionTime": TAKEN}], unix_time(TAKEN)),
-        ([{"type": "MemoryPressure", "status": "False", "lastTransitionTime": TAKEN}], None),
+        (Reported("Working", 5.0), None, 0.0, Reported("Working", 5.0)),
+        (Reported("Bound", 5.0), Silence(1.0), 0.0, Reported("Bound", 5.0, *SILENT_WORD)),
+        (Reported("Starting", 5.0), Silence(1.0), 0.0, Reported("Starting", 5.0, *SILENT_WORD)),
+        (Reported("Working", 5.0), Silence(1000.0), 0.0, Reported("Working", 5.0, *SILENT_WORD)),
+        (ENDS, None, 1000.0, ENDS),
+        (ENDS, Silence(299.0), 299.0, ENDS_SILENTLY),
+        (ENDS, Silence(300.0), 60.0, LOST),
+        (ENDS, Silence(1000.0), 0.0, ENDS_SILENTLY),  # deleted just now, on a node that has long been silent
+        (ENDS, Silence(1000.0), 59.0, ENDS_SILENTLY),
+        (ENDS, Silence(1000.0), 60.0, LOST),
+        (ENDS, Silence(1000.0, reports=True), 299.0, ENDS_SILENTLY),  # its kubelet lives, and may end it
+        (ENDS, Silence(299.0, reports=True), 300.0, ENDS_SILENTLY),
+        (ENDS, Silence(300.0, reports=True), 300.0, LOST),
+        (Reported("Ending", 5.0), Silence(1000.0), 1000.0, ENDS_SILENTLY),
+        (Reported("Released", 5.0), Silence(1000.0), 0.0, Reported("Released", 5.0)),
     ],
 )
-def test_a_node_is_silent_since_it_is_no_longer_ready(conditions, since):
-    assert node({"metadata": {"name": "n"}, "status": {"conditions": conditions}}).silent_since == since
+def test_a_pod_is_lost_when_its_node_has_been_silent_for_long_and_had_time_to_end_it(found, silence, ending, expected):
+    assert on_node(found, "node-1", silence, 300.0, ending) == expected
+
+
+@pytest.mark.parametrize(("lost_after", "reports"), [(0.0, False), (0.0, True), (10.0, True)])
+def test_a_pod_has_its_grace_however_short_the_run_waits_for_nodes(lost_after, reports):
+    silence = Silence(1000.0, reports=reports)
+    assert on_node(ENDS, "node-1", silence, lost_after, ENDING_SECONDS - 1) == ENDS_SILENTLY
+    assert on_node(ENDS, "node-1", silence, lost_after, ENDING_SECONDS) == LOST
+
+
+@pytest.mark.parametrize(
+    ("conditions", "since", "reports"),
+    [
+        ([], None, False),
+        ([{"type": "Ready", "status": "True", "lastTransitionTime": TAKEN}], None, False),
+        ([{"type": "Ready", "status": "Unknown", "lastTransitionTime": TAKEN}], unix_time(TAKEN), False),
+        ([{"type": "Ready", "status": "False", "lastTransitionTime": TAKEN}], unix_time(TAKEN), True),
+        ([{"type": "MemoryPressure", "status": "False", "lastTransitionTime": TAKEN}], None, False),
+    ],
+)
+def test_a_node_is_silent_since_it_is_no_longer_ready_and_reports_that_itself_where_its_kubelet_lives(
+    conditions, since, reports
+):
+    found = node({"metadata": {"name": "n"}, "status": {"conditions": conditions}})
+    assert (found.silent_since, found.reports) == (since, reports)
 
 
 KEY, NOW, WALL = ("ns", "test"), 1000.0, 1.8e9
@@ -276,8 +294,9 @@ class Scene:
                       completed=Indexes(), failed=Indexes())  # fmt: skip
         self.store.jobs.put("job-1", job)
 
-    def silent(self, since: float | None) -> None:
-        self.store.nodes.put("node-1", NodeView("node-1", 8, 0, {}, (), True, silent_since=since))
+    def silent(self, since: float | None, *, reports: bool = False) -> None:
+        view = NodeView("node-1", 8, 0, {}, (), True, silent_since=since, reports=reports)
+        self.store.nodes.put("node-1", view)
 
     def pod(self, found: Reported, *, deleting: bool = False) -> None:
         view = views.PodView("p", "u", KEY, "job-1", 0, None, "node-1", None, found, deleting=deleting)
@@ -305,12 +324,36 @@ def test_a_pod_on_a_node_that_stays_silent_is_lost_and_takes_no_worker():
     scene.silent(WALL + 10)
     assert scene.look(NOW + 10).running[0].standing.reason == "NodeSilent"
     scene.pod(Reported("Ending", WALL + 100, "Deleted", "it is being deleted"), deleting=True)
-    assert [pod.state for pod in scene.look(NOW + 309).running] == ["Ending"]
+    for seconds in (100, 309):
+        assert [pod.state for pod in scene.look(NOW + seconds).running] == ["Ending"]
     world = scene.look(NOW + 310)
     assert (world.running, [pod.state for pod in world.lost]) == ((), ["Lost"])
     assert scene.tracked.pods["Lost"] == 1
     scene.silent(None)
     assert [pod.state for pod in scene.look(NOW + 320).running] == ["Ending"], "the node came back, and ends it"
+
+
+def test_a_pod_that_is_deleted_on_a_node_that_has_long_been_silent_has_its_grace_and_stays_lost():
+    scene = Scene()
+    scene.pod(Reported("Working", WALL))
+    scene.silent(WALL - 4000)
+    scene.look(NOW)
+    scene.pod(Reported("Ending", WALL, "Deleted", "it is being deleted"), deleting=True)
+    for seconds in (1, 1 + ENDING_SECONDS - 1):
+        assert [pod.state for pod in scene.look(NOW + seconds).running] == ["Ending"], seconds
+    for seconds in (1 + ENDING_SECONDS, 2 + ENDING_SECONDS):
+        assert [pod.state for pod in scene.look(NOW + seconds).lost] == ["Lost"], seconds
+
+
+def test_a_kubelet_that_reports_that_its_node_is_not_ready_has_as_long_to_end_a_pod():
+    scene = Scene()
+    scene.pod(Reported("Working", WALL))
+    scene.silent(WALL - 4000, reports=True)
+    scene.look(NOW)
+    scene.pod(Reported("Ending", WALL, "Deleted", "it is being deleted"), deleting=True)
+    for seconds in (1, 300):
+        assert [pod.state for pod in scene.look(NOW + seconds).running] == ["Ending"], seconds
+    assert [pod.state for pod in scene.look(NOW + 301).lost] == ["Lost"]
 
 
 def test_a_node_that_is_gone_is_silent():

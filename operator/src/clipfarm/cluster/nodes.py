@@ -29,6 +29,8 @@ class NodeView:
     """What may be allocated of them, by the names that their plugins gave them."""
     silent_since: float | None = None
     """When it stopped to be ready, Unix time: its kubelet does not answer, or cannot end pods. None: it is ready."""
+    reports: bool = False
+    """Whether its kubelet itself reports that the node is not ready: then it lives, and may still end pods."""
 
 
 def own_label(node: NodeView) -> Label:
@@ -42,6 +44,7 @@ def own_label(node: NodeView) -> Label:
 def node(manifest: Manifest) -> NodeView:
     """Return a view of a node."""
     metadata, spec = manifest["metadata"], manifest.get("spec", {})
+    ready = _ready(manifest.get("status", {}))
     allocatable = manifest.get("status", {}).get("allocatable", {})
     return NodeView(
         name=metadata["name"],
@@ -51,7 +54,8 @@ def node(manifest: Manifest) -> NodeView:
         labels=metadata.get("labels", {}),
         taints=tuple((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
         schedulable=not spec.get("unschedulable", False),
-        silent_since=_silent_since(manifest.get("status", {})),
+        silent_since=unix_time(ready["lastTransitionTime"]) if ready.get("status", "True") != "True" else None,
+        reports=ready.get("status") == "False",  # the control plane writes Unknown where the kubelet writes nothing
     )
 
 
@@ -76,9 +80,8 @@ def fits(node: NodeView, options: PodOptions) -> bool:
     )
 
 
-def _silent_since(status: Manifest) -> float | None:
-    ready = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), None)
-    return None if ready is None or ready["status"] == "True" else unix_time(ready["lastTransitionTime"])
+def _ready(status: Manifest) -> Manifest:
+    return next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
 
 
 def _whole(quantity: Any) -> int:

@@ -17,6 +17,9 @@ from clipfarm.world import PodState
 Manifest = dict[str, Any]
 
 MOST_TEXT = 500
+ENDING_SECONDS = 60.0
+"""How long a pod is left to its kubelet after it was deleted: a node that was silent may have come back, and what the
+kubelet reports comes later. The pods have 30 s to end at most (``terminationGracePeriodSeconds``)."""
 QUIET = ("", "ContainerCreating", "PodInitializing")
 """What the kubelet says of every container that it is about to start."""
 IMAGE_PULL = ("ErrImagePull", "ImagePullBackOff")
@@ -64,18 +67,32 @@ def reported(manifest: Manifest, container: str, *, restarts: bool = False) -> R
     return Reported("Starting", unix_time(status["startTime"]), reason, message[:MOST_TEXT])
 
 
-def on_node(found: Reported, node: str, silent: float | None, lost_after: float) -> Reported:
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A node that is not ready."""
+
+    seconds: float
+    """For how long it has not been."""
+    reports: bool = False
+    """Whether its kubelet lives, and reports that itself."""
+
+
+def on_node(found: Reported, node: str, silence: Silence | None, lost_after: float, ending: float) -> Reported:
     """Return a pod's state in view of its node.
 
     Args:
         found: what its object says.
         node: name of its node.
-        silent: seconds since the node last answered; None: it answers, or the pod has none.
-        lost_after: seconds of silence after which a pod that is being deleted is given up.
+        silence: None: the node answers, or the pod has none.
+        lost_after: seconds of silence after which a pod that is being deleted is given up. Where the kubelet lives, it
+            has as long to end the pod.
+        ending: seconds since the pod was deleted.
     """
-    if silent is None or found.state in ("Gated", "Released"):
+    if silence is None or found.state in ("Gated", "Released"):
         return found
-    if found.state == "Ending" and found.reason == "Deleted" and silent >= lost_after:
+    patience = max(ENDING_SECONDS, lost_after) if silence.reports else ENDING_SECONDS
+    deleted = found.state == "Ending" and found.reason == "Deleted"
+    if deleted and silence.seconds >= lost_after and ending >= patience:
         return Reported("Lost", None, "NodeLost", f"the node {node} does not answer, and cannot end it")
     return replace(found, reason="NodeSilent", message=f"the node {node} does not answer")
 

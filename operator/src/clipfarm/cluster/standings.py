@@ -6,7 +6,7 @@ are asked for a time only about what happened before the process was there, and 
 
 from dataclasses import replace
 
-from clipfarm.cluster.pod_states import Reported, on_node
+from clipfarm.cluster.pod_states import Reported, Silence, on_node
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.world import Standing
@@ -29,6 +29,7 @@ class Standings:
         self._lost_after = tracked.run.spec.retry.lost_after
         self._first_look = tracked.rendering.completed is None
         self._nodes = {node.name: node.silent_since for node in store.nodes.all()}
+        self._report = {node.name for node in store.nodes.all() if node.reports}
         self._silent = tracked.rendering.silent
         for name in [name for name in self._silent if name in self._nodes and self._nodes[name] is None]:
             del self._silent[name]
@@ -54,12 +55,21 @@ class Standings:
                 found = replace(found, reason=self._words[uid][0], message=self._words[uid][1])
             else:
                 del self._words[uid]
-        found = on_node(found, node, self._silence(node) if node else None, self._lost_after)
+        if node:
+            found = on_node(found, node, self._silence(node), self._lost_after, self._ending(found, before))
         since = before.since if before is not None and before.state == found.state else self.own(found.at)
         return Standing(found.state, since, found.reason, found.message)
 
-    def _silence(self, node: str) -> float | None:
-        """Return for how long a node has not answered, seconds; None: it answers. One that is gone does not."""
+    def _ending(self, found: Reported, before: Standing | None) -> float:
+        """Return for how long a pod has been being deleted, seconds; one that was given up stays so."""
+        if before is not None and before.state == "Lost":
+            return float("inf")
+        known = before.since if before is not None and before.state == "Ending" else None
+        return self._now - (self.own(found.at) if known is None else known)
+
+    def _silence(self, node: str) -> Silence | None:
+        """Return for how long a node has not answered; None: it answers. One that is gone does not."""
         if node in self._nodes and self._nodes[node] is None:
             return None
-        return self._now - self._silent.setdefault(node, self.own(self._nodes.get(node)))
+        since = self._silent.setdefault(node, self.own(self._nodes.get(node)))
+        return Silence(self._now - since, reports=node in self._report)
