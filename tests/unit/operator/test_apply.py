@@ -104,7 +104,14 @@ def test_a_pod_counts_as_let_go_until_the_server_has_said_that_it_is_not(tracked
     release(server, tracked)
     assert (tracked.rendering.released == {"pod-1": ""}) is released
     assert len(server.requests) == requests
-    assert bool(tracked.problem) is (pod == live_pod(GATE) or any(getattr(a, "code", 0) == 403 for a in answers))
+    assert bool(tracked.error) is (pod == live_pod(GATE) or any(getattr(a, "code", 0) == 403 for a in answers))
+
+
+def test_a_refusal_to_release_a_pod_is_said_until_the_pod_is_released(tracked):
+    release(Server(ApiError(403, "forbidden")), tracked)
+    assert tracked.error == "the pod pod cannot be released: forbidden"
+    release(Server({}), tracked)
+    assert tracked.error == ""
 
 
 def test_nothing_is_tried_for_a_run_that_is_gone(tracked):

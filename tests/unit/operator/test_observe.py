@@ -104,6 +104,18 @@ class TestPods:
         assert [pod.clip for pod in scene.look().running] == [0]
         assert scene.tracked.rendering.released == {}
 
+    def test_one_whose_release_was_refused_is_forgotten_when_it_is_gone_or_off_its_gate(self):
+        for end in ("gone", "off its gate"):
+            scene = Scene().job()
+            uid = scene.pod(0, gate=0)
+            scene.look()
+            scene.tracked.rendering.unreleased[uid] = "refused"
+            scene.look()
+            assert scene.tracked.error == "refused"
+            scene.store.pods.drop(uid) if end == "gone" else scene.pod(0)
+            scene.look()
+            assert scene.tracked.error == ""
+
     def test_those_of_another_job_or_an_earlier_run_do_not_count(self):
         scene = Scene().job()
         scene.pod(0, owner="job-0")

@@ -1,14 +1,17 @@
 """What the loop does about a run as a whole."""
 
+from typing import Any
+
 import pytest
 
-from clipfarm.cluster.operator import REPORT_SECONDS, _expired
+from clipfarm.cluster import operator as operator_module
+from clipfarm.cluster.operator import REPORT_SECONDS, Operator, _expired
 from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import JobView
-from clipfarm.manifests.common import Owner
+from clipfarm.cluster.views import JobView, RunView
+from clipfarm.manifests.common import Images, Owner
 from clipfarm_contract.indexes import Indexes
-from helpers.runs import make_run
+from helpers.runs import document, make_run
 
 ENDED = "2026-01-01T00:00:00Z"
 
@@ -36,3 +39,48 @@ def test_a_run_goes_when_its_time_is_over_and_its_report_is_written(ttl, ended, 
     run = make_run(ttlAfterFinished=ttl) if ttl else make_run()
     tracked = Tracked(run, Owner("ns", "run-1", {}), 1, {"completionTime": ended} if ended else {})
     assert _expired(tracked, reports, unix_time(ENDED) + seconds) is expired
+
+
+class Written:
+    """Takes the place of what carries out changes: a status counts as written at once."""
+
+    def free(self, tracked: Tracked) -> bool:
+        return True
+
+    def apply(self, tracked: Tracked, key: Any, changes: Any, status: dict[str, Any] | None, *, expired: bool) -> None:
+        if status is not None:
+            tracked.status = status
+
+
+def test_a_fault_is_said_until_a_look_has_gone_well(monkeypatch, caplog):
+    clock = [1000.0]
+    operator = Operator(None, Images(), clock=lambda: clock[0], wall=lambda: 1.8e9)
+    operator._applier = Written()
+    operator.store.runs.put("run-1", RunView(("ns", "test"), "run-1", 1, {}, "", "", "", False, document()))
+    decide, faulty = operator_module.decide, False
+
+    def sometimes(*arguments: Any) -> Any:
+        if faulty:
+            raise KeyError("resources")
+        return decide(*arguments)
+
+    monkeypatch.setattr(operator_module, "decide", sometimes)
+
+    def ready_after_tick() -> str:
+        clock[0] += 2.0
+        operator.mark(None)
+        operator._tick()
+        conditions = operator.runs["ns", "test"].status["conditions"]
+        return next(each["reason"] for each in conditions if each["type"] == "Ready")
+
+    assert ready_after_tick() == "StorageMissing"
+    for again in (1, 2):
+        faulty = True
+        for _ in range(3):
+            ready_after_tick()
+        assert operator.runs["ns", "test"].error.startswith("the operator cannot look at this run")
+        assert len([each for each in caplog.records if "not foreseen" in each.message]) == again, "said once"
+        faulty = False
+        ready_after_tick()
+        assert ready_after_tick() == "StorageMissing"
+        assert operator.runs["ns", "test"].error == ""

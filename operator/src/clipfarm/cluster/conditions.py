@@ -64,8 +64,8 @@ def ready(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
     """Whether everything that was asked for is there."""
     if status.phase == "Succeeded":
         return ("True", "Succeeded", "every clip is done")
-    if tracked.problem:
-        return ("False", "Error", tracked.problem)
+    if tracked.error:
+        return ("False", "Error", tracked.error)
     if status.stuck:
         return ("False", "Stuck", status.stuck)
     if status.finished:
@@ -99,8 +99,8 @@ def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Findin
         return ("False", word(first), f"{pods} not get to work: {sentence(first)}")
     if status.running:
         return ("True", "Starting", f"pods are on their way: {_on_their_way(tracked)}")
-    if tracked.problem:
-        return ("False", "Error", tracked.problem)
+    if tracked.error:
+        return ("False", "Error", tracked.error)
     if status.phase == "Encoding" and tracked.encoder_refusal:
         return ("False", "EncoderRefused", _encoder_refused(tracked))
     if status.encoder_troubles:

@@ -153,6 +153,8 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
     rendering, on_gpu = tracked.rendering, tracked.run.spec.render.device != "cpu"
     for uid in [uid for uid in rendering.released if uid not in pods or not pods[uid].gated]:
         del rendering.released[uid]
+    for uid in [uid for uid in rendering.unreleased if uid not in pods or not pods[uid].gated]:
+        del rendering.unreleased[uid]
     for uid in tracked.words.keys() - rendering.at_work.keys() - tracked.encoders.keys():
         del tracked.words[uid]
     for uid in rendering.at_work.keys() - pods.keys():

@@ -167,6 +167,7 @@ class Operator:
                 tracked = self._follow(key)
                 if tracked is not None:
                     self._look_decide_do(key, tracked)
+                    tracked.fault = ""
             except Exception:  # noqa: BLE001 - others go on, whatever stands in the objects of this run
                 self._faulty(key)
         self._count()
@@ -174,13 +175,13 @@ class Operator:
         self._tick_seconds = self.last_tick - begun
 
     def _faulty(self, key: RunKey) -> None:
-        """Take note of a fault that was not foreseen, said once for each run until it is changed."""
+        """Take note of a fault that was not foreseen, said once for each run until a look has gone well."""
         FAULTS.inc()
         tracked = self.runs.get(key)
-        if tracked is None or not tracked.problem:
+        if tracked is None or not tracked.fault:
             LOGGER.exception("%s/%s: a fault that was not foreseen; this run stands still, others go on", *key)
         if tracked is not None:
-            tracked.problem = "the operator cannot look at this run: a fault that was not foreseen; its log has more"
+            tracked.fault = "the operator cannot look at this run: a fault that was not foreseen; its log has more"
 
     def _follow(self, key: RunKey) -> Tracked | None:
         """Return what is known of a run, brought up to date with what is asked for; None where there is no such run."""

@@ -79,9 +79,10 @@ class Gatekeeper:
                     await asyncio.sleep(pause(failures, error.retry_after))
                     continue
                 self._refused[pod.uid] = refusals = self._refused.get(pod.uid, 0) + 1
-                tracked.problem = f"the pod {pod.name} cannot be released: {error.message}"
+                problem = f"the pod {pod.name} cannot be released: {error.message}"
+                tracked.rendering.unreleased[pod.uid] = problem
                 if refusals == 1:  # said once: it is tried again for as long as the pod is there
-                    LOGGER.warning("%s", tracked.problem)
+                    LOGGER.warning("%s", problem)
                 await asyncio.sleep(pause(refusals, error.retry_after))
                 off = False
             except FAULTS as error:
@@ -94,6 +95,7 @@ class Gatekeeper:
                 RELEASED.inc()
                 SECONDS.observe(self._clock() - decided)
                 self._refused.pop(pod.uid, None)
+                tracked.rendering.unreleased.pop(pod.uid, None)
             else:
                 released.pop(pod.uid, None)
             return

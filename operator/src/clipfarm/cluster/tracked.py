@@ -52,6 +52,8 @@ class Rendering:
     """The Job's UID."""
     released: dict[str, To] = field(default_factory=dict)
     """Pods, by UID, whose gate was taken off, until a watch shows it; and where they are to go, empty: anywhere."""
+    unreleased: dict[str, str] = field(default_factory=dict)
+    """Pods, by UID, whose gate the API server refuses to take off, and why."""
     unschedulable: Mapping[str, float] = field(default_factory=dict)
     """Since when pods, by UID, find no room on the node that they were narrowed to."""
     evicted: set[str] = field(default_factory=set)
@@ -146,7 +148,9 @@ class Tracked:
     made: dict[str, float] = field(default_factory=dict)
     """When an object was made, by its kind, until a watch shows it."""
     problem: str = ""
-    """What kept the operator from doing what it planned, in one line."""
+    """What kept the operator from making or changing an object as it planned, in one line."""
+    fault: str = ""
+    """What kept it from looking at the run at the last attempt."""
     not_before: float = float("-inf")
     """When the next attempt to change something may be made, after one failed."""
     failures: int = 0
@@ -187,6 +191,11 @@ class Tracked:
         self.fatal = _fatal(self.status, self.generation, self.owner.attempt)
         self.workers = self.status.get("workers")
 
+    @property
+    def error(self) -> str:
+        """What is in the operator's way, in one line; empty if nothing is."""
+        return self.problem or self.fault or next(iter(self.rendering.unreleased.values()), "")
+
     def update(self, run: Run, owner: Owner, generation: int) -> None:
         """Take in a change of the run: what a person has mended is tried anew."""
         if owner.encode_attempt != self.owner.encode_attempt:
@@ -196,7 +205,8 @@ class Tracked:
             self.fatal = ""
         self.run, self.owner, self.generation = run, owner, generation
         self.encoding.early_ends.clear()
-        self.problem = ""
+        self.problem = self.fault = ""
+        self.rendering.unreleased.clear()
 
     def follow(self, job: str) -> None:
         """Take note of the Job that renders now: of another one nothing is known, and encoders get another chance."""
