@@ -302,6 +302,8 @@ class Encoding:
     """Clips that cannot be encoded, with the reason."""
     early_ends: tuple[EarlyEnd, ...] = ()
     """Encoders that ended before their work was done, since one last encoded a clip; oldest first."""
+    stuck: str = ""
+    """Why encoding was given up, by the run's own status: the ends that showed it may not be there any more."""
     pods: tuple[Encoder, ...] = ()
     """All that are there, by name, in any state."""
     asked: int = 0

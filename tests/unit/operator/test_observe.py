@@ -339,6 +339,42 @@ class TestEncoders:
         follow(scene.tracked, pods, [Progress(1, {})], "", NOW)
         assert encoding.early_ends == []
 
+    def stuck(self) -> "tuple[dict[str, Any], Scene]":
+        """Return the status of a run whose encoder could not work, and what another operator finds of it."""
+        _, _, scene = self.told(restarts=1, last=EarlyEnd(2, "no such weights"), clips=1)
+        scene.job(completed="0")
+        scene.deployment(replicas=0)
+        status = scene.status()
+        assert (status["phase"], status["encoded"]) == ("CompletedWithFailures", 0)
+        return status, scene
+
+    def test_a_run_that_ended_because_its_encoder_could_not_work_stays_so_over_a_restart(self):
+        status, scene = self.stuck()
+        scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
+        scene.tracked.claim = "Bound"
+        for now in (NOW, NOW + 60):
+            after = scene.status(now)
+            assert after["completionTime"] == status["completionTime"]
+            assert not write_due(scene.tracked, after, now), "it is what is written already"
+            assert ("patch", "Deployment") not in scene.changes(now)
+        scene.tracked.update(scene.tracked.run, scene.tracked.owner, 2)
+        assert scene.status()["phase"] == "Encoding", "a change of the run is another chance"
+
+    @pytest.mark.parametrize(
+        ("generation", "owner"),
+        [
+            (2, Owner("ns", "run-1", {})),
+            (1, Owner("ns", "run-1", {}, encode_attempt="2")),
+            (1, Owner("ns", "run-1", {}, attempt="2")),
+        ],
+    )
+    def test_what_was_changed_or_retried_while_no_operator_was_there_is_another_chance(self, generation, owner):
+        status, scene = self.stuck()
+        scene.tracked = Tracked(scene.tracked.run, owner, generation, status)
+        scene.job(completed="0", attempt=owner.attempt)
+        after = scene.status()
+        assert (after["phase"], "completionTime" in after) == ("Encoding", False)
+
     @pytest.mark.parametrize(
         ("state", "restarts", "status", "ends"),
         [

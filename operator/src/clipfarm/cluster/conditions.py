@@ -198,7 +198,7 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     """Whether clips are being turned into features."""
     if not tracked.run.spec.encode.enabled:
         return ("False", "Disabled", "spec.encode.enabled is false")
-    if status.stuck and tracked.encoding.early_ends:
+    if status.stuck and (tracked.encoding.early_ends or tracked.encoding.stuck):
         return ("False", "Stuck", status.stuck)
     clips = "1 clip is" if status.encoded == 1 else f"{status.encoded} clips are"
     if status.finished:

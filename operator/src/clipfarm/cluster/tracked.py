@@ -22,6 +22,8 @@ SEEN_SECONDS = 2.0
 """How much later a pod's end is seen than it came: the kubelet looks each second, and then tells."""
 STUCK = ("Ready", "Stuck")
 """Type and reason of the condition that says why a run goes on no more."""
+ENCODER_STUCK = ("EncoderReady", "Stuck")
+"""The same of its encoders alone."""
 WINDOW = 64
 """Completions that the moving window of the ETA holds."""
 
@@ -119,6 +121,8 @@ class Encoding:
     """Why none of them answers, where that is so."""
     early_ends: list[EarlyEnd] = field(default_factory=list)
     """Since one last encoded a clip, or the run was changed."""
+    stuck: str = ""
+    """Why encoding was given up, by the status that this process found."""
 
 
 @dataclass
@@ -186,6 +190,9 @@ class Tracked:
             encoded=status.get("encoded", 0),
             left=0 if ended else None,
             failed=_encode_failures(status) if taken_in else {},
+            stuck=_message(status, ENCODER_STUCK)
+            if ended and status.get("observedGeneration") == self.generation
+            else "",
         )
         self.gates = _gates(self.status)
         self.fatal = _fatal(self.status, self.generation, self.owner.attempt)
@@ -205,6 +212,7 @@ class Tracked:
             self.fatal = ""
         self.run, self.owner, self.generation = run, owner, generation
         self.encoding.early_ends.clear()
+        self.encoding.stuck = ""
         self.problem = self.fault = ""
         self.rendering.unreleased.clear()
 
@@ -262,8 +270,12 @@ def _fatal(status: Mapping[str, Any], generation: int, attempt: str) -> str:
     ended = (status.get("phase"), status.get("observedGeneration"), status.get("renderAttempt", ""))
     if ended != ("Failed", generation, attempt):
         return ""
-    conditions = status.get("conditions", ())
-    return next((str(each["message"]) for each in conditions if (each["type"], each["reason"]) == STUCK), "")
+    return _message(status, STUCK)
+
+
+def _message(status: Mapping[str, Any], condition: tuple[str, str]) -> str:
+    found = status.get("conditions", ())
+    return next((str(each["message"]) for each in found if (each["type"], each["reason"]) == condition), "")
 
 
 def _encode_failures(status: Mapping[str, Any]) -> dict[int, str]:

@@ -128,7 +128,7 @@ def stuck(encoding: Encoding) -> str:
     A usage error stays one. Anything else, a crash or a kill, may be of the moment.
     """
     if not encoding.early_ends:
-        return ""
+        return encoding.stuck
     last = encoding.early_ends[-1]
     if last.status != EncoderExitCode.USAGE and len(encoding.early_ends) < MOST_EARLY_ENDS:
         return ""
