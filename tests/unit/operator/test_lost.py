@@ -51,7 +51,7 @@ class Scene:
     def tick(self, now: float) -> tuple[World, Plan, list[Change]]:
         world = observe(self.tracked, KEY, self.store, Gpus(), now, WALL + now - NOW)
         plan = decide(self.tracked.run, world)
-        found = changes(plan, self.tracked, KEY, self.store, Images(), now)
+        found = changes(plan, self.tracked, KEY, self.store, Images(), now, WALL + now - NOW)
         return world, plan, [change for change in found if change.verb == "give up"]
 
     def status(self, now: float) -> dict[str, Any]:

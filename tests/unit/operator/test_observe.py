@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster.changes import changes
+from clipfarm.cluster.changes import REPORTED_SECONDS, changes
 from clipfarm.cluster.encoders import Progress, follow
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.events import happenings
@@ -16,7 +16,7 @@ from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.report import OLD_SECONDS
 from clipfarm.cluster.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, run_status, write_due
 from clipfarm.cluster.store import Store
-from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.times import api_time, unix_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView
 from clipfarm.decide.plan import decide
@@ -79,7 +79,7 @@ class Scene:
     def changes(self, now: float = NOW) -> dict[tuple[str, str], Any]:
         world = self.look(now)
         plan = decide(self.tracked.run, world)
-        found = changes(plan, self.tracked, KEY, self.store, Images(), now)
+        found = changes(plan, self.tracked, KEY, self.store, Images(), now, WALL + now - NOW)
         return {(change.verb, change.kind): change.body for change in found}
 
 
@@ -258,6 +258,28 @@ class TestChanges:
             ("replace", "/spec/template"),
             ("add", "/metadata/annotations/clipfarm.dev~1template"),
         ]
+
+    @pytest.mark.parametrize(
+        ("age", "reports", "made"),
+        [
+            (0, [], {("create", "report Job")}),
+            (REPORTED_SECONDS - 1, [], {("create", "report Job")}),
+            (REPORTED_SECONDS, [], set()),
+            (30 * 86400, [], set()),
+            (-60, [], {("create", "report Job")}),  # written by an operator whose clock is ahead
+            (REPORTED_SECONDS - 1, ["1.1"], set()),
+            (REPORTED_SECONDS - 1, ["1.0"], {("delete", "report Job")}),
+        ],
+    )
+    def test_an_operator_that_starts_makes_the_reports_of_runs_that_ended_not_long_ago(self, age, reports, made):
+        scene = Scene(2).job(completed="0-1")
+        status = scene.status() | {"completionTime": api_time(WALL - age)}
+        scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
+        scene.tracked.claim = "Bound"
+        for attempt in reports:
+            view = JobView(KEY, "r", "run-1", 1, False, False, attempt, Indexes(), Indexes(), True)
+            scene.store.reports.put("r", view)
+        assert {change for change in scene.changes() if change[1] == "report Job"} == made
 
     def test_encoders_of_an_earlier_run_have_to_go_first(self):
         scene = Scene(2, **ENCODES).job(completed="0")

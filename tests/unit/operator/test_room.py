@@ -60,7 +60,7 @@ class Scene:
     def asks_for(self, now: float = NOW) -> int | None:
         """Return how many pods the Job is asked to have; None: as it is."""
         plan = self.plan(now)
-        found = changes(plan, self.tracked, KEY, self.store, Images(), now)
+        found = changes(plan, self.tracked, KEY, self.store, Images(), now, WALL + now - NOW)
         return next((change.body["spec"]["parallelism"] for change in found if change.kind == "Job"), None)
 
     def ended(self, *ages: float, began: float = 3600.0) -> "Scene":

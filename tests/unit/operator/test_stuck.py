@@ -63,7 +63,7 @@ class Scene:
         self.gpus.readings = {gpu: Reading(gpu, 1000.0, 24_000.0, now) for gpu in gpus}
         plan = decide(self.tracked.run, observe(self.tracked, KEY, self.store, self.gpus, now, WALL))
         self.tracked.gates = plan.gates
-        found = changes(plan, self.tracked, KEY, self.store, Images(), now, patience)
+        found = changes(plan, self.tracked, KEY, self.store, Images(), now, WALL, patience)
         return plan, [change for change in found if change.verb == "evict"]
 
     def evicted(self, now: float = NOW, patience: float = STUCK_SECONDS) -> list[str]:

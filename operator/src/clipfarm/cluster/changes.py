@@ -9,6 +9,7 @@ from clipfarm.cluster.api import Manifest, pointer
 from clipfarm.cluster.events import Happening
 from clipfarm.cluster.observe import own_deployment, own_job
 from clipfarm.cluster.store import Store
+from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, RunKey
 from clipfarm.decide.plan import Plan
@@ -17,6 +18,10 @@ from clipfarm.manifests.common import Images
 
 SEEN_SECONDS = 30.0
 """An object that was made is seen by a watch within this; after it, it is believed to be gone again."""
+REPORTED_SECONDS = 3600.0
+"""How long after a run's end its report is made. An operator that starts within this makes what another one did not get
+to. For runs that ended longer ago it makes none: an upgrade from a version without reports, or a clean-up of old Jobs,
+would start a pod for each run that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,26 @@ def changes(
     store: Store,
     images: Images,
     now: float,
+    wall: float,
     patience: float = stuck.STUCK_SECONDS,
 ) -> list[Change]:
-    """Return what is to be made or changed now; ``patience`` is as :func:`clipfarm.cluster.stuck.stuck` has it."""
+    """Return what is to be made or changed now.
+
+    Args:
+        plan: what should be done.
+        tracked: the run.
+        key: its namespace and name.
+        store: what watches have brought.
+        images: the operator's own images.
+        now: the time, seconds on a clock that only goes forward.
+        wall: the time, Unix; of use only for what happened before this process was there.
+        patience: as :func:`clipfarm.cluster.stuck.stuck` has it.
+    """
     found = [
         _claim(plan, tracked, key),
         _job(plan, tracked, key, store, images, now),
         _encoder(plan, tracked, key, store, images),
-        _report(plan, tracked, key, store, images),
+        _report(plan, tracked, key, store, images, wall),
         *_evictions(stuck.stuck(tracked, key, store, now, patience)),
         *_lost(lost.lost(tracked, store.pods.of(key))),
         *_recalls(plan, tracked, key, store),
@@ -176,12 +193,15 @@ def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Im
     return Change("patch", f"{path}/{name}", "Deployment", name, patch) if patch else None
 
 
-def _report(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images) -> Change | None:
+def _report(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, wall: float) -> Change | None:
     status, owner = tracked.status, tracked.owner
     asked = {"renderAttempt": owner.attempt, "encodeAttempt": owner.encode_attempt}
     # The report holds the status as it was written at the end, so it comes after that, also over a restart.
-    written = status.get("completionTime") and all(status.get(field, "") == attempt for field, attempt in asked.items())
-    if not (plan.status.finished and written and tracked.claim == "Bound"):
+    ended = status.get("completionTime")
+    written = all(status.get(field, "") == attempt for field, attempt in asked.items())
+    if not (plan.status.finished and ended and written and tracked.claim == "Bound"):
+        return None
+    if wall >= unix_time(ended) + REPORTED_SECONDS:
         return None
     path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", report.name(tracked.run)
     taken = list(store.reports.of(key).values())

@@ -227,7 +227,7 @@ class Operator:
         self._release(plan, key, tracked, job, now)
         if not self._applier.free(tracked):
             return
-        wanted = changes(plan, tracked, key, self.store, self.images, now, self.patience)
+        wanted = changes(plan, tracked, key, self.store, self.images, now, wall, self.patience)
         new_status = None
         if may_write(tracked, now):
             status = run_status(tracked, world, plan, job, wall)
