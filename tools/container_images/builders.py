@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from container_images.errors import UsageError, is_there, run, show
+from container_images.errors import ImagesError, UsageError, is_there, run, show
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -53,9 +53,22 @@ class Builder:
             run([self.program, "config", "--cmd", "python3", container], self.environment())
             run([self.program, "commit", "--quiet", "--rm", container, name], self.environment())
             return
-        with subprocess.Popen(["tar", "--create", "--directory", folder, "."], stdout=subprocess.PIPE) as archive:
-            command = [self.program, "import", "--change", 'CMD ["python3"]', "-", name]
-            subprocess.run(command, stdin=archive.stdout, stdout=subprocess.DEVNULL, check=True)
+        command = [self.program, "import", "--change", 'CMD ["python3"]', "-", name]
+        with (
+            subprocess.Popen(["tar", "--create", "--directory", folder, "."], stdout=subprocess.PIPE) as archive,
+            subprocess.Popen(command, stdin=archive.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as made,
+        ):
+            assert archive.stdout is not None
+            # The builder alone has the other end now: should it end early, tar does, too.
+            archive.stdout.close()
+            _, errors = made.communicate()
+        if made.returncode:
+            said = errors.decode(errors="replace").strip()[-2000:]
+            raise ImagesError(f"{self.program} import ended with {made.returncode}: {said}")
+        if archive.returncode:
+            # The builder took what came for the whole, and the next command would take it for the base.
+            run([self.program, "rmi", name], self.environment())
+            raise ImagesError(f"tar ended with {archive.returncode} while it read {folder}")
 
     def save(self, name: str, file: Path) -> None:
         """Write one image into an archive as ``docker save`` does."""
@@ -116,6 +129,8 @@ def choose(named: str | None, storage: Path | None) -> Builder:
         )
     if Path(program).name not in KINDS:
         raise UsageError(f"BUILDER: found {program}, expected docker, podman or buildah")
+    if not is_there(program):
+        raise UsageError(f"BUILDER: found {program}, which is not there or cannot be run; install it, or name another")
     return Builder(program, storage if Path(program).name == "buildah" else None)
 
 

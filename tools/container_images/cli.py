@@ -38,6 +38,9 @@ def main() -> int:
     except ImagesError as failure:
         say(str(failure))
         return failure.status
+    except OSError as failure:  # a cache that cannot be written, a disk that is full
+        say(f"{failure.filename}: {failure.strerror}" if failure.filename else str(failure))
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0

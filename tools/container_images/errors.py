@@ -25,7 +25,12 @@ def run(command: list[str | Path], environment: dict[str, str] | None = None, da
     Raises:
         ImagesError: it failed; with the end of what it said.
     """
-    done = subprocess.run(command, input=data, env=environment or dict(os.environ), capture_output=True, check=False)
+    try:
+        done = subprocess.run(
+            command, input=data, env=environment or dict(os.environ), capture_output=True, check=False
+        )
+    except OSError as error:
+        raise ImagesError(f"{command[0]}: cannot be run: {error.strerror}") from None
     if done.returncode:
         raise ImagesError(f"{' '.join(map(str, command))}: {done.stderr.decode(errors='replace').strip()[-2000:]}")
     return done.stdout.decode()
@@ -38,7 +43,10 @@ def show(command: list[str | Path], environment: dict[str, str] | None = None, f
         ImagesError: it failed, and has said why.
     """
     sys.stdout.flush()
-    done = subprocess.run(command, env=environment or dict(os.environ), cwd=folder, check=False)
+    try:
+        done = subprocess.run(command, env=environment or dict(os.environ), cwd=folder, check=False)
+    except OSError as error:
+        raise ImagesError(f"{command[0]}: cannot be run: {error.strerror}") from None
     if done.returncode:
         raise ImagesError(f"{' '.join(map(str, command[:2]))} ended with {done.returncode}")
 

@@ -127,3 +127,64 @@ def test_a_cluster_that_is_not_there_is_found_before_an_image_is_built(programs:
     install(programs / "kind", KIND)
     done = build(programs, "--load", named)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"images: {line}\n")
+
+
+@pytest.mark.parametrize("named", ["podman", "/nowhere/docker"])
+def test_a_builder_that_is_named_and_not_there_is_said_in_one_line(programs: Path, named: str):
+    done = build(programs, BUILDER=named)
+    expected = f"images: BUILDER: found {named}, which is not there or cannot be run; install it, or name another\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
+
+
+def test_a_program_of_another_machine_is_said_in_one_line(programs: Path):
+    install(programs / "podman", "no program")
+    done = build(programs)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "images: podman: cannot be run: Exec format error"
+
+
+def test_a_cache_that_cannot_be_written_is_said_in_one_line(programs: Path):
+    script = """
+import sys; from pathlib import Path; from container_images import builders, cli
+def run(*_): builders.Builder("buildah", Path("cache/images")).environment()
+cli._run = run
+sys.argv = ["tools/images"]
+sys.exit(cli.main())
+"""
+    (programs / "cache").touch()
+    environment = {"PATH": str(programs), "PYTHONPATH": str(COMMAND.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=programs, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "images: cache/images: Not a directory\n")
+
+
+@pytest.mark.parametrize(
+    ("tar", "import_", "said", "removed"),
+    [
+        (0, 0, "", ""),
+        (0, 3, "images: docker import ended with 3: no space\n", ""),
+        (2, 0, "images: tar ended with 2 while it read folder\n", "base\n"),
+    ],
+)
+def test_a_base_is_imported_whole_or_not_at_all(programs: Path, tar: int, import_: int, said: str, removed: str):
+    install(programs / "tar", f"#!/bin/sh\necho archive\nexit {tar}\n")
+    install(
+        programs / "docker",
+        f"""#!/bin/sh
+case "$1" in
+    import) /bin/cat >/dev/null; [ {import_} = 0 ] || echo "no space" >&2; exit {import_} ;;
+    rmi) echo "$2" >>"$HOME/removed" ;;
+esac
+""",
+    )
+    script = """
+import sys; from pathlib import Path; from container_images import builders, errors
+try: builders.Builder("docker").add_base(Path("folder"), "base")
+except errors.ImagesError as error: errors.say(str(error))
+"""
+    environment = {"PATH": str(programs), "HOME": str(programs), "PYTHONPATH": str(COMMAND.parent)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, said)
+    gone = programs / "removed"
+    assert (gone.read_text() if gone.exists() else "") == removed
