@@ -17,6 +17,12 @@ from clipfarm_contract.kernels import KernelError, architecture, path_of
 OPTIX = "libnvoptix.so.1"
 """NVIDIA's ray tracer, which comes with the driver; in a container with the capability ``graphics`` alone."""
 
+SILENT = (
+    "restart this container if the driver was updated meanwhile, or else the machine; nvidia-smi there shows more."
+    " Until then: render.device: cpu"
+)
+"""What to do about a driver that is there and answers with an error."""
+
 
 class GpuError(Exception):
     """There is no GPU here that can be asked; the message says why."""
@@ -36,13 +42,13 @@ def architectures_here() -> tuple[str, ...]:
     """Return the architectures of this machine's GPUs, as ``sm_90``.
 
     Raises:
-        GpuError: there are none.
+        GpuError: there are none, or the driver does not tell.
     """
     try:
         with nvml.opened():
             found = {architecture(nvml.compute_capability(part)) for part in _parts()}
     except nvml.NVMLError as error:
-        raise GpuError(f"no GPU here: NVML: {error}") from error
+        raise GpuError(_silence(error)) from error
     if not found:
         raise GpuError("no GPU here: the driver knows none")
     return tuple(sorted(found))
@@ -59,11 +65,17 @@ def examine() -> list[Finding]:
             if parts:
                 findings += [_kernels(name) for name in sorted({_architecture(part) for part in parts})]
                 findings += [_optix(), _processes(parts), _mps()]
+    except nvml.ABSENT as error:
+        return [*findings, Finding("driver", f"{_silence(error)}: clips render on the CPU")]
     except nvml.NVMLError as error:
-        return [*findings, Finding("driver", f"no GPU here: NVML: {error}: clips render on the CPU")]
+        return [*findings, Finding("driver", _silence(error), SILENT)]
     if not parts:
         findings.append(Finding("gpu", "the driver knows none", "clips render on the CPU: render.device: cpu"))
     return findings
+
+
+def _silence(error: nvml.NVMLError) -> str:
+    return f"{'no GPU here' if isinstance(error, nvml.ABSENT) else 'GPUs cannot be asked'}: NVML: {error}"
 
 
 def _parts() -> Iterator[nvml.Part]:

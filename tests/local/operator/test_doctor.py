@@ -1,5 +1,7 @@
 """clipfarm doctor and clipfarm gpu prepare: without a driver, and on the stand-in for NVIDIA's library."""
 
+import pytest
+
 from clipfarm_contract.kernels import path_of
 from helpers.local import clipfarm
 
@@ -31,11 +33,21 @@ def test_on_a_gpu_without_kernels_it_says_what_will_be_slow_and_what_to_do(gpus)
     assert lines["kernels"].endswith("; run clipfarm gpu prepare sm_121")
 
 
-def test_a_driver_that_was_replaced_is_said(gpus):
-    gpus.take_away()
+@pytest.mark.parametrize("said", ["gone", "1024 81920 512\nlost"])
+def test_a_driver_that_is_there_and_fails_is_something_to_do(gpus, said):
+    gpus.write(said + "\n")
     shown = clipfarm("doctor", env=gpus.environment)
-    assert shown.returncode == 0
-    assert "no GPU here: NVML: " in found(shown)["driver"]
+    assert (shown.returncode, shown.stderr) == (1, "")
+    answer = shown.stdout.splitlines()[-1]
+    assert answer.startswith("driver:    GPUs cannot be asked: NVML: ")
+    assert "; restart this container if the driver was updated meanwhile, or else the machine;" in answer
+
+
+def test_kernels_are_not_made_for_gpus_whose_driver_fails(gpus):
+    gpus.take_away()
+    shown = clipfarm("gpu", "prepare", env=gpus.environment)
+    assert shown.returncode == 2
+    assert shown.stderr.startswith("GPUs cannot be asked: NVML: ")
 
 
 def test_where_there_is_no_gpu_kernels_are_made_for_architectures_that_are_named():

@@ -13,8 +13,11 @@ from pynvml import NVMLError
 
 LACKING = (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound, pynvml.NVMLError_InvalidArgument)
 """What a driver, or a GPU, that lacks a call answers with."""
+ABSENT = (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded)
+"""What a machine, or a container, without GPUs answers with."""
 
 __all__ = [
+    "ABSENT",
     "LACKING",
     "Memory",
     "NVMLError",
