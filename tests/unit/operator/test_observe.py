@@ -418,6 +418,13 @@ class TestEncoders:
         follow(scene.tracked, [replace(pod, restarts=restarts + 1)], [], "no route", NOW + 2)
         assert len(scene.tracked.encoding.early_ends) == (ends + 1 if status else 0), "from then on each counts"
 
+    def test_ends_of_a_pod_that_came_after_the_first_look_all_count(self):
+        scene, last = Scene(**ENCODES), EarlyEnd(2, "no such weights")
+        follow(scene.tracked, [], [], "", NOW)
+        pod = EncoderPod("e", "e", KEY, "run-1", "", 1, last, Reported("Working"))
+        follow(scene.tracked, [pod], [], "no route", NOW + 2)
+        assert scene.tracked.encoding.early_ends == [last]
+
     def test_one_that_ended_well_found_nothing_to_do(self):
         assert self.told(restarts=1, last=EarlyEnd(0, "Finished"))[0].early_ends == []
 

@@ -120,11 +120,12 @@ def _take_ends(tracked: Tracked, pods: Iterable[EncoderPod]) -> None:
     state = tracked.encoding
     here = {pod.uid: pod for pod in pods}
     for uid, pod in here.items():
-        known = state.restarts.get(uid)
+        # Of a pod that was there before this operator's first look, earlier ends may lie days back.
+        known = state.restarts.get(uid, 0 if state.looked else None)
         new = min(pod.restarts, int(pod.reported.state == "Starting")) if known is None else pod.restarts - known
         end = pod.last_end
         # One that ended well found nothing to do; its Deployment starts it again.
         if new > 0 and end is not None and end.status != EncoderExitCode.OK:
             state.early_ends += [end] * min(new, KEPT_ENDS)
     del state.early_ends[:-KEPT_ENDS]
-    state.restarts = {uid: pod.restarts for uid, pod in here.items()}
+    state.restarts, state.looked = {uid: pod.restarts for uid, pod in here.items()}, True

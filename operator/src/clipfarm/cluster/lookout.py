@@ -76,7 +76,7 @@ class Lookout:
 
     async def _follow(self, session: aiohttp.ClientSession, key: RunKey, tracked: Tracked) -> None:
         pods = [pod for pod in self._store.encoders.of(key).values() if pod.owner == tracked.owner.uid]
-        if pods or tracked.encoding.restarts:
+        if pods or tracked.encoding.restarts or not tracked.encoding.looked:
             answers, silence = await encoders.ask(pods, self._way, self._api, session)
             if encoders.follow(tracked, pods, answers, silence, time.monotonic()):
                 self._mark(key)

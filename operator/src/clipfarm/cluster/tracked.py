@@ -115,6 +115,8 @@ class Encoding:
     """Encoders that answered the last question."""
     failed: dict[int, str] = field(default_factory=dict)
     completions: deque[float] = field(default_factory=_window)
+    looked: bool = False
+    """Whether encoders' pods were looked at since this operator began, or a new Job did."""
     restarts: dict[str, int] = field(default_factory=dict)
     """Of each encoder's pod, by UID, those that were looked at."""
     silence: str = ""
