@@ -32,12 +32,12 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
     # A clip that fails, and another Job for it.
     runs.create("failing", clips=4, seconds="2", ends={1: [1]})
     assert runs.finished("failing")["failed"] == 1
-    [job] = [job for job in runs.namespace.list(JOBS) if job["metadata"]["name"].startswith("failing")]
+    [job] = [job for job in runs.namespace.list(JOBS) if job["metadata"]["name"] == "failing-render"]
     done = command(control_plane, "retry", "failing", "--namespace", name, "--failed")
     assert not done.returncode, done.stderr
 
     def another_job() -> bool:
-        jobs = [each for each in runs.namespace.list(JOBS) if each["metadata"]["name"].startswith("failing")]
+        jobs = [each for each in runs.namespace.list(JOBS) if each["metadata"]["name"] == "failing-render"]
         return bool(jobs) and jobs[0]["metadata"]["uid"] != job["metadata"]["uid"]
 
     wait_until(another_job, "another Job")
