@@ -412,15 +412,19 @@ class TestEncoders:
         self, state, restarts, status, ends
     ):
         scene, last = Scene(**ENCODES), EarlyEnd(status, "Error")
+        scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, {"phase": "Running"})
         pod = EncoderPod("e", "e", KEY, "run-1", "", restarts, last, Reported(state))
         follow(scene.tracked, [pod], [], "no route", NOW)
         assert scene.tracked.encoding.early_ends == [last] * ends
         follow(scene.tracked, [replace(pod, restarts=restarts + 1)], [], "no route", NOW + 2)
         assert len(scene.tracked.encoding.early_ends) == (ends + 1 if status else 0), "from then on each counts"
 
-    def test_ends_of_a_pod_that_came_after_the_first_look_all_count(self):
+    @pytest.mark.parametrize("phase", ["Pending", "Running"])
+    def test_ends_of_a_pod_that_came_after_the_operator_all_count(self, phase):
         scene, last = Scene(**ENCODES), EarlyEnd(2, "no such weights")
-        follow(scene.tracked, [], [], "", NOW)
+        scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, {"phase": phase})
+        if phase == "Running":
+            follow(scene.tracked, [], [], "", NOW)
         pod = EncoderPod("e", "e", KEY, "run-1", "", 1, last, Reported("Working"))
         follow(scene.tracked, [pod], [], "no route", NOW + 2)
         assert scene.tracked.encoding.early_ends == [last]

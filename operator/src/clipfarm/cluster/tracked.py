@@ -195,6 +195,8 @@ class Tracked:
             stuck=_message(status, ENCODER_STUCK)
             if ended and status.get("observedGeneration") == self.generation
             else "",
+            # A run that no operator has begun has no encoders with a past.
+            looked=status.get("phase", "Pending") == "Pending",
         )
         self.gates = _gates(self.status)
         self.fatal = _fatal(self.status, self.generation, self.owner.attempt)
