@@ -17,9 +17,9 @@ STATUS = {
 }  # fmt: skip
 
 
-def ended(model="vjepa2_tiny16", created="2026-01-01T00:30:00+00:00", **status):
+def ended(model="vjepa2_tiny16", created="2026-01-01T00:30:00+00:00", asked=None, **status):
     since = datetime.fromisoformat(created) if created else None
-    return Ended("friction", "team", Indexes.parse("0-3"), 2, model, since, STATUS | status)
+    return Ended("friction", "team", Indexes.parse("0-3"), 2, asked, model, since, STATUS | status)
 
 
 def encoder_log(folder, name, encoded, seconds, model="vjepa2_tiny16"):
@@ -52,6 +52,15 @@ def test_a_time_that_is_not_known_is_left_out(folder):
     found, text = written(folder, ended(created=""))
     assert (found["wallSeconds"], found["clipsPerHour"]) == (None, None)
     assert "- time: not known, with workers of 2 thread(s)" in text
+
+
+@pytest.mark.parametrize(
+    ("asked", "settled", "said"), [(3, None, "3 workers"), (None, 12, "12 workers"), (3, 12, "3 workers")]
+)
+def test_workers_are_those_that_the_run_asked_for_else_those_that_the_operator_settled(folder, asked, settled, said):
+    found, text = written(folder, ended(asked=asked, **({"workers": settled} if settled else {})))
+    assert f"- time: 30m 00s with {said} of 2 thread(s)" in text
+    assert found["workers"] == int(said.split()[0])
 
 
 def test_encoders_of_this_run_are_added_up_also_those_that_were_there_one_after_the_other(folder):

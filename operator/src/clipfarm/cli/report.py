@@ -17,11 +17,21 @@ from clipfarm_contract.layout import RunFolder
 @click.option("--namespace", required=True, help="The run's namespace.")
 @click.option("--clips", required=True, help="The run's clips, as 0-99,105.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads a clip.")
+@click.option("--workers", type=click.IntRange(1), help="Clips at a time; left out if the status has their number.")
 @click.option("--model", default="", help="The encoders' model; left out if nothing was to be encoded.")
 @click.option("--created", help="When the run was created.")
 @click.option("--status", envvar="CLIPFARM_STATUS", show_envvar=True, required=True, help="Its last status, JSON.")
 def report(
-    *, output: Path, name: str, namespace: str, clips: str, threads: int, model: str, created: str | None, status: str
+    *,
+    output: Path,
+    name: str,
+    namespace: str,
+    clips: str,
+    threads: int,
+    workers: int | None,
+    model: str,
+    created: str | None,
+    status: str,
 ) -> None:
     """Write report.md and report.json of a run that has ended in a cluster into its folder.
 
@@ -31,7 +41,7 @@ def report(
 
     try:
         since = datetime.fromisoformat(created) if created else None
-        run = Ended(name, namespace, Indexes.parse(clips), threads, model, since, json.loads(status))
+        run = Ended(name, namespace, Indexes.parse(clips), threads, workers, model, since, json.loads(status))
     except ValueError as error:
         fail(f"report: {error}")
     try:

@@ -20,6 +20,8 @@ class Ended:
     clips: Indexes
     threads: int
     """CPU threads a clip."""
+    workers: int | None
+    """Clips at a time, as the run asks for; None if it leaves that to the operator, whose status has it."""
     model: str
     """Of the encoders; empty if nothing was to be encoded."""
     created: datetime | None
@@ -53,7 +55,7 @@ def _collect(folder: RunFolder, run: Ended) -> dict[str, Any]:
         },
         "failures": list(status.get("failures", ())),
         "stuck": _stuck(status),
-        "workers": status.get("workers"),
+        "workers": run.workers or status.get("workers"),
         "threads": run.threads,
         "wallSeconds": seconds,
         "clipsPerHour": round(rendered / seconds * 3600, 1) if rendered and seconds else None,

@@ -76,6 +76,7 @@ def _pod(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], crea
             *("--name", run.name, "--namespace", owner.namespace),
             *("--clips", str(Indexes.between(clips.start, clips.end))),
             *("--threads", str(run.spec.render.threads)),
+            *(["--workers", str(run.spec.workers)] if run.spec.workers else []),
             *(["--model", encode.model] if encode.enabled else []),
             *(["--created", created] if created else []),
         ],
