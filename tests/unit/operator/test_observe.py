@@ -545,7 +545,7 @@ class TestStatus:
         for index in range(3):
             uid = scene.pod(index)
             view = scene.store.pods.of(KEY)[uid]
-            unschedulable = Reported("Released", None, "Unschedulable", "0/3 nodes fit")
+            unschedulable = Reported("Released", WALL - 10, "Unschedulable", "0/3 nodes fit")
             scene.store.pods.put(uid, replace(view, reported=unschedulable) if index else view)
         [progressing] = [each for each in scene.status()["conditions"] if each["type"] == "Progressing"]
         assert progressing["reason"] == "Unschedulable"
@@ -570,7 +570,7 @@ class TestStatus:
             (Reported("Working"), "Running", "Rendering"),
             (Reported("Starting"), "Running", "Starting"),
             (Reported("Starting", None, "ImagePullBackOff", "no/such:1: not found"), "Waiting", "ImagePullBackOff"),
-            (Reported("Released", None, "Unschedulable", "0/3 nodes fit"), "Waiting", "Unschedulable"),
+            (Reported("Released", WALL - 10, "Unschedulable", "0/3 nodes fit"), "Waiting", "Unschedulable"),
             (Reported("Ending", None, "SidecarRuns", "istio-proxy keeps the pod alive"), "Waiting", "SidecarRuns"),
             (Reported("Starting", None, "NewWord", "of a later kubelet"), "Waiting", "PodsWait"),
         ],
@@ -586,7 +586,7 @@ class TestStatus:
         scene = Scene(storage={"claimName": "clips"}).job()
         scene.tracked.claim = "Missing"
         uid = scene.pod(0)
-        word = Reported("Released", None, "Unschedulable", 'persistentvolumeclaim "clips" not found')
+        word = Reported("Released", WALL - 10, "Unschedulable", 'persistentvolumeclaim "clips" not found')
         scene.store.pods.put(uid, replace(scene.store.pods.of(KEY)[uid], reported=word))
         assert (scene.status()["phase"], scene.status()["reason"]) == ("Waiting", "StorageMissing")
 
@@ -596,7 +596,7 @@ class TestStatus:
             (Reported("Working"), True, "AtWork"),
             (Reported("Working"), False, "Loading"),
             (Reported("Starting"), False, "Starting"),
-            (Reported("Released", None, "Unschedulable", "0/3 nodes fit"), False, "Unschedulable"),
+            (Reported("Released", WALL - 10, "Unschedulable", "0/3 nodes fit"), False, "Unschedulable"),
             (Reported("Starting", None, "CrashLoopBackOff", "ended with 1: no weights"), False, "CrashLoopBackOff"),
             (Reported("Starting", None, "ImagePullBackOff", "not found"), False, "ImagePullBackOff"),
         ],
@@ -621,7 +621,7 @@ class TestStatus:
         for index in range(2):
             uid = scene.pod(index)
             view = scene.store.pods.of(KEY)[uid]
-            unschedulable = Reported("Released", None, "Unschedulable", "0/3 nodes fit")
+            unschedulable = Reported("Released", WALL - 10, "Unschedulable", "0/3 nodes fit")
             scene.store.pods.put(uid, replace(view, reported=unschedulable))
         [progressing] = [each for each in scene.status()["conditions"] if each["type"] == "Progressing"]
         assert (progressing["status"], progressing["reason"]) == ("False", "NoNode")

@@ -38,6 +38,19 @@ def test_a_pod_is_slow_after_two_minutes_and_a_lost_one_at_once(running, slow):
 
 
 @pytest.mark.parametrize(
+    ("running", "told"),
+    [
+        (pod("Released", NOW - 1, "Unschedulable", "0/1 nodes"), False),
+        (pod("Released", NOW - starting.ROOM_SECONDS, "Unschedulable", "0/1 nodes"), True),
+        (pod("Starting", NOW, *PULL), True),
+        (pod("Starting", NOW - 30), False),
+    ],
+)
+def test_a_pod_has_some_seconds_to_find_room_before_that_is_reported(running, told):
+    assert bool(starting.troubles([running], NOW)) is told
+
+
+@pytest.mark.parametrize(
     ("running", "reason", "message"),
     [
         (

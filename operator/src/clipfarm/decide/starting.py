@@ -12,6 +12,9 @@ P = TypeVar("P", Running, Encoder, Running | Encoder)
 SLOW_SECONDS = 120.0
 """From here on a pod that does not get to work is worth a warning. Until then it is on its way: an image of several GB
 is pulled, a node is added, and the kubelet itself gives a volume two minutes before it reports a timeout."""
+ROOM_SECONDS = 5.0
+"""From here on a pod that finds no room is reported. The scheduler tries a pod before it knows that the one whose place
+it takes has ended, and again as soon as it does."""
 WORDS = (
     "Unschedulable",
     "SchedulingGated",
@@ -92,9 +95,15 @@ def is_slow(pod: Running | Encoder, now: float) -> bool:
     return waits and now >= pod.since + SLOW_SECONDS
 
 
+def _in_trouble(pod: Running | Encoder, now: float) -> bool:
+    if pod.standing.reason == "Unschedulable":
+        return now >= pod.since + ROOM_SECONDS
+    return pod.standing.reason not in PASSING or is_slow(pod, now)
+
+
 def troubles(pods: Iterable[Running | Encoder], now: float) -> tuple[Standing, ...]:
     """Return where pods stand that do not get to work by themselves, the one that waits longest first."""
-    found = [pod.standing for pod in _not_at_work(pods) if is_slow(pod, now) or pod.standing.reason not in PASSING]
+    found = [pod.standing for pod in _not_at_work(pods) if _in_trouble(pod, now)]
     return tuple(sorted(found, key=lambda standing: standing.since))
 
 
