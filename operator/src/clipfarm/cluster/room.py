@@ -14,6 +14,7 @@ the Job controller is done no gate is taken off.
 """
 
 from collections.abc import Collection
+from itertools import takewhile
 
 from clipfarm.cluster.tracked import Rendering, Tracked
 from clipfarm.cluster.views import JobView, PodView
@@ -28,7 +29,7 @@ second, and a busy API server takes as long again."""
 FIRST_SECONDS = 6.0
 """How long a pod takes at least, as long as none has ended."""
 RATE_SECONDS = 60.0
-"""How fast pods are used is known by those that ended within this; there are waves, where clips take equally long."""
+"""How fast pods are used is known by those that ended within this."""
 HELD_SECONDS = 15.0
 """The same while clips are held: soon after the last one has ended none is used any more."""
 STEP = 16
@@ -65,15 +66,21 @@ def reserve(plan: Plan, rendering: Rendering, now: float) -> int:
     """Return how many pods are used while one is made: so many wait at their gates beside those that may run."""
     if rendering.began_at is None:
         return 0
-    age = max(1.0, now - rendering.began_at)
-    if not rendering.ends:
+    age, known_for = max(1.0, now - rendering.began_at), now - rendering.ends[0] if rendering.ends else 0.0
+    unknown = 0
+    if known_for < LEAD_SECONDS:
         # Nothing is known but that they take longer than this; those that take less than a few seconds are rare.
-        return min(STEP, round(plan.could_run / max(FIRST_SECONDS, age) * LEAD_SECONDS))
+        unknown = min(STEP, round(plan.could_run / max(FIRST_SECONDS, age - known_for) * LEAD_SECONDS))
     window = HELD_SECONDS if any(held.hold.reason != "RetryDelay" for held in plan.status.held) else RATE_SECONDS
     ends = sum(now - at <= window for at in rendering.ends)
     full_window = ends == rendering.ends.maxlen
     span = max(1.0, now - rendering.ends[0]) if full_window else min(window, age)
-    return min(RESERVE, round(ends / span * LEAD_SECONDS))
+    return min(RESERVE, max(unknown, round(ends / span * LEAD_SECONDS), _just_ended(rendering, now)))
+
+
+def _just_ended(rendering: Rendering, now: float) -> int:
+    """Return how many pods ended while one is made: in a wave these are far more than on the average."""
+    return sum(1 for _ in takewhile(lambda at: now - at < LEAD_SECONDS, reversed(rendering.ends)))
 
 
 def first(plan: Plan, tracked: Tracked, now: float) -> int:
