@@ -22,7 +22,7 @@ from helpers.runs import make_run
 GATE = "clipfarm.dev/admission"
 CREATED, RELEASED, SCHEDULED, TAKEN, BEGAN, ENDED, GONE = (f"2026-11-24T10:0{n}:00Z" for n in range(7))
 PULL = 'failed to pull and unpack image "no/such:1": not found'
-NO_ROOM = "0/3 nodes are available: 3 Insufficient cpu."
+NO_ROOM = "0/3 nodes are available: 3 Insufficient cpu"
 
 Container = dict[str, Any]
 
@@ -103,6 +103,19 @@ TABLE = [
         "no node has room",
         unscheduled("Unschedulable", NO_ROOM),
         Reported("Released", unix_time(RELEASED), "Unschedulable", NO_ROOM),
+    ),
+    *(
+        (
+            f"no node has room, and none is made: {rest}",
+            unscheduled("Unschedulable", f"{NO_ROOM}.{rest}"),
+            Reported("Released", unix_time(RELEASED), "Unschedulable", NO_ROOM),
+        )
+        for rest in (
+            "",
+            " preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+            " no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found.",
+            " not found",
+        )
     ),
     (
         "the scheduler fails",

@@ -88,6 +88,7 @@ def test_what_holds_it_is_said_in_the_words_of_the_scheduler_or_the_kubelet(runn
     ("message", "hint"),
     [
         ('0/2 nodes are available: persistentvolumeclaim "clips" not found', "create the volume claim"),
+        ("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims", "no volume is there"),
         ("0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s)", "add a node, or ask"),
         ("0/2 nodes are available: 2 node(s) had untolerated taint {gpu: yes}", "add a toleration"),
         (

@@ -6,6 +6,7 @@
 The words are the scheduler's and the kubelet's own. What they say only in Events is read by :mod:`lookout`.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,8 @@ ENDING_SECONDS = 60.0
 kubelet reports comes later. The pods have 30 s to end at most (``terminationGracePeriodSeconds``)."""
 QUIET = ("", "ContainerCreating", "PodInitializing")
 """What the kubelet says of every container that it is about to start."""
+PREEMPTION = re.compile(r"\.( no new claims to deallocate,)?( preemption: .*| not found)?$")
+"""What the scheduler adds about pods of a lower priority that it might have ended, and did not."""
 IMAGE_PULL = ("ErrImagePull", "ImagePullBackOff")
 """One state: the kubelet changes between the two with each attempt."""
 
@@ -106,7 +109,7 @@ def _released(metadata: Manifest, status: Manifest, gates: list[str]) -> Reporte
     elif reason == "SchedulingGated":
         reason = message = ""  # the scheduler has not looked at it since
     elif reason == "Unschedulable":
-        message = message or "no node fits"
+        message = PREEMPTION.sub("", message) or "no node fits"
     return Reported("Released", _time(at), reason, message[:MOST_TEXT])
 
 

@@ -51,6 +51,10 @@ HINTS = {
 }
 """What to do, if the word alone says it."""
 UNSCHEDULABLE = (
+    (
+        "unbound immediate PersistentVolumeClaims",
+        "no volume is there for the claim: look at it with `kubectl describe pvc`",
+    ),
     ("persistentvolumeclaim", "create the volume claim, or look at it with `kubectl describe pvc`"),
     ("Insufficient", "add a node, or ask for less"),
     ("untolerated taint", "add a toleration to the run's pod options"),
