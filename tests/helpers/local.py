@@ -87,12 +87,12 @@ class Local:
         (self.script_folder / name).touch()
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return clipfarm("local", self.yaml, "--output", self.output, *arguments, env=self._environment())
+        return clipfarm("local", self.yaml, "--output", self.output, *arguments, env=self.environment())
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*CLIPFARM, "local", str(self.yaml), "--output", str(self.output), *map(str, arguments)],
-            env=os.environ | self._environment(),
+            env=os.environ | self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -113,7 +113,7 @@ class Local:
     def half_made(self) -> list[Path]:
         return sorted(self.output.glob(".clip_*"))
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return {"FAKE_FOLDER": str(self.script_folder)} | self.env
 
 

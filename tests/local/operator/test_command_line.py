@@ -35,17 +35,18 @@ def test_a_run_that_makes_no_sense_is_answered_with_one_line(tmp_path, command, 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--workers", "0"], "Error: Invalid value for '--workers': 0 is not in the range x>=1."),
+        (["--workers", "0"], "clipfarm local: Invalid value for '--workers': 0 is not in the range x>=1."),
         (["--start_job", "5", "--end_job", "3"], f"{EXAMPLE}: spec.clips.end: found 3, expected start (5) or more"),
         (["--end_job", "17000"], f"{EXAMPLE}: spec.experiment.phases: no phase holds clip 17000, expected each clip in"
          " one phase"),
-        (["--colour"], "Error: No such option"),
+        (["--colour"], "clipfarm local: No such option"),
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_answered_with_one_line(tmp_path, arguments, line):
     ran = clipfarm("local", EXAMPLE, "--output", tmp_path / "out", *arguments)
     assert ran.returncode == 2
-    assert ran.stderr.splitlines()[-1].startswith(line)
+    (found,) = ran.stderr.splitlines()
+    assert found.startswith(line)
     assert not (tmp_path / "out").exists()
 
 

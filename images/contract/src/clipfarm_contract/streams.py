@@ -1,7 +1,51 @@
-"""The three standard streams of a program that was started without some of them, as by ``>&-``."""
+"""The standard streams of a program: started without some of them, as by ``>&-``, or with a reader that goes away."""
 
+import contextlib
+import errno
+import io
 import os
 import sys
+from typing import Any, TextIO
+
+
+class Output(io.FileIO):
+    """A standard stream that is given up where it cannot be written: that must not end a night of rendering."""
+
+    def __init__(self, number: int, program: str = "") -> None:
+        super().__init__(number, "wb", closefd=False)
+        self._program = program
+        self.lost: OSError | None = None
+        """What happened when it was written the last time; nothing is written after it."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether output was lost, and not because its reader had read enough."""
+        return self.lost is not None and self.lost.errno != errno.EPIPE
+
+    def write(self, data: Any, /) -> int:
+        """Write bytes, or drop them once that has failed."""
+        if self.lost is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.lost = error
+                if self.failed and self._program:
+                    with contextlib.suppress(OSError):
+                        sys.stderr.write(f"{self._program}: standard output: {error.strerror}\n")
+        return len(data)
+
+
+def guard(program: str) -> Output:
+    """Open the streams that are closed, keep the program alive without those that break; return standard output.
+
+    Args:
+        program: the name that a message on standard error begins with if standard output cannot be written.
+    """
+    open_missing()
+    output = Output(1, program)
+    sys.stdout = _text(output, sys.stdout)
+    sys.stderr = _text(Output(2), sys.stderr)
+    return output
 
 
 def open_missing() -> None:
@@ -11,13 +55,14 @@ def open_missing() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
-    sys.stdin = sys.stdin or open(0, encoding="utf-8")  # noqa: SIM115 - stays open to the end
-    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - stays open to the end
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
-def give_up_output() -> None:
-    """Send what standard output still holds to /dev/null: Python would say at its end that it cannot be written."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
+def _text(raw: Output, before: TextIO) -> TextIO:
+    """Return a text stream as Python makes it; characters that its encoding lacks are written out."""
+    at_once = getattr(before, "line_buffering", True) or getattr(before, "write_through", False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding=before.encoding, errors="backslashreplace", line_buffering=at_once
+    )

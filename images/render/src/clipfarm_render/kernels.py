@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 import zstandard
 
+from clipfarm_contract import streams
 from clipfarm_contract.kernels import KernelError, folder, path_of
 
 ARCHITECTURES = ("sm_90", "sm_100", "sm_120")
@@ -95,10 +96,9 @@ def cli(architectures: Sequence[str], into: Path | None, force: bool) -> None:
 
 def main() -> int:
     """Run the command line, and return the exit code."""
+    streams.guard("kernels")
     try:
         cli.main(standalone_mode=False, prog_name="python -m clipfarm_render.kernels")
-    except click.exceptions.Exit as end:
-        return end.exit_code
     except click.ClickException as error:
         problem = " ".join(error.format_message().split())
     except KernelError as error:

@@ -7,6 +7,7 @@ whole or not at all, and that its end has a name.
 import itertools
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import click
 
 from clipfarm_contract import streams
+from clipfarm_contract.bounds import LAST_CLIP
 from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import ClipRecipe, Experiment
@@ -30,15 +32,13 @@ from clipfarm_render.output import say
 from clipfarm_render.stopping import Stop
 from clipfarm_render.supported import refuse_unsupported
 
+PROGRAM = "clipfarm-render"
 STANDALONE_THREADS = 2
 """Where nobody has set a limit. An executor that runs several supervisors sets 1 for each."""
 
 CLIPS_PER_PROCESS = 50
 """On a GPU, where a new process has to set up the GPU too. Replaced now and then, so that nothing piles up for long."""
 
-
-LAST_CLIP = 9_999_999
-"""As in a run file."""
 MOST_CLIPS = 100_000
 """In one block."""
 MOST_SECONDS = 1e12
@@ -142,20 +142,20 @@ def cli(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit code."""
-    streams.open_missing()
+    output = streams.guard(PROGRAM)
     try:
         limits = apply_thread_limits(STANDALONE_THREADS)
-        return int(cli.main(arguments, prog_name="clipfarm-render", standalone_mode=False, obj=limits))
-    except click.exceptions.Exit as end:
-        return end.exit_code
+        code = int(cli.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=limits))
     except click.ClickException as error:
         problem = " ".join(error.format_message().split())
     except (UsageError, ContractError, ThreadLimitError) as error:
         problem = str(error)
     except OSError as error:
-        streams.give_up_output()
-        _say(f"{error.filename or 'standard output'}: {error.strerror}")
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return ExitCode.FAILED
+    else:
+        sys.stdout.flush()
+        return ExitCode.FAILED if output.failed and not code else code
     _say(printable(problem))
     return ExitCode.USAGE
 
@@ -247,4 +247,4 @@ def _write_termination_message(path: Path, message: str) -> None:
 
 
 def _say(line: str) -> None:
-    say(f"clipfarm-render: {line}")
+    say(f"{PROGRAM}: {line}")

@@ -6,9 +6,10 @@ import sys
 import click
 
 from clipfarm.cli.options import fail
+from clipfarm.cli.suggesting import Suggesting
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def gpu() -> None:
     """Get GPUs ready."""
 

@@ -1,6 +1,7 @@
 """What commands share that look at a run in a cluster."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -29,6 +30,8 @@ def with_cluster(work: Callable[[Any, str], Awaitable[int]], namespace: str | No
     """
     # Here, because it takes a second to import, and --help has no use for it.
     from clipfarm.cluster.api import FAULTS, Api, ApiError, NoClusterError
+
+    logging.getLogger("kubernetes").setLevel(logging.ERROR)  # what it warns of, the errors below say
 
     async def run() -> int:
         async with await Api.connect() as api:

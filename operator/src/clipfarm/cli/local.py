@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, os_error_line, run_options
-from clipfarm.cli.output import Sayer, forgiving_console
+from clipfarm.cli.output import Sayer
 from clipfarm.cli.plan import check_parts, describe
 from clipfarm.decide.status import Status
 from clipfarm.local import executor, scan
@@ -36,7 +36,7 @@ def local(*, run_file: Path, output: Path, options: Options, force_restart: bool
     check_parts(job)
     if job.run.spec.suspend:
         fail("spec.suspend: found true, expected false for a run on this machine, where nobody could change it back")
-    console = forgiving_console()
+    console = Console()
     if dry_run:
         describe(job, console)
         return

@@ -10,6 +10,9 @@ from types import FrameType
 import click
 
 from clipfarm import __version__
+from clipfarm.cli.output import show
+from clipfarm.cli.suggesting import Suggesting
+from clipfarm_contract import streams
 from clipfarm_contract.signals import not_ignored
 
 COMMANDS = (
@@ -31,7 +34,13 @@ COMMANDS = (
 asked for."""
 
 
-class _Commands(click.Group):
+FAILED = 1
+INTERRUPTED = 128 + signal.SIGINT
+WITH_RESULTS = ("local",)
+"""Commands whose exit code says what they did: output that is lost does not change it."""
+
+
+class _Commands(Suggesting):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -64,8 +73,40 @@ def main() -> None:
     A signal ends it with 128 + its number at any time, also while modules are still being imported. What a command
     has under way is cleaned up by its ``finally`` and ``with`` on the way out.
     """
+    output = streams.guard("clipfarm")
     _at_signals(_leave_at_once)
-    commands()
+    code = _run()
+    sys.stdout.flush()
+    if output.failed and not code and not set(WITH_RESULTS) & set(sys.argv[1:2]):
+        code = FAILED
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Carry out the command line, and return the exit code; a mistake in it is one line."""
+    try:
+        code = commands.main(prog_name="clipfarm", standalone_mode=False)
+    except SystemExit as end:
+        code = end.code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = error.exit_code
+    except click.UsageError as error:
+        show(f"{error.ctx.command_path if error.ctx else 'clipfarm'}: {_one_line(error)}", error=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        show(f"clipfarm: {_one_line(error)}", error=True)
+        code = error.exit_code
+    except OSError as error:
+        show(f"clipfarm: {error.filename}: {error.strerror}" if error.filename else f"clipfarm: {error}", error=True)
+        code = FAILED
+    except click.Abort:
+        code = INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _one_line(error: click.ClickException) -> str:
+    return " ".join(error.format_message().split())
 
 
 def _at_signals(handler: Callable[[int, FrameType | None], None]) -> None:

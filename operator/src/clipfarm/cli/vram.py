@@ -85,10 +85,10 @@ def _show(rows: "list[GpuRow]", nothing: str) -> None:
         click.echo(nothing)
         return
     from rich import box
+    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from clipfarm.cli.output import forgiving_console
     from clipfarm.units import format_duration
 
     table = Table(box=box.SIMPLE_HEAD)
@@ -104,7 +104,7 @@ def _show(rows: "list[GpuRow]", nothing: str) -> None:
         if row.age is None:
             gate = "[yellow]unknown[/]"
         table.add_row(*map(escape, (row.node, row.gpu, row.used, row.total, age)), gate, escape(row.who))
-    console = forgiving_console()
+    console = Console()
     console.print(table)
     for row in rows:
         if row.problem:

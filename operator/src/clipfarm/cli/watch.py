@@ -1,6 +1,7 @@
 """``clipfarm watch``: a run in a cluster until it has finished."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import click
 
 from clipfarm.cli.in_cluster import find, run_arguments, with_cluster
+from clipfarm.cli.output import unread
 
 AGAIN_SECONDS = 1.0
 REPEAT_SECONDS = 60.0
@@ -83,7 +85,7 @@ class _Shown:
             self._print(line, wall)
         for note in now:
             if note not in self._notes:
-                click.echo(note)
+                _echo(note)
                 self._shown_at = wall
         self._run, self._counters, self._notes = run, line, now
         self.code = 0 if phase(run) == "Succeeded" else 1
@@ -97,7 +99,7 @@ class _Shown:
         if again:
             self._print(self._counters, wall)
         for note in again:
-            click.echo(note)
+            _echo(note)
 
     def _standstill(self, wall: float) -> Iterator[str]:
         from clipfarm.cluster.report import unattended, waits
@@ -106,5 +108,12 @@ class _Shown:
         yield from waits(self._run)
 
     def _print(self, line: str, wall: float) -> None:
-        click.echo(f"{time.strftime('%H:%M:%S', time.localtime(wall))} {line}")
+        _echo(f"{time.strftime('%H:%M:%S', time.localtime(wall))} {line}")
         self._shown_at = wall
+
+
+def _echo(line: str) -> None:
+    """Print a line; ends the program, as a signal would, once nothing reads it any more."""
+    click.echo(line)
+    if unread():
+        raise SystemExit(128 + signal.SIGPIPE)

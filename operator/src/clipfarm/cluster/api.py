@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import yaml
 from kubernetes.aio import client, config
 from prometheus_client import Counter
 
@@ -95,6 +96,10 @@ class Api:
             _, context = config.list_kube_config_contexts()
         except (config.ConfigException, OSError) as error:
             raise NoClusterError(f"no cluster: {error}") from error
+        except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:  # it is no kubeconfig
+            raise NoClusterError(
+                f"no cluster: the kubeconfig cannot be read: {' '.join(str(error).split())}"
+            ) from error
         return cls(configuration, inside=False, namespace=context["context"].get("namespace", "default"))
 
     async def __aenter__(self) -> Self:
