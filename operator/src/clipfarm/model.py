@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from clipfarm.units import (
@@ -27,12 +27,37 @@ def _read(parse: Any) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-Seconds = Annotated[float, _read(parse_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
+Seconds = Annotated[
+    float,
+    _read(parse_duration),
+    # The pattern alone would take the empty text; without a bound the API server thinks its rules too costly.
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 1, "maxLength": 40}),
+]
 """Written as ``30s``, ``5m``, ``7d``; held in seconds."""
 Bytes = Annotated[int, _read(parse_quantity), WithJsonSchema({"type": "string", "pattern": QUANTITY_PATTERN})]
 """Written as ``2Gi``; held in bytes."""
 Cpus = Annotated[float, _read(parse_cpus), WithJsonSchema({"type": "string", "pattern": CPUS_PATTERN})]
 """Written as ``2``, ``0.5`` or ``500m``."""
+
+
+MOST_CHARACTERS = 1024
+MOST_ENTRIES = 64
+"""Of a list or a map that says nothing else: the API server has to know the largest one."""
+NO_NUL = r"^[^\x00]*$"
+"""The kernel takes no NUL in a path or in an argument."""
+
+
+def _without_nulls(value: object) -> object:
+    return {name: each for name, each in value.items() if each is not None} if isinstance(value, dict) else value
+
+
+Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]
+FileName = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS, pattern=NO_NUL)]
+"""A path, or what else is handed to a program."""
+Texts = Annotated[dict[str, Text], Field(max_length=MOST_ENTRIES), BeforeValidator(_without_nulls)]
+"""A map of texts; an entry without a value is none, as the API server has it."""
+Labels = Annotated[dict[str, str], BeforeValidator(_without_nulls)]
+"""A map of texts that Kubernetes itself bounds."""
 
 
 class Model(BaseModel):
@@ -46,3 +71,12 @@ class Model(BaseModel):
         validate_by_alias=True,
         use_attribute_docstrings=True,  # they become the descriptions that `kubectl explain` shows
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, value: object) -> object:
+        """Take a field of value null for one that is left out, as the API server does."""
+        if not isinstance(value, dict):
+            return value
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {name: each for name, each in value.items() if each is not None or name not in known}

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from clipfarm.model import Model
+from clipfarm.model import MOST_ENTRIES, Model, Text, Texts
 
 VENDOR = "nvidia.com/"
 
@@ -12,11 +12,11 @@ VENDOR = "nvidia.com/"
 class Toleration(Model):
     """A taint of a node that does not keep the pods away."""
 
-    key: str | None = None
+    key: Text | None = None
     """The taint's key; every taint where it is left out."""
     operator: Literal["Exists", "Equal"] = "Equal"
     """Whether the value counts."""
-    value: str | None = None
+    value: Text | None = None
     """The taint's value."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Which effect of the taint; all where it is left out."""
@@ -27,21 +27,21 @@ class Toleration(Model):
 class PodOptions(Model):
     """Passed on to the pods as Kubernetes knows them."""
 
-    node_selector: dict[str, str] = Field(default_factory=dict)
+    node_selector: Texts = Field(default_factory=dict)
     """Labels that a node has to have."""
-    tolerations: tuple[Toleration, ...] = Field(default=(), strict=False)
+    tolerations: tuple[Toleration, ...] = Field(default=(), max_length=MOST_ENTRIES, strict=False)
     """Taints that do not keep the pods away."""
-    resources: dict[str, str] = Field(default_factory=dict)
+    resources: Texts = Field(default_factory=dict)
     """More of a node than CPU and memory, as nvidia.com/gpu: 1; requested and limited alike."""
-    runtime_class_name: str | None = None
+    runtime_class_name: Text | None = None
     """Runtime class, as nvidia, for GPUs that pods share without asking for one."""
-    priority_class_name: str | None = None
+    priority_class_name: Text | None = None
     """Priority class."""
-    image_pull_secrets: tuple[str, ...] = Field(default=(), strict=False)
+    image_pull_secrets: tuple[Text, ...] = Field(default=(), max_length=MOST_ENTRIES, strict=False)
     """Names of secrets that open the registry."""
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Texts = Field(default_factory=dict)
     """Labels on top of clipfarm's."""
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: Texts = Field(default_factory=dict)
     """Annotations on top of clipfarm's."""
 
 

@@ -9,21 +9,34 @@ import json
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from clipfarm.model import Bytes, Cpus, Model, NonNegative, Positive, Seconds
+from clipfarm.model import (
+    MOST_ENTRIES,
+    NO_NUL,
+    Bytes,
+    Cpus,
+    FileName,
+    Labels,
+    Model,
+    NonNegative,
+    Positive,
+    Seconds,
+    Text,
+)
 from clipfarm.pod_options import PodOptions
 from clipfarm.weights import Weights
+from clipfarm_contract.bounds import LAST_CLIP, MOST_BATCH, MOST_CROP
 from clipfarm_contract.environment import MOST_THREADS
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 
-MOST_CLIPS = 9_999_999
-"""The largest number of a clip."""
 PHYSICS_RATE = 240
 """Steps of the physics simulation a second, Hz."""
 MOST_FRICTION = 1.0
 """Of the built-in renderer."""
+RUN_NAME = r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$"
+"""It is a label of all that is made for the run, and the beginning of host names, which have no dots."""
 API_VERSION = "clipfarm.dev/v1alpha1"
 KIND = "BenchmarkRun"
 
@@ -34,9 +47,9 @@ ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 class ClipRange(Model):
     """Clips from ``start`` to ``end``, both included."""
 
-    start: int = Field(ge=0, le=MOST_CLIPS)
+    start: int = Field(ge=0, le=LAST_CLIP)
     """The first clip."""
-    end: int = Field(ge=0, le=MOST_CLIPS)
+    end: int = Field(ge=0, le=LAST_CLIP)
     """The last clip, included."""
 
     @model_validator(mode="after")
@@ -90,7 +103,7 @@ class Impulse(PositiveRange):
 class Phase(Model):
     """A range of clips with one law for friction and mass."""
 
-    name: str = Field(min_length=1)
+    name: Text = Field(min_length=1)
     """The phase's name; each clip's ground_truth.json holds it."""
     clips: ClipRange
     """The clips that belong to the phase."""
@@ -103,7 +116,7 @@ class Phase(Model):
 class Assets(Model):
     """A Kubric asset manifest: objects beyond the built-in ones."""
 
-    manifest: str = Field(min_length=1)
+    manifest: FileName
     """Path of the JSON file as the renderer sees it: on this machine, or in a volume of the pod."""
     sha256: Annotated[str, Field(json_schema_extra={"pattern": "^[0-9a-f]{64}$"})] | None = None
     """SHA-256 of the manifest, in hexadecimal; where it is given, another file is refused."""
@@ -225,13 +238,15 @@ class Render(Model):
     """Memory of a pod, in a cluster: the kernel ends a renderer that takes more, and its clip fails."""
     shared_memory: Annotated[Bytes, Field(gt=0)] = 8 * 2**30
     """Largest size of /dev/shm in a pod; what is used of it counts as memory."""
-    image: str | None = Field(default=None, min_length=1)
+    image: FileName | None = None
     """Container image of a renderer of the user's own, built from clipfarm's; the operator's own where left out."""
     pod: PodOptions = PodOptions()
     """Where and how the pods run, in a cluster."""
     scale_up: ScaleUp = ScaleUp()
     """How an autoscaler gets to know that nodes are missing, in a cluster."""
-    command: tuple[Annotated[str, Field(pattern=r"^[^\x00]*$")], ...] = Field(default=(), strict=False)
+    command: tuple[Annotated[Text, Field(pattern=NO_NUL)], ...] = Field(
+        default=(), max_length=MOST_ENTRIES, strict=False
+    )
     """A renderer of the user's own that keeps the contract; empty for the built-in one."""
     background: Literal["cached", "full"] = "cached"
     """What stands still in the frames: rendered once for the run, which takes as long as 16 frames, or anew in each."""
@@ -294,11 +309,11 @@ class Encode(Model):
     """The model of the V-JEPA 2 family; vjepa2_tiny16 has no published weights and is for trying things out."""
     weights: Weights | None = None
     """Where the model's weights come from; needed where clips are encoded."""
-    batch_size: int = Field(default=4, ge=1)
+    batch_size: int = Field(default=4, ge=1, le=MOST_BATCH)
     """Clips that are encoded at a time; halved where a GPU's memory is too small, on a CPU at most one a thread."""
-    replicas: int = Field(default=1, ge=1)
+    replicas: int = Field(default=1, ge=1, le=1000)
     """Encoders that share the work. On one machine they share its CPUs, and each has its part of the GPUs."""
-    crop_size: int = Field(default=256, ge=16)
+    crop_size: int = Field(default=256, ge=16, le=MOST_CROP)
     """Width and height of what the model sees, pixels; a multiple of its patch, 16."""
     dtype: Literal["fp16", "fp32"] = "fp16"
     """Type of the saved features."""
@@ -327,11 +342,11 @@ class Encode(Model):
 class Storage(Model):
     """The volume of a run in a cluster; on one machine ``--output`` says where clips go."""
 
-    claim_name: str | None = Field(default=None, min_length=1)
+    claim_name: Text | None = Field(default=None, min_length=1)
     """A PersistentVolumeClaim that is there already."""
     size: Annotated[Bytes, Field(gt=0)] | None = None
     """Size of a claim that is made for the run, and stays when the run is deleted."""
-    storage_class_name: str | None = None
+    storage_class_name: Text | None = None
     """Storage class of the claim that is made; the cluster's default where it is left out."""
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
     """Of the claim that is made. ReadWriteOnce is for clusters of one node, and for pods that a node selector keeps on
@@ -401,12 +416,14 @@ class RunSpec(Model):
         return self
 
 
-class Metadata(BaseModel):
+class Metadata(Model):
     """The part of Kubernetes' metadata that is read; the rest is the API server's business."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
-    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$")
+    name: str = Field(pattern=RUN_NAME)
+    labels: Labels = Field(default_factory=dict)
+    annotations: Labels = Field(default_factory=dict)
 
 
 class Run(Model):

@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from clipfarm.run import KIND, Run
+from clipfarm.model import NO_NUL
+from clipfarm.run import KIND, RUN_NAME, Run
+from clipfarm.yaml_documents import MOST_BYTES, DocumentError, documents
+from clipfarm_contract import regular
+from clipfarm_contract.fields import ContractError
 
 Overrides = Mapping[tuple[str, ...], Any]
 """Values from the command line, by their place in the document: ``("spec", "seed"): 7``."""
+MOST_LINES = 20
+"""Mistakes that are shown of one file."""
 
 
 class RunFileError(ValueError):
@@ -31,91 +36,74 @@ def read_run(path: Path, overrides: Overrides | None = None) -> Run:
         RunFileError: the file cannot be read, is not YAML, holds no or several runs, or the run makes no sense.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = regular.read(path, str(path), MOST_BYTES)
     except OSError as error:
         raise RunFileError([f"{path}: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise RunFileError([f"{path}: not a text file in UTF-8"]) from error
-    return parse_run(text, str(path), overrides)
+    except ContractError as error:
+        raise RunFileError([str(error)]) from error
+    return parse_run(content, str(path), overrides)
 
 
-def parse_run(text: str, where: str, overrides: Overrides | None = None) -> Run:
-    """Parse the one BenchmarkRun in a YAML text.
+def parse_run(content: bytes | str, where: str, overrides: Overrides | None = None) -> Run:
+    """Parse the one BenchmarkRun in a YAML text, also one that stands in a list, as ``kubectl get -o yaml`` prints it.
 
     Raises:
         RunFileError: as for :func:`read_run`.
     """
     try:
-        # A SafeLoader in all but one thing: a key that is given twice is refused.
-        documents = list(yaml.load_all(text, _Loader))
-    except yaml.YAMLError as error:
-        raise RunFileError([f"{where}: {_yaml_problem(error)}"]) from error
-    except RecursionError as error:
-        raise RunFileError([f"{where}: nested too deeply"]) from error
-    except ValueError as error:  # PyYAML takes 2020-13-45 for a date, and says only that it is none
-        raise RunFileError([f"{where}: not YAML: {error}"]) from error
-    runs = [document for document in documents if isinstance(document, dict) and document.get("kind") == KIND]
+        found = documents(content.encode() if isinstance(content, str) else content)
+    except DocumentError as error:
+        raise RunFileError([f"{where}: {error}"]) from error
+    runs = [document for document in _unlisted(found) if document.get("kind") == KIND]
     if len(runs) != 1:
         raise RunFileError([f"{where}: found {len(runs)} documents of kind {KIND}, expected one"])
-    document = runs[0]
+    document = {name: value for name, value in runs[0].items() if name != "status"}
     for place, value in (overrides or {}).items():
-        _put(document, place, value)
+        document = _put(document, place, value)
     try:
         return Run.model_validate(document)
     except ValidationError as error:
         raise RunFileError([f"{where}: {line}" for line in error_lines(error)]) from error
 
 
+def _unlisted(found: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the objects among documents, and those in lists among them, in place of the lists."""
+    objects, waiting = [], list(reversed(found))
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            items = each.get("items")
+            if isinstance(items, list) and str(each.get("kind")).endswith("List"):
+                waiting += reversed(items)
+            else:
+                objects.append(each)
+    return objects
+
+
 def error_lines(error: ValidationError) -> list[str]:
-    """Return one line for each thing that is wrong with a run: ``field: found X, expected Y``."""
-    return [_line(detail) for detail in _roots(error)]
-
-
-_MERGE = "tag:yaml.org,2002:merge"
-"""The key ``<<``."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice; YAML's own rule, which PyYAML does not keep."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key has to be a name", key_node.start_mark)
-            if key_node.tag == _MERGE:
-                continue
-            if key_node.value in seen:
-                problem = f"{key_node.value} is given twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-    return "not YAML: " + " ".join(str(error).split())
+    """Return a line for each thing that is wrong with a run, as ``field: found X, expected Y``, and how many more."""
+    details = _roots(error)
+    lines = [_line(detail) for detail in details[:MOST_LINES]]
+    more = len(details) - MOST_LINES
+    return [*lines, f"and {more} more"] if more > 0 else lines
 
 
 def _roots(error: ValidationError) -> list[ErrorDetails]:
     """Return the errors without those that only follow from one deeper inside: a list is short by its bad item."""
     details = error.errors(include_url=False)
-    places = [detail["loc"] for detail in details]
-    return [
-        detail
-        for detail in details
-        if not any(len(place) > len(detail["loc"]) and place[: len(detail["loc"])] == detail["loc"] for place in places)
-    ]
+    above = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
+    return [detail for detail in details if detail["loc"] not in above]
 
 
-def _put(document: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
-    for name in place[:-1]:
-        document = document.setdefault(name, {})
-        if not isinstance(document, dict):
-            return  # not an object: validation says so, with the field's name
-    document[place[-1]] = value
+def _put(document: Any, place: tuple[str, ...], value: Any) -> Any:
+    """Return a document with a value at a place; the same object may stand at others, where it stays as it was."""
+    if not place:
+        return value
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        return document  # validation says so, with the field's name
+    return document | {place[0]: _put(document.get(place[0]), place[1:], value)}
 
 
 def _line(detail: ErrorDetails) -> str:
@@ -133,7 +121,7 @@ def _line(detail: ErrorDetails) -> str:
             if _model_at(detail["loc"]):
                 return f"{field}.{message}"
             return f"{field}: found {_show(found)}, {message}"
-        case "model_type" | "dict_type":
+        case "model_type" | "model_attributes_type" | "dict_type":
             expected = "an object"
         case "tuple_type":
             expected = "a list"
@@ -147,10 +135,18 @@ def _line(detail: ErrorDetails) -> str:
             expected = f"{_number(context['le'])} or less"
         case "less_than":
             expected = f"less than {_number(context['lt'])}"
-        case "too_short" | "string_too_short":
+        case "too_short":
             return f"{field}: found nothing, expected at least one"
+        case "string_too_short":
+            return f"{field}: found nothing, expected a text"
+        case "too_long":
+            return f"{field}: found {len(found)} entries, expected {context['max_length']} or fewer"
+        case "string_too_long":
+            return f"{field}: found {len(found)} characters, expected {context['max_length']} or fewer"
         case "string_pattern_mismatch":
-            expected = "lower-case letters, digits and dashes, at most 52"
+            expected = _PATTERNS.get(context["pattern"], f"a text that matches {context['pattern']}")
+        case "string_unicode":
+            return f"{field}: found half a character, expected a text"
         case "int_type":
             expected = "a whole number"
         case "float_type" | "finite_number":
@@ -160,8 +156,15 @@ def _line(detail: ErrorDetails) -> str:
         case "string_type":
             expected = "a string"
         case _:
-            expected = detail["msg"][0].lower() + detail["msg"][1:]
+            expected = "what docs/run.md says of it"
     return f"{field}: found {_show(found)}, expected {expected}"
+
+
+_PATTERNS = {
+    RUN_NAME: "lower-case letters, digits and dashes, at most 52",
+    NO_NUL: "a text without NUL characters",
+}
+"""What patterns ask for, in words."""
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -2,7 +2,8 @@
 
 import re
 
-DURATION_PATTERN = r"^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,8}m)?([0-9]{1,9}(?:\.[0-9]{1,3})?s)?$"
+DURATION_PATTERN = r"^([0-9]{1,4}d)?([0-9]{1,6}h)?([0-9]{1,8}m)?([0-9]{1,9}(?:\.[0-9]{1,3})?s)?$"
+"""Up to 193 years: Go, and with it Kubernetes, counts to 292."""
 QUANTITY_PATTERN = r"^[0-9]{1,15}(?:\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"
 CPUS_PATTERN = r"^([0-9]{1,6}m|[0-9]{1,4}(?:\.[0-9]{1,3})?)$"
 _DURATION, _QUANTITY = re.compile(DURATION_PATTERN), re.compile(QUANTITY_PATTERN)
@@ -19,6 +20,8 @@ def parse_duration(text: str) -> float:
         ValueError: the text is no duration.
     """
     match = _DURATION.fullmatch(text)
+    if re.match("[0-9]{5,}d", text):
+        raise ValueError("expected 9999d or less")
     if not match or not text:
         raise ValueError("expected a duration such as 30s, 5m or 7d")
     days, hours, minutes, seconds = (float((part or "0").rstrip("dhms")) for part in match.groups())
@@ -35,7 +38,8 @@ def parse_quantity(text: str) -> int:
     if not match:
         raise ValueError("expected a size such as 2Gi or 500Mi")
     unit = match[1] or ""
-    return int(float(text.removesuffix(unit)) * _BYTES[unit])
+    count = float(text.removesuffix(unit)) * _BYTES[unit]
+    return int(count) or int(count > 0)
 
 
 def parse_cpus(text: str) -> float:

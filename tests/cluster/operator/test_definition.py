@@ -30,6 +30,7 @@ def made(runs: Runs, namespace: Namespace) -> Namespace:
 
 NAMED_OTHERWISE = {
     "apiVersion": 'in version "v9"',
+    "metadata.labels.a": "ObjectMeta.labels",
     "spec.experiment.objects[1]": "spec.experiment.objects",
     "spec.experiment.phases[1].friction.max": "spec.experiment.phases",
 }

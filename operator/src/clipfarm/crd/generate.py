@@ -6,6 +6,7 @@ import yaml
 from pydantic import BaseModel
 
 from clipfarm.crd.rules import RULES
+from clipfarm.model import MOST_CHARACTERS, MOST_ENTRIES
 from clipfarm.run import RunSpec
 from clipfarm.run_status import UNSEEN, RunStatus
 from clipfarm.units import DURATION_PATTERN, QUANTITY_PATTERN, duration_text, quantity_text
@@ -23,6 +24,7 @@ KEPT = (
     "maxLength",
     "minItems",
     "maxItems",
+    "maxProperties",
 )
 
 COLUMNS = (
@@ -178,12 +180,12 @@ def _at(schema: dict[str, Any], path: str) -> dict[str, Any]:
 def _bound_texts(schema: dict[str, Any]) -> None:
     """Bound texts and lists: the API server estimates what a rule may cost by the largest value it could meet."""
     if schema.get("type") == "string" and "enum" not in schema:
-        schema.setdefault("maxLength", 1024)
+        schema.setdefault("maxLength", MOST_CHARACTERS)
     if schema.get("type") == "array":
-        schema.setdefault("maxItems", 64)
+        schema.setdefault("maxItems", MOST_ENTRIES)
         _bound_texts(schema["items"])
     if "additionalProperties" in schema:
-        schema["maxProperties"] = 64
+        schema.setdefault("maxProperties", MOST_ENTRIES)
         _bound_texts(schema["additionalProperties"])
     for each in schema.get("properties", {}).values():
         _bound_texts(each)
