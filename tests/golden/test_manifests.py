@@ -152,6 +152,16 @@ def test_every_change_of_an_encoders_pod_changes_its_hash_and_nothing_else_does(
     assert len({hash_of(), hash_of(batchSize=8), hash_of(memory="1Gi"), hash_of(Images(encode="other"))}) == 4
 
 
+def test_what_a_run_asks_of_its_encoders_has_a_hash_that_no_image_and_no_number_of_them_changes():
+    def hash_of(images: Images | None = None, attempt: str = "", **encode: Any) -> str:
+        run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}} | encode)
+        made = encoder.deployment(run, Owner("ns", "run-1", {}, encode_attempt=attempt), images or Images(), 1)
+        return made["metadata"]["annotations"][encoder.ASKED_ANNOTATION]
+
+    assert hash_of() == hash_of(replicas=3) == hash_of(Images(encode="other")) == hash_of(batchSize=4)
+    assert len({hash_of(), hash_of(batchSize=8), hash_of(memory="1Gi"), hash_of(attempt="2")}) == 4
+
+
 @pytest.mark.parametrize("only", ["", "3,7-8"])
 def test_encoders_look_at_all_clips_of_their_run_and_at_no_others(only: str):
     made = document(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}})

@@ -20,6 +20,7 @@ from clipfarm.cluster.times import api_time, unix_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView
 from clipfarm.decide.plan import decide
+from clipfarm.manifests import encoder
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions
 from clipfarm.world import EarlyEnd, Gate, GpuId, Holder, Reading
@@ -30,6 +31,7 @@ from helpers.runs import make_run
 KEY = ("ns", "test")
 NOW, WALL = 1000.0, 1_800_000_000.0
 ENCODES = {"encode": {"weights": {"source": "random"}}}
+TEMPLATE, ASKED = (f"/metadata/annotations/clipfarm.dev~1{name}" for name in ("template", "encode-spec"))
 
 
 class Scene:
@@ -61,8 +63,10 @@ class Scene:
         uid = f"failed-{index}-{rest['attempts']}-{rest['disrupted']}"
         self.store.failed.put(uid, FailedPod(uid, KEY, index=index, exit_code=code, **rest))
 
-    def deployment(self, replicas: int = 1, template: str = "", owner: str = "run-1") -> None:
-        self.store.deployments.put("d", DeploymentView(KEY, "d", owner, replicas, template))
+    def deployment(self, replicas: int = 1, template: str = "", owner: str = "run-1", asked: str | None = None) -> None:
+        if asked is None:
+            asked = encoder.asked(self.tracked.run, self.tracked.owner)
+        self.store.deployments.put("d", DeploymentView(KEY, "d", owner, replicas, template, asked))
 
     def encoder(self, reported: Reported, *, ready: bool = False, **fields: Any) -> None:
         view = EncoderPod("e", "e", KEY, "run-1", "", 0, None, reported, "node-1", ready)
@@ -241,8 +245,8 @@ class TestChanges:
         scene.job(completed="0")
         made = scene.changes()["create", "Deployment"]
         assert made["spec"]["replicas"] == 1
-        template = made["metadata"]["annotations"]["clipfarm.dev/template"]
-        scene.deployment(template=template)
+        annotations = made["metadata"]["annotations"]
+        scene.deployment(asked=annotations["clipfarm.dev/encode-spec"])
         assert scene.changes() == {}
         scene.job(completed="0-1")
         scene.tracked.encoding.encoded = 2
@@ -250,14 +254,23 @@ class TestChanges:
         scene.tracked.encoding.left = 0
         assert scene.changes() == {("patch", "Deployment"): [{"op": "add", "path": "/spec/replicas", "value": 0}]}
 
-    def test_encoders_are_made_anew_when_their_options_have_changed(self):
+    @pytest.mark.parametrize(
+        ("asked", "seen", "paths"),
+        [
+            # Another operator may have made another template of it: what is asked for decides.
+            ("the same", 1, []),
+            ("of yesterday", 1, ["/spec/template", TEMPLATE, ASKED]),
+            # Made by an operator that kept no such note: it had seen the run as it is, or had not.
+            ("", 1, [ASKED]),
+            ("", 0, ["/spec/template", TEMPLATE, ASKED]),
+        ],
+    )
+    def test_encoders_are_made_anew_when_the_run_asks_for_others_and_not_before(self, asked, seen, paths):
         scene = Scene(2, **ENCODES).job(completed="0")
-        scene.deployment(template="of yesterday")
-        patch = scene.changes()["patch", "Deployment"]
-        assert [(each["op"], each["path"]) for each in patch] == [
-            ("replace", "/spec/template"),
-            ("add", "/metadata/annotations/clipfarm.dev~1template"),
-        ]
+        scene.tracked.status["observedGeneration"] = seen
+        scene.deployment(template="of another version", asked=None if asked == "the same" else asked)
+        patch = scene.changes().get(("patch", "Deployment"), [])
+        assert [each["path"] for each in patch] == paths
 
     @pytest.mark.parametrize(
         ("age", "reports", "made"),

@@ -11,7 +11,7 @@ from clipfarm.cluster.observe import own_deployment, own_job
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import PodView, RunKey
+from clipfarm.cluster.views import DeploymentView, PodView, RunKey
 from clipfarm.decide.plan import Plan
 from clipfarm.manifests import encoder, job, report, storage
 from clipfarm.manifests.common import Images
@@ -180,17 +180,32 @@ def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Im
     patch: list[Manifest] = []
     if there.replicas != plan.encoders:
         patch.append({"op": "add", "path": "/spec/replicas", "value": plan.encoders})
-    if plan.encoders:
-        meant = encoder.deployment(tracked.run, tracked.owner, images, plan.encoders)
-        template = meant["metadata"]["annotations"][encoder.TEMPLATE_ANNOTATION]
-        if there.template != template:
-            # The run's options for encoders, or the operator's image, have changed: the pods are made anew.
-            annotation = pointer(encoder.TEMPLATE_ANNOTATION)
-            patch += [
-                {"op": "replace", "path": "/spec/template", "value": meant["spec"]["template"]},
-                {"op": "add", "path": f"/metadata/annotations/{annotation}", "value": template},
-            ]
+    if plan.encoders or not there.asked:
+        patch += _encoder_template(tracked, there, images)
     return Change("patch", f"{path}/{name}", "Deployment", name, patch) if patch else None
+
+
+def _encoder_template(tracked: Tracked, there: DeploymentView, images: Images) -> list[Manifest]:
+    """Return the patch that has a run's encoders made anew, if the run asks for something else than when they were.
+
+    An operator of another version, or with other images, changes no encoder that is at work: it would lose the clips
+    that are being encoded, and features of one run would come from two versions.
+    """
+    meant = encoder.deployment(tracked.run, tracked.owner, images, there.replicas)
+    annotations = meant["metadata"]["annotations"]
+    if there.asked == annotations[encoder.ASKED_ANNOTATION]:
+        return []
+    # An operator that kept no such note has seen the run as it is now, or the run was changed since.
+    taken_over = not there.asked and tracked.status.get("observedGeneration") == tracked.generation
+    if taken_over or there.template == annotations[encoder.TEMPLATE_ANNOTATION]:
+        del annotations[encoder.TEMPLATE_ANNOTATION]
+        patch: list[Manifest] = []
+    else:
+        patch = [{"op": "replace", "path": "/spec/template", "value": meant["spec"]["template"]}]
+    return patch + [
+        {"op": "add", "path": f"/metadata/annotations/{pointer(name)}", "value": value}
+        for name, value in annotations.items()
+    ]
 
 
 def _report(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, wall: float) -> Change | None:

@@ -19,7 +19,7 @@ from clipfarm.manifests.common import (
     RUN_LABEL,
     UID_LABEL,
 )
-from clipfarm.manifests.encoder import TEMPLATE_ANNOTATION
+from clipfarm.manifests.encoder import ASKED_ANNOTATION, TEMPLATE_ANNOTATION
 from clipfarm.manifests.job import CONTAINER
 from clipfarm.world import EarlyEnd, GpuId
 from clipfarm_contract.indexes import Indexes
@@ -120,6 +120,8 @@ class DeploymentView:
     replicas: int
     template: str
     """Hash of the pod template as it was meant."""
+    asked: str = ""
+    """Hash of what the run asked for when the template was made; empty: an operator of 0.1.0 made it."""
     refusal: str = ""
     """Why the API server takes none of its pods, in its own words."""
 
@@ -239,6 +241,7 @@ def deployment(manifest: Manifest) -> DeploymentView | None:
         owner=controller(manifest),
         replicas=manifest["spec"].get("replicas", 1),
         template=manifest["metadata"].get("annotations", {}).get(TEMPLATE_ANNOTATION, ""),
+        asked=manifest["metadata"].get("annotations", {}).get(ASKED_ANNOTATION, ""),
         refusal=_refusal(manifest.get("status", {})),
     )
 

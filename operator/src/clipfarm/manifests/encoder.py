@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 from clipfarm.manifests.common import (
     CLIPS,
@@ -31,6 +32,9 @@ CPUS_REQUESTED = 0.5
 renderers leave, and of CPUs that both want, the larger request gets more: clips are what an encoder waits for."""
 TEMPLATE_ANNOTATION = "clipfarm.dev/template"
 """On the Deployment: a hash of its pod template as it was meant, before the API server filled in defaults."""
+ASKED_ANNOTATION = "clipfarm.dev/encode-spec"
+"""On the Deployment: a hash of what the run asked for. While it is the same the pod template stays as it is, whatever
+an operator of another version, or with another image, would make of it."""
 
 
 def name(run: Run) -> str:
@@ -47,7 +51,7 @@ def deployment(run: Run, owner: Owner, images: Images, replicas: int) -> Manifes
         pods["annotations"] = options.annotations
     template = {"metadata": pods, "spec": _pod(run, images)}
     made = metadata(run, owner, name(run), ROLE)
-    made["annotations"] = {TEMPLATE_ANNOTATION: _hash(template)}
+    made["annotations"] = {TEMPLATE_ANNOTATION: _hash(template), ASKED_ANNOTATION: asked(run, owner)}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -62,8 +66,17 @@ def deployment(run: Run, owner: Owner, images: Images, replicas: int) -> Manifes
     }
 
 
-def _hash(template: Manifest) -> str:
-    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:16]
+def asked(run: Run, owner: Owner) -> str:
+    """Return a hash of what a person asks of the run's encoders; another attempt asks anew.
+
+    Fields that have their defaults are left out, so that a field which a later version adds changes no hash.
+    """
+    spec = run.spec.encode.model_dump(mode="json", exclude={"enabled", "replicas"}, exclude_defaults=True)
+    return _hash([spec, owner.attempt, owner.encode_attempt])
+
+
+def _hash(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _pod(run: Run, images: Images) -> Manifest:
