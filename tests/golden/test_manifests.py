@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clipfarm.manifests import encoder, job, report
+from clipfarm.manifests import encoder, job, report, run_files
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
 from helpers.runs import document, make_run
@@ -122,7 +122,7 @@ def test_the_kubelet_fills_in_the_index_and_nothing_of_the_users():
     made = job_of(render={"command": ["sh", "-c", "echo $(HOME) $CLIP_DIR"], "clipsPerPod": 4})
     [container] = pod_of(made)["containers"]
     arguments = container["args"]
-    assert arguments[arguments.index("--clips") + 1] == "0-9"
+    assert arguments[arguments.index("--clips") + 1] == "$(CLIPFARM_CLIPS)"
     assert arguments[arguments.index("--block") + 1] == "$(JOB_COMPLETION_INDEX)"
     assert arguments[arguments.index("--count") + 1] == "4"
     assert arguments[-4:] == ["--", "sh", "-c", "echo $$(HOME) $$CLIP_DIR"]
@@ -132,13 +132,46 @@ def test_the_kubelet_fills_in_the_index_and_nothing_of_the_users():
 def test_another_attempt_makes_only_what_is_left():
     made = job_of(only="3,7-8")
     assert made["spec"]["completions"] == 3
-    arguments = pod_of(made)["containers"][0]["args"]
-    assert arguments[arguments.index("--clips") + 1] == "3,7-8"
+    files = run_files.config_map(make_run(10), Owner("ns", "run-1", {}, "3,7-8"))
+    assert files["data"]["clips"] == "3,7-8"
+
+
+def test_a_pod_refers_to_what_all_have_in_common_and_holds_none_of_it():
+    made, files = job_of(only="3,7-8"), run_files.config_map(make_run(10), Owner("ns", "run-1", {}, "3,7-8"))
+    variables = {each["name"]: each.get("valueFrom") for each in pod_of(made)["containers"][0]["env"]}
+    for variable, key in (("CLIPFARM_CLIPS", "clips"), ("CLIPFARM_EXPERIMENT", "experiment.json")):
+        assert variables[variable] == {"configMapKeyRef": {"name": files["metadata"]["name"], "key": key}}
+    assert files["immutable"] is True
+    assert files["metadata"]["ownerReferences"][0]["kind"] == "BenchmarkRun"
+    assert "3,7-8" not in str(made)
+
+
+def test_a_list_that_is_too_long_for_an_argument_comes_as_a_file():
+    only = ",".join(map(str, range(1, 50_000, 2)))
+    run, owner = make_run(50_000, storage={"size": "1Gi"}), Owner("ns", "run-1", {}, only, "2")
+    pod = pod_of(job.job(run, owner, Images(), 4))
+    [container] = pod["containers"]
+    assert container["args"][container["args"].index("--clips-from") + 1] == "/etc/clipfarm/clips"
+    assert "--clips" not in container["args"]
+    assert {"name": "run-files", "mountPath": "/etc/clipfarm"} in container["volumeMounts"]
+    files = run_files.config_map(run, owner)
+    assert {"name": "run-files", "configMap": {"name": files["metadata"]["name"]}} in pod["volumes"]
+    assert files["data"]["clips"] == only
+    assert len(str(pod)) < 5000
+
+
+def test_no_two_attempts_and_no_two_runs_of_a_name_share_what_their_pods_read():
+    owners = [Owner("ns", uid, {}, only, attempt) for uid, only, attempt in (
+        ("run-1", "", ""), ("run-2", "", ""), ("run-1", "", "2"), ("run-1", "3", "2"))]  # fmt: skip
+    run = Run.model_validate(document(10) | {"metadata": {"name": "a" * 52}})
+    names = {run_files.name(run, owner) for owner in owners}
+    assert len(names) == len(owners)
+    assert max(map(len, names)) <= 63
 
 
 def test_threads_limit_everything_that_counts_cpus():
     [container] = pod_of(job_of(render={"threads": 3}))["containers"]
-    values = {entry["name"]: entry["value"] for entry in container["env"]}
+    values = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert {values[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "BLENDER_CPU_THREADS")} == {"3"}
 
 

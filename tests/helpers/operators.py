@@ -20,6 +20,7 @@ from helpers.local import CLIPFARM, wait_until
 from helpers.runs import document
 
 RUNS = "clipfarm.dev/v1alpha1/benchmarkruns"
+CONFIG_MAPS = "v1/configmaps"
 JOBS, PODS, DEPLOYMENTS, CLAIMS, EVENTS, NODES = (
     "batch/v1/jobs", "v1/pods", "apps/v1/deployments", "v1/persistentvolumeclaims", "v1/events", "v1/nodes",
 )  # fmt: skip

@@ -81,6 +81,8 @@ capabilities: {drop: [ALL]}
 # a pod whose node does not take it
 - {apiGroups: [""], resources: [pods/eviction], verbs: [create]}
 - {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [get, create]}
+# what the pods of a Job read alike; deletecollection, by labels: those of attempts before
+- {apiGroups: [""], resources: [configmaps], verbs: [create, deletecollection]}
 # list: what keeps a pod from starting, if its status does not say; patch: the same happened again
 - {apiGroups: [""], resources: [events], verbs: [create, list, patch]}
 {{- if eq .Values.encoderAccess "proxy" }}

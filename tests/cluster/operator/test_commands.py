@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from clipfarm_contract.indexes import Indexes
 from helpers.chart import DEFINITION
 from helpers.cluster import ControlPlane, Namespace
 from helpers.kubelet import End, Kubelet, index
 from helpers.local import wait_until
-from helpers.operators import JOBS, Operator, Runs, command
+from helpers.operators import CONFIG_MAPS, JOBS, RUNS, Operator, Runs, command
 
 
 @pytest.fixture
@@ -76,11 +77,13 @@ def test_retry_makes_the_failed_clips_alone_again(definition: ControlPlane, driv
 
     def outcome(pod: dict[str, Any]) -> End:
         [container] = pod["spec"]["containers"]
-        ranges = container["args"][container["args"].index("--clips") + 1]
-        clips = [
-            clip for part in ranges.split(",") for clip in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)
-        ]
+        source = next(each["valueFrom"] for each in container["env"] if each["name"] == "CLIPFARM_CLIPS")
+        files = driven.get(CONFIG_MAPS, source["configMapKeyRef"]["name"])
+        clips = list(Indexes.parse(files["data"][source["configMapKeyRef"]["key"]]))
         return End(1 if clips[index(pod)] in broken else 0)
+
+    def lists() -> list[str]:
+        return [each["data"]["clips"] for each in driven.list(CONFIG_MAPS, "clipfarm.dev/run=run")]
 
     def type_(what: str, *options: str) -> subprocess.CompletedProcess[str]:
         return command(definition, what, "run", *options, "--namespace", driven.name)
@@ -99,6 +102,7 @@ def test_retry_makes_the_failed_clips_alone_again(definition: ControlPlane, driv
         status = runs.status()
         assert (status["phase"], status["rendered"], status["failed"]) == ("CompletedWithFailures", 6, 2)
         assert {entry["clips"] for entry in status["failures"]} == {"2,6"}
+        assert lists() == ["2,5-6"], "that of the attempt before is gone"
         assert len(kubelet.started) == made + 3
 
         broken.clear()
@@ -107,6 +111,9 @@ def test_retry_makes_the_failed_clips_alone_again(definition: ControlPlane, driv
         assert (runs.status()["rendered"], runs.status()["failed"]) == (8, 0)
         done = type_("retry", "--failed")
         assert (done.returncode, done.stderr) == (2, "run: nothing has failed\n")
+
+    driven.delete(RUNS, "run")
+    wait_until(lambda: not lists(), "what its pods read to go with the run")
 
 
 def test_a_run_whose_clips_all_fail_alike_ends_stays_so_and_retry_gets_it_out(

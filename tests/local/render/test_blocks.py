@@ -64,3 +64,10 @@ def test_clips_of_a_block_are_those_of_single_runs(supervise, tmp_path):
 def test_a_pod_makes_the_block_of_clips_that_its_index_names(supervise, ranges, block, count, made):
     ended = supervise(*python(WRITE), index=None, count=count, options=["--clips", ranges, "--block", block])
     assert (ended.code, ended.run.clips()) == (ExitCode.OK, made)
+
+
+def test_a_list_of_clips_may_come_as_a_file(supervise, tmp_path):
+    ranges = tmp_path / "clips"
+    ranges.write_text("3-4,9\n")
+    ended = supervise(*python(WRITE), index=None, count=2, options=["--clips-from", ranges, "--block", 1])
+    assert (ended.code, ended.run.clips()) == (ExitCode.OK, [9])

@@ -45,6 +45,8 @@ def without(field):
         (["--seed", "0", "--clips", "0-9"], TINY, "expected either --index, or --clips with --block"),
         (["--seed", "0", "--clips", "a-9", "--block", "0"], TINY, '--clips: found "a-9", expected ranges such as'),
         (["--seed", "0", "--clips", "0-9", "--block", "10"], TINY, "--block: found 10, but --clips has no clips left"),
+        (["--seed", "0", "--clips-from", "/no/such"], TINY, "--clips-from: /no/such cannot be read"),
+        (["--seed", "0", "--clips", "1", "--clips-from", "x"], TINY, "expected either --clips or --clips-from"),
         ([*REQUIRED, "--beans"], TINY, "No such option '--beans'"),
         ([*REQUIRED, "--experiment", "/no/such/file"], TINY, "--experiment: /no/such/file cannot be read"),
         (REQUIRED, None, "experiment: found neither --experiment nor CLIPFARM_EXPERIMENT"),

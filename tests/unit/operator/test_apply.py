@@ -1,6 +1,7 @@
 """What is done about answers of the API server, lost ones too."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -47,6 +48,9 @@ class Server:
 
     async def delete(self, path: str, uid: str) -> Any:
         return await self._answer("delete", path, uid)
+
+    async def delete_all(self, path: str, **selectors: str) -> Any:
+        return await self._answer("delete all", path, selectors)
 
     async def get(self, path: str) -> Any:
         self.requests.append(("get", path, None))
@@ -316,3 +320,28 @@ def test_what_happens_again_and_again_is_one_event_whose_count_grows():
         event(KEY, "uid", Happening("Warning", "VRAMHeld", text), series, 9.0)["metadata"]["name"] for text in "ab"
     }
     assert len(names) == 1
+
+
+FILES = Change("create", "/configmaps", "ConfigMap", "test-render-1", {"kind": "ConfigMap"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "made"),
+    [({}, True), (ApiError(409, "is there"), True), (ApiError(403, "forbidden"), False), (LOST, False)],
+)
+def test_a_job_is_made_only_when_what_its_pods_read_is_there(tracked, answer, made):
+    server = Server(answer)
+    carry_out(server, tracked, replace(JOB, needs=FILES))
+    assert [path for verb, path, _ in server.requests if verb == "create"] == [
+        "/configmaps",
+        *(["/jobs"] if made else []),
+    ]
+    assert ("Job" in tracked.made) is made
+
+
+def test_what_earlier_attempts_left_is_deleted_by_its_labels(tracked):
+    server = Server()
+    carry_out(
+        server, tracked, Change("clear", "/configmaps", "ConfigMaps", "of", {"labelSelector": "a"}, optional=True)
+    )
+    assert server.requests == [("delete all", "/configmaps", {"labelSelector": "a"})]

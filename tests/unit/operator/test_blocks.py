@@ -3,6 +3,7 @@
 import pytest
 
 from clipfarm.manifests.blocks import MOST_INDEXES, Blocks
+from clipfarm.packed import pack
 from clipfarm_contract.indexes import Indexes
 from helpers.runs import make_run
 
@@ -29,6 +30,16 @@ def test_a_run_may_be_left_with_some_of_its_clips():
     blocks = Blocks.of(make_run(100, render={"clipsPerPod": 2}), only="3,17-19,99")
     assert [blocks.of_index(index) for index in range(blocks.count)] == [[3, 17], [18, 19], [99]]
     assert blocks.clips_in(Indexes.parse("0,2")) == 3
+
+
+def test_many_separate_clips_are_dealt_out_in_order():
+    blocks = Blocks.of(make_run(100_000, render={"clipsPerPod": 3}), only=",".join(map(str, range(1, 100_000, 2))))
+    assert (blocks.count, blocks.of_index(0), blocks.of_index(16_666)) == (16_667, [1, 3, 5], [99_997, 99_999])
+
+
+def test_a_list_that_fits_into_no_config_map_is_refused():
+    with pytest.raises(ValueError, match=r"found 450000 clips in 450000 separate ranges, which take 3150 KB"):
+        Blocks.of(make_run(1_000_000), only=pack(Indexes.of(range(100_000, 1_000_000, 2))))
 
 
 @pytest.mark.parametrize("only", ["100", "5,200", "x"])

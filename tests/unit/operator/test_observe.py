@@ -20,7 +20,7 @@ from clipfarm.cluster.times import api_time, unix_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView
 from clipfarm.decide.plan import decide
-from clipfarm.manifests import encoder
+from clipfarm.manifests import encoder, run_files
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions
 from clipfarm.world import EarlyEnd, Gate, GpuId, Holder, Reading
@@ -216,6 +216,32 @@ class TestChanges:
         found = scene.changes()
         assert set(found) == {("create", "PersistentVolumeClaim"), ("create", "Job")}
         assert found["create", "Job"]["spec"]["parallelism"] == 3
+
+    def test_what_pods_read_is_there_before_their_job_and_that_of_earlier_attempts_goes(self):
+        for attempt in ("", "2"):
+            scene = Scene(only="3,7" if attempt else "")
+            scene.tracked.owner = replace(scene.tracked.owner, attempt=attempt)
+            world = scene.look()
+            found = changes(decide(scene.tracked.run, world), scene.tracked, KEY, scene.store, Images(), NOW, WALL)
+            assert [(each.verb, each.kind) for each in found] == [
+                *([("clear", "ConfigMaps")] if attempt else []),
+                ("create", "Job"),
+            ]
+            needed = found[-1].needs
+            assert needed is not None
+            assert needed.body == run_files.config_map(scene.tracked.run, scene.tracked.owner)
+            scene.tracked.made["Job"] = NOW
+            assert scene.changes() == {}
+
+    def test_what_pods_read_is_made_again_if_a_kubelet_does_not_find_it(self):
+        scene = Scene().job()
+        name = run_files.name(scene.tracked.run, scene.tracked.owner)
+        for missing, made in (("of the user's", {}), (name, {("create", "ConfigMap")})):
+            message = f'configmap "{missing}" not found'
+            uid = scene.pod(0)
+            stands = Reported("Starting", None, "CreateContainerConfigError", message)
+            scene.store.pods.put(uid, replace(scene.store.pods.of(KEY)[uid], reported=stands))
+            assert set(scene.changes()) == set(made)
 
     def test_a_claim_can_be_mounted_by_many_nodes_or_as_the_run_says(self):
         for mode in ("ReadWriteMany", "ReadWriteOnce"):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clipfarm_contract.environment import GPU, RUN_EXPERIMENT, THREAD_COUNT_VARIABLES
+from clipfarm_contract.environment import GPU, RUN_CLIPS, RUN_EXPERIMENT, THREAD_COUNT_VARIABLES
 from clipfarm_render.child_environment import PASSED_ON, compose
 
 HOSTILE = {
@@ -26,7 +26,7 @@ HOSTILE = {
 
 def test_the_built_in_renderer_gets_what_is_listed_and_what_the_supervisor_sets_and_no_more(tmp_path: Path):
     given = {name: f"of {name}" for name in PASSED_ON}
-    made = compose(HOSTILE | given | {RUN_EXPERIMENT: "{}"}, tmp_path, own_command=False)
+    made = compose(HOSTILE | given | {RUN_EXPERIMENT: "{}", RUN_CLIPS: "0-9"}, tmp_path, own_command=False)
     assert {name: made[name] for name in PASSED_ON} == given | {"CUDA_VISIBLE_DEVICES": f"of {GPU}"}
     assert {name for name in made if name not in PASSED_ON} == {
         "BLENDER_USER_RESOURCES",
@@ -47,7 +47,7 @@ def test_what_is_not_set_is_not_made_up(tmp_path: Path):
 
 
 def test_a_renderer_of_the_users_own_gets_all_but_the_whole_experiment_and_always_a_home(tmp_path: Path):
-    inherited = HOSTILE | {"LICENCE_SERVER": "beans:1234", RUN_EXPERIMENT: "{}"}
+    inherited = HOSTILE | {"LICENCE_SERVER": "beans:1234", RUN_EXPERIMENT: "{}", RUN_CLIPS: "0-9"}
     made = compose(inherited, tmp_path, own_command=True)
     set_here = {"BLENDER_USER_RESOURCES": str(tmp_path / "blender"), "PYTHONHASHSEED": "0", "TMPDIR": str(tmp_path)}
     assert made == HOSTILE | {"LICENCE_SERVER": "beans:1234"} | set_here

@@ -23,6 +23,8 @@ CLIP_CACHE = "CLIP_CACHE"
 
 RUN_EXPERIMENT = "CLIPFARM_EXPERIMENT"
 """JSON: the run's whole experiment with all its phases; what the supervisor reads."""
+RUN_CLIPS = "CLIPFARM_CLIPS"
+"""In a pod: the clips that its Job makes, as ranges. They stand on the supervisor's command line, too."""
 
 GPU = "CLIPFARM_GPU"
 """UUID of the one GPU that the supervisor's clips are to use; empty: those that the process sees."""

@@ -43,6 +43,8 @@ PASSED_ON = (
     "NVIDIA_VISIBLE_DEVICES",
 )
 """Variables that the built-in renderer gets if the supervisor has them; and no other."""
+OF_THE_RUN = (environment.RUN_EXPERIMENT, environment.RUN_CLIPS)
+"""Variables that say what all clips are: a child makes one, and its task says which."""
 
 
 def compose(inherited: Mapping[str, str], scratch: Path, *, own_command: bool) -> dict[str, str]:
@@ -67,7 +69,7 @@ def compose(inherited: Mapping[str, str], scratch: Path, *, own_command: bool) -
 
 
 def _all(inherited: Mapping[str, str], scratch: Path) -> dict[str, str]:
-    kept = {name: value for name, value in inherited.items() if name != environment.RUN_EXPERIMENT}
+    kept = {name: value for name, value in inherited.items() if name not in OF_THE_RUN}
     if not kept.get("HOME"):
         kept["HOME"] = _home(scratch)
     return kept

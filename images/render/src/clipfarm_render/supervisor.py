@@ -69,6 +69,12 @@ class UsageError(Exception):
 @click.option("--count", type=click.IntRange(1, MOST_CLIPS), default=1, show_default=True, help="How many clips.")
 @click.option("--clips", metavar="RANGES", help="In place of --index: clips as 0-99,200, of which --block takes some.")
 @click.option(
+    "--clips-from",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file with such ranges, in place of --clips.",
+)
+@click.option(
     "--block",
     type=click.IntRange(min=0),
     metavar="K",
@@ -101,6 +107,7 @@ def cli(
     index: int | None,
     count: int,
     clips: str | None,
+    clips_from: Path | None,
     block: int | None,
     experiment: Path | None,
     device: str,
@@ -119,6 +126,10 @@ def cli(
     stop = Stop(with_parent=exit_with_parent)
     stop.listen()
     strays.adopt()
+    if clips_from is not None:
+        if clips is not None:
+            raise UsageError("expected either --clips or --clips-from")
+        clips = _read("--clips-from", clips_from).strip()
     chosen = _chosen(index, count, clips, block)
     recipes = _recipes(_read_experiment(experiment), seed, chosen, own_command=bool(command))
     if command and (problem := why_not(command)):
@@ -209,10 +220,14 @@ def _read_experiment(path: Path | None) -> Experiment:
         if not text:
             raise UsageError(f"experiment: found neither --experiment nor {RUN_EXPERIMENT}, expected one of them")
         return Experiment.from_json(text)
+    return Experiment.from_json(_read("--experiment", path))
+
+
+def _read(option: str, path: Path) -> str:
     try:
-        return Experiment.from_json(path.read_text())
+        return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--experiment: {path} cannot be read: {error}") from error
+        raise UsageError(f"{option}: {path} cannot be read: {error}") from error
 
 
 def _chosen(index: int | None, count: int, clips: str | None, block: int | None) -> Sequence[int]:

@@ -26,6 +26,8 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 """Ask for an answer without spec and status, where the answer is not read anyway."""
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+"""The same of a list."""
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 PAGE = 500
@@ -166,6 +168,18 @@ class Api:
         except ApiError as error:
             if error.code not in (NOT_FOUND, CONFLICT):
                 raise
+
+    async def delete_all(self, path: str, **selectors: str) -> None:
+        """Delete the objects of a list that ``labelSelector`` and ``fieldSelector`` choose; that there are none is no
+        error.
+
+        Raises:
+            ApiError: the server refuses.
+        """
+        assert selectors, "without a selector that would be all"
+        body: Manifest = {"propagationPolicy": "Background"}
+        headers = {"Content-Type": "application/json", "Accept": METADATA_LIST}
+        await self._json("DELETE", path, parameters=selectors, body=body, headers=headers)
 
     async def watch(self, path: str, version: str, **parameters: str) -> AsyncGenerator[tuple[str, Manifest], None]:
         """Yield (kind of event, object) from a version on, until the server ends the watch.

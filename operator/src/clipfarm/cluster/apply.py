@@ -72,10 +72,15 @@ class Applier:
         if status is not None and not tracked.gone:
             await self._write_status(tracked, key, status)
 
-    async def _change(self, tracked: Tracked, key: RunKey, change: Change) -> None:
+    async def _change(self, tracked: Tracked, key: RunKey, change: Change) -> bool:
+        """Carry out a change, and what it needs before; tell whether it is done."""
+        if change.needs is not None and not await self._change(tracked, key, change.needs):
+            return False
         call: Awaitable[Any]
         if isinstance(change.body, dict) and change.verb == "delete":
             call = self._api.delete(change.path, change.body["uid"])
+        elif isinstance(change.body, dict) and change.verb == "clear":
+            call = self._api.delete_all(change.path, **change.body)
         elif isinstance(change.body, dict) and change.verb == "give up":
             call = self._give_up(change.path, change.body["uid"], change.body["node"])
         elif isinstance(change.body, dict) and change.verb in ("create", "evict"):
@@ -102,8 +107,10 @@ class Applier:
                 tracked.rendering.lost_on[change.body["node"]] += 1
             if change.event is not None:
                 await self._tell(tracked, key, change.event)
-        elif change.optional:
+            return True
+        if change.optional:
             tracked.made[change.kind] = self._clock()  # refused: tried again after some time, and not at once
+        return False
 
     async def _give_up(self, path: str, uid: str, node: str) -> None:
         """End a pod in its node's place. If it is gone meanwhile, nothing is left to do.
@@ -119,6 +126,8 @@ class Applier:
         try:
             await self._api.create(change.path, body)
         except ApiError as error:
+            if error.code == CONFLICT and change.kind == "ConfigMap":
+                return  # its name says which run's, which attempt's, and what stands in it
             if error.code != CONFLICT or change.kind == "PersistentVolumeClaim":
                 raise
             there = await self._api.get(f"{change.path}/{change.name}")

@@ -1,5 +1,6 @@
 """From a plan to the requests that carry it out: what is made and changed for a run, beside gates and status."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,9 +14,11 @@ from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, PodView, RunKey
 from clipfarm.decide.plan import Plan
-from clipfarm.manifests import encoder, job, report, storage
+from clipfarm.manifests import encoder, job, report, run_files, storage
 from clipfarm.manifests.common import Images
 
+NO_CONFIG_MAP = re.compile('configmap "([^"]*)" not found')
+"""A kubelet's words, of a variable or of a volume."""
 SEEN_SECONDS = 30.0
 """An object that was made is seen by a watch within this; after it, it is believed to be gone again."""
 REPORTED_SECONDS = 3600.0
@@ -28,17 +31,20 @@ would start a pod for each run that is there."""
 class Change:
     """One request."""
 
-    verb: Literal["create", "patch", "delete", "evict", "give up"]
+    verb: Literal["create", "patch", "delete", "clear", "evict", "give up"]
     path: str
     """Of the list, or of the object."""
     kind: str
     name: str
     body: Manifest | list[Manifest] = field(repr=False)
-    """The object; or a patch: a list is a JSON patch, else it is a merge patch; or the UID of what is deleted."""
+    """The object; or a patch: a list is a JSON patch, else it is a merge patch; or the UID of what is deleted; or the
+    labels of what is cleared."""
     event: Happening | None = None
     """What people are told of when it is done."""
     optional: bool = False
     """Whether the run is none the worse if it is refused."""
+    needs: "Change | None" = None
+    """What is done first; if it fails, this is not done."""
 
 
 def changes(
@@ -65,7 +71,7 @@ def changes(
     """
     found = [
         _claim(plan, tracked, key),
-        _job(plan, tracked, key, store, images, now),
+        *_with_files(tracked, key, _job(plan, tracked, key, store, images, now), now),
         _encoder(plan, tracked, key, store, images),
         _report(plan, tracked, key, store, images, wall),
         *_evictions(stuck.stuck(tracked, key, store, now, patience)),
@@ -101,7 +107,8 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
         if taken or tracked.run.spec.storage is None or plan.status.finished:
             return None
         made = job.job(tracked.run, tracked.owner, images, room.first(plan, tracked, now))
-        return Change("create", path, "Job", name, made)
+        # No pod may be without them, so they are there before the Job is.
+        return Change("create", path, "Job", name, made, needs=_run_files(tracked, key))
     tracked.made.pop("Job", None)
     unfinished = there.completed.count + there.failed.count < tracked.blocks.count
     if plan.status.finished and unfinished:
@@ -113,6 +120,32 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
     if wanted == there.parallelism:
         return None
     return Change("patch", f"{path}/{name}", "Job", name, {"spec": {"parallelism": wanted}})
+
+
+def _with_files(tracked: Tracked, key: RunKey, change: Change | None, now: float) -> Iterator[Change | None]:
+    """Yield a change of the Job, and what is to be done about the ConfigMap of this attempt and of earlier ones."""
+    if change is None:
+        yield _missing_run_files(tracked, key)
+    elif change.verb == "create" and tracked.owner.attempt and not _too_early(change, tracked, now):
+        selector = {"labelSelector": run_files.others(tracked.run, tracked.owner)}
+        path = f"/api/v1/namespaces/{key[0]}/configmaps"
+        yield Change("clear", path, "ConfigMaps", "of earlier attempts", selector, optional=True)
+    yield change
+
+
+def _run_files(tracked: Tracked, key: RunKey) -> Change:
+    made = run_files.config_map(tracked.run, tracked.owner)
+    return Change("create", f"/api/v1/namespaces/{key[0]}/configmaps", "ConfigMap", made["metadata"]["name"], made)
+
+
+def _missing_run_files(tracked: Tracked, key: RunKey) -> Change | None:
+    """Return the request that makes the Job's ConfigMap again, if a kubelet does not find it."""
+    standings = (pod.standing for _, pod in tracked.rendering.at_work.values())
+    missing = [found[1] for each in standings if (found := NO_CONFIG_MAP.search(each.message))]
+    if not missing:
+        return None
+    made = _run_files(tracked, key)
+    return made if made.name in missing else None
 
 
 def _evictions(found: list[stuck.Stuck]) -> Iterator[Change]:

@@ -7,13 +7,14 @@ from pydantic import ValidationError
 
 from clipfarm.cluster.report import FINISHED, phase
 from clipfarm.manifests import job as job_manifest
-from clipfarm.manifests.blocks import Blocks
+from clipfarm.manifests.blocks import Blocks, why_too_long
 from clipfarm.manifests.common import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION, ONLY_ANNOTATION
+from clipfarm.packed import pack
 from clipfarm.run import Run
-from clipfarm_contract.indexes import Indexes, compress
+from clipfarm_contract.indexes import Indexes
 
-MOST_TEXT = 100_000
-"""Ranges longer than this do not fit on a renderer's command line, which is where the Job puts them."""
+MOST_TEXT = 200_000
+"""Characters. Annotations have 256 KiB together, and others have theirs."""
 
 
 class NothingToRetryError(Exception):
@@ -36,22 +37,31 @@ def annotations(run: Mapping[str, Any], job: Mapping[str, Any] | None) -> tuple[
     to_render = set(_failed_clips(run, job, before.get(ONLY_ANNOTATION, ""))) if job else set()
     failures = run["status"].get("failures", ())
     unencoded = {clip for entry in failures if entry["stage"] == "encode" for clip in clips_of(entry)}
-    clips = sorted(to_render | unencoded) if job else []
+    clips = Indexes.of(to_render | unencoded) if job else Indexes()
     made: dict[str, str] = {}
     said: list[str] = []
     if clips:
-        only = compress(clips)
-        if len(only) > MOST_TEXT:
-            raise NothingToRetryError(f"{len(clips)} clips have failed all over the run: make a new run of them")
+        only, ranges = pack(clips), str(clips)
+        if problem := why_too_long(clips) or _too_long(clips, only):
+            raise NothingToRetryError(f"the list of what failed is too long: {problem}")
         made |= {ONLY_ANNOTATION: only, ATTEMPT_ANNOTATION: _next(before.get(ATTEMPT_ANNOTATION))}
         what = "to render" if to_render else "to look at"
-        said.append(f"{_clips(len(clips))} {what} ({only if len(only) <= 60 else only[:60] + '...'})")
+        said.append(f"{_clips(len(clips))} {what} ({ranges if len(ranges) <= 60 else ranges[:60] + '...'})")
     if unencoded or _encoder_stuck(run):
         made[ENCODE_ATTEMPT_ANNOTATION] = _next(before.get(ENCODE_ATTEMPT_ANNOTATION))
         said.append("what was not encoded")
     if not made:
         raise NothingToRetryError("nothing has failed")
     return made, " and ".join(said)
+
+
+def _too_long(clips: Indexes, text: str) -> str:
+    if len(text) <= MOST_TEXT:
+        return ""
+    return (
+        f"found {len(text) / 1000:.0f} KB for {clips.count} clips, expected at most {MOST_TEXT / 1000:.0f} KB in the"
+        " run's annotation; make a new run of them"
+    )
 
 
 def clips_of(entry: Mapping[str, Any]) -> Indexes:
@@ -77,7 +87,10 @@ def _parsed(run: Mapping[str, Any]) -> Run:
 
 def _failed_clips(run: Mapping[str, Any], job: Mapping[str, Any], only: str) -> list[int]:
     parsed = _parsed(run)
-    blocks, status = Blocks.of(parsed, only), job.get("status", {})
+    try:
+        blocks, status = Blocks.of(parsed, only), job.get("status", {})
+    except ValueError as error:
+        raise NothingToRetryError(str(error)) from None
     indexes = list(Indexes.parse(status.get("failedIndexes", "")))
     if run["status"]["phase"] == "Failed":
         # A run that failed as a whole has clips that were never tried.

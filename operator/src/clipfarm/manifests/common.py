@@ -32,7 +32,8 @@ GPU_UUID_ANNOTATION = "clipfarm.dev/gpu-uuid"
 RELEASED_ANNOTATION = "clipfarm.dev/released-at"
 """On a renderer's pod: when its gate was taken off. The API server keeps no such time."""
 ONLY_ANNOTATION = "clipfarm.dev/only-clips"
-"""On a run: the clips that are left to make, where its Job is to make no others; ``clipfarm retry`` sets it."""
+"""On a run: the clips that are left to make, where its Job is to make no others, as :mod:`clipfarm.packed` writes
+them; ``clipfarm retry`` sets it."""
 ATTEMPT_ANNOTATION = "clipfarm.dev/attempt"
 """On a run and its Job: which attempt it is. A Job of another attempt is removed, and made anew."""
 ENCODE_ATTEMPT_ANNOTATION = "clipfarm.dev/encode-attempt"
@@ -61,7 +62,7 @@ class Owner:
     uid: str
     labels: dict[str, str]
     only: str = ""
-    """Clips that are left to make, as ranges; empty: all."""
+    """Clips that are left to make, as the annotation has them; empty: all."""
     attempt: str = ""
     encode_attempt: str = ""
 

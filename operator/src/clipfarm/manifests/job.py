@@ -1,5 +1,6 @@
 """The renderers: one Indexed Job a run. Kubernetes' own controller runs it; clipfarm only opens gates."""
 
+from clipfarm.manifests import run_files
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import (
     ATTEMPT_ANNOTATION,
@@ -21,10 +22,10 @@ from clipfarm.manifests.common import (
 from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm.units import quantity_text
-from clipfarm_contract.environment import GPU, RUN_EXPERIMENT, thread_environment
+from clipfarm_contract.environment import GPU, thread_environment
 from clipfarm_contract.exit_codes import STOPPED, ExitCode
 
-ROLE = "render"
+ROLE = run_files.ROLE
 CONTAINER = "render"
 MOST_HOST_NAME = 63
 """Characters of one part of a DNS name (RFC 1035): the API server refuses an Indexed Job with longer ones."""
@@ -82,7 +83,7 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
             },
             # The queue takes it from here; nobody else touches it.
             **({"suspend": True} if owner.queue else {}),
-            "template": {"metadata": _template_metadata(run), "spec": _pod(run, images, blocks)},
+            "template": {"metadata": _template_metadata(run), "spec": _pod(run, owner, images, blocks)},
         },
     }
 
@@ -93,27 +94,27 @@ def _template_metadata(run: Run) -> Manifest:
     return made | ({"annotations": options.annotations} if options.annotations else {})
 
 
-def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
+def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
     render = run.spec.render
     # "$(NAME)" is filled in by the kubelet; the supervisor makes clip numbers of the index.
     arguments = [
         *("--output", CLIPS),
         *("--seed", str(run.spec.seed)),
-        *("--clips", str(blocks.clips)),
+        *run_files.arguments(run, blocks),
         *("--block", "$(JOB_COMPLETION_INDEX)", "--count", str(blocks.per_index)),
         *("--device", render.device),
         *("--timeout", str(render.timeout)),
         *("--termination-message", "/dev/termination-log"),
         *(["--", *map(literal, render.command)] if render.command else []),
     ]
-    variables = {RUN_EXPERIMENT: run.spec.experiment_json(), **thread_environment(render.threads)}
+    variables = [{"name": key, "value": value} for key, value in thread_environment(render.threads).items()]
     container = {
         "name": CONTAINER,
         "image": render.image or images.render,
         "imagePullPolicy": images.pull_policy,
         # The image's own entrypoint hands signals on to clipfarm-render from the first moment.
         "args": arguments,
-        "env": [{"name": key, "value": literal(value)} for key, value in variables.items()] + _gpu(run),
+        "env": run_files.variables(run, owner, blocks) + variables + _gpu(run),
         "resources": resources(render.threads, render.memory, render.pod),
         # A supervisor that refuses its command line, or is not there at all, says so in its last line.
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -127,7 +128,7 @@ def _pod(run: Run, images: Images, blocks: Blocks) -> Manifest:
         "restartPolicy": "Never",
         "schedulingGates": [{"name": GATE}],
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        **pod_spec(run, render.pod, container, [shm]),
+        **pod_spec(run, render.pod, container, [shm, *run_files.volumes(run, owner, blocks)]),
     }
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from clipfarm.manifests import encoder, job, report, storage
+from clipfarm.manifests import encoder, job, report, run_files, storage
 from clipfarm.manifests.common import Images, Manifest, Owner
 from clipfarm.run import Run
 
@@ -20,7 +20,7 @@ def objects(run: Run, images: Images | None = None) -> list[Manifest]:
     claim = storage.claim(run, OWNER)
     workers = run.spec.workers or WORKERS
     made = [claim] if claim else []
-    made.append(job.job(run, OWNER, images, workers))
+    made += [run_files.config_map(run, OWNER), job.job(run, OWNER, images, workers)]
     if run.spec.encode.enabled:
         made.append(encoder.deployment(run, OWNER, images, run.spec.encode.replicas))
     if run.spec.storage is not None:

@@ -1,0 +1,46 @@
+"""What `clipfarm retry` writes into a run, also where much has failed."""
+
+from typing import Any
+
+import pytest
+
+from clipfarm.cluster.retrying import NothingToRetryError, annotations
+from clipfarm.manifests.blocks import Blocks
+from clipfarm.manifests.common import ONLY_ANNOTATION
+from clipfarm_contract.indexes import Indexes
+from helpers.runs import document, make_run
+
+
+def ended(clips: int, **spec: Any) -> dict[str, Any]:
+    """Return a run of which some clips have failed."""
+    return document(clips, **spec) | {"status": {"phase": "CompletedWithFailures"}}
+
+
+def job(failed: str) -> dict[str, Any]:
+    return {"status": {"failedIndexes": failed}}
+
+
+def test_every_second_of_50000_clips_can_be_tried_again():
+    failed = Indexes.of(range(1, 50_000, 2))
+    made, said = annotations(ended(50_000), job(str(failed)))
+    assert len(made[ONLY_ANNOTATION]) < 100, "the run is written once a second"
+    assert Blocks.of(make_run(50_000), made[ONLY_ANNOTATION]).clips == failed
+    assert said == "25000 clips to render (" + str(failed)[:60] + "...)"
+
+
+def test_a_few_clips_stay_readable():
+    made, _ = annotations(ended(10), job("2,5-6"))
+    assert made[ONLY_ANNOTATION] == "2,5-6"
+
+
+def test_a_list_that_fits_into_no_config_map_is_refused_with_what_to_do():
+    every_second = job(str(Indexes.of(range(1, 100_000, 2))))
+    with pytest.raises(NothingToRetryError, match=r"found 1500000 clips in 50000 separate ranges, .*make a new run"):
+        annotations(ended(3_000_000, render={"clipsPerPod": 30}), every_second)
+
+
+def test_an_annotation_that_makes_no_sense_is_refused_in_a_line():
+    run = ended(10)
+    run["metadata"]["annotations"] = {ONLY_ANNOTATION: "beans"}
+    with pytest.raises(NothingToRetryError, match="found beans, expected clips from 0 to 9"):
+        annotations(run, job("1"))
