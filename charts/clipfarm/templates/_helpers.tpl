@@ -76,7 +76,8 @@ capabilities: {drop: [ALL]}
 # patch: take a gate off; get: look whether it is off, when the answer was lost
 # create: dry runs alone, to find out why the Job controller makes no pod
 # delete, and patch of its status: end a pod in the place of a node that does not answer
-- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch, create, delete]}
+# deletecollection: those that have ended, once what they told is kept (render.keepPods)
+- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch, create, delete, deletecollection]}
 - {apiGroups: [""], resources: [pods/status], verbs: [patch]}
 # a pod whose node does not take it
 - {apiGroups: [""], resources: [pods/eviction], verbs: [create]}

@@ -11,6 +11,8 @@ from clipfarm_contract.result import VramUse
 
 KEPT = 200
 """Clips that means are made of; the largest of all counts for ever."""
+REMEMBERED = 5000
+"""Pods that are known to have been taken in: more than end between two looks at all that have."""
 
 
 @dataclass
@@ -22,23 +24,34 @@ class Memory:
     _latest: dict[str, None] = field(default_factory=dict)
     """Pods that were taken in, of late."""
     _told: deque[VramUse] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _before: ClipMemory | None = None
+    """What was told to an earlier process."""
 
     def take_in(self, pod: str, clips: Iterable[VramUse]) -> None:
         """Take in what a pod tells of its clips."""
         if pod in self._latest:
             return
         self._latest[pod] = None
-        if len(self._latest) > KEPT:
+        if len(self._latest) > REMEMBERED:
             del self._latest[next(iter(self._latest))]
         for clip in clips:
             self._peak_mib = max(self._peak_mib, clip.peak_mib)
             self._clips += 1
             self._told.append(clip)
 
+    def restore(self, before: ClipMemory) -> None:
+        """Go on from what an earlier process knew, unless this one was told something already."""
+        if not self._clips:
+            self._before = before
+
     def summary(self) -> ClipMemory | None:
         """Return it for the rules; None before anything was told."""
-        if not self._clips:
-            return None
+        now = self._now() if self._clips else None
+        if now is None or self._before is None:
+            return now or self._before
+        return _joined(self._before, now, new=len(self._told))
+
+    def _now(self) -> ClipMemory:
         averages = [clip.average_mib for clip in self._told]
         # At any moment of any clip: it differs from its own average, and that from the others'.
         variance = statistics.fmean(clip.deviation_mib**2 for clip in self._told) + statistics.pvariance(averages)
@@ -50,3 +63,24 @@ class Memory:
             allocated_after=statistics.fmean(clip.allocated_after for clip in self._told),
             clips=self._clips,
         )
+
+
+def _joined(before: ClipMemory, now: ClipMemory, new: int) -> ClipMemory:
+    """Return one summary of clips of two processes, weighted by how many of each are among the latest KEPT.
+
+    Variances by the law of total variance: the mean of the variances, and the variance of the means.
+    """
+    part = new / (new + min(before.clips, KEPT - new))
+
+    def mean(one: float, other: float) -> float:
+        return (1 - part) * one + part * other
+
+    apart = part * (1 - part) * (before.average_mib - now.average_mib) ** 2
+    return ClipMemory(
+        peak_mib=max(before.peak_mib, now.peak_mib),
+        mean_mib=mean(before.mean_mib, now.mean_mib),
+        average_mib=mean(before.average_mib, now.average_mib),
+        deviation_mib=math.sqrt(mean(before.deviation_mib**2, now.deviation_mib**2) + apart),
+        allocated_after=mean(before.allocated_after, now.allocated_after),
+        clips=before.clips + now.clips,
+    )

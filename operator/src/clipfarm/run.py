@@ -242,6 +242,8 @@ class Render(Model):
     """Container image of a renderer of the user's own, built from clipfarm's; the operator's own where left out."""
     pod: PodOptions = PodOptions()
     """Where and how the pods run, in a cluster."""
+    keep_pods: Literal["failed", "all"] = "failed"
+    """Pods that stay when they have ended, in a cluster. failed: the 100 that failed last, with their logs."""
     scale_up: ScaleUp = ScaleUp()
     """How an autoscaler gets to know that nodes are missing, in a cluster."""
     command: tuple[Annotated[Text, Field(pattern=NO_NUL)], ...] = Field(

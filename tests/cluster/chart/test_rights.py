@@ -22,13 +22,14 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
     """Everything that an operator ever does."""
     name = runs.namespace.name
     # A claim, a Job, pods, an encoder, status, events; more workers, more encoders.
-    runs.create("run", clips=8, workers=1, seconds="1", encode=ENCODE)
+    runs.create("run", clips=8, workers=1, seconds="1", encode=ENCODE, render={"keepPods": "failed"})
     wait_until(lambda: runs.namespace.list(JOBS), "a Job")
     runs.patch("run", workers=4)
     [encoder] = wait_until(lambda: runs.namespace.list(DEPLOYMENTS), "an encoder")
     runs.patch("run", encode={"replicas": 2})
     wait_until(lambda: runs.namespace.get(DEPLOYMENTS, encoder["metadata"]["name"])["spec"]["replicas"] == 2, "another")
     wait_until(lambda: runs.status("run").get("phase") == "Encoding", "all clips to be rendered")
+    wait_until(lambda: not runs.pods("run"), "pods that have succeeded to be deleted")
     # A clip that fails, and another Job for it.
     runs.create("failing", clips=4, seconds="2", ends={1: [1]})
     assert runs.finished("failing")["failed"] == 1

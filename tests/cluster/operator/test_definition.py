@@ -74,6 +74,7 @@ MUTABLE: list[tuple[str, Any]] = [
     ("retry.delay", "1m"),
     ("retry.stopAfter", 0),
     ("render.scaleUp.pending", 5),
+    ("render.keepPods", "all"),
     ("encode.batchSize", 2),
     ("encode.replicas", 2),
     ("encode.memory", "4Gi"),

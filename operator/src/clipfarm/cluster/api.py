@@ -136,6 +136,13 @@ class Api:
                 return
             query["continue"] = following
 
+    async def some(self, path: str, most: int, *, metadata_only: bool = False, **parameters: str) -> list[Manifest]:
+        """Return the first objects of a list, and no more than so many."""
+        headers = {"Accept": METADATA_LIST} if metadata_only else None
+        query = parameters | {"limit": str(most)}
+        found: list[Manifest] = (await self._json("GET", path, parameters=query, headers=headers))["items"]
+        return found
+
     async def create(self, path: str, body: Manifest) -> Manifest:
         """Create an object.
 

@@ -1,4 +1,5 @@
-"""Doing what a plan says: with :mod:`clipfarm.cluster.release` the only code that writes to the API server."""
+"""Doing what a plan says. Besides this :mod:`clipfarm.cluster.release` takes gates off, :mod:`clipfarm.cluster.sweep`
+deletes pods that have ended, and nothing else changes a run's objects."""
 
 import asyncio
 import logging

@@ -1,4 +1,7 @@
-"""What no watch brings, asked for now and then and never by a tick: encoders' progress, GPU memory, claims, trials."""
+"""What no watch brings, asked for now and then and never by a tick: encoders' progress, GPU memory, claims, trials.
+
+And the sweep of pods that have ended, which is as independent of ticks.
+"""
 
 import asyncio
 import logging
@@ -14,6 +17,7 @@ from clipfarm.cluster.endings import clips_vram, gpu_reading
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.supervised import supervised
+from clipfarm.cluster.sweep import Sweeper
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, RunKey
 from clipfarm.manifests.common import Images, claim_name
@@ -64,6 +68,7 @@ class Lookout:
                 "trials": self._trials,
                 "pod events": self._pod_events,
                 "clip memory": self._clip_memory,
+                "pods that have ended": Sweeper(self._api, self._store, self._runs).run,
                 "exporters": lambda: self._gpus.exporters.run(self._api),
                 "GPU memory": lambda: self._gpu_memory(session),
             }.items():

@@ -57,7 +57,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         wall: the time, Unix; of use only for what happened before this process was there.
     """
     job, deployment = own_job(tracked, key, store), own_deployment(tracked, key, store)
-    tracked.follow(job.uid if job else "")
+    tracked.follow(job.uid if job else "", job.results if job else "")
     rendering = tracked.rendering
     pods = {
         uid: pod for uid, pod in store.pods.of(key).items() if job and pod.owner == job.uid and not pod.never_to_run

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clipfarm.clip_memory import Memory
+from clipfarm.cluster import results
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.events import Series
 from clipfarm.cluster.standard_conditions import PROGRESS_SECONDS
@@ -99,6 +100,12 @@ class Rendering:
     lowered: int | None = None
     """How many pods the Job was last asked to come down to, until it has; None: nothing of the kind is under way."""
     lowered_at: float = float("-inf")
+    kept: results.Results | None = None
+    """What pods that were deleted have left, as the Job has it; None: not read yet."""
+    swept: int | None = None
+    """Complete indexes at the last look at which no pod that has succeeded was left; None: before the first."""
+    swept_at: float = float("-inf")
+    """When pods that have ended were last deleted."""
 
 
 @dataclass
@@ -220,8 +227,13 @@ class Tracked:
         self.problem = self.fault = ""
         self.rendering.unreleased.clear()
 
-    def follow(self, job: str) -> None:
-        """Take note of the Job that renders now: of another one nothing is known, and encoders get another chance."""
+    def follow(self, job: str, written: str = "") -> None:
+        """Take note of the Job that renders now: of another one nothing is known, and encoders get another chance.
+
+        Args:
+            job: the Job's UID; empty: there is none.
+            written: what pods of the Job that were deleted have left.
+        """
         if job == self.rendering.job:
             return
         if self.rendering.job:
@@ -230,6 +242,10 @@ class Tracked:
         self.rendering = Rendering(job)
         # The clips that are left are dealt out when a Job is made, and stay so while it is there.
         self.blocks = Blocks.of(self.run, self.owner.only)
+        left = results.read(written)
+        self.rendering.final = results.pods(left.failed, job, (self.owner.namespace, self.run.name), self.blocks)
+        if left.memory is not None:
+            self.clip_memory.restore(left.memory)
 
     def stood_still(self, now: float, *, standing: bool) -> bool:
         """Take note of whether the run stands still, and return whether it has for longer than it may.

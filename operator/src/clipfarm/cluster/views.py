@@ -16,6 +16,7 @@ from clipfarm.manifests.common import (
     NEW_NODE_ANNOTATION,
     NODE_ANNOTATION,
     ONLY_ANNOTATION,
+    RESULTS_ANNOTATION,
     RUN_LABEL,
     UID_LABEL,
 )
@@ -107,6 +108,9 @@ class JobView:
     failed: Indexes
     ended: bool = False
     """Whether its controller has nothing left to do for it."""
+    results: str = ""
+    """What pods that were deleted have left, as text."""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +231,8 @@ def job(manifest: Manifest) -> JobView | None:
         ended=any(
             each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in status.get("conditions", ())
         ),
+        results=metadata.get("annotations", {}).get(RESULTS_ANNOTATION, ""),
+        name=metadata["name"],
     )
 
 

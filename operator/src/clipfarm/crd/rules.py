@@ -35,11 +35,11 @@ def _immutable(field: str) -> Rule:
     return _rule(f"!({guard}) || ({same})" if guard else same, "cannot be changed; make a new run", f".{field}")
 
 
-def _fields_of_render(but: str) -> list[str]:
-    """Return paths of all fields of ``render`` but one, which the pods do not depend on."""
+def _fields_of_render(*but: str) -> list[str]:
+    """Return paths of all fields of ``render`` but some, which the pods do not depend on."""
     names = [field.alias or name for name, field in Render.model_fields.items()]
-    assert but in names
-    return [f"render.{name}" for name in names if name != but]
+    assert {*but} <= {*names}
+    return [f"render.{name}" for name in names if name not in but]
 
 
 def _duration(field: str) -> str:
@@ -83,7 +83,7 @@ RULES: dict[str, list[Rule]] = {
                 "seed",
                 "clips",
                 "experiment",
-                *_fields_of_render(but="scaleUp"),
+                *_fields_of_render("keepPods", "scaleUp"),
                 "retry.limit",
                 "encode.enabled",
                 "encode.model",

@@ -1,0 +1,109 @@
+"""What pods that were deleted have left, in an annotation of their Job."""
+
+import json
+
+import pytest
+
+from clipfarm.clip_memory import KEPT, Memory
+from clipfarm.cluster import results
+from clipfarm.cluster.endings import FailedPod
+from clipfarm.cluster.results import Failed, Results
+from clipfarm.manifests.blocks import Blocks
+from clipfarm.world import ClipMemory
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.result import VramUse
+from helpers.runs import make_run
+
+KEY = ("ns", "test")
+MEMORY = ClipMemory(3000.0, 2500.0, 2000.0, 100.0, 7.5, 41)
+
+
+def failed(index: int, reason: str = "no beans", code: ExitCode = ExitCode.FAILED, **fields) -> FailedPod:
+    return FailedPod(f"uid-{index}", KEY, "job-1", index, code, reason, 5.0, 1, disrupted=False, **fields)
+
+
+def test_what_is_written_is_read_again():
+    kept = Results(
+        MEMORY,
+        Indexes.of(range(0, 5000, 2)),
+        (Failed(ExitCode.OUT_OF_VRAM, "é", Indexes.parse("3,7")), Failed(ExitCode.FAILED, "x", Indexes.parse("1"))),
+    )
+    assert results.read(kept.text()) == kept
+    assert len(kept.text()) < 500
+    assert results.read(Results().text()) == results.read("") == Results()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "beans",
+        "[]",
+        '{"memory": 1}',
+        '{"deleting": "a"}',
+        json.dumps({"memory": {"clips": 0}}),
+        '{"deleting": "0-99999999999"}',
+        '{"failed": [{"exitCode": 99, "reason": "", "indexes": "1"}]}',
+        '{"failed": [{"exitCode": 1, "reason": "", "indexes": "1", "done": {"a": 1}}]}',
+        '{"failed": [{"exitCode": 1, "reason": "", "indexes": "1", "done": {"1": []}}]}',
+    ],
+)
+def test_what_somebody_else_wrote_says_nothing(text):
+    assert results.read(text) == Results()
+
+
+def test_failed_clips_are_as_they_were_also_in_blocks():
+    blocks = Blocks.of(make_run(12, render={"clipsPerPod": 4}))
+    pods = {
+        0: failed(0, clips=((1, "no beans"), (3, "no beans")), done=2),
+        1: failed(1, done=3),  # it had no room to say which ones
+        2: failed(2, "killed"),  # nor to say anything
+    }
+    [beans, killed] = results.grouped(pods, blocks)
+    again = results.pods(results.read(Results(failed=(beans, killed)).text()).failed, "job-1", KEY, blocks)
+    assert {index: (pod.reason, pod.clips, pod.done) for index, pod in again.items()} == {
+        index: (pod.reason, pod.clips, pod.done) for index, pod in pods.items()
+    }
+
+
+def test_reasons_that_are_alike_take_no_more_room_than_one():
+    blocks = Blocks.of(make_run(50_000))
+    pods = {index: failed(index, f"no bean for clip {index}") for index in range(0, 50_000, 3)}
+    groups = results.grouped(pods, blocks)
+    assert [(each.reason, each.indexes.count) for each in groups] == [("no bean for clip 0", len(pods))]
+    assert len(Results(failed=groups).text()) < results.MOST_TEXT / 10
+
+
+def told(clips: range) -> list[VramUse]:
+    return [VramUse(1000.0 + clip, 500.0 + clip, clip % 7, 2.0 + clip % 3) for clip in clips]
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (30, 10), (150, 50)])
+def test_a_memory_that_goes_on_in_another_process_is_the_same_as_in_one(before, after):
+    one, first, second = Memory(), Memory(), Memory()
+    one.take_in("a", told(range(before)))
+    first.take_in("a", told(range(before)))
+    summary = first.summary()
+    assert summary is not None
+    second.restore(summary)
+    assert second.summary() == summary
+    for memory in (one, second):
+        memory.take_in("b", told(range(before, before + after)))
+    whole, joined = one.summary(), second.summary()
+    assert whole is not None
+    assert joined is not None
+    assert (joined.clips, joined.peak_mib) == (whole.clips, whole.peak_mib)
+    assert joined.mean_mib == pytest.approx(whole.mean_mib)
+    assert joined.average_mib == pytest.approx(whole.average_mib)
+    assert joined.deviation_mib == pytest.approx(whole.deviation_mib)
+    assert joined.allocated_after == pytest.approx(whole.allocated_after)
+
+
+def test_clips_of_long_ago_count_for_the_largest_alone():
+    memory = Memory()
+    memory.restore(ClipMemory(9000.0, 9000.0, 9000.0, 0.0, 60.0, 10_000))
+    memory.take_in("a", told(range(KEPT)))
+    summary = memory.summary()
+    assert summary is not None
+    assert (summary.peak_mib, summary.clips) == (9000.0, 10_000 + KEPT)
+    assert summary.mean_mib < 1300
