@@ -10,25 +10,32 @@ makespans of one pair, from the request that creates the Job or the run until th
   GPUs: 50 nodes of 8, each with an exporter of its own that is asked every 5 seconds and tells what the pods there have
   in use; and the operator's ``operator_vram_rss_mib`` and ``operator_vram_cpu_seconds`` for each 1,000 clips
 - with ``--scale``: a run of 10,000 clips, 500 at a time: ``operator_rss_mib``, ``operator_cpu_seconds`` for each 1,000
-  clips, ``operator_writes_per_clip``, and ``ungate_p99_ms``, from the decision that a pod may start until its gate is
-  off, by the operator's own histogram
+  clips, ``operator_writes_per_clip`` (gates, statuses, Jobs; ``deletions`` beside it are requests, each of which takes
+  up to 250 pods), ``ungate_p99_ms``, from the decision that a pod may start until its gate is off, by the operator's
+  own histogram, and ``operator_etcd_mib_per_1000_clips``, live data in etcd after the run, less what was there before
+  it; ``mib`` beside it says of what
+- with ``--handover``: two operators, and the one that acts is ended: ``operator_handover_seconds`` from SIGKILL, and
+  ``operator_handover_sigterm_seconds`` from SIGTERM, until the other one has taken the first gate off
 """
 
 import argparse
+import base64
 import json
 import os
 import re
+import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+import urllib3
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -45,6 +52,7 @@ LIMIT_SECONDS = 1800.0
 VRAM_NODES, VRAM_GPUS = 50, 8
 CLIP_MIB = 1024.0
 EXPORTERS = "exporters"
+ALL, ROOT_KEY = "all", b"/registry/"
 
 
 def main() -> None:
@@ -61,11 +69,16 @@ def main() -> None:
     parser.add_argument(
         "--scale-seconds", default="15-20", help="how long a pod runs; a clip of 16 frames at 256 takes 17"
     )
+    parser.add_argument("--handover", action="store_true", help="measure how soon another operator takes over instead")
+    parser.add_argument("--rounds", type=int, default=5, help="handovers of each kind")
     options = parser.parse_args()
     nodes = ("--nodes", VRAM_NODES, "--cpu", 32, "--gpus", VRAM_GPUS) if options.vram else ("--nodes", 6, "--cpu", 200)
     with _bench(*nodes) as bench:
         if options.vram:
             bench.vram(options.pairs, options.clips, options.parallel)
+            return
+        if options.handover:
+            bench.handover(options.rounds)
             return
         if options.scale:
             bench.scale(options.scale_clips, options.scale_parallel, options.scale_seconds)
@@ -117,10 +130,17 @@ class Bench:
 
     def scale(self, clips: int, parallel: int, seconds: str) -> None:
         """Measure the operator in one large run."""
+        etcd = Etcd(self._control_plane.status()["etcd"])
+        before = etcd.live_mib()
         with self._operator() as operator:
-            makespan = self._gated(_document("scale", clips, parallel, seconds))
+            begun = time.monotonic()
+            self._namespace.create(RUNS, _document("scale", clips, parallel, seconds))
+            makespan = self._until_complete("scale-render", begun)
+            self._until(lambda: not self._pods(), "pods that have succeeded are deleted")
             time.sleep(3)  # the last status
             usage, text = Usage.of(operator), operator.http("/metrics")[1]
+            after = etcd.live_mib()
+        self._clear(RUNS, "scale")
         _say(f"{clips} clips, {parallel} at a time: {makespan:.0f} s")
         writes = sum(
             value
@@ -129,8 +149,59 @@ class Bench:
         )
         _print("operator_rss_mib", [usage.peak_mib], 150)
         _print("operator_cpu_seconds", [usage.cpu_seconds / clips * 1000], None)
-        _print("operator_writes_per_clip", [writes / clips], 1.1)
+        deletions = sum(
+            value for labels, value in _metric(text, "clipfarm_api_requests_total") if 'verb="DELETE"' in labels
+        )
+        _print("operator_writes_per_clip", [writes / clips], 1.1, deletions=round(deletions))
         _print("ungate_p99_ms", [1000 * _quantile(text, "clipfarm_release_seconds", 0.99)], 250)
+        grown = {kind: after[kind] - before.get(kind, 0.0) for kind in after}
+        _print(
+            "operator_etcd_mib_per_1000_clips",
+            [grown[ALL] / clips * 1000],
+            2,
+            mib={kind: round(mib, 2) for kind, mib in grown.items() if mib >= 0.005},
+        )
+
+    def handover(self, rounds: int) -> None:
+        """Measure how long nothing starts after the operator that acts has ended."""
+        operators = []
+        for name in ("a", "b"):
+            folder = self._folder / name
+            folder.mkdir()
+            made = Operator(self._control_plane, self._namespace, folder, "--installation", "bench")
+            operators.append(made.start())
+        self._namespace.create(RUNS, _document("handover", 20_000, 20, "1-2"))
+        samples: dict[signal.Signals, list[float]] = {}
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            for _ in range(rounds):
+                self._until(
+                    lambda: sorted(map(_stands, operators)) == ["leads", "stands by"], "one leads, one stands by"
+                )
+                acting, other = sorted(operators, key=_stands)
+                self._until(lambda acting=acting: _released(acting) > 0, "clips start")
+                begun = time.monotonic()
+                acting.send(number)
+                self._until(lambda other=other: _released(other) > 0, "the other one starts clips", 0.02)
+                samples.setdefault(number, []).append(time.monotonic() - begun)
+                acting.end(signal.SIGKILL)
+                acting.start()
+        for operator in operators:
+            operator.end()
+        self._clear(RUNS, "handover")
+        _print("operator_handover_seconds", samples[signal.SIGKILL], 20)
+        _print("operator_handover_sigterm_seconds", samples[signal.SIGTERM], 2)
+
+    def _pods(self) -> list[Any]:
+        path = self._namespace.api.path("v1/pods", self._namespace.name)
+        found: list[Any] = self._namespace.api.request("GET", path + "?limit=1")["items"]
+        return found
+
+    def _until(self, holds: Callable[[], bool], what: str, pause: float = 0.5) -> None:
+        end = time.monotonic() + LIMIT_SECONDS
+        while not holds():
+            if time.monotonic() > end:
+                raise TimeoutError(what)
+            time.sleep(pause)
 
     @contextmanager
     def _operator(self, *options: object) -> Iterator[Operator]:
@@ -212,11 +283,63 @@ class Bench:
         if resource == JOBS and name.endswith("-render"):
             return  # goes with its run
         self._namespace.delete(resource, name)
-        while self._namespace.api.request(
-            "GET", self._namespace.api.path("v1/pods", self._namespace.name) + "?limit=1"
-        )["items"]:
-            time.sleep(0.5)
+        self._until(lambda: not self._pods(), "pods are gone")
         time.sleep(1)
+
+
+@dataclass(frozen=True)
+class Etcd:
+    """An etcd, by its own JSON gateway."""
+
+    address: str
+
+    def live_mib(self) -> dict[str, float]:
+        """Return what the newest version of all keys takes, MiB: in all, and of each resource of Kubernetes'."""
+        revision = self._ask("maintenance/status", {})["header"]["revision"]
+        # Former versions are kept for some minutes: without them the size is that of what is there.
+        self._ask("kv/compaction", {"revision": revision, "physical": True})
+        found = {ALL: int(self._ask("maintenance/status", {})["dbSizeInUse"]) / 2**20}
+        keys, end = ROOT_KEY, _after(ROOT_KEY)
+        while True:
+            page = self._ask("kv/range", {"key": _base64(keys), "range_end": _base64(end), "limit": 1000})
+            for entry in page.get("kvs", ()):
+                key = base64.b64decode(entry["key"])
+                resource = key.decode().split("/")[2]
+                size = len(key) + len(entry.get("value", "")) * 3 / 4
+                found[resource] = found.get(resource, 0.0) + size / 2**20
+            if not page.get("more"):
+                return found
+            keys = key + b"\0"
+
+    def _ask(self, what: str, body: dict[str, Any]) -> Any:
+        answer = urllib3.request("POST", f"{self.address}/v3/{what}", json=body, timeout=60)
+        assert answer.status == 200, answer.data
+        return answer.json()
+
+
+def _base64(text: bytes) -> str:
+    return base64.b64encode(text).decode()
+
+
+def _after(prefix: bytes) -> bytes:
+    """Return the first key behind all that begin with a prefix."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def _stands(operator: Operator) -> str:
+    try:
+        text = operator.http("/readyz")[1]
+    except urllib3.exceptions.HTTPError:
+        return ""
+    return next((each for each in ("leads", "stands by") if each in text), "")
+
+
+def _released(operator: Operator) -> float:
+    try:
+        text = operator.http("/metrics")[1]
+    except urllib3.exceptions.HTTPError:
+        return 0.0
+    return sum(value for _, value in _metric(text, "clipfarm_pods_released_total"))
 
 
 @dataclass(frozen=True)
@@ -236,7 +359,11 @@ class Usage:
 
 
 def _document(name: str, clips: int, parallel: int, seconds: str, **spec: Any) -> dict[str, Any]:
-    return run_document(name, clips, seconds=seconds, workers=parallel, storage={"claimName": "clips"}, **spec)
+    # As a user has it: pods that have succeeded go.
+    render = {"keepPods": "failed"} | spec.pop("render", {})
+    return run_document(
+        name, clips, seconds=seconds, workers=parallel, storage={"claimName": "clips"}, render=render, **spec
+    )
 
 
 def _metric(text: str, name: str) -> Iterator[tuple[str, float]]:
