@@ -1,14 +1,15 @@
 """A run as it goes on, on a terminal or in a log."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from clipfarm.decide.admission import Held
@@ -20,6 +21,8 @@ from clipfarm_contract.text import printable
 FAILURES_SHOWN = 5
 LOG_INTERVAL = 10.0
 """Seconds between two lines of counters in a log."""
+SHORTEST_BAR, LONGEST_BAR = 10, 40
+"""Columns."""
 
 
 class Display(Protocol):
@@ -123,12 +126,8 @@ class _Bars:
     """Two bars, and below them what a person may want to know."""
 
     def __init__(self, console: Console, encodes: bool) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
-        )
-        self._render = self._progress.add_task("rendered", note="")
-        self._encode = self._progress.add_task("encoded ", note="") if encodes else None
-        self._live = Live(self._progress, console=console, refresh_per_second=4)
+        self._encodes = encodes
+        self._live = Live(console=console, refresh_per_second=4)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -138,9 +137,7 @@ class _Bars:
         self._live.stop()
 
     def show(self, status: Status) -> None:
-        self._progress.update(self._render, completed=status.rendered, total=status.total, note=pace(status))
-        if self._encode is not None:
-            self._progress.update(self._encode, completed=status.encoded, total=status.total)
+        counts = {"rendered": status.rendered} | ({"encoded": status.encoded} if self._encodes else {})
         lines = [f"{status.running} of {status.workers} workers busy"]
         lines += [f"waiting to retry: {status.retrying}"] if status.retrying else []
         lines += [f"[yellow]{_escaped(hold_line(entry))}[/]" for entry in status.held]
@@ -148,7 +145,43 @@ class _Bars:
         hidden = len(status.failures) - FAILURES_SHOWN
         lines += [f"[red]and {hidden} failures before these[/]"] if hidden > 0 else []
         lines += [f"[red]{_escaped(status.stuck)}[/]"] if status.stuck else []
-        self._live.update(Group(self._progress, *(Text.from_markup(line) for line in lines)))
+        shown = Counts(counts, status.total, pace(status))
+        self._live.update(Group(shown, *(Text.from_markup(line) for line in lines)))
+
+
+class Counts:
+    """Counts as bars where there is room for them; the counts themselves are there at any width."""
+
+    def __init__(self, counts: Mapping[str, int], total: int, note: str) -> None:
+        self._counts = {name: (count, f"{count}/{total}") for name, count in counts.items()}
+        self._total = total
+        self._note = note
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield what fits: names, bars, counts and note side by side; without the bars; or the note below."""
+        names = max(map(len, self._counts))
+        texts = max(len(text) for _, text in self._counts.values())
+        room = options.max_width - names - texts - len(self._note) - len("   ")
+        if room >= SHORTEST_BAR:
+            yield self._bars(min(room, LONGEST_BAR))
+            return
+        beside = room >= -len(" ")
+        for name, (_, text) in self._counts.items():
+            yield Text(f"{name:{names}} {text:>{texts}} {self._note if beside and name == 'rendered' else ''}".rstrip())
+        if not beside:
+            parts = [self._note] if len(self._note) <= options.max_width else self._note.split(", ")
+            yield from map(Text, parts)
+
+    def _bars(self, width: int) -> Table:
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column(width=width)
+        grid.add_column(no_wrap=True, justify="right")
+        grid.add_column(no_wrap=True)
+        for name, (count, text) in self._counts.items():
+            bar = ProgressBar(total=max(self._total, 1), completed=count, width=width)
+            grid.add_row(name, bar, f"[green]{text}[/]", self._note if name == "rendered" else "")
+        return grid
 
 
 def _escaped(line: str) -> str:
