@@ -56,7 +56,8 @@ def test_weights_that_are_not_there_are_found_before_a_night_of_rendering(tmp_pa
     ran = clipfarm("local", path, "--output", tmp_path / "out")
     assert (ran.returncode, ran.stderr) == (
         2,
-        "spec.encode.weights.source: found '/models/vitl.pt', expected a file or folder that exists, or random\n",
+        "spec.encode.weights.source: found '/models/vitl.pt', expected a file or folder that exists, random, or a path"
+        " below /clips for a cluster\n",
     )
 
 

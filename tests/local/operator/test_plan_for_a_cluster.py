@@ -49,8 +49,8 @@ def test_weights_on_the_clusters_volume_are_explained_and_no_mistake(tmp_path: P
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "run friction: 17000 clips" in ran.stdout
     assert (
-        "`clipfarm local` cannot do it here: found no weights at /clips/weights/vitl.pt; in a cluster /clips is the"
-        " run's volume, and they have to be on it"
+        "`clipfarm local` cannot do it here: spec.encode.weights.source: found '/clips/weights/vitl.pt', expected a"
+        " file or folder that exists, or random; in a cluster /clips is the run's volume, and this has to be on it"
     ) in ran.stdout.splitlines()
     assert "starts now" not in ran.stdout
     refused = clipfarm("local", run_file(tmp_path, "/clips/weights/vitl.pt"), "--output", tmp_path / "out")

@@ -1,17 +1,12 @@
 """What the built-in renderer can make: asked before anything starts."""
 
-import difflib
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from clipfarm_contract import regular
+from clipfarm_contract import assets
 from clipfarm_contract.experiment import (
     BACKGROUNDS,
     LAYERS,
     SHAPES,
-    Assets,
     Experiment,
     Impulse,
     Phase,
@@ -20,7 +15,6 @@ from clipfarm_contract.experiment import (
 )
 from clipfarm_contract.fields import ContractError
 
-MOST_MANIFEST_BYTES = 2**30
 STEP_RATE = 240
 """Of the physics; a second spelling of ``physics.STEP_RATE``, which cannot be had without loading Blender."""
 
@@ -58,32 +52,7 @@ def _objects(scene: Scene) -> str | None:
     odd = [thing for thing in scene.objects if thing not in SHAPES]
     if odd and scene.assets is None:
         return f'objects: found "{odd[0]}", expected {_any_of(SHAPES)}, or an asset of experiment.assets'
-    return _assets(scene.assets, odd) if scene.assets else None
-
-
-def _assets(assets: Assets, wanted: Sequence[str]) -> str | None:
-    """Look into the manifest; the archives are opened by the clips that show them."""
-    try:
-        text = regular.read(Path(assets.manifest), f"assets.manifest: {assets.manifest}", MOST_MANIFEST_BYTES)
-    except OSError as error:
-        return f"assets.manifest: {assets.manifest} cannot be read: {error.strerror}"
-    except ContractError as error:
-        return str(error)
-    if assets.sha256 and hashlib.sha256(text).hexdigest() != assets.sha256:
-        return f"assets.sha256: {assets.manifest} is another file, of sha256 {hashlib.sha256(text).hexdigest()}"
-    try:
-        entries = json.loads(text)["assets"]
-        kinds = {asset_id: entries[asset_id]["asset_type"] for asset_id in wanted if asset_id in entries}
-    except (ValueError, KeyError, TypeError):
-        return f"assets.manifest: {assets.manifest} is no manifest of Kubric's"
-    for asset_id in wanted:
-        if asset_id not in kinds:
-            close = difflib.get_close_matches(asset_id, entries, n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            return f'objects: found "{asset_id}", which {assets.manifest} does not list{hint}'
-        if kinds[asset_id] != "FileBasedObject":
-            return f'objects: "{asset_id}" is a {kinds[asset_id]}, expected a FileBasedObject'
-    return None
+    return assets.problem(scene.assets, odd) if scene.assets else None
 
 
 def _background(scene: Scene) -> str | None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from clipfarm.cli import needs
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, os_error_line, run_options
 from clipfarm.cli.output import Sayer
-from clipfarm.cli.plan import check_parts, describe
+from clipfarm.cli.plan import describe
 from clipfarm.decide.status import Status
 from clipfarm.local import executor, scan
 from clipfarm.local.job import Job
@@ -33,9 +34,9 @@ def local(*, run_file: Path, output: Path, options: Options, force_restart: bool
     stopped the run.
     """
     job = options.job(run_file, output)
-    check_parts(job)
-    if job.run.spec.suspend:
-        fail("spec.suspend: found true, expected false for a run on this machine, where nobody could change it back")
+    # Now, not after a night of rendering.
+    if missing := needs.missing(job.run):
+        fail(*(each.mistake for each in missing))
     console = Console()
     if dry_run:
         describe(job, console)

@@ -1,6 +1,5 @@
 """``clipfarm plan``: what would be done, by the same code that does it."""
 
-import importlib.util
 import os
 import time
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from clipfarm.cli import needs
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
 from clipfarm.cli.output import Sayer
 from clipfarm.decide.plan import Plan, decide
@@ -17,11 +17,8 @@ from clipfarm.local.observe import observe
 from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
 from clipfarm.manifests import preview
-from clipfarm.manifests.common import CLIPS
-from clipfarm.run import Run
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.indexes import compress
-from clipfarm_contract.program import why_not
 
 
 @click.command()
@@ -40,53 +37,9 @@ def plan(*, run_file: Path, output: Path | None, manifests: bool, options: Optio
         return
     # A folder that cannot exist holds no clips.
     job = options.job(run_file, output or Path(os.devnull, "none"))
-    if job.run.spec.render.image is None and (problem := missing_command(job.run)):
-        fail(f"spec.render.command: {problem}")
-    weights = missing_weights(job.run)
-    if weights is not None and not _is_on_the_volume(weights):
-        fail(_weights_line(weights, f"random, or a path below {CLIPS} for a cluster"))
+    if mistakes := [each.mistake for each in needs.missing(job.run) if not each.in_a_cluster]:
+        fail(*mistakes)
     describe(job, Console())
-
-
-def check_parts(job: Job) -> None:
-    """Find out now, not after a night of rendering, that a part is missing; ends the program where one is."""
-    if missing := missing_packages(job.run):
-        fail(f"not installed: {', '.join(missing)}; install them with: make setup")
-    if problem := missing_command(job.run):
-        fail(f"spec.render.command: {problem}")
-    weights = missing_weights(job.run)
-    if weights is not None:
-        fail(_weights_line(weights, "or random"))
-
-
-def missing_packages(run: Run) -> list[str]:
-    """Return the packages that `clipfarm local` needs for the run and that are not installed; a cluster needs none."""
-    needed = ["clipfarm_render"] + (["clipfarm_encode"] if run.spec.encode.enabled else [])
-    return [name for name in needed if importlib.util.find_spec(name) is None]
-
-
-def missing_weights(run: Run) -> Path | None:
-    """Return the path of the encoder's weights if nothing is there on this machine."""
-    encode = run.spec.encode
-    if not encode.enabled or not encode.weights or not encode.weights.is_local:
-        return None
-    source = Path(encode.weights.source)
-    return None if source.exists() else source
-
-
-def missing_command(run: Run) -> str:
-    """Return why this machine cannot start the run's own renderer; empty if it can, or if the run has none."""
-    command = run.spec.render.command
-    return why_not(command) if command else ""
-
-
-def _is_on_the_volume(weights: Path) -> bool:
-    """Whether pods of a run find this path on the run's volume."""
-    return Path(CLIPS) in weights.parents
-
-
-def _weights_line(weights: Path, otherwise: str) -> str:
-    return f"spec.encode.weights.source: found {str(weights)!r}, expected a file or folder that exists, {otherwise}"
 
 
 def describe(job: Job, console: Console) -> None:
@@ -123,9 +76,9 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     for gate in status.gates:
         use = f"{gate.reading.used_fraction:.0%} in use" if gate.reading else f"unknown ({gate.problem})"
         lines.append(f"  {gate.gpu}: {use}, {'closed' if gate.closed else 'open'}")
-    obstacles = _obstacles(job.run)
+    obstacles = needs.missing(job.run)
     if obstacles:
-        lines += [f"`clipfarm local` cannot do it here: {obstacle}" for obstacle in obstacles]
+        lines += [f"`clipfarm local` cannot do it here: {each.mistake}; {each.in_a_cluster}" for each in obstacles]
     else:
         starts = [f"{start.clip} on {start.gpu}" if start.gpu else str(start.clip) for start in plan.start]
         lines.append(f"starts now: clips {', '.join(starts)}" if starts else "starts now: nothing")
@@ -138,18 +91,3 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     else:
         lines.append("encoder: none")
     return lines
-
-
-def _obstacles(run: Run) -> list[str]:
-    """Return why `clipfarm local` cannot do the run on this machine, none of which matters in a cluster."""
-    found = []
-    if problem := missing_command(run):
-        found.append(f"spec.render.command: {problem}; in a cluster it has to be in {run.spec.render.image}")
-    if missing := missing_packages(run):
-        found.append(f"not installed: {', '.join(missing)} (`make setup`); in a cluster they are in the images")
-    weights = missing_weights(run)
-    if weights is not None:
-        found.append(
-            f"found no weights at {weights}; in a cluster {CLIPS} is the run's volume, and they have to be on it"
-        )
-    return found

@@ -60,7 +60,7 @@ def start_encoder(job: Job, number: int, cpus: int, node: str, now: float) -> En
     ]
     variables: dict[str, str] = {}
     if encode.replicas > 1:
-        if "OMP_NUM_THREADS" not in os.environ:
+        if not os.environ.get("OMP_NUM_THREADS", "").strip():  # empty is unset
             command += ["--threads", str(max(1, cpus // encode.replicas))]
         if gpus := share(NvmlSource(node).look(0.0).gpus, number, encode.replicas):
             variables["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.uuid or str(gpu.index) for gpu in gpus)

@@ -1,0 +1,106 @@
+"""What `clipfarm local` needs of this machine to carry out a run, found out before anything starts.
+
+`clipfarm plan` and `clipfarm local` ask the same questions: what the one passes, the other does not refuse.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipfarm.manifests.common import CLIPS
+from clipfarm.run import Run
+from clipfarm_contract import assets
+from clipfarm_contract.environment import ThreadLimitError, apply_thread_limits
+from clipfarm_contract.experiment import SHAPES
+from clipfarm_contract.program import why_not
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that this machine lacks for a run."""
+
+    mistake: str
+    """What was found and what was expected."""
+    in_a_cluster: str = ""
+    """Why it need not matter in a cluster; empty if it is a mistake there, too."""
+
+
+def missing(run: Run) -> list[Missing]:
+    """Return all that keeps `clipfarm local` from carrying out a run on this machine."""
+    return [found for need in NEEDS if (found := need(run))]
+
+
+def _packages(run: Run) -> Missing | None:
+    needed = ["clipfarm_render"] + (["clipfarm_encode"] if run.spec.encode.enabled else [])
+    lacking = [name for name in needed if importlib.util.find_spec(name) is None]
+    if not lacking:
+        return None
+    return Missing(f"not installed: {', '.join(lacking)} (`make setup`)", "in a cluster they are in the images")
+
+
+def _command(run: Run) -> Missing | None:
+    render = run.spec.render
+    problem = why_not(render.command) if render.command else ""
+    if not problem:
+        return None
+    elsewhere = f"in a cluster it has to be in {render.image}" if render.image else ""
+    return Missing(f"spec.render.command: {problem}", elsewhere)
+
+
+def _manifest(run: Run) -> Missing | None:
+    """Look into the asset manifest as the built-in renderer does; what another one reads only that one knows."""
+    found = run.spec.contract().scene
+    if found.assets is None or run.spec.render.command:
+        return None
+    problem = assets.problem(found.assets, [name for name in found.objects if name not in SHAPES])
+    if problem is None:
+        return None
+    elsewhere = _on_the_volume(Path(found.assets.manifest))
+    if not elsewhere and run.spec.render.image:
+        elsewhere = f"in a cluster it has to be in {run.spec.render.image}"
+    return Missing(f"spec.experiment.{problem}", elsewhere)
+
+
+def _weights(run: Run) -> Missing | None:
+    encode = run.spec.encode
+    if not encode.enabled or not encode.weights or not encode.weights.is_local:
+        return None
+    source = Path(encode.weights.source)
+    if source.exists():
+        return None
+    elsewhere = _on_the_volume(source)
+    others = "or random" if elsewhere else f"random, or a path below {CLIPS} for a cluster"
+    expected = f"expected a file or folder that exists, {others}"
+    return Missing(f"spec.encode.weights.source: found {str(source)!r}, {expected}", elsewhere)
+
+
+def _threads(run: Run) -> Missing | None:
+    """Look at the variables that the encoders take over from this shell; renderers get their own."""
+    if not run.spec.encode.enabled:
+        return None
+    try:
+        apply_thread_limits(1, dict(os.environ))
+    except ThreadLimitError as error:
+        return Missing(f"the variable {error}", "in a cluster this shell's variables do not count")
+    return None
+
+
+def _to_go_on(run: Run) -> Missing | None:
+    if not run.spec.suspend:
+        return None
+    return Missing(
+        "spec.suspend: found true, expected false for a run on this machine, where nobody could change it back",
+        "in a cluster it can be changed at any time",
+    )
+
+
+def _on_the_volume(path: Path) -> str:
+    """Return that pods find a path on the run's volume; empty if it is not there."""
+    if Path(CLIPS) not in path.parents:
+        return ""
+    return f"in a cluster {CLIPS} is the run's volume, and this has to be on it"
+
+
+NEEDS: tuple[Callable[[Run], Missing | None], ...] = (_packages, _command, _manifest, _weights, _threads, _to_go_on)
