@@ -99,7 +99,7 @@ def test_only_the_documented_leftover_is_ignored(oracle, tmp_path):
     load_model("small", str(tmp_path / "small.pt"))
 
 
-@pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 broken zip"])
+@pytest.mark.parametrize("content", [b"", b"not weights", b"hello world\n" * 100, b"PK\x03\x04 broken zip"])
 def test_a_file_that_holds_no_weights_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "vitl.pt").write_bytes(content)
     with pytest.raises(WeightsError, match=r"vitl\.pt: not a PyTorch file") as caught:
@@ -245,6 +245,18 @@ FOLDERS = {
     "an index that is none": (
         lambda f: (split(f), (f / "model.safetensors.index.json").write_text("[]")),
         "index.json: unreadable (",
+    ),
+    "an index that is nested deeply": (
+        lambda f: (split(f), (f / "model.safetensors.index.json").write_text("[" * 100_000)),
+        "index.json: unreadable (",
+    ),
+    "an index of numbers": (
+        lambda f: (split(f), (f / "model.safetensors.index.json").write_text('{"weight_map": {"a": 1}}')),
+        "index.json: names 1, expected *.safetensors beside it",
+    ),
+    "a config that is nested deeply": (
+        lambda f: (f / "config.json").write_text("[" * 100_000),
+        "config.json: unreadable (",
     ),
     "an index that names nothing": (lambda f: (split(f), break_index(f, dict.clear)), "index.json: names no file"),
     "an index that leads out": (

@@ -1,5 +1,6 @@
 """``clipfarm-encode``: a folder of clips to features."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -7,12 +8,28 @@ from typing import Any
 
 import click
 
+from clipfarm_contract import streams
+from clipfarm_contract.bounds import MOST_BATCH, MOST_CROP
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, apply_thread_limits
+from clipfarm_contract.text import printable
 from clipfarm_encode import dependencies
 from clipfarm_encode.stopping import Stopper
 
+PROGRAM = "clipfarm-encode"
 FAILED = 1
+MOST_SECONDS = 1e9
+
+
+class Seconds(click.FloatRange):
+    """A range of numbers that refuses what is none: ``nan`` is neither too small nor too large."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return number
 
 
 @click.command(
@@ -59,7 +76,7 @@ FAILED = 1
     "--batch-size",
     default=4,
     show_default=True,
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST_BATCH),
     help="Clips a batch; halved where the GPU's memory is too small. On the CPU no more than there are threads.",
 )
 @click.option(
@@ -73,7 +90,7 @@ FAILED = 1
     "--crop-size",
     default=256,
     show_default=True,
-    type=click.IntRange(16),
+    type=click.IntRange(16, MOST_CROP),
     help="Height and width of what the model sees, pixels, a multiple of 16.",
 )
 @click.option(
@@ -124,14 +141,14 @@ FAILED = 1
     "--batch-wait",
     default=5.0,
     show_default=True,
-    type=click.FloatRange(0),
+    type=Seconds(0, MOST_SECONDS),
     help="With --watch: seconds that a clip waits for others to fill its batch.",
 )
 @click.option(
     "--stale-after",
     default=30.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(0, MOST_SECONDS, min_open=True),
     help="With --watch: seconds without a sign of life after which another encoder's clips are taken over.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), help="Serve /metrics and /progress there; 0: any free port.")
@@ -174,20 +191,27 @@ def command(stopper: Stopper | None, /, **options: Any) -> int:
 
 def main() -> None:
     """Run the command with this process's arguments, signals and exit status."""
+    output = streams.guard(PROGRAM)
     stopper = Stopper()
     stopper.listen()
-    sys.exit(run(sys.argv[1:], stopper))
+    code = run(sys.argv[1:], stopper)
+    sys.stdout.flush()
+    # Features are what it is for; of --help it is the output.
+    if output.failed and not code and set(sys.argv[1:]) & {"-h", "--help"}:
+        code = FAILED
+    sys.exit(code)
 
 
 def run(arguments: list[str], stopper: Stopper | None = None) -> int:
     """Run the command and return its exit status; an error is one line on standard error."""
     try:
-        code: int = command.main(arguments, prog_name="clipfarm-encode", standalone_mode=False, obj=stopper)
+        code: int = command.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=stopper)
     except click.ClickException as error:
-        click.echo(f"clipfarm-encode: {error.format_message()}", err=True)
+        click.echo(f"{PROGRAM}: {printable(' '.join(error.format_message().split()))}", err=True)
         return error.exit_code
     except OSError as error:  # of the folder as a whole; those of single clips are reported and passed over
-        click.echo(f"clipfarm-encode: {error.filename}: {error.strerror}", err=True)
+        problem = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        click.echo(f"{PROGRAM}: {printable(problem)}", err=True)
         return FAILED
     return code
 

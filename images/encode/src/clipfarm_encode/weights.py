@@ -6,7 +6,6 @@ a key that is missing, surplus or of another shape stops the encoder with its na
 
 import hashlib
 import json
-import pickle
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,7 +120,9 @@ def read_checkpoint(path: Path, config: Config, key: str) -> State:
     """
     try:
         entries = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # noqa: BLE001 - bytes that are no pickle make the unpickler raise anything at all
         raise WeightsError(f"{path}: not a PyTorch file with nothing but weights ({_line(error)})") from None
     if not isinstance(entries, dict) or not isinstance(entries.get(key), dict):
         found = ", ".join(map(str, entries)) if isinstance(entries, dict) else type(entries).__name__
@@ -199,7 +200,7 @@ def _check_config(path: Path, config: Config) -> None:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise WeightsError(f"{path}: missing") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: unreadable ({_line(error)})") from None
     if not isinstance(found, dict):
         raise WeightsError(f"{path}: found {_short(found)}, expected an object")
@@ -253,9 +254,9 @@ def _safetensors(folder: Path) -> list[Path]:
 def _named_by(index: Path) -> list[str]:
     try:
         names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{index}: unreadable ({_line(error)})") from None
-    if strange := [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]:
+    if strange := [name for name in names if not str(name).endswith(".safetensors") or Path(name).name != name]:
         raise WeightsError(f"{index}: names {strange[0]!r}, expected *.safetensors beside it")
     if not names:
         raise WeightsError(f"{index}: names no file")
@@ -287,4 +288,6 @@ def _name(dtype: object) -> str:
 
 
 def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+    """Return the first line of an error; the name of its type if it is no sentence, as the key of a KeyError."""
+    first = (str(error).strip().splitlines() or [""])[0][:120]
+    return first if " " in first else type(error).__name__

@@ -10,6 +10,7 @@ import time
 import click
 
 from clipfarm.cli.options import fail
+from clipfarm.cli.seconds import Seconds
 from clipfarm.cli.vram_sources import Sources, vram_sources
 from clipfarm.manifests.common import Images
 
@@ -31,7 +32,7 @@ from clipfarm.manifests.common import Images
     "--stuck-after",
     envvar="CLIPFARM_STUCK_AFTER",
     show_envvar=True,
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0, max=1e9),
     default=60.0,
     show_default=True,
     help="Seconds for which a pod may find no room on the node that it was sent to, before another one is made.",
@@ -57,7 +58,7 @@ from clipfarm.manifests.common import Images
     "--lease-duration",
     envvar="CLIPFARM_LEASE_DURATION",
     show_envvar=True,
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1, max=3600),
     default=15.0,
     show_default=True,
     help="Seconds after which another operator takes over from one that has stopped answering.",

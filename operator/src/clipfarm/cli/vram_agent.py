@@ -7,6 +7,7 @@ import threading
 import click
 
 from clipfarm.cli.options import fail
+from clipfarm.cli.seconds import Seconds
 
 
 @click.command("vram-agent")
@@ -14,7 +15,7 @@ from clipfarm.cli.options import fail
 @click.option("--port", type=click.IntRange(0, 65535), default=9401, show_default=True, help="Its port; 0: any.")
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1, 3600),
+    type=Seconds(0.1, 3600),
     default=5.0,
     show_default=True,
     help="Seconds between two looks at the driver.",

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from clipfarm.cli.seconds import Seconds
+
 if TYPE_CHECKING:
     from clipfarm.cluster.gpus import Gpus
 
@@ -110,7 +112,7 @@ def vram_sources(command: Command) -> Command:
                 "--dcgm-interval",
                 envvar="CLIPFARM_DCGM_INTERVAL",
                 show_envvar=True,
-                type=click.FloatRange(0, 3600),
+                type=Seconds(0, 3600),
                 default=30.0,
                 show_default=True,
                 help="Seconds between two collections of DCGM's exporters: their values may be so old.",
