@@ -286,4 +286,5 @@ def test_an_output_that_cannot_be_written_is_named(local):
     local.output.parent.mkdir(exist_ok=True)
     local.output.write_text("a file")
     ran = local.run()
-    assert (ran.returncode, ran.stderr.splitlines()) == (2, [f"{local.output}: Not a directory"])
+    line = f"clipfarm local: Invalid value for '--output' / '--output_dir': found {local.output}, expected a folder"
+    assert (ran.returncode, ran.stderr.splitlines()) == (2, [line])

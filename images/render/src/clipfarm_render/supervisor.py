@@ -76,7 +76,7 @@ class UsageError(Exception):
 )
 @click.option(
     "--block",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, LAST_CLIP),
     metavar="K",
     help="With --clips: the K-th COUNT of them, from 0, as a pod of an indexed Job does; the last may be fewer.",
 )

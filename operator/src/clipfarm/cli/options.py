@@ -67,13 +67,20 @@ class Options:
 
 
 class FolderPath(click.Path):
-    """A folder's path; refuses the empty one, which an unset variable gives and which would be the current folder."""
+    """A folder's path; refuses the empty one, which an unset variable gives and which would be the current folder.
+
+    It need not exist, but what leads to it and exists has to be a folder.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the path, absolute."""
         if not str(value):
             self.fail("found nothing, expected a folder", param, ctx)
-        return Path(os.fsdecode(super().convert(value, param, ctx))).absolute()
+        path = Path(os.fsdecode(super().convert(value, param, ctx))).absolute()
+        found = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+        if os.path.lexists(found) and not os.path.isdir(found):  # noqa: PTH112 - pathlib's raises for some paths
+            self.fail(f"found {found}, expected a folder", param, ctx)
+        return path
 
 
 def run_options(command: Command) -> Command:

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,7 +42,7 @@ def report(
 
     try:
         since = datetime.fromisoformat(created) if created else None
-        run = Ended(name, namespace, Indexes.parse(clips), threads, workers, model, since, json.loads(status))
+        run = Ended(name, namespace, Indexes.parse(clips), threads, workers, model, since, _status(status))
     except ValueError as error:
         fail(f"report: {error}")
     try:
@@ -49,3 +50,15 @@ def report(
     except OSError as error:
         click.echo(f"report: {os_error_line(error)}", err=True)
         raise SystemExit(1) from None
+
+
+def _status(text: str) -> dict[str, Any]:
+    """Return a status that is at least an object, whose failures are a list of objects."""
+    try:
+        status = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("--status: not JSON") from None
+    failures = status.get("failures", []) if isinstance(status, dict) else None
+    if not isinstance(failures, list) or not all(isinstance(each, dict) for each in failures):
+        raise ValueError("--status: expected an object as the operator writes it")
+    return dict(status)

@@ -37,5 +37,5 @@ def vram_agent(*, host: str, port: int, interval: float, node: str | None) -> No
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         serve(node or socket.gethostname(), host, port, interval, threading.Event())
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         fail(f"{host}:{port}: {error}")
