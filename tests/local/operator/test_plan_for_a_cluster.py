@@ -96,4 +96,4 @@ def test_the_commands_alone_print_the_objects_of_a_run(commands_only: Path, tmp_
     command = [commands_only, "plan", "--manifests", EXAMPLE]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert {"Job", "Deployment"} == {each["kind"] for each in yaml.safe_load_all(ran.stdout)}
+    assert {"ConfigMap", "Job", "Deployment"} == {each["kind"] for each in yaml.safe_load_all(ran.stdout)}
