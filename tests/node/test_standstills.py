@@ -49,21 +49,22 @@ SCENES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     ),
     "no-node": (
         {"render": {"pod": {"nodeSelector": {"disk": "fast"}}}},
-        "Unschedulable",
-        ("compare the run's nodeSelector with the nodes' labels",),
+        "NoNode",
+        ("no node fits the run's node selector", "compare the run's nodeSelector with the nodes' labels",),
     ),
     "no-program": (
         {"render": {"command": ["/no/such/program"]}},
-        "Failed",
-        ("/no/such/program",),
+        "Stuck",
+        ('found "/no/such/program", expected a program that can be started',),
     ),
 }  # fmt: skip
 """By run: what is asked for, the word in the column REASON, and what its conditions say, with what to do."""
 
 
-def test_what_is_missing_is_named_in_the_nodes_own_words_with_what_to_do(place: Place, node: Node):
+def test_what_is_missing_is_named_in_the_nodes_own_words_with_what_to_do(place: Place, node: Node, tmp_path: Path):
+    missing = tmp_path / "missing"
     node.api.request("POST", node.api.path(CLASSES), {"metadata": {"name": HANDLER}, "handler": HANDLER})
-    _claim_without_a_folder(node, place.namespace)
+    _claim_without_a_folder(node, place.namespace, missing)
     for name, (spec, _, _) in SCENES.items():
         own = "command" not in spec.get("render", {})
         place.create(run(name, 1, "pass" if own else "", **spec))
@@ -74,6 +75,9 @@ def test_what_is_missing_is_named_in_the_nodes_own_words_with_what_to_do(place: 
             assert [text for text in texts if text not in messages] == [], messages
     finally:
         print(place.kubectl("get", "benchmarkruns").stdout)
+        missing.mkdir()  # the kubelet looks for it for two minutes before it ends the pod
+        place.kubectl("delete", "benchmarkruns", "--all")
+        wait_until(lambda: not place.pods(), "the runs' pods to end", LIMIT)
         node.api.request("DELETE", node.api.path(CLASSES, None, HANDLER))
         node.api.request("DELETE", node.api.path(VOLUMES, None, FOLDERLESS))
 
@@ -82,8 +86,8 @@ def _reason(place: Place, name: str) -> str:
     return str(place.runs.status(name).get("reason", ""))
 
 
-def _claim_without_a_folder(node: Node, namespace: Namespace) -> None:
+def _claim_without_a_folder(node: Node, namespace: Namespace, folder: Path) -> None:
     """Make a claim that is bound, and whose volume no kubelet can mount."""
-    node.api.request("POST", node.api.path(VOLUMES), local_volume(FOLDERLESS, Path("/no/such/folder")))
+    node.api.request("POST", node.api.path(VOLUMES), local_volume(FOLDERLESS, folder))
     spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}, "volumeName": FOLDERLESS}
     namespace.create("v1/persistentvolumeclaims", {"metadata": {"name": "no-folder"}, "spec": spec})
