@@ -11,14 +11,14 @@ from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.events import happenings
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.nodes import NodeView, fits
-from clipfarm.cluster.observe import observe, own_job
+from clipfarm.cluster.observe import observe, own_encoders, own_job
 from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.report import OLD_SECONDS
 from clipfarm.cluster.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, run_status, write_due
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.times import api_time, unix_time
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView
+from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView
 from clipfarm.decide.plan import decide
 from clipfarm.manifests import encoder, run_files
 from clipfarm.manifests.common import Images, Owner
@@ -69,7 +69,10 @@ class Scene:
         self.store.deployments.put("d", DeploymentView(KEY, "d", owner, replicas, template, asked))
 
     def encoder(self, reported: Reported, *, ready: bool = False, **fields: Any) -> None:
-        view = EncoderPod("e", "e", KEY, "run-1", "", 0, None, reported, "node-1", ready)
+        if not self.store.deployments.of(KEY):
+            self.deployment()
+        self.store.replica_sets.put("set-1", ReplicaSetView(KEY, "set-1", "d"))
+        view = EncoderPod("e", "e", KEY, "set-1", "", 0, None, reported, "node-1", ready)
         self.store.encoders.put("e", replace(view, **fields))
 
     def look(self, now: float = NOW, wall: float = WALL) -> Any:
@@ -298,6 +301,12 @@ class TestChanges:
         patch = scene.changes().get(("patch", "Deployment"), [])
         assert [each["path"] for each in patch] == paths
 
+    @pytest.mark.parametrize("asked", ["", "anything"])
+    def test_a_run_that_encodes_no_more_has_its_encoders_go_whoever_made_them(self, asked):
+        scene = Scene(2).job(completed="0")
+        scene.deployment(asked=asked)
+        assert scene.changes() == {("patch", "Deployment"): [{"op": "add", "path": "/spec/replicas", "value": 0}]}
+
     @pytest.mark.parametrize(
         ("age", "reports", "made"),
         [
@@ -320,10 +329,51 @@ class TestChanges:
             scene.store.reports.put("r", view)
         assert {change for change in scene.changes() if change[1] == "report Job"} == made
 
+    def test_a_job_and_encoders_that_nobody_owns_are_not_waited_for(self):
+        scene = Scene(2, **ENCODES)
+        scene.job(owner="", uid="orphan")
+        scene.deployment(owner="")
+        assert ("create", "Job") in scene.changes()
+        scene.job(completed="0")
+        assert ("create", "Deployment") in scene.changes()
+
     def test_encoders_of_an_earlier_run_have_to_go_first(self):
         scene = Scene(2, **ENCODES).job(completed="0")
         scene.deployment(owner="run-0")
         assert scene.changes() == {}
+
+
+class TestOwners:
+    """A label only helps to find an object; whose it is says the chain of owners' UIDs."""
+
+    @pytest.mark.parametrize(
+        ("pod", "replica_set", "deployment", "counts"),
+        [
+            ("set-1", "d", "run-1", True),
+            ("", "d", "run-1", False),  # made by hand, with the labels of the run's encoders
+            ("another", "d", "run-1", False),
+            ("set-1", "another", "run-1", False),
+            ("set-1", "d", "run-0", False),
+        ],
+    )
+    def test_an_encoder_is_the_runs_by_its_replica_set_and_deployment(self, pod, replica_set, deployment, counts):
+        scene = Scene(2, **ENCODES).job()
+        scene.deployment(owner=deployment)
+        scene.encoder(Reported("Working"), ready=True, owner=pod)
+        scene.store.replica_sets.put("set-1", ReplicaSetView(KEY, "set-1", replica_set))
+        assert (len(own_encoders(scene.tracked, KEY, scene.store)), scene.look().encoding.running) == (counts, counts)
+
+    @pytest.mark.parametrize("index", [10, 10**8])
+    def test_a_pod_of_an_index_that_its_job_does_not_have_is_none(self, index):
+        scene = Scene(10).job()
+        scene.pod(index, gate=0)
+        scene.failed(index, ExitCode.FAILED)
+        world = scene.look()
+        assert (world.waiting, world.ended) == ((), ())
+
+    def test_a_job_whose_status_names_indexes_that_it_does_not_have_has_none_of_them(self):
+        world = Scene(10).job(completed="3,10-999999999999", failed="7-999999999999").look()
+        assert (world.rendered, [end.clip for end in world.ended]) == (1, [7, 8, 9])
 
 
 class TestEncoders:
@@ -791,11 +841,19 @@ class TestRunsThatEndAsAWhole:
 
     def test_a_block_counts_with_each_of_its_clips_that_failed(self):
         scene = Scene(100, render={"clipsPerPod": 10}).job()
-        told = tuple((clip, "no bean") for clip in range(10))
-        self.failures(scene, 1, clips=told)
-        assert scene.status()["phase"] == "Running"
-        self.failures(scene, 2, clips=told, reason="no bean")
-        assert scene.status()["phase"] == "Failed"
+        for index, phase in ((0, "Running"), (1, "Failed")):
+            told = tuple((clip, "no bean") for clip in range(10 * index, 10 * index + 10))
+            scene.failed(index, ExitCode.FAILED, clips=told, reason="no bean")
+            assert scene.status()["phase"] == phase
+
+    def test_a_pod_that_tells_of_clips_of_others_or_of_more_than_it_has_is_not_believed(self):
+        scene = Scene(20, render={"clipsPerPod": 10}).job()
+        told = ((3, "black"), (3, "black"), (17, "not its own"), (-1, "none"))
+        scene.failed(0, ExitCode.FAILED, clips=told, done=10**300)
+        scene.failed(1, ExitCode.FAILED, clips=(), done=-5)
+        status = scene.status()
+        assert (status["rendered"], status["failed"]) == (0, 20)
+        assert {"clips": "3", "stage": "render", "reason": "black"} in status["failures"]
 
     def test_pods_whose_reasons_are_not_known_are_not_said_to_have_failed_alike(self):
         scene = Scene(100).job(failed="0-49")

@@ -29,8 +29,9 @@ MESSAGE = json.dumps({"clips": [{"index": 0, "exitCode": 0, "vram": VRAM}]})
 
 def pod(index: int, phase: str, **metadata: Any) -> dict[str, Any]:
     ended = {"exitCode": 0, "message": MESSAGE, "finishedAt": api_time(WALL)}
+    own = {"annotations": {INDEX_ANNOTATION: str(index)}, "ownerReferences": [{"uid": "job-1", "controller": True}]}
     return {
-        "metadata": {"uid": f"uid-{index}", "annotations": {INDEX_ANNOTATION: str(index)}} | metadata,
+        "metadata": {"uid": f"uid-{index}"} | own | metadata,
         "status": {"phase": phase, "containerStatuses": [{"name": "render", "state": {"terminated": ended}}]},
     }
 
@@ -133,7 +134,16 @@ def test_clips_on_a_cpu_tell_nothing_and_nothing_is_written():
     assert (cluster.requests, cluster.pods) == (["list", "delete"], {})
 
 
-@pytest.mark.parametrize("metadata", [{"finalizers": [sweep.TRACKED]}, {"deletionTimestamp": "x"}, {"annotations": {}}])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"finalizers": [sweep.TRACKED]},
+        {"deletionTimestamp": "x"},
+        {"annotations": {}},
+        {"annotations": {INDEX_ANNOTATION: "9" * 5000}},
+        {"ownerReferences": []},  # made by hand, with the labels of the Job's pods
+    ],
+)
 def test_a_pod_that_the_job_controller_has_not_counted_stays(metadata):
     cluster = Cluster(range(10))
     cluster.pods[3]["metadata"] |= metadata

@@ -10,7 +10,7 @@ from clipfarm.cluster.api import WatchExpiredError
 from clipfarm.cluster.endings import failed_pod
 from clipfarm.cluster.nodes import node
 from clipfarm.cluster.pod_states import Reported
-from clipfarm.cluster.store import Cache, Store, watchers
+from clipfarm.cluster.store import UNREADABLE, Cache, Store, watchers
 from clipfarm.cluster.times import unix_time
 from clipfarm.world import EarlyEnd, GpuId
 from clipfarm_contract.exit_codes import ENDED_WITH_2, ExitCode
@@ -69,7 +69,11 @@ def test_only_clipfarms_gate_counts(gates, place):
     assert views.pod(pod(gates=gates)).gate == place
 
 
-@pytest.mark.parametrize("broken", ["[]", "nonsense", '{"a": 1}'])
+@pytest.mark.parametrize(
+    "broken",
+    ["[]", "nonsense", '{"a": 1}', '{"node": ["n"], "index": 0}', '{"node": "n", "index": "0"}', "[" * 100_000,
+     '{"node": "n", "index": 1e999}', '{"node": "n", "index": 0, "instance": 7}'],
+)  # fmt: skip
 def test_an_annotation_that_somebody_else_wrote_is_no_gpu(broken):
     assert views.pod(pod(annotations={"clipfarm.dev/gpu": broken})).gpu is None
 
@@ -80,6 +84,29 @@ def test_a_pod_of_no_run_or_of_no_indexed_job_is_left_alone():
     assert views.pod(stranger) is None
     assert failed_pod(stranger) is None
     assert views.pod(pod(labels={"clipfarm.dev/run": ""})) is None
+
+
+@pytest.mark.parametrize("index", ["abc", "-1", "", " 1", "1_0", "\u0661", "1.0", "9" * 5000])
+def test_a_pod_whose_index_is_no_number_cannot_be_read(index):
+    for read in (views.pod, failed_pod):
+        with pytest.raises(ValueError, match="expected a number"):
+            read(pod(annotations={INDEX: index}))
+
+
+@pytest.mark.parametrize("failures", ["abc", "-1", "9" * 5000, ""])
+def test_a_pod_whose_failures_are_no_number_is_at_its_first_attempt_as_far_as_is_known(failures):
+    again = {"batch.kubernetes.io/job-index-failure-count": failures}
+    assert failed_pod(pod(annotations=again, containerStatuses=ended(2))).attempts == 1
+
+
+@pytest.mark.parametrize("at", [None, "0000-01-01T00:00:00Z", "yesterday", "2026-11-24T10:00:30"])
+def test_a_time_that_python_does_not_know_is_unknown(at):
+    status = {"containerStatuses": [{"name": "render", "state": {"running": {"startedAt": at}}}]}
+    found = views.pod(pod(**status))
+    assert (found.began, found.reported) == (None, Reported("Working"))
+    ready = {"type": "Ready", "status": "Unknown", "lastTransitionTime": at}
+    silent = node({"metadata": {"name": "n"}, "status": {"conditions": [ready]}})
+    assert silent.silent_since == float("inf"), "it is silent, and nobody says since when"
 
 
 def told(count, code):
@@ -130,6 +157,11 @@ SAID = json.dumps({"clips": [{"index": 7, "exitCode": 1, "reason": "it never mov
         ({"reason": "NodeLost"}, ExitCode.FAILED, "NodeLost"),
         ({}, ExitCode.FAILED, "the pod failed"),
         ({"containerStatuses": ended(64, "x" * 5000)}, ExitCode.USAGE, "x" * 1000),
+        (
+            {"containerStatuses": [*ended(9, container="istio-proxy"), *ended(0)]},
+            ExitCode.OK,
+            "its container render ended with 0, but the container istio-proxy ended with 9",
+        ),
     ],
 )
 def test_why_a_pod_failed(status, code, reason):
@@ -153,6 +185,7 @@ def test_an_attempt_is_counted_by_the_job_and_timed_by_the_kubelet():
         ({"containerStatuses": ended(1), "conditions": [{"type": "DisruptionTarget", "status": "False"}]}, False),
         ({"reason": "OutOfcpu", "message": "no room"}, True),  # it never began
         ({"containerStatuses": ended(1, container="sidecar")}, True),  # the renderer itself said nothing
+        ({"containerStatuses": [*ended(0), *ended(1, container="istio-proxy")]}, True),  # another container failed
     ],
 )
 def test_what_is_not_the_clips_fault(status, disrupted):
@@ -191,7 +224,7 @@ def test_two_views_of_a_run_are_alike_when_only_its_status_differs():
     assert views.run(document).generation == 2
 
 
-@pytest.mark.parametrize(("cpu", "cpus"), [("8", 8), ("7910m", 7), ("3.5", 3), (None, 0)])
+@pytest.mark.parametrize(("cpu", "cpus"), [("8", 8), ("7910m", 7), ("3.5", 3), ("10k", 10_000), (None, 0)])
 def test_cpus_of_a_node_are_whole(cpu, cpus):
     allocatable = {"cpu": cpu} if cpu else {}
     assert node({"metadata": {"name": "n"}, "status": {"allocatable": allocatable}}).cpus == cpus
@@ -204,8 +237,8 @@ def test_an_encoders_pod_tells_how_it_ended_the_last_time():
         "podIP": "10.0.0.7",
         "containerStatuses": [{"name": "encode", "restartCount": 3, "lastState": {"terminated": terminated}}],
     }
-    found = views.encoder_pod(pod(labels={"clipfarm.dev/run-uid": "u"}, **status))
-    assert (found.address, found.restarts, found.owner) == ("10.0.0.7", 3, "u")
+    found = views.encoder_pod(pod(labels={"clipfarm.dev/run-uid": "u"}, owner="set-1", **status))
+    assert (found.address, found.restarts, found.owner) == ("10.0.0.7", 3, "set-1"), "no label says whose it is"
     assert found.last_end == EarlyEnd(2, "--weights: no such file")
     assert views.encoder_pod(pod(phase="Pending", podIP="10.0.0.7")).address == ""
 
@@ -265,6 +298,26 @@ def test_a_watch_that_was_broken_lists_again_and_forgets_what_is_gone():
     assert watcher.synced.is_set()
     assert ("ns", "run") in marked
     assert None in marked, "after a list everything may have changed"
+
+
+def test_an_object_that_cannot_be_read_is_left_out_counted_and_logged_once(caplog):
+    store = Store()
+    watcher = next(each for each in watchers(store, (), lambda _: None) if each.cache is store.pods)
+    broken, other = pod(annotations={INDEX: "abc"}), pod()
+    other["metadata"] |= {"uid": "pod-2", "name": "other"}
+    before = UNREADABLE.labels("pods")._value.get()
+    for _ in range(3):
+        for each in (broken, other):
+            watcher._take(each)
+    assert list(store.pods.of(("ns", "run"))) == ["pod-2"]
+    assert UNREADABLE.labels("pods")._value.get() == before + 1
+    [line] = [each.getMessage() for each in caplog.records]
+    assert line == (
+        "pods ns/pod (UID pod-1) cannot be read and is left out: ValueError: annotation"
+        ' batch.kubernetes.io/job-completion-index: found "abc", expected a number'
+    )
+    watcher._take(pod())
+    assert set(store.pods.of(("ns", "run"))) == {"pod-1", "pod-2"}, "as soon as it can be read it counts"
 
 
 def test_a_change_that_says_nothing_new_wakes_nobody():

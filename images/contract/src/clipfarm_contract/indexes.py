@@ -77,6 +77,10 @@ class Indexes:
                 left.append((start, last))
         return Indexes._joined(left)
 
+    def both(self, other: "Indexes") -> "Indexes":
+        """Return the numbers that are in both."""
+        return self.without(self.without(other))
+
     def at(self, place: int) -> int:
         """Return the number at a place in the order, from 0.
 

@@ -99,8 +99,9 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
     path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", job.name(tracked.run)
     there = own_job(tracked, key, store)
     if there is None:
-        # One of that name that is on its way out, or of an earlier run or attempt, has to be gone first.
-        taken = store.jobs.of(key).values()
+        # One that is on its way out, or of an earlier run or attempt, has to be gone first. One that nobody owns stays:
+        # if it has the name, the API server refuses another, and the run says what is in the way.
+        taken = [old for old in store.jobs.of(key).values() if old.owner or old.deleting]
         for old in taken:
             if old.owner == tracked.owner.uid and not old.deleting:
                 return Change("delete", f"{path}/{name}", "Job", name, {"uid": old.uid})
@@ -205,7 +206,7 @@ def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Im
     path, name = f"/apis/apps/v1/namespaces/{key[0]}/deployments", encoder.name(tracked.run)
     there = own_deployment(tracked, key, store)
     if there is None:
-        if not plan.encoders or store.deployments.of(key):
+        if not plan.encoders or any(old.owner for old in store.deployments.of(key).values()):
             return None
         made = encoder.deployment(tracked.run, tracked.owner, images, plan.encoders)
         return Change("create", path, "Deployment", name, made)
@@ -213,7 +214,7 @@ def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Im
     patch: list[Manifest] = []
     if there.replicas != plan.encoders:
         patch.append({"op": "add", "path": "/spec/replicas", "value": plan.encoders})
-    if plan.encoders or not there.asked:
+    if plan.encoders or (not there.asked and tracked.run.spec.encode.enabled):
         patch += _encoder_template(tracked, there, images)
     return Change("patch", f"{path}/{name}", "Deployment", name, patch) if patch else None
 

@@ -1,14 +1,15 @@
 """How a renderer's pod failed: its exit code, what the supervisor left as its last message, what the kubelet saw."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from clipfarm.cluster.times import unix_time
-from clipfarm.cluster.views import INDEX_ANNOTATION, RunKey, controller, run_key
+from clipfarm.cluster.times import read_time, unix_time
+from clipfarm.cluster.views import COUNT, RunKey, controller, index_of, run_key
 from clipfarm.decide.retry import alike
+from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.job import CONTAINER
 from clipfarm_contract.exit_codes import ENDED_WITH_2, STOPPED, ExitCode
-from clipfarm_contract.fields import ContractError, load
+from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.result import GpuReading, VramUse
 
 Manifest = dict[str, Any]
@@ -32,7 +33,8 @@ class FailedPod:
     attempts: int
     """Which attempt at its index it was, the first is 1."""
     disrupted: bool
-    """Evicted, deleted, its node gone, or never begun: not the clip's doing. What comes next is the Job's business."""
+    """Evicted, deleted, its node gone, never begun, or failed by another container than the renderer's: not the clip's
+    doing. What comes next is the Job's business."""
     clips: tuple[tuple[int, str], ...] = ()
     """Of its block, the clips that failed, with reasons; empty where the pod could not tell."""
     done: int = 0
@@ -40,29 +42,47 @@ class FailedPod:
 
 
 def failed_pod(manifest: Manifest) -> FailedPod | None:
-    """Return a view of a renderer's pod that failed; None where it is no pod of an Indexed Job."""
+    """Return a view of a renderer's pod that failed; None where it is no pod of an Indexed Job.
+
+    Raises:
+        ValueError: its index is no number.
+    """
     metadata, status = manifest["metadata"], manifest.get("status", {})
     annotations = metadata.get("annotations", {})
-    key, index = run_key(manifest), annotations.get(INDEX_ANNOTATION)
+    key, index = run_key(manifest), index_of(annotations)
     if key is None or index is None:
         return None
     ended = _ended(status)
+    at = read_time(ended.get("finishedAt"))
+    if at is None:
+        at = unix_time(metadata["creationTimestamp"])
+    failures = annotations.get(FAILURES_ANNOTATION, "")
     code = ended.get("exitCode", 1)
     done, clips = _block(ended.get("message", ""))
     return FailedPod(
         uid=metadata["uid"],
         run=key,
         owner=controller(manifest),
-        index=int(index),
+        index=index,
         exit_code=ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED,
         reason=_reason(ended, status, clips)[:MOST_TEXT],
-        ended=unix_time(ended.get("finishedAt") or metadata["creationTimestamp"]),
-        attempts=int(annotations.get(FAILURES_ANNOTATION, 0)) + 1,
-        disrupted=ended.get("exitCode", STOPPED) == STOPPED
+        ended=at,
+        attempts=int(failures) + 1 if COUNT.fullmatch(failures) else 1,
+        disrupted=ended.get("exitCode", STOPPED) in (STOPPED, ExitCode.OK)
         or any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions", ())),
         clips=clips,
         done=done,
     )
+
+
+def within(pod: FailedPod, blocks: Blocks) -> FailedPod:
+    """Return a pod that failed without what it says of clips that are not of its block."""
+    failed = pod.clips
+    if failed:
+        block = set(blocks.of_index(pod.index))
+        failed = tuple((clip, reason) for clip, reason in dict(failed).items() if clip in block)
+    most = blocks.size(pod.index) - len(failed)
+    return replace(pod, clips=failed, done=pod.done if 0 <= pod.done <= most else 0)
 
 
 def clips_vram(manifest: Manifest) -> list[VramUse]:
@@ -79,8 +99,10 @@ def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:
     """Return what a pod measured of its GPU, and how long before its end, in seconds; None where it does not say."""
     try:
         told = GpuReading.parse(_told(manifest)["gpu"], "gpu")
-        ended = unix_time(_ended(manifest["status"])["finishedAt"])
     except (ContractError, KeyError):
+        return None
+    ended = read_time(_ended(manifest["status"]).get("finishedAt"))
+    if ended is None:
         return None
     # Both by the node's clock, the end in whole seconds.
     return told, max(0.0, ended + 1.0 - told.at)
@@ -106,16 +128,24 @@ def _ended(status: Manifest) -> Manifest:
 def _block(message: str) -> tuple[int, tuple[tuple[int, str], ...]]:
     """Return how many clips are complete, and those that failed with reasons; 0 and none where nothing was said."""
     try:
-        said: Any = load(message, "message")
-        if "clips" not in said:
-            return int(said["done"]), ()
-        failed = [(int(clip["index"]), clip.get("reason", "")) for clip in said["clips"] if clip["exitCode"]]
-        return len(said["clips"]) - len(failed), tuple((clip, str(reason)[:MOST_TEXT]) for clip, reason in failed)
-    except (ValueError, KeyError, TypeError, OverflowError):
+        said = Fields(load(message, "message"), "message")
+        if not said.has("clips"):
+            return said.take("done", int), ()
+        clips = said.take_list("clips", _failed_clip)
+    except ContractError:
         return 0, ()
+    failed = tuple(clip for clip in clips if clip is not None)
+    return len(clips) - len(failed), failed
+
+
+def _failed_clip(value: object, where: str) -> tuple[int, str] | None:
+    clip = Fields(value, where)
+    return (clip.take("index", int), clip.take("reason", str, "")[:MOST_TEXT]) if clip.take("exitCode", int) else None
 
 
 def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...]) -> str:
+    if ended.get("exitCode") == ExitCode.OK:
+        return _failed_beside(status)
     if ended.get("reason") == "OOMKilled":
         return "the kernel ended the pod: it took more memory than render.memory allows"
     reasons = [reason for _, reason in clips if reason]
@@ -136,3 +166,12 @@ def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...
     code = ended["exitCode"]
     how = ENDED_WITH_2 if code == ExitCode.OUT_OF_VRAM else f"exit status {code}"
     return f"{how}; last line: {said}" if said else how
+
+
+def _failed_beside(status: Manifest) -> str:
+    """Say which other container failed, in a pod whose renderer did not."""
+    for entry in status.get("containerStatuses", ()):
+        code = entry.get("state", {}).get("terminated", {}).get("exitCode", 0)
+        if code and entry["name"] != CONTAINER:
+            return f"its container {CONTAINER} ended with 0, but the container {entry['name']} ended with {code}"
+    return str(status.get("message") or f"its container {CONTAINER} ended with 0, but the pod failed")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipfarm.cluster.report import FINISHED
-from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.times import read_time
 from clipfarm.cluster.views import split_uuid
 
 
@@ -48,14 +48,14 @@ def gpu_rows(runs: Iterable[Mapping[str, Any]], now: float) -> list[GpuRow]:
 
 
 def _row(entry: Mapping[str, Any], now: float, *, closed: bool) -> GpuRow:
-    at, (_, instance) = entry.get("measuredAt"), split_uuid(entry.get("uuid", ""))
+    at, (_, instance) = read_time(entry.get("measuredAt")), split_uuid(entry.get("uuid", ""))
     return GpuRow(
         node=entry["node"],
         gpu=f"{entry['gpu']}/{instance}" if instance else entry["gpu"],
         used=entry["used"],
         total=entry.get("total", ""),
-        age=max(0.0, now - unix_time(at)) if at else None,
+        age=None if at is None else max(0.0, now - at),
         closed=closed,
         who=entry.get("heldBy", ""),
-        problem="" if at else entry["reading"],
+        problem=entry["reading"] if at is None else "",
     )

@@ -155,7 +155,9 @@ async def _serve_http(operator: Operator, host: str, port: int) -> web.AppRunner
             return web.Response(status=503, text=f"{operator.lease.waits_for}\n")
         if operator.synced:
             return web.Response(text=f"everything was read; {'leads' if operator.leads else 'stands by'}\n")
-        return web.Response(status=503, text="waits for the first answers of the API server\n")
+        refused = operator.unread()
+        why = f": {refused}" if refused else ""
+        return web.Response(status=503, text=f"waits for the first answers of the API server{why}\n")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

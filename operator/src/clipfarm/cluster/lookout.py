@@ -15,6 +15,7 @@ from clipfarm.cluster import encoders, pod_events, refused
 from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest
 from clipfarm.cluster.endings import clips_vram, gpu_reading
 from clipfarm.cluster.gpus import Gpus
+from clipfarm.cluster.observe import own_encoders
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.supervised import supervised
 from clipfarm.cluster.sweep import Sweeper
@@ -80,7 +81,7 @@ class Lookout:
             await asyncio.sleep(ENCODER_SECONDS)
 
     async def _follow(self, session: aiohttp.ClientSession, key: RunKey, tracked: Tracked) -> None:
-        pods = [pod for pod in self._store.encoders.of(key).values() if pod.owner == tracked.owner.uid]
+        pods = own_encoders(tracked, key, self._store).values()
         if pods or tracked.encoding.restarts or not tracked.encoding.looked:
             answers, silence = await encoders.ask(pods, self._way, self._api, session)
             if encoders.follow(tracked, pods, answers, silence, time.monotonic()):

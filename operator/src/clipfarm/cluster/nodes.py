@@ -1,11 +1,12 @@
 """Nodes, as far as they decide where pods may go and how many."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.times import read_time
 from clipfarm.manifests.common import NODE_LABEL
 from clipfarm.pod_options import PodOptions
 from clipfarm.world import HOSTNAME_LABEL, Label
@@ -28,7 +29,8 @@ class NodeView:
     devices: dict[str, int] = field(default_factory=dict)
     """What may be allocated of them, by the names that their plugins gave them."""
     silent_since: float | None = None
-    """When it stopped to be ready, Unix time: its kubelet does not answer, or cannot end pods. None: it is ready."""
+    """When it stopped to be ready, Unix time: its kubelet does not answer, or cannot end pods; infinite: nobody says
+    when. None: it is ready."""
     reports: bool = False
     """Whether its kubelet itself reports that the node is not ready: then it lives, and may still end pods."""
 
@@ -54,7 +56,7 @@ def node(manifest: Manifest) -> NodeView:
         labels=metadata.get("labels", {}),
         taints=tuple((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
         schedulable=not spec.get("unschedulable", False),
-        silent_since=unix_time(ready["lastTransitionTime"]) if ready.get("status", "True") != "True" else None,
+        silent_since=_silent_since(ready),
         reports=ready.get("status") == "False",  # the control plane writes Unknown where the kubelet writes nothing
     )
 
@@ -82,6 +84,13 @@ def fits(node: NodeView, options: PodOptions) -> bool:
 
 def _ready(status: Manifest) -> Manifest:
     return next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
+
+
+def _silent_since(ready: Manifest) -> float | None:
+    if ready.get("status", "True") == "True":
+        return None
+    at = read_time(ready.get("lastTransitionTime"))
+    return math.inf if at is None else at  # no age: it counts from when it is seen
 
 
 def _whole(quantity: Any) -> int:

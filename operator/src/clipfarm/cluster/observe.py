@@ -7,14 +7,14 @@ from itertools import islice
 
 from clipfarm.cluster import stuck
 from clipfarm.cluster.devices import of_kind, room, sharing
-from clipfarm.cluster.endings import FailedPod
+from clipfarm.cluster.endings import FailedPod, within
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.nodes import fits, own_label, selected
 from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.standings import Standings
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import DeploymentView, JobView, PodView, RunKey
+from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, RunKey
 from clipfarm.decide.admission import Elsewhere
 from clipfarm.world import Encoder, Encoding, Ended, GpuId, Label, Left, Node, Running, World
 from clipfarm_contract.exit_codes import ExitCode
@@ -45,6 +45,18 @@ def own_deployment(tracked: Tracked, key: RunKey, store: Store) -> DeploymentVie
     return next((each for each in store.deployments.of(key).values() if each.owner == tracked.owner.uid), None)
 
 
+def own_encoders(tracked: Tracked, key: RunKey, store: Store) -> dict[str, EncoderPod]:
+    """Return the pods of the run's encoders, by UID: those that the ReplicaSets of its Deployment have made.
+
+    Anybody may give a pod the labels of a run's encoders.
+    """
+    deployment = own_deployment(tracked, key, store)
+    if deployment is None:
+        return {}
+    sets = {each.uid for each in store.replica_sets.of(key).values() if each.owner == deployment.uid}
+    return {uid: pod for uid, pod in store.encoders.of(key).items() if pod.owner in sets}
+
+
 def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float, wall: float) -> World:
     """Return what is, in terms of a Job's indexes: one index is one clip, or a block of them.
 
@@ -60,7 +72,9 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     tracked.follow(job.uid if job else "", job.results if job else "")
     rendering = tracked.rendering
     pods = {
-        uid: pod for uid, pod in store.pods.of(key).items() if job and pod.owner == job.uid and not pod.never_to_run
+        uid: pod
+        for uid, pod in store.pods.of(key).items()
+        if job and pod.owner == job.uid and pod.index < tracked.blocks.count and not pod.never_to_run
     }
     _settle(tracked, pods, store.failed.of(key), now)
     rendering.unschedulable = stuck.since(rendering.unschedulable, pods, now)
@@ -78,7 +92,9 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     tracked.pods["Gated"] = len(pods) - len(let_go)
     _forget_lost_nodes(tracked, store)
     tracked.encoders = _encoders(tracked, key, store, standings)
-    completed, failed = (job.completed, job.failed) if job else (Indexes(), Indexes())
+    completed, failed = (
+        _below(found, tracked.blocks.count) for found in ((job.completed, job.failed) if job else (Indexes(),) * 2)
+    )
     asked = deployment.replicas if deployment else 0
     if not asked and not tracked.status.get("completionTime"):
         tracked.encoding.left, tracked.encoding.absent = None, Indexes()  # what they saw last will not be so for long
@@ -125,6 +141,12 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         refusal=rendering.trial.refusal,
         turn=tracked.turn,
     )
+
+
+def _below(found: Indexes, count: int) -> Indexes:
+    """Return the indexes of a Job that has so many of them: its status is a text."""
+    last = found.ranges[-1][1] if found.ranges else -1
+    return found if last < count else found.without(Indexes.between(count, last))
 
 
 def _complete_before(tracked: Tracked) -> int:
@@ -199,8 +221,8 @@ def _running(tracked: Tracked, uid: str, pod: PodView, standings: Standings) -> 
 
 def _encoders(tracked: Tracked, key: RunKey, store: Store, standings: Standings) -> dict[str, Encoder]:
     found = {}
-    for uid, pod in store.encoders.of(key).items():
-        if pod.owner == tracked.owner.uid and not pod.ended:
+    for uid, pod in own_encoders(tracked, key, store).items():
+        if not pod.ended:
             before = tracked.encoders.get(uid)
             standing = standings.of(uid, pod.reported, pod.node, before.standing if before else None)
             found[uid] = Encoder(pod.name, standing, ready=pod.ready)
@@ -234,7 +256,11 @@ def _ended(
     Between the two, while the Job controller has not made the new pod, there is nothing to decide.
     """
     rendering, limit = tracked.rendering, tracked.run.spec.retry.limit
-    pods = {uid: pod for uid, pod in store.failed.of(key).items() if pod.owner == rendering.job}
+    pods = {
+        uid: pod
+        for uid, pod in store.failed.of(key).items()
+        if pod.owner == rendering.job and pod.index < tracked.blocks.count
+    }
     latest: dict[int, tuple[FailedPod, float]] = {}
     for uid, pod in pods.items():
         # The pods' clock may be off, or have been set back. It is asked only for what ended before this process
@@ -250,7 +276,7 @@ def _ended(
         # The Job comes to the same conclusion, but some time later.
         final = not pod.disrupted and (pod.exit_code is not ExitCode.OUT_OF_VRAM or pod.attempts > limit)
         if final or index in for_good:
-            rendering.final[index] = pod
+            rendering.final[index] = within(pod, tracked.blocks)
         elif index in gated and not pod.disrupted:
             again.append(Ended(index, pod.exit_code, pod.reason, at, pod.attempts))
     failed = rendering.final.keys() | set(for_good)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ from clipfarm.cluster.lookout import Lookout
 from clipfarm.cluster.observe import observe, own_job
 from clipfarm.cluster.release import Gatekeeper
 from clipfarm.cluster.status import may_write, run_status, write_due
-from clipfarm.cluster.store import Store, watchers
+from clipfarm.cluster.store import Store, Watcher, watchers
 from clipfarm.cluster.stuck import STUCK_SECONDS
 from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
@@ -81,6 +82,7 @@ class Operator:
     """Whether everything was read once."""
     leads: bool = False
     """Whether this operator acts. One that does not keeps what it has read up to date."""
+    _watching: list[Watcher[Any]] = field(default_factory=list)
     _due: set[RunKey] = field(default_factory=set)
     _all_due: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,9 +103,13 @@ class Operator:
             self._due.add(key)
         self._wake.set()
 
+    def unread(self) -> str:
+        """Return what the API server refuses to list, and why; empty if it refuses nothing."""
+        return next((f"{each.path}: {each.failure}" for each in self._watching if each.failure), "")
+
     async def run(self) -> None:
         """Watch and act, until cancelled. What nobody foresaw ends it, for whoever started it to see."""
-        watching = watchers(self.store, self.namespaces, self.mark)
+        watching = self._watching = watchers(self.store, self.namespaces, self.mark)
         lookout = Lookout(self.api, self.store, self.runs, self.gpus, self.images, self.mark, self.way)
         async with asyncio.TaskGroup() as group:
             for watcher in watching:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.times import read_time
 from clipfarm.manifests.common import GATE, RELEASED_ANNOTATION
 from clipfarm.world import PodState
 
@@ -53,21 +53,22 @@ def reported(manifest: Manifest, container: str, *, restarts: bool = False) -> R
     metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status", {})
     gates = [gate["name"] for gate in spec.get("schedulingGates", ())]
     if GATE in gates:
-        return Reported("Gated", unix_time(metadata["creationTimestamp"]))
+        return Reported("Gated", read_time(metadata.get("creationTimestamp")))
     state: Manifest = _named(status.get("containerStatuses", ()), container).get("state", {})
     if "deletionTimestamp" in metadata:
-        asked = unix_time(metadata["deletionTimestamp"]) - metadata.get("deletionGracePeriodSeconds", 0)
+        gone = read_time(metadata["deletionTimestamp"])
+        asked = None if gone is None else gone - metadata.get("deletionGracePeriodSeconds", 0)
         return Reported("Ending", asked, "Deleted", "it is being deleted")
     if not spec.get("nodeName"):
         return _released(metadata, status, gates)
     if "running" in state:
-        return Reported("Working", _time(state["running"].get("startedAt")))
+        return Reported("Working", read_time(state["running"].get("startedAt")))
     if "terminated" in state and not restarts:
         return _ended(status, container, state["terminated"])
     if not status.get("startTime"):
-        return Reported("Bound", _time(_condition(status, "PodScheduled").get("lastTransitionTime")))
+        return Reported("Bound", read_time(_condition(status, "PodScheduled").get("lastTransitionTime")))
     reason, message = _word(status, container, state)
-    return Reported("Starting", unix_time(status["startTime"]), reason, message[:MOST_TEXT])
+    return Reported("Starting", read_time(status["startTime"]), reason, message[:MOST_TEXT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _released(metadata: Manifest, status: Manifest, gates: list[str]) -> Reporte
         reason = message = ""  # the scheduler has not looked at it since
     elif reason == "Unschedulable":
         message = PREEMPTION.sub("", message) or "no node fits"
-    return Reported("Released", _time(at), reason, message[:MOST_TEXT])
+    return Reported("Released", read_time(at), reason, message[:MOST_TEXT])
 
 
 def _ended(status: Manifest, container: str, end: Manifest) -> Reported:
@@ -120,7 +121,7 @@ def _ended(status: Manifest, container: str, end: Manifest) -> Reported:
         for each in status.get("containerStatuses", ())
         if each.get("name") != container and "running" in each.get("state", {})
     ]
-    at = _time(end.get("finishedAt"))
+    at = read_time(end.get("finishedAt"))
     if not others:
         return Reported("Ending", at)
     alive = f"the container {others[0]}" if len(others) == 1 else f"the containers {', '.join(others)}"
@@ -178,10 +179,3 @@ def _named(statuses: Iterable[Manifest], name: str) -> Manifest:
 
 def _condition(status: Manifest, kind: str) -> Manifest:
     return next((each for each in status.get("conditions", ()) if each["type"] == kind), {})
-
-
-def _time(text: str | None) -> float | None:
-    try:
-        return unix_time(text) if text else None
-    except ValueError:
-        return None  # an annotation is anybody's to write

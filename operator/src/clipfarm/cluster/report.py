@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.times import read_time
 from clipfarm.manifests.common import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION
 from clipfarm.run_status import LOOK_FOR_OPERATOR
 from clipfarm.units import format_duration
@@ -69,8 +69,8 @@ def unattended(run: Mapping[str, Any], wall: float) -> Iterator[str]:
         return
     if run["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
         yield "  the run has changed since; no operator has looked at the change yet"
-    written = status.get("observedAt")
-    age = wall - unix_time(written) if written and phase(run) not in (*FINISHED, "Invalid") else 0.0
+    written = read_time(status.get("observedAt"))
+    age = wall - written if written is not None and phase(run) not in (*FINISHED, "Invalid") else 0.0
     if age > OLD_SECONDS:
         yield f"  this is {format_duration(age)} old: no operator has refreshed it since; {LOOK_FOR_OPERATOR}"
 

@@ -14,7 +14,7 @@ from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest, WatchExpiredEr
 from clipfarm.cluster.backoff import pause
 from clipfarm.cluster.endings import FailedPod, failed_pod
 from clipfarm.cluster.nodes import NodeView, node
-from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, RunKey, RunView
+from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView, RunKey, RunView
 from clipfarm.manifests import encoder, job, report
 from clipfarm.manifests.common import MANAGED_BY, ROLE_LABEL
 from clipfarm.run import API_VERSION
@@ -80,6 +80,7 @@ class Store:
     reports: Cache[JobView] = field(default_factory=lambda: Cache(_run))
     """Jobs that write reports."""
     deployments: Cache[DeploymentView] = field(default_factory=lambda: Cache(_run))
+    replica_sets: Cache[ReplicaSetView] = field(default_factory=lambda: Cache(_run))
     encoders: Cache[EncoderPod] = field(default_factory=lambda: Cache(_run))
     nodes: Cache[NodeView] = field(default_factory=lambda: Cache(lambda _: None))
 
@@ -204,5 +205,12 @@ def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey |
             Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.jobs, of_run, labelled(job.ROLE)),
             Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.reports, of_run, labelled(report.ROLE)),
             Watcher(f"/apis/apps/v1{inside}/deployments", views.deployment, store.deployments, of_run, labelled()),
+            Watcher(
+                f"/apis/apps/v1{inside}/replicasets",
+                views.replica_set,
+                store.replica_sets,
+                of_run,
+                labelled(encoder.ROLE),
+            ),
         ]
     return made

@@ -22,7 +22,7 @@ from clipfarm.cluster.results import Results
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.times import unix_time
 from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import INDEX_ANNOTATION, JobView, RunKey
+from clipfarm.cluster.views import COUNT, INDEX_ANNOTATION, JobView, RunKey, controller
 from clipfarm.manifests.common import RESULTS_ANNOTATION
 from clipfarm_contract.indexes import Indexes
 
@@ -191,7 +191,8 @@ def _counted(pod: Manifest, job: JobView) -> int | None:
     """Return the index of a pod that the Job controller has counted; None for others, and those on their way out."""
     metadata = pod["metadata"]
     text = metadata.get("annotations", {}).get(INDEX_ANNOTATION, "")
-    if not text.isdecimal() or int(text) not in job.completed:
+    # Labels and annotations are anybody's to write.
+    if controller(pod) != job.uid or not COUNT.fullmatch(text) or int(text) not in job.completed:
         return None
     leaving = "deletionTimestamp" in metadata or TRACKED in metadata.get("finalizers", ())
     return None if leaving else int(text)

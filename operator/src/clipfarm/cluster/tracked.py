@@ -1,6 +1,7 @@
 """What the operator knows of one run between two looks, beside what the API server tells."""
 
 import asyncio
+import contextlib
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,8 @@ from clipfarm.cluster import results
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.cluster.events import Series
 from clipfarm.cluster.standard_conditions import PROGRESS_SECONDS
-from clipfarm.cluster.views import PodView, split_uuid
+from clipfarm.cluster.times import read_time
+from clipfarm.cluster.views import COUNT, PodView, split_uuid
 from clipfarm.decide.admission import To
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
@@ -192,13 +194,15 @@ class Tracked:
 
     def __post_init__(self) -> None:
         self.blocks = Blocks.of(self.run, self.owner.only)
+        if read_time(self.status.get("completionTime")) is None:
+            self.status = {name: value for name, value in self.status.items() if name != "completionTime"}
         status, owner = self.status, self.owner
         taken_in = status.get("encodeAttempt", "") == owner.encode_attempt
         ended = status.get("completionTime") and taken_in and status.get("renderAttempt", "") == owner.attempt
         self.encoding = Encoding(
             encoded=status.get("encoded", 0),
             left=0 if ended else None,
-            failed=_encode_failures(status) if taken_in else {},
+            failed=_encode_failures(status, self.run) if taken_in else {},
             stuck=_message(status, ENCODER_STUCK)
             if ended and status.get("observedGeneration") == self.generation
             else "",
@@ -280,8 +284,9 @@ def _gates(status: Mapping[str, Any]) -> dict[GpuId, Gate]:
     found = {}
     for entry in status.get("gpus", ()):
         uuid, instance = split_uuid(entry.get("uuid", ""))
-        gpu = GpuId(entry["node"], int(entry["gpu"]), uuid, instance)
-        found[gpu] = Gate(gpu, entry["gate"] == "Closed", None)
+        if COUNT.fullmatch(entry["gpu"]):
+            gpu = GpuId(entry["node"], int(entry["gpu"]), uuid, instance)
+            found[gpu] = Gate(gpu, entry["gate"] == "Closed", None)
     return found
 
 
@@ -298,10 +303,13 @@ def _message(status: Mapping[str, Any], condition: tuple[str, str]) -> str:
     return next((str(each["message"]) for each in found if (each["type"], each["reason"]) == condition), "")
 
 
-def _encode_failures(status: Mapping[str, Any]) -> dict[int, str]:
+def _encode_failures(status: Mapping[str, Any], run: Run) -> dict[int, str]:
     """Return clips that could not be encoded, with reasons, as a status has them: encoders may be gone by now."""
     found: dict[int, str] = {}
+    clips = Indexes.between(run.spec.clips.start, run.spec.clips.end)
     for entry in status.get("failures", ()):
         if entry["stage"] == "encode":
-            found |= dict.fromkeys(Indexes.parse(entry["clips"].removesuffix(",...")), entry["reason"])
+            with contextlib.suppress(ValueError):  # a status is a text that others may write
+                told = Indexes.parse(entry["clips"].removesuffix(",..."))
+                found |= dict.fromkeys(told.both(clips), entry["reason"])
     return found

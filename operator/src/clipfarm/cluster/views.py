@@ -1,11 +1,17 @@
-"""What the operator keeps of the API server's objects: a few fields each, so that tens of thousands fit."""
+"""What the operator keeps of the API server's objects: a few fields each, so that tens of thousands fit.
+
+Others write these objects. A label only helps to find one; whose it is says the chain of owners' UIDs, from a pod over
+its Job, or its ReplicaSet and Deployment, to the run. A field that makes no sense is unknown; an object that cannot be
+read at all is left out (:mod:`clipfarm.cluster.store`).
+"""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm.cluster.pod_states import Reported, reported
-from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.times import read_time
 from clipfarm.decide.starting import PASSING
 from clipfarm.manifests import encoder
 from clipfarm.manifests.common import (
@@ -18,11 +24,11 @@ from clipfarm.manifests.common import (
     ONLY_ANNOTATION,
     RESULTS_ANNOTATION,
     RUN_LABEL,
-    UID_LABEL,
 )
 from clipfarm.manifests.encoder import ASKED_ANNOTATION, TEMPLATE_ANNOTATION
 from clipfarm.manifests.job import CONTAINER
 from clipfarm.world import EarlyEnd, GpuId
+from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.indexes import Indexes
 
 Manifest = dict[str, Any]
@@ -31,6 +37,8 @@ RunKey = tuple[str, str]
 
 ON_ITS_WAY = Reported("Released")
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
+COUNT = re.compile(r"[0-9]{1,9}")
+"""A number that the Job controller writes into an annotation: an index, or a count of failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,16 @@ class DeploymentView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaSetView:
+    """What a Deployment of encoders makes its pods by."""
+
+    run: RunKey
+    uid: str
+    owner: str
+    """UID of its Deployment."""
+
+
+@dataclass(frozen=True, slots=True)
 class EncoderPod:
     """A pod of a run's encoders."""
 
@@ -138,7 +156,7 @@ class EncoderPod:
     uid: str
     run: RunKey
     owner: str
-    """UID of its run."""
+    """UID of its ReplicaSet."""
     address: str
     """Empty before it runs."""
     restarts: int
@@ -183,10 +201,14 @@ def run(manifest: Manifest) -> RunView:
 
 
 def pod(manifest: Manifest) -> PodView | None:
-    """Return a view of a renderer's pod; None where it is no pod of an Indexed Job."""
+    """Return a view of a renderer's pod; None where it is no pod of an Indexed Job.
+
+    Raises:
+        ValueError: its index is no number.
+    """
     metadata, spec = manifest["metadata"], manifest["spec"]
     annotations = metadata.get("annotations", {})
-    key, index = run_key(manifest), annotations.get(INDEX_ANNOTATION)
+    key, index = run_key(manifest), index_of(annotations)
     if key is None or index is None:
         return None
     return PodView(
@@ -194,7 +216,7 @@ def pod(manifest: Manifest) -> PodView | None:
         uid=metadata["uid"],
         run=key,
         owner=controller(manifest),
-        index=int(index),
+        index=index,
         gate=gate_of(spec),
         node=spec.get("nodeName", ""),
         gpu=_gpu(annotations.get(GPU_ANNOTATION)),
@@ -204,6 +226,20 @@ def pod(manifest: Manifest) -> PodView | None:
         deleting="deletionTimestamp" in metadata,
         elsewhere=NEW_NODE_ANNOTATION in annotations,
     )
+
+
+def index_of(annotations: Manifest) -> int | None:
+    """Return which index of its Job a pod is for; None where it is for none.
+
+    Raises:
+        ValueError: the annotation is there, and is no number.
+    """
+    text = annotations.get(INDEX_ANNOTATION)
+    if text is None:
+        return None
+    if not COUNT.fullmatch(text):
+        raise ValueError(f'annotation {INDEX_ANNOTATION}: found "{text[:60]}", expected a number')
+    return int(text)
 
 
 def gate_of(spec: Manifest) -> int | None:
@@ -252,6 +288,12 @@ def deployment(manifest: Manifest) -> DeploymentView | None:
     )
 
 
+def replica_set(manifest: Manifest) -> ReplicaSetView | None:
+    """Return a view of what a Deployment makes pods by."""
+    key = run_key(manifest)
+    return ReplicaSetView(key, manifest["metadata"]["uid"], controller(manifest)) if key else None
+
+
 def encoder_pod(manifest: Manifest) -> EncoderPod | None:
     """Return a view of a pod of a run's encoders."""
     key, metadata, status = run_key(manifest), manifest["metadata"], manifest.get("status", {})
@@ -265,7 +307,7 @@ def encoder_pod(manifest: Manifest) -> EncoderPod | None:
         name=metadata["name"],
         uid=metadata["uid"],
         run=key,
-        owner=metadata["labels"].get(UID_LABEL, ""),
+        owner=controller(manifest),
         address=status.get("podIP", "") if status.get("phase") == "Running" else "",
         restarts=container.get("restartCount", 0),
         reported=reported(manifest, encoder.CONTAINER, restarts=True),
@@ -300,17 +342,15 @@ def _began(status: Manifest) -> float | None:
     for container in status.get("containerStatuses", ()):
         state = container.get("state", {})
         found = state.get("running") or state.get("terminated")
-        if container.get("name") == CONTAINER and found and found.get("startedAt"):
-            return unix_time(found["startedAt"])
+        if container.get("name") == CONTAINER and found:
+            return read_time(found.get("startedAt"))
     return None
 
 
 def _gpu(annotation: str | None) -> GpuId | None:
     try:
-        told = json.loads(annotation) if annotation else None
-        if told is None:
-            return None
-        uuid, instance = split_uuid(told.get("uuid", ""))
-        return GpuId(told["node"], int(told["index"]), uuid, told.get("instance", instance))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None  # somebody else's writing
+        fields = Fields(load(annotation or "", "gpu"), "gpu")
+        uuid, instance = split_uuid(fields.take("uuid", str, ""))
+        return GpuId(fields.take("node", str), fields.take("index", int), uuid, fields.take("instance", str, instance))
+    except ContractError:
+        return None  # there is none, or somebody else wrote it
