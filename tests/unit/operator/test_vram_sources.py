@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-import aiohttp
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
@@ -14,7 +13,7 @@ from click.testing import CliRunner
 from clipfarm.cli.operator import operator
 from clipfarm.cluster.exporters import Exporters, Finding, exporter_pod, find
 from clipfarm.cluster.gpus import FORGET_SECONDS, Gpus
-from clipfarm.cluster.scrape import MOST_BYTES, TIMEOUT_SECONDS, ScrapeError, fetch
+from clipfarm.cluster.scrape import MOST_BYTES, TIMEOUT_SECONDS, ScrapeError, fetch, open_session
 from clipfarm.cluster.source import Source
 from clipfarm.vram.dcgm import Answer
 from clipfarm.world import GpuId, Holder, Reading
@@ -58,7 +57,7 @@ async def raw_server(reply: bytes):
 
 
 async def look(gpus: Gpus, now: float = NOW, nodes=None) -> bool:
-    async with aiohttp.ClientSession() as session:
+    async with open_session() as session:
         asked = await gpus.look(session, now, WALL, nodes)
         await asyncio.gather(*gpus._asking.values())
     return asked
@@ -204,7 +203,7 @@ def test_a_source_that_fails_is_left_alone_for_longer_each_time_and_asked_as_eve
 
 def test_one_source_that_hangs_keeps_no_other_waiting():
     async def scene():
-        async with exporter(hangs) as slow, exporter(answers(page())) as quick, aiohttp.ClientSession() as session:
+        async with exporter(hangs) as slow, exporter(answers(page())) as quick, open_session() as session:
             gpus = Gpus((slow, quick))
             began = time.monotonic()
             await gpus.look(session, NOW, WALL)
@@ -500,7 +499,7 @@ def test_a_gpu_that_the_successor_of_its_exporter_does_not_tell_of_is_forgotten(
 @pytest.mark.parametrize("date", ["yesterday", "Mon, 01 Jan 99999999999 00:00:00 +0000"])
 def test_a_date_that_is_none_is_no_clock(date):
     async def scene():
-        async with exporter(answers("x", headers={"Date": date})) as url, aiohttp.ClientSession() as session:
+        async with exporter(answers("x", headers={"Date": date})) as url, open_session() as session:
             assert (await fetch(session, url)).date is None
             with pytest.raises(ScrapeError):
                 await fetch(session, "http://")

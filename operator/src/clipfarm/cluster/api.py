@@ -5,6 +5,7 @@ are left out: decoding them took twelve seconds of a thousand pods where plain J
 """
 
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -115,6 +116,24 @@ class Api:
         if self._session:
             await self._session.close()
         await self._client.close()
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """What https is spoken with."""
+        context: ssl.SSLContext = self._client.rest_client.ssl_context
+        return context
+
+    def url(self, path: str) -> str:
+        """Return the address of a path."""
+        return f"{self._client.configuration.host}{path}"
+
+    async def authorization(self) -> dict[str, str]:
+        """Return the header that says who asks.
+
+        Asked for each time: tokens are short-lived, and the configuration renews them.
+        """
+        token = await self._client.configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return {"Authorization": token} if token else {}
 
     async def get(self, path: str) -> Manifest | None:
         """Return an object; None where there is none."""
@@ -250,22 +269,18 @@ class Api:
         verb: str = "",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None, "used inside `async with`"
-        configuration = self._client.configuration
-        all_headers = {"Accept": "application/json", "User-Agent": "clipfarm"} | (headers or {})
-        # Asked for each time: tokens are short-lived, and the configuration renews them.
-        authorization = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        if authorization:
-            all_headers["Authorization"] = authorization
+        known = {"Accept": "application/json", "User-Agent": "clipfarm"} | await self.authorization()
         async with self._session.request(
             method,
-            configuration.host + path,
+            self.url(path),
             params=parameters,
             data=None if body is None else json.dumps(body),
-            headers=all_headers,
+            headers=known | (headers or {}),
             timeout=timeout,
+            allow_redirects=False,
         ) as response:
             CALLS.labels(verb or method, _resource(path), response.status).inc()
-            if response.status >= 400:
+            if response.status >= 300:
                 after = retry_after(response.headers.get("Retry-After"))
                 raise ApiError(response.status, _message(await response.text()), after)
             yield response

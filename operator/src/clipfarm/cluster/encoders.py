@@ -1,24 +1,33 @@
 """How far a run's encoders are: what they answer at /progress, and how their containers ended."""
 
 import asyncio
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, Literal
+from typing import Literal
 
 import aiohttp
 
-from clipfarm.cluster.api import FAULTS, Api, ApiError
+from clipfarm.cluster.api import Api
+from clipfarm.cluster.scrape import ScrapeError, fetch
+from clipfarm.cluster.source import Source
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import EncoderPod
 from clipfarm.manifests.encoder import PORT
 from clipfarm_contract.exit_codes import EncoderExitCode
+from clipfarm_contract.fields import ContractError, Fields
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import clip_index
 
-TIMEOUT = aiohttp.ClientTimeout(total=3.0)
 KEPT_ENDS = 8
+MOST_RANGES = 100_000
+"""Of clips that an encoder does not find: a Job has no more indexes."""
+MOST_TEXT = 1000
+"""Of a reason."""
+MOST_BYTES = 8 * 2**20
+"""Of an answer: 100,000 clips that could not be encoded, with a reason each."""
+AT_ONCE = 8
+"""Encoders that are asked at a time, of all runs: their answers have to fit into the operator's memory together."""
 
 Way = Literal["direct", "proxy"]
 """To an encoder's pod: by its address, or through the API server, where the operator is outside the cluster."""
@@ -37,46 +46,115 @@ class Progress:
     """Clips of the run's range that it does not find, or only another run's."""
 
 
-async def ask(
-    pods: Iterable[EncoderPod], way: Way, api: Api, session: aiohttp.ClientSession
-) -> tuple[list[Progress], str]:
-    """Return what the encoders answer; and why one does not, in time or at all, where that is so."""
-    answers = await asyncio.gather(*(_ask(pod, way, api, session) for pod in pods if pod.address))
-    silences = [answer for answer in answers if isinstance(answer, str)]
-    return [answer for answer in answers if isinstance(answer, Progress)], min(silences, default="")
+class Asker:
+    """Asks encoders how far they are; one that fails is asked again after some time only."""
+
+    def __init__(self, api: Api, way: Way, session: aiohttp.ClientSession) -> None:
+        """Begin.
+
+        Args:
+            api: the API server, for the way through it.
+            way: to the pods.
+            session: what they are asked with.
+        """
+        self._api = api
+        self._way = way
+        self._session = session
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._sources: dict[Hashable, Source] = {}
+
+    async def ask(self, pods: Iterable[EncoderPod], clips: Indexes, now: float) -> tuple[list[Progress], str]:
+        """Return what the encoders of a run answer; and why one does not, in time or at all, where that is so.
+
+        Args:
+            pods: the encoders'.
+            clips: the run's.
+            now: the time, seconds on a clock that only goes forward.
+        """
+        answers = await asyncio.gather(*(self._ask(pod, clips, now) for pod in pods if pod.address))
+        silences = [answer for answer in answers if isinstance(answer, str)]
+        return [answer for answer in answers if isinstance(answer, Progress)], min(silences, default="")
+
+    def forget(self, pods: Iterable[EncoderPod]) -> None:
+        """Forget all encoders but these."""
+        here = {_key(pod) for pod in pods}
+        self._sources = {key: source for key, source in self._sources.items() if key in here}
+
+    async def _ask(self, pod: EncoderPod, clips: Indexes, now: float) -> Progress | str:
+        source = self._sources.setdefault(_key(pod), Source(_url(pod), pod.name))
+        if now < source.not_before:
+            return source.problem
+        try:
+            async with self._slots:
+                if self._way == "direct":
+                    page = await fetch(self._session, source.url, most_bytes=MOST_BYTES)
+                else:
+                    path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}:{PORT}/proxy/progress"
+                    headers = await self._api.authorization()
+                    page = await fetch(self._session, self._api.url(path), most_bytes=MOST_BYTES, headers=headers)
+            found = progress(page.json(), clips)
+        except (ScrapeError, ContractError) as error:
+            source.failed(now, str(error))
+            return source.problem
+        source.answered(now, "")
+        return found
 
 
-async def _ask(pod: EncoderPod, way: Way, api: Api, session: aiohttp.ClientSession) -> Progress | str:
-    try:
-        if way == "proxy":
-            async with asyncio.timeout(TIMEOUT.total):
-                document = await api.get(f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}:{PORT}/proxy/progress")
-        else:
-            host = f"[{pod.address}]" if ":" in pod.address else pod.address
-            url = f"http://{host}:{PORT}/progress"
-            async with session.get(url, timeout=TIMEOUT, raise_for_status=True) as answer:
-                document = json.loads(await answer.read())
-        return _read(document)
-    except ApiError as error:
-        return error.message
-    except aiohttp.ClientResponseError as error:
-        return f"{error.status} {error.message}"
-    except FAULTS as error:
-        return str(error) or "no answer in time"
-    except (ValueError, KeyError, TypeError):
-        return "an answer that is none"
+def _key(pod: EncoderPod) -> Hashable:
+    """Return what an encoder is known by: one that has become ready is asked at once."""
+    return pod.uid, pod.address, pod.ready
 
 
-def _read(document: Any) -> Progress:
-    clips = document["clips"]
-    failed = {clip_index(failure["clip"]): str(failure["reason"]) for failure in document["failures"]}
-    return Progress(
-        int(clips["encoded"]) + int(clips["skipped"]),
-        {index: reason for index, reason in failed.items() if index is not None},
-        int(clips["waiting"]) + int(clips["encoding"]),
-        # An encoder of an earlier version reports none, and is replaced when its Deployment is.
-        Indexes.parse(document.get("absent") or ""),
+def _url(pod: EncoderPod) -> str:
+    host = f"[{pod.address}]" if ":" in pod.address else pod.address
+    return f"http://{host}:{PORT}/progress"
+
+
+def progress(document: object, clips: Indexes) -> Progress:
+    """Return what an encoder answers.
+
+    Args:
+        document: the answer, JSON.
+        clips: the run's: an encoder can say nothing of others.
+
+    Raises:
+        ContractError: it is no such answer, or has numbers that cannot be.
+    """
+    fields = Fields(document, "progress")  # an encoder of another version tells more
+    counts = Fields(fields.take("clips", dict), "progress.clips")
+    encoded, skipped, waiting, encoding = (
+        _count(counts, name, clips.count) for name in ("encoded", "skipped", "waiting", "encoding")
     )
+    failed = dict(fields.take_list("failures", _failure))
+    # An encoder of an earlier version reports none, and is replaced when its Deployment is.
+    absent = fields.take("absent", str) if fields.has("absent") else ""
+    return Progress(
+        min(encoded + skipped, clips.count),
+        {clip: reason for clip, reason in failed.items() if clip is not None and clip in clips},
+        min(waiting + encoding, clips.count),
+        _ranges(absent).both(clips),
+    )
+
+
+def _count(counts: Fields, name: str, most: int) -> int:
+    found = counts.take(name, int)
+    if not 0 <= found <= most:
+        raise ContractError(f"{counts.path(name)}: found {str(found)[:20]}, expected 0 to {most}, the run's clips")
+    return found
+
+
+def _failure(value: object, where: str) -> tuple[int | None, str]:
+    failure = Fields(value, where)
+    return clip_index(failure.take("clip", str)[:MOST_TEXT]), failure.take("reason", str)[:MOST_TEXT]
+
+
+def _ranges(text: str) -> Indexes:
+    if text.count(",") >= MOST_RANGES:
+        raise ContractError(f"progress.absent: found {text.count(',') + 1} ranges, expected at most {MOST_RANGES}")
+    try:
+        return Indexes.parse(text)
+    except ValueError as error:
+        raise ContractError(f"progress.absent: {error}") from error
 
 
 def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], silence: str, now: float) -> bool:
@@ -90,7 +168,7 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
         # may see fewer than before, where clips or features were removed.
         done = max(answer.done for answer in answers)
         state.left = max(answer.left for answer in answers)
-        state.absent = reduce(_both, (answer.absent for answer in answers))
+        state.absent = reduce(Indexes.both, (answer.absent for answer in answers))
         if not state.completions:
             state.completions.append(now)  # where the window begins
         new = done - state.encoded
@@ -104,11 +182,6 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
     _take_ends(tracked, pods)
     after = (state.encoded, state.left, state.answering, state.failed, len(state.early_ends), state.silence)
     return before != after
-
-
-def _both(one: Indexes, other: Indexes) -> Indexes:
-    """Return the numbers that are in both."""
-    return one.without(one.without(other))
 
 
 def _take_ends(tracked: Tracked, pods: Iterable[EncoderPod]) -> None:

@@ -152,7 +152,8 @@ class Gpus:
         except (OSError, ValueError) as error:
             raise ScrapeError(f"{self.token_file}: {getattr(error, 'strerror', None) or error}") from error
         url = prometheus.query_url(self.prometheus)
-        page = await fetch(session, url, most_bytes=MOST_PROMETHEUS_BYTES, token=token)
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        page = await fetch(session, url, most_bytes=MOST_PROMETHEUS_BYTES, headers=headers)
         node_of = prometheus.node_finder(nodes, self.exporters.places())
         exporters = {pod.name for pod in self.exporters.pods()}
         # Samples have the time of the Prometheus' own clock; the operator's may be off.

@@ -16,6 +16,7 @@ from clipfarm.cluster.api import FAULTS, Api, ApiError, Manifest
 from clipfarm.cluster.endings import clips_vram, gpu_reading
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.cluster.observe import own_encoders
+from clipfarm.cluster.scrape import open_session
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.supervised import supervised
 from clipfarm.cluster.sweep import Sweeper
@@ -23,6 +24,7 @@ from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import PodView, RunKey
 from clipfarm.manifests.common import Images, claim_name
 from clipfarm.world import Encoder, Running
+from clipfarm_contract.indexes import Indexes
 
 LOGGER = logging.getLogger(__name__)
 ENCODER_SECONDS = 2.0
@@ -62,28 +64,35 @@ class Lookout:
 
     async def run(self) -> None:
         """Look, for ever."""
-        async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        async with (
+            open_session(self._api.tls) as to_encoders,
+            open_session() as to_sources,
+            asyncio.TaskGroup() as group,
+        ):
+            asker = encoders.Asker(self._api, self._way, to_encoders)
             for name, work in {
-                "encoders": lambda: self._encoders(session),
+                "encoders": lambda: self._encoders(asker),
                 "claims": self._claims,
                 "trials": self._trials,
                 "pod events": self._pod_events,
                 "clip memory": self._clip_memory,
                 "pods that have ended": Sweeper(self._api, self._store, self._runs).run,
                 "exporters": lambda: self._gpus.exporters.run(self._api),
-                "GPU memory": lambda: self._gpu_memory(session),
+                "GPU memory": lambda: self._gpu_memory(to_sources),
             }.items():
                 group.create_task(supervised(name, work))
 
-    async def _encoders(self, session: aiohttp.ClientSession) -> None:
+    async def _encoders(self, asker: encoders.Asker) -> None:
         while True:
-            await asyncio.gather(*(self._follow(session, key, tracked) for key, tracked in list(self._runs.items())))
+            await asyncio.gather(*(self._follow(asker, key, tracked) for key, tracked in list(self._runs.items())))
+            asker.forget(self._store.encoders.all())
             await asyncio.sleep(ENCODER_SECONDS)
 
-    async def _follow(self, session: aiohttp.ClientSession, key: RunKey, tracked: Tracked) -> None:
+    async def _follow(self, asker: encoders.Asker, key: RunKey, tracked: Tracked) -> None:
         pods = own_encoders(tracked, key, self._store).values()
         if pods or tracked.encoding.restarts or not tracked.encoding.looked:
-            answers, silence = await encoders.ask(pods, self._way, self._api, session)
+            clips = Indexes.between(tracked.run.spec.clips.start, tracked.run.spec.clips.end)
+            answers, silence = await asker.ask(pods, clips, time.monotonic())
             if encoders.follow(tracked, pods, answers, silence, time.monotonic()):
                 self._mark(key)
 

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from clipfarm.world import GpuId, Holder, Reading
 from clipfarm_contract.result import MOST_MIB
+from clipfarm_contract.text import printable
 
 USED, FREE, RESERVED = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"
 """MiB each. The first two together are what may be allocated: what the driver keeps for itself is in neither."""
@@ -146,8 +147,8 @@ def _over(gpus: Mapping[GpuId, _Gpu]) -> set[GpuId]:
 
 
 def one_line(text: str) -> str:
-    """Return a text of somebody else's as one line that is not too long."""
-    return " ".join(text.split())[:MOST_TEXT]
+    """Return a text of somebody else's as one line that is not too long, and that no terminal obeys."""
+    return printable(" ".join(text[: 10 * MOST_TEXT].split()))[:MOST_TEXT]
 
 
 def _values(text: str, wall: float | None) -> Iterator[Value]:

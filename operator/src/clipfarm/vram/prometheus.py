@@ -1,12 +1,12 @@
 """The same values by way of a Prometheus, for clusters that allow nothing else."""
 
-import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from clipfarm.vram.dcgm import HOLDER, NAMES, PROBLEM, Answer, FormatError, NodeOf, Value, answer
+from clipfarm_contract.fields import load
 
 RANGE_SECONDS = 300
 """How far back a value is looked for; what is older is gone. Prometheus' own default for instant queries."""
@@ -41,11 +41,11 @@ def parse(
         FormatError: it is no such answer.
     """
     try:
-        found = json.loads(text)
+        found: Any = load(text, "the answer")
         if found["status"] != "success" or found["data"]["resultType"] != "matrix":
             raise FormatError(f"expected a matrix, found {str(found)[:100]}")
         values = list(_values(found["data"]["result"], wall))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"not an answer of Prometheus': {error!r:.200}") from error
     if not values:
         raise FormatError(f"it knows of no {NAMES[0]} in the last {RANGE_SECONDS} s")
