@@ -122,7 +122,8 @@ class Bench:
     def vram(self, pairs: int, clips: int, parallel: int) -> None:
         """Measure pairs with a gate that goes by GPU memory, and what the operator takes for it."""
         on_gpus = {"render": {"device": "cuda"}, "vram": {"perClip": "1Gi"}}
-        with self._gpu_nodes(), self._operator("--dcgm-selector", "app=dcgm-exporter") as operator:
+        exporters = ("--dcgm-selector", "app=dcgm-exporter", "--dcgm-namespace", EXPORTERS)
+        with self._gpu_nodes(), self._operator(*exporters) as operator:
             self._pairs("gate_ratio_vram", 1.03, pairs, clips, parallel, "5-6", **on_gpus)
             usage = Usage.of(operator)
         _print("operator_vram_rss_mib", [usage.peak_mib], 150)

@@ -24,11 +24,11 @@ def spec(*nodes: str, workers: int = 2) -> dict:
 
 @pytest.fixture
 def started(definition: ControlPlane, driven: Namespace, start_operator) -> Operator:
-    """An operator that looks for pods with labels of this test's own, in all namespaces."""
+    """An operator that looks for exporters' pods in this test's namespace, with labels of its own."""
     name = driven.name
-    return start_operator(
-        driven, "--dcgm-selector", f"app={name}", "--agent-selector", f"agent={name}", "--dcgm-interval", "0"
-    )
+    found = [f"--dcgm-selector=app={name}", f"--agent-selector=agent={name}"]
+    places = [f"--dcgm-namespace={name}", f"--agent-namespace={name}"]
+    return start_operator(driven, *found, *places, "--dcgm-interval=0")
 
 
 def dcgm(namespace: Namespace) -> dict[str, str]:
@@ -61,7 +61,9 @@ def test_an_exporter_is_found_by_its_pods_labels_and_tells_of_the_node_that_the_
     runs = Runs(driven)
     runs.create(clips=4, **spec("node-0"))
     message = held(runs, "no DCGM exporter pod")
-    assert f"GPU memory of node-0 is unknown (no DCGM exporter pod (app={driven.name}) or vram-agent pod" in message
+    where = f"no DCGM exporter pod (app={driven.name} in {driven.name}) or vram-agent pod"
+    assert f"GPU memory of node-0 is unknown ({where}" in message
+    assert "set CLIPFARM_DCGM_NAMESPACE (in the chart: vram.dcgm.namespace) to NAMESPACE" in message
     assert not runs.at_work()
 
     # It calls its node by its own pod's name, as some do.

@@ -17,7 +17,7 @@ from clipfarm.cli.vram_agent import vram_agent
 from clipfarm.cluster.gpu_metrics import GpuMetrics
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.run_status import RunStatus
-from helpers.chart import CHART, DEFINITION, helm, objects, only, pods, text
+from helpers.chart import CHART, DEFINITION, helm, objects, only, pods, settings, text
 
 ALL = CHART.parents[1] / "tests" / "golden" / "chart" / "values" / "everything.yaml"
 
@@ -170,8 +170,9 @@ def test_rights_in_some_namespaces_are_rights_in_no_others():
     ("values", "expected"),
     [
         ({"vram__dcgm__podSelector": ""}, {"": NODES}),
-        ({}, {"": NODES | FIND}),
-        ({"vram__dcgm__namespace": "gpu-operator"}, {"": NODES, "gpu-operator": FIND}),
+        ({}, {"": NODES, "gpu-operator": FIND}),
+        ({"vram__dcgm__namespace": "monitoring"}, {"": NODES, "monitoring": FIND}),
+        ({"vram__dcgm__namespace": ""}, {"": NODES | FIND}),
         ({"vram__dcgm__podSelector": "", "vram__agent__enabled": True}, {"": NODES, "clipfarm": FIND}),
         ({"vram__dcgm__namespace": "a"}, {"": NODES}),
     ],
@@ -180,6 +181,25 @@ def test_pods_that_measure_gpu_memory_may_be_listed_where_they_are(values: dict,
     found = granted(objects(watchNamespaces=["a"], **values))
     del found["a"]
     assert found == expected | {"default": {("get", "leases")}}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "said"),
+    [
+        (
+            "monitoring",
+            "is read from DCGM exporters in the namespace monitoring. If yours run in another one, name it:",
+        ),
+        ("", "whoever may make a pod with the labels app=nvidia-dcgm-exporter, in any namespace"),
+    ],
+)
+def test_the_notes_say_whose_readings_of_gpu_memory_count(namespace: str, said: str):
+    chosen = settings({"vram.dcgm.namespace": namespace})
+    done = helm("install", "clipfarm", CHART, "--dry-run=client", "--namespace", "clipfarm", *chosen)
+    assert not done.returncode, done.stderr
+    notes = done.stdout.partition("NOTES:")[2]
+    assert said in notes
+    assert "--set vram.dcgm.namespace=NAMESPACE" in notes
 
 
 def test_the_way_through_the_api_server_is_a_right_of_its_own():

@@ -17,7 +17,7 @@ from clipfarm.world import ClipMemory, GpuId, Reading
 from helpers.runs import make_run
 
 WHOLE, INSTANCE, SHARED = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb", "nvidia.com/gpu.shared"
-ENDED = "2026-11-24T10:00:30Z"
+BEGAN, ENDED = "2026-11-24T10:00:00Z", "2026-11-24T10:00:30Z"
 REPLICAS = {"nvidia.com/gpu.replicas": "4"}
 
 
@@ -105,7 +105,7 @@ def test_a_message_that_tells_nothing_of_memory_teaches_nothing(message):
     assert clips_vram({"status": {"containerStatuses": [ended]}}) == []
 
 
-GPU_TOLD = {"uuid": "GPU-a", "usedMiB": 2400.5, "totalMiB": 24000, "at": 1.7e9}
+GPU_TOLD = {"uuid": "GPU-a", "usedMiB": 2400.5, "totalMiB": 24000, "at": unix_time(ENDED) - 1}
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,31 @@ def test_what_a_pod_has_measured_of_its_gpu_is_a_number_or_nothing(change, under
         assert found[0].to_json() == GPU_TOLD | {name: value for name, value in change.items() if name != "more"}
 
 
-@pytest.mark.parametrize(("at", "before"), [(-1.5, 2.5), (-0.1, 1.1), (0.7, 0.3), (5.0, 0.0)])
-def test_how_long_before_its_end_a_pod_measured_is_told_by_its_nodes_clock(at, before):
-    message = json.dumps({"gpu": GPU_TOLD | {"at": unix_time(ENDED) + at}})
-    _, found = gpu_reading(pod_that_ended(message))
-    assert found == pytest.approx(before)
+@pytest.mark.parametrize(
+    ("at", "before"),
+    [
+        (-30.2, None),  # before its container began
+        (-30.0, 31.0),
+        (-1.5, 2.5),
+        (-0.1, 1.1),
+        (0.7, 0.3),
+        (1.05, 0.0),  # to a tenth of a second, where the kubelet has whole ones
+        (1.2, None),  # when it had ended
+        (5.0, None),
+        (1e9, None),
+    ],
+)
+def test_a_pod_has_measured_while_its_container_ran_by_its_nodes_clock(at, before):
+    found = gpu_reading(pod_that_ended(json.dumps({"gpu": GPU_TOLD | {"at": unix_time(ENDED) + at}})))
+    assert (found and found[1]) == (before if before is None else pytest.approx(before))
+
+
+@pytest.mark.parametrize("missing", ["startedAt", "finishedAt"])
+def test_a_pod_whose_kubelet_does_not_say_when_it_ran_has_measured_nothing(missing):
+    pod = pod_that_ended(json.dumps({"gpu": GPU_TOLD}))
+    assert gpu_reading(pod) is not None
+    pod["status"]["containerStatuses"][0]["state"]["terminated"][missing] = None  # as Kubernetes writes no time
+    assert gpu_reading(pod) is None
 
 
 @pytest.mark.parametrize("message", ["", "killed", "{}", '{"gpu": null}', '{"gpu": 3}', "[]"])
@@ -163,7 +183,7 @@ def test_whatever_a_message_says_nothing_breaks(lie):
 
 
 def pod_that_ended(message, exit_code=0):
-    ended = {"exitCode": exit_code, "message": message, "finishedAt": ENDED}
+    ended = {"exitCode": exit_code, "message": message, "startedAt": BEGAN, "finishedAt": ENDED}
     annotations = {"batch.kubernetes.io/job-completion-index": "0"}
     labels = {"clipfarm.dev/run": "run"}
     metadata = {"name": "p", "namespace": "ns", "uid": "u", "labels": labels, "annotations": annotations}

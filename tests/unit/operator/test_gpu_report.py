@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from clipfarm.cluster.gpu_metrics import GpuMetrics
-from clipfarm.cluster.gpu_report import gpu_rows
+from clipfarm.cluster.gpu_report import gpu_rows, unknown
 from clipfarm.cluster.gpus import Gpus
 from clipfarm.vram.users import holders_text
 from clipfarm.world import Gate, GpuId, Holder, Reading
@@ -22,6 +22,22 @@ def run(*gpus, phase="Running"):
 def entry(second=0, gate="Open", **fields):
     made = {"node": "n", "gpu": "0", "uuid": "GPU-a", "used": f"{second}0%", "reading": "1s old", "gate": gate}
     return made | {"measuredAt": AT.format(second)} | fields
+
+
+def test_why_no_gpu_is_known_is_said_once_for_each_reason():
+    def waits(name, message, reason="VRAMUnknown", phase="Waiting"):
+        held = {"type": "VRAMHeld", "reason": reason, "message": message}
+        metadata = {"namespace": "ns", "name": name}
+        return {"metadata": metadata, "status": {"phase": phase, "conditions": [held]}}
+
+    runs = [waits("a", "no exporter"), waits("b", "no exporter"), waits("c", "403"), waits("d", "full", "VRAMHigh")]
+    assert unknown([*runs, waits("e", "of yesterday", phase="Failed")]) == ["ns/a: no exporter", "ns/c: 403"]
+
+
+@pytest.mark.parametrize("at", ["yesterday", "0000-01-01T00:00:00Z", "2026-11-24T10:00:00"])
+def test_a_time_that_is_none_has_no_age(at):
+    [row] = gpu_rows([run(entry(measuredAt=at))], NOW)
+    assert (row.age, row.problem) == (None, "1s old")
 
 
 def test_of_several_runs_the_newest_reading_is_shown_and_a_gate_that_is_closed_for_any():

@@ -223,6 +223,26 @@ def test_several_places_are_counted_beside_the_first():
     assert scene.tick().status.held[0].hold.message.endswith("; 1 other place is held, too")
 
 
+@pytest.mark.parametrize("devices", [{}, {"nvidia.com/gpu": 1}])
+def test_why_gpu_memory_is_unknown_is_said_with_and_without_a_device_plugin(devices):
+    scene = Scene()
+    gpus = devices.get("nvidia.com/gpu", 0)
+    scene.store.nodes.put("n", NodeView("gpu-2", 8, gpus, {}, (), True, devices))
+    scene.gpus = Gpus(("http://gpu-2:9400/metrics",))
+    scene.pod(0, gate=0, gpu=None)
+    message = scene.tick().status.held[0].hold.message
+    assert message.startswith("GPU memory of gpu-2 is unknown (no endpoint tells of it)")
+
+
+def test_where_nothing_is_known_the_reason_is_that_of_a_node_with_gpus():
+    scene = Scene()
+    scene.store.nodes.put("m", NodeView("a-node-of-cpus", 8, 0, {}, (), True))
+    scene.pod(0, gate=0, gpu=None)
+    assert "GPU memory of gpu-2 is unknown" in scene.tick().status.held[0].hold.message
+    scene.read(0.95)
+    assert "GPU 0 on gpu-2 at 95%" in scene.tick().status.held[0].hold.message
+
+
 def test_of_each_gpu_the_latest_pod_that_is_done_is_asked():
     scene = Scene()
     for index in (0, 1):
@@ -249,7 +269,7 @@ def test_a_pod_that_has_measured_its_gpu_is_not_in_that_reading_however_late_its
     measured = GpuReading("GPU-a", "", 2400.0, 24_000.0, WALL + 57)
     as_of = scene.tracked.measured("u-0", 1.5)
     assert as_of == NOW + 60 - 1.5 - 2, "it ended up to two seconds before that was seen"
-    scene.gpus.take_told("gpu-2", measured, as_of, NOW + 61)
+    scene.gpus.take_told("ns", "gpu-2", measured, as_of, NOW + 61)
     [left] = scene.look(NOW + 61).left
     assert left.ended_at == as_of
     plan = scene.tick(NOW + 61)

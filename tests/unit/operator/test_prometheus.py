@@ -103,7 +103,9 @@ def test_the_node_is_the_first_label_that_names_one_of_the_cluster(labels, node)
 def test_a_value_of_no_known_node_is_no_reading_and_is_said():
     told = parse(answer(used_and_free((5, 10))), 1000.0, node_finder({"other"}, {}), wall=WALL)
     assert told.readings == ()
-    assert "one that names the node" in told.problem
+    assert told.problem == (
+        "its label Hostname names node-1, which is no node of the cluster, and no other label names one"
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,7 @@ def test_a_value_of_no_known_node_is_no_reading_and_is_said():
         answer([]),
         answer([{}]),
         answer([{"metric": LABELS, "values": [[WALL, "1"]]}]),
+        answer([{"metric": LABELS, "values": [[10**400, "1"]]}]),
         answer([{"metric": {"__name__": "DCGM_FI_DEV_FB_USED"}, "values": []}]),
         answer([{"metric": {"__name__": "DCGM_FI_DEV_FB_USED"}, "values": [["NaN", "1"]]}]),
         answer([{"metric": {"__name__": "DCGM_FI_DEV_FB_USED"}, "values": [[WALL, "one"]]}]),

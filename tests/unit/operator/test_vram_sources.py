@@ -11,6 +11,7 @@ from aiohttp import web
 from click.testing import CliRunner
 
 from clipfarm.cli.operator import operator
+from clipfarm.cli.vram_sources import Sources
 from clipfarm.cluster.exporters import Exporters, Finding, exporter_pod, find
 from clipfarm.cluster.gpus import FORGET_SECONDS, Gpus
 from clipfarm.cluster.scrape import MOST_BYTES, TIMEOUT_SECONDS, ScrapeError, fetch, open_session
@@ -272,9 +273,36 @@ def test_a_pod_that_is_done_tells_of_its_gpu(node, measured, as_of, taken):
     gpus = Gpus()
     before = Reading(GPU, 90.0, 100.0, NOW - 10, holders=(HOLDER,))
     take(gpus, Source("a", "a"), before)
-    gpus.take_told(node, measured, as_of, NOW)
+    gpus.take_told("ns", node, measured, as_of, NOW)
     told = Reading(GPU, 50.0, measured.total_mib, NOW, NOW - as_of, (HOLDER,))
-    assert gpus.readings == {GPU: told if taken else before}
+    assert gpus.counting_in("ns") == {GPU: told if taken else before}
+    assert gpus.counting_in("another") == gpus.readings == {GPU: before}, "nobody vouches for it there"
+
+
+@pytest.mark.parametrize(
+    ("reading", "wins"),
+    [
+        (Reading(GPU, 2.0, 100.0, NOW + 1), True),
+        (Reading(GPU, 2.0, 100.0, NOW + 1, 10.0), False),  # it may be older than what the pod has measured
+        (Reading(GPU, 2.0, 100.0, NOW + 21, 30.0), True),  # the pod's is too old by now, whatever the exporter's lag
+    ],
+)
+def test_what_a_pod_has_measured_counts_until_a_source_knows_better(reading, wins):
+    gpus, source = Gpus(), Source("a", "a")
+    take(gpus, source, Reading(GPU, 2.0, 100.0, NOW - 10, 20.0))
+    gpus.take_told("ns", "node-1", replace(MEASURED, used_mib=100.0), NOW - 3, NOW)
+    assert gpus.counting_in("ns")[GPU].used_mib == 100
+    take(gpus, source, reading)
+    assert gpus.counting_in("ns")[GPU].used_mib == (2 if wins else 100)
+    assert gpus.counting_in("another")[GPU] == reading
+
+
+def test_a_gpu_that_is_gone_is_gone_for_those_too_whose_pods_have_told_of_it():
+    gpus = Gpus()
+    take(gpus, Source("a", "a"), Reading(GPU, 90.0, 100.0, NOW - 10))
+    gpus.take_told("ns", "node-1", MEASURED, NOW - 3, NOW)
+    gpus._forget(NOW, {"another"})
+    assert gpus.counting_in("ns") == {}
 
 
 def test_who_holds_a_gpu_is_kept_from_the_source_that_says_so():
@@ -391,7 +419,7 @@ def test_a_pod_tells_of_the_node_that_it_runs_on_whatever_it_calls_itself():
             await look(gpus, nodes={"gpu-7"})
             assert [gpu.node for gpu in gpus.readings] == ["gpu-7"]
             assert gpus.problem("gpu-7") == ""
-            assert gpus.problem("gpu-8") == "no DCGM exporter pod (app=x) runs on it"
+            assert gpus.problem("gpu-8") == "no DCGM exporter pod (app=x in any namespace) runs on it"
 
     asyncio.run(scene())
 
@@ -420,9 +448,98 @@ def test_a_pod_that_is_gone_is_asked_no_more_and_its_gpus_become_unknown():
             exporters._watchers[0][1]._drop("exporter-1")
             assert not await look(gpus, NOW + 5, nodes={"node-1"})
             assert gpus.readings[GPU].at == NOW
-            assert gpus.problem("node-1") == "no DCGM exporter pod (app=x) runs on it"
+            assert gpus.problem("node-1") == "no DCGM exporter pod (app=x in any namespace) runs on it"
 
     asyncio.run(scene())
+
+
+def test_an_exporter_whose_hostname_is_no_node_is_named():
+    async def scene():
+        async with exporter(answers(page(host="dcgm-exporter-x2v") + page(gpu=1))) as url:
+            gpus = Gpus((url,))
+            await look(gpus, nodes={"node-1", "node-2"})
+            problem = f"{url}: its label Hostname names dcgm-exporter-x2v, which is no node of the cluster"
+            assert {gpus.problem(node) for node in ("node-1", "node-2")} == {problem}
+            assert [gpu.index for gpu in gpus.readings] == [1], "the other one counts"
+
+    asyncio.run(scene())
+
+
+class PodsElsewhere:
+    """An API server with exporters' pods in some namespaces."""
+
+    def __init__(self, *namespaces: str) -> None:
+        self._namespaces = namespaces
+
+    async def pages(self, path: str, **_: str):
+        found = [pod(namespace=name) for name in self._namespaces] if path == "/api/v1/pods" else []
+        yield found, "1"
+
+    async def watch(self, *_: str, **__: str):
+        await asyncio.sleep(3600)
+        yield
+
+
+SETTING = "CLIPFARM_DCGM_NAMESPACE (in the chart: vram.dcgm.namespace)"
+
+
+def sought(namespace: str) -> Exporters:
+    [dcgm, _] = find({"selector": "app=x", "namespace": namespace, "port": None}, {"selector": "", "namespace": "a"})
+    return Exporters((dcgm,), everywhere=True)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "hint"),
+    [
+        ((), f"if they run in another namespace, set {SETTING} to NAMESPACE"),
+        (
+            ("monitoring", "zoo"),
+            f"pods with these labels run in monitoring: if they are the cluster's own, set {SETTING} to monitoring",
+        ),
+    ],
+)
+def test_where_no_exporter_is_found_it_is_said_where_there_are_others_and_what_to_set(elsewhere, hint):
+    async def scene():
+        exporters = sought("gpu-operator")
+        following = asyncio.create_task(exporters.run(PodsElsewhere(*elsewhere)))
+        await asyncio.sleep(0.01)
+        following.cancel()
+        problem = Gpus(exporters=exporters).problem("n")
+        assert problem == f"no DCGM exporter pod (app=x in gpu-operator) runs on it; {hint}"
+        exporters._watchers[0][1]._take(pod(node="another", namespace="gpu-operator"))
+        assert Gpus(exporters=exporters).problem("n") == "no DCGM exporter pod (app=x in gpu-operator) runs on it"
+
+    asyncio.run(scene())
+
+
+def test_looking_in_all_namespaces_is_warned_of(caplog):
+    async def scene():
+        following = asyncio.create_task(sought("").run(PodsElsewhere()))
+        await asyncio.sleep(0.01)
+        following.cancel()
+
+    asyncio.run(scene())
+    [warning] = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert warning.startswith("DCGM exporter pods (app=x) are looked for in all namespaces: whoever may make a pod")
+    assert warning.endswith(f"name their namespace: {SETTING}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "namespaces"),
+    [
+        ([], {}, ["gpu-operator", "own"]),
+        ([], {"CLIPFARM_DCGM_NAMESPACE": "", "CLIPFARM_AGENT_NAMESPACE": ""}, ["", ""]),
+        (["--dcgm-namespace", "a", "--agent-namespace", "b"], {}, ["a", "b"]),
+        ([], {"CLIPFARM_DCGM_NAMESPACE": "a", "CLIPFARM_AGENT_NAMESPACE": "b"}, ["a", "b"]),
+    ],
+)
+def test_exporters_are_looked_for_in_a_namespace_that_is_named(arguments, environment, namespaces, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    chosen = operator.make_context("operator", arguments).params
+    sources = Sources(**{name: chosen[name] for name in Sources.__dataclass_fields__})
+    found = sources.gpus("own", everywhere=True).exporters.findings
+    assert [finding.namespace for finding in found] == namespaces
 
 
 def test_pods_that_may_not_be_listed_are_said():

@@ -122,7 +122,7 @@ def operator(
                 api,
                 images,
                 namespaces,
-                sources.gpus(),
+                sources.gpus(api.namespace, everywhere=not namespaces),
                 "direct" if way == "direct" else "proxy",
                 lease=lease,
                 patience=stuck_after,

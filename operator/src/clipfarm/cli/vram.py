@@ -31,17 +31,15 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
         return
     # Here, because it takes a second to import, and --help has no use for it.
     from clipfarm.cli.in_cluster import with_cluster
-    from clipfarm.cluster.gpu_report import gpu_rows
+    from clipfarm.cluster.gpu_report import gpu_rows, unknown
     from clipfarm.run import API_VERSION
 
     async def work(api: Any, inside: str) -> int:
         path = f"/apis/{API_VERSION}" + ("" if all_namespaces else f"/namespaces/{inside}") + "/benchmarkruns"
         runs = [run async for page, _ in api.pages(path) for run in page]
         where = "any namespace" if all_namespaces else f"the namespace {inside}"
-        _show(
-            gpu_rows(runs, time.time()),
-            f"no unfinished run in {where} tells of a GPU; --local shows this machine's",
-        )
+        nothing = [f"no unfinished run in {where} tells of a GPU; --local shows this machine's", *unknown(runs)]
+        _show(gpu_rows(runs, time.time()), "\n".join(nothing))
         return 0
 
     with_cluster(work, namespace)

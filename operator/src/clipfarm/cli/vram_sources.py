@@ -54,23 +54,33 @@ class Sources:
     dcgm_namespace: str
     dcgm_port: int | None
     agent_selector: str
-    agent_namespace: str
+    agent_namespace: str | None
     agent_port: int | None
     prometheus_url: str
     prometheus_token_file: Path | None
     dcgm_interval: float
 
-    def gpus(self) -> "Gpus":
-        """Return the GPUs that these sources tell of."""
+    def gpus(self, own_namespace: str, *, everywhere: bool) -> "Gpus":
+        """Return the GPUs that these sources tell of.
+
+        Args:
+            own_namespace: the operator's, where its agents are unless another one is named.
+            everywhere: whether it looks at all namespaces.
+        """
         from clipfarm.cluster.exporters import Exporters, find
         from clipfarm.cluster.gpus import Gpus
 
         found = find(
             {"selector": self.dcgm_selector, "namespace": self.dcgm_namespace, "port": self.dcgm_port},
-            {"selector": self.agent_selector, "namespace": self.agent_namespace, "port": self.agent_port},
+            {
+                "selector": self.agent_selector,
+                "namespace": own_namespace if self.agent_namespace is None else self.agent_namespace,
+                "port": self.agent_port,
+            },
         )
         endpoints = tuple(endpoint for endpoint in self.endpoints if endpoint)
-        return Gpus(endpoints, Exporters(found), self.prometheus_url, self.prometheus_token_file, self.dcgm_interval)
+        exporters = Exporters(found, everywhere)
+        return Gpus(endpoints, exporters, self.prometheus_url, self.prometheus_token_file, self.dcgm_interval)
 
 
 def vram_sources(command: Command) -> Command:
@@ -91,8 +101,8 @@ def vram_sources(command: Command) -> Command:
                 type=Url(),
                 help="Where GPU memory is told in the format of NVIDIA's DCGM exporter; may be given again.",
             ),
-            *_pods("dcgm", "NVIDIA's DCGM exporters", "app=nvidia-dcgm-exporter", 9400),
-            *_pods("agent", "clipfarm's vram-agents", "app.kubernetes.io/component=vram-agent", 9401),
+            *_pods("dcgm", "NVIDIA's DCGM exporters", "app=nvidia-dcgm-exporter", "gpu-operator", 9400),
+            *_pods("agent", "clipfarm's vram-agents", "app.kubernetes.io/component=vram-agent", None, 9401),
             click.option(
                 "--prometheus-url",
                 envvar="CLIPFARM_PROMETHEUS_URL",
@@ -123,7 +133,7 @@ def vram_sources(command: Command) -> Command:
     return decorated  # type: ignore[no-any-return]
 
 
-def _pods(name: str, title: str, selector: str, port: int) -> tuple[Any, ...]:
+def _pods(name: str, title: str, selector: str, namespace: str | None, port: int) -> tuple[Any, ...]:
     variable = f"CLIPFARM_{name.upper()}"
     return (
         click.option(
@@ -137,10 +147,12 @@ def _pods(name: str, title: str, selector: str, port: int) -> tuple[Any, ...]:
         ),
         click.option(
             f"--{name}-namespace",
+            cls=_Emptiable,
             envvar=f"{variable}_NAMESPACE",
             show_envvar=True,
-            default="",
-            help="Namespace of these pods.  [default: all]",
+            default=namespace,
+            help="Namespace of these pods; empty: all, and whoever may make a pod in any of them is believed."
+            f"  [default: {namespace or 'that of the operator'}]",
         ),
         click.option(
             f"--{name}-port",

@@ -15,6 +15,7 @@ from clipfarm_contract.result import GpuReading, VramUse
 Manifest = dict[str, Any]
 FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
 MOST_TEXT = 1000
+TENTH = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,19 @@ def clips_vram(manifest: Manifest) -> list[VramUse]:
 
 
 def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:
-    """Return what a pod measured of its GPU, and how long before its end, in seconds; None where it does not say."""
+    """Return what a pod measured of its GPU, and how long before its end, in seconds.
+
+    None where it does not say, or says that it has measured when its container did not run.
+    """
     try:
         told = GpuReading.parse(_told(manifest)["gpu"], "gpu")
     except (ContractError, KeyError):
         return None
-    ended = read_time(_ended(manifest["status"]).get("finishedAt"))
-    if ended is None:
+    end = _ended(manifest["status"])
+    began, ended = read_time(end.get("startedAt")), read_time(end.get("finishedAt"))
+    # All by the node's clock: what the kubelet says in whole seconds, what the pod says to a tenth.
+    if began is None or ended is None or not began - TENTH <= told.at <= ended + 1.0 + TENTH:
         return None
-    # Both by the node's clock, the end in whole seconds.
     return told, max(0.0, ended + 1.0 - told.at)
 
 

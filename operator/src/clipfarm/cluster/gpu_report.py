@@ -47,6 +47,19 @@ def gpu_rows(runs: Iterable[Mapping[str, Any]], now: float) -> list[GpuRow]:
     return [_row(newest[key], now, closed=key in closed) for key in sorted(newest)]
 
 
+def unknown(runs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return why unfinished runs know of no GPU, a line for each reason; see :func:`gpu_rows`."""
+    found: dict[str, str] = {}
+    for run in runs:
+        status = run.get("status", {})
+        if status.get("phase") in FINISHED:
+            continue
+        for condition in status.get("conditions", ()):
+            if (condition["type"], condition["reason"]) == ("VRAMHeld", "VRAMUnknown"):
+                found.setdefault(condition["message"], f"{run['metadata']['namespace']}/{run['metadata']['name']}")
+    return [f"{run}: {message}" for message, run in found.items()]
+
+
 def _row(entry: Mapping[str, Any], now: float, *, closed: bool) -> GpuRow:
     at, (_, instance) = read_time(entry.get("measuredAt")), split_uuid(entry.get("uuid", ""))
     return GpuRow(

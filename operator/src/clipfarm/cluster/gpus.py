@@ -1,7 +1,7 @@
 """GPU memory as the operator learns of it: from exporters' pods, from endpoints, and from a Prometheus."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from clipfarm.cluster.exporters import Exporters
 from clipfarm.cluster.scrape import ScrapeError, fetch
 from clipfarm.cluster.source import Source
 from clipfarm.vram import dcgm, prometheus
-from clipfarm.vram.dcgm import Answer, FormatError
+from clipfarm.vram.dcgm import Answer, FormatError, one_line
 from clipfarm.vram.lag import counts_more
 from clipfarm.world import GpuId, Holder, Reading
 from clipfarm_contract.result import GpuReading
@@ -24,6 +24,8 @@ HOLDERS_SECONDS = 60.0
 """How long it counts who held a GPU, where a newer reading does not tell."""
 COLLECT_SECONDS = 30.0
 """DCGM's exporter collects so often by default."""
+MOST_STRANGERS = 3
+"""Names of hosts that are no nodes, and are shown."""
 OTHER_SIZE = 0.1
 """Of a GPU's memory: two sources differ by what the driver keeps for itself, which not all leave out."""
 MOST_PROMETHEUS_BYTES = 16 * 2**20
@@ -43,12 +45,16 @@ class Gpus:
     collect_seconds: float = COLLECT_SECONDS
     """How often exporters collect that do not tell how old their values are."""
     readings: dict[GpuId, Reading] = field(default_factory=dict)
+    """As sources tell that a person has named: the administrator vouches for them, and they count for every run."""
     _sources: dict[str, Source] = field(default_factory=dict)
     _by_node: dict[str, list[Source]] = field(default_factory=dict)
     _groups: dict[str, tuple[GpuId, ...]] = field(default_factory=dict)
     _grouped: tuple[int, int] | None = None
     """Of which readings the groups are; None: they have to be made anew."""
     _told_by: dict[GpuId, Source] = field(default_factory=dict)
+    _told: dict[str, dict[GpuId, Reading]] = field(default_factory=dict)
+    """As pods of runs tell, by their namespace, where that says more than a source. Whoever may make a pod there
+    vouches for them, so they count for the runs of that namespace alone."""
     _held: dict[GpuId, tuple[str, Reading]] = field(default_factory=dict)
     """Which source told last of who holds a GPU, and what."""
     _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -63,6 +69,11 @@ class Gpus:
             self._groups = {name: tuple(gpus) for name, gpus in groups.items()}
             self._grouped = (id(self.readings), len(self.readings))
         return self._groups.get(node, ())
+
+    def counting_in(self, namespace: str) -> Mapping[GpuId, Reading]:
+        """Return the readings that count for the runs of a namespace."""
+        told = self._told.get(namespace)
+        return self.readings | told if told else self.readings
 
     def problem(self, node: str) -> str:
         """Return why readings of a node are missing, as far as that is known; empty where nothing went wrong."""
@@ -80,7 +91,8 @@ class Gpus:
         if not (sought or self.endpoints or self.prometheus):
             return "the operator has no source of readings: see its --vram-endpoint"
         asked = "no endpoint tells of it" if self.endpoints or self.prometheus else ""
-        return " and ".join(part for part in (asked, f"no {sought} runs on it" if sought else "") if part)
+        found = " and ".join(part for part in (asked, f"no {sought} runs on it" if sought else "") if part)
+        return "; ".join(part for part in (found, self.exporters.hint()) if part)
 
     async def look(
         self, session: aiohttp.ClientSession, now: float, wall: float, nodes: Collection[str] | None = None
@@ -136,6 +148,8 @@ class Gpus:
                 node_of = (lambda _: source.node) if source.node else dcgm.hostname
                 answer = dcgm.parse(page.text, now, node_of, exporters=exporter, wall=wall, lag=self.collect_seconds)
                 answer = replace(answer, readings=source.heard.take(answer.readings))
+                if nodes and not source.node:
+                    answer = _of_nodes(answer, nodes)
         except (ScrapeError, FormatError) as error:
             source.failed(now, str(error))
             return
@@ -172,13 +186,17 @@ class Gpus:
                 self._told_by[gpu] = source
                 self._grouped = self._grouped if known is not None else None
                 self.readings[gpu] = replace(reading, holders=reading.holders or self._holders(gpu, reading.at))
+                for told in self._told.values():
+                    if gpu in told and counts_more(reading, told[gpu]):
+                        del told[gpu]
 
-    def take_told(self, node: str, told: GpuReading, as_of: float, now: float) -> None:
+    def take_told(self, namespace: str, node: str, told: GpuReading, as_of: float, now: float) -> None:
         """Take in what a pod measured of its GPU when its clips had ended, unless something newer is known.
 
         Only sources make GPUs known: of one that none of them tells, nobody would know when it is gone.
 
         Args:
+            namespace: the pod's: for the runs there it counts.
             node: where the pod was.
             told: what it says.
             as_of: when it measured, or earlier, on the operator's own clock.
@@ -188,11 +206,11 @@ class Gpus:
         gpu = next((each for each in self.on(node) if (each.uuid, each.instance) == names), None)
         if gpu is None:
             return
-        known = self.readings[gpu]
+        known = self.counting_in(namespace)[gpu]
         reading = Reading(gpu, told.used_mib, told.total_mib, now, max(0.0, now - as_of), self._holders(gpu, now))
         alike = abs(reading.total_mib - known.total_mib) <= OTHER_SIZE * known.total_mib
         if alike and counts_more(reading, known):
-            self.readings[gpu] = reading
+            self._told.setdefault(namespace, {})[gpu] = reading
 
     def _holders(self, gpu: GpuId, at: float) -> tuple[Holder, ...]:
         _, told = self._held.get(gpu, ("", None))
@@ -227,6 +245,18 @@ class Gpus:
         self._grouped = None
         self._told_by.pop(gpu, None)
         self._held.pop(gpu, None)
+        for told in self._told.values():
+            told.pop(gpu, None)
+
+
+def _of_nodes(answer: Answer, nodes: Collection[str]) -> Answer:
+    """Return an answer without readings of what is no node of the cluster, and name that."""
+    strangers = sorted({reading.gpu.node for reading in answer.readings} - set(nodes))
+    if not strangers:
+        return answer
+    named = one_line(", ".join(strangers[:MOST_STRANGERS]))
+    problem = f"its label Hostname names {named}, which is no node of the cluster"
+    return Answer(tuple(each for each in answer.readings if each.gpu.node in nodes), problem)
 
 
 def _told(sources: list[Source]) -> str:

@@ -117,8 +117,9 @@ class Lookout:
             told, before_its_end = measured
             as_of = tracked.measured(pod.uid, before_its_end)
             if as_of is not None:
-                self._gpus.take_told(pod.node, told, as_of, time.monotonic())
-                self._mark(None)
+                self._gpus.take_told(key[0], pod.node, told, as_of, time.monotonic())
+                for run in [run for run in self._runs if run[0] == key[0]]:
+                    self._mark(run)
 
         await self._get(f"/api/v1/namespaces/{key[0]}/pods/{pod.name}", take_in)
 

@@ -16,7 +16,7 @@ from clipfarm.cluster.store import Store
 from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, RunKey
 from clipfarm.decide.admission import Elsewhere
-from clipfarm.world import Encoder, Encoding, Ended, GpuId, Label, Left, Node, Running, World
+from clipfarm.world import Encoder, Encoding, Ended, GpuId, Label, Left, Node, Reading, Running, World
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 
@@ -69,6 +69,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         wall: the time, Unix; of use only for what happened before this process was there.
     """
     job, deployment = own_job(tracked, key, store), own_deployment(tracked, key, store)
+    readings = gpus.counting_in(key[0])
     tracked.follow(job.uid if job else "", job.results if job else "")
     rendering = tracked.rendering
     pods = {
@@ -103,14 +104,14 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     complete_clips = _complete_clips(tracked, completed)
     return World(
         now=now,
-        nodes=_nodes(store, tracked, gpus, now),
+        nodes=_nodes(store, tracked, gpus, readings, now),
         total=tracked.blocks.count,
         rendered=len(completed),
         waiting=tuple(sorted(gated - {end.clip for end in ended})),
         running=running,
         lost=tuple(pod for pod in let_go if pod.state == "Lost"),
         ended=ended,
-        readings=tuple(gpus.readings.values()),
+        readings=tuple(readings.values()),
         gates=tracked.gates,
         completions=tuple(rendering.completions),
         encoding=Encoding(
@@ -324,8 +325,12 @@ def _unfit(store: Store, tracked: Tracked, gpus: Gpus) -> tuple[Label, ...]:
     )
 
 
-def _nodes(store: Store, tracked: Tracked, gpus: Gpus, now: float) -> tuple[Node, ...]:
+def _nodes(
+    store: Store, tracked: Tracked, gpus: Gpus, readings: Mapping[GpuId, Reading], now: float
+) -> tuple[Node, ...]:
     render, found = tracked.run.spec.render, []
+    on_gpu = render.device != "cpu"
+    probable: set[str] = set()
     remembered: dict[str, list[GpuId]] = {}
     for gpu in tracked.gates:
         remembered.setdefault(gpu.node, []).append(gpu)
@@ -334,13 +339,14 @@ def _nodes(store: Store, tracked: Tracked, gpus: Gpus, now: float) -> tuple[Node
             continue
         # After a restart nothing was measured yet, and gates are remembered: unknown, not gone.
         here = gpus.on(node.name) or tuple(sorted(remembered.get(node.name, ())))
-        problem = gpus.problem(node.name) if node.gpus or here else ""
+        if here or node.gpus:
+            probable.add(node.name)
         found.append(
             Node(
                 node.name,
                 node.cpus,
-                of_kind(here, gpus.readings, render.pod),
-                problem,
+                of_kind(here, readings, render.pod),
+                gpus.problem(node.name) if on_gpu else "",
                 sharing(node, render.pod, len(here)),
                 room(node, render),
                 label=own_label(node),
@@ -349,4 +355,5 @@ def _nodes(store: Store, tracked: Tracked, gpus: Gpus, now: float) -> tuple[Node
     avoid = stuck.avoided(tracked, (node.name for node in found if node.gpus), now)
     if avoid:
         found = [replace(node, avoided=avoid.get(node.name, "")) for node in found]
-    return tuple(sorted(found, key=lambda each: each.name))
+    # Where nothing is known of any, the reason that is shown is the first one's: of a node that has GPUs, if one has.
+    return tuple(sorted(found, key=lambda each: (on_gpu and each.name not in probable, each.name)))

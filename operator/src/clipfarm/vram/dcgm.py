@@ -114,7 +114,7 @@ def answer(
             continue
         gpu = _gpu(value.labels, node_of)
         if gpu is None:
-            problems.append(f"{value.name} without a label that it needs: gpu, UUID, and one that names the node")
+            problems.append(_unplaced(value, node_of))
             continue
         _take(gpus.setdefault(gpu, _Gpu()), value, exporters)
     over = _over(gpus)
@@ -179,6 +179,14 @@ def _gpu(labels: Mapping[str, str], node_of: NodeOf) -> GpuId | None:
     if not (node and uuid and NUMBER.fullmatch(index) and NUMBER.fullmatch(instance or "0") and len(uuid) < MOST_TEXT):
         return None
     return GpuId(node, int(index), uuid, instance)
+
+
+def _unplaced(value: Value, node_of: NodeOf) -> str:
+    """Say why a value is no known GPU's."""
+    host = one_line(hostname(value.labels))
+    if host and not node_of(value.labels):
+        return f"its label Hostname names {host}, which is no node of the cluster, and no other label names one"
+    return f"{value.name} without a label that it needs: gpu, UUID, and one that names the node"
 
 
 def _take(gpu: _Gpu, value: Value, exporters: Collection[str]) -> None:
