@@ -17,13 +17,17 @@ class Encoder:
 
     def __init__(self) -> None:
         self.encoded, self.failures = 0, {}
+        self.body: bytes | None = None
+        """What it answers in the place of its document."""
+        self.asked = 0
         encoder = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.send_response(200)
                 self.end_headers()
-                self.wfile.write(json.dumps(encoder.document()).encode())
+                encoder.asked += 1
+                self.wfile.write(encoder.body or json.dumps(encoder.document()).encode())
 
             def log_message(self, *_: object) -> None:
                 pass
