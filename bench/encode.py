@@ -39,7 +39,7 @@ from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import find_clips, read_frames
 from clipfarm_encode.decoding import Decoders
 from clipfarm_encode.encoder import Encoder, get_encoder
-from clipfarm_encode.features import Recipe, save
+from clipfarm_encode.features import Encoded, Recipe, save
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.progress import Reporter
 from clipfarm_encode.selection import Destination, Once, survey
@@ -199,7 +199,7 @@ def watch(root: Path, count: int) -> None:
         clip = RunFolder(root).clip(i)
         clip.folder.mkdir(parents=True)
         clip.manifest.write_text("{}")
-        save(features, 2, clip, recipe)
+        save(features, Encoded(clip.folder.name, 2, ""), clip, recipe)
     reporter = Reporter(recipe, [DeviceTally("cpu")], None, Console(quiet=True))
     with Claims(RunFolder(root).claims("m"), 30) as claims:
         looks = iter(Watch(root, Destination(recipe, None, overwrite=False), reporter, claims, sleep=lambda _: None))

@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 from helpers.local import clipfarm
@@ -51,9 +52,11 @@ def test_features_are_held_against_their_sidecar(made):
     ran = clipfarm("verify", made.output)
     assert (ran.returncode, ran.stdout.splitlines()[0]) == (
         1,
-        "clip 1: feature_maps/m.npy: no readable m.json beside it",
+        "clip 1: feature_maps/m.npy: no m.json beside it",
     )
     (folder / "m.json").write_text('{"sha256": "0"}')
+    assert "m.npy: it does not begin as a .npy file does" in clipfarm("verify", made.output).stdout
+    np.save(folder / "m.npy", np.zeros((8, 3), np.float16))
     assert "m.npy: sha256 is not the one in m.json" in clipfarm("verify", made.output).stdout
 
 

@@ -83,7 +83,7 @@ def test_every_version_of_a_head_is_read(tmp_path, version):
     with (path := tmp_path / "a.npy").open("wb") as file:
         np.lib.format.write_array(file, np.ones((3, 2), np.float32), version)
     assert npy.Head.parse(path.read_bytes()).shape == (3, 2)
-    assert npy.is_whole(path)
+    assert npy.read_head(path).shape == (3, 2)
 
 
 HEAD = b"\x93NUMPY\x01\x00"
@@ -106,7 +106,8 @@ HEAD = b"\x93NUMPY\x01\x00"
 )
 def test_what_is_no_head_is_no_array_and_said_in_one_line(tmp_path, data):
     (path := tmp_path / "a.npy").write_bytes(data)
-    assert not npy.is_whole(path)
+    with pytest.raises(ContractError):
+        npy.read_head(path)
     with pytest.raises(ContractError) as raised:
         npy.Head.parse(data)
     assert len(str(raised.value).splitlines()) == 1

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from clipfarm_encode.features import Recipe, save
+from clipfarm_contract.clip import ClipManifest
+from clipfarm_contract.features import frames_sha256
+from clipfarm_encode.features import Encoded, Recipe, save
 
 RECIPE = Recipe("m", {"source": "vitl.pt", "sha256": "00", "key": "encoder"}, "float16", {"crop": 32}, "float32")
 
@@ -18,4 +20,11 @@ class Clock:
 
 def give_features(clip):
     """Save features of a clip, as another encoder would."""
-    save(np.zeros((2, 3), np.float16), 4, clip, RECIPE)
+    save(np.zeros((8, 3), np.float16), encoded(clip), clip, RECIPE)
+
+
+def encoded(clip):
+    """Return what features of a complete clip are made of."""
+    manifest = ClipManifest.read(clip.manifest)
+    frames = [entry for name, entry in sorted(manifest.files.items()) if name.startswith("rgb/")]
+    return Encoded(clip.folder.name, len(frames), frames_sha256(entry.sha256 for entry in frames))

@@ -6,6 +6,7 @@ import torch
 
 from clipfarm_encode.batches import Batches, Prepared
 from clipfarm_encode.clips import Found
+from clipfarm_encode.features import Encoded
 
 pytestmark = pytest.mark.torch
 
@@ -20,7 +21,7 @@ def batches(clock):
 def put(batches, *names, frames=2):
     for name in names:
         batches.expect()
-        batches.put(Prepared(Found(name, 1, Path(name)), torch.zeros(frames, 3, 1, 1)))
+        batches.put(Prepared(Found(name, 1, Path(name)), torch.zeros(frames, 3, 1, 1), Encoded(name, frames, "")))
 
 
 def take(batches, size=2):

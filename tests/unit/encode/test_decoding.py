@@ -22,7 +22,7 @@ def test_decoders_are_started_together_before_a_thread_asks_and_serve_the_thread
         found, both = {}, threading.Barrier(3)
 
         def read(i):
-            frames = decoders.read(clips[i])
+            frames = decoders.read(clips[i]).frames
             both.wait(30)  # each still has its own
             found[i] = frames.copy()
 
@@ -45,7 +45,7 @@ def test_no_more_decoders_are_started_than_there_are_clips_or_threads(clips, cou
 def test_decoders_that_were_not_started_are_when_they_are_needed(tmp_path):
     clip = make_clip(tmp_path, 0)
     with Decoders(2) as decoders:
-        assert decoders.read(clip).shape == (4, 48, 48, 3)
+        assert decoders.read(clip).frames.shape == (4, 48, 48, 3)
         assert len(processes(decoders)) == 1
 
 

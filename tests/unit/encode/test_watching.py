@@ -1,4 +1,5 @@
 import errno
+import os
 import shutil
 
 import pytest
@@ -57,6 +58,29 @@ def test_a_watched_folder_yields_clips_as_they_come_and_ends_at_the_marker(tmp_p
     expected = [None, "clip_00000", None, None, "clip_00001", "clip_00002", None, "clip_00003", None]
     assert list(watch(events)) == expected
     assert len(reporter.tally.found) == 4
+
+
+def test_features_that_cannot_be_read_are_looked_at_again_and_never_made_over(tmp_path, watch, reporter, monkeypatch):
+    make_clip(tmp_path, 0)
+    give_features(make_clip(tmp_path, 1))
+    opened = os.open
+
+    def refuse(path, *arguments, **options):
+        if str(path).endswith("clip_00001/feature_maps/m.npy"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+    def look():
+        assert reporter.tally.failures == {"clip_00001": "m.npy: Input/output error (EIO)"}
+
+    def recover():
+        monkeypatch.setattr(os, "open", opened)
+        finish(tmp_path)
+
+    assert list(watch([look, look, recover])) == ["clip_00000", None, None, None, None]
+    assert (reporter.tally.failures, reporter.tally.skipped) == ({}, {"clip_00001"})
 
 
 def test_watching_skips_what_has_features_and_waits_for_what_is_not_complete(tmp_path, watch, reporter):
@@ -230,8 +254,8 @@ def test_a_clip_json_that_cannot_be_read_for_a_while_is_read_by_a_later_look(
         finish(tmp_path)
 
     assert list(of_run([look, look, recover])) == [None, None, None, "clip_00001", None]
-    assert failures == [dict.fromkeys(("clip_00000", "clip_00001"), "clip.json: Stale file handle")] * 2
-    assert said == [f"{name} failed: clip.json: Stale file handle" for name in ("clip_00000", "clip_00001")]
+    assert failures == [dict.fromkeys(("clip_00000", "clip_00001"), "clip.json: Stale file handle (ESTALE)")] * 2
+    assert said == [f"{name} failed: clip.json: Stale file handle (ESTALE)" for name in ("clip_00000", "clip_00001")]
     assert (reporter.tally.failures, reporter.tally.skipped) == ({}, {"clip_00000"})
 
 

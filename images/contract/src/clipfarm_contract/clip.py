@@ -10,9 +10,10 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,10 +41,15 @@ class FileEntry:
 
     @classmethod
     def of(cls, path: Path) -> "FileEntry":
-        """Hash a file."""
-        with path.open("rb") as file:
+        """Hash a file.
+
+        Raises:
+            OSError: it cannot be read.
+            ContractError: it is no regular file.
+        """
+        with regular.opened(path, path.name) as file:
             digest = hashlib.file_digest(file, "sha256")
-        return cls(digest.hexdigest(), path.stat().st_size)
+            return cls(digest.hexdigest(), os.fstat(file.fileno()).st_size)
 
     @classmethod
     def parse(cls, value: object, where: str) -> "FileEntry":
@@ -123,7 +129,9 @@ class ClipState(Enum):
     ABSENT = "absent"
     COMPLETE = "complete"
     DAMAGED = "damaged"
-    """A file is missing or has another size, or clip.json is unreadable: to be made again."""
+    """A file is missing or has another size, or clip.json is not one: to be made again."""
+    UNREADABLE = "unreadable"
+    """An error of reading, which may pass: not known to be complete or damaged, and left as it is."""
     FOREIGN = "foreign"
     """Complete, but made from another recipe: not ours to overwrite."""
 
@@ -141,44 +149,80 @@ def inspect(clip: Clip, recipe: ClipRecipe, renderer: tuple[str, ...] | None = N
 
     Hashes are not computed: that would read a whole run of a hundred gigabytes at each start. :func:`damage` does.
     """
-    if not clip.folder.exists():
-        return Inspection(ClipState.ABSENT)
-    manifest = _read(clip)
-    if isinstance(manifest, str):
-        return Inspection(ClipState.DAMAGED, manifest)
-    difference = manifest.difference(recipe, renderer)
-    if difference:
-        return Inspection(ClipState.FOREIGN, f"made with {difference}")
-    for name, problem in _size_problems(clip, manifest):
-        return Inspection(ClipState.DAMAGED, f"{name}: {problem}")
+    name = ""
+    try:
+        try:
+            clip.folder.stat()
+        except OSError as error:
+            if regular.is_gone(error):
+                return Inspection(ClipState.ABSENT)
+            raise
+        name = f"{clip.manifest.name}: "
+        manifest = _read(clip)
+        if isinstance(manifest, str):
+            return Inspection(ClipState.DAMAGED, manifest)
+        difference = manifest.difference(recipe, renderer)
+        if difference:
+            return Inspection(ClipState.FOREIGN, f"made with {difference}")
+        for file, entry in sorted(manifest.files.items()):
+            name = f"{file}: "
+            if problem := _size_problem(clip.folder / file, entry):
+                return Inspection(ClipState.DAMAGED, f"{file}: {problem}")
+    except OSError as error:
+        return Inspection(ClipState.UNREADABLE, f"{name}{regular.describe(error)}")
     return Inspection(ClipState.COMPLETE)
 
 
-def damage(clip: Clip) -> list[str]:
-    """Return what is wrong with a clip, every hash computed; an empty list where nothing is.
+@dataclass(slots=True)
+class Findings:
+    """What a close look at a clip has found, a line each; nothing where it is whole."""
+
+    wrong: list[str] = field(default_factory=list)
+    """What was read, and is wrong."""
+    unread: list[str] = field(default_factory=list)
+    """What could not be read, so that nothing is known of it."""
+
+
+def examine(clip: Clip) -> Findings:
+    """Look at a clip, every hash computed.
 
     Links are nothing wrong: a copy of the run may be made of them, and hashes tell whether they lead to its bytes.
     """
-    manifest = _read(clip)
+    try:
+        manifest = _read(clip)
+    except OSError as error:
+        return Findings(unread=[f"{clip.manifest.name}: {regular.describe(error)}"])
     if isinstance(manifest, str):
-        return [manifest]
-    found = dict(_size_problems(clip, manifest))
-    for name, entry in sorted(manifest.files.items()):
-        if name not in found and (problem := _hash_problem(clip.folder / name, entry)):
-            found[name] = problem
-    problems = []
+        return Findings(wrong=[manifest])
+    found = Findings()
+    if clip_index(clip.folder.name) != manifest.recipe.index:
+        found.wrong.append(f"clip.json is that of clip {manifest.recipe.index}")
+    unfit, others = [], []
     try:
         names = set(tree.files(clip.folder, but=(FEATURES, clip.manifest.name), links=True))
         folders = {str(parent) for name in manifest.files for parent in PurePosixPath(name).parents}
-        found |= dict.fromkeys(sorted(names - manifest.files.keys() - folders), "not part of the clip")
+        others = sorted(names - manifest.files.keys() - folders)
     except tree.UnfitError as error:
-        problems = [str(error)]
+        unfit = [str(error)]
     except OSError as error:
-        problems = [f"{error.filename}: {error.strerror}"]
-    problems += [f"{name}: {problem}" for name, problem in found.items()]
-    if clip_index(clip.folder.name) != manifest.recipe.index:
-        problems.insert(0, f"clip.json is that of clip {manifest.recipe.index}")
-    return problems
+        found.unread.append(f"{error.filename}: {regular.describe(error)}")
+    found.wrong += unfit
+    for name, entry in sorted(manifest.files.items()):
+        path = clip.folder / name
+        try:
+            problem = _size_problem(path, entry) or _hash_problem(path, entry)
+        except OSError as error:
+            found.unread.append(f"{name}: {regular.describe(error)}")
+        else:
+            found.wrong += [f"{name}: {problem}"] if problem else []
+    found.wrong += [f"{name}: not part of the clip" for name in others]
+    return found
+
+
+def damage(clip: Clip) -> list[str]:
+    """Return all that keeps a clip from being known as whole; see :func:`examine`."""
+    found = examine(clip)
+    return [*found.wrong, *found.unread]
 
 
 def complete(
@@ -196,7 +240,7 @@ def complete(
     Raises:
         UnfitError: the folder holds something else than files of its own.
         FileNotFoundError: the folder holds no file, which nobody would call a clip.
-        FileExistsError: a complete clip of another recipe lies in the clip's place.
+        FileExistsError: a complete clip of another recipe lies in the clip's place, or one that cannot be read.
     """
     files = {name: FileEntry.of(attempt / name) for name in tree.files(attempt)}
     if not files:
@@ -217,6 +261,8 @@ def complete(
                 return manifest
             if found.state is ClipState.FOREIGN:
                 raise FileExistsError(f"{final.folder}: {found.reason}") from None
+            if found.state is ClipState.UNREADABLE:
+                raise FileExistsError(f"{final.folder}: {found.reason}; left as it is") from None
             discard(final.folder)
         else:
             _sync_one(final.folder.parent)
@@ -252,33 +298,38 @@ def write_atomically(path: Path, data: str | bytes) -> None:
 
 
 def _read(clip: Clip) -> ClipManifest | str:
+    """Return a clip's manifest, or what is wrong with it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     try:
         return ClipManifest.read(clip.manifest)
-    except FileNotFoundError:
-        return "clip.json: missing"
-    except OSError as error:
-        return f"clip.json: {error.strerror}"
     except ContractError as error:
         return str(error)
+    except OSError as error:
+        if not regular.is_gone(error):
+            raise
+        return f"{clip.manifest.name}: {'missing' if error.errno == errno.ENOENT else error.strerror}"
 
 
-def _size_problems(clip: Clip, manifest: ClipManifest) -> Iterator[tuple[str, str]]:
-    """Yield (file, problem)."""
-    for name, entry in sorted(manifest.files.items()):
-        try:
-            size = (clip.folder / name).stat().st_size
-        except OSError:
-            yield name, "missing"
-        else:
-            if size != entry.size:
-                yield name, f"{size} bytes, expected {entry.size}"
+def _size_problem(path: Path, entry: FileEntry) -> str | None:
+    try:
+        info = path.stat()
+    except OSError as error:
+        if not regular.is_gone(error):
+            raise
+        return "missing"
+    if not stat.S_ISREG(info.st_mode):
+        return "not a regular file"
+    return None if info.st_size == entry.size else f"{info.st_size} bytes, expected {entry.size}"
 
 
 def _hash_problem(path: Path, entry: FileEntry) -> str | None:
     try:
         found = FileEntry.of(path).sha256
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+    except ContractError:
+        return "not a regular file"
     return None if found == entry.sha256 else f"sha256 {found[:12]}..., expected {entry.sha256[:12]}..."
 
 

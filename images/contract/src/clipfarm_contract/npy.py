@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipfarm_contract import regular
 from clipfarm_contract.fields import ContractError
 
 _DAMAGE = (struct.error, IndexError, ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError)
@@ -63,16 +64,16 @@ class Head:
         return cls(tuple(sizes), ITEMS[kind], end)
 
 
-def is_whole(path: Path) -> bool:
-    """Tell whether a file holds the array that it speaks of, by its size; the values are not read.
+def read_head(path: Path) -> Head:
+    """Return the head of a file that holds the array that it speaks of, by its size; the values are not read.
 
     Raises:
         OSError: it cannot be read.
+        ContractError: it is no regular file, holds no such array, or holds less or more than it.
     """
-    with path.open("rb") as file:
-        data = file.read(LONGEST_HEAD)
-        try:
-            head = Head.parse(data)
-        except ContractError:
-            return False
-        return file.seek(0, 2) == head.start + head.value_bytes
+    with regular.opened(path, path.name) as file:
+        head = Head.parse(file.read(LONGEST_HEAD))
+        size = file.seek(0, 2)
+    if size != head.start + head.value_bytes:
+        raise ContractError(f"{size} bytes, expected {head.start + head.value_bytes}")
+    return head

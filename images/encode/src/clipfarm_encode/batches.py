@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from clipfarm_encode.clips import Found
+from clipfarm_encode.features import Encoded
 
 Shape = tuple[int, ...]
 
@@ -19,6 +20,8 @@ class Prepared:
     found: Found
     pixels: Tensor
     """(frames, 3, crop, crop) uint8."""
+    encoded: Encoded
+    """What the pixels were read from."""
 
 
 class Batches:

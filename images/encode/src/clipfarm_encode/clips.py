@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from clipfarm_contract import regular
 from clipfarm_contract.clip import ClipManifest
+from clipfarm_contract.features import frames_sha256
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
 from clipfarm_encode import png
@@ -21,6 +23,8 @@ from clipfarm_encode import png
 Frames = NDArray[np.uint8]
 """(frames, height, width, 3), RGB."""
 
+MOST_PNG_BYTES = 2**28
+"""More than a picture without compression takes whose decoder would not refuse it."""
 _NAME = re.compile(r"clip_(\d+)")
 _FRAME = re.compile(r"(\D*)(\d+)(\D*)", re.ASCII)
 _MODES = ("RGB", "RGBA", "L", "LA", "P", "1")
@@ -28,6 +32,15 @@ _MODES = ("RGB", "RGBA", "L", "LA", "P", "1")
 
 class ClipError(ValueError):
     """A clip cannot be encoded; the message says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The frames of a clip, and what they were read from."""
+
+    frames: Frames
+    sha256: str
+    """Of what was read (:func:`clipfarm_contract.features.frames_sha256`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,16 @@ def find_clips(root: Path, wanted: Container[int] | None = None) -> list[Found]:
     return sorted(found, key=lambda each: each.order)
 
 
-def read_frames(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_array) -> Frames:
+def read_frames(clip: Clip) -> Frames:
+    """Return the frames of a clip.
+
+    Raises:
+        ClipError: as of :func:`read_clip`.
+    """
+    return read_clip(clip).frames
+
+
+def read_clip(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_array) -> Decoded:
     """Decode a clip into the array that ``allocate`` returns for its shape.
 
     With a ``clip.json``, names, number, size and SHA-256 of the frames have to be what it says. Without one, as in
@@ -92,7 +114,7 @@ def read_frames(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new
     except FileNotFoundError:
         return _stack([(path, None) for path in _in_order(_paths(clip))], None, allocate)
     except OSError as error:
-        raise ClipError(f"clip.json: {error.strerror}") from None
+        raise ClipError(f"clip.json: {regular.describe(error)}") from None
     except ContractError as error:
         raise ClipError(str(error)) from None
     scene = manifest.recipe.scene
@@ -119,7 +141,7 @@ def _paths(clip: Clip) -> list[Path]:
     except FileNotFoundError:
         raise ClipError("rgb: missing") from None
     except OSError as error:
-        raise ClipError(f"rgb: {error.strerror}") from None
+        raise ClipError(f"rgb: {regular.describe(error)}") from None
     paths = [clip.rgb / name for name in names if name.lower().endswith(".png") and not name.startswith(".")]
     if not paths:
         raise ClipError("rgb: no frames")
@@ -155,7 +177,7 @@ def _in_order(paths: list[Path]) -> list[Path]:
 
 def _stack(
     files: list[tuple[Path, str | None]], resolution: int | None, allocate: Callable[[tuple[int, ...]], Frames]
-) -> Frames:
+) -> Decoded:
     """Decode frames into one array; all have to be of ``resolution``, or of the first one's size.
 
     Args:
@@ -163,29 +185,42 @@ def _stack(
         resolution: height and width, pixels.
         allocate: returns the array.
     """
-    first = _decode(*files[0])
+    first, sha256 = _decode(*files[0])
+    hashes = [sha256]
     height, width = (resolution, resolution) if resolution else first.shape[:2]
     frames = allocate((len(files), height, width, 3))
-    for i, (path, sha256) in enumerate(files):
-        frame = first if i == 0 else _decode(path, sha256)
+    for i, (path, expected) in enumerate(files):
+        if i == 0:
+            frame = first
+        else:
+            frame, sha256 = _decode(path, expected)
+            hashes.append(sha256)
         if frame.shape != frames.shape[1:]:
             found = f"{frame.shape[1]} x {frame.shape[0]}"
             raise ClipError(f"rgb/{path.name}: {found} pixels, expected {width} x {height}")
         frames[i] = frame
-    return frames
+    return Decoded(frames, frames_sha256(hashes))
 
 
-def _decode(path: Path, sha256: str | None) -> Frames:
-    """Decode one PNG.
+def _decode(path: Path, expected: str | None) -> tuple[Frames, str]:
+    """Decode one PNG, and return it with its SHA-256.
 
     Pillow, not torchvision: its decoder (0.29) brings the whole process down with a segmentation fault when a byte of
     the compressed pixels is wrong. Both are as fast.
     """
     where = f"rgb/{path.name}"
     try:
-        data = path.read_bytes()
-        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-            raise ClipError(f"{where}: damaged (its SHA-256 is not the one in clip.json)")
+        data = regular.read(path, where, MOST_PNG_BYTES)
+    except FileNotFoundError:
+        raise ClipError(f"{where}: missing") from None
+    except OSError as error:
+        raise ClipError(f"{where}: {regular.describe(error)}") from None
+    except ContractError as error:
+        raise ClipError(str(error)) from None
+    sha256 = hashlib.sha256(data).hexdigest()
+    if expected is not None and sha256 != expected:
+        raise ClipError(f"{where}: damaged (its SHA-256 is not the one in clip.json)")
+    try:
         chunks = png.read(data)
         with Image.open(io.BytesIO(chunks.picture), formats=["PNG"]) as image:
             if chunks.depth > 8:
@@ -195,8 +230,6 @@ def _decode(path: Path, sha256: str | None) -> Frames:
             if image.mode not in _MODES:
                 raise ClipError(f"{where}: pixels of mode {image.mode}, expected 8-bit RGB")
             pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    except FileNotFoundError:
-        raise ClipError(f"{where}: missing") from None
     except UnidentifiedImageError:
         raise ClipError(f"{where}: not a PNG") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -205,4 +238,4 @@ def _decode(path: Path, sha256: str | None) -> Frames:
         raise ClipError(f"{where}: damaged ({error})") from None
     if not chunks.ended:
         raise ClipError(f"{where}: truncated")
-    return pixels
+    return pixels, sha256

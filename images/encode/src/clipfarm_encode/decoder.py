@@ -5,8 +5,9 @@ one thread at a time may run: that is enough for a CPU, and too little for a GPU
 a picture that brings its decoder down costs one clip here, and not the encoder.
 
 The folder of a clip comes as a line on standard input; its frames go into the memory behind the descriptor, and a
-line of JSON to standard output: ``{"shape": [frames, height, width, 3]}``, or ``{"refused": "why"}``, or ``{"errno":
-.., "filename": ..}``. It ends when its standard input does. PyTorch is not imported: it starts in a quarter second.
+line of JSON to standard output: ``{"shape": [frames, height, width, 3], "sha256": ".."}``, or ``{"refused": "why"}``,
+or ``{"errno": .., "filename": ..}``. It ends when its standard input does. PyTorch is not imported: it starts in a
+quarter second.
 """
 
 import json
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from clipfarm_contract.layout import Clip
-from clipfarm_encode.clips import ClipError, Frames, read_frames
+from clipfarm_encode.clips import ClipError, Frames, read_clip
 
 
 class SharedMemory:
@@ -43,13 +44,14 @@ class SharedMemory:
 def answer(folder: Path, memory: SharedMemory) -> dict[str, Any]:
     """Decode a clip and return the line that says so."""
     try:
-        return {"shape": read_frames(Clip(folder), memory.array).shape}
+        decoded = read_clip(Clip(folder), memory.array)
     except ClipError as error:
         return {"refused": str(error)}
     except OSError as error:
         return {"errno": error.errno, "filename": error.filename}
     except MemoryError:
         return {"refused": "its frames do not fit into memory"}
+    return {"shape": decoded.frames.shape, "sha256": decoded.sha256}
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from clipfarm_contract.layout import Clip
-from clipfarm_encode.clips import ClipError, Frames
+from clipfarm_encode.clips import ClipError, Decoded
 from clipfarm_encode.decoder import SharedMemory
 
 _END_SECONDS = 5.0
@@ -32,7 +32,7 @@ class Decoder:
                 self._descriptor = os.dup(file.fileno())
         self._memory = SharedMemory(self._descriptor)
 
-    def read(self, clip: Clip) -> Frames:
+    def read(self, clip: Clip) -> Decoded:
         """Decode a clip; the frames are good until the next call.
 
         Raises:
@@ -60,7 +60,7 @@ class Decoder:
             raise ClipError(reply["refused"])
         if "errno" in reply:
             raise OSError(reply["errno"], os.strerror(reply["errno"]), reply["filename"])
-        return self._memory.array(tuple(reply["shape"]))
+        return Decoded(self._memory.array(tuple(reply["shape"])), reply["sha256"])
 
     def start(self) -> None:
         """Start the process, unless it runs; it takes a quarter second to be ready, which nobody has to wait for."""
@@ -127,7 +127,7 @@ class Decoders:
         for decoder in self._all:
             decoder.end()
 
-    def read(self, clip: Clip) -> Frames:
+    def read(self, clip: Clip) -> Decoded:
         """Decode a clip in this thread's decoder; the frames are good until the thread's next call."""
         if not hasattr(self._own, "decoder"):
             with self._lock:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipfarm_contract import features
-from clipfarm_contract.clip import write_atomically
+from clipfarm_contract import features, npy, regular
+from clipfarm_contract.clip import FileEntry, write_atomically
 from clipfarm_contract.features import State, Wanted
-from clipfarm_contract.fields import dump
+from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.claims import NO_LINKS
 
@@ -60,6 +60,21 @@ class Recipe:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What features are made of: the part of a sidecar that depends on the clip."""
+
+    clip: str
+    """Name of its folder."""
+    frames: int
+    sha256: str
+    """Of the frames' files (:func:`clipfarm_contract.features.frames_sha256`)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"input": {"clip": self.clip, "sha256": self.sha256}, "frames": self.frames}
+
+
 def all_finite(features: Features) -> bool:
     """Tell whether no value is infinite or NaN.
 
@@ -72,16 +87,16 @@ def all_finite(features: Features) -> bool:
     return bool(positive < infinity and negative < infinity + 2 ** (bits - 1))
 
 
-def inspect(clip: Clip, recipe: Recipe) -> tuple[State, str]:
-    """Tell whether a clip has its features, and if they were made otherwise, in what they differ."""
-    state, reason = features.inspect(clip, recipe.wanted)
+def inspect(clip: Clip, recipe: Recipe, encoded: Clip | None = None) -> tuple[State, str]:
+    """Tell whether a clip has its features, and if not those, why (:func:`clipfarm_contract.features.inspect`)."""
+    state, reason = features.inspect(clip, recipe.wanted, encoded)
     path = clip.features(recipe.model)
     if state is State.DONE and _links(path) > 1:
         remove_leftovers(path)  # its writer was killed between giving it this name and taking the other away
     return state, reason
 
 
-def save(features: Features, frames: int, clip: Clip, recipe: Recipe, *, again: bool = False) -> bool:
+def save(features: Features, encoded: Encoded, clip: Clip, recipe: Recipe, *, again: bool = False) -> bool:
     """Write a clip's features with their sidecar, unless another encoder was faster.
 
     The array gets its name by a hard link, which fails where the name is taken: of several writers exactly one
@@ -102,11 +117,15 @@ def save(features: Features, frames: int, clip: Clip, recipe: Recipe, *, again: 
     values = np.ascontiguousarray(features).view(np.uint8).data  # no copy: a GPU makes a gigabyte of them a second
     digest = hashlib.sha256(header)
     digest.update(values)
-    document = dump(_document(recipe, features.shape, frames, digest.hexdigest()))
+    document = dump(_document(recipe, features.shape, encoded, digest.hexdigest()))
     path.parent.mkdir(exist_ok=True)  # and no more than that: a clip that is gone must not come back as an empty folder
     while True:
-        if not again and inspect(clip, recipe)[0] is State.DONE:
-            return False
+        if not again:
+            state, reason = inspect(clip, recipe)
+            if state is State.DONE:
+                return False
+            if state is State.UNREADABLE:
+                raise OSError(errno.EIO, reason, str(path.parent))
         before = _inode(path)
         for each in (path, sidecar):
             remove_leftovers(each)
@@ -120,7 +139,7 @@ def save(features: Features, frames: int, clip: Clip, recipe: Recipe, *, again: 
             write_atomically(sidecar, document)
             place(temporary, path)
         except FileExistsError:
-            _put_right(clip, recipe, frames)
+            _put_right(clip, recipe, encoded)
             return False
         except FileNotFoundError:
             if not path.parent.exists():
@@ -128,7 +147,7 @@ def save(features: Features, frames: int, clip: Clip, recipe: Recipe, *, again: 
             continue  # another writer has taken this one for dead, and its file for a leftover
         finally:
             temporary.unlink(missing_ok=True)
-        if sidecar.read_text() != document:
+        if not _holds(sidecar, document):
             write_atomically(sidecar, document)
         return True
 
@@ -164,20 +183,26 @@ def _header(features: Features) -> bytes:
     return header.getvalue()
 
 
-def _document(recipe: Recipe, shape: tuple[int, ...], frames: int, sha256: str) -> dict[str, Any]:
-    return recipe.to_json() | {"shape": list(shape), "frames": frames, "sha256": sha256}
+def _document(recipe: Recipe, shape: tuple[int, ...], encoded: Encoded, sha256: str) -> dict[str, Any]:
+    return recipe.to_json() | encoded.to_json() | {"shape": list(shape), "sha256": sha256}
 
 
-def _put_right(clip: Clip, recipe: Recipe, frames: int) -> None:
+def _put_right(clip: Clip, recipe: Recipe, encoded: Encoded) -> None:
     """Write the sidecar that belongs to the array that is there, whoever wrote it."""
     path = clip.features(recipe.model)
     try:
-        data = path.read_bytes()
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-    except FileNotFoundError:
+        shape, sha256 = npy.read_head(path).shape, FileEntry.of(path).sha256
+    except (FileNotFoundError, ContractError):
         return  # it goes away as this is looked at: whoever took it writes again
-    document = _document(recipe, shape, frames, hashlib.sha256(data).hexdigest())
+    document = _document(recipe, shape, encoded, sha256)
     write_atomically(clip.features_sidecar(recipe.model), dump(document))
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return regular.read(path, path.name) == text.encode()
+    except (FileNotFoundError, ContractError):
+        return False
 
 
 def _links(path: Path) -> int:

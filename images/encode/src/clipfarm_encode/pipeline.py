@@ -12,7 +12,7 @@ from clipfarm_encode.batches import Batches, Prepared
 from clipfarm_encode.clips import ClipError, Found
 from clipfarm_encode.decoding import Decoders
 from clipfarm_encode.encoder import Batch, EncodeError, Encoder, OutOfMemoryError
-from clipfarm_encode.features import all_finite, save
+from clipfarm_encode.features import Encoded, all_finite, save
 from clipfarm_encode.lane import Computed
 from clipfarm_encode.progress import Reporter
 from clipfarm_encode.selection import Destination, Source, first
@@ -129,9 +129,10 @@ class Pipeline:
     def _decode(self, found: Found) -> None:
         try:
             start = time.monotonic()
-            frames = self._decoders.read(found.clip)
+            decoded = self._decoders.read(found.clip)
             read = time.monotonic()
-            pixels = self._encoders[0].prepare(frames)
+            pixels = self._encoders[0].prepare(decoded.frames)
+            encoded = Encoded(found.name, len(decoded.frames), decoded.sha256)
             self._reporter.spent("io", read - start)
             self._reporter.spent("preprocess", time.monotonic() - read)
         except (ClipError, OSError) as error:
@@ -141,7 +142,7 @@ class Pipeline:
             self._break(error)
             self._batches.drop()
         else:
-            self._batches.put(Prepared(found, pixels))
+            self._batches.put(Prepared(found, pixels, encoded))
 
     def _compute(self, number: int, encoder: Encoder) -> None:
         try:
@@ -187,7 +188,7 @@ class Pipeline:
                 self._fail(prepared.found, result)
             else:
                 self._mention(prepared.found, result)
-                self._save_pool.submit(self._save, prepared.found, len(prepared.pixels), result)
+                self._save_pool.submit(self._save, prepared.found, prepared.encoded, result)
         frames, _, height, width = clips[0].pixels.shape
         self._reporter.computed(
             number,
@@ -210,7 +211,7 @@ class Pipeline:
                 f"{result.compute}, as their sidecars record"
             )
 
-    def _save(self, found: Found, frames: int, result: Computed) -> None:
+    def _save(self, found: Found, encoded: Encoded, result: Computed) -> None:
         try:
             start = time.monotonic()
             if not all_finite(result.features):
@@ -222,7 +223,7 @@ class Pipeline:
                     raise FileNotFoundError(2, "its folder is gone", found.name)
                 if self._destination.out_dir is not None:
                     clip.folder.mkdir(parents=True, exist_ok=True)
-                ours = save(result.features, frames, clip, recipe, again=self._again)
+                ours = save(result.features, encoded, clip, recipe, again=self._again)
         except (ClipError, OSError) as error:
             self._fail(found, error)
         except BaseException as error:  # noqa: BLE001  as above

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from clipfarm_contract import regular
 from clipfarm_contract.features import State
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
@@ -30,7 +31,7 @@ class Destination:
 
     def inspect(self, found: Found) -> tuple[State, str]:
         """Tell whether a clip needs features (ABSENT), and if it has others that stay, in what they differ."""
-        state, reason = inspect(self.clip(found), self.recipe)
+        state, reason = inspect(self.clip(found), self.recipe, found.clip)
         return (State.ABSENT, "") if state is State.OTHER and self.overwrite else (state, reason)
 
 
@@ -47,7 +48,7 @@ class Survey:
     unknown: list[tuple[Found, str]] = field(default_factory=list)
     """With a ``clip.json`` that does not say whose they are, and why."""
     unreadable: list[tuple[Found, str]] = field(default_factory=list)
-    """Whose ``clip.json`` could not be read, which may pass, and why."""
+    """Whose ``clip.json`` or features could not be read, which may pass, and why."""
 
 
 class Source(Protocol):
@@ -74,7 +75,7 @@ def survey(clips: Iterable[Found], destination: Destination, identity: Identity 
                 difference = identity.difference(found)
             except OSError as error:
                 missing = isinstance(error, FileNotFoundError)
-                result.unreadable.append((found, f"clip.json: {'missing' if missing else error.strerror}"))
+                result.unreadable.append((found, f"clip.json: {'missing' if missing else regular.describe(error)}"))
                 continue
             except ContractError as error:
                 result.unknown.append((found, str(error)))
@@ -87,6 +88,8 @@ def survey(clips: Iterable[Found], destination: Destination, identity: Identity 
             result.pending.append(found)
         elif state is State.DONE:
             result.done.append(found)
+        elif state is State.UNREADABLE:
+            result.unreadable.append((found, reason))
         else:
             result.other.append((found, reason))
     return result

@@ -163,6 +163,9 @@ class Watch:
                     self._reporter.skipped([found.name])
                 else:
                     self._reporter.failed(found.name, reason)
+                    if state is State.UNREADABLE:
+                        self._unreadable[found.name] = reason
+                        del self._seen[found.name]
                 if claimed:
                     self._claims.release(found.name)
                 return False
@@ -201,7 +204,7 @@ class Watch:
         for _ in range(min(RECHECKED, len(self._turn))):
             name = self._turn.pop()
             found = Found(name, self._seen.get(name, 0), self._root / name)
-            if name in self._seen and self._destination.inspect(found)[0] is not State.DONE:
+            if name in self._seen and self._destination.inspect(found)[0] not in (State.DONE, State.UNREADABLE):
                 self._forget(name)
 
     def _pause(self, looked: float) -> None:

@@ -74,8 +74,9 @@ def make(
     found = _inspect(run, recipe, children.renderer)
     if found.state is ClipState.COMPLETE:
         return lambda: Outcome(_earlier_result(run, recipe.index), skipped=True)
-    if found.state is ClipState.FOREIGN:
-        reason = f"{folder.folder.name}: {found.reason}; it is left as it is"
+    if found.state in (ClipState.FOREIGN, ClipState.UNREADABLE):
+        unread = "cannot be read: " if found.state is ClipState.UNREADABLE else ""
+        reason = f"{folder.folder.name}: {unread}{found.reason}; it is left as it is"
         return lambda: _keep(run, ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0), "")
     another = following is not None and _inspect(run, following, children.renderer).state in _TO_BE_MADE
     with ExitStack() as held:
@@ -102,10 +103,7 @@ def make(
 
 
 def _inspect(run: RunFolder, recipe: ClipRecipe, renderer: Renderer) -> Inspection:
-    try:
-        return clips.inspect(run.clip(recipe.index), recipe, renderer.command)
-    except OSError as error:
-        return Inspection(ClipState.FOREIGN, f"cannot be looked at ({_describe(error)})")
+    return clips.inspect(run.clip(recipe.index), recipe, renderer.command)
 
 
 def _result(
@@ -130,6 +128,8 @@ def _result(
     except CannotStartError as error:
         code, reason = ExitCode.USAGE, str(error)
     except tree.UnfitError as error:
+        code, reason = ExitCode.FAILED, str(error)
+    except ContractError as error:  # what was a file a moment ago is one no more
         code, reason = ExitCode.FAILED, str(error)
     except OSError as error:
         code, reason = ExitCode.FAILED, _describe(error)

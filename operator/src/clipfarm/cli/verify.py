@@ -13,6 +13,9 @@ from clipfarm.local import verify as verification
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.text import printable
 
+UNREAD = 3
+"""Exit code if nothing is wrong with what was read, and something could not be read."""
+
 
 @click.command()
 @click.argument("folder", type=FolderPath())
@@ -28,7 +31,8 @@ from clipfarm_contract.text import printable
 def verify(*, folder: Path, rerender: int, device: str) -> None:
     """Check every hash of the clips and features in FOLDER.
 
-    Exit code: 0 when all is well, 1 when something is not, 2 when there is nothing to check.
+    Exit code: 0 when all is well, 1 when something is not, 2 when there is nothing to check, 3 when nothing is wrong
+    with what was read, and something could not be read.
     """
     run = RunFolder(folder)
     clips = run.clips()
@@ -36,19 +40,22 @@ def verify(*, folder: Path, rerender: int, device: str) -> None:
         fail(f"{folder}: not a folder")
     if not clips:
         fail(f"{folder}: no clips, expected folders such as clip_00042")
-    problems = 0
+    problems = unread = 0
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         for clip in bar.track(clips, description="checking"):
-            for problem in verification.problems(run, clip):
-                bar.console.print(printable(f"clip {clip}: {problem}"))
-                problems += 1
+            found = verification.look(run, clip)
+            for line in [*found.wrong, *(f"cannot be read: {each}" for each in found.unread)]:
+                bar.console.print(printable(f"clip {clip}: {line}"))
+            problems += len(found.wrong)
+            unread += len(found.unread)
     for problem in verification.mixtures(run, clips):
         console.print(printable(problem))
         problems += 1
     features = verification.count_features(run, clips)
     count = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
-    click.echo(f"checked {len(clips)} clips and {features} feature files: {count}")
+    more = f", {unread} that could not be read" if unread else ""
+    click.echo(f"checked {len(clips)} clips and {features} feature files: {count}{more}")
     with tempfile.TemporaryDirectory(prefix="clipfarm-verify-") as place:
         for clip in verification.sample(clips, rerender):
             differences = verification.differences_when_made_again(run, clip, device, RunFolder(Path(place)))
@@ -57,4 +64,4 @@ def verify(*, folder: Path, rerender: int, device: str) -> None:
             if not differences:
                 click.echo(f"clip {clip}, made again: every byte is the same")
             problems += len(differences)
-    raise SystemExit(1 if problems else 0)
+    raise SystemExit(1 if problems else UNREAD if unread else 0)

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from clipfarm.decide.plan import decide
 from clipfarm.decide.status import Status
@@ -16,6 +17,7 @@ from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
 from clipfarm.local.scan import FolderError, Scan
 from clipfarm.local.state import State
+from clipfarm_contract import regular
 from clipfarm_contract.clip import write_atomically
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.signals import not_ignored
@@ -54,11 +56,19 @@ def run(job: Job, found: Scan, show: Callable[[Status], None]) -> tuple[Status, 
 
 def _take_back_vanished(state: State) -> bool:
     """Put clips that somebody has removed meanwhile back among those to be made; tell whether there were any."""
-    vanished = {clip for clip in state.complete if not state.job.folder.clip(clip).manifest.exists()}
+    vanished = {clip for clip in state.complete if _is_gone(state.job.folder.clip(clip).manifest)}
     state.complete -= vanished
     state.unencoded -= vanished
     state.waiting.extend(sorted(vanished))
     return bool(vanished)
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        return regular.is_gone(error)
+    return False
 
 
 def _end(state: State) -> None:

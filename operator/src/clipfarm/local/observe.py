@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clipfarm.local import follow_encoder
 from clipfarm.local.processes import Worker, last_line
-from clipfarm.local.state import WAITING_SHOWN, State
+from clipfarm.local.state import WAITING_SHOWN, State, unreadable
 from clipfarm.world import Encoder, Encoding, Ended, GpuId, Left, Node, Running, Standing, World
 from clipfarm_contract.clip import ClipState, inspect
 from clipfarm_contract.exit_codes import ExitCode
@@ -80,6 +80,8 @@ def _reap_workers(state: State, now: float) -> None:
             state.ended.pop(clip, None)
             state.completions.append(now)
             _learn(state, worker)
+        elif found.state is ClipState.UNREADABLE:
+            state.ended[clip] = unreadable(clip, found.reason, now)
         else:
             attempts = state.ended[clip].attempts + 1 if clip in state.ended else 1
             code, reason = _why(state, worker, status)

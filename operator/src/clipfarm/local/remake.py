@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Collection
+from pathlib import PurePosixPath
 
 from clipfarm.local.processes import last_line
-from clipfarm_contract import tree
+from clipfarm_contract import regular, tree
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
 from clipfarm_contract.experiment import COMPOSITING, ClipRecipe
 from clipfarm_contract.fields import ContractError, load
@@ -53,12 +55,14 @@ def remake(clip: Clip, into: RunFolder, device: str) -> Clip:
 def differences(clip: Clip, other: Clip) -> list[str]:
     """Return the files in which a clip that was made again differs from the first one, by their bytes.
 
-    Files that were damaged or lost since are compared by what ``clip.json`` says they were.
+    Files that were damaged or lost since are compared by what ``clip.json`` says they were. If that cannot be read, the
+    files themselves are, and links are followed.
 
     Raises:
-        RemakeError: without a ``clip.json``, what the clip's folder holds.
+        RemakeError: there is no ``clip.json``, and the files cannot be compared either.
     """
-    ours, theirs = _files(clip), _files(other)
+    theirs = _files(other)
+    ours = _files(clip, folders={str(parent) for name in theirs for parent in PurePosixPath(name).parents})
     names = sorted(ours.keys() | theirs.keys())
     return [f"{name} differs" for name in names if ours.get(name) != theirs.get(name)]
 
@@ -68,21 +72,27 @@ def _made_from(clip: Clip) -> tuple[ClipRecipe, tuple[str, ...] | None]:
         manifest = ClipManifest.read(clip.manifest)
     except (OSError, ContractError) as problem:
         try:
-            truth = load(clip.ground_truth.read_bytes(), clip.ground_truth.name)
+            truth = load(regular.read(clip.ground_truth, clip.ground_truth.name), clip.ground_truth.name)
             recipe = truth["recipe"] if isinstance(truth, dict) else None
             return ClipRecipe.parse(recipe, "ground_truth.json.recipe"), None
         except (OSError, ContractError, KeyError):
-            raise RemakeError(f"cannot be made again: clip.json: {problem}") from None
+            why = f"clip.json: {regular.describe(problem)}" if isinstance(problem, OSError) else str(problem)
+            raise RemakeError(f"cannot be made again: {why}") from None
     return manifest.recipe, manifest.renderer
 
 
-def _files(clip: Clip) -> dict[str, FileEntry]:
+def _files(clip: Clip, folders: Collection[str] = ()) -> dict[str, FileEntry]:
+    """Return what a clip's folder holds; ``folders`` are names in it that are folders, or links to some."""
     try:
         return dict(ClipManifest.read(clip.manifest).files)
     except (OSError, ContractError):
         pass
     try:
-        names = tree.files(clip.folder, but=(FEATURES, clip.manifest.name))
-        return {name: FileEntry.of(clip.folder / name) for name in names}
-    except tree.UnfitError as problem:
+        names = set(tree.files(clip.folder, but=(FEATURES, clip.manifest.name), links=True))
+        for name in sorted(names.intersection(folders)):
+            names |= {f"{name}/{inside}" for inside in tree.files(clip.folder / name, links=True)}
+        return {name: FileEntry.of(clip.folder / name) for name in names.difference(folders)}
+    except OSError as problem:
+        raise RemakeError(f"cannot be compared: {problem.filename}: {regular.describe(problem)}") from None
+    except (tree.UnfitError, ContractError) as problem:
         raise RemakeError(f"cannot be compared: {problem}") from None

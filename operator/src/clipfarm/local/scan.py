@@ -2,9 +2,9 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from clipfarm.local.features import wanted
 from clipfarm.local.job import Job
@@ -32,6 +32,8 @@ class Scan:
     """Clips that have to be made again, with what is wrong."""
     missing: tuple[int, ...]
     """Clips to be made, the damaged ones included, in order."""
+    unreadable: Mapping[int, str] = field(default_factory=dict)
+    """Clips of which an error of reading hides what they are, and which error: neither counted nor made."""
 
 
 @contextmanager
@@ -73,6 +75,7 @@ def scan(job: Job) -> Scan:
     complete: set[int] = set()
     damaged: list[tuple[int, str]] = []
     foreign: list[tuple[int, str]] = []
+    unreadable: dict[int, str] = {}
     present = set(job.folder.clips())
     wanted = set(job.clips)
     for clip in sorted(present - wanted):
@@ -85,6 +88,8 @@ def scan(job: Job) -> Scan:
             complete.add(clip)
         elif found.state is ClipState.FOREIGN:
             foreign.append((clip, found.reason))
+        elif found.state is ClipState.UNREADABLE:
+            unreadable[clip] = found.reason
         else:
             damaged.append((clip, found.reason))
     if foreign:
@@ -93,8 +98,8 @@ def scan(job: Job) -> Scan:
         raise FolderError(
             f"{job.folder.clip(clip).folder}: {reason}{more}; use another --output, or --force_restart to start over"
         )
-    missing = tuple(clip for clip in job.clips if clip not in complete)
-    return Scan(frozenset(complete), _encoded(job, complete), tuple(damaged), missing)
+    missing = tuple(clip for clip in job.clips if clip not in complete and clip not in unreadable)
+    return Scan(frozenset(complete), _encoded(job, complete), tuple(damaged), missing, unreadable)
 
 
 def _difference_of_other(job: Job, clip: int) -> str | None:

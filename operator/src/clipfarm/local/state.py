@@ -13,6 +13,7 @@ from clipfarm.local.scan import Scan
 from clipfarm.run import Run
 from clipfarm.vram.nvml import Look, NvmlSource
 from clipfarm.world import EarlyEnd, Ended, Gate, GpuId, Left, Reading, Turn
+from clipfarm_contract.exit_codes import ExitCode
 
 WINDOW = 32
 """Completions that the moving window of the ETA holds."""
@@ -84,7 +85,13 @@ class State:
             encoded_before=found.encoded,
             clip_bytes=largest_clip(job.run),
             complete_before=len(found.complete),
+            ended={clip: unreadable(clip, reason, 0.0) for clip, reason in found.unreadable.items()},
         )
+
+
+def unreadable(clip: int, reason: str, now: float) -> Ended:
+    """Return the end of a clip that an error of reading hides: it may be complete, and is not made again over it."""
+    return Ended(clip, ExitCode.FAILED, f"cannot be read: {reason}; it is left as it is", now, 1)
 
 
 def largest_clip(run: Run) -> int:

@@ -1,19 +1,28 @@
 """Checking clips against their hashes, and against the renderer itself."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from clipfarm.local.remake import RemakeError, differences, remake
-from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, damage
-from clipfarm_contract.fields import ContractError
+from clipfarm_contract import npy, regular
+from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, Findings, examine
+from clipfarm_contract.features import array_problem, input_difference
+from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.indexes import compress
-from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.layout import Clip, RunFolder
 
 
-def problems(run: RunFolder, clip: int) -> list[str]:
-    """Return what is wrong with a clip and its features, every hash computed."""
-    return damage(run.clip(clip)) + _feature_problems(run.clip(clip).folder / FEATURES)
+def look(run: RunFolder, index: int) -> Findings:
+    """Look at a clip and its features, every hash computed."""
+    clip = run.clip(index)
+    found = examine(clip)
+    try:
+        for path in sorted((clip.folder / FEATURES).iterdir()):
+            if path.suffix == ".npy" and not path.name.startswith("."):
+                _look_at_features(clip, path.stem, found)
+    except OSError as error:
+        if not regular.is_gone(error):
+            found.unread.append(f"{FEATURES}: {regular.describe(error)}")
+    return found
 
 
 def mixtures(run: RunFolder, clips: Sequence[int]) -> list[str]:
@@ -55,20 +64,29 @@ def differences_when_made_again(run: RunFolder, clip: int, device: str, place: R
         return [str(error)]
 
 
-def _feature_problems(folder: Path) -> list[str]:
-    found = []
-    for features in sorted(folder.glob("*.npy")):
-        name, sidecar = f"{FEATURES}/{features.name}", features.with_suffix(".json")
-        try:
-            expected = json.loads(sidecar.read_text(encoding="utf-8"))["sha256"]
-        except (OSError, ValueError, KeyError, TypeError):
-            found.append(f"{name}: no readable {sidecar.name} beside it")
-            continue
-        try:
-            is_ = FileEntry.of(features).sha256
-        except OSError as error:
-            found.append(f"{name}: cannot be read: {error.strerror}")
-            continue
-        if is_ != expected:
-            found.append(f"{name}: sha256 is not the one in {sidecar.name}")
-    return found
+def _look_at_features(clip: Clip, model: str, found: Findings) -> None:
+    path, sidecar = clip.features(model), clip.features_sidecar(model)
+    name = f"{FEATURES}/{path.name}"
+    try:
+        made = load(regular.read(sidecar, sidecar.name), sidecar.name)
+    except ContractError as error:
+        found.wrong.append(f"{name}: {error}")
+        return
+    except OSError as error:
+        if regular.is_gone(error):
+            found.wrong.append(f"{name}: no {sidecar.name} beside it")
+        else:
+            found.unread.append(f"{FEATURES}/{sidecar.name}: {regular.describe(error)}")
+        return
+    try:
+        head = npy.read_head(path)
+        problem = array_problem(head, made) or input_difference(head, made, clip)
+        if not problem and FileEntry.of(path).sha256 != (made.get("sha256") if isinstance(made, dict) else None):
+            problem = f"sha256 is not the one in {sidecar.name}"
+    except ContractError as error:
+        problem = str(error)
+    except OSError as error:
+        found.unread.append(f"{name}: {regular.describe(error)}")
+        return
+    if problem:
+        found.wrong.append(f"{name}: {problem}")
