@@ -16,7 +16,9 @@ from clipfarm.cluster import conditions, endings, invalid
 from clipfarm.cluster.standard_conditions import StandardKind
 from clipfarm.decide import admission, rules, starting
 from clipfarm.decide.status import Status
+from clipfarm.local import state
 from clipfarm.run_status import UNSEEN
+from clipfarm_contract import features
 from clipfarm_contract import tree as folder_tree
 from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
@@ -168,6 +170,7 @@ def reasons() -> set[tuple[str, str]]:
         ("render", endings._reason({"reason": "OOMKilled", "exitCode": 137}, {}, ())),
         ("render", endings._reason({"reason": "Error", "exitCode": 3}, {}, ())),
         ("render", "clip_00001: made with another seed; it is left as it is"),
+        ("render", state.unreadable(1, "clip.json: Input/output error (EIO)", 0.0).reason),
         ("render", attempt._describe(OSError(28, "No space left on device", "/clips/clip_00001"))),
     }
     found |= {("render", text) for text in messages(checks, "CheckError")}
@@ -184,7 +187,13 @@ def encoder_texts() -> set[str]:
     import clipfarm_encode.decoding
 
     assert '"its folder is gone"' in inspect.getsource(clipfarm_encode.pipeline)
-    return {*messages(clipfarm_encode.decoding, "ClipError"), "its folder is gone"}
+    told = inspect.getsource(features)
+    assert 'f"made of {show(name)} instead of ' in told
+    assert 'f"an array of shape {head.shape}, ' in told
+    assert 'f"{where.name}: {regular.describe(error)}"' in told
+    of_features = {"made of clip_00001 instead of clip_00007", "an array of shape (8, 3), expected 16 tokens"}
+    unread = {f"{name}: Input/output error (EIO)" for name in ("vjepa2_vitl16.npy", "vjepa2_vitl16.json")}
+    return {*messages(clipfarm_encode.decoding, "ClipError"), "its folder is gone"} | of_features | unread
 
 
 def patterns() -> list[tuple[str, str]]:
