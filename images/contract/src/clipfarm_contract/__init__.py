@@ -10,6 +10,10 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.layers`: what the layers of a frame mean, and how their files become values
 - :mod:`~clipfarm_contract.clip`: ``clip.json``, and how a folder becomes a complete clip
 - :mod:`~clipfarm_contract.features`: whether a clip has the features that are wanted
+- :mod:`~clipfarm_contract.regular`: reading files that another program may have put there
+- :mod:`~clipfarm_contract.locks`: locks of the file system
+- :mod:`~clipfarm_contract.scratch`: folders for temporary files
+- :mod:`~clipfarm_contract.parent`: whether the process that started this one is still there
 - :mod:`~clipfarm_contract.signals`: which signals end a program
 - :mod:`~clipfarm_contract.writers`: who is writing clips into a folder
 - :mod:`~clipfarm_contract.result`: what the supervisor reports of a clip

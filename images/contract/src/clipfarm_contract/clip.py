@@ -28,6 +28,8 @@ FEATURES = "feature_maps"
 """The one folder that may be added to a complete clip."""
 _SHA256 = re.compile("[0-9a-f]{64}")
 _RENAME_TRIES = 5
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems answer that bring files to the disk, and no folders."""
 _ASIDE = ".discarded-"
 
 
@@ -287,12 +289,18 @@ def discard(folder: Path) -> None:
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
-    """Write a file by rename, so that a reader sees the old or the new content and never a part."""
+    """Write a file by rename, so that a reader sees the old or the new content and never a part.
+
+    Raises:
+        OSError: it cannot be written; the error names it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         temporary.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
         temporary.replace(path)
+    except OSError as error:  # of a disk that is full it says no name
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -355,9 +363,12 @@ def _sync(folder: Path, files: Sequence[str]) -> None:
 
 
 def _sync_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC or not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         os.close(descriptor)
 

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipfarm_contract import regular
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.npy import Head
 
@@ -61,6 +62,10 @@ class Layer:
         return tuple(self.values[start : start + depth])
 
 
+MOST_BYTES = 2**30
+"""Four numbers of 8 bytes for each pixel of 4096 x 4096 take half of it."""
+
+
 def read(path: Path) -> Layer:
     """Read a layer's file, by its name's ending.
 
@@ -68,7 +73,7 @@ def read(path: Path) -> Layer:
         OSError: the file cannot be read.
         ContractError: it is not such a file.
     """
-    data = path.read_bytes()
+    data = regular.read(path, path.name, MOST_BYTES)
     try:
         return _read_png(data) if path.suffix == ".png" else _read_npy(data)
     except (ContractError, struct.error, zlib.error) as error:
