@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -203,6 +205,45 @@ def test_it_ends_with_its_parent_when_asked_to(run, tmp_path):
         while is_alive(child):
             assert time.monotonic() < end, "it lives on"
             time.sleep(0.05)
+
+
+def test_it_ends_at_once_if_its_parent_ended_before_it_had_started(run):
+    """The number that is handed over is not the parent's: it was, when the parent started this process."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    watching = command(run, "--watch", "--exit-with-parent", "--parent", ended.pid)
+    done = subprocess.run(watching, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert not list(run.root.rglob("*.npy"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_download_leaves_nothing_when_it_is_ended(run, tmp_path, number):
+    def trickle(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(2**30))
+        handler.end_headers()
+        with suppress(OSError):
+            while True:
+                handler.wfile.write(b"x")
+                time.sleep(0.01)
+
+    handler = type("Handler", (BaseHTTPRequestHandler,), {"do_GET": trickle, "log_message": lambda *_: None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}/vitl.pt"
+    cache = tmp_path / "cache"
+    loading = command(run, "--weights", address, "--weights_sha256", "0" * 64)
+    try:
+        with started(loading, env=os.environ | {"XDG_CACHE_HOME": str(cache)}) as process:
+            wait_for(lambda: list(cache.rglob(".vitl.pt.part-*")), process)
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == 128 + number
+        assert [path for path in cache.rglob("*") if path.is_file()] == []
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def is_alive(pid):

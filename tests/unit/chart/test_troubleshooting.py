@@ -12,6 +12,7 @@ import pytest
 
 import clipfarm_encode.clips
 import clipfarm_encode.pipeline
+import clipfarm_encode.watching
 from clipfarm.cluster import conditions, endings, invalid
 from clipfarm.cluster.standard_conditions import StandardKind
 from clipfarm.decide import admission, rules, starting
@@ -192,6 +193,8 @@ def encoder_texts() -> set[str]:
     assert 'f"an array of shape {head.shape}, ' in told
     assert 'f"{where.name}: {regular.describe(error)}"' in told
     of_features = {"made of clip_00001 instead of clip_00007", "an array of shape (8, 3), expected 16 tokens"}
+    assert 'f"cannot be claimed: {why}"' in inspect.getsource(clipfarm_encode.watching)
+    of_features.add("cannot be claimed: claims/m/clip_00000.0: No space left on device (ENOSPC)")
     unread = {f"{name}: Input/output error (EIO)" for name in ("vjepa2_vitl16.npy", "vjepa2_vitl16.json")}
     return {*messages(clipfarm_encode.decoding, "ClipError"), "its folder is gone"} | of_features | unread
 

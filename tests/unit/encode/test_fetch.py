@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import http.server
 import json
@@ -7,8 +8,9 @@ import time
 
 import pytest
 
-from clipfarm_encode import fetch
+from clipfarm_encode import fetch, partial
 from clipfarm_encode.fetch import FetchError, cache_folder, from_address, from_huggingface
+from helpers.local import wait_until
 
 CONTENT = b"weights" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -21,6 +23,7 @@ class Site:
 
     def __init__(self):
         self.pages, self.asked, self.authorised = {}, [], []
+        self.trickling, self.closed = set(), threading.Event()
         site = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -33,7 +36,13 @@ class Site:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body) if length is None else length))
                 self.end_headers()
-                self.wfile.write(body)
+                if self.path not in site.trickling:
+                    self.wfile.write(body)
+                    return
+                with contextlib.suppress(OSError):  # until it is no longer listened to
+                    while not site.closed.is_set():
+                        self.wfile.write(b"x")
+                        site.closed.wait(0.01)
 
             def log_message(self, *_):
                 pass
@@ -46,6 +55,7 @@ class Site:
         self.pages[path] = (status, {name.replace("_", "-"): value for name, value in headers.items()}, body, length)
 
     def close(self):
+        self.closed.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -91,6 +101,54 @@ def test_a_download_that_breaks_off_is_not_kept(site):
     site.page("/vitl.pt", CONTENT[:100], length=len(CONTENT))
     with pytest.raises(FetchError, match=r"broken off|bytes came"):
         from_address(f"{site.address}/vitl.pt", SHA256)
+    assert files() == []
+
+
+@pytest.fixture
+def trickle(site):
+    """An address whose content comes byte by byte, and never all of it."""
+    site.page("/vitl.pt", b"", length=2**30)
+    site.trickling.add("/vitl.pt")
+    return f"{site.address}/vitl.pt"
+
+
+def test_a_download_that_takes_too_long_is_given_up_with_what_came(trickle, monkeypatch):
+    monkeypatch.setattr(fetch, "LIMIT_SECONDS", 0.1)
+    with pytest.raises(FetchError, match=r"vitl.pt: 0 of 1024 MiB came in .* h, expected all; fetch it by other means"):
+        from_address(trickle, SHA256)
+    assert files() == []
+
+
+def test_a_download_says_how_far_it_is(trickle, monkeypatch, capsys):
+    monkeypatch.setattr(fetch, "LIMIT_SECONDS", 0.3)
+    monkeypatch.setattr(fetch, "SAY_SECONDS", 0.05)
+    with pytest.raises(FetchError):
+        from_address(trickle, SHA256)
+    assert capsys.readouterr().err.startswith(f"clipfarm-encode: {trickle}: 0 of 1024 MiB, 0.0 MiB/s\n")
+
+
+@pytest.mark.parametrize("kind", ["address", "Hugging Face"])
+def test_what_is_under_way_goes_when_the_process_is_asked_to_end(site, trickle, kind):
+    site.page(f"{BASE}/config.json", b"{}")
+    site.page(f"{BASE}/model.safetensors", b"", length=2**30)
+    site.trickling.add(f"{BASE}/model.safetensors")
+    fetching = (
+        (lambda: from_address(trickle, SHA256))
+        if kind == "address"
+        else (lambda: from_huggingface("facebook/vjepa2", COMMIT))
+    )
+
+    def run():
+        with contextlib.suppress(FetchError):
+            fetching()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: any(path.name.startswith((".vitl", "model")) for path in cache_folder().rglob("*")), "a part")
+    partial.abandon()
+    assert files() == []
+    site.close()
+    thread.join(30)
     assert files() == []
 
 

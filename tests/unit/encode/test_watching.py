@@ -6,6 +6,7 @@ import pytest
 
 from clipfarm_contract.clip import discard
 from clipfarm_contract.layout import Clip, RunFolder
+from clipfarm_encode import watching
 from clipfarm_encode.claims import Claims
 from clipfarm_encode.clips import find_clips
 from clipfarm_encode.identity import Identity
@@ -196,12 +197,41 @@ def test_a_full_disk_delays_claims_and_ends_nothing(tmp_path, watch, claims, rep
     take = claims.take
 
     def full(name):
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", "owners/us", None, "claims/clip_00000.0")
 
     monkeypatch.setattr(claims, "take", full)
     steps = [lambda: None, lambda: monkeypatch.setattr(claims, "take", take)]
     assert list(watch(steps)) == [None, None, "clip_00000", None]
-    assert said == ["clips cannot be claimed for the moment: No space left on device"]
+    assert said == [
+        "clips cannot be claimed for the moment: claims/clip_00000.0: No space left on device (ENOSPC)",
+    ]
+
+
+def test_clips_that_cannot_be_claimed_for_long_have_failed_until_they_can_be(
+    tmp_path, watch, claims, reporter, monkeypatch
+):
+    make_clip(tmp_path, 0)
+    monkeypatch.setattr(watching, "TROUBLE_SECONDS", 0)
+    take = claims.take
+
+    def refused(name):
+        raise OSError(1, "Operation not permitted", "owners/us", None, "claims/clip_00000.0")
+
+    def look():
+        assert reporter.tally.failures == {
+            "clip_00000": "cannot be claimed: claims/clip_00000.0: Operation not permitted (EPERM)"
+        }
+
+    monkeypatch.setattr(claims, "take", refused)
+    steps = [look, lambda: monkeypatch.setattr(claims, "take", take)]
+    source = watch(steps)
+    assert [next(source) for _ in range(3)] == [None, None, "clip_00000"]
+    assert reporter.tally.failures == {}
+    monkeypatch.setattr(claims, "take", refused)
+    make_clip(tmp_path, 1)
+    finish(tmp_path)
+    assert list(watch()) == [None]
+    assert list(reporter.tally.failures) == ["clip_00000", "clip_00001"]
 
 
 def test_a_failure_that_another_encoder_makes_good_is_none(tmp_path, watch, reporter):

@@ -30,6 +30,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from clipfarm_contract import regular
+from clipfarm_contract.fields import ContractError
 from clipfarm_encode.owner import Owner
 
 BEATS_BEFORE_STALE = 6
@@ -75,11 +77,11 @@ class Claims:
         self.nothing_left = False
         """To be set once every clip has its features or cannot get any: then leaving tidies up."""
         self.works = True
-        """False where the file system has no hard links: then there can be no claims, and every clip is free."""
+        """False if the file system has no hard links from folder to folder: without claims every clip is free."""
 
     def __enter__(self) -> Self:
         self._make_heartbeat()
-        probe = self._owners / f".{self.owner}"
+        probe = self._folder / f".{self.owner}"  # in another folder, as claims are
         try:
             os.link(self._heartbeat, probe)
             probe.unlink()
@@ -221,9 +223,9 @@ def _read(path: Path) -> tuple[int, Owner | None]:
     Opened, because an NFS client may answer stat from what it knew up to a minute ago, but asks again at each open.
     """
     try:
-        with path.open("rb") as file:
+        with regular.opened(path, path.name) as file:
             beat, text = os.fstat(file.fileno()).st_mtime_ns, file.read(MOST_BYTES)
-    except OSError:
+    except (OSError, ContractError):
         return 0, None
     return beat, Owner.parse(text.decode("utf-8", "replace"))
 

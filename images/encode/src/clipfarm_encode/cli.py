@@ -12,8 +12,9 @@ from clipfarm_contract import streams
 from clipfarm_contract.bounds import MOST_BATCH, MOST_CROP
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, apply_thread_limits
+from clipfarm_contract.parent import Parent
 from clipfarm_contract.text import printable
-from clipfarm_encode import dependencies
+from clipfarm_encode import dependencies, partial
 from clipfarm_encode.stopping import Stopper
 
 PROGRAM = "clipfarm-encode"
@@ -161,6 +162,7 @@ class Seconds(click.FloatRange):
     help="Keep what /progress says in this file, too.",
 )
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one is gone.")
+@click.option("--parent", type=click.IntRange(1), metavar="PID", help="With --exit-with-parent: that process.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def command(stopper: Stopper | None, /, **options: Any) -> int:
@@ -182,7 +184,8 @@ def command(stopper: Stopper | None, /, **options: Any) -> int:
     except dependencies.MissingError as error:
         raise click.UsageError(str(error)) from None
     if options["exit_with_parent"]:
-        stopper.end_with_parent()
+        stopper.end_with(Parent(options["parent"]))
+    stopper.before_exit = partial.abandon
     _limit_threads(options["threads"])
     from clipfarm_encode.run import encode  # here, because PyTorch takes seconds to import, and reads the variables
 

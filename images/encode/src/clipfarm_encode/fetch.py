@@ -14,8 +14,6 @@ import ipaddress
 import json
 import os
 import re
-import secrets
-import shutil
 import time
 import urllib.error
 import urllib.parse
@@ -24,12 +22,19 @@ from email.message import Message
 from pathlib import Path
 from typing import IO, Any
 
+import click
+
+from clipfarm_contract import regular
+from clipfarm_encode import partial
+
 SHA256 = re.compile(r"[0-9a-f]{64}")
 REVISION = re.compile(r"[0-9a-f]{40}")
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 _CHUNK = 2**20
 _TIMEOUT_SECONDS = 60.0
-_ABANDONED_SECONDS = 24 * 3600.0
+LIMIT_SECONDS = 2 * 3600.0
+"""For a whole file. The largest one, of ViT-g, has 4 GiB: 0.6 MiB/s."""
+SAY_SECONDS = 10.0
 
 
 class FetchError(ValueError):
@@ -63,14 +68,11 @@ def from_address(address: str, sha256: str | None) -> Path:
     path = cache_folder() / sha256 / name
     if not path.is_file():
         _prepare(path.parent)
-        temporary = _temporary(path)
-        try:
+        with partial.named(path) as temporary:
             found, _ = _download(address, temporary)
             if found != sha256:
                 raise FetchError(f"{address}: SHA-256 is {found}, expected {sha256}")
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     return path
 
 
@@ -90,9 +92,8 @@ def from_huggingface(name: str, revision: str) -> Path:
     base = f"{_endpoint()}/{name}/resolve/{revision}"
     _check_scheme(base)
     _prepare(folder.parent)
-    temporary = _temporary(folder)
-    temporary.mkdir()
-    try:
+    with partial.named(folder) as temporary:
+        temporary.mkdir()
         _download(f"{base}/config.json", temporary / "config.json")
         for file in _files(base, temporary):
             found, expected = _download(f"{base}/{file}", temporary / file)
@@ -103,8 +104,6 @@ def from_huggingface(name: str, revision: str) -> Path:
         except OSError:
             if not folder.is_dir():  # otherwise another encoder was faster
                 raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 
@@ -120,7 +119,7 @@ def _files(base: str, folder: Path) -> list[str]:
     except _NoFileError:
         return ["model.safetensors"]
     try:
-        files = sorted(set(json.loads((folder / index).read_bytes())["weight_map"].values()))
+        files = sorted(set(json.loads(regular.read(folder / index, index))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError) as error:
         raise FetchError(f"{base}/{index}: unreadable ({error})") from None
     for file in files:
@@ -131,6 +130,8 @@ def _files(base: str, folder: Path) -> list[str]:
 
 def _download(address: str, path: Path) -> tuple[str, str]:
     """Write what an address holds, and return its SHA-256 with the one that the server announced, or nothing.
+
+    Takes two hours at most, and says how far it is.
 
     Hugging Face names the hash of a large file in ``X-Linked-Etag``, in the answer that redirects to its storage.
     """
@@ -147,9 +148,11 @@ def _download(address: str, path: Path) -> tuple[str, str]:
         ):
             length = response.headers.get("Content-Length")
             announced = redirects.etag or response.headers.get("X-Linked-Etag", "")
-            while chunk := response.read(_CHUNK):
+            progress = _Progress(address, length)
+            while chunk := response.read1(_CHUNK):  # what has come: a server that trickles is seen, too
                 digest.update(chunk)
                 file.write(chunk)
+                progress.take(file.tell())
             if length is not None and file.tell() != int(length):
                 raise FetchError(f"{address}: {file.tell()} bytes came, {length} were announced")
     except urllib.error.HTTPError as error:
@@ -163,6 +166,29 @@ def _download(address: str, path: Path) -> tuple[str, str]:
         raise FetchError(f"{error.filename or path}: {error.strerror}") from None
     announced = announced.strip('"')
     return digest.hexdigest(), announced if SHA256.fullmatch(announced) else ""
+
+
+class _Progress:
+    """How far a download is, said now and then; and whether it takes too long."""
+
+    def __init__(self, address: str, length: str | None) -> None:
+        self._address = address
+        self._all = f" of {int(length) / 2**20:.0f}" if length and length.isdigit() else ""
+        self._began = time.monotonic()
+        self._said = self._began
+
+    def take(self, size: int) -> None:
+        now = time.monotonic()
+        done = f"{size / 2**20:.0f}{self._all} MiB"
+        if now - self._began > LIMIT_SECONDS:
+            raise FetchError(
+                f"{self._address}: {done} came in {LIMIT_SECONDS / 3600:g} h, expected all; fetch it by other means,"
+                " and give the file"
+            )
+        if now - self._said >= SAY_SECONDS:
+            self._said = now
+            speed = size / 2**20 / (now - self._began)
+            click.echo(f"clipfarm-encode: {self._address}: {done}, {speed:.1f} MiB/s", err=True)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -199,11 +225,4 @@ def _prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FetchError(f"{folder}: {error.strerror}") from None
-    for path in folder.glob(".*.part-????????"):
-        if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
-            path.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part-{secrets.token_hex(4)}")
+    partial.remove_old(folder)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from clipfarm_contract import regular
 from clipfarm_contract.clip import ClipManifest
 from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.experiment import Experiment
@@ -43,7 +44,11 @@ class Identity:
                 raise IdentityError("--seed: missing, expected the run's seed beside its experiment and renderer")
             return None
         try:
-            text = os.environ.get(RUN_EXPERIMENT) if experiment is None else experiment.read_text(encoding="utf-8")
+            where = f"--experiment: {experiment}"
+            given = None if experiment is None else regular.read_given(experiment, where).decode()
+            text = os.environ.get(RUN_EXPERIMENT) if experiment is None else given
+        except ContractError as error:
+            raise IdentityError(str(error)) from None
         except (OSError, UnicodeDecodeError) as error:
             raise IdentityError(f"--experiment: {experiment}: {getattr(error, 'strerror', None) or error}") from None
         if text is None:

@@ -8,14 +8,13 @@ thread reads it there, lets the files that are being saved be finished, and ends
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 
+from clipfarm_contract.parent import Parent
 from clipfarm_contract.signals import not_ignored
 
 _SAVE_SECONDS = 2.0
 """Longest wait for the saves under way: together with the rest this stays below 3 seconds."""
-_PARENT_POLL_SECONDS = 0.5
 
 
 class Gate:
@@ -63,13 +62,13 @@ class Stopper:
             signal.signal(number, lambda *_: None)
         self._start("signals", lambda: self._end(self._status(os.read(read, 1)[0])))
 
-    def end_with_parent(self) -> None:
-        """End as after SIGTERM once the process that started this one is gone."""
-        parent = os.getppid()
+    def end_with(self, parent: Parent) -> None:
+        """End as after SIGTERM once the process that started this one is gone; now if it is gone already."""
+        if parent.has_ended:
+            self._end(128 + signal.SIGTERM)
 
         def wait() -> None:
-            while os.getppid() == parent:
-                time.sleep(_PARENT_POLL_SECONDS)
+            parent.wait()
             self._end(128 + signal.SIGTERM)
 
         self._start("parent", wait)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
+from clipfarm_contract import regular
 from clipfarm_contract.features import State
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.claims import Claims
@@ -17,6 +18,8 @@ POLL_SECONDS = 1.0
 POLL_SECONDS_AT_MOST = 30.0
 POLL_SHARE = 50
 """A look is followed by a pause of this many times its own length: looking takes 2 % of one core at most."""
+TROUBLE_SECONDS = 60.0
+"""How long claims may fail before their clips count as failed: a full disk or a server that is away may pass."""
 RECHECKED = 16
 """Clips with features that each look inspects again, in turn: two small files are opened for each."""
 
@@ -68,8 +71,10 @@ class Watch:
         """Reason by name, of clips that could not be looked at: the next look tries again."""
         self._turn: list[str] = []
         """Clips with features that are inspected again next."""
-        self._trouble: int | None = None
-        """Why the last claim could not be made, as an error number."""
+        self._trouble: tuple[int | None, float] | None = None
+        """Why the last claim could not be made, as an error number, and since when none could."""
+        self._unclaimed: set[str] = set()
+        """Of those pending, clips that count as failed for that."""
         if surveyed is not None:
             self._seen = {found.name: found.inode for found in surveyed.done}
             reporter.found(self._seen)
@@ -97,8 +102,8 @@ class Watch:
             self._recheck_failures()
             self._recheck_done()
             yield None
-            if no_more and not self._pending:
-                self._claims.nothing_left = True
+            if no_more and self._pending.keys() <= self._unclaimed:
+                self._claims.nothing_left = not self._pending
                 return
             self._pause(looked)
 
@@ -150,6 +155,7 @@ class Watch:
         """Forget a clip, so that the next look takes it for a new one if it is there."""
         del self._seen[name]
         self._pending.pop(name, None)
+        self._unclaimed.discard(name)
         self._unknown.discard(name)
         self._reporter.forget(name)
 
@@ -159,6 +165,7 @@ class Watch:
             state, reason = self._destination.inspect(found)
             if state is not State.ABSENT:
                 self._pending.pop(found.name)
+                self._unclaimed.discard(found.name)
                 if state is State.DONE:
                     self._reporter.skipped([found.name])
                 else:
@@ -178,12 +185,24 @@ class Watch:
         try:
             taken = self._claims.take(found.name)
         except OSError as error:  # the disk is full, the server is away: both pass
-            if error.errno != self._trouble:
-                self._reporter.say(f"clips cannot be claimed for the moment: {error.strerror}")
-            self._trouble = error.errno
+            self._cannot_claim(found, error)
             return False
         self._trouble = None
+        if found.name in self._unclaimed:
+            self._unclaimed.discard(found.name)
+            self._reporter.forget(found.name)
+            self._reporter.found([found.name])
         return taken
+
+    def _cannot_claim(self, found: Found, error: OSError) -> None:
+        why = f"{error.filename2 or error.filename}: {regular.describe(error)}"
+        number, since = self._trouble or (None, time.monotonic())
+        if number != error.errno:
+            self._reporter.say(f"clips cannot be claimed for the moment: {why}")
+        self._trouble = error.errno, since
+        if time.monotonic() - since >= TROUBLE_SECONDS and found.name not in self._unclaimed:
+            self._unclaimed.add(found.name)
+            self._reporter.failed(found.name, f"cannot be claimed: {why}")
 
     def _recheck_failures(self) -> None:
         """Take clips back that another encoder could do: it may have more memory, or have found the disk less full.

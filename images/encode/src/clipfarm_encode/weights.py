@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from clipfarm_contract import regular
 from clipfarm_encode.fetch import FetchError, from_address, from_huggingface, is_address
 from clipfarm_encode.vjepa2 import CONFIGS, LAYER_NORM_EPS, Config, VJEPA2Encoder, random_state
 
@@ -105,7 +106,7 @@ def _load(model: str, source: str, key: str) -> tuple[VJEPA2Encoder, Weights]:
         state = read_checkpoint(path, config, key)
         weights = Weights(path.name, _hash_files([path]), key)
     else:
-        raise WeightsError(f"{source}: no such file or folder")
+        raise WeightsError(f"{source}: {'neither a file nor a folder' if path.exists() else 'no such file or folder'}")
     with torch.device("meta"):
         filled = VJEPA2Encoder(config)
     filled.load_state_dict(state, assign=True)
@@ -197,7 +198,7 @@ def _huggingface_names(own: str) -> tuple[str, ...]:
 
 def _check_config(path: Path, config: Config) -> None:
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(regular.read(path, path.name))
     except FileNotFoundError:
         raise WeightsError(f"{path}: missing") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -253,7 +254,7 @@ def _safetensors(folder: Path) -> list[Path]:
 
 def _named_by(index: Path) -> list[str]:
     try:
-        names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+        names = sorted(set(json.loads(regular.read(index, index.name))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{index}: unreadable ({_line(error)})") from None
     if strange := [name for name in names if not str(name).endswith(".safetensors") or Path(name).name != name]:
@@ -266,7 +267,7 @@ def _named_by(index: Path) -> list[str]:
 def _hash_files(files: list[Path]) -> str:
     digests = []
     for path in files:
-        with path.open("rb") as file:
+        with regular.opened(path, path.name) as file:
             digests.append(hashlib.file_digest(file, "sha256").hexdigest())
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
