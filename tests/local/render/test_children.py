@@ -43,7 +43,7 @@ def make(timeout=20.0):
 
 
 def run(block, do, *, another=False, stop=None):
-    end, _ = block.run({"DO": do}, stop or Stop(with_parent=False), another=another)
+    end, _ = block.run({"DO": do}, stop or Stop(), another=another)
     return end
 
 
@@ -110,7 +110,7 @@ from clipfarm_render import children
 from clipfarm_render.stopping import Stop
 children.BUILT_IN = {children.BUILT_IN!r}
 block = children.Children(children.Renderer(None, "cpu", 60))
-block.run({{"DO": "time.sleep(600)"}}, Stop(with_parent=False), another=True)
+block.run({{"DO": "time.sleep(600)"}}, Stop(), another=True)
 """
     supervisor = subprocess.Popen([sys.executable, "-c", program])
     wait_until(lambda: len(pids()) == 2)

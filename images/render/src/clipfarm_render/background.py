@@ -22,6 +22,7 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
+from clipfarm_contract import regular
 from clipfarm_contract.clip import write_atomically
 from clipfarm_render import arena, camera, cycles, exr, materials, stage, view
 from clipfarm_render.boxes import Box
@@ -162,7 +163,7 @@ def _read(path: Path) -> Background | None:
 def _load(path: Path, _changed: int, _size: int) -> Background | None:
     """Read a background; once for all clips of a process, as long as the file stays as it is."""
     try:
-        with np.load(path) as found:
+        with regular.opened(path, path.name) as file, np.load(file) as found:
             arrays: dict[str, npt.NDArray[np.float32]] = dict(found)
         surroundings = Surroundings(**{field.name: arrays.pop(field.name) for field in fields(Surroundings)})
         return Background(**arrays, surroundings=surroundings)

@@ -12,17 +12,17 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
-from clipfarm_contract import environment, tree
+from clipfarm_contract import environment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.program import why_not_started
 from clipfarm_contract.result import ChildReport, VramUse
+from clipfarm_contract.scratch import Scratch
 from clipfarm_render import child_environment
 from clipfarm_render.child import Child, ChildEnd
 from clipfarm_render.gpu_use import GpuUse
@@ -32,17 +32,6 @@ from clipfarm_render.vram_use import in_all
 from clipfarm_render.watch import End
 
 BUILT_IN = (sys.executable, "-m", "clipfarm_render.push", "--wait")
-
-
-class Scratch:
-    """A folder for temporary files of a child, whatever that has put there."""
-
-    def __init__(self) -> None:
-        self.name = tempfile.mkdtemp(prefix="clipfarm-")
-
-    def cleanup(self) -> None:
-        """Remove it."""
-        tree.remove(Path(self.name))
 
 
 Started: TypeAlias = tuple[Child, Scratch]
@@ -101,7 +90,7 @@ class Children:
         command, self.go_on = self.renderer.command, False
         started = self._take() if command is None else self._started(command, task)
         child, scratch = started
-        place = Path(scratch.name)
+        place = scratch.path
         try:
             if command is None:
                 _report(place).unlink(missing_ok=True)
@@ -152,7 +141,7 @@ class Children:
     def _started(self, command: Sequence[str], task: Mapping[str, str], *, waits: bool = False) -> Started:
         scratch = Scratch()
         try:
-            return Child(command, self._environment(Path(scratch.name)) | dict(task), waits=waits), scratch
+            return Child(command, self._environment(scratch.path) | dict(task), waits=waits), scratch
         except OSError as error:
             scratch.cleanup()
             if command is self.renderer.command and (why := why_not_started(command, error)):

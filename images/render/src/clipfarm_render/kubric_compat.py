@@ -20,6 +20,8 @@ from typing import Any
 # Whoever can do without Blender's user interface has called ``headless.import_blender`` by now.
 import bpy  # noqa: F401
 
+from clipfarm_contract import regular
+
 
 class _Refusal:
     """Says so where Kubric, against expectation, uses what is only stood in for."""
@@ -38,7 +40,8 @@ def _copy(source: object, target: object, overwrite: bool = False) -> None:
     """Copy a local file, as ``tf.io.gfile.copy`` does."""
     if not overwrite and Path(str(target)).exists():
         raise FileExistsError(f"{target} exists")
-    shutil.copyfile(str(source), str(target))
+    with regular.opened(Path(str(source)), str(source)) as file, Path(str(target)).open("wb") as copy:
+        shutil.copyfileobj(file, copy)
 
 
 def _module(name: str, **attributes: object) -> ModuleType:

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clipfarm_contract import regular
 from clipfarm_contract.experiment import Assets
 from clipfarm_render.job import ClipError
 from clipfarm_render.kubric_compat import kb
+from clipfarm_render.supported import MOST_MANIFEST_BYTES
 
 Array = npt.NDArray[np.float64]
 
@@ -61,7 +63,7 @@ class AssetFiles:
         """
         path = Path(assets.manifest)
         try:
-            text = path.read_bytes()
+            text = regular.read(path, path.name, MOST_MANIFEST_BYTES)
             manifest = json.loads(text)
             entry = manifest["assets"][asset_id]
             # Kubric writes what it is told of one asset into the entry itself.

@@ -1,9 +1,9 @@
 """Why the supervisor has to end early: a signal, or a parent that has gone."""
 
-import os
 import signal
 from types import FrameType
 
+from clipfarm_contract.parent import Parent
 from clipfarm_contract.signals import not_ignored
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -12,9 +12,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Stop:
     """Remembers a request to end. Asked often; nothing is interrupted in the middle of a step."""
 
-    def __init__(self, *, with_parent: bool) -> None:
+    def __init__(self, parent: Parent | None = None) -> None:
         self._signal: int | None = None
-        self._parent = os.getppid() if with_parent else None
+        self._parent = parent
 
     def listen(self) -> None:
         """Take the signals over from Python's own handlers."""
@@ -24,7 +24,7 @@ class Stop:
     @property
     def requested(self) -> bool:
         """Whether to end now."""
-        if self._signal is None and self._parent is not None and os.getppid() != self._parent:
+        if self._signal is None and self._parent is not None and self._parent.has_ended:
             self._signal = signal.SIGTERM
         return self._signal is not None
 

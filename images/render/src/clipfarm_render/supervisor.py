@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from clipfarm_contract import streams
+from clipfarm_contract import regular, scratch, streams
 from clipfarm_contract.bounds import LAST_CLIP
 from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
@@ -23,6 +23,7 @@ from clipfarm_contract.experiment import ClipRecipe, Experiment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.parent import Parent
 from clipfarm_contract.program import why_not
 from clipfarm_contract.text import printable
 from clipfarm_render import attempt, gpu_memory, strays, termination
@@ -98,6 +99,7 @@ class UsageError(Exception):
     "--termination-message", type=click.Path(path_type=Path), help="Write the block's outcome there, as JSON."
 )
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
+@click.option("--parent", type=click.IntRange(1), metavar="PID", help="With --exit-with-parent: that process.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def cli(
@@ -115,6 +117,7 @@ def cli(
     clips_per_process: int | None,
     termination_message: Path | None,
     exit_with_parent: bool,
+    parent: int | None,
     command: tuple[str, ...],
 ) -> int:
     """Make the clips INDEX to INDEX + COUNT - 1 of a run, or a block of the clips in RANGES, each in a child process.
@@ -123,9 +126,10 @@ def cli(
     CLIP_DIR and CLIP_EXPERIMENT. Exit codes: 0 all are complete, 2 GPU memory ran out, 1 a clip failed,
     64 nothing was tried because the command line or the experiment is wrong.
     """
-    stop = Stop(with_parent=exit_with_parent)
+    stop = Stop(Parent(parent) if exit_with_parent else None)
     stop.listen()
     strays.adopt()
+    scratch.sweep()
     if clips_from is not None:
         if clips is not None:
             raise UsageError("expected either --clips or --clips-from")
@@ -225,7 +229,7 @@ def _read_experiment(path: Path | None) -> Experiment:
 
 def _read(option: str, path: Path) -> str:
     try:
-        return path.read_text()
+        return regular.read_given(path, f"{option}: {path}").decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{option}: {path} cannot be read: {error}") from error
 
@@ -256,7 +260,9 @@ def _recipes(experiment: Experiment, seed: int, indexes: Sequence[int], *, own_c
 def _write_termination_message(path: Path, message: str) -> None:
     try:
         # Not by rename: Kubernetes mounts the file itself.
-        path.write_text(message)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - opened already
+            file.write(message)
     except OSError as error:
         _say(f"--termination-message: {path} cannot be written: {error.strerror}")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from clipfarm_contract import regular
 from clipfarm_contract.clip import write_atomically
 from clipfarm_contract.result import VramUse, Way
 from clipfarm_render.levels import Levels
@@ -77,7 +78,7 @@ def in_all(counted: VramUse | None, measured: VramUse | None, cache: Path) -> Vr
 
 def _margin(path: Path) -> float | None:
     try:
-        margin = float(json.loads(path.read_text())["marginMiB"])
+        margin = float(json.loads(regular.read(path, path.name))["marginMiB"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return margin if 0 < margin < 2**20 else None
