@@ -36,7 +36,7 @@ def read_run(path: Path, overrides: Overrides | None = None) -> Run:
         RunFileError: the file cannot be read, is not YAML, holds no or several runs, or the run makes no sense.
     """
     try:
-        content = regular.read(path, str(path), MOST_BYTES)
+        content = regular.read_given(path, str(path), MOST_BYTES)
     except OSError as error:
         raise RunFileError([f"{path}: {error.strerror}"]) from error
     except ContractError as error:

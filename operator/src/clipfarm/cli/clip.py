@@ -1,6 +1,5 @@
 """``clipfarm clip``: one clip once more, from its own records alone."""
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -9,6 +8,7 @@ from clipfarm.cli.options import FolderPath, fail, one_line_errors
 from clipfarm.cli.output import show
 from clipfarm.local.remake import RemakeError, differences, remake
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.scratch import Scratch
 
 
 @click.command()
@@ -28,9 +28,9 @@ def clip(*, folder: Path, index: int, output: Path | None, device: str) -> None:
         fail(f"{found.folder}: not a folder")
     if output is not None and output == folder:
         fail(f"--output: found {output}, expected another folder than that of the clip")
-    with tempfile.TemporaryDirectory(prefix="clipfarm-clip-") as place:
+    with Scratch() as place:
         try:
-            again = remake(found, RunFolder(output or Path(place)), device)
+            again = remake(found, RunFolder(output or place.path), device)
             different = differences(found, again)
         except RemakeError as error:
             show(f"clip {index}: {error}")

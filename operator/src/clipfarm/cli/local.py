@@ -42,21 +42,25 @@ def local(*, run_file: Path, output: Path, options: Options, force_restart: bool
         describe(job, console)
         return
     try:
-        with scan.locked(job.folder):
-            code = _run(job, console, force_restart=force_restart, test=options.is_test)
+        with scan.locked(job.folder) as lock:
+            code = _run(job, lock, console, force_restart=force_restart, test=options.is_test)
     except scan.FolderError as error:
         fail(str(error))
     raise SystemExit(code)
 
 
-def _run(job: Job, console: Console, *, force_restart: bool, test: bool) -> int:
+def _run(job: Job, lock: scan.Lock, console: Console, *, force_restart: bool, test: bool) -> int:
     say = Sayer(console)
+    if lock.unsure:
+        say(f"NOTE: {lock.unsure}; nothing keeps a second run out of this folder, so start none")
     if force_restart:
         say(f"removed {scan.start_over(job)} clips to start over")
     found = scan.scan(job)
     swept = scan.sweep(job.folder)
-    if swept:
-        say(f"removed {swept} half-made clips of a run that was killed")
+    if swept.removed:
+        say(f"removed {swept.removed} half-made clips of a run that was killed")
+    if swept.left:
+        say(f"{swept.left} half-made clips (.clip_*) stay: {swept.why}")
     for clip, reason in found.damaged:
         say(f"clip {clip} is damaged and will be made again: {reason}")
     say(f"{job.run.name}: {len(job.clips)} clips ({compress(job.clips)}), {len(found.complete)} already complete")
@@ -65,10 +69,10 @@ def _run(job: Job, console: Console, *, force_restart: bool, test: bool) -> int:
     encodes = job.run.spec.encode.enabled
     started = time.monotonic()
     with display(console, encodes=encodes) as screen:
-        status, stopped_by = executor.run(job, found, screen.show)
-    wall = time.monotonic() - started
+        ended = executor.run(job, found, lock.descriptor, screen.show)
+    wall, status, stopped_by = time.monotonic() - started, ended.status, ended.stopped_by
     try:
-        write_report(job, status, wall, complete_before=len(found.complete), stopped=stopped_by is not None)
+        write_report(job, ended, wall, complete_before=len(found.complete))
     except OSError as error:
         say(f"no report: {os_error_line(error)}")
     if stopped_by:

@@ -1,6 +1,5 @@
 """``clipfarm verify``: whether clips are what they were, and whether they can be made again."""
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from clipfarm.cli.options import FolderPath, fail, one_line_errors
 from clipfarm.cli.output import show
 from clipfarm.local import verify as verification
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.scratch import Scratch
 from clipfarm_contract.text import printable
 
 UNREAD = 3
@@ -56,9 +56,9 @@ def verify(*, folder: Path, rerender: int, device: str) -> None:
     count = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
     more = f", {unread} that could not be read" if unread else ""
     click.echo(f"checked {len(clips)} clips and {features} feature files: {count}{more}")
-    with tempfile.TemporaryDirectory(prefix="clipfarm-verify-") as place:
+    with Scratch() as place:
         for clip in verification.sample(clips, rerender):
-            differences = verification.differences_when_made_again(run, clip, device, RunFolder(Path(place)))
+            differences = verification.differences_when_made_again(run, clip, device, RunFolder(place.path))
             for difference in differences:
                 show(f"clip {clip}, made again: {difference}")
             if not differences:

@@ -8,16 +8,20 @@ from clipfarm_contract.clip import write_atomically
 
 
 def apply(plan: Plan, state: State, now: float) -> None:
-    """Carry the plan out."""
+    """Carry the plan out.
+
+    Raises:
+        OSError: a part of it cannot be done now, as the disk is full; what has been done is noted in the state.
+    """
     state.gates, state.turn = plan.gates, plan.turn
     while state.left_behind:
         state.left_behind.pop().unlink(missing_ok=True)
     for start in plan.start:
+        state.workers[start.clip] = processes.start_worker(state.job, start.clip, start.gpu, now, state.lock)
         if state.waiting and state.waiting[0] == start.clip:
             state.waiting.popleft()
         elif start.clip not in state.ended:
             state.waiting.remove(start.clip)
-        state.workers[start.clip] = processes.start_worker(state.job, start.clip, start.gpu, now)
     marker = state.job.folder.all_rendered
     if plan.no_more_clips != marker.exists():
         if plan.no_more_clips:
@@ -29,4 +33,4 @@ def apply(plan: Plan, state: State, now: float) -> None:
             encoder.process.terminate()  # it has no work, and its GPU memory may be what clips wait for
     for number in range(plan.encoders):
         if number not in state.encoders and number not in state.rested:
-            state.encoders[number] = start_encoder(state.job, number, state.cpus, state.node, now)
+            state.encoders[number] = start_encoder(state.job, number, state.cpus, state.node, now, state.lock)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from clipfarm.local import report
+from clipfarm_contract import regular
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 
@@ -95,7 +96,7 @@ def _versions(folder: RunFolder, clips: Indexes) -> dict[str, str]:
     """Return the versions of what made the clips, as the first that can be read has them."""
     for clip in clips:
         try:
-            found = json.loads(folder.clip(clip).ground_truth.read_text(encoding="utf-8"))["versions"]
+            found = json.loads(regular.read(folder.clip(clip).ground_truth, "ground_truth.json"))["versions"]
             return {str(name): str(version) for name, version in found.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # not made, or by a renderer of the user's own

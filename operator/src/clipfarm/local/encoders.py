@@ -30,7 +30,7 @@ class Encoder:
     """Whether it has said that nothing is left for it to do."""
 
 
-def start_encoder(job: Job, number: int, cpus: int, node: str, now: float) -> Encoder:
+def start_encoder(job: Job, number: int, cpus: int, node: str, now: float, lock: int | None) -> Encoder:
     """Start one of the run's encoders, that follows the folder until it is told that no more clips come.
 
     Args:
@@ -38,6 +38,7 @@ def start_encoder(job: Job, number: int, cpus: int, node: str, now: float) -> En
         cpus: CPUs that this machine gives the run.
         node: this machine's name.
         now: the time, seconds.
+        lock: of the folder, a descriptor for the encoder to hold, too.
     """
     encode = job.run.spec.encode
     assert encode.weights is not None, "an enabled encoder has weights"
@@ -48,7 +49,7 @@ def start_encoder(job: Job, number: int, cpus: int, node: str, now: float) -> En
         *(sys.executable, "-m", "clipfarm_encode"),
         *("--data_dir", str(job.folder.root)),
         *("--clips", compress(job.clips)),
-        *("--in_place", "--watch", "--exit-with-parent"),
+        *("--in_place", "--watch", "--exit-with-parent", "--parent", str(os.getpid())),
         *("--model", encode.model),
         *encode.weights.options(),
         *("--batch_size", str(encode.batch_size)),
@@ -69,7 +70,7 @@ def start_encoder(job: Job, number: int, cpus: int, node: str, now: float) -> En
     # What an earlier encoder could not do must not be taken for this one's.
     log.unlink(missing_ok=True)
     errors = job.folder.state / "workers" / f"encoder-{number}.log"
-    return Encoder(start(command, variables, errors), errors, log, now)
+    return Encoder(start(command, variables, errors, lock), errors, log, now)
 
 
 def share(gpus: Sequence[GpuId], number: int, replicas: int) -> Sequence[GpuId]:

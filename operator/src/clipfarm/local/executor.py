@@ -5,8 +5,9 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipfarm.decide.plan import decide
@@ -26,30 +27,46 @@ TICK = 1.0
 """Seconds between two looks when nothing happens; a process that ends, or a signal, wakes the loop at once."""
 
 
-def run(job: Job, found: Scan, show: Callable[[Status], None]) -> tuple[Status, signal.Signals | None]:
-    """Carry a job through; return its last status, and the signal that ended it early, if any.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run went."""
+
+    status: Status
+    """The last one."""
+    stopped_by: signal.Signals | None
+    """The signal that ended it early, if any."""
+    complete: Collection[int]
+    """Clips that are complete."""
+
+
+def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> Ended:
+    """Carry a job through.
 
     Clips that are being rendered when a signal comes are dropped, and made again by the next call.
 
     Raises:
         FolderError: the output folder went away.
     """
-    state = State.start(job, found, os.uname().nodename, available_cpus())
+    state = State.start(job, found, os.uname().nodename, available_cpus(), lock)
     write_atomically(job.experiment_file, job.run.spec.experiment_json())
     with _wake_ups() as wait:
         try:
             while True:
-                if not job.folder.state.is_dir():
-                    raise FolderError(f"{job.folder.root}: the folder is gone")
+                if not _is_the_one(job.folder.lock, lock):
+                    raise FolderError(f"{job.folder.root}: the folder is gone, or another has taken its place")
                 plan = decide(job.run, observe(state, time.monotonic()))
-                apply(plan, state, time.monotonic())
+                try:
+                    apply(plan, state, time.monotonic())
+                except OSError as error:  # the disk is full, or there are too many processes: both may pass
+                    where = f"{error.filename}: " if error.filename else ""
+                    plan = replace(plan, status=replace(plan.status, stuck=f"{where}{error.strerror}; trying again"))
                 show(plan.status)
                 idle = not (state.workers or state.encoders or plan.encoders)
                 if plan.status.finished and idle and not _take_back_vanished(state):
-                    return plan.status, None
+                    return Ended(plan.status, None, state.complete)
                 stopped_by = wait(TICK)
                 if stopped_by:
-                    return plan.status, stopped_by
+                    return Ended(plan.status, stopped_by, state.complete)
         finally:
             _end(state)
 
@@ -61,6 +78,14 @@ def _take_back_vanished(state: State) -> bool:
     state.unencoded -= vanished
     state.waiting.extend(sorted(vanished))
     return bool(vanished)
+
+
+def _is_the_one(path: Path, descriptor: int) -> bool:
+    """Tell whether the run's folder is still there: not one that a renderer has made in its place."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError as error:
+        return not regular.is_gone(error)
 
 
 def _is_gone(path: Path) -> bool:

@@ -8,6 +8,7 @@ from clipfarm.local.features import wanted
 from clipfarm.local.processes import last_line
 from clipfarm.local.state import State
 from clipfarm.world import EarlyEnd
+from clipfarm_contract import regular
 from clipfarm_contract.features import State as Features
 from clipfarm_contract.features import inspect
 from clipfarm_contract.layout import clip_index
@@ -78,7 +79,7 @@ def _read_logs(state: State) -> None:
 def _read_log(encoder: Encoder) -> None:
     """Read an encoder's log; it is replaced as a whole, so it is never half there."""
     try:
-        log = json.loads(encoder.log.read_text(encoding="utf-8"))
+        log = json.loads(regular.read(encoder.log, encoder.log.name))
         failures = {clip_index(failure["clip"]): printable(str(failure["reason"])) for failure in log["failures"]}
         finished = log["state"] == "finished"
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from clipfarm.local.job import Job
 from clipfarm.world import GpuId
-from clipfarm_contract import environment
+from clipfarm_contract import environment, regular
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import clip_name
 from clipfarm_contract.text import printable
 
+LAST_BYTES = 65_536
+"""What is read of a log to find its last line."""
 STOP_GRACE = 4.0
 """Seconds that processes get between SIGTERM and SIGKILL; the whole end has to take less than 5."""
 
@@ -31,11 +34,11 @@ class Worker:
     """What the supervisor itself prints."""
 
 
-def start_worker(job: Job, clip: int, gpu: GpuId | None, now: float) -> Worker:
+def start_worker(job: Job, clip: int, gpu: GpuId | None, now: float, lock: int | None) -> Worker:
     """Start a supervisor for one clip.
 
     It gets a process group of its own, so that Ctrl-C in the terminal reaches the executor alone, and ends by itself
-    when the executor is killed.
+    when the executor is killed. Until then it holds the folder's lock, too, whose descriptor is ``lock``.
     """
     render = job.run.spec.render
     command = [
@@ -46,7 +49,7 @@ def start_worker(job: Job, clip: int, gpu: GpuId | None, now: float) -> Worker:
         *("--experiment", str(job.experiment_file)),
         *("--device", render.device),
         *("--timeout", str(render.timeout)),
-        "--exit-with-parent",
+        *("--exit-with-parent", "--parent", str(os.getpid())),
     ]
     if render.command:
         command += ["--", *render.command]
@@ -57,14 +60,14 @@ def start_worker(job: Job, clip: int, gpu: GpuId | None, now: float) -> Worker:
     # A result of an earlier attempt must not be taken for this one's.
     job.folder.result(clip).unlink(missing_ok=True)
     errors = job.folder.state / "workers" / f"{clip_name(clip)}.log"
-    return Worker(clip, gpu, now, start(command, variables, errors), errors)
+    return Worker(clip, gpu, now, start(command, variables, errors, lock), errors)
 
 
 def last_line(path: Path) -> str:
     """Return the last line of a log that is not empty, without its end."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        lines = regular.read_end(path, LAST_BYTES).decode("utf-8", "replace").splitlines()
+    except (OSError, ContractError):
         return ""
     return printable(next((line.strip() for line in reversed(lines) if line.strip()), ""))
 
@@ -90,10 +93,13 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
             return  # it ended by itself meanwhile
 
 
-def start(command: Sequence[str], variables: Mapping[str, str], errors: Path) -> subprocess.Popen[bytes]:
-    """Start a process in a group of its own, that reads nothing and prints into a file."""
+def start(
+    command: Sequence[str], variables: Mapping[str, str], errors: Path, lock: int | None
+) -> subprocess.Popen[bytes]:
+    """Start a process in a group of its own, that reads nothing, prints into a file and holds a lock with us."""
     errors.parent.mkdir(parents=True, exist_ok=True)
-    with errors.open("wb") as log:
+    errors.unlink(missing_ok=True)  # a process of before may still write there
+    with errors.open("xb") as log:
         return subprocess.Popen(
             command,
             env=os.environ | variables,
@@ -101,4 +107,5 @@ def start(command: Sequence[str], variables: Mapping[str, str], errors: Path) ->
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=() if lock is None else (lock,),
         )

@@ -1,5 +1,6 @@
 """Making a clip once more from its own records, and comparing the two."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Collection
@@ -7,7 +8,7 @@ from pathlib import PurePosixPath
 
 from clipfarm.local.processes import last_line
 from clipfarm_contract import regular, tree
-from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
+from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, write_atomically
 from clipfarm_contract.experiment import COMPOSITING, ClipRecipe
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip, RunFolder
@@ -37,15 +38,16 @@ def remake(clip: Clip, into: RunFolder, device: str) -> Clip:
         )
     into.state.mkdir(parents=True, exist_ok=True)
     experiment, log = into.state / "experiment.json", into.state / "log"
-    experiment.write_text(recipe.run_experiment_json(), encoding="utf-8")
+    write_atomically(experiment, recipe.run_experiment_json())
     command = [
         *(sys.executable, "-m", "clipfarm_render", "--output", str(into.root), "--seed", str(recipe.seed)),
         *("--index", str(recipe.index), "--experiment", str(experiment), "--device", device),
         # Whatever the run's own limit was: this one has been made before, and somebody is waiting.
-        *("--timeout", str(MOST_SECONDS), "--exit-with-parent"),
+        *("--timeout", str(MOST_SECONDS), "--exit-with-parent", "--parent", str(os.getpid())),
         *(["--", *renderer] if renderer else []),
     ]
-    with log.open("wb") as output:
+    log.unlink(missing_ok=True)
+    with log.open("xb") as output:
         code = subprocess.run(command, stdout=output, stderr=output, check=False).returncode
     if code:
         raise RemakeError(f"the renderer ended with {code}: {last_line(log)}")

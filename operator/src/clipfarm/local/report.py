@@ -3,15 +3,18 @@
 import json
 import platform
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from clipfarm.decide.status import Failure, Status
+from clipfarm.decide.status import Failure
+from clipfarm.local.executor import Ended
 from clipfarm.local.job import Job
 from clipfarm.units import format_bytes, format_duration
+from clipfarm_contract import regular
 from clipfarm_contract.clip import ClipManifest, write_atomically
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.exit_codes import ExitCode
@@ -20,6 +23,8 @@ from clipfarm_contract.indexes import compress
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.result import ClipResult
 
+MOST_RESULTS = 10_000
+"""Clips whose results are read for a report."""
 STAGES = ("import", "simulate", "background", "render", "save", "total")
 PACKAGES = ("clipfarm", "kubric-nightly", "bpy", "pybullet", "numpy", "torch")
 
@@ -36,11 +41,9 @@ class Forecast:
     disk_bytes: float
 
 
-def write_report(
-    job: Job, status: Status, wall_seconds: float, *, complete_before: int, stopped: bool
-) -> dict[str, Any]:
+def write_report(job: Job, ended: Ended, wall_seconds: float, *, complete_before: int) -> dict[str, Any]:
     """Write both files into the run's folder and return the JSON one's content."""
-    report = _collect(job, status, wall_seconds, complete_before, stopped)
+    report = _collect(job, ended, wall_seconds, complete_before)
     write_files(job.folder.root / "report", report)
     return report
 
@@ -80,11 +83,12 @@ def grouped(failures: Iterable[Failure]) -> list[dict[str, str]]:
     return [{"clips": compress(clips), "stage": stage, "reason": reason} for (stage, reason), clips in groups.items()]
 
 
-def _collect(job: Job, status: Status, wall_seconds: float, complete_before: int, stopped: bool) -> dict[str, Any]:
+def _collect(job: Job, ended: Ended, wall_seconds: float, complete_before: int) -> dict[str, Any]:
+    status = ended.status
     made = status.rendered - complete_before
     return {
         "run": job.run.name,
-        "state": "stopped" if stopped else "finished",
+        "state": "stopped" if ended.stopped_by else "finished",
         "phase": status.phase,
         "clips": {
             "total": status.total,
@@ -99,7 +103,7 @@ def _collect(job: Job, status: Status, wall_seconds: float, complete_before: int
         "threads": job.run.spec.render.threads,
         "wallSeconds": round(wall_seconds, 1),
         "clipsPerHour": round(made / wall_seconds * 3600, 1) if made else None,
-        **costs(results_of(job.folder, job.clips)),
+        **costs(results_of(job.folder, sample(ended.complete))),
         "encode": _encode_summary(job),
         "versions": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "machine": {
@@ -121,6 +125,11 @@ def costs(results: Sequence[ClipResult]) -> dict[str, Any]:
         "cpuSecondsPerClip": _summary([result.cpu_seconds for result in results]),
         "peakRssMiB": max((result.peak_rss_mib for result in results), default=None),
     }
+
+
+def sample(clips: Collection[int]) -> list[int]:
+    """Return some clips to tell of all: of millions, somebody who stops the run would wait for a minute."""
+    return list(islice(clips, 0, None, max(1, len(clips) // MOST_RESULTS)))
 
 
 def results_of(folder: RunFolder, clips: Iterable[int]) -> list[ClipResult]:
@@ -180,7 +189,7 @@ def summary_of(logs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 def encode_log(path: Path) -> dict[str, Any] | None:
     """Return the summary that an encoder keeps; None if there is none that can be read."""
     try:
-        log = json.loads(path.read_text(encoding="utf-8"))
+        log = json.loads(regular.read(path, path.name))
     except (OSError, ValueError):
         return None
     return log if isinstance(log, dict) else None

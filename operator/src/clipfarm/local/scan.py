@@ -1,20 +1,29 @@
 """What lies in the output folder before anything starts."""
 
-import fcntl
 import os
+import re
+import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from clipfarm.local.features import wanted
 from clipfarm.local.job import Job
-from clipfarm_contract import features
+from clipfarm_contract import features, locks
 from clipfarm_contract.clip import ClipManifest, ClipState, discard, inspect
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.text import printable
 from clipfarm_contract.writers import nobody_writes
 
 WRITERS_END_SECONDS = 3.0
+ORPHANS_END_SECONDS = 10.0
+"""A supervisor ends within a second of its executor, and an encoder saves for up to two seconds more."""
+POLL_SECONDS = 0.05
+MOST_HOLDER_BYTES = 300
+_HOLDER = re.compile(r"process (\d{1,9})(?: on (\S+))?")
 
 
 class FolderError(Exception):
@@ -36,34 +45,76 @@ class Scan:
     """Clips of which an error of reading hides what they are, and which error: neither counted nor made."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The output folder, held by this process and by whatever it starts there."""
+
+    descriptor: int
+    unsure: str = ""
+    """Why no other run is kept out; empty if it is."""
+
+
 @contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
+def locked(folder: RunFolder, patience: float = ORPHANS_END_SECONDS) -> Iterator[Lock]:
     """Hold the output folder: two executors would write the same clips.
 
-    The lock goes with the process, however that ends.
+    The lock goes with the last process that holds it, however that ends. What an executor has started that was killed
+    ends by itself, within ``patience`` seconds.
 
     Raises:
         FolderError: another process holds it, or the folder cannot be written.
     """
     try:
         folder.state.mkdir(parents=True, exist_ok=True)
-        file = folder.lock.open("a+")
+        descriptor = locks.opened(folder.lock)
     except OSError as error:
-        raise FolderError(f"{folder.root}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise FolderError(f"{folder.root}: in use by {holder}; wait for it, or use another folder") from None
-        try:
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
-        except OSError as error:
-            raise FolderError(f"{folder.root}: {error.strerror}") from error
-        yield
+        raise FolderError(f"{error.filename or folder.root}: {error.strerror}") from error
+    try:
+        yield Lock(descriptor, _take(descriptor, folder, patience))
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, folder: RunFolder, patience: float) -> str:
+    """Take the folder's lock; return why that keeps no other run out, or nothing."""
+    deadline = time.monotonic() + patience
+    here = f"process {os.getpid()} on {socket.gethostname()}"
+    try:
+        while not locks.take(descriptor, folder.lock):
+            holder = os.pread(descriptor, MOST_HOLDER_BYTES, 0).decode("utf-8", "replace").strip()
+            if not _has_ended(holder):
+                who = printable(holder) or "another process"
+                raise FolderError(f"{folder.root}: in use by {who}; wait for it, or use another folder")
+            if time.monotonic() > deadline:
+                raise FolderError(
+                    f"{folder.root}: in use by what {printable(holder)} has started, though that has ended;"
+                    " end it, or use another folder"
+                )
+            time.sleep(POLL_SECONDS)
+    except OSError as error:
+        return f"{folder.lock} cannot be locked: {error.strerror}"
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, here.encode(), 0)
+    except OSError as error:
+        raise FolderError(f"{folder.lock}: {error.strerror}") from error
+    return ""
+
+
+def _has_ended(holder: str) -> bool:
+    """Tell whether a process that has written its name into a lock is known to be no more."""
+    found = _HOLDER.fullmatch(holder)
+    if not found or (found[2] or socket.gethostname()) != socket.gethostname():
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+        stat = Path(f"/proc/{found[1]}/stat").read_text(encoding="utf-8", errors="replace")
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    # Its name, in brackets, may hold anything; what follows is its state.
+    return stat.rpartition(")")[2].split()[:1] == ["Z"]
 
 
 def scan(job: Job) -> Scan:
@@ -133,20 +184,35 @@ def _encoded(job: Job, complete: set[int]) -> frozenset[int]:
     return frozenset(done)
 
 
-def sweep(folder: RunFolder) -> int:
-    """Remove what writers that were killed left behind; return how many folders that was.
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """Half-made clips that writers have left behind."""
+
+    removed: int = 0
+    left: int = 0
+    why: str = ""
+    """Why those are left."""
+
+
+def sweep(folder: RunFolder) -> Swept:
+    """Remove what writers that were killed left behind.
 
     Nothing is removed while a writer is alive: one of another program, or one of an executor that was killed just
-    now, which ends within a second by itself.
+    now, which ends within a second by itself. Nor if that is not known.
     """
-    if not nobody_writes(folder, WRITERS_END_SECONDS):
-        return 0
     attempts = folder.attempts()
+    try:
+        if not nobody_writes(folder, WRITERS_END_SECONDS):
+            return Swept(left=len(attempts), why="another program is writing clips there")
+    except OSError as error:
+        why = f"whether something still writes them is not known: {error.filename}: {error.strerror}"
+        return Swept(left=len(attempts), why=why)
+    attempts = folder.attempts()  # what ended while it was waited for has taken its own away
     for attempt in attempts:
         discard(attempt)
     for old in folder.root.glob(".clip_*.discarded-*"):
         discard(old)
-    return len(attempts)
+    return Swept(removed=len(attempts))
 
 
 def start_over(job: Job) -> int:

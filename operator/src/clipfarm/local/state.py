@@ -43,6 +43,8 @@ class State:
     """Clips that had features when the run started: they tell nothing of the encoder's pace."""
     clip_bytes: int
     """What a clip takes at most."""
+    lock: int | None = None
+    """Of the folder, a descriptor that whatever writes there holds with us; None: nothing is started."""
     complete_before: int = 0
     """Clips that were complete when the run started."""
     workers: dict[int, Worker] = field(default_factory=dict)
@@ -72,12 +74,13 @@ class State:
     clip_memory: Memory = field(default_factory=Memory)
 
     @classmethod
-    def start(cls, job: Job, found: Scan, node: str, cpus: int) -> "State":
+    def start(cls, job: Job, found: Scan, node: str, cpus: int, lock: int | None = None) -> "State":
         """Return the state before the first tick."""
         return cls(
             job=job,
             node=node,
             cpus=cpus,
+            lock=lock,
             vram_source=NvmlSource(node) if job.run.spec.render.device != "cpu" else None,
             complete=set(found.complete),
             waiting=deque(found.missing),
