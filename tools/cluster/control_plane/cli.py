@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument(
         "--abandoned", action="store_true", help="end the clusters whose owner is gone, whatever their names"
     )
+    down.add_argument("--with-owner", action="store_true", help="once the process is gone that the cluster is for")
     down.set_defaults(run=_down)
 
     status = commands.add_parser("status", parents=[named], help="what runs, and where; 1 unless all of it runs")
@@ -126,6 +127,8 @@ def _down(arguments: argparse.Namespace) -> int:
             print(f"{name} is down")
         return 0
     folder = _folder(arguments)
+    if arguments.with_owner and not cluster.wait_for_owner(folder):
+        return 0
     if folder.path.exists():
         cluster.down(folder, arguments.keep)
     print(f"{folder.name} is down")

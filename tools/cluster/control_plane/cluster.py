@@ -3,9 +3,11 @@
 import contextlib
 import os
 import signal
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from control_plane import autoscaler, binaries, machine, mounts, nodes, tidy
@@ -13,10 +15,11 @@ from control_plane.api import Api
 from control_plane.components import CLIENTS, KARPENTER, NODE, START_ORDER, command, environment
 from control_plane.errors import ClusterError, program
 from control_plane.folder import INSTALL_OPENSSL, Folder, all_folders
-from control_plane.processes import Process, end, start
+from control_plane.processes import Process, end, start, wait
 
 # Seconds; on an idle machine the API server is ready in five.
 LIMIT = 120.0
+PROGRAM = Path(__file__).parents[1] / "cluster"
 
 
 def up(
@@ -36,7 +39,10 @@ def up(
     more = (*(machine.PROGRAMS if node else ()), *((KARPENTER,) if karpenter else ()))
     programs = binaries.ensure((*binaries.CONTROL_PLANE, *more))
     with folder.lock():
+        watched = folder.owner
         folder.prepare(programs, owner, node=node, karpenter=karpenter)
+        if owner is not None and owner != watched:
+            _take_down_with(owner, folder)
         if not _alive(folder, _core(folder)):
             # What is left of a cluster that lost a part is not trusted; its data is.
             _end_all(folder)
@@ -66,6 +72,15 @@ def down(folder: Folder, keep: bool) -> None:
         _end_all(folder)
         if not keep:
             folder.remove()
+
+
+def wait_for_owner(folder: Folder) -> bool:
+    """Wait until the process has ended that a cluster is for; tell whether it still was for that one."""
+    owner = folder.owner
+    if owner is None:
+        return False
+    wait(owner)
+    return folder.owner == owner
 
 
 def down_abandoned() -> list[str]:
@@ -107,6 +122,12 @@ def status(folder: Folder) -> dict[str, Any]:
             for name in _components(folder)
         },
     }
+
+
+def _take_down_with(owner: Process, folder: Folder) -> None:
+    """Start a process that outlives the owner, also if that is killed or ends by Ctrl-C in its terminal."""
+    command = [sys.executable, str(PROGRAM), "down", "--name", folder.name, "--dir", str(folder.path), "--with-owner"]
+    start(command, folder.logs / f"down-with-{owner.pid}.log", dict(os.environ))
 
 
 def _core(folder: Folder) -> tuple[str, ...]:

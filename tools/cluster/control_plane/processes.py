@@ -82,6 +82,13 @@ def end(processes: list[Process], number: signal.Signals = signal.SIGTERM, patie
                 select.select([handle], [], [])
 
 
+def wait(process: Process) -> None:
+    """Wait until a process has ended."""
+    with _handle(process) as handle:
+        if handle is not None:
+            select.select([handle], [], [])
+
+
 @contextmanager
 def _handle(process: Process) -> Iterator[int | None]:
     try:
