@@ -84,6 +84,21 @@ def test_features_that_cannot_be_read_are_looked_at_again_and_never_made_over(tm
     assert (reporter.tally.failures, reporter.tally.skipped) == ({}, {"clip_00001"})
 
 
+def test_a_folder_that_cannot_be_read_for_a_while_is_looked_at_again(tmp_path, watch, reporter, monkeypatch):
+    make_clip(tmp_path, 0)
+    finish(tmp_path)
+    said, scandir = [], os.scandir
+    monkeypatch.setattr(reporter, "say", said.append)
+
+    def stale(path):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(os, "scandir", stale)
+    steps = [lambda: None, lambda: monkeypatch.setattr(os, "scandir", scandir)]
+    assert list(watch(steps)) == [None, None, "clip_00000", None]
+    assert said == [f"the folder cannot be read for the moment: {tmp_path}: Stale file handle (ESTALE)"]
+
+
 def test_watching_skips_what_has_features_and_waits_for_what_is_not_complete(tmp_path, watch, reporter):
     give_features(make_clip(tmp_path, 0))
     (tmp_path / "clip_00001").mkdir()

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 
 import pytest
@@ -268,6 +269,22 @@ FOLDERS = {
         "index.json: ",
     ),
     "broken": (lambda f: (f / "model.safetensors").write_bytes(b"broken"), "model.safetensors: not a safetensors file"),
+    "a FIFO for weights": (
+        lambda f: ((f / "model.safetensors").unlink(), os.mkfifo(f / "model.safetensors")),
+        "found model.safetensors, expected model.safetensors, or",
+    ),
+    "a FIFO for a part": (
+        lambda f: ((f / (name := split(f)[1])).unlink(), os.mkfifo(f / name)),
+        "index.json: names model-00002-of-00002.safetensors, which is missing",
+    ),
+    "a FIFO as index": (
+        lambda f: os.mkfifo(f / "model.safetensors.index.json"),
+        "index.json: unreadable (model.safetensors.index.json: not a regular file)",
+    ),
+    "a device as config": (
+        lambda f: ((f / "config.json").unlink(), (f / "config.json").symlink_to("/dev/zero")),
+        "config.json: unreadable (config.json: not a regular file)",
+    ),
     "a list as config": (lambda f: (f / "config.json").write_text("[1]"), "config.json: found [1], expected an object"),
     "a text as config": (lambda f: (f / "config.json").write_text('"x"'), "config.json: found 'x', expected an object"),
     "no config": (lambda f: (f / "config.json").unlink(), "config.json: missing"),
@@ -334,3 +351,11 @@ def test_weights_that_cannot_be_fetched_are_an_error_of_the_weights():
 def test_weights_that_are_not_there_are_named(tmp_path):
     with pytest.raises(WeightsError, match=r"nowhere\.pt: no such file or folder"):
         load_model("small", str(tmp_path / "nowhere.pt"))
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device"])
+def test_weights_that_are_neither_a_file_nor_a_folder_are_refused(tmp_path, kind):
+    path = tmp_path / "vitl.pt"
+    os.mkfifo(path) if kind == "FIFO" else path.symlink_to("/dev/zero")
+    with pytest.raises(WeightsError, match=r"vitl\.pt: neither a file nor a folder"):
+        load_model("vjepa2_tiny16", str(path))

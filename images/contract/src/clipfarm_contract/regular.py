@@ -28,6 +28,15 @@ def is_gone(error: OSError) -> bool:
     return error.errno in _GONE
 
 
+def may_exist(path: Path) -> bool:
+    """Tell whether something is there; yes if an error of reading hides that."""
+    try:
+        path.stat()
+    except OSError as error:
+        return not is_gone(error)
+    return True
+
+
 def describe(error: OSError) -> str:
     """Return what the system refused, with the error's name: ``Input/output error (EIO)``."""
     if error.errno is None:

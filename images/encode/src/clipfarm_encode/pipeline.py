@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from clipfarm_contract import regular
 from clipfarm_encode.batches import Batches, Prepared
 from clipfarm_encode.clips import ClipError, Found
 from clipfarm_encode.decoding import Decoders
@@ -237,7 +238,7 @@ class Pipeline:
         if self._vanishing and _inode(found) != found.inode:
             self._reporter.forget(found.name)  # whoever took it away may make it again: then it gets another turn
         else:
-            if not found.path.exists():
+            if not regular.may_exist(found.path):
                 reason = "its folder is gone"
             elif isinstance(error, OSError):
                 reason = f"{error.filename or found.name}: {error.strerror}"

@@ -8,6 +8,7 @@ import click
 import torch
 from rich.console import Console
 
+from clipfarm_contract import regular
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
@@ -132,7 +133,7 @@ def _source(
         )
     if not options["watch"]:
         stopper.before_exit = reporter.stopped
-        if unvouched := sum(not found.clip.manifest.exists() for found in clips):
+        if unvouched := sum(not regular.may_exist(found.clip.manifest) for found in clips):
             reporter.say(f"{unvouched} of {len(clips)} clips have no clip.json: nothing vouches that they are whole")
         return Once(surveyed, reporter, again=options["overwrite"])
     folder = RunFolder(options["out_dir"] or options["data_dir"]).claims(options["model"])

@@ -73,6 +73,8 @@ class Watch:
         """Clips with features that are inspected again next."""
         self._trouble: tuple[int | None, float] | None = None
         """Why the last claim could not be made, as an error number, and since when none could."""
+        self._blind: int | None = None
+        """Why the last look failed, as an error number."""
         self._unclaimed: set[str] = set()
         """Of those pending, clips that count as failed for that."""
         if surveyed is not None:
@@ -88,9 +90,18 @@ class Watch:
         """
         while True:
             start = time.monotonic()
-            no_more = self._marker.exists()  # before the listing: what was complete when the marker was set is listed
-            self._list()
-            self._claims.look()
+            try:
+                no_more = self._marker.exists()  # before the listing: so what was complete when it was set is listed
+                self._list()
+                self._claims.look()
+            except OSError as error:
+                if regular.is_gone(error):
+                    raise
+                self._cannot_look(error)
+                yield None
+                self._pause(0.0)
+                continue
+            self._blind = None
             looked = time.monotonic() - start
             busy = False
             for found in list(self._pending.values()):
@@ -128,7 +139,9 @@ class Watch:
             self._forget(name)
         for name in self._unreadable.keys() - present:
             self._reporter.forget(name)
-        fresh = sorted((found for found in fresh if found.clip.manifest.exists()), key=lambda each: each.order)
+        fresh = sorted(
+            (found for found in fresh if regular.may_exist(found.clip.manifest)), key=lambda each: each.order
+        )
         surveyed = survey(fresh, self._destination, self._identity)
         before, self._unreadable = self._unreadable, {found.name: reason for found, reason in surveyed.unreadable}
         # What was reported by the last look is not reported again.
@@ -193,6 +206,11 @@ class Watch:
             self._reporter.forget(found.name)
             self._reporter.found([found.name])
         return taken
+
+    def _cannot_look(self, error: OSError) -> None:
+        if error.errno != self._blind:
+            self._reporter.say(f"the folder cannot be read for the moment: {error.filename}: {regular.describe(error)}")
+        self._blind = error.errno
 
     def _cannot_claim(self, found: Found, error: OSError) -> None:
         why = f"{error.filename2 or error.filename}: {regular.describe(error)}"

@@ -73,7 +73,7 @@ def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> End
 
 def _take_back_vanished(state: State) -> bool:
     """Put clips that somebody has removed meanwhile back among those to be made; tell whether there were any."""
-    vanished = {clip for clip in state.complete if _is_gone(state.job.folder.clip(clip).manifest)}
+    vanished = {clip for clip in state.complete if not regular.may_exist(state.job.folder.clip(clip).manifest)}
     state.complete -= vanished
     state.unencoded -= vanished
     state.waiting.extend(sorted(vanished))
@@ -86,14 +86,6 @@ def _is_the_one(path: Path, descriptor: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except OSError as error:
         return not regular.is_gone(error)
-
-
-def _is_gone(path: Path) -> bool:
-    try:
-        path.stat()
-    except OSError as error:
-        return regular.is_gone(error)
-    return False
 
 
 def _end(state: State) -> None:
