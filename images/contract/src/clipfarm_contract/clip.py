@@ -249,7 +249,7 @@ def complete(
         raise FileNotFoundError(errno.ENOENT, "the renderer wrote no file", str(attempt))
     manifest = ClipManifest(recipe, renderer, files, checks)
     written = Clip(attempt)
-    written.manifest.write_text(dump(manifest.to_json()), encoding="utf-8")
+    write_atomically(written.manifest, dump(manifest.to_json()))  # for its error, which names the file
     _sync(attempt, [*files, written.manifest.name])
     for _ in range(_RENAME_TRIES):
         try:
