@@ -52,8 +52,8 @@ def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> End
     with _wake_ups() as wait:
         try:
             while True:
-                if not _is_the_one(job.folder.lock, lock):
-                    raise FolderError(f"{job.folder.root}: the folder is gone, or another has taken its place")
+                if problem := _lost(job.folder.lock, lock):
+                    raise FolderError(f"{job.folder.root}: {problem}")
                 plan = decide(job.run, observe(state, time.monotonic()))
                 try:
                     apply(plan, state, time.monotonic())
@@ -80,12 +80,13 @@ def _take_back_vanished(state: State) -> bool:
     return bool(vanished)
 
 
-def _is_the_one(path: Path, descriptor: int) -> bool:
-    """Tell whether the run's folder is still there: not one that a renderer has made in its place."""
+def _lost(path: Path, descriptor: int) -> str:
+    """Return why the run's folder is not the one any more, by the file of its lock; nothing if it is."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        same = os.path.samestat(path.stat(), os.fstat(descriptor))
     except OSError as error:
-        return not regular.is_gone(error)
+        return "the folder is gone" if regular.is_gone(error) else ""
+    return "" if same else "another folder has taken its place"
 
 
 def _end(state: State) -> None:
