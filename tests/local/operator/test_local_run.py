@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 
 import psutil
@@ -205,7 +206,7 @@ def test_a_second_executor_on_the_same_folder_is_refused(local):
     second = local.run()
     assert second.returncode == 2
     assert second.stderr.splitlines() == [
-        f"{local.output}: in use by process {process.pid}; wait for it, or use another folder"
+        f"{local.output}: in use by process {process.pid} on {socket.gethostname()}; wait for it, or use another folder"
     ]
     local.signal_file("go")
     process.communicate(timeout=60)

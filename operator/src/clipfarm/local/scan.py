@@ -66,9 +66,12 @@ def locked(folder: RunFolder, patience: float = ORPHANS_END_SECONDS) -> Iterator
     """
     try:
         folder.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"{folder.root}: {error.strerror}") from error
+    try:
         descriptor = locks.opened(folder.lock)
     except OSError as error:
-        raise FolderError(f"{error.filename or folder.root}: {error.strerror}") from error
+        raise FolderError(f"{folder.lock}: {error.strerror}") from error
     try:
         yield Lock(descriptor, _take(descriptor, folder, patience))
     finally:
