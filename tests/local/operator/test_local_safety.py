@@ -52,7 +52,7 @@ def test_verify_finds_clips_of_several_runs_and_copies(local, tmp_path):
     local.clips = 2
     assert local.run().returncode == 0
     other = tmp_path / "other"
-    assert clipfarm("local", local.yaml, "--output", other, "--seed", 9, env=local._environment()).returncode == 0
+    assert clipfarm("local", local.yaml, "--output", other, "--seed", 9, env=local.environment()).returncode == 0
     shutil.copytree(other / "clip_00001", local.output / "clip_00005")
     ran = clipfarm("verify", local.output)
     assert ran.returncode == 1
@@ -168,7 +168,7 @@ def test_the_half_made_clip_of_a_living_writer_is_left_alone(local):
     alone = subprocess.Popen(
         [sys.executable, "-m", "clipfarm_render", "--output", local.output, "--seed", "0", "--index", "2",
          "--experiment", experiment, "--", sys.executable, FAKE],
-        env=os.environ | local._environment(),
+        env=os.environ | local.environment(),
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     wait_until(lambda: local.started() == [0, 1, 2], "a supervisor of its own at work on clip 2")

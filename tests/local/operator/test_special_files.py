@@ -19,7 +19,7 @@ def shell(local, line):
         line = line.replace(name, value)
     return subprocess.run(
         ["bash", "-c", line],
-        env=os.environ | local._environment(),
+        env=os.environ | local.environment(),
         capture_output=True,
         text=True,
         timeout=LIMIT,
