@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from clipfarm_contract import regular
+from clipfarm_contract.assets import MOST_MANIFEST_BYTES
 from clipfarm_contract.experiment import Assets
 from clipfarm_render.job import ClipError
 from clipfarm_render.kubric_compat import kb
-from clipfarm_render.supported import MOST_MANIFEST_BYTES
 
 Array = npt.NDArray[np.float64]
 
