@@ -137,7 +137,7 @@ class Bench:
             begun = time.monotonic()
             self._namespace.create(RUNS, _document("scale", clips, parallel, seconds))
             makespan = self._until_complete("scale-render", begun)
-            self._until(lambda: not self._pods(), "pods that have succeeded are deleted")
+            self._until(lambda: not self._pods("clipfarm.dev/role=render"), "pods that have succeeded are deleted")
             time.sleep(3)  # the last status
             usage, text = Usage.of(operator), operator.http("/metrics")[1]
             after = etcd.live_mib()
@@ -192,9 +192,9 @@ class Bench:
         _print("operator_handover_seconds", samples[signal.SIGKILL], 20)
         _print("operator_handover_sigterm_seconds", samples[signal.SIGTERM], 2)
 
-    def _pods(self) -> list[Any]:
+    def _pods(self, labels: str = "") -> list[Any]:
         path = self._namespace.api.path("v1/pods", self._namespace.name)
-        found: list[Any] = self._namespace.api.request("GET", path + "?limit=1")["items"]
+        found: list[Any] = self._namespace.api.request("GET", f"{path}?limit=1&labelSelector={labels}")["items"]
         return found
 
     def _until(self, holds: Callable[[], bool], what: str, pause: float = 0.5) -> None:
