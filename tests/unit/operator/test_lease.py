@@ -24,6 +24,8 @@ class Server:
         self.objects: dict[Path, dict[str, Any]] = {}
         self.version = 0
         self.away = False
+        self.faults: list[Exception] = []
+        """What the next changes end with."""
 
     async def get(self, where: Path) -> dict[str, Any] | None:
         self._answers()
@@ -44,6 +46,8 @@ class Server:
 
     async def patch(self, where: Path, body: dict[str, Any], _kind: str) -> None:
         self._answers()
+        if self.faults:
+            raise self.faults.pop(0)
         there = self.objects[where]
         if body["metadata"].get("resourceVersion") != there["metadata"]["resourceVersion"]:
             raise ApiError(CONFLICT, "changed")
@@ -135,11 +139,13 @@ def test_a_container_that_starts_again_in_its_pod_takes_up_its_lease(world: Worl
     assert world.look(world.operator("pod_uid"), after=1) == [True]
 
 
-def test_a_released_lease_is_taken_at_once(world: World):
+@pytest.mark.parametrize("faults", [[], [ApiError(CONFLICT, "a renewal came in between")], [TimeoutError()] * 2])
+def test_a_released_lease_is_taken_at_once(world: World, faults: list[Exception]):
     async def hold_and_end(lease: Lease, told: list[str]) -> None:
         task = asyncio.create_task(lease.hold(lambda: told.append("gained"), lambda: told.append("lost")))
         while not told:
             await asyncio.sleep(0)
+        world.server.faults = list(faults)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

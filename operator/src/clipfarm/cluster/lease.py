@@ -28,6 +28,8 @@ WRITES_END = 2 / 3
 """Share of the duration, after a renewal, for which the holder still writes. The rest is for requests under way."""
 RENEWALS = 7
 """Renewals in one duration: some may fail."""
+RELEASES = 3
+"""Attempts to release a Lease: a renewal that was under way may come in between, and a busy API server takes long."""
 LOOK_SECONDS = 1.0
 """Between two looks of an operator that waits: a released Lease is taken within this."""
 
@@ -206,15 +208,23 @@ class Lease:
     async def _release(self) -> None:
         """Give the Leases up, so that another takes over without waiting for them to expire."""
         for path in self._own():
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    found = await self.api.get(path)
-                    if found is not None and _record(path, found).holder == self.identity.holder:
-                        version = found["metadata"]["resourceVersion"]
-                        body = {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": ""}}
-                        await self.api.patch(path, body, MERGE_PATCH)
-            except (ApiError, *FAULTS) as error:
-                LOGGER.info("cannot release the Lease: %s; it expires", str(error) or type(error).__name__)
+            why = ""
+            for _ in range(RELEASES):
+                try:
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._release_one(path)
+                    break
+                except (ApiError, *FAULTS) as error:
+                    why = str(error) or type(error).__name__
+            else:
+                LOGGER.info("cannot release the Lease: %s; it expires", why)
+
+    async def _release_one(self, path: str) -> None:
+        found = await self.api.get(path)
+        if found is not None and _record(path, found).holder == self.identity.holder:
+            version = found["metadata"]["resourceVersion"]
+            body = {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": ""}}
+            await self.api.patch(path, body, MERGE_PATCH)
 
     def _manifest(self, path: str) -> Manifest:
         now = datetime.fromtimestamp(self.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
