@@ -11,7 +11,7 @@ makespans of one pair, from the request that creates the Job or the run until th
   in use; and the operator's ``operator_vram_rss_mib`` and ``operator_vram_cpu_seconds`` for each 1,000 clips
 - with ``--scale``: a run of 10,000 clips, 500 at a time: ``operator_rss_mib``, ``operator_cpu_seconds`` for each 1,000
   clips, ``operator_writes_per_clip`` (gates, statuses, Jobs; ``deletions`` beside it are requests, each of which takes
-  up to 250 pods), ``ungate_p99_ms``, from the decision that a pod may start until its gate is off, by the operator's
+  up to 100 pods), ``ungate_p99_ms``, from the decision that a pod may start until its gate is off, by the operator's
   own histogram, and ``operator_etcd_mib_per_1000_clips``, live data in etcd after the run, less what was there before
   it; ``mib`` beside it says of what
 - with ``--handover``: two operators, and the one that acts is ended: ``operator_handover_seconds`` from SIGKILL, and

@@ -35,8 +35,9 @@ SWEEP_PODS = 1000
 API server's that starting clips wants, too. When all have ended, the last ones go at once."""
 AGAIN_SECONDS = 5.0
 """Between two sweeps of a run, at the least."""
-AT_ONCE = 250
-"""Pods that one request deletes; their indexes take 2 KB of its address."""
+AT_ONCE = 100
+"""Pods that one request deletes. The API server deletes them one after the other, and a busy one needs seconds: what
+is not done when the request times out is left to a later one."""
 KEPT_FAILED = 100
 """Failed pods of a run that stay, with their logs: those that failed last."""
 ENDED_SECONDS = 3600.0
@@ -81,7 +82,7 @@ class Sweeper:
             await self._succeeded(key, tracked, job)
             await self._failed(key, tracked, job)
         except (ApiError, *FAULTS) as error:
-            LOGGER.info("%s/%s: pods that have ended stay for now: %s", *key, error or type(error).__name__)
+            LOGGER.info("%s/%s: pods that have ended stay for now: %s", *key, str(error) or type(error).__name__)
 
     def _is_due(self, tracked: Tracked, job: JobView) -> bool:
         rendering, ended = tracked.rendering, tracked.status.get("completionTime")
@@ -99,6 +100,12 @@ class Sweeper:
     async def _succeeded(self, key: RunKey, tracked: Tracked, job: JobView) -> None:
         rendering, counted = tracked.rendering, len(job.completed)
         tells = tracked.run.spec.render.device != "cpu"
+        if tells and rendering.owed:
+            # Before anything else is written in their place.
+            listed = (await self._kept(key, tracked, job)).deleting
+            if listed:
+                await self._delete(key, job, listed, "Succeeded")
+            rendering.owed = False
         while _is_current(tracked, job):
             found = await self._api.some(
                 _pods(key),
@@ -112,6 +119,7 @@ class Sweeper:
                 if tells:
                     await self._keep(key, tracked, job, ready)
                 await self._delete(key, job, ready, "Succeeded")
+                rendering.owed = False
             if len(ready) < len(found):
                 return  # the Job controller has not counted the others yet
             if len(found) < AT_ONCE:
@@ -124,8 +132,10 @@ class Sweeper:
         told = {pod["metadata"]["uid"]: clips_vram(pod) for index, pod in pods.items() if index not in kept.deleting}
         for uid, clips in told.items():
             tracked.clip_memory.take_in(uid, clips)
+            tracked.kept_memory.take_in(uid, clips)
         if any(told.values()):
-            await self._write(key, tracked, job, Results(tracked.clip_memory.summary(), Indexes.of(pods), kept.failed))
+            tracked.rendering.owed = True
+            await self._write(key, tracked, job, Results(tracked.kept_memory.summary(), Indexes.of(pods), kept.failed))
 
     async def _failed(self, key: RunKey, tracked: Tracked, job: JobView) -> None:
         """Delete those that failed first, of more than are to stay."""
@@ -166,7 +176,7 @@ class Sweeper:
                 raise ApiError(NOT_FOUND, f"the Job {job.name} is gone")
             rendering.kept = results.read(found["metadata"].get("annotations", {}).get(RESULTS_ANNOTATION, ""))
             if rendering.kept.memory is not None:
-                tracked.clip_memory.restore(rendering.kept.memory)
+                tracked.restore(rendering.kept.memory)
         return rendering.kept
 
     async def _write(self, key: RunKey, tracked: Tracked, job: JobView, made: Results) -> None:

@@ -18,7 +18,7 @@ from clipfarm.decide.admission import To
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
-from clipfarm.world import EarlyEnd, Encoder, Gate, GpuId, Left, PodState, Running, Turn
+from clipfarm.world import ClipMemory, EarlyEnd, Encoder, Gate, GpuId, Left, PodState, Running, Turn
 from clipfarm_contract.indexes import Indexes
 
 SEEN_SECONDS = 2.0
@@ -104,6 +104,8 @@ class Rendering:
     lowered_at: float = float("-inf")
     kept: results.Results | None = None
     """What pods that were deleted have left, as the Job has it; None: not read yet."""
+    owed: bool = True
+    """Whether some of the pods that are listed there to be deleted may still be there."""
     swept: int | None = None
     """Complete indexes at the last look at which no pod that has succeeded was left; None: before the first."""
     swept_at: float = float("-inf")
@@ -158,6 +160,8 @@ class Tracked:
     """The most that it is settled at, where the run does not say."""
     clip_memory: Memory = field(default_factory=Memory)
     """GPU memory that clips took."""
+    kept_memory: Memory = field(default_factory=Memory)
+    """The same, of those alone whose pods are deleted."""
     claim: str | None = None
     """The volume claim's phase; ``Missing`` where there is none, None before it was looked up."""
     made: dict[str, float] = field(default_factory=dict)
@@ -249,7 +253,12 @@ class Tracked:
         left = results.read(written)
         self.rendering.final = results.pods(left.failed, job, (self.owner.namespace, self.run.name), self.blocks)
         if left.memory is not None:
-            self.clip_memory.restore(left.memory)
+            self.restore(left.memory)
+
+    def restore(self, memory: ClipMemory) -> None:
+        """Go on from what an earlier process knew of GPU memory that clips took."""
+        self.clip_memory.restore(memory)
+        self.kept_memory.restore(memory)
 
     def stood_still(self, now: float, *, standing: bool) -> bool:
         """Take note of whether the run stands still, and return whether it has for longer than it may.
