@@ -166,4 +166,4 @@ def put(document: dict[str, Any], field: str, value: Any) -> None:
     names = field.split(".")
     for name in names[:-1]:
         place = place[int(name)] if name.isdigit() else place.setdefault(name, {})
-    place[names[-1]] = value
+    place[int(names[-1]) if isinstance(place, list) else names[-1]] = value
