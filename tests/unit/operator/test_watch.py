@@ -1,5 +1,6 @@
 """What ``clipfarm watch`` prints, and when it prints it again."""
 
+import signal
 import time
 
 import pytest
@@ -66,3 +67,10 @@ def test_an_operator_that_is_gone_is_noticed_without_any_change(printed):
     printed.at(WALL + 360)
     shown.repeat(WALL + 360)
     assert printed()[1].startswith("  this is 6m 00s old: no operator has refreshed it since; `kubectl get deployments")
+
+
+def test_watching_ends_as_by_a_signal_once_nothing_reads_it(monkeypatch):
+    monkeypatch.setattr("clipfarm.cli.watch.unread", lambda: True)
+    with pytest.raises(SystemExit) as ended:
+        _Shown().show(run(RUNNING), WALL)
+    assert ended.value.code == 128 + signal.SIGPIPE
