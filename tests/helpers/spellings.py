@@ -185,6 +185,9 @@ SPELLINGS = [
     _file("a status", GOOD.encode() + b"status: {phase: Running, observedGeneration: 3}\n"),
     _file("an unknown field", GOOD.encode() + b"specs: {}\n", REFUSED),
     _file("labels", _line("{name: friction}", "{name: friction, labels: {a: b}}")),
+    _file("unknown metadata", _line("{name: friction}", "{name: friction, lables: {a: b}}"), REFUSED),
+    _file("metadata of no value", _line("{name: friction}", "{name: friction, creationTimestamp: , labels: {a: }}")),
+    _file("a number as a namespace", _line("{name: friction}", "{name: friction, namespace: 1}"), REFUSED),
     _file("a number as a label", _line("{name: friction}", "{name: friction, labels: {a: 1}}"), REFUSED),
     _file("a list", _listed(GOOD)), _file("a list of runs", _listed(GOOD, "clipfarm.dev/v1alpha1", "BenchmarkRunList")),
     # JSON.

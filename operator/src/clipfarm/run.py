@@ -424,6 +424,7 @@ class Metadata(Model):
     model_config = ConfigDict(extra="ignore")
 
     name: str = Field(pattern=RUN_NAME)
+    namespace: str | None = None
     labels: Labels = Field(default_factory=dict)
     annotations: Labels = Field(default_factory=dict)
 

@@ -19,6 +19,13 @@ Overrides = Mapping[tuple[str, ...], Any]
 """Values from the command line, by their place in the document: ``("spec", "seed"): 7``."""
 MOST_LINES = 20
 """Mistakes that are shown of one file."""
+METADATA = (
+    "name", "namespace", "labels", "annotations", "generateName", "creationTimestamp", "deletionGracePeriodSeconds",
+    "deletionTimestamp", "finalizers", "generation", "managedFields", "ownerReferences", "resourceVersion", "selfLink",
+    "uid",
+)  # fmt: skip
+"""Fields of Kubernetes' metadata (ObjectMeta). A file is compared with them, objects of an API server are not: a later
+version may have more."""
 
 
 class RunFileError(ValueError):
@@ -58,6 +65,8 @@ def parse_run(content: bytes | str, where: str, overrides: Overrides | None = No
     if len(runs) != 1:
         raise RunFileError([f"{where}: found {len(runs)} documents of kind {KIND}, expected one"])
     document = {name: value for name, value in runs[0].items() if name != "status"}
+    if unknown := _unknown_metadata(document.get("metadata")):
+        raise RunFileError([f"{where}: {line}" for line in unknown])
     for place, value in (overrides or {}).items():
         document = _put(document, place, value)
     try:
@@ -78,6 +87,12 @@ def _unlisted(found: Sequence[Any]) -> list[dict[str, Any]]:
             else:
                 objects.append(each)
     return objects
+
+
+def _unknown_metadata(metadata: Any) -> list[str]:
+    """Return a line for each field that Kubernetes' metadata does not have: kubectl refuses it, and so do we."""
+    unknown = [name for name in metadata if name not in METADATA] if isinstance(metadata, dict) else []
+    return [f"metadata.{name}: unknown field{_close(name, METADATA)}" for name in unknown[:MOST_LINES]]
 
 
 def error_lines(error: ValidationError) -> list[str]:
@@ -179,8 +194,11 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
     model = _model_at(location[:-1])
     if model is None:
         return ""
-    names = [field.alias or name for name, field in model.model_fields.items()]
-    close = difflib.get_close_matches(str(location[-1]), names, n=1)
+    return _close(str(location[-1]), [field.alias or name for name, field in model.model_fields.items()])
+
+
+def _close(name: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
     return f" (did you mean {close[0]}?)" if close else f", expected one of {', '.join(names)}"
 
 

@@ -115,6 +115,12 @@ def test_a_file_that_holds_or_grows_to_too_much_is_answered_by_one_line(text):
     assert error.value.lines == (TOO_MUCH,)
 
 
+def test_metadata_that_kubectl_refuses_is_refused_with_the_field_that_was_meant():
+    with pytest.raises(RunFileError) as error:
+        parse_run(GOOD.replace("{name: friction}", "{name: friction, lables: {a: b}}"), "run.yaml")
+    assert error.value.lines == ("run.yaml: metadata.lables: unknown field (did you mean labels?)",)
+
+
 def test_of_many_mistakes_the_first_are_shown():
     unknown = "".join(f"  k{i}: 1\n" for i in range(20_000))
     with pytest.raises(RunFileError) as error:
