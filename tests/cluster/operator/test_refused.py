@@ -7,46 +7,16 @@ from typing import Any
 
 import pytest
 
-from helpers.cluster import ApiError, ControlPlane, Namespace, Object, temporary_namespace
+from helpers.cluster import ApiError, ControlPlane, Namespace, temporary_namespace
 from helpers.kubelet import end_pod
 from helpers.local import wait_until
 from helpers.operators import DEPLOYMENTS, EVENTS, JOBS, PODS, Operator, Runs, command
+from helpers.policies import POLICIES, Scene
 
 QUOTAS, LIMITS = "v1/resourcequotas", "v1/limitranges"
-POLICIES = "admissionregistration.k8s.io/v1"
 ENCODE = {"enabled": True, "weights": {"source": "random"}}
 LIMIT = 90.0
 """The Job controller tries again within a minute."""
-
-
-class Scene:
-    """What keeps pods from being made in a test's namespace; all of it goes with the test."""
-
-    def __init__(self, namespace: Namespace) -> None:
-        self.namespace, self.name = namespace, f"refused-{secrets.token_hex(3)}"
-        self._made: list[str] = []
-
-    def make(self, resource: str, manifest: Object, *, inside: bool = False) -> str:
-        api = self.namespace.api
-        path = api.path(resource, self.namespace.name if inside else None)
-        api.request("POST", path, {"metadata": {"name": self.name}} | manifest)
-        self._made.append(f"{path}/{self.name}")
-        return self._made[-1]
-
-    def remove(self) -> None:
-        for path in self._made:
-            with suppress(ApiError):
-                self.namespace.api.request("DELETE", path)
-        self._made.clear()
-
-    def policy(self, kind: str, resource: str, does: Object, binding: Object) -> None:
-        """A policy in CEL for what is created in this namespace alone."""
-        here = {"matchLabels": {"kubernetes.io/metadata.name": self.namespace.name}}
-        rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}
-        matched = {"resourceRules": [rule], "namespaceSelector": here}
-        self.make(f"{POLICIES}/{kind}admissionpolicies", {"spec": {"matchConstraints": matched, **does}})
-        binding = {"spec": {"policyName": self.name, **binding}}
-        self.make(f"{POLICIES}/{kind}admissionpolicybindings", binding)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What is done about answers of the API server, lost ones too."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from clipfarm.cluster.api import ApiError
 from clipfarm.cluster.apply import Applier
 from clipfarm.cluster.changes import Change
 from clipfarm.cluster.events import Happening, Series, event
-from clipfarm.cluster.release import Gatekeeper, release_patch
+from clipfarm.cluster.release import Gatekeeper, narrowed, release_patch
 from clipfarm.cluster.tracked import Rendering, Tracked
 from clipfarm.cluster.views import PodView
 from clipfarm.decide.admission import Elsewhere
@@ -69,11 +70,11 @@ def tracked() -> Tracked:
     return made
 
 
-def release(server: Server, tracked: Tracked) -> None:
+def release(server: Server, tracked: Tracked, pod: PodView = POD) -> None:
     async def work() -> None:
         gatekeeper = Gatekeeper(server, lambda: 0.0, lambda: 0.0)
-        gatekeeper.release(tracked, POD, "")
-        assert tracked.rendering.released == {"pod-1": ""}, "from the decision on"
+        gatekeeper.release(tracked, pod, "")
+        assert tracked.rendering.released == {pod.uid: ""}, "from the decision on"
         async with asyncio.timeout(5):
             while gatekeeper._tasks:
                 await asyncio.sleep(0)
@@ -81,34 +82,38 @@ def release(server: Server, tracked: Tracked) -> None:
     asyncio.run(work())
 
 
-def live_pod(*gates: str, uid: str = "pod-1") -> dict[str, Any]:
-    return {"metadata": {"uid": uid}, "spec": {"schedulingGates": [{"name": gate} for gate in gates]}}
+def live_pod(*gates: str, uid: str = "pod-1", **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"uid": uid}, "spec": {"schedulingGates": [{"name": gate} for gate in gates], **spec}}
 
 
 NOT_AS_EXPECTED = ApiError(422, "the test failed")
 
 
 @pytest.mark.parametrize(
-    ("answers", "pod", "released", "requests"),
+    ("answers", "pod", "outcome", "requests"),
     [
-        ([{}], None, True, 1),
+        ([{}], None, "released", 1),
         # Whether a request was carried out whose answer was lost, only another one can tell.
-        ([LOST, {}], None, True, 2),
-        ([TimeoutError(), ApiError(503, "away"), ApiError(429, "busy"), {}], None, True, 4),
-        ([LOST, NOT_AS_EXPECTED], live_pod("other"), True, 3),
-        ([NOT_AS_EXPECTED], live_pod(GATE), False, 2),
-        ([NOT_AS_EXPECTED], live_pod(GATE, uid="another"), False, 2),
-        ([NOT_AS_EXPECTED], None, False, 2),
-        ([ApiError(404, "gone")], None, False, 1),
-        ([ApiError(403, "forbidden")], None, False, 1),
+        ([LOST, {}], None, "released", 2),
+        ([TimeoutError(), ApiError(503, "away"), ApiError(429, "busy"), {}], None, "released", 4),
+        ([LOST, NOT_AS_EXPECTED], live_pod("other"), "released", 3),
+        ([NOT_AS_EXPECTED], live_pod("other", GATE), "refused", 2),
+        # Another controller has removed its own gate, or added an affinity, since the watch brought the pod.
+        ([NOT_AS_EXPECTED, {}], live_pod(GATE), "released", 3),
+        ([NOT_AS_EXPECTED, {}], live_pod("other", GATE, affinity={"nodeAffinity": {}}), "released", 3),
+        ([NOT_AS_EXPECTED, NOT_AS_EXPECTED], live_pod(GATE), "refused", 4),
+        ([NOT_AS_EXPECTED], live_pod(GATE, uid="another"), "gone", 2),
+        ([NOT_AS_EXPECTED], None, "gone", 2),
+        ([ApiError(404, "gone")], None, "gone", 1),
+        ([ApiError(403, "forbidden")], None, "refused", 1),
     ],
 )
-def test_a_pod_counts_as_let_go_until_the_server_has_said_that_it_is_not(tracked, answers, pod, released, requests):
+def test_a_pod_counts_as_let_go_until_the_server_has_said_that_it_is_not(tracked, answers, pod, outcome, requests):
     server = Server(*answers, pod=pod)
     release(server, tracked)
-    assert (tracked.rendering.released == {"pod-1": ""}) is released
+    assert (tracked.rendering.released == {"pod-1": ""}) is (outcome == "released")
     assert len(server.requests) == requests
-    assert bool(tracked.error) is (pod == live_pod(GATE) or any(getattr(a, "code", 0) == 403 for a in answers))
+    assert bool(tracked.error) is (outcome == "refused")
 
 
 def test_a_refusal_to_release_a_pod_is_said_until_the_pod_is_released(tracked):
@@ -116,6 +121,18 @@ def test_a_refusal_to_release_a_pod_is_said_until_the_pod_is_released(tracked):
     assert tracked.error == "the pod pod cannot be released: forbidden"
     release(Server({}), tracked)
     assert tracked.error == ""
+
+
+def test_each_refusal_of_a_pod_makes_its_next_attempt_later_and_only_the_first_of_a_run_is_logged(
+    tracked, monkeypatch, caplog
+):
+    monkeypatch.setattr(release_module, "pause", lambda failures, _: 2.0**failures)
+    aside = []
+    for pod in (POD, POD, replace(POD, name="other", uid="pod-2"), POD):
+        release(Server(ApiError(403, "forbidden")), tracked, pod)
+        aside.append({uid: refusal.until for uid, refusal in tracked.rendering.unreleased.items()})
+    assert aside == [{"pod-1": 2.0}, {"pod-1": 4.0}, {"pod-1": 4.0, "pod-2": 2.0}, {"pod-1": 8.0, "pod-2": 2.0}]
+    assert [record.getMessage() for record in caplog.records] == ["ns/test: the pod pod cannot be released: forbidden"]
 
 
 def test_nothing_is_tried_for_a_run_that_is_gone(tracked):
@@ -163,6 +180,56 @@ def test_a_pod_that_waits_for_a_new_node_keeps_away_from_those_that_are_there():
             ]}]},
         }}},
     ]  # fmt: skip
+
+
+ON_A = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}
+NOT_B = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["b"]}]}
+ARCH, ZONE = ({"key": key, "operator": "In", "values": [value]} for key, value in (("arch", "amd64"), ("zone", "1")))
+PREFERRED = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": {}}]}
+
+
+def required(*terms: Any, **more: Any) -> dict[str, Any]:
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [*terms]}, **more}}
+
+
+NARROWED = [
+    # (what the pod has, what it is narrowed to, what it has then)
+    (None, ON_A, required(ON_A)),
+    ({}, ON_A, required(ON_A)),
+    ({"nodeAffinity": PREFERRED}, ON_A, required(ON_A, **PREFERRED)),
+    ({"podAffinity": {"x": 1}}, NOT_B, {"podAffinity": {"x": 1}} | required(NOT_B)),
+    (required({"matchExpressions": [ARCH]}), ON_A, required({"matchExpressions": [ARCH]} | ON_A)),
+    (
+        required({"matchExpressions": [ARCH, ZONE]}, **PREFERRED),
+        NOT_B,
+        required({"matchExpressions": [ARCH, ZONE, *NOT_B["matchExpressions"]]}, **PREFERRED),
+    ),
+    # A pod may go where one of its terms matches, so each of them is narrowed.
+    (
+        required({"matchExpressions": [ARCH]}, {"matchExpressions": [ZONE]}),
+        ON_A,
+        required({"matchExpressions": [ARCH]} | ON_A, {"matchExpressions": [ZONE]} | ON_A),
+    ),
+    (required(ON_A), ON_A, required({"matchFields": ON_A["matchFields"] * 2})),
+    # An empty term matches nothing, and the API server lets it grow by nothing.
+    (required({}, {"matchExpressions": [ARCH]}), ON_A, required({}, {"matchExpressions": [ARCH]} | ON_A)),
+]
+
+
+@pytest.mark.parametrize(("had", "narrower", "has"), NARROWED)
+def test_a_pod_keeps_the_affinity_that_others_gave_it_and_goes_to_fewer_nodes(had, narrower, has):
+    before = json.dumps(had)
+    assert narrowed(had, narrower) == has
+    assert json.dumps(had) == before, "the view of the pod is left as it is"
+
+
+def test_an_affinity_that_is_replaced_has_to_be_the_one_that_was_seen():
+    there = required({"matchExpressions": [ARCH]})
+    patch = release_patch(replace(POD, affinity=there), "a", 0.0)
+    assert patch[-2:] == [
+        {"op": "test", "path": "/spec/affinity", "value": there},
+        {"op": "add", "path": "/spec/affinity", "value": narrowed(there, ON_A)},
+    ]
 
 
 STATUS = {"phase": "Running", "rendered": 1, "total": 10, "failed": 0, "conditions": []}

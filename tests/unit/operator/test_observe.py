@@ -17,7 +17,7 @@ from clipfarm.cluster.report import OLD_SECONDS
 from clipfarm.cluster.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, run_status, write_due
 from clipfarm.cluster.store import Store
 from clipfarm.cluster.times import api_time, unix_time
-from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.tracked import Refusal, Tracked
 from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView
 from clipfarm.decide.plan import decide
 from clipfarm.manifests import encoder, run_files
@@ -116,12 +116,23 @@ class TestPods:
             scene = Scene().job()
             uid = scene.pod(0, gate=0)
             scene.look()
-            scene.tracked.rendering.unreleased[uid] = "refused"
+            scene.tracked.rendering.unreleased[uid] = Refusal("refused", 1, 0.0)
             scene.look()
             assert scene.tracked.error == "refused"
             scene.store.pods.drop(uid) if end == "gone" else scene.pod(0)
             scene.look()
             assert scene.tracked.error == ""
+
+    def test_one_whose_release_was_refused_is_not_in_the_way_of_others_until_it_is_due_again(self):
+        scene = Scene(workers=1).job(parallelism=1)
+        uid = scene.pod(0, gate=0)
+        scene.look()
+        scene.tracked.rendering.unreleased[uid] = Refusal("refused", 1, NOW + 5)
+        assert (scene.look().waiting, scene.look().unmade) == ((), (1,)), "another pod is wanted in its place"
+        assert scene.changes() == {("patch", "Job"): {"spec": {"parallelism": 2}}}
+        scene.pod(1, gate=0)
+        assert (scene.look().waiting, scene.look().unmade) == ((1,), ())
+        assert scene.look(NOW + 5).waiting == (0, 1)
 
     def test_those_of_another_job_or_an_earlier_run_do_not_count(self):
         scene = Scene().job()

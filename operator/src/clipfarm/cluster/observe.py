@@ -79,7 +79,8 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     }
     _settle(tracked, pods, store.failed.of(key), now)
     rendering.unschedulable = stuck.since(rendering.unschedulable, pods, now)
-    gated = {pod.index for uid, pod in pods.items() if pod.gated and uid not in rendering.released}
+    aside = rendering.set_aside(now)
+    gated = {pod.index for uid, pod in pods.items() if pod.gated and uid not in rendering.released and uid not in aside}
     standings = Standings(tracked, store, now, wall)
     let_go = [
         _running(tracked, uid, pod, standings)
@@ -129,7 +130,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         encode_completions=tuple(tracked.encoding.completions),
         block=tracked.blocks.per_index,
         complete_clips=complete_clips,
-        unmade=_unmade(tracked, pods.values(), completed, failed, ended),
+        unmade=_unmade(tracked, pods.values(), completed, failed, ended, rendering.aside(now)),
         workers=tracked.workers,
         unfit=_unfit(store, tracked, gpus),
         max_default_workers=tracked.max_default_workers,
@@ -296,13 +297,16 @@ def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
 
 
 def _unmade(
-    tracked: Tracked, pods: Iterable[PodView], completed: Indexes, failed: Indexes, ended: Sequence[Ended]
+    tracked: Tracked, pods: Iterable[PodView], completed: Indexes, failed: Indexes, ended: Sequence[Ended], aside: int
 ) -> tuple[int, ...]:
-    """Return indexes that have no pod and could run; none if there are as many pods as may run."""
+    """Return indexes that have no pod and could run; none if there are as many pods as may run.
+
+    Pods that cannot run now are not counted: those of clips that are tried again later, and ``aside`` more.
+    """
     known = {pod.index for pod in pods}
     again = sum(not end.final for end in ended)
     most = tracked.run.spec.workers or tracked.workers or UNMADE_SHOWN
-    missing = most - len(known) + again
+    missing = most - len(known) + again + aside
     if missing <= 0:
         return ()
     known |= {end.clip for end in ended}

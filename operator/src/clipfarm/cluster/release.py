@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from prometheus_client import Counter, Histogram
 
 from clipfarm.cluster.api import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest, pointer
 from clipfarm.cluster.backoff import pause
 from clipfarm.cluster.times import api_time
-from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.tracked import Refusal, Tracked
 from clipfarm.cluster.views import PodView, gate_of, gpu_annotation
 from clipfarm.decide.admission import Elsewhere, To
 from clipfarm.manifests.common import (
@@ -23,6 +24,7 @@ from clipfarm.manifests.common import (
 from clipfarm.world import GpuId, Label
 
 LOGGER = logging.getLogger(__name__)
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 AT_ONCE = 16
 """Patches under way at a time: more of them only wait inside the API server."""
 
@@ -47,8 +49,6 @@ class Gatekeeper:
         self._wall = wall
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._refused: dict[str, int] = {}
-        """How often the API server has refused to let a pod go, by its UID."""
 
     def release(self, tracked: Tracked, pod: PodView, to: To) -> None:
         """Begin to take a pod's gate off, and send it to where the plan says."""
@@ -78,12 +78,7 @@ class Gatekeeper:
                 if error.passing:
                     await asyncio.sleep(pause(failures, error.retry_after))
                     continue
-                self._refused[pod.uid] = refusals = self._refused.get(pod.uid, 0) + 1
-                problem = f"the pod {pod.name} cannot be released: {error.message}"
-                tracked.rendering.unreleased[pod.uid] = problem
-                if refusals == 1:  # said once: it is tried again for as long as the pod is there
-                    LOGGER.warning("%s", problem)
-                await asyncio.sleep(pause(refusals, error.retry_after))
+                self._refused(tracked, pod, error)
                 off = False
             except FAULTS as error:
                 failures += 1
@@ -94,11 +89,20 @@ class Gatekeeper:
             if off:
                 RELEASED.inc()
                 SECONDS.observe(self._clock() - decided)
-                self._refused.pop(pod.uid, None)
                 tracked.rendering.unreleased.pop(pod.uid, None)
             else:
                 released.pop(pod.uid, None)
             return
+
+    def _refused(self, tracked: Tracked, pod: PodView, error: ApiError) -> None:
+        """Put a pod aside for some time, longer after each refusal: others of its run may be released meanwhile."""
+        unreleased = tracked.rendering.unreleased
+        before = unreleased.get(pod.uid)
+        times = before.times + 1 if before else 1
+        why = f"the pod {pod.name} cannot be released: {error.message}"
+        if not unreleased:  # logged once: what refuses one pod of a run mostly refuses all
+            LOGGER.warning("%s/%s: %s", *pod.run, why)
+        unreleased[pod.uid] = Refusal(why, times, self._clock() + pause(times, error.retry_after))
 
     async def _is_off(self, pod: PodView, to: To) -> bool:
         """Take the gate off; tell whether it is off now, by this request or one before it.
@@ -117,9 +121,15 @@ class Gatekeeper:
             found = await self._api.get(path)
             if found is None or found["metadata"]["uid"] != pod.uid:
                 return False
-            if gate_of(found["spec"]) is not None:
+            now = replace(pod, gate=gate_of(found["spec"]), affinity=found["spec"].get("affinity"))
+            if not now.gated:
+                return True
+            if now == pod:
                 raise
-        return True
+        else:
+            return True
+        # Another controller has changed its gates or its affinity since the watch brought it.
+        return await self._is_off(now, to)
 
 
 def release_patch(pod: PodView, to: To, wall: float) -> list[Manifest]:
@@ -132,42 +142,57 @@ def release_patch(pod: PodView, to: To, wall: float) -> list[Manifest]:
         {"op": "test", "path": f"/spec/schedulingGates/{pod.gate}/name", "value": GATE},
         {"op": "remove", "path": f"/spec/schedulingGates/{pod.gate}"},
     ]
-    annotations, affinity = {RELEASED_ANNOTATION: api_time(wall)}, None
+    annotations, narrower = {RELEASED_ANNOTATION: api_time(wall)}, None
     match to:
         case GpuId():
             uuid = "" if to.instance else to.uuid
             annotations |= {NODE_ANNOTATION: to.node, GPU_ANNOTATION: gpu_annotation(to), GPU_UUID_ANNOTATION: uuid}
-            affinity = _only_on(to.node)
+            narrower = _only_on(to.node)
         case Elsewhere():
             annotations |= {NEW_NODE_ANNOTATION: "true"}
-            affinity = _away_from(to.nodes)
+            narrower = _away_from(to.nodes)
         case str() if to:
             annotations |= {NODE_ANNOTATION: to}
-            affinity = _only_on(to)
+            narrower = _only_on(to)
     for name, value in annotations.items():
         patch.append({"op": "add", "path": f"/metadata/annotations/{pointer(name)}", "value": value})
-    if affinity is not None:
-        patch.append({"op": "add", "path": "/spec/affinity", "value": affinity})
+    if narrower is not None:
+        if pod.affinity is not None:
+            patch.append({"op": "test", "path": "/spec/affinity", "value": pod.affinity})
+        patch.append({"op": "add", "path": "/spec/affinity", "value": narrowed(pod.affinity, narrower)})
     return patch
 
 
+def narrowed(affinity: Manifest | None, narrower: Manifest) -> Manifest:
+    """Return an affinity that allows the nodes that it allowed before and that ``narrower``, a term, matches.
+
+    A pod may go where one of its terms matches, and of a gated pod the API server allows additions to terms alone. So
+    each term gets the requirements, behind its own. A term without any matches no node, and stays as it is.
+    """
+    kept: Manifest = affinity or {}
+    nodes: Manifest = kept.get("nodeAffinity") or {}
+    terms = (nodes.get(REQUIRED) or {}).get("nodeSelectorTerms")
+    made = [_both(term, narrower) for term in terms] if terms else [narrower]
+    return kept | {"nodeAffinity": nodes | {REQUIRED: {"nodeSelectorTerms": made}}}
+
+
+def _both(term: Manifest, more: Manifest) -> Manifest:
+    if not any(term.values()):
+        return term
+    return term | {key: [*(term.get(key) or ()), *requirements] for key, requirements in more.items()}
+
+
 def _only_on(node: str) -> Manifest:
-    """Return the affinity that narrows a pod to one node; of a gated pod it may be made narrower."""
-    return _affinity({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]})
+    """Return the term that only one node matches."""
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
 
 
 def _away_from(nodes: tuple[Label, ...]) -> Manifest:
-    """Return the affinity that keeps a pod away from nodes.
+    """Return the term that none of these nodes matches.
 
     By labels: of the field one name alone may be excluded, and autoscalers do not know it.
     """
     values: dict[str, list[str]] = {}
     for key, value in nodes:
         values.setdefault(key, []).append(value)
-    return _affinity(
-        {"matchExpressions": [{"key": key, "operator": "NotIn", "values": each} for key, each in values.items()]}
-    )
-
-
-def _affinity(term: Manifest) -> Manifest:
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+    return {"matchExpressions": [{"key": key, "operator": "NotIn", "values": each} for key, each in values.items()]}

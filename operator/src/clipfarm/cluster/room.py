@@ -58,7 +58,8 @@ def full(plan: Plan, tracked: Tracked, now: float) -> int:
     status = plan.status
     if tracked.owner.queue:
         return min(tracked.blocks.count, status.workers)
-    wanted = plan.could_run + status.retrying + reserve(plan, tracked.rendering, now)
+    aside = tracked.rendering.aside(now)
+    wanted = plan.could_run + status.retrying + aside + reserve(plan, tracked.rendering, now)
     return min(tracked.blocks.count, max(1, wanted))
 
 
@@ -99,7 +100,7 @@ def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodVi
         return _fewer(plan, rendering, job, most, now)
     rendering.surplus_since = None
     own = [pod.gated for pod in pods if pod.owner == job.uid]
-    to_be_released = sum(own) - plan.status.retrying
+    to_be_released = sum(own) - plan.status.retrying - rendering.aside(now)
     all_made = len(own) >= job.parallelism
     if most <= job.parallelism or to_be_released > LOW:
         return job.parallelism

@@ -31,6 +31,8 @@ WINDOW = 64
 """Completions that the moving window of the ETA holds."""
 
 
+MOST_ASIDE = 16
+"""The most pods that others are made for because their release is refused: a policy may refuse all pods of a run."""
 MOST_ENDS = 1024
 """Ends of pods that are remembered."""
 
@@ -49,6 +51,17 @@ class Trial:
     """Why it could not be asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The API server's answer to an attempt to take a pod's gate off."""
+
+    why: str
+    times: int
+    """How often in a row."""
+    until: float
+    """When the next attempt is due, on this process's own clock; until then other pods come first."""
+
+
 @dataclass
 class Rendering:
     """Of one Job: another Job starts with none of it."""
@@ -57,8 +70,8 @@ class Rendering:
     """The Job's UID."""
     released: dict[str, To] = field(default_factory=dict)
     """Pods, by UID, whose gate was taken off, until a watch shows it; and where they are to go, empty: anywhere."""
-    unreleased: dict[str, str] = field(default_factory=dict)
-    """Pods, by UID, whose gate the API server refuses to take off, and why."""
+    unreleased: dict[str, Refusal] = field(default_factory=dict)
+    """Pods, by UID, whose gate the API server refuses to take off."""
     unschedulable: Mapping[str, float] = field(default_factory=dict)
     """Since when pods, by UID, find no room on the node that they were narrowed to."""
     evicted: set[str] = field(default_factory=set)
@@ -110,6 +123,14 @@ class Rendering:
     """Complete indexes at the last look at which no pod that has succeeded was left; None: before the first."""
     swept_at: float = float("-inf")
     """When pods that have ended were last deleted."""
+
+    def set_aside(self, now: float) -> set[str]:
+        """Return the pods, by UID, whose release was refused lately and is not due again yet."""
+        return {uid for uid, refusal in self.unreleased.items() if now < refusal.until}
+
+    def aside(self, now: float) -> int:
+        """Return how many such pods the Job has others for, so that their clips are not in the way of the rest."""
+        return min(MOST_ASIDE, len(self.set_aside(now)))
 
 
 @dataclass
@@ -220,7 +241,7 @@ class Tracked:
     @property
     def error(self) -> str:
         """What is in the operator's way, in one line; empty if nothing is."""
-        return self.problem or self.fault or next(iter(self.rendering.unreleased.values()), "")
+        return self.problem or self.fault or next((each.why for each in self.rendering.unreleased.values()), "")
 
     def update(self, run: Run, owner: Owner, generation: int) -> None:
         """Take in a change of the run: what a person has mended is tried anew."""

@@ -80,6 +80,8 @@ class PodView:
     deleting: bool = False
     elsewhere: bool = False
     """Whether it may go to a node alone that was not there when its gate was taken off."""
+    affinity: Manifest | None = field(default=None, hash=False)
+    """Its affinity, where it has one: an admission policy of the cluster may give pods theirs."""
 
     @property
     def never_to_run(self) -> bool:
@@ -225,6 +227,7 @@ def pod(manifest: Manifest) -> PodView | None:
         began=_began(manifest.get("status", {})),
         deleting="deletionTimestamp" in metadata,
         elsewhere=NEW_NODE_ANNOTATION in annotations,
+        affinity=spec.get("affinity"),
     )
 
 
