@@ -3,7 +3,7 @@ BIN := .venv/bin
 SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster tools/container_images tools/images
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-node images licences lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gpu chart docs
+.PHONY: help setup demo test test-node images base-image licences lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gpu chart docs
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -27,8 +27,11 @@ test-node: ## Run clipfarm from its chart and images on this machine as a node (
 	@tools/setup node
 	@$(BIN)/pytest tests/node $(PYTEST_ARGS)
 
-images: ## Build the three container images; tools/images --help says how to load them into a cluster
+images: ## Build the three container images, and a bill of materials of each in build/sbom/; tools/images --help says how to load them into a cluster
 	@tools/images
+
+base-image: ## Pin the images' base by the digest that its tag has now on Docker Hub
+	@tools/images --pin
 
 licences: setup ## Make docs/licences.md from the lock file
 	@$(BIN)/python tools/licences

@@ -45,6 +45,17 @@ class Builder:
         found = done.stdout.strip().removeprefix("sha256:")
         return f"sha256:{found}" if done.returncode == 0 and found else ""
 
+    def python(self, name: str, script: str) -> str:
+        """Run a script with an image's own Python, without a network, and return what it prints."""
+        if self.kind != "buildah":
+            options = ["--rm", "--network", "none", "--entrypoint", "python3.11"]
+            return run([self.program, "run", *options, name, "-c", script])
+        container = run([self.program, "from", "--pull-never", name], self.environment()).strip()
+        try:
+            return run([self.program, "run", container, "--", "python3.11", "-c", script], self.environment())
+        finally:
+            run([self.program, "rm", container], self.environment())
+
     def add_base(self, folder: Path, name: str) -> None:
         """Make an image of a folder that holds a whole system with Python."""
         if self.kind == "buildah":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from container_images import base, layers
+from container_images import base, layers, pinned, sbom
 from container_images.builders import CACHE, ROOT, Builder, choose
 from container_images.errors import ImagesError, is_there, say
 from container_images.targets import Node, Target, target
@@ -27,6 +27,7 @@ tools/images                                    three images, to push to a regis
 tools/images --base debootstrap --load node     nothing from Docker Hub; into tools/cluster's node
 tools/images --load kind                        into a cluster of kind's
 tools/images encode -- --no-cache               one image; what follows -- is for the builder
+tools/images --pin                              builds nothing; pins the base image by its digest of today
 """
 
 
@@ -51,7 +52,8 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
         "tools/images",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        usage="%(prog)s [--tag TAG] [--base IMAGE] [--load CLUSTER] [operator|render|encode ...] [-- OPTION ...]",
+        usage="%(prog)s [--tag TAG] [--base IMAGE] [--load CLUSTER] [--sbom FOLDER]"
+        " [operator|render|encode ...] [-- OPTION ...]",
         formatter_class=argparse.RawTextHelpFormatter,
         allow_abbrev=False,
     )
@@ -59,11 +61,17 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--base",
         metavar="IMAGE",
-        help="base image, in place of Docker Hub's python:3.11-slim-bookworm;\n"
+        help="base image, in place of Docker Hub's python:3.11-slim-bookworm, which is pinned by its digest;\n"
         "debootstrap: a minimal Debian that is made here from Debian's packages (root)",
     )
     parser.add_argument(
         "--load", metavar="CLUSTER", help="node (tools/cluster's), k3s (of this machine), kind, or kind:NAME"
+    )
+    parser.add_argument(
+        "--sbom", metavar="FOLDER", type=Path, help="where the images' bills of materials are written; build/sbom"
+    )
+    parser.add_argument(
+        "--pin", action="store_true", help="pin the base image in the Dockerfiles by its digest of now, and end"
     )
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="operator, render, encode; all three by default")
     given = sys.argv[1:]
@@ -75,6 +83,9 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
 
 
 def _run(arguments: argparse.Namespace, options: list[str]) -> None:
+    if arguments.pin:
+        say(f"the images are built on {pinned.refresh()}")
+        return
     into = target(arguments.load) if arguments.load is not None else None
     named, storage = os.environ.get("BUILDER"), None
     if isinstance(into, Node):
@@ -105,6 +116,7 @@ def _run(arguments: argparse.Namespace, options: list[str]) -> None:
                 say(f"building {name}")
                 builder.build(name, Path(layers.FOLDERS[image]) / "Dockerfile", given, options)
                 layers.record(builder, image, name, settings + options)
+            say(f"{name} has {sbom.write(builder, name, arguments.sbom or ROOT / sbom.FOLDER)}")
             if into is not None:
                 say(f"loading {name} into {into.title}")
                 if not into.load(builder, name):

@@ -1,5 +1,6 @@
 """Which program tools/images builds with, and what it asks of the cluster that it loads into."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,45 @@ case "$1" in
     version) echo {version} ;;
     build) echo "docker $DOCKER_BUILDKIT $*" ;;
     save) echo "$4 by docker" >"$3" ;;
+    run) printf '%s\n' '{inside}' ;;
 esac
 """
-OTHER = '#!/bin/sh\necho "{name} $*"\n'
+INSIDE = {
+    "locked": {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "metadata": {"tools": [{"name": "uv"}], "component": {"bom-ref": "clipfarm-1@0.1.0", "name": "clipfarm"}},
+        "components": [{"bom-ref": "click-2@8.5.1", "name": "click"}],
+        "dependencies": [{"ref": "clipfarm-1@0.1.0", "dependsOn": ["click-2@8.5.1"]}, {"ref": "click-2@8.5.1"}],
+    },
+    "python": "3.11.16",
+    "system": {"ID": "debian", "VERSION_ID": "12"},
+    "dpkg": """Package: libstdc++6
+Status: install ok installed
+Architecture: amd64
+Version: 12.2.0-14+deb12u1
+Description: GNU Standard C++ Library v3
+ Package: of no package
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: all
+Version: 1
+
+Package: tar
+Status: hold ok installed
+Architecture: amd64
+Version: 1:1.34
+""",
+}
+"""What is printed in an image whose bill of materials is asked for."""
+OTHER = """#!/bin/sh
+case "$1" in
+    inspect | image) echo 0123 ;;
+    run) printf '%s\n' '{inside}' ;;
+    *) echo "{name} $*" ;;
+esac
+"""
 KIND = """#!/bin/sh
 case "$1 $2" in
     "get clusters") echo kind; echo other ;;
@@ -33,6 +70,14 @@ def programs(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def docker(**how: object) -> str:
+    return DOCKER.format(inside=json.dumps(INSIDE), **how)
+
+
+def other(name: str) -> str:
+    return OTHER.format(inside=json.dumps(INSIDE), name=name)
+
+
 def install(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o755)
@@ -40,7 +85,7 @@ def install(path: Path, text: str) -> None:
 
 def build(programs: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": str(programs), "HOME": str(programs), **variables}
-    command = [COMMAND, "--tag", "some", *options, "operator"]
+    command = [COMMAND, "--tag", "some", "--sbom", programs / "sbom", *options, "operator"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -61,7 +106,7 @@ def build(programs: Path, *options: str, **variables: str) -> subprocess.Complet
 def test_a_docker_is_used_that_has_its_daemon_and_buildkit(
     programs: Path, daemon: int, buildx: int, version: str, works: bool
 ):
-    install(programs / "docker", DOCKER.format(daemon=daemon, buildx=buildx, version=version))
+    install(programs / "docker", docker(daemon=daemon, buildx=buildx, version=version))
     done = build(programs)
     if works:
         assert done.stdout.startswith(
@@ -73,13 +118,49 @@ def test_a_docker_is_used_that_has_its_daemon_and_buildkit(
 
 
 def test_what_is_there_is_used_in_the_order_docker_podman_buildah_unless_builder_says_otherwise(programs: Path):
-    install(programs / "buildah", OTHER.format(name="buildah"))
+    install(programs / "buildah", other("buildah"))
     assert build(programs).stdout.startswith("buildah build --layers --file ")
-    install(programs / "podman", OTHER.format(name="podman"))
+    install(programs / "podman", other("podman"))
     assert build(programs).stdout.startswith("podman build --file ")
     assert build(programs, BUILDER="buildah").stdout.startswith("buildah build --layers ")
-    install(programs / "docker", DOCKER.format(daemon=0, buildx=0, version="28"))
+    install(programs / "docker", docker(daemon=0, buildx=0, version="28"))
     assert build(programs).stdout.startswith("docker 1 build ")
+
+
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+def test_an_image_has_a_bill_of_the_packages_that_were_locked_of_python_and_of_debian(programs: Path, builder: str):
+    install(programs / builder, other(builder))
+    done = build(programs)
+    file = programs / "sbom" / "clipfarm-operator-some.cdx.json"
+    assert f"images: docker.io/library/clipfarm-operator:some has {file}\n" in done.stderr
+    made = json.loads(file.read_text())
+    assert (made["bomFormat"], made["specVersion"]) == ("CycloneDX", "1.5")
+    image = made["metadata"]["component"]
+    assert (image["type"], image["name"], image["version"]) == (
+        "container",
+        "docker.io/library/clipfarm-operator",
+        "some",
+    )
+    assert image["properties"] == [{"name": "clipfarm:image:id", "value": "sha256:0123"}]
+    assert [each.get("purl", each["name"]) for each in made["components"]] == [
+        "clipfarm",
+        "click",
+        "pkg:generic/python@3.11.16",
+        "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12",
+        "pkg:deb/debian/tar@1%3A1.34?arch=amd64&distro=debian-12",
+    ]
+    known = {each["bom-ref"] for each in [image, *made["components"]]}
+    assert {each["ref"] for each in made["dependencies"]} <= known
+    assert all(set(each.get("dependsOn", ())) <= known for each in made["dependencies"])
+    build(programs)
+    assert json.loads(file.read_text()) == made, "of the same image it is the same"
+
+
+def test_an_image_that_does_not_tell_what_is_in_it_is_said_in_one_line(programs: Path):
+    install(programs / "podman", OTHER.format(inside="nothing", name="podman"))
+    done = build(programs)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("does not tell what is in it: found 'nothing\\n', expected JSON")
 
 
 def test_another_builder_is_refused(programs: Path):
@@ -91,7 +172,7 @@ def test_another_builder_is_refused(programs: Path):
 
 
 def test_the_cost_is_said_before_the_first_step(programs: Path):
-    install(programs / "podman", OTHER.format(name="podman"))
+    install(programs / "podman", other("podman"))
     done = build(programs)
     first, *_ = done.stderr.splitlines()
     assert first.startswith("images: building operator with podman")
@@ -103,7 +184,7 @@ def test_the_cost_is_said_before_the_first_step(programs: Path):
 def test_kind_is_given_an_archive_with_the_name_that_pods_ask_for_and_nothing_of_it_is_left(
     programs: Path, named: str, cluster: str
 ):
-    install(programs / "docker", DOCKER.format(daemon=0, buildx=0, version="28.2.2"))
+    install(programs / "docker", docker(daemon=0, buildx=0, version="28.2.2"))
     install(programs / "kind", KIND)
     done = build(programs, "--load", named, ARCHIVES=str(programs / "archives"))
     assert not done.returncode, done.stderr
@@ -123,7 +204,7 @@ def test_kind_is_given_an_archive_with_the_name_that_pods_ask_for_and_nothing_of
     ],
 )  # fmt: skip
 def test_a_cluster_that_is_not_there_is_found_before_an_image_is_built(programs: Path, named: str, line: str):
-    install(programs / "docker", DOCKER.format(daemon=0, buildx=0, version="28.2.2"))
+    install(programs / "docker", docker(daemon=0, buildx=0, version="28.2.2"))
     install(programs / "kind", KIND)
     done = build(programs, "--load", named)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"images: {line}\n")

@@ -34,6 +34,20 @@ def test_images_run_as_the_user_that_pods_run_as(name: str):
     assert f"useradd --uid {USER} --gid {USER} " in text
 
 
+def test_images_have_one_base_that_is_pinned_by_its_digest():
+    [base] = {
+        line for path in DOCKERFILES.values() for line in path.read_text().splitlines() if line.startswith("ARG BASE")
+    }
+    assert re.fullmatch(r"ARG BASE_IMAGE=python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}", base)
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_the_bill_of_materials_is_of_what_the_image_installs(name: str):
+    exports = [line for line in DOCKERFILES[name].read_text().replace("\\\n", " ").splitlines() if "uv export" in line]
+    installed, listed = (re.findall(r"--(?:package|no-emit-package) \S+", part) for part in exports[0].split("&&"))
+    assert installed == listed
+
+
 def test_the_render_image_has_the_libraries_that_blender_needs_on_a_bare_debian():
     last = DOCKERFILES["render"].read_text().rpartition("\nFROM ")[2]
     assert set(variable("PACKAGES").split()) <= set(last.split())
