@@ -1,9 +1,10 @@
 """A control plane for tests, and a small client that speaks plain JSON."""
 
+import copy
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -130,6 +131,16 @@ class Api:
         if answer.status >= 400:
             raise ApiError(answer.status, found.get("message", ""))
         return found
+
+    def with_token(self, token: str) -> "Api":
+        """The same API server, asked by somebody else."""
+        made = copy.copy(self)
+        made._headers = {"Authorization": f"Bearer {token}"}
+        return made
+
+    def headers(self, path: str) -> Mapping[str, str]:
+        """What the API server says about its answer to a GET, beside the answer."""
+        return self._pool.request("GET", self.server + path, headers=self._headers, timeout=30).headers
 
     def watch(self, path: str) -> Iterator[Object]:
         """What there is, then what changes, until the server ends it after a minute or goes away."""

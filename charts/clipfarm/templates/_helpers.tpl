@@ -23,7 +23,33 @@
 {{- end }}
 
 {{- define "clipfarm.image" -}}
-{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- include "clipfarm.reference" (list . .Values.image "clipfarm-operator") }}
+{{- end }}
+
+{{/* An image as a container names it: from its parts, or as it stands where it is one text. */}}
+{{- define "clipfarm.reference" -}}
+{{- $root := index . 0 }}
+{{- $image := index . 1 }}
+{{- if and $image (kindIs "string" $image) }}
+{{- $image }}
+{{- else }}
+{{- $parts := $image | default (dict "repository" (index . 2)) }}
+{{- $parts.repository }}{{ with $parts.digest }}@{{ . }}{{ else }}:{{ default $root.Chart.AppVersion $parts.tag }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* Secrets that open the registry, for the pods of the release: its own, and those of a chart around it. */}}
+{{- define "clipfarm.pullSecrets" -}}
+{{- $names := list }}
+{{- range concat .Values.imagePullSecrets ((.Values.global).imagePullSecrets | default list) }}
+{{- $names = append $names (kindIs "string" . | ternary . (get (kindIs "string" . | ternary dict .) "name")) }}
+{{- end }}
+{{- with uniq $names }}
+imagePullSecrets:
+{{- range . }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "clipfarm.instance" -}}
@@ -102,6 +128,38 @@ capabilities: {drop: [ALL]}
 {{/* To find what measures GPU memory. */}}
 {{- define "clipfarm.findRules" -}}
 - {apiGroups: [""], resources: [pods], verbs: [list, watch]}
+{{- end }}
+
+{{/* Whether there is no cluster to ask, as in `helm template`: Helm then knows API groups by itself, and no kinds. */}}
+{{- define "clipfarm.isOffline" -}}
+{{- if not (.Capabilities.APIVersions.Has "v1/Pod") }}true{{ end }}
+{{- end }}
+
+{{/*
+Whether the release uses ValidatingAdmissionPolicies: where the API server has them. Without one to ask it has, because
+every Kubernetes of kubeVersion does.
+*/}}
+{{- define "clipfarm.hasPolicies" -}}
+{{- $known := .Capabilities.APIVersions }}
+{{- $has := or (include "clipfarm.isOffline" .) ($known.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") }}
+{{- if and .Values.admissionPolicy.enabled $has }}true{{ end }}
+{{- end }}
+
+{{/* Ports at which the API server answers: its service's, and its own behind it, which network plugins see. */}}
+{{- define "clipfarm.apiServerPorts" -}}
+{{- $ports := .Values.networkPolicy.apiServerPorts }}
+{{- if not $ports }}
+{{- range (lookup "discovery.k8s.io/v1" "EndpointSlice" "default" "kubernetes").ports }}
+{{- $ports = append $ports (int .port) }}
+{{- end }}
+{{- $ports = $ports | empty | ternary (list 443 6443 8443 16443) (append $ports 443 | uniq) }}
+{{- end }}
+{{- toJson $ports }}
+{{- end }}
+
+{{/* That a request is the operator's, as a matchCondition. */}}
+{{- define "clipfarm.byTheOperator" -}}
+[{name: by-the-operator, expression: 'request.userInfo.username == "{{ . }}"'}]
 {{- end }}
 
 {{/* A duration of one unit, as 90s, 5m or 1h, in seconds. */}}

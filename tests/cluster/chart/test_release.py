@@ -17,6 +17,7 @@ from helpers.local import wait_until
 from helpers.operators import RUNS, run_document
 from helpers.releases import Process, Release
 
+SLICES = "discovery.k8s.io/v1/endpointslices"
 DEFINITIONS = "apiextensions.k8s.io/v1/customresourcedefinitions"
 NAME = "benchmarkruns.clipfarm.dev"
 
@@ -102,13 +103,46 @@ def test_a_second_release_says_that_the_definition_belongs_to_the_first(
 def test_what_is_behind_switches_is_taken_by_the_api_server(
     control_plane: ControlPlane, release: Callable[..., Release]
 ):
+    # An API server that listens on 127.0.0.1 alone makes none itself.
+    ports = [{"name": "https", "port": 7443, "protocol": "TCP"}]
+    slice_ = {"metadata": {"name": "kubernetes"}, "addressType": "IPv4", "ports": ports}
+    default = Namespace(control_plane.api, "default")
+    default.create(SLICES, slice_ | {"endpoints": [{"addresses": ["192.0.2.1"]}]})
     installed = release(
-        networkPolicy__enabled=True, podDisruptionBudget__enabled=True, metrics__dashboard__enabled=True
+        podDisruptionBudget__enabled=True, metrics__dashboard__enabled=True, networkPolicy__runs__namespaces=["default"]
     )
-    assert installed.namespace.get("networking.k8s.io/v1/networkpolicies", installed.name)
+    default.delete(SLICES, "kubernetes")
+    policies = "networking.k8s.io/v1/networkpolicies"
+    assert default.get(policies, f"{installed.name}-render")
+    rules = installed.namespace.get(policies, installed.name)["spec"]["egress"]
+    asked = {each["port"] for rule in rules for each in rule["ports"]}
+    assert {443, 7443} <= asked, "the API server's own port, which helm has found, and that of its service"
+    assert 6443 not in asked
     assert installed.namespace.get("policy/v1/poddisruptionbudgets", installed.name)
     dashboard = installed.namespace.get("v1/configmaps", f"{installed.name}-dashboard")
     assert json.loads(dashboard["data"]["clipfarm.json"])["title"] == "clipfarm"
+
+
+def test_the_operators_requests_have_seats_of_their_own(control_plane: ControlPlane, release: Callable[..., Release]):
+    installed = release(flowControl__enabled=True)
+    flows = "flowcontrol.apiserver.k8s.io/v1"
+    asked = {
+        installed.name: "/api/v1/nodes",
+        f"{installed.name}-lease": "/apis/coordination.k8s.io/v1/namespaces/default/leases/clipfarm-all-namespaces",
+    }
+    operator = control_plane.api.with_token(installed.token())
+    for name, path in asked.items():
+        schema = control_plane.api.request("GET", control_plane.api.path(f"{flows}/flowschemas", None, name))
+        level = schema["spec"]["priorityLevelConfiguration"]["name"]
+        levels = control_plane.api.path(f"{flows}/prioritylevelconfigurations", None, level)
+        uids = (schema["metadata"]["uid"], control_plane.api.request("GET", levels)["metadata"]["uid"])
+
+        def classified(path: str = path) -> tuple[str | None, str | None]:
+            headers = operator.headers(path)
+            kinds = ("FlowSchema", "PriorityLevel")
+            return tuple(headers.get(f"X-Kubernetes-PF-{kind}-UID") for kind in kinds)
+
+        wait_until(lambda uids=uids, look=classified: look() == uids, f"requests to be classified as {name}")
 
 
 ROLES = [

@@ -14,6 +14,7 @@ from helpers.operators import DEPLOYMENTS, EVENTS, JOBS, PODS, RUNS, Runs, comma
 from helpers.recorder import Recorder
 from helpers.releases import Process, Release
 
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 LEASES = "/apis/coordination.k8s.io/v1"
 ENCODE = {"enabled": True, "weights": {"source": "random"}}
 
@@ -112,6 +113,9 @@ def test_the_operator_uses_every_right_it_has_and_misses_none(
             a_long_day(control_plane, Runs(namespace))
     control_plane.api.request("DELETE", f"/api/v1/namespaces/{other}")
     assert not recorder.refused
+    # All of it, under the policies that the chart ships.
+    assert control_plane.api.request("GET", f"{POLICIES}/{installed.name}-workloads")
+    assert "ValidatingAdmissionPolicy" not in operator.log()
     assert " ERROR " not in operator.log()
     used = {request.right for request in recorder.allowed}
     granted = installed.granted()

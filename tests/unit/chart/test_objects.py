@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import re
+import shutil
 import time
 import typing
 from pathlib import Path
@@ -16,9 +17,12 @@ from clipfarm.cli.operator import operator
 from clipfarm.cli.vram_agent import vram_agent
 from clipfarm.cluster.gpu_metrics import GpuMetrics
 from clipfarm.cluster.gpus import Gpus
+from clipfarm.manifests import preview
+from clipfarm.run import Run
 from clipfarm.run_status import RunStatus
 from helpers.chart import CHART, DEFINITION, helm, objects, only, pods, settings, text
 
+DEMO = CHART.parents[1] / "examples" / "demo.yaml"
 ALL = CHART.parents[1] / "tests" / "golden" / "chart" / "values" / "everything.yaml"
 
 
@@ -96,6 +100,52 @@ def test_images_are_the_charts_version_where_none_is_named():
     [container] = operator_of(image__tag="2", images__render="r.example:5000/render@sha256:" + "0" * 64)["containers"]
     assert container["image"] == "clipfarm-operator:2"
     assert f"--render-image=r.example:5000/render@sha256:{'0' * 64}" in container["args"]
+
+
+def test_a_digest_counts_in_place_of_a_tag():
+    digests = [f"sha256:{number:064}" for number in range(3)]
+    values = {"image__digest": digests[0], "image__tag": "2"}
+    for name, digest in zip(("render", "encode"), digests[1:], strict=True):
+        values |= {f"images__{name}__repository": f"r.example/{name}", f"images__{name}__digest": digest}
+    found = pods(objects(**values))
+    [container] = found["Deployment/clipfarm"]["containers"]
+    assert (
+        container["image"] == f"clipfarm-operator@{digests[0]}" == found["Pod/clipfarm-test"]["containers"][0]["image"]
+    )
+    named = {option.partition("-image=")[2] for option in container["args"] if "-image=" in option}
+    assert named == {container["image"], f"r.example/render@{digests[1]}", f"r.example/encode@{digests[2]}"}
+
+
+def test_secrets_of_a_chart_around_this_one_open_the_registry_for_all_pods():
+    outer = {"global__imagePullSecrets": ["mirror", {"name": "registry"}], "imagePullSecrets": [{"name": "registry"}]}
+    for pod in pods(objects(vram__agent__enabled=True, **outer)).values():
+        assert pod["imagePullSecrets"] == [{"name": "registry"}, {"name": "mirror"}]
+    assert all("imagePullSecrets" not in pod for pod in pods(objects(vram__agent__enabled=True)).values())
+
+
+def test_the_recipe_for_k3s_works_in_a_chart_around_this_one(tmp_path: Path):
+    section = (CHART.parents[1] / "docs" / "install.md").read_text().partition("\n## k3s\n")[2].partition("\n## ")[0]
+    recipe = yaml.safe_load(section.partition("```yaml\n")[2].partition("```")[0])
+    shutil.copytree(CHART, tmp_path / "charts" / "clipfarm")
+    part = {"name": "clipfarm", "version": "0.1.0", "condition": "clipfarm.enabled"}
+    outer = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [part]}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(outer))
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump({"clipfarm": {"enabled": True, **recipe}}))
+    done = helm("template", "platform", tmp_path)
+    assert not done.returncode, done.stderr
+    found = pods([each for each in yaml.safe_load_all(done.stdout) if each])
+    assert found["DaemonSet/platform-clipfarm-vram-agent"]["nodeSelector"] == {"kubernetes.io/hostname": "gpu-box"}
+
+
+def test_agents_run_on_nodes_with_a_label_of_their_own_or_with_those_that_are_named():
+    for named, selector in [
+        ({}, {"nvidia.com/gpu.present": "true"}),
+        ({"pool": "gpu"}, {"pool": "gpu"}),
+        # As the values of earlier versions had it.
+        ({"nvidia.com/gpu.present": None, "pool": "gpu"}, {"pool": "gpu"}),
+    ]:
+        found = pods(objects(vram__agent__enabled=True, vram__agent__nodeSelector=named))
+        assert found["DaemonSet/clipfarm-vram-agent"]["nodeSelector"] == selector
 
 
 def test_every_pod_keeps_to_the_standard_restricted():
@@ -221,7 +271,73 @@ def test_ports_of_the_network_policy_are_those_that_are_asked():
     found = objects(networkPolicy__enabled=True, vram__agent__enabled=True, **values)
     egress = only("NetworkPolicy", found, "clipfarm")["spec"]["egress"]
     ports = sorted(port["port"] for rule in egress for port in rule["ports"])
-    assert ports == [53, 53, 80, 443, 443, 1234, 6443, 8080, 9400, 9401]
+    assert ports == [53, 53, 80, 443, 443, 1234, 6443, 8080, 8443, 9400, 9401, 16443]
+
+
+def peers(found: list[dict], name: str) -> tuple[list, list]:
+    """Sources and destinations that a policy allows."""
+    spec = only("NetworkPolicy", found, name)["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    return spec.get("ingress", []), spec.get("egress", [])
+
+
+def test_pods_of_runs_reach_what_they_need_and_only_the_operator_reaches_them():
+    found = objects(watchNamespaces=["a"])
+    assert {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in found if is_network(each)} == {
+        ("clipfarm", "clipfarm"), ("a", "clipfarm-render"), ("a", "clipfarm-encode")
+    }  # fmt: skip
+    assert peers(found, "clipfarm-render") == ([], [])
+    [ingress], egress = peers(found, "clipfarm-encode")
+    [operator] = ingress["from"]
+    assert operator["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "clipfarm"}
+    labels = only("Deployment", found)["spec"]["template"]["metadata"]["labels"]
+    assert operator["podSelector"]["matchLabels"].items() <= labels.items()
+    assert sorted(port["port"] for rule in egress for port in rule["ports"]) == [53, 53, 443]
+    # Through the API server the way has no pod that could be selected.
+    [ingress], _ = peers(objects(watchNamespaces=["a"], encoderAccess="proxy"), "clipfarm-encode")
+    assert "from" not in ingress
+
+
+def test_policies_select_the_pods_of_a_run():
+    made = preview.objects(Run.model_validate(yaml.safe_load(DEMO.read_text())))
+    found = objects(watchNamespaces=["a"])
+    chosen = {
+        name: [each["kind"] for each in made if "template" in each.get("spec", ()) and selects(found, name, each)]
+        for name in ("clipfarm-render", "clipfarm-encode")
+    }
+    assert chosen == {"clipfarm-render": ["Job", "Job"], "clipfarm-encode": ["Deployment"]}
+
+
+def selects(found: list[dict], name: str, workload: dict) -> bool:
+    selector, labels = only("NetworkPolicy", found, name)["spec"]["podSelector"], workload["spec"]["template"]
+    labels = labels["metadata"]["labels"]
+    wanted = all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", ()))
+    return wanted and selector["matchLabels"].items() <= labels.items()
+
+
+def is_network(manifest: dict) -> bool:
+    return manifest["kind"] == "NetworkPolicy"
+
+
+def test_namespaces_of_runs_can_be_named_for_their_network_policies_alone():
+    found = objects(watchNamespaces=["a"], networkPolicy__runs__namespaces=["a", "b"])
+    assert {each["metadata"]["namespace"] for each in found if is_network(each)} == {"a", "b", "clipfarm"}
+    fewer = objects(watchNamespaces=["a"], networkPolicy__runs__enabled=False)
+    assert [each["metadata"]["namespace"] for each in fewer if is_network(each)] == ["clipfarm"]
+    assert not [each for each in objects(watchNamespaces=["a"], networkPolicy__enabled=False) if is_network(each)]
+
+
+def test_the_admission_policy_is_there_unless_it_is_switched_off_or_the_api_server_has_none():
+    def kinds(*options: object, **values: object) -> set[str]:
+        return {each["kind"] for each in objects(*options, **values) if "AdmissionPolicy" in each["kind"]}
+
+    both = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    assert kinds() == both
+    assert kinds(admissionPolicy__enabled=False) == set()
+    # An API server that lists its kinds.
+    served = ("--api-versions", "v1/Pod", "--api-versions", "admissionregistration.k8s.io/v1")
+    assert kinds(*served) == set()
+    assert kinds(*served, "--api-versions", "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") == both
 
 
 def exported() -> set[str]:
@@ -262,10 +378,11 @@ def test_alerts_name_phases_that_there_are():
     assert set(phases.split("|")) <= set(typing.get_args(RunStatus.model_fields["phase"].annotation))
 
 
-def test_every_switch_is_off_unless_asked_for():
+def test_what_is_not_for_safety_is_off_unless_asked_for():
     kinds = {each["kind"] for each in objects()}
     roles = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
-    assert kinds == roles | {"CustomResourceDefinition", "Deployment", "Service", "Pod"}
+    policies = {"NetworkPolicy", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    assert kinds == roles | policies | {"CustomResourceDefinition", "Deployment", "Service", "Pod"}
 
 
 def test_the_script_of_helm_test_is_python():

@@ -11,6 +11,9 @@ from helpers.chart import CHART, helm, settings
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
+AROUND = {"global.imagePullSecrets", "enabled"}
+"""What a chart around this one sets."""
+
 REFUSED = [
     # (path, value, the field that helm names, what else it says)
     ("replicas", 0, "'/replicas'", "minimum"),
@@ -21,12 +24,16 @@ REFUSED = [
     ("image.repository", "", "'/image/repository'", "does not match"),
     ("image.repository", "a@sha256:0", "'/image/repository'", "does not match"),
     ("image.tag", "a b", "'/image/tag'", "does not match"),
+    ("image.digest", "0" * 64, "'/image/digest'", "does not match"),
+    ("images.encode.digest", "sha256:0", "'/images/encode/digest'", "does not match"),
+    ("images.encode.name", "a", "'/images/encode'", "'name' not allowed"),
     ("image.tag", 1.0, "'/image/tag'", "want string"),
     ("image.pullPolicy", "Sometimes", "'/image/pullPolicy'", "'Always', 'IfNotPresent', 'Never'"),
     ("images.render", "two words", "'/images/render'", "does not match"),
     ("images.encoder", "a", "'/images'", "'encoder' not allowed"),
     ("imagePullSecrets", ["registry"], "'/imagePullSecrets/0'", "want object"),
     ("imagePullSecrets", [{}], "'/imagePullSecrets/0'", "missing property 'name'"),
+    ("global.imagePullSecrets", "registry", "'/global/imagePullSecrets'", "want array"),
     ("watchNamespaces", "a", "'/watchNamespaces'", "want array"),
     ("watchNamespaces", ["A"], "'/watchNamespaces/0'", "does not match"),
     ("watchNamespaces", ["a", "a"], "'/watchNamespaces'", "equal"),
@@ -45,7 +52,10 @@ REFUSED = [
     ("metrics.prometheusRule.noProgressFor", "soon", "'/metrics/prometheusRule/noProgressFor'", "does not match"),
     ("metrics.prometheusRule.failedClips", -1, "'/metrics/prometheusRule/failedClips'", "minimum"),
     ("metrics.serviceMonitor.enabled", True, "'/metrics'", "'serviceMonitor' not allowed"),
-    ("networkPolicy.apiServerPorts", [], "'/networkPolicy/apiServerPorts'", "minItems"),
+    ("networkPolicy.apiServerPorts", [0], "'/networkPolicy/apiServerPorts/0'", "minimum"),
+    ("networkPolicy.runs.namespaces", ["A"], "'/networkPolicy/runs/namespaces/0'", "does not match"),
+    ("flowControl.shares", 0, "'/flowControl/shares'", "minimum"),
+    ("admissionPolicy", True, "'/admissionPolicy'", "want object"),
     ("extraEnv", [{"value": "a"}], "'/extraEnv/0'", "missing property 'name'"),
     ("extraEnv", {"A": "b"}, "'/extraEnv'", "want array"),
     ("nodeSelector", {"gpu": True}, "'/nodeSelector/gpu'", "want string"),
@@ -62,11 +72,35 @@ def test_a_value_that_makes_no_sense_is_refused_by_its_name(path: str, value: ob
     assert words in line
 
 
+def sections(schema: dict, path: str = "") -> Iterator[str]:
+    """Paths of all that the schema asks for and that is more than one value."""
+    for name in schema.get("required", ()):
+        each = schema["properties"][name]
+        if each.get("type") in ("object", "array") or "properties" in each:
+            yield path + name
+            yield from sections(each, f"{path}{name}.")
+
+
+@pytest.mark.parametrize("path", [*sections(SCHEMA), "image.repository", "lease.seconds", "vram.dcgm.port"])
+def test_a_section_that_is_set_to_null_is_refused_by_its_name(path: str):
+    # Helm removes what is null before it looks into the schema.
+    done = helm("template", "clipfarm", CHART, "--set", f"{path}=null")
+    above, _, name = path.rpartition(".")
+    assert done.returncode == 1
+    assert f"- at '{above and '/' + above.replace('.', '/')}': missing property '{name}'" in done.stderr.splitlines()
+
+
+def test_the_schema_asks_for_every_section_that_has_a_default():
+    assert {path for path in sections(SCHEMA) if "." not in path} == {
+        name for name, value in VALUES.items() if isinstance(value, dict | list)
+    }
+
+
 def leaves(schema: dict, path: str = "") -> Iterator[str]:
     """Paths of all values that the schema knows; of a map that users fill the map alone."""
     for name, each in schema["properties"].items():
         if "properties" in each and "resources" not in name:
-            assert each["additionalProperties"] is False, f"{path}{name} takes any field"
+            assert name == "global" or each["additionalProperties"] is False, f"{path}{name} takes any field"
             yield from leaves(each, f"{path}{name}.")
         else:
             yield path + name
@@ -81,10 +115,10 @@ def test_every_value_has_its_default_and_its_place_in_the_schema():
             else:
                 yield path + name
 
-    assert set(defaults(VALUES, SCHEMA)) == set(leaves(SCHEMA)) - {"global"}
+    assert set(defaults(VALUES, SCHEMA)) == set(leaves(SCHEMA)) - AROUND
 
 
 def test_every_value_is_used():
     used = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
-    unused = [path for path in set(leaves(SCHEMA)) - {"global"} if f".{path.rpartition('.')[2]}" not in used]
+    unused = [path for path in set(leaves(SCHEMA)) - AROUND if f".{path.rpartition('.')[2]}" not in used]
     assert not unused
