@@ -1,8 +1,11 @@
 """What pods that were deleted have left, in an annotation of their Job."""
 
+import dataclasses
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clipfarm.clip_memory import KEPT, Memory
 from clipfarm.cluster import results
@@ -26,7 +29,7 @@ def failed(index: int, reason: str = "no beans", code: ExitCode = ExitCode.FAILE
 def test_what_is_written_is_read_again():
     kept = Results(
         MEMORY,
-        Indexes.of(range(0, 5000, 2)),
+        Indexes.of(range(0, 1000, 2)),
         (Failed(ExitCode.OUT_OF_VRAM, "é", Indexes.parse("3,7")), Failed(ExitCode.FAILED, "x", Indexes.parse("1"))),
     )
     assert results.read(kept.text()) == kept
@@ -43,6 +46,8 @@ def test_what_is_written_is_read_again():
         '{"deleting": "a"}',
         json.dumps({"memory": {"clips": 0}}),
         '{"deleting": "0-99999999999"}',
+        '{"deleting": "0-99999"}',
+        json.dumps({"failed": [{"exitCode": 1, "reason": "", "indexes": "0-99999"}] * 2}),
         '{"failed": [{"exitCode": 99, "reason": "", "indexes": "1"}]}',
         '{"failed": [{"exitCode": 1, "reason": "", "indexes": "1", "done": {"a": 1}}]}',
         '{"failed": [{"exitCode": 1, "reason": "", "indexes": "1", "done": {"1": []}}]}',
@@ -50,6 +55,28 @@ def test_what_is_written_is_read_again():
 )
 def test_what_somebody_else_wrote_says_nothing(text):
     assert results.read(text) == Results()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+PARTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "memory": JSON | st.dictionaries(st.sampled_from([each.name for each in dataclasses.fields(ClipMemory)]), JSON),
+        "deleting": JSON,
+        "failed": st.lists(
+            st.fixed_dictionaries({}, optional=dict.fromkeys(("exitCode", "reason", "indexes", "clips", "done"), JSON))
+        ),
+    },
+)
+
+
+@given(st.text() | st.builds(json.dumps, JSON | PARTS))
+def test_whatever_stands_there_nothing_is_raised(text):
+    found = results.read(text)
+    assert results.pods(found.failed, "job-1", KEY, Blocks.of(make_run(10))).keys() <= set(range(10))
 
 
 def test_failed_clips_are_as_they_were_also_in_blocks():

@@ -13,7 +13,7 @@ from typing import Any
 
 from clipfarm.cluster.endings import FailedPod
 from clipfarm.decide.retry import alike
-from clipfarm.manifests.blocks import Blocks
+from clipfarm.manifests.blocks import MOST_INDEXES, Blocks
 from clipfarm.packed import pack, unpack
 from clipfarm.world import ClipMemory
 from clipfarm_contract.bounds import LAST_CLIP
@@ -24,6 +24,8 @@ from clipfarm_contract.indexes import Indexes
 MOST_TEXT = 150_000
 """Characters. All annotations of an object have 256 KiB together."""
 MOST_REASON = 1000
+MOST_DELETING = 1000
+"""Indexes that are deleted at a time, and some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,16 @@ def read(text: str) -> Results:
     """Read the annotation; nothing where there is none, or somebody else has written it."""
     try:
         fields = Fields(load(text, "results"), "results") if text else Fields({}, "results")
-        return Results(
+        found = Results(
             memory=fields.take_object("memory", _memory) if fields.has("memory") else None,
             deleting=_numbers(fields, "deleting"),
             failed=fields.take_list("failed", _failed) if fields.has("failed") else (),
         )
     except (ValueError, TypeError):  # a ContractError is a ValueError
         return Results()
+    # Ours keeps to these. A short text can stand for millions of indexes, each of which would be gone through.
+    ours = found.deleting.count <= MOST_DELETING and sum(each.indexes.count for each in found.failed) <= MOST_INDEXES
+    return found if ours else Results()
 
 
 def grouped(pods: Mapping[int, FailedPod], blocks: Blocks) -> tuple[Failed, ...]:
