@@ -12,7 +12,7 @@ import urllib3
 import yaml
 
 from helpers.chart import CHART, DEFINITION, helm
-from helpers.cluster import ApiError, ControlPlane, Namespace
+from helpers.cluster import ApiError, ControlPlane, Namespace, temporary_namespace
 from helpers.local import wait_until
 from helpers.operators import RUNS, run_document
 from helpers.releases import Process, Release
@@ -45,6 +45,19 @@ def test_the_agents_run_where_gpus_are(control_plane: ControlPlane, release: Cal
     [container] = installed.deployment()["spec"]["template"]["spec"]["containers"]
     selector = next(entry["value"] for entry in container["env"] if entry["name"] == "CLIPFARM_AGENT_SELECTOR")
     assert installed.namespace.pods(selector) == [pod]
+
+
+def test_the_right_to_look_for_exporters_comes_with_their_namespace(
+    control_plane: ControlPlane, namespace: Namespace, release: Callable[..., Release]
+):
+    exporters = f"gpus-{namespace.name}"
+    values = {"watchNamespaces": [namespace.name], "vram__dcgm__namespace": exporters}
+    installed, right = release(**values), ("list", "", "pods", exporters)
+    assert right not in installed.granted(), "a Role takes a namespace that is there"
+    assert f"There is no namespace {exporters} yet" in installed.helm("status").stdout
+    with temporary_namespace(control_plane.api, exporters):
+        assert f"There is no namespace {exporters}" not in installed.upgrade(**values)
+        assert right in installed.granted()
 
 
 def test_an_upgrade_changes_the_operator_and_the_definition(
