@@ -76,7 +76,7 @@ class Model(BaseModel):
     @classmethod
     def _null_is_left_out(cls, value: object) -> object:
         """Take a field of value null for one that is left out, as the API server does."""
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or all(each is not None for each in value.values()):
             return value
         known = {field.alias or name for name, field in cls.model_fields.items()}
         return {name: each for name, each in value.items() if each is not None or name not in known}

@@ -81,7 +81,7 @@ class FrictionRange(Range):
     min: NonNegative
     """The smallest value."""
     max: NonNegative
-    """The largest value."""
+    """The largest value; the built-in renderer takes up to 1."""
 
 
 class PositiveRange(Range):
