@@ -128,7 +128,8 @@ SPELLINGS = [
             "'y'": "y", "~": REFUSED, "''": REFUSED, "null": REFUSED, "off": REFUSED, "Off-road": "Off-road",
             "!!str 7": "7", "!!str": REFUSED, "!own 7": "7", "!!binary aGVsbG8=": "hello",
             "!!timestamp 2001-01-01": "2001-01-01", "!!timestamp soon": REFUSED, ".": ".", "=": "=",
-            '"\\u00e9\\x41\\U0001F600"': "éA😀", '"\\ud83d"': REFUSED, '"\\z"': REFUSED, "é": "é", "a b": "a b",
+            '"\\u00e9\\x41\\U0001F600"': "éA😀", '"\\ud83d"': REFUSED, '"\\z"': REFUSED,
+            '"\\/"': REFUSED, '"\\\\/"': "\\/", "é": "é", "a b": "a b",
             '"a\\\n      b"': "ab", "'it''s'": "it's", "x" * 1024: "x" * 1024, "x" * 1025: REFUSED,
         }.items()
     ],
@@ -141,6 +142,7 @@ SPELLINGS = [
     _render(" {pod: {nodeSelector: {a: }}}", ".pod.nodeSelector", {}),
     _render(" {pod: {nodeSelector: {y: b}}}", ".pod.nodeSelector", {"true": "b"}),
     _render(" {pod: {nodeSelector: {0x10: b}}}", ".pod.nodeSelector", {"16": "b"}),
+    _render(" {pod: {nodeSelector: {1.5: b}}}", "", REFUSED, stricter=True),
     _render(" {pod: {nodeSelector: {a: 1}}}", "", REFUSED), _render(" {pod: {nodeSelector: {~: b}}}", "", REFUSED),
     _render(f" {{pod: {{labels: {{{', '.join(f'l{i}: x' for i in range(65))}}}}}}}", "", REFUSED),
     _render(" {command: [~]}", "", REFUSED), _render(" {command: []}", ".command", []),

@@ -8,6 +8,7 @@ of one key, and bytes that are no text.
 import codecs
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -25,6 +26,8 @@ MOST_LEVELS = 100
 
 _ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
 _SEPARATOR = "---"
+_SLASH = re.compile(r"(?<!\\)(\\\\)*\\/")
+"""Of YAML 1.2 and JSON; libyaml takes it, and kubectl's scanner does not."""
 
 
 class DocumentError(ValueError):
@@ -140,6 +143,7 @@ class _Part:
     """One document of YAML, from the scanner's events to values of JSON."""
 
     def __init__(self, text: str, first_line: int, budget: _Budget) -> None:
+        self._text = text
         self._events = yaml.parse(text.encode(), yaml.CSafeLoader)
         self._first_line = first_line
         self._budget = budget
@@ -194,6 +198,8 @@ class _Part:
     def _scalar(self, event: Any) -> Scalar:
         if self._brackets and not event.style and ("?" in event.value or event.value == "-"):
             self._fail(event, f"found {event.value[:60]!r}, which needs quotes between brackets")
+        if event.style == '"' and _SLASH.search(self._text[event.start_mark.index : event.end_mark.index]):
+            self._fail(event, "found the unknown escape \\/, expected /")
         try:
             return scalar(event.value, event.tag, plain=event.implicit[0])
         except ScalarError as error:
