@@ -50,19 +50,3 @@ def test_a_run_goes_on_to_its_end(tmp_path, how, line):
     local = Local(tmp_path, clips=2, spec={"encode": {"enabled": False}})
     assert run(how, "local", local.yaml, "--output", local.output, env=local.environment()) == (0, line)
     assert local.complete() == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["loca"], "clipfarm: no such command: loca; did you mean local?"),
-        (["vram_agnet"], "clipfarm: no such command: vram_agnet; did you mean vram-agent?"),
-        (["gpu", "prepar"], "clipfarm gpu: no such command: prepar; did you mean prepare?"),
-        (["xyzzy"], "clipfarm: no such command: xyzzy; expected one of clip, doctor, "),
-        (["plan"], "clipfarm plan: Missing argument 'RUN_FILE'."),
-        (["--colour"], "clipfarm: No such option"),
-    ],
-)
-def test_a_word_that_is_no_command_is_answered_by_one_line(arguments, line):
-    code, error = run("", *arguments)
-    assert (code, error.count("\n"), error[: len(line)]) == (2, 1, line)

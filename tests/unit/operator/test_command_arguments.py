@@ -1,6 +1,7 @@
 """Values of the command line that are taken or refused before a command does anything."""
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -64,3 +65,21 @@ def test_no_number_of_seconds_is_nan(arguments):
 
 def test_a_host_that_cannot_be_one_is_named():
     assert refused("vram-agent", "--host", "no..host").startswith("no..host:9401: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["loca"], "clipfarm: no such command: loca; did you mean local?"),
+        (["vram_agnet"], "clipfarm: no such command: vram_agnet; did you mean vram-agent?"),
+        (["gpu", "prepar"], "clipfarm gpu: no such command: prepar; did you mean prepare?"),
+        (["xyzzy"], "clipfarm: no such command: xyzzy; expected one of clip, doctor, "),
+        (["plan"], "clipfarm plan: Missing argument 'RUN_FILE'."),
+        (["--colour"], "clipfarm: No such option"),
+    ],
+)
+def test_a_word_that_is_no_command_is_answered_by_one_line(monkeypatch, capsys, arguments, line):
+    monkeypatch.setattr(sys, "argv", ["clipfarm", *arguments])
+    assert main._run() == 2
+    error = capsys.readouterr().err
+    assert (error.count("\n"), error[: len(line)]) == (1, line)

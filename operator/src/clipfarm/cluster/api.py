@@ -99,10 +99,11 @@ class Api:
             _, context = config.list_kube_config_contexts()
         except (config.ConfigException, OSError) as error:
             raise NoClusterError(f"no cluster: {error}") from error
-        except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:  # it is no kubeconfig
-            raise NoClusterError(
-                f"no cluster: the kubeconfig cannot be read: {' '.join(str(error).split())}"
-            ) from error
+        except (yaml.YAMLError, ValueError) as error:
+            problem = " ".join(str(error).split())
+            raise NoClusterError(f"no cluster: the kubeconfig cannot be read: {problem}") from error
+        except (TypeError, KeyError, AttributeError) as error:  # it is another file
+            raise NoClusterError("no cluster: the kubeconfig names no clusters, users and contexts") from error
         return cls(configuration, inside=False, namespace=context["context"].get("namespace", "default"))
 
     async def __aenter__(self) -> Self:
