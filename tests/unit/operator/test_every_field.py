@@ -38,9 +38,12 @@ def fields(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, A
 FIELDS = dict(fields(SPEC, "spec"))
 
 
+RUN = yaml.safe_load(GOOD)
+
+
 def document() -> dict[str, Any]:
     """A good run that has an item in each list."""
-    made = yaml.safe_load(GOOD)
+    made: dict[str, Any] = copy.deepcopy(RUN)
     made["spec"]["experiment"] |= {"layers": ["rgb"], "objects": ["cube"]}
     for part in ("render", "encode"):
         pod = {"tolerations": [{"key": "a"}], "imagePullSecrets": ["a"]}
