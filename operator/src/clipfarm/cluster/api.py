@@ -150,7 +150,7 @@ class Api:
         query = parameters | {"limit": str(PAGE)}
         while True:
             page = await self._json("GET", path, parameters=query)
-            yield page["items"], page["metadata"]["resourceVersion"]
+            yield page["items"] or [], page["metadata"]["resourceVersion"]
             following = page["metadata"].get("continue")
             if not following:
                 return
@@ -160,8 +160,8 @@ class Api:
         """Return the first objects of a list, and no more than so many."""
         headers = {"Accept": METADATA_LIST} if metadata_only else None
         query = parameters | {"limit": str(most)}
-        found: list[Manifest] = (await self._json("GET", path, parameters=query, headers=headers))["items"]
-        return found
+        found = (await self._json("GET", path, parameters=query, headers=headers))["items"]
+        return found or []  # a list of metadata that is empty has null there
 
     async def create(self, path: str, body: Manifest) -> Manifest:
         """Create an object.

@@ -134,7 +134,7 @@ class Lookout:
 
     async def _look_up_events(self, key: RunKey, tracked: Tracked, uid: str) -> None:
         def take_in(found: Manifest | None) -> None:
-            word = pod_events.newest(found["items"]) if found else None
+            word = pod_events.newest(found["items"] or []) if found else None
             if word == tracked.words.get(uid):
                 return
             if word is None:
