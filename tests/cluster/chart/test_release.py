@@ -136,6 +136,15 @@ def test_what_is_behind_switches_is_taken_by_the_api_server(
     assert json.loads(dashboard["data"]["clipfarm.json"])["title"] == "clipfarm"
 
 
+def test_an_operator_of_some_namespaces_is_installed_where_there_is_no_namespace_of_exporters(
+    control_plane: ControlPlane, namespace: Namespace, release: Callable[..., Release]
+):
+    installed = release(watchNamespaces=[namespace.name])
+    roles = "/apis/rbac.authorization.k8s.io/v1/roles"
+    found = control_plane.api.request("GET", f"{roles}?labelSelector=app.kubernetes.io/instance={installed.name}")
+    assert {each["metadata"]["namespace"] for each in found["items"]} == {namespace.name, "default"}
+
+
 def test_the_operators_requests_have_seats_of_their_own(control_plane: ControlPlane, release: Callable[..., Release]):
     installed = release(flowControl__enabled=True)
     flows = "flowcontrol.apiserver.k8s.io/v1"
