@@ -53,11 +53,13 @@ class Gpus:
     """Of which readings the groups are; None: they have to be made anew."""
     _told_by: dict[GpuId, Source] = field(default_factory=dict)
     _told: dict[str, dict[GpuId, Reading]] = field(default_factory=dict)
-    """As pods of runs tell, by their namespace, where that says more than a source. Whoever may make a pod there
-    vouches for them, so they count for the runs of that namespace alone."""
+    """As pods of runs tell, by their namespace, where that says more than a source. Those who may create a pod there
+    vouch for them, so they count for the runs of that namespace alone."""
     _held: dict[GpuId, tuple[str, Reading]] = field(default_factory=dict)
     """Which source told last of who holds a GPU, and what."""
     _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _nowhere: str | None = None
+    """Why there are no readings of a node that no source tells of; None: it has to be found out anew."""
 
     def on(self, node: str) -> tuple[GpuId, ...]:
         """Return a node's GPUs, as far as they were measured: one that is not told of is unknown, not gone."""
@@ -85,6 +87,12 @@ class Gpus:
             return _told(failing)
         if shared and self.on(node):
             return ""
+        if self._nowhere is None:  # each tick of each run asks for each node
+            self._nowhere = self._why_nowhere()
+        return self._nowhere
+
+    def _why_nowhere(self) -> str:
+        """Return why there are no readings of a node that no source tells of."""
         sought = self.exporters.sought()
         if self.exporters.problem():
             return self.exporters.problem()
@@ -105,6 +113,7 @@ class Gpus:
             wall: the time, seconds since 1970.
             nodes: those of the cluster; None: unknown.
         """
+        self._nowhere = None
         self._settle()
         self._update_sources()
         if nodes is not None:
