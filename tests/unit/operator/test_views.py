@@ -206,15 +206,32 @@ def test_a_pod_that_made_a_block_tells_of_each_clip_as_far_as_there_is_room(mess
     assert (found.done, found.clips) == (done, clips)
 
 
+OF_RUN = [{"kind": "BenchmarkRun", "uid": "run-1", "controller": True}]
+
+
 def test_a_job_tells_which_indexes_are_done_in_ranges():
     job = {
-        "metadata": pod()["metadata"] | {"deletionTimestamp": "x"},
+        "metadata": pod()["metadata"] | {"deletionTimestamp": "x", "ownerReferences": OF_RUN},
         "spec": {"parallelism": 3, "suspend": True},
         "status": {"completedIndexes": "0-4,7", "failedIndexes": "5"},
     }
     found = views.job(job)
     assert (len(found.completed), list(found.failed)) == (6, [5])
-    assert (found.parallelism, found.suspended, found.deleting, found.owner) == (3, True, True, "job-1")
+    assert (found.parallelism, found.suspended, found.deleting, found.owner) == (3, True, True, "run-1")
+
+
+@pytest.mark.parametrize(
+    ("references", "owner"),
+    [
+        ((), ""),  # orphaned
+        ([{"kind": "BenchmarkRun", "uid": "run-1"}], ""),  # mentioned, and not controlled by it
+        ([{"kind": "CronJob", "uid": "cron-1", "controller": True}], ""),
+        ([{"kind": "Node", "uid": "node-1"}, {"kind": "BenchmarkRun", "uid": "run-1", "controller": True}], "run-1"),
+    ],
+)
+def test_a_job_and_encoders_are_a_runs_if_a_run_controls_them(references, owner):
+    made = {"metadata": pod()["metadata"] | {"ownerReferences": references}, "spec": {}}
+    assert (views.job(made).owner, views.deployment(made).owner) == (owner, owner)
 
 
 def test_two_views_of_a_run_are_alike_when_only_its_status_differs():

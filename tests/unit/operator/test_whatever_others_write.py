@@ -152,7 +152,7 @@ RESULTS = TEXT | odd(deleting=TEXT, memory=JSON, failed=st.lists(KEPT, max_size=
 
 
 def owned(uid: str, by: str, **fields: Any) -> st.SearchStrategy[dict[str, Any]]:
-    own = st.just([{"uid": by, "controller": True}])
+    own = st.just([{"kind": "BenchmarkRun" if by == "run-1" else "Deployment", "uid": by, "controller": True}])
     attempt = st.sampled_from(["", "", "", "1"]) | TEXT
     written = some(**{ATTEMPT_ANNOTATION: attempt, "clipfarm.dev/template": TEXT, RESULTS_ANNOTATION: RESULTS})
     return st.fixed_dictionaries({"metadata": metadata(uid, own | own | OWNERS, written)} | fields)
@@ -160,7 +160,7 @@ def owned(uid: str, by: str, **fields: Any) -> st.SearchStrategy[dict[str, Any]]
 
 GOOD_JOB = {
     "metadata": {"name": "test-render", "namespace": "ns", "uid": "job-1", "labels": {"clipfarm.dev/run": "test"},
-                 "ownerReferences": [{"uid": "run-1", "controller": True}]},
+                 "ownerReferences": [{"kind": "BenchmarkRun", "uid": "run-1", "controller": True}]},
     "spec": {"parallelism": 2}, "status": {"completedIndexes": "0"},
 }  # fmt: skip
 JOB = st.just(GOOD_JOB) | owned(

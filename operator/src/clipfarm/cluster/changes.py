@@ -99,7 +99,7 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
     path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", job.name(tracked.run)
     there = own_job(tracked, key, store)
     if there is None:
-        # One that is on its way out, or of an earlier run or attempt, has to be gone first. One that nobody owns stays:
+        # One that is on its way out, or of an earlier run or attempt, has to be gone first. One that is no run's stays:
         # if it has the name, the API server refuses another, and the run says what is in the way.
         taken = [old for old in store.jobs.of(key).values() if old.owner or old.deleting]
         for old in taken:
@@ -253,7 +253,7 @@ def _report(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Ima
     if wall >= unix_time(ended) + REPORTED_SECONDS:
         return None
     path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", report.name(tracked.run)
-    taken = list(store.reports.of(key).values())
+    taken = [each for each in store.reports.of(key).values() if each.owner or each.deleting]
     own = next((each for each in taken if each.owner == owner.uid and not each.deleting), None)
     if own is not None and own.attempt != report.attempt(owner):
         return Change("delete", f"{path}/{name}", "report Job", name, {"uid": own.uid}, optional=True)

@@ -27,6 +27,7 @@ from clipfarm.manifests.common import (
 )
 from clipfarm.manifests.encoder import ASKED_ANNOTATION, TEMPLATE_ANNOTATION
 from clipfarm.manifests.job import CONTAINER
+from clipfarm.run import KIND
 from clipfarm.world import EarlyEnd, GpuId
 from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.indexes import Indexes
@@ -109,7 +110,7 @@ class JobView:
     run: RunKey
     uid: str
     owner: str
-    """UID of its run."""
+    """UID of its run; empty if it has none."""
     parallelism: int
     suspended: bool
     deleting: bool
@@ -130,7 +131,7 @@ class DeploymentView:
     run: RunKey
     uid: str
     owner: str
-    """UID of its run."""
+    """UID of its run; empty if it has none."""
     replicas: int
     template: str
     """Hash of the pod template as it was meant."""
@@ -183,6 +184,14 @@ def controller(manifest: Manifest) -> str:
     """Return the UID of what an object was made for."""
     references = manifest["metadata"].get("ownerReferences", ())
     return next((str(reference["uid"]) for reference in references if reference.get("controller")), "")
+
+
+def owning_run(manifest: Manifest) -> str:
+    """Return the UID of the run that an object was made for; empty if it was made for none."""
+    references = manifest["metadata"].get("ownerReferences", ())
+    kinds = {reference["uid"]: reference.get("kind") for reference in references if reference.get("controller")}
+    uid = controller(manifest)
+    return uid if kinds.get(uid) == KIND else ""
 
 
 def run(manifest: Manifest) -> RunView:
@@ -260,7 +269,7 @@ def job(manifest: Manifest) -> JobView | None:
     return JobView(
         run=key,
         uid=metadata["uid"],
-        owner=controller(manifest),
+        owner=owning_run(manifest),
         parallelism=spec.get("parallelism", 1),
         suspended=bool(spec.get("suspend")),
         deleting="deletionTimestamp" in metadata,
@@ -283,7 +292,7 @@ def deployment(manifest: Manifest) -> DeploymentView | None:
     return DeploymentView(
         run=key,
         uid=manifest["metadata"]["uid"],
-        owner=controller(manifest),
+        owner=owning_run(manifest),
         replicas=manifest["spec"].get("replicas", 1),
         template=manifest["metadata"].get("annotations", {}).get(TEMPLATE_ANNOTATION, ""),
         asked=manifest["metadata"].get("annotations", {}).get(ASKED_ANNOTATION, ""),
