@@ -240,7 +240,7 @@ def test_pods_that_measure_gpu_memory_may_be_listed_where_they_are(values: dict,
             "monitoring",
             "is read from DCGM exporters in the namespace monitoring. If yours run in another one, name it:",
         ),
-        ("", "whoever may make a pod with the labels app=nvidia-dcgm-exporter, in any namespace"),
+        ("", "anyone who may create a pod with the labels app=nvidia-dcgm-exporter, in any namespace"),
     ],
 )
 def test_the_notes_say_whose_readings_of_gpu_memory_count(namespace: str, said: str):

@@ -520,7 +520,9 @@ def test_looking_in_all_namespaces_is_warned_of(caplog):
 
     asyncio.run(scene())
     [warning] = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
-    assert warning.startswith("DCGM exporter pods (app=x) are looked for in all namespaces: whoever may make a pod")
+    assert warning.startswith(
+        "DCGM exporter pods (app=x) are looked for in all namespaces: anyone who may create a pod"
+    )
     assert warning.endswith(f"name their namespace: {SETTING}")
 
 

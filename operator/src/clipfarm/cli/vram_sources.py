@@ -151,7 +151,7 @@ def _pods(name: str, title: str, selector: str, namespace: str | None, port: int
             envvar=f"{variable}_NAMESPACE",
             show_envvar=True,
             default=namespace,
-            help="Namespace of these pods; empty: all, and whoever may make a pod in any of them is believed."
+            help="Namespace of these pods; empty: all, and anyone who may create a pod there is believed."
             f"  [default: {namespace or 'that of the operator'}]",
         ),
         click.option(

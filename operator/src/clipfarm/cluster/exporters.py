@@ -27,7 +27,7 @@ class Finding:
     selector: str
     """Of labels; empty: none is looked for."""
     namespace: str = ""
-    """Whoever may make pods here vouches for what they tell; empty: all namespaces, and so anybody."""
+    """Those who may create pods here vouch for what they report; empty: all namespaces, and so anyone."""
     setting: str = ""
     """What names that namespace, for people."""
     port: int | None = None
@@ -114,7 +114,7 @@ class Exporters:
                     group.create_task(self._look_elsewhere(finding, watcher, api))
                 if not finding.namespace:
                     LOGGER.warning(
-                        "%s pods (%s) are looked for in all namespaces: whoever may make a pod with these labels,"
+                        "%s pods (%s) are looked for in all namespaces: anyone who may create a pod with these labels,"
                         " in any of them, may report GPU memory for every run; name their namespace: %s",
                         finding.title, finding.selector, finding.setting,
                     )  # fmt: skip
