@@ -90,8 +90,8 @@ def _debian(status: str, system: str, release: str) -> list[dict[str, Any]]:
         if not fields.get("Status", "").endswith(" installed"):
             continue
         name, version, architecture = fields["Package"], fields["Version"], fields["Architecture"]
-        # As the form of package URLs asks: of the characters in a version of Debian's, these two are not plain there.
-        plain = version.replace("+", "%2B").replace(":", "%3A")
-        purl = f"pkg:deb/{system}/{name.replace('+', '%2B')}@{plain}?arch={architecture}&distro={system}-{release}"
+        # Of the characters in names and versions of Debian's, a package URL takes all but this one as they are.
+        found = f"{name}@{version}".replace("+", "%2B")
+        purl = f"pkg:deb/{system}/{found}?arch={architecture}&distro={system}-{release}"
         made.append({"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl})
     return made
