@@ -1,6 +1,7 @@
 """Objects from a Kubric asset manifest, with a bundle made here."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -71,6 +72,10 @@ def test_a_clip_of_an_asset_is_made_like_any_other(manifest, tmp_path):
     [
         (lambda folder: (folder / "wedge.tar.gz").unlink(), "wedge.tar.gz: No such file or directory"),
         (lambda folder: (folder / "wedge.tar.gz").write_bytes(b"no archive"), "not a gzip file"),
+        (lambda folder: ((folder / "wedge.tar.gz").unlink(), os.mkfifo(folder / "wedge.tar.gz")),
+         "wedge.tar.gz: not a regular file"),
+        (lambda folder: ((folder / "wedge.tar.gz").unlink(), (folder / "wedge.tar.gz").symlink_to("/dev/zero")),
+         "wedge.tar.gz: not a regular file"),
         (lambda folder: bundle.write(folder / "x", files=("mesh.obj", "data.json")).parent.joinpath("wedge.tar.gz")
             .replace(folder / "wedge.tar.gz"), "object.urdf: No such file or directory"),
         (lambda folder: bundle.write(folder / "x", urdf="<robot><link/></robot>").parent.joinpath("wedge.tar.gz")
