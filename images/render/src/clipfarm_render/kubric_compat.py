@@ -40,7 +40,7 @@ def _copy(source: object, target: object, overwrite: bool = False) -> None:
     """Copy a local file, as ``tf.io.gfile.copy`` does."""
     if not overwrite and Path(str(target)).exists():
         raise FileExistsError(f"{target} exists")
-    with regular.opened(Path(str(source)), str(source)) as file, Path(str(target)).open("wb") as copy:
+    with regular.opened(Path(str(source)), Path(str(source)).name) as file, Path(str(target)).open("wb") as copy:
         shutil.copyfileobj(file, copy)
 
 
