@@ -195,6 +195,9 @@ def encoder_texts() -> set[str]:
     of_features = {"made of clip_00001 instead of clip_00007", "an array of shape (8, 3), expected 16 tokens"}
     assert 'f"cannot be claimed: {why}"' in inspect.getsource(clipfarm_encode.watching)
     of_features.add("cannot be claimed: claims/m/clip_00000.0: No space left on device (ENOSPC)")
+    assert 'f"cannot be read: {where}: {regular.describe(error)}"' in inspect.getsource(clipfarm_encode.clips)
+    of_features |= {"clip.json: not JSON", "clip.json: missing"}  # of a clip that was damaged since it was rendered
+    of_features.add("cannot be read: rgb/frame_00003.png: Input/output error (EIO)")
     unread = {f"{name}: Input/output error (EIO)" for name in ("vjepa2_vitl16.npy", "vjepa2_vitl16.json")}
     return {*messages(clipfarm_encode.decoding, "ClipError"), "its folder is gone"} | of_features | unread
 

@@ -1,8 +1,11 @@
+import errno
+import os
 import threading
 
 import pytest
 
 from clipfarm_encode.clips import read_frames
+from clipfarm_encode.decoder import SharedMemory, answer
 from clipfarm_encode.decoding import Decoders
 from unit.encode.made_up import make_clip
 
@@ -62,3 +65,21 @@ def test_all_decoders_end_when_the_first_is_waited_for(tmp_path, monkeypatch):
 
         monkeypatch.setattr(first, "close", closing)
     assert ended == [0]
+
+
+def test_an_error_of_reading_is_told_from_damage(tmp_path, monkeypatch):
+    clip = make_clip(tmp_path, 0)
+    opened = os.open
+
+    def refuse(path, *arguments, **options):
+        if str(path).endswith("frame_00002.png"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    reply = answer(clip.folder, SharedMemory(os.memfd_create("frames")))
+    assert reply == {"unreadable": "cannot be read: rgb/frame_00002.png: Input/output error (EIO)"}
+    clip.frame(2).unlink()
+    monkeypatch.setattr(os, "open", opened)
+    reply = answer(clip.folder, SharedMemory(os.memfd_create("frames")))
+    assert reply == {"refused": "rgb: 3 frames; the model takes them in pairs"}

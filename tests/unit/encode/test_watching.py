@@ -84,6 +84,25 @@ def test_features_that_cannot_be_read_are_looked_at_again_and_never_made_over(tm
     assert (reporter.tally.failures, reporter.tally.skipped) == ({}, {"clip_00001"})
 
 
+def test_a_clip_whose_frames_could_not_be_read_gets_another_turn(tmp_path, destination, reporter, claims, monkeypatch):
+    make_clip(tmp_path, 0)
+    monkeypatch.setattr(watching, "RETRY_SECONDS", 0)
+    source = Watch(tmp_path, destination, reporter, claims, sleep=lambda _: None)
+    looks = iter(source)
+    for _ in range(2):
+        found = next(looks)
+        assert found.name == "clip_00000"
+        reporter.failed(found.name, "cannot be read: rgb: Input/output error (EIO)")
+        source.settled(found, unread=True)
+    assert next(looks).name == "clip_00000"
+    assert reporter.tally.failures == {}
+    reporter.failed("clip_00000", "rgb: no frames")
+    source.settled(found)
+    finish(tmp_path)
+    assert list(looks) == [None]
+    assert reporter.tally.failures == {"clip_00000": "rgb: no frames"}
+
+
 def test_a_folder_that_cannot_be_read_for_a_while_is_looked_at_again(tmp_path, watch, reporter, monkeypatch):
     make_clip(tmp_path, 0)
     finish(tmp_path)

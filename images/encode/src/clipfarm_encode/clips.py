@@ -34,6 +34,10 @@ class ClipError(ValueError):
     """A clip cannot be encoded; the message says why, in one line."""
 
 
+class UnreadableError(ClipError):
+    """An error of reading hides a clip's frames; it may pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """The frames of a clip, and what they were read from."""
@@ -108,13 +112,14 @@ def read_clip(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_a
 
     Raises:
         ClipError: a frame is missing, damaged, or unlike the others.
+        UnreadableError: one cannot be read.
     """
     try:
         manifest = ClipManifest.read(clip.manifest)
     except FileNotFoundError:
         return _stack([(path, None) for path in _in_order(_paths(clip))], None, allocate)
     except OSError as error:
-        raise ClipError(f"clip.json: {regular.describe(error)}") from None
+        raise _unreadable("clip.json", error) from None
     except ContractError as error:
         raise ClipError(str(error)) from None
     scene = manifest.recipe.scene
@@ -128,10 +133,21 @@ def read_clip(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_a
             raise ClipError(f"rgb/{path.name}: not in clip.json")
         if path != clip.frame(i):
             raise ClipError(f"rgb/{path.name}: found in place of {clip.frame(i).name}")
-        if (size := path.stat().st_size) != entry.size:
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise _unreadable(f"rgb/{path.name}", error) from None
+        if size != entry.size:
             raise ClipError(f"rgb/{path.name}: {size} bytes, expected {entry.size}")
         frames.append((path, entry.sha256))
     return _stack(frames, scene.resolution, allocate)
+
+
+def _unreadable(where: str, error: OSError) -> ClipError:
+    """Return what an error of reading says of a clip: if something is not there, that it is wrong."""
+    if regular.is_gone(error):
+        return ClipError(f"{where}: {error.strerror}")
+    return UnreadableError(f"cannot be read: {where}: {regular.describe(error)}")
 
 
 def _paths(clip: Clip) -> list[Path]:
@@ -141,7 +157,7 @@ def _paths(clip: Clip) -> list[Path]:
     except FileNotFoundError:
         raise ClipError("rgb: missing") from None
     except OSError as error:
-        raise ClipError(f"rgb: {regular.describe(error)}") from None
+        raise _unreadable("rgb", error) from None
     paths = [clip.rgb / name for name in names if name.lower().endswith(".png") and not name.startswith(".")]
     if not paths:
         raise ClipError("rgb: no frames")
@@ -214,7 +230,7 @@ def _decode(path: Path, expected: str | None) -> tuple[Frames, str]:
     except FileNotFoundError:
         raise ClipError(f"{where}: missing") from None
     except OSError as error:
-        raise ClipError(f"{where}: {regular.describe(error)}") from None
+        raise _unreadable(where, error) from None
     except ContractError as error:
         raise ClipError(str(error)) from None
     sha256 = hashlib.sha256(data).hexdigest()

@@ -6,8 +6,8 @@ a picture that brings its decoder down costs one clip here, and not the encoder.
 
 The folder of a clip comes as a line on standard input; its frames go into the memory behind the descriptor, and a
 line of JSON to standard output: ``{"shape": [frames, height, width, 3], "sha256": ".."}``, or ``{"refused": "why"}``,
-or ``{"errno": .., "filename": ..}``. It ends when its standard input does. PyTorch is not imported: it starts in a
-quarter second.
+``{"unreadable": "why"}``, or ``{"errno": .., "filename": ..}``. It ends when its standard input does. PyTorch is not
+imported: it starts in a quarter second.
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from clipfarm_contract.layout import Clip
-from clipfarm_encode.clips import ClipError, Frames, read_clip
+from clipfarm_encode.clips import ClipError, Frames, UnreadableError, read_clip
 
 
 class SharedMemory:
@@ -45,6 +45,8 @@ def answer(folder: Path, memory: SharedMemory) -> dict[str, Any]:
     """Decode a clip and return the line that says so."""
     try:
         decoded = read_clip(Clip(folder), memory.array)
+    except UnreadableError as error:
+        return {"unreadable": str(error)}
     except ClipError as error:
         return {"refused": str(error)}
     except OSError as error:

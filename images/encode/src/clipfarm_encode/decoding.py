@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from clipfarm_contract.layout import Clip
-from clipfarm_encode.clips import ClipError, Decoded
+from clipfarm_encode.clips import ClipError, Decoded, UnreadableError
 from clipfarm_encode.decoder import SharedMemory
 
 _END_SECONDS = 5.0
@@ -37,6 +37,7 @@ class Decoder:
 
         Raises:
             ClipError: a frame is missing, damaged, or unlike the others, or it brought the decoder down.
+            UnreadableError: a frame cannot be read, which may pass.
             OSError: the clip's folder or the decoder could not be used.
         """
         self.start()
@@ -56,6 +57,8 @@ class Decoder:
             how = f"killed by signal {-status}" if status < 0 else f"ended with {status}"
             raise ClipError(f"its decoder was {how}")
         reply = json.loads(line)
+        if "unreadable" in reply:
+            raise UnreadableError(reply["unreadable"])
         if "refused" in reply:
             raise ClipError(reply["refused"])
         if "errno" in reply:

@@ -10,7 +10,7 @@ import torch
 
 from clipfarm_contract import regular
 from clipfarm_encode.batches import Batches, Prepared
-from clipfarm_encode.clips import ClipError, Found
+from clipfarm_encode.clips import ClipError, Found, UnreadableError
 from clipfarm_encode.decoding import Decoders
 from clipfarm_encode.encoder import Batch, EncodeError, Encoder, OutOfMemoryError
 from clipfarm_encode.features import Encoded, all_finite, save
@@ -245,10 +245,10 @@ class Pipeline:
             else:
                 reason = str(error)
             self._reporter.failed(found.name, reason)
-        self._settle(found)
+        self._settle(found, unread=isinstance(error, UnreadableError))
 
-    def _settle(self, found: Found) -> None:
-        self._source.settled(found)
+    def _settle(self, found: Found, *, unread: bool = False) -> None:
+        self._source.settled(found, unread=unread)
         self._reporter.ended()
         self._room.release()
 

@@ -58,8 +58,13 @@ class Source(Protocol):
         """Yield clips, and None whenever there is none for the moment."""
         ...
 
-    def settled(self, found: Found) -> None:
-        """Take note that a clip has its features, or cannot get any; called from any thread."""
+    def settled(self, found: Found, *, unread: bool = False) -> None:
+        """Take note that a clip has its features, or cannot get any; called from any thread.
+
+        Args:
+            found: the clip.
+            unread: it could not be read, which may pass.
+        """
         ...
 
 
@@ -110,7 +115,7 @@ class Once:
     def __iter__(self) -> Iterator[Found | None]:
         yield from self._clips
 
-    def settled(self, found: Found) -> None:
+    def settled(self, found: Found, *, unread: bool = False) -> None:
         """Nothing to do: nobody else is at work."""
 
 

@@ -20,6 +20,8 @@ POLL_SHARE = 50
 """A look is followed by a pause of this many times its own length: looking takes 2 % of one core at most."""
 TROUBLE_SECONDS = 60.0
 """How long claims may fail before their clips count as failed: a full disk or a server that is away may pass."""
+RETRY_SECONDS = 60.0
+"""After which frames that could not be read are read again."""
 RECHECKED = 16
 """Clips with features that each look inspects again, in turn: two small files are opened for each."""
 
@@ -69,6 +71,8 @@ class Watch:
         """Clips of which it is not known whose they are."""
         self._unreadable: dict[str, str] = {}
         """Reason by name, of clips that could not be looked at: the next look tries again."""
+        self._unread: dict[str, tuple[Found, float]] = {}
+        """By name, of clips whose frames could not be read: the clip, and when."""
         self._turn: list[str] = []
         """Clips with features that are inspected again next."""
         self._trouble: tuple[int | None, float] | None = None
@@ -92,6 +96,7 @@ class Watch:
             start = time.monotonic()
             try:
                 no_more = self._marker.exists()  # before the listing: so what was complete when it was set is listed
+                self._take_back_unread()
                 self._list()
                 self._claims.look()
             except OSError as error:
@@ -118,8 +123,10 @@ class Watch:
                 return
             self._pause(looked)
 
-    def settled(self, found: Found) -> None:
+    def settled(self, found: Found, *, unread: bool = False) -> None:
         """Give a clip's claim up: it has its features, or cannot get any here. May be called from any thread."""
+        if unread:
+            self._unread[found.name] = found, time.monotonic()
         self._claims.release(found.name)
 
     def _list(self) -> None:
@@ -163,6 +170,14 @@ class Watch:
         for found, reason in surveyed.other:
             self._reporter.failed(found.name, reason)
         self._pending |= {found.name: found for found in surveyed.pending}
+
+    def _take_back_unread(self) -> None:
+        """Let the listing find clips for new ones whose frames could not be read a while ago."""
+        for name, (found, since) in list(self._unread.items()):
+            if time.monotonic() - since >= RETRY_SECONDS:
+                del self._unread[name]
+                if self._seen.get(name) == found.inode:
+                    self._forget(name)
 
     def _forget(self, name: str) -> None:
         """Forget a clip, so that the next look takes it for a new one if it is there."""
