@@ -123,7 +123,7 @@ def test_no_more_clips_are_inside_than_the_bound(run):
                 with lock:
                     most = max(most, inside)
 
-        def settled(self, found):
+        def settled(self, found, *, unread=False):
             nonlocal inside
             with lock:
                 inside -= 1
