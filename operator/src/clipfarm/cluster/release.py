@@ -9,6 +9,7 @@ from prometheus_client import Counter, Histogram
 
 from clipfarm.cluster.api import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest, pointer
 from clipfarm.cluster.backoff import pause
+from clipfarm.cluster.refused import advice
 from clipfarm.cluster.times import api_time
 from clipfarm.cluster.tracked import Refusal, Tracked
 from clipfarm.cluster.views import PodView, gate_of, gpu_annotation
@@ -99,7 +100,7 @@ class Gatekeeper:
         unreleased = tracked.rendering.unreleased
         before = unreleased.get(pod.uid)
         times = before.times + 1 if before else 1
-        why = f"the pod {pod.name} cannot be released: {error.message}"
+        why = f"the pod {pod.name} cannot be released: {error.message}{advice(error.message, 'render')}"
         if not unreleased:  # logged once: what refuses one pod of a run mostly refuses all
             LOGGER.warning("%s/%s: %s", *pod.run, why)
         unreleased[pod.uid] = Refusal(why, times, self._clock() + pause(times, error.retry_after))
