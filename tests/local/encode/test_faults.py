@@ -161,21 +161,36 @@ def test_what_one_that_was_killed_had_claimed_goes_to_the_next_at_once(encoders,
 
 def test_a_clip_that_brings_its_decoder_down_fails_alone(encoders, tmp_path):
     run = RunFolder(tmp_path / "run")
-    for i in range(6):
+    for i in range(5):
         make_clip(run.root, i)
     run.state.mkdir()
-    frame = run.clip(3).frame(1)
-    frame.unlink()
-    os.mkfifo(frame)  # a decoder that reads it waits for ever
-    (run.clip(3).manifest).unlink()
-    pid = start(encoders, run, run.state / "log.txt", "--log_json", run.encode_log())
+    pid = watch(encoders, run, "only")
     wait_for(lambda: len(arrays(run)) == 5)
     for decoder in children(pid):
         kill(decoder)
+    make_clip(run.root, 5)  # is given to one of them
+    log = run.state / "only.json"
+    wait_for(lambda: json.loads(log.read_text())["failures"])
+    run.all_rendered.touch()
     wait_for_end(pid)
+    document = json.loads(log.read_text())
+    assert document["failures"] == [{"clip": "clip_00005", "reason": "its decoder was killed by signal 9"}]
+    assert document["clips"]["encoded"] == 5
+
+
+def test_a_fifo_in_a_frames_place_fails_its_clip_alone(encoders, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    for i in range(3):
+        make_clip(run.root, i)
+    run.state.mkdir()
+    frame = run.clip(1).frame(1)
+    frame.unlink()
+    os.mkfifo(frame)
+    run.clip(1).manifest.unlink()
+    wait_for_end(start(encoders, run, run.state / "log.txt", "--log_json", run.encode_log()))
     document = json.loads(run.encode_log().read_text())
-    assert [failure["clip"] for failure in document["failures"]] == ["clip_00003"]
-    assert document["failures"][0]["reason"] == "its decoder was killed by signal 9"
+    assert document["failures"] == [{"clip": "clip_00001", "reason": "rgb/frame_00001.png: not a regular file"}]
+    assert document["clips"]["encoded"] == 2
 
 
 def children(pid):
