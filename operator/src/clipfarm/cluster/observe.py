@@ -71,11 +71,11 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     job, deployment = own_job(tracked, key, store), own_deployment(tracked, key, store)
     readings = gpus.counting_in(key[0])
     tracked.follow(job.uid if job else "", job.results if job else "")
-    rendering = tracked.rendering
+    rendering, total = tracked.rendering, tracked.blocks.count
     pods = {
         uid: pod
-        for uid, pod in store.pods.of(key).items()
-        if job and pod.owner == job.uid and pod.index < tracked.blocks.count and not pod.never_to_run
+        for uid, pod in (store.pods.of(key).items() if job else ())
+        if pod.owner == rendering.job and pod.index < total and not pod.never_to_run
     }
     _settle(tracked, pods, store.failed.of(key), now)
     rendering.unschedulable = stuck.since(rendering.unschedulable, pods, now)
@@ -106,7 +106,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     return World(
         now=now,
         nodes=_nodes(store, tracked, gpus, readings, now),
-        total=tracked.blocks.count,
+        total=total,
         rendered=len(completed),
         waiting=tuple(sorted(gated - {end.clip for end in ended})),
         running=running,

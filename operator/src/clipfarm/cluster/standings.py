@@ -43,10 +43,10 @@ class Standings:
         """Tell whether a pod whose object is as it was may stand elsewhere now: by its node, or by its Events."""
         if before.reason in ("NodeSilent", "NodeLost"):
             return True
-        word = self._words.get(uid)
+        word = self._words.get(uid) if self._words else None
         if word is not None and word != (before.reason, before.message):
             return True
-        return bool(node) and self._silence(node) is not None
+        return bool(node) and self._nodes.get(node, self._wall) is not None
 
     def of(self, uid: str, found: Reported, node: str, before: Standing | None) -> Standing:
         """Return where a pod is, given where it was at the last look."""

@@ -143,6 +143,9 @@ def counts(vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: E
     for pod, where in _each(world.running, several):
         count = found.setdefault(where, Counts())
         count.pods += 1
+        if not fresh:
+            count.unseen += 1
+            continue
         age = sure.get(where, -math.inf) - pod.started_at if pod.started_at is not None else -math.inf
         count.unseen += age < vram.allocation_time
         count.proven += age >= vram.allocation_time

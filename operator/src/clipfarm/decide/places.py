@@ -90,7 +90,8 @@ def places(run: Run, world: World, gates: Mapping[GpuId, Gate], counts: Mapping[
         on_node = by_node.get(pod.node)
         if on_node is not None:
             on_node.pods += 1
-            on_node.waits = on_node.waits or pod.waits
+            if pod.standing.state == "Released":
+                on_node.waits = on_node.waits or pod.waits
     for node in world.nodes:
         if node.room == 0:
             continue  # it has not even the CPUs or the device for one
