@@ -67,7 +67,7 @@ def test_three_clips_and_a_large_encoder_on_two_cpus_end_without_help(node: Node
     spec = manifest["spec"] | {"clips": {"start": 0, "end": 2}}
     spec["experiment"]["phases"] = [spec["experiment"]["phases"][0] | {"clips": spec["clips"]}]
     spec["encode"] = {"model": "vjepa2_vitl16", "weights": {"source": "random"}}
-    spec["render"] = spec["render"] | {"keepPods": "all"}  # looked at below
+    spec["render"] = spec.get("render", {}) | {"keepPods": "all"}  # looked at below
     folder = tmp_path / "volume"
     folder.mkdir()
     with node.two_cpus(), node.namespace("test-large", folder, small=False) as place:

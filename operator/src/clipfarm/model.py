@@ -54,6 +54,8 @@ def _without_nulls(value: object) -> object:
 Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 FileName = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS, pattern=NO_NUL)]
 """A path, or what else is handed to a program."""
+Argument = Annotated[str, Field(max_length=4096, pattern=NO_NUL)]
+"""What may be long: an address with its signature, a script."""
 Texts = Annotated[dict[str, Text], Field(max_length=MOST_ENTRIES), BeforeValidator(_without_nulls)]
 """A map of texts; an entry without a value is none, as the API server has it."""
 Labels = Annotated[dict[str, str], BeforeValidator(_without_nulls)]

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from clipfarm.model import (
     MOST_ENTRIES,
-    NO_NUL,
+    Argument,
     Bytes,
     Cpus,
     FileName,
@@ -246,9 +246,7 @@ class Render(Model):
     """Pods that stay when they have ended, in a cluster. failed: the 100 that failed last, with their logs."""
     scale_up: ScaleUp = ScaleUp()
     """How an autoscaler gets to know that nodes are missing, in a cluster."""
-    command: tuple[Annotated[Text, Field(pattern=NO_NUL)], ...] = Field(
-        default=(), max_length=MOST_ENTRIES, strict=False
-    )
+    command: tuple[Argument, ...] = Field(default=(), max_length=MOST_ENTRIES, strict=False)
     """A renderer of the user's own that keeps the contract; empty for the built-in one."""
     background: Literal["cached", "full"] = "cached"
     """What stands still in the frames: rendered once for the run, which takes as long as 16 frames, or anew in each."""

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from clipfarm.model import FileName, Model
+from clipfarm.model import Argument, Model
 
 
 class Weights(Model):
     """Where the encoder's weights come from."""
 
-    source: FileName
+    source: Annotated[Argument, Field(min_length=1)]
     """A file of the original release or its https address, a folder in Hugging Face's layout, an id on Hugging Face,
     or ``random``: features without meaning."""
     key: Literal["target_encoder", "encoder"] = "target_encoder"

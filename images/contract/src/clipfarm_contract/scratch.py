@@ -4,6 +4,7 @@ An owner holds a lock on its folder, which goes with it, however it ends.
 """
 
 import contextlib
+import hashlib
 import os
 import stat
 import tempfile
@@ -14,7 +15,9 @@ from typing import Self
 
 from clipfarm_contract import locks, tree
 
-PREFIX = "clipfarm-scratch-"
+PREFIX = f"clipfarm-scratch-{hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:8]}-"
+"""With the machine's name: several may have the place for temporary files together, and locks that each keeps to
+itself."""
 YOUNG_SECONDS = 60.0
 """A folder is made a moment before it is locked."""
 

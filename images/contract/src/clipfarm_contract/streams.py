@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 import sys
 from typing import Any, TextIO
 
@@ -26,7 +27,10 @@ class Output(io.FileIO):
         """Write bytes, or drop them once that has failed."""
         if self.lost is None:
             try:
-                return super().write(data)
+                while (written := super().write(data)) is None:
+                    # Another program has made it non-blocking, on the terminal that they share, and it is full.
+                    select.select([], [self.fileno()], [])
+                return written
             except OSError as error:
                 self.lost = error
                 if self.failed and self._program:

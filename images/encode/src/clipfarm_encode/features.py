@@ -96,7 +96,15 @@ def inspect(clip: Clip, recipe: Recipe, encoded: Clip | None = None) -> tuple[St
     return state, reason
 
 
-def save(features: Features, encoded: Encoded, clip: Clip, recipe: Recipe, *, again: bool = False) -> bool:
+def save(
+    features: Features,
+    encoded: Encoded,
+    clip: Clip,
+    recipe: Recipe,
+    *,
+    source: Clip | None = None,
+    again: bool = False,
+) -> bool:
     """Write a clip's features with their sidecar, unless another encoder was faster.
 
     The array gets its name by a hard link, which fails where the name is taken: of several writers exactly one
@@ -104,6 +112,11 @@ def save(features: Features, encoded: Encoded, clip: Clip, recipe: Recipe, *, ag
     their sidecars hold; whoever wrote second therefore puts the sidecar right.
 
     Args:
+        features: the array.
+        encoded: what it was made of, and how.
+        clip: where it goes.
+        recipe: how features are made.
+        source: the clip that was encoded, if its folder is another.
         again: replace features that are as wanted, too.
 
     Returns:
@@ -121,7 +134,7 @@ def save(features: Features, encoded: Encoded, clip: Clip, recipe: Recipe, *, ag
     path.parent.mkdir(exist_ok=True)  # and no more than that: a clip that is gone must not come back as an empty folder
     while True:
         if not again:
-            state, reason = inspect(clip, recipe)
+            state, reason = inspect(clip, recipe, source)
             if state is State.DONE:
                 return False
             if state is State.UNREADABLE:

@@ -224,7 +224,7 @@ class Pipeline:
                     raise FileNotFoundError(2, "its folder is gone", found.name)
                 if self._destination.out_dir is not None:
                     clip.folder.mkdir(parents=True, exist_ok=True)
-                ours = save(result.features, encoded, clip, recipe, again=self._again)
+                ours = save(result.features, encoded, clip, recipe, source=found.clip, again=self._again)
         except (ClipError, OSError) as error:
             self._fail(found, error)
         except BaseException as error:  # noqa: BLE001  as above

@@ -108,11 +108,13 @@ class Watch:
                 continue
             self._blind = None
             looked = time.monotonic() - start
-            busy = False
+            busy, self._refused = False, False
             for found in list(self._pending.values()):
                 if self._take(found):
                     busy = True
                     yield found
+            if not self._refused:
+                self._trouble = None
             if busy:
                 continue
             self._recheck_failures()
@@ -232,7 +234,7 @@ class Watch:
         number, since = self._trouble or (None, time.monotonic())
         if number != error.errno:
             self._reporter.say(f"clips cannot be claimed for the moment: {why}")
-        self._trouble = error.errno, since
+        self._trouble, self._refused = (error.errno, since), True
         if time.monotonic() - since >= TROUBLE_SECONDS and found.name not in self._unclaimed:
             self._unclaimed.add(found.name)
             self._reporter.failed(found.name, f"cannot be claimed: {why}")

@@ -1,5 +1,6 @@
 """The loop: look, decide, do, until there is nothing left to do or somebody says stop."""
 
+import errno
 import os
 import select
 import signal
@@ -23,6 +24,11 @@ from clipfarm_contract.clip import write_atomically
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.signals import not_ignored
 
+PASSING = frozenset((
+    errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE,
+    errno.ETIMEDOUT,
+))  # fmt: skip
+"""Errors that may pass: the disk is full, there are too many processes or files, a file server is away."""
 TICK = 1.0
 """Seconds between two looks when nothing happens; a process that ends, or a signal, wakes the loop at once."""
 
@@ -57,7 +63,9 @@ def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> End
                 plan = decide(job.run, observe(state, time.monotonic()))
                 try:
                     apply(plan, state, time.monotonic())
-                except OSError as error:  # the disk is full, or there are too many processes: both may pass
+                except OSError as error:
+                    if error.errno not in PASSING:
+                        raise
                     where = f"{error.filename}: " if error.filename else ""
                     plan = replace(plan, status=replace(plan.status, stuck=f"{where}{error.strerror}; trying again"))
                 show(plan.status)
