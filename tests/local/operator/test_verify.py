@@ -1,5 +1,7 @@
 """``clipfarm verify`` finds what changed, and makes clips again to compare them."""
 
+import hashlib
+import json
 import sys
 
 import numpy as np
@@ -54,10 +56,24 @@ def test_features_are_held_against_their_sidecar(made):
         1,
         "clip 1: feature_maps/m.npy: no m.json beside it",
     )
-    (folder / "m.json").write_text('{"sha256": "0"}')
+    (folder / "m.json").write_text('{"sha256": "0", "clipfarm": "0.1.0"}')
     assert "m.npy: it does not begin as a .npy file does" in clipfarm("verify", made.output).stdout
     np.save(folder / "m.npy", np.zeros((8, 3), np.float16))
     assert "m.npy: sha256 is not the one in m.json" in clipfarm("verify", made.output).stdout
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros(5, np.int64), np.asfortranarray(np.zeros((3, 4)))], ids=["int64", "columns"]
+)
+def test_of_features_that_another_program_made_only_the_hash_is_compared(made, array):
+    folder = made.output / "clip_00001" / "feature_maps"
+    folder.mkdir()
+    np.save(folder / "dino.npy", array)
+    sha256 = hashlib.sha256((folder / "dino.npy").read_bytes()).hexdigest()
+    told = {"model": "dino", "sha256": sha256, "dtype": "float64", "preprocessing": {"crop": 224}}
+    (folder / "dino.json").write_text(json.dumps(told))
+    ran = clipfarm("verify", made.output)
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_clips_made_again_by_the_same_renderer_have_the_same_bytes(made):

@@ -271,7 +271,7 @@ def test_ports_of_the_network_policy_are_those_that_are_asked():
     found = objects(networkPolicy__enabled=True, vram__agent__enabled=True, **values)
     egress = only("NetworkPolicy", found, "clipfarm")["spec"]["egress"]
     ports = sorted(port["port"] for rule in egress for port in rule["ports"])
-    assert ports == [53, 53, 80, 443, 443, 1234, 6443, 8080, 8443, 9400, 9401, 16443]
+    assert ports == [53, 53, 80, 443, 443, 1234, 5353, 5353, 6443, 8080, 8443, 9400, 9401, 16443]
 
 
 def peers(found: list[dict], name: str) -> tuple[list, list]:
@@ -292,7 +292,7 @@ def test_pods_of_runs_reach_what_they_need_and_only_the_operator_reaches_them():
     assert operator["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "clipfarm"}
     labels = only("Deployment", found)["spec"]["template"]["metadata"]["labels"]
     assert operator["podSelector"]["matchLabels"].items() <= labels.items()
-    assert sorted(port["port"] for rule in egress for port in rule["ports"]) == [53, 53, 443]
+    assert sorted(port["port"] for rule in egress for port in rule["ports"]) == [53, 53, 443, 5353, 5353]
     # Through the API server the way has no pod that could be selected.
     [ingress], _ = peers(objects(watchNamespaces=["a"], encoderAccess="proxy"), "clipfarm-encode")
     assert "from" not in ingress

@@ -1,7 +1,9 @@
 """A program goes on whatever becomes of its standard streams, and says once that output is lost."""
 
 import errno
+import io
 import os
+import threading
 from pathlib import Path
 
 from clipfarm_contract import streams
@@ -23,3 +25,23 @@ def test_a_reader_that_goes_away_is_no_failure(capsys):
     os.close(write)
     assert made.lost is not None
     assert (made.lost.errno, made.failed, capsys.readouterr().err) == (errno.EPIPE, False, "")
+
+
+def test_a_reader_that_is_slow_is_waited_for_where_another_program_made_the_stream_non_blocking():
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    made = io.BufferedWriter(streams.Output(write, "program"))
+    data = b"x" * 300_000  # more than a pipe holds
+    found: list[bytes] = []
+
+    def slow() -> None:
+        with os.fdopen(read, "rb") as file:
+            found.append(file.read())
+
+    reader = threading.Thread(target=slow)
+    reader.start()
+    made.write(data)
+    made.flush()
+    os.close(write)
+    reader.join(60)
+    assert found == [data]

@@ -137,3 +137,19 @@ def test_a_clip_that_is_gone_does_not_come_back_as_an_empty_folder(clip):
     with pytest.raises(FileNotFoundError):
         save(ARRAY, OF, clip, RECIPE)
     assert not clip.folder.exists()
+
+
+def test_features_of_frames_that_were_there_before_are_replaced_in_a_folder_of_their_own(clip, tmp_path, monkeypatch):
+    """There is no clip.json in that folder: what the features are of is known from the clip alone."""
+    apart = Clip(tmp_path / "features" / clip.folder.name)
+    apart.folder.mkdir(parents=True)
+    save(ARRAY, Encoded("clip_00000", 4, "0" * 64), apart, RECIPE, source=clip)
+    of = Encoded("clip_00000", 4, "1" * 64)
+    monkeypatch.setattr("clipfarm_contract.features.input_difference", lambda head, made, looked_at: (
+        "made of other frames than the clip has now"
+        if looked_at.folder == clip.folder and made["input"]["sha256"] != of.sha256 else None
+    ))  # fmt: skip
+    assert inspect(apart, RECIPE, clip)[0] is State.OTHER
+    assert save(ARRAY + 1, of, apart, RECIPE, source=clip)
+    assert inspect(apart, RECIPE, clip) == (State.DONE, "")
+    assert not save(ARRAY, of, apart, RECIPE, source=clip)

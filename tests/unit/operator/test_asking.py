@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from clipfarm.cluster import encoders, scrape
-from clipfarm.cluster.encoders import MOST_BYTES, Asker, Progress, progress
+from clipfarm.cluster.encoders import MOST_BYTES, Asker, Progress, follow, progress
 from clipfarm.cluster.pod_states import Reported
 from clipfarm.cluster.scrape import open_session
 from clipfarm.cluster.source import AGAIN_SECONDS
+from clipfarm.cluster.tracked import Tracked
 from clipfarm.cluster.views import EncoderPod
+from clipfarm.manifests.common import Owner
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
+from helpers.runs import make_run
 
 CLIPS = Indexes.between(10, 19)
 COUNTS = {"found": 10, "waiting": 3, "encoding": 1, "encoded": 4, "skipped": 1, "failed": 1}
@@ -264,6 +267,39 @@ def test_an_encoder_that_fails_is_left_alone_for_some_time_unless_it_becomes_rea
             assert await asked(2.5) == 1
 
     asyncio.run(scene())
+
+
+def test_the_last_answer_of_one_that_is_silent_counts_while_another_answers(monkeypatch):
+    """It may have clips in work that the other has given up."""
+    ok = http(json.dumps(ANSWER).encode())
+
+    async def scene() -> None:
+        async with served(ok) as good, served(ok) as other, open_session() as session:
+            monkeypatch.setattr(encoders, "PORT", good.port)
+            asker = Asker(None, "direct", session)  # type: ignore[arg-type]
+            urls = {"a": good.port, "b": other.port}
+            monkeypatch.setattr(encoders, "_url", lambda pod: f"http://127.0.0.1:{urls[pod.uid]}/progress")
+            assert len((await asker.ask([pod("a"), pod("b")], CLIPS, 0.0))[0]) == 2
+            urls["b"] = 1
+            asker._sources.clear()
+            found, silence = await asker.ask([pod("a"), pod("b")], CLIPS, 5.0)
+            assert (len(found), bool(silence)) == (2, True)
+            assert len((await asker.ask([pod("b")], CLIPS, 5.0))[0]) == 0
+            assert len((await asker.ask([pod("a"), pod("b")], CLIPS, 61.0))[0]) == 1
+
+    asyncio.run(scene())
+
+
+def test_clips_have_failed_for_all_only_where_all_that_work_have_answered():
+    tracked = Tracked(make_run(3), Owner("ns", "run-1", {}, ""), 1, {})
+    given_up, busy = Progress(1, {1: "no room", 2: "no room"}), Progress(1, {}, left=2)
+    both = [pod("a"), pod("b")]
+    follow(tracked, both, [given_up, busy], "", 1.0)
+    assert tracked.encoding.failed == {}
+    follow(tracked, both, [given_up], "no answer", 2.0)
+    assert tracked.encoding.failed == {}
+    follow(tracked, both[:1], [given_up], "", 3.0)
+    assert tracked.encoding.failed == {1: "no room", 2: "no room"}
 
 
 def test_a_pod_without_an_address_is_not_asked():

@@ -86,8 +86,18 @@ def test_failed_clips_are_as_they_were_also_in_blocks():
         1: failed(1, done=3),  # it had no room to say which ones
         2: failed(2, "killed"),  # nor to say anything
     }
-    [beans, killed] = results.grouped(pods, blocks)
-    again = results.pods(results.read(Results(failed=(beans, killed)).text()).failed, "job-1", KEY, blocks)
+    _come_back(pods, blocks)
+
+
+def test_a_block_that_broke_off_and_a_clip_that_is_complete_all_the_same_keep_their_counts():
+    blocks = Blocks.of(make_run(20, render={"clipsPerPod": 10}))
+    _come_back({0: failed(0, clips=((1, "no beans"),), done=1)}, blocks)
+    _come_back({0: failed(0, done=1), 1: failed(1, done=0)}, Blocks.of(make_run(2)))
+
+
+def _come_back(pods: dict[int, FailedPod], blocks: Blocks) -> None:
+    found = results.read(Results(failed=results.grouped(pods, blocks)).text()).failed
+    again = results.pods(found, "job-1", KEY, blocks)
     assert {index: (pod.reason, pod.clips, pod.done) for index, pod in again.items()} == {
         index: (pod.reason, pod.clips, pod.done) for index, pod in pods.items()
     }

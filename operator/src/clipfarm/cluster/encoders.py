@@ -29,6 +29,9 @@ MOST_BYTES = 8 * 2**20
 AT_ONCE = 8
 """Encoders that are asked at a time, of all runs: their answers have to fit into the operator's memory together."""
 
+KEPT_SECONDS = 60.0
+"""How long the last answer of an encoder counts that is silent, while others of the run answer."""
+
 Way = Literal["direct", "proxy"]
 """To an encoder's pod: by its address, or through the API server, where the operator is outside the cluster."""
 
@@ -62,6 +65,8 @@ class Asker:
         self._session = session
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._sources: dict[Hashable, Source] = {}
+        self._last: dict[str, tuple[Progress, float]] = {}
+        """What each pod answered last, and when."""
 
     async def ask(self, pods: Iterable[EncoderPod], clips: Indexes, now: float) -> tuple[list[Progress], str]:
         """Return what the encoders of a run answer; and why one does not, in time or at all, where that is so.
@@ -71,14 +76,22 @@ class Asker:
             clips: the run's.
             now: the time, seconds on a clock that only goes forward.
         """
-        answers = await asyncio.gather(*(self._ask(pod, clips, now) for pod in pods if pod.address))
+        asked = [pod for pod in pods if pod.address]
+        answers = await asyncio.gather(*(self._ask(pod, clips, now) for pod in asked))
         silences = [answer for answer in answers if isinstance(answer, str)]
-        return [answer for answer in answers if isinstance(answer, Progress)], min(silences, default="")
+        found = [answer for answer in answers if isinstance(answer, Progress)]
+        if found:
+            # One that misses an answer may have clips in work that another has given up.
+            silent = [pod.uid for pod, answer in zip(asked, answers, strict=True) if isinstance(answer, str)]
+            last = [self._last[uid] for uid in silent if uid in self._last]
+            found += [answer for answer, at in last if now - at <= KEPT_SECONDS]
+        return found, min(silences, default="")
 
     def forget(self, pods: Iterable[EncoderPod]) -> None:
         """Forget all encoders but these."""
-        here = {_key(pod) for pod in pods}
+        here = {_key(pod): pod.uid for pod in pods}
         self._sources = {key: source for key, source in self._sources.items() if key in here}
+        self._last = {uid: last for uid, last in self._last.items() if uid in set(here.values())}
 
     async def _ask(self, pod: EncoderPod, clips: Indexes, now: float) -> Progress | str:
         source = self._sources.setdefault(_key(pod), Source(_url(pod), pod.name))
@@ -97,6 +110,7 @@ class Asker:
             source.failed(now, str(error))
             return source.problem
         source.answered(now, "")
+        self._last[pod.uid] = found, now
         return found
 
 
@@ -159,7 +173,7 @@ def _ranges(text: str) -> Indexes:
 
 def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], silence: str, now: float) -> bool:
     """Take in what encoders say and how they ended; tell whether that changed anything."""
-    state = tracked.encoding
+    state, pods = tracked.encoding, list(pods)
     before = (state.encoded, state.left, state.answering, dict(state.failed), len(state.early_ends), state.silence)
     state.silence = "" if answers else silence
     state.answering = len(answers)
@@ -177,7 +191,8 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
             state.early_ends.clear()
         state.encoded = done
         # Each encoder tries a clip that failed elsewhere, so it has failed when it has failed for all.
-        everywhere = set.intersection(*(set(answer.failed) for answer in answers))
+        at_work = sum(pod.reported.state == "Working" and not pod.ended for pod in pods)
+        everywhere = set.intersection(*(set(answer.failed) for answer in answers)) if len(answers) >= at_work else set()
         state.failed = {clip: answers[0].failed[clip] for clip in sorted(everywhere)}
     _take_ends(tracked, pods)
     after = (state.encoded, state.left, state.answering, state.failed, len(state.early_ends), state.silence)

@@ -22,7 +22,7 @@ from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.indexes import Indexes
 
 MOST_TEXT = 150_000
-"""Characters. All annotations of an object have 256 KiB together."""
+"""Bytes. All annotations of an object have 256 KiB together."""
 MOST_REASON = 1000
 MOST_DELETING = 1000
 """Indexes that are deleted at a time, and some."""
@@ -38,7 +38,8 @@ class Failed:
     clips: Indexes = field(default_factory=Indexes)
     """The clips that failed, of blocks of several: the others of these blocks are complete."""
     done: Mapping[int, int] = field(default_factory=dict)
-    """Complete clips by index, where a pod had no room to say which ones failed."""
+    """Complete clips by index, where they are not just those that did not fail: a pod may have had no room to say which
+    ones failed, or broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def pods(failed: Iterable[Failed], job: str, run: tuple[str, str], blocks: Block
                 attempts=1,
                 disrupted=False,
                 clips=tuple((clip, each.reason) for clip in clips),
-                done=len(block) - len(clips) if clips else min(each.done.get(index, 0), len(block)),
+                done=min(each.done.get(index, _done(len(block), len(clips))), len(block)),
             )
     return found
 
@@ -125,8 +126,17 @@ def _group(code: ExitCode, pods: list[FailedPod], blocks: Blocks) -> Failed:
         reason=pods[0].reason[:MOST_REASON],
         indexes=Indexes.of(pod.index for pod in pods),
         clips=Indexes.of(clip for pod in several for clip, _ in pod.clips),
-        done={pod.index: pod.done for pod in several if pod.done and not pod.clips},
+        done={
+            pod.index: pod.done
+            for pod in pods
+            if pod.done != (_done(blocks.size(pod.index), len(pod.clips)) if blocks.size(pod.index) > 1 else 0)
+        },
     )
+
+
+def _done(size: int, failed: int) -> int:
+    """Return how many clips of a block are complete, if it says which ones failed; else none is known to be."""
+    return size - failed if failed else 0
 
 
 def _failed(value: object, where: str) -> Failed:

@@ -120,10 +120,10 @@ class Sweeper:
                     await self._keep(key, tracked, job, ready)
                 await self._delete(key, job, ready, "Succeeded")
                 rendering.owed = False
-            if len(ready) < len(found):
-                return  # the Job controller has not counted the others yet
+            if not ready and found:
+                return  # the Job controller has not counted them yet
             if len(found) < AT_ONCE:
-                rendering.swept = counted
+                rendering.swept = counted if len(ready) == len(found) else rendering.swept
                 return
 
     async def _keep(self, key: RunKey, tracked: Tracked, job: JobView, pods: Mapping[int, Manifest]) -> None:
@@ -139,23 +139,26 @@ class Sweeper:
 
     async def _failed(self, key: RunKey, tracked: Tracked, job: JobView) -> None:
         """Delete those that failed first, of more than are to stay."""
-        final, deleted = tracked.rendering.final, set[int]()
-        while _is_current(tracked, job) and (going := self._surplus(key, job) - deleted):
-            going = set(sorted(going)[:AT_ONCE])
-            kept = await self._kept(key, tracked, job)
-            for_good = {index for index in going if index in job.failed}
-            if not for_good <= final.keys():
-                return  # the next look at the run takes them in
-            gone = {index for index in final if any(index in each.indexes for each in kept.failed)}
-            told = {index: final[index] for index in gone | for_good}
+        final, going = tracked.rendering.final, self._surplus(key, job)
+        if not going:
+            return
+        kept = await self._kept(key, tracked, job)
+        for_good = {index for index in going if index in job.failed}
+        if not for_good <= final.keys():
+            return  # the next look at the run takes them in
+        written = {index for each in kept.failed for index in each.indexes}
+        if not for_good <= written:
+            told = {index: pod for index, pod in final.items() if index in written or index in for_good}
             made = Results(kept.memory, kept.deleting, results.grouped(told, tracked.blocks))
-            if len(made.text()) > results.MOST_TEXT:
+            if len(made.text().encode()) > results.MOST_TEXT:
                 LOGGER.info("%s/%s: how clips failed takes too much room to be kept; their pods stay", *key)
                 return
-            if not for_good <= gone:
-                await self._write(key, tracked, job, made)
-            await self._delete(key, job, going, "Failed")
-            deleted |= going
+            await self._write(key, tracked, job, made)
+        ordered = sorted(going)
+        for first in range(0, len(ordered), AT_ONCE):
+            if not _is_current(tracked, job):
+                return
+            await self._delete(key, job, ordered[first : first + AT_ONCE], "Failed")
 
     def _surplus(self, key: RunKey, job: JobView) -> set[int]:
         """Return indexes whose failed pods are to go: those that failed first, of indexes that are done with."""

@@ -79,10 +79,10 @@ def _look_at_features(clip: Clip, model: str, found: Findings) -> None:
             found.unread.append(f"{FEATURES}/{sidecar.name}: {regular.describe(error)}")
         return
     try:
-        head = npy.read_head(path)
-        # Of features that another program made no more is known than that they have a hash.
-        ours = isinstance(made, dict) and "clipfarm" in made
-        problem = (array_problem(head, made) or input_difference(head, made, clip)) if ours else None
+        problem = None
+        if isinstance(made, dict) and "clipfarm" in made:  # of another program's no more is known than their hash
+            head = npy.read_head(path)
+            problem = array_problem(head, made) or input_difference(head, made, clip)
         if not problem and FileEntry.of(path).sha256 != (made.get("sha256") if isinstance(made, dict) else None):
             problem = f"sha256 is not the one in {sidecar.name}"
     except ContractError as error:
