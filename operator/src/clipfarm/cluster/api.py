@@ -29,6 +29,8 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,ap
 """Ask for an answer without spec and status, where the answer is not read anyway."""
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 """The same of a list."""
+AT_ONCE = 64
+"""Requests under way at a time, beside watches."""
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 PAGE = 500
@@ -80,6 +82,7 @@ class Api:
         """The one that is meant where nobody says another."""
         self._client = client.ApiClient(configuration)
         self._session: aiohttp.ClientSession | None = None
+        self._watches: aiohttp.ClientSession | None = None
 
     @classmethod
     async def connect(cls) -> Self:
@@ -109,13 +112,16 @@ class Api:
     async def __aenter__(self) -> Self:
         rest = self._client.rest_client
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=64, ssl=rest.ssl_context), timeout=REQUEST_TIMEOUT
+            connector=aiohttp.TCPConnector(limit=AT_ONCE, ssl=rest.ssl_context), timeout=REQUEST_TIMEOUT
         )
+        # Each watch has a connection of its own for as long as it lasts, and each namespace has eight.
+        self._watches = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=rest.ssl_context))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session:
-            await self._session.close()
+        for session in (self._session, self._watches):
+            if session:
+                await session.close()
         await self._client.close()
 
     @property
@@ -269,9 +275,10 @@ class Api:
         timeout: aiohttp.ClientTimeout = REQUEST_TIMEOUT,
         verb: str = "",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        assert self._session is not None, "used inside `async with`"
+        session = self._watches if verb == "WATCH" else self._session
+        assert session is not None, "used inside `async with`"
         known = {"Accept": "application/json", "User-Agent": "clipfarm"} | await self.authorization()
-        async with self._session.request(
+        async with session.request(
             method,
             self.url(path),
             params=parameters,
