@@ -1,4 +1,4 @@
-"""One control plane for the whole session that knows runs; a namespace, and operators, for each test."""
+"""One control plane for each process that runs tests, which knows runs; a namespace, and operators, for each test."""
 
 import os
 import secrets
@@ -14,15 +14,6 @@ from helpers.local import wait_until
 from helpers.operators import Operator
 
 NAME = "customresourcedefinitions/benchmarkruns.clipfarm.dev"
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one process where several share the work: a control plane each would be one too many."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

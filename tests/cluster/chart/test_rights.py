@@ -87,8 +87,7 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
     wait_until(lambda: "brief" not in {run["metadata"]["name"] for run in runs.namespace.list(RUNS)}, "the run to go")
 
 
-@pytest.mark.parametrize("access", ["direct", "proxy"])
-@pytest.mark.parametrize("where", ["everywhere", "some namespaces"])
+@pytest.mark.parametrize(("where", "access"), [("everywhere", "direct"), ("some namespaces", "proxy")])
 def test_the_operator_uses_every_right_it_has_and_misses_none(
     control_plane: ControlPlane,
     namespace: Namespace,
