@@ -5,6 +5,7 @@ from rich.console import Console
 
 from clipfarm_contract.indexes import Indexes
 from clipfarm_encode.progress import LINE_EVERY_SECONDS, Reporter
+from clipfarm_encode.serving import _json
 from clipfarm_encode.tally import DeviceTally
 from unit.encode.shared import RECIPE, Clock
 
@@ -69,3 +70,16 @@ def test_a_log_that_cannot_be_written_is_no_reason_to_stop(tmp_path):
     made, _, screen = reporter(tmp_path / "file" / "log.json")
     made.update()
     assert "log.json: cannot be written (" in screen.getvalue()
+
+
+def test_of_very_many_failures_the_reasons_are_cut_so_that_whoever_asks_takes_the_answer():
+    made, _, _ = reporter()
+    reason = "cannot be claimed: /clips/.clipfarm/claims/é: No space left on device"
+    for number in range(100_000):
+        made.tally.failures[f"clip_{number:05d}"] = reason
+    answer = _json(made.document())
+    assert len(answer) < 8 * 2**20
+    assert json.loads(answer)["failures"][99_999] == {"clip": "clip_99999", "reason": reason[:31]}
+    few, _, _ = reporter()
+    few.tally.failures["clip_00000"] = "rgb: \udcff.png is torn"
+    assert json.loads(_json(few.document()))["failures"][0]["reason"] == "rgb: \udcff.png is torn"

@@ -41,6 +41,9 @@ from clipfarm_encode.tally import DeviceTally, Tally
 
 LINE_EVERY_SECONDS = 10.0
 WRITE_EVERY_SECONDS = 0.2
+MOST_REASONS = 3 * 2**20
+"""Characters of all reasons together: who asks takes 8 MiB, and 100,000 clips may fail."""
+SHORTEST_REASON = 20
 
 
 class Reporter:
@@ -240,7 +243,7 @@ class Reporter:
                 },
                 "foreign": len(tally.foreign),
                 "absent": self._absent(),
-                "failures": [{"clip": name, "reason": reason} for name, reason in sorted(tally.failures.items())],
+                "failures": _failures(tally.failures),
                 "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
                 "clips_per_second": round(self._rate(), 3),
                 "devices": [device.to_json() for device in self.devices],
@@ -270,3 +273,9 @@ class Reporter:
     def _rate(self) -> float:
         total = self._total()
         return len(self.tally.encoded) / total if total > 0 else 0.0
+
+
+def _failures(failures: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the clips that failed, by name; of very many the reasons are cut."""
+    most = max(SHORTEST_REASON, MOST_REASONS // max(1, len(failures)))
+    return [{"clip": name, "reason": reason[:most]} for name, reason in sorted(failures.items())]

@@ -86,7 +86,7 @@ class Server:
         registry.register(ProgressCollector(reporter))
         pages: dict[str, tuple[str, Callable[[], bytes]]] = {
             "/metrics": (CONTENT_TYPE_LATEST, lambda: generate_latest(registry)),
-            "/progress": ("application/json", lambda: json.dumps(reporter.document()).encode() + b"\n"),
+            "/progress": ("application/json", lambda: _json(reporter.document())),
         }
 
         class Handler(BaseHTTPRequestHandler):
@@ -114,3 +114,8 @@ class Server:
         """Answer no more."""
         self._http.shutdown()
         self._http.server_close()
+
+
+def _json(document: object) -> bytes:
+    """Return a document in as few bytes as it takes; what is no character, as in a file's name, is escaped."""
+    return json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
