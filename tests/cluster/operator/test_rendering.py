@@ -1,17 +1,13 @@
 """Runs on a real control plane: what becomes of clips, by how their pods end."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
-from helpers.cluster import ApiError, ControlPlane, Namespace
+from helpers.cluster import ControlPlane, Namespace
+from helpers.definition import is_taken, without_rules
 from helpers.kubelet import End, Kubelet, attempt, index
 from helpers.local import wait_until
 from helpers.operators import CLAIMS, EVENTS, JOBS, RUNS, Operator, Runs, Witness, run_document
-
-DEFINITIONS = "apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def test_twenty_clips_are_made_once_each_and_never_more_at_a_time_than_there_are_workers(
@@ -161,39 +157,13 @@ def test_a_run_that_the_api_server_lets_through_and_makes_no_sense_says_so(
     runs: Runs, operator: Operator, namespace: Namespace, definition: ControlPlane
 ):
     """As with a definition that is older than the operator, which knows fewer rules."""
-    with _without_rules(definition, "spec", "vram"):
-        wait_until(lambda: _is_taken(runs, vram={"checkInterval": "2d", "staleAfter": "1d"}), "the run to be taken")
+    with without_rules(definition, "spec", "vram"):
+        wait_until(lambda: is_taken(runs, vram={"checkInterval": "2d", "staleAfter": "1d"}), "the run to be taken")
     wait_until(lambda: runs.status().get("phase") == "Invalid", "the run to say so")
     assert "spec.vram.staleAfter" in runs.condition("Ready")["message"]
     assert not namespace.list(JOBS)
     runs.patch(vram={"staleAfter": "3d"})
     assert runs.finished()["phase"] == "Succeeded"
-
-
-@contextmanager
-def _without_rules(definition: ControlPlane, *fields: str) -> Iterator[None]:
-    """Have the API server forget the rules of one part of a run."""
-    path = definition.api.path(DEFINITIONS, None, "benchmarkruns.clipfarm.dev")
-    at = "".join(f"/properties/{field}" for field in fields)
-    rules = f"/spec/versions/0/schema/openAPIV3Schema{at}/x-kubernetes-validations"
-    before = definition.api.request("GET", path)
-    definition.api.request("PATCH", path, [{"op": "remove", "path": rules}], "application/json-patch+json")
-    try:
-        yield
-    finally:
-        patch = [{"op": "replace", "path": "/spec", "value": before["spec"]}]
-        definition.api.request("PATCH", path, patch, "application/json-patch+json")
-
-
-def _is_taken(runs: Runs, **spec: Any) -> bool:
-    """Tell whether the API server, which takes a definition in with a delay, takes this run."""
-    try:
-        runs.create(**spec)
-    except ApiError as error:
-        if error.status != 422:
-            raise
-        return False
-    return True
 
 
 def test_a_run_with_the_longest_name_and_many_clips_gets_its_pods(runs: Runs, operator: Operator, namespace: Namespace):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.cluster import ApiError, ControlPlane, Namespace, program, temporary_namespace
+from helpers.definition import is_taken, without_rules
 from helpers.health import SCRIPT, health
 from helpers.local import wait_until
 from helpers.operators import RUNS, Operator, Runs, command
@@ -72,8 +73,10 @@ def test_a_suspended_run_is_neither_failed_nor_done(shared: Runs):
     assert health([shared.get("suspended")])[0].words == ("InProgress", "Suspended")
 
 
-def test_a_run_that_makes_no_sense_has_failed(shared: Runs, wait: Wait):
-    shared.create("senseless", vram={"checkInterval": "1d", "staleAfter": "1h"})
+def test_a_run_that_makes_no_sense_has_failed(shared: Runs, wait: Wait, definition: ControlPlane):
+    senseless = {"checkInterval": "1d", "staleAfter": "1h"}
+    with without_rules(definition, "spec", "vram"):
+        wait_until(lambda: is_taken(shared, "senseless", vram=senseless), "the run to be taken")
     assert wait("senseless", "Failed").returncode == 0
     assert shared.status("senseless")["phase"] == "Invalid"
     assert health([shared.get("senseless")])[0].words == ("Failed", "Degraded")

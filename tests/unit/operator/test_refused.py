@@ -174,7 +174,7 @@ def test_what_keeps_an_encoder_from_being_made_is_read_from_its_deployment(track
         "message": POD + "failed quota: q: must specify limits.cpu",
     }
     metadata = {"name": "test-encode", "namespace": "ns", "uid": "d", "labels": {"clipfarm.dev/run": "test"},
-                "ownerReferences": [{"uid": "run-1", "controller": True}]}  # fmt: skip
+                "ownerReferences": [{"kind": "BenchmarkRun", "uid": "run-1", "controller": True}]}  # fmt: skip
     manifest = {"metadata": metadata, "spec": {"replicas": 1}, "status": {"conditions": [condition]}}
     store, view = Store(), deployment(manifest)
     assert isinstance(view, DeploymentView)

@@ -57,10 +57,9 @@ def _manifest(run: Run) -> Missing | None:
     problem = assets.problem(found.assets, [name for name in found.objects if name not in SHAPES])
     if problem is None:
         return None
-    manifest = Path(found.assets.manifest)
-    elsewhere = _on_the_volume(manifest)
-    if not elsewhere and (run.spec.render.image or not manifest.exists()):
-        elsewhere = f"in a cluster it has to be in {run.spec.render.image or 'the image of renderers'}"
+    elsewhere = _on_the_volume(Path(found.assets.manifest))
+    if not elsewhere and run.spec.render.image:
+        elsewhere = f"in a cluster it has to be in {run.spec.render.image}"
     return Missing(f"spec.experiment.{problem}", elsewhere)
 
 
