@@ -90,8 +90,9 @@ class Asker:
     def forget(self, pods: Iterable[EncoderPod]) -> None:
         """Forget all encoders but these."""
         here = {_key(pod): pod.uid for pod in pods}
+        uids = set(here.values())
         self._sources = {key: source for key, source in self._sources.items() if key in here}
-        self._last = {uid: last for uid, last in self._last.items() if uid in set(here.values())}
+        self._last = {uid: last for uid, last in self._last.items() if uid in uids}
 
     async def _ask(self, pod: EncoderPod, clips: Indexes, now: float) -> Progress | str:
         source = self._sources.setdefault(_key(pod), Source(_url(pod), pod.name))
