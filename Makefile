@@ -1,13 +1,16 @@
 # Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
 BIN := .venv/bin
-SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster tools/container_images tools/images
+SOURCES := operator/src images/contract/src images/render/src images/encode/src tests bench tools/cluster tools/container_images tools/images tools/cli-reference
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-node images base-image licences lint format clean crds golden test-pythons bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gpu chart docs
+.PHONY: help setup demo clean test test-pythons test-node lint format crds docs golden chart licences images base-image \
+  bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gpu
 
+# A line with `##@` begins a group, and `##` behind a target is what it does.
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
+##@ First steps
 setup: ## Install what everything needs
 	@tools/setup
 
@@ -16,59 +19,20 @@ demo: setup ## Render five clips and encode them, into demo-output/
 	@$(BIN)/clipfarm verify demo-output
 	@echo "Look at demo-output/clip_00000/preview.gif"
 
-test: ## Run all tests but those on a real node
+clean: ## Remove what was built and rendered here
+	rm -rf .venv demo-output build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+##@ Tests and style
+test: ## Run all tests except those on a real node
 	@tools/setup test
 	@$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 test-pythons: ## Test contract and encoder on Python 3.12 and 3.13, with NumPy 2
 	@tools/test-pythons
 
-test-node: ## Run clipfarm from its chart and images on this machine as a node (root; half an hour and 37 GB the first time)
+test-node: ## Run clipfarm from its chart and images on this machine as a node (root; 37 GB, half an hour the first time)
 	@tools/setup node
 	@$(BIN)/pytest tests/node $(PYTEST_ARGS)
-
-images: ## Build the three container images, and a bill of materials of each in build/sbom/; tools/images --help says how to load them into a cluster
-	@tools/images
-
-base-image: ## Pin the images' base by the digest that its tag has now on Docker Hub
-	@tools/images --pin
-
-licences: setup ## Make docs/licences.md from the lock file
-	@$(BIN)/python tools/licences
-
-bench-render: setup ## Measure the renderer: speed, quality, memory (fifteen minutes on two idle cores)
-	@$(BIN)/python bench/render.py
-
-bench-gpu: setup ## Measure all that needs a GPU (under eight minutes on one)
-	@$(BIN)/python bench/on_gpu.py
-
-bench-physics: setup ## Hold the physics against its labels, and draw docs/images/physics.png
-	@$(BIN)/python bench/physics.py --plot docs/images/physics.png
-
-bench-encode: setup ## Measure the encoder (a quarter of an hour on two cores)
-	@$(BIN)/python bench/encode.py
-
-bench-gate: setup ## Measure what the gate costs, on a control plane (fifteen minutes on two idle cores)
-	@$(BIN)/python bench/gate.py
-
-bench-scale: setup ## Measure the operator with 10,000 clips, 500 at a time
-	@$(BIN)/python bench/gate.py --scale
-
-bench-vram: setup ## Hold the rules of GPU memory against simulated GPUs, and draw docs/images/vram-*.png (half an hour)
-	@$(BIN)/python bench/vram_sim.py --plot docs/images
-
-crds: setup ## Make crds/ and the copy of it in the chart from the types of a run
-	@$(BIN)/python -m clipfarm.crd > crds/benchmarkruns.clipfarm.dev.yaml
-	@cp crds/benchmarkruns.clipfarm.dev.yaml charts/clipfarm/files/
-
-docs: setup ## Bring the table of all fields in docs/run.md up to date
-	@$(BIN)/python -m clipfarm.crd.reference docs/run.md
-
-golden: setup ## Make tests/golden/, the objects that each example becomes
-	@$(BIN)/python tests/golden/make.py
-
-chart: crds ## Make tests/golden/chart/, what the chart renders (needs Go, which builds helm)
-	@$(BIN)/python tests/golden/chart/make.py
 
 lint: setup ## Check style, types and the direction of imports
 	@$(BIN)/ruff check $(SOURCES)
@@ -80,5 +44,49 @@ format: setup ## Put the code into its standard form
 	@$(BIN)/ruff check --fix-only $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-clean: ## Remove what was built and rendered here
-	rm -rf .venv demo-output build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+##@ Generated files, which tests compare with what they are made from
+crds: setup ## Make crds/ and the copy of it in the chart, from the types of a run
+	@$(BIN)/python -m clipfarm.crd > crds/benchmarkruns.clipfarm.dev.yaml
+	@cp crds/benchmarkruns.clipfarm.dev.yaml charts/clipfarm/files/
+
+docs: setup ## Make the table of all fields in docs/run.md, and docs/cli.md, from the code
+	@$(BIN)/python -m clipfarm.crd.reference docs/run.md
+	@$(BIN)/python tools/cli-reference
+
+golden: setup ## Make tests/golden/, the objects that each example becomes
+	@$(BIN)/python tests/golden/make.py
+
+chart: crds ## Make tests/golden/chart/, what the chart renders (needs Go, which builds helm)
+	@$(BIN)/python tests/golden/chart/make.py
+
+licences: setup ## Make docs/licences.md from the lock file
+	@$(BIN)/python tools/licences
+
+##@ Images
+images: ## Build the three container images, and a bill of materials of each in build/sbom/; tools/images --help says how to load them into a cluster
+	@tools/images
+
+base-image: ## Pin the images' base by the digest that its tag has now on Docker Hub
+	@tools/images --pin
+
+##@ Benchmarks; their history is in bench/RESULTS.md
+bench-gate: setup ## Measure what the gate costs, on a control plane (fifteen minutes on two idle cores)
+	@$(BIN)/python bench/gate.py
+
+bench-scale: setup ## Measure the operator with 10,000 clips, 500 at a time
+	@$(BIN)/python bench/gate.py --scale
+
+bench-render: setup ## Measure the renderer: speed, quality, memory (fifteen minutes on two idle cores)
+	@$(BIN)/python bench/render.py
+
+bench-physics: setup ## Compare the physics with its labels, and draw docs/images/physics.png
+	@$(BIN)/python bench/physics.py --plot docs/images/physics.png
+
+bench-encode: setup ## Measure the encoder (a quarter of an hour on two cores)
+	@$(BIN)/python bench/encode.py
+
+bench-vram: setup ## Try the rules of GPU memory on simulated GPUs, and draw docs/images/vram-*.png (half an hour)
+	@$(BIN)/python bench/vram_sim.py --plot docs/images
+
+bench-gpu: setup ## Measure all that needs a GPU (under eight minutes on one)
+	@$(BIN)/python bench/on_gpu.py

@@ -176,7 +176,7 @@ def test_a_full_volume_fails_clips_with_that_reason_and_leaves_no_half_of_one(no
         assert not RunFolder(place.volume).attempts()
 
         subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
-        retried = command(node, "retry", "full", "--failed", "--namespace", place.namespace.name)
+        retried = command(node, "retry", "full", "--namespace", place.namespace.name)
         assert not retried.returncode, retried.stderr
         wait_until(lambda: place.runs.status("full").get("phase") == "Succeeded", "the run to succeed", LIMIT)
         is_whole(place, 4)

@@ -47,7 +47,7 @@ def test_a_run_that_no_operator_has_seen_says_so(runs: Runs, type_):
     assert "no operator has looked at it yet" in type_("status", "run").stdout
 
 
-@pytest.mark.parametrize("what", [("status",), ("watch",), ("retry", "--failed")])
+@pytest.mark.parametrize("what", [("status",), ("watch",), ("retry",)])
 def test_a_run_that_is_not_there_is_a_mistake_in_the_command_line(runs: Runs, type_, what):
     done = type_(*what, "nobody")
     assert done.returncode == 2
@@ -95,7 +95,7 @@ def test_retry_makes_the_failed_clips_alone_again(definition: ControlPlane, driv
         made = len(kubelet.started)
 
         broken.discard(5)
-        done = type_("retry", "--failed")
+        done = type_("retry")
         assert (done.returncode, done.stdout) == (0, "run: tries again 3 clips to render (2,5-6)\n")
         assert "CompletedWithFailures: rendered 6/8, failed 2, running 0" in type_("watch").stdout
         assert driven.get(JOBS, "run-render")["metadata"]["uid"] != first
@@ -106,10 +106,11 @@ def test_retry_makes_the_failed_clips_alone_again(definition: ControlPlane, driv
         assert len(kubelet.started) == made + 3
 
         broken.clear()
+        # Older versions asked for this option.
         assert type_("retry", "--failed").stdout == "run: tries again 2 clips to render (2,6)\n"
         wait_until(lambda: runs.status()["phase"] == "Succeeded", "the run to succeed")
         assert (runs.status()["rendered"], runs.status()["failed"]) == (8, 0)
-        done = type_("retry", "--failed")
+        done = type_("retry")
         assert (done.returncode, done.stderr) == (2, "run: nothing has failed\n")
 
     driven.delete(RUNS, "run")
@@ -148,7 +149,7 @@ def test_a_run_whose_clips_all_fail_alike_ends_stays_so_and_retry_gets_it_out(
         assert runs.condition("Ready")["message"] == why
 
         broken.clear()
-        done = command(definition, "retry", "run", "--failed", "--namespace", driven.name)
+        done = command(definition, "retry", "run", "--namespace", driven.name)
         assert (done.returncode, done.stdout) == (0, "run: tries again 30 clips to render (0-29)\n")
         wait_until(lambda: runs.status()["phase"] == "Succeeded", "the run to succeed")
         assert (runs.status()["rendered"], runs.status()["failed"]) == (30, 0)
@@ -157,7 +158,7 @@ def test_a_run_whose_clips_all_fail_alike_ends_stays_so_and_retry_gets_it_out(
 def test_what_goes_on_is_not_tried_again(runs: Runs, operator: Operator, type_):
     runs.create(clips=3, seconds="3600")
     wait_until(lambda: runs.status().get("phase") == "Running", "the run to go on")
-    done = type_("retry", "run", "--failed")
+    done = type_("retry", "run")
     assert done.returncode == 2
     assert "the run is Running: what failed can be tried again when it has finished" in done.stderr
 

@@ -162,7 +162,7 @@ def test_two_runs_on_one_claim_are_encoded_each_by_its_own_encoders_and_counted_
     second.terminate()
 
     shutil.rmtree(volume.clip(5).folder)
-    done = command(definition, "retry", "b", "--failed", "--namespace", driven.name)
+    done = command(definition, "retry", "b", "--namespace", driven.name)
     assert done.stdout == "b: tries again 1 clip to look at (5) and what was not encoded\n", done.stderr
     [pod] = runs.running(1, "b")
     make(runs, "b", 5, volume)
@@ -198,7 +198,7 @@ def test_another_runs_clips_are_neither_counted_nor_touched_and_retry_ends_with_
     first.terminate()
 
     shutil.rmtree(volume.clip(0).folder)
-    done = command(definition, "retry", "a", "--failed", "--namespace", driven.name)
+    done = command(definition, "retry", "a", "--namespace", driven.name)
     assert done.stdout == "a: tries again 1 clip to render (0)\n", done.stderr
     [pod] = runs.running(1, "a")
     assert runs.status("a")["encoded"] == 2

@@ -60,7 +60,7 @@ def test_kubectl_waits_for_failure(shared: Runs, wait: Wait, name: str, ends: An
 def test_what_was_tried_again_is_no_longer_failed(definition: ControlPlane, shared: Runs, wait: Wait):
     shared.create("again", clips=2, ends={1: [1]})
     assert wait("again", "Failed").returncode == 0
-    done = command(definition, "retry", "again", "--failed", "--namespace", shared.namespace.name)
+    done = command(definition, "retry", "again", "--namespace", shared.namespace.name)
     assert not done.returncode, done.stderr
     # The pod of the one clip that is tried again has another index, and ends well.
     assert wait("again", "Complete").returncode == 0

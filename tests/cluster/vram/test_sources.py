@@ -202,4 +202,4 @@ def test_the_agent_tells_a_cluster_and_people_see_it(started, driven: Namespace,
 def test_where_no_run_tells_of_a_gpu_one_line_says_so(definition, driven: Namespace):
     shown = command(definition, "vram", "--namespace", driven.name)
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout.startswith(f"no unfinished run in the namespace {driven.name} tells of a GPU")
+    assert shown.stdout.startswith(f"no unfinished run in the namespace {driven.name} reports a GPU")

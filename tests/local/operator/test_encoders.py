@@ -226,7 +226,7 @@ def encoder_processes(run):
         with contextlib.suppress(psutil.Error):  # it has ended
             command = process.cmdline()
             if "clipfarm_encode" in command:
-                found[int(command[command.index("--log_json") + 1].endswith("-1.json"))] = process
+                found[int(command[command.index("--log-json") + 1].endswith("-1.json"))] = process
     return found
 
 

@@ -245,21 +245,21 @@ def test_clips_of_another_run_are_neither_counted_nor_overwritten(local, argumen
     assert (ran.returncode, local.started()) == (2, [0, 1])
     assert ran.stderr.splitlines() == [
         f"{local.output}/clip_00000: made with {difference}, and so are others of the 2 clips there;"
-        " use another --output, or --force_restart to start over"
+        " use another --output, or --force-restart to start over"
     ]
-    assert local.run(*arguments, "--force_restart").returncode == 0
+    assert local.run(*arguments, "--force-restart").returncode == 0
     assert local.started() == [0, 1, 0, 1]
 
 
 def test_options_narrow_and_change_the_run(local):
     local.clips = 100
-    assert local.run("--start_job", 10, "--end-job", 12, "--workers", 3).returncode == 0
+    assert local.run("--start-job", 10, "--end-job", 12, "--workers", 3).returncode == 0
     assert local.complete() == [10, 11, 12]
 
 
 def test_a_test_makes_clips_over_the_whole_run_and_says_what_it_will_take(local):
     local.clips = 100
-    ran = local.run("--test", "--test_clips", 4)
+    ran = local.run("--test", "--test-clips", 4)
     assert (ran.returncode, local.complete()) == (0, [0, 25, 50, 75])
     assert "the whole run of 100 clips: about" in ran.stdout
     assert "of disk" in ran.stdout
@@ -287,5 +287,5 @@ def test_an_output_that_cannot_be_written_is_named(local):
     local.output.parent.mkdir(exist_ok=True)
     local.output.write_text("a file")
     ran = local.run()
-    line = f"clipfarm local: Invalid value for '--output' / '--output_dir': found {local.output}, expected a folder"
+    line = f"clipfarm local: Invalid value for '--output' / '--output-dir': found {local.output}, expected a folder"
     assert (ran.returncode, ran.stderr.splitlines()) == (2, [line])

@@ -191,8 +191,8 @@ TINY = ["--in_place", "--model", MODEL, "--weights", "random"]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--in_place", "--out_dir", "o"], "one of --in_place and --out_dir is needed, and not both"),
-        ([], "one of --in_place and --out_dir is needed"),
+        (["--in_place", "--out_dir", "o"], "one of --in-place and --out-dir is needed, and not both"),
+        ([], "one of --in-place and --out-dir is needed"),
         (["--in_place"], "--weights is needed"),
         (["--in_place", "--weights", "random", "--crop_size", "50"], "crop_size: 50 is not a multiple of 16"),
         (["--in_place", "--weights", "random", "--model", "vitl"], "model: vitl is none of"),

@@ -174,7 +174,7 @@ def command(stopper: Stopper | None, /, **options: Any) -> int:
     stopper = stopper or Stopper()
     stopper.may_be_ended = options["watch"]
     if options["in_place"] == (options["out_dir"] is not None):
-        raise click.UsageError("one of --in_place and --out_dir is needed, and not both")
+        raise click.UsageError("one of --in-place and --out-dir is needed, and not both")
     if not options["weights"]:
         raise click.UsageError(
             "--weights is needed: a .pt file, a Hugging Face folder, or random (features then mean nothing)"

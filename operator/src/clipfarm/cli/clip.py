@@ -1,4 +1,4 @@
-"""``clipfarm clip``: one clip once more, from its own records alone."""
+"""``clipfarm clip``: one clip made again from its own records."""
 
 from pathlib import Path
 
@@ -15,13 +15,19 @@ from clipfarm_contract.scratch import Scratch
 @click.argument("folder", type=FolderPath())
 @click.argument("index", type=click.IntRange(0))
 @click.option("--output", type=FolderPath(), help="Keep the new clip in this folder.  [default: compare only]")
-@click.option("--device", type=click.Choice(["cpu", "gpu", "cuda", "optix"]), default="cpu", show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "gpu", "cuda", "optix"]),
+    default="cpu",
+    show_default=True,
+    help="What to render on.",
+)
 @one_line_errors
 def clip(*, folder: Path, index: int, output: Path | None, device: str) -> None:
-    """Make clip INDEX of FOLDER again, and compare it with the one there.
+    """Make clip INDEX of FOLDER again, and compare it with the existing one.
 
-    All that is needed stands in the clip's clip.json or ground_truth.json. Exit code: 0 when every byte is the same,
-    1 when not, or when it cannot be made, 2 for a mistake in the command line.
+    The clip's clip.json or ground_truth.json has everything that is needed. Exit code: 0 if every byte is the same, 1
+    if not or if the clip cannot be made, 2 for a mistake in the command line.
     """
     found = RunFolder(folder).clip(index)
     if not found.folder.is_dir():

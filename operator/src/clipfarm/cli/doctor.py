@@ -1,13 +1,13 @@
-"""``clipfarm doctor``: what this machine is good for."""
+"""``clipfarm doctor``: what this machine can do for a run, and what to improve."""
 
 import click
 
 
 @click.command()
 def doctor() -> None:
-    """Look at this machine: driver, GPUs, their kernels and memory, what will be slow, and what to do about it.
+    """Examine this machine: driver, GPUs, their kernels and memory, what will be slow, and what to do about it.
 
-    Exit code: 0 if clips can render here as things are, on GPUs or else on the CPU; 1 if there is something to do.
+    Exit code: 0 if clips can be rendered here now, on GPUs or else on the CPU; 1 if there is something to do.
     """
     from clipfarm.doctor import examine
 

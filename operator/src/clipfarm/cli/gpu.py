@@ -1,4 +1,4 @@
-"""``clipfarm gpu prepare``: kernels for this machine's GPUs, before the first clip needs them."""
+"""``clipfarm gpu prepare``: compile kernels before the first clip needs them."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from clipfarm.cli.suggesting import Suggesting
 
 @click.group(cls=Suggesting)
 def gpu() -> None:
-    """Get GPUs ready."""
+    """Prepare GPUs."""
 
 
 @gpu.command()
@@ -19,8 +19,8 @@ def gpu() -> None:
 def prepare(*, architectures: tuple[str, ...]) -> None:
     """Compile Cycles' kernels for ARCHITECTURES such as sm_90; by default for the GPUs of this machine.
 
-    It takes about nine minutes of one core for each, once for a version of Blender. Without it, GPUs that are newer
-    than Blender's own kernels (sm_89) compile for longer than that when their first clip starts.
+    Each takes about nine minutes of one core, once for each version of Blender. Without it, a GPU that is newer than
+    Blender's own kernels (sm_89) compiles them when its first clip starts, which takes longer.
     """
     from clipfarm.doctor import GpuError, architectures_here
 

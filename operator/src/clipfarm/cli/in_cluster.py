@@ -1,4 +1,4 @@
-"""What commands share that look at a run in a cluster."""
+"""Options and errors of commands for runs in a cluster."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from clipfarm.cli.options import fail
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 UNREACHABLE = 3
-"""Exit code where the API server does not answer."""
+"""Exit code if the API server does not answer."""
 
 
 def run_arguments(command: Command) -> Command:
@@ -26,7 +26,7 @@ def with_cluster(work: Callable[[Any, str], Awaitable[int]], namespace: str | No
 
     Args:
         work: is given the API server and the namespace.
-        namespace: which, where the caller has said one.
+        namespace: that of the command line, if given.
     """
     # Here, because it takes a second to import, and --help has no use for it.
     from clipfarm.cluster.api import FAULTS, Api, ApiError, NoClusterError
@@ -50,7 +50,7 @@ def with_cluster(work: Callable[[Any, str], Awaitable[int]], namespace: str | No
 
 
 async def find(api: Any, namespace: str, name: str) -> dict[str, Any]:
-    """Return a run; ends the program where there is none."""
+    """Return a run; ends the program if there is none."""
     from clipfarm.cluster.paths import run_path
 
     run: dict[str, Any] | None = await api.get(run_path((namespace, name)))

@@ -21,17 +21,16 @@ from clipfarm_contract.indexes import compress
 
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
-@click.option("--output", "--output_dir", "output", required=True, type=FolderPath(), help="Where the clips go.")
+@click.option("--output", "--output-dir", "output", required=True, type=FolderPath(), help="Folder for the clips.")
 @run_options
-@click.option("--force_restart", is_flag=True, help="Remove this run's clips in the folder first, and start over.")
-@click.option("--dry_run", is_flag=True, help="Say what would be done, and stop.")
+@click.option("--force-restart", is_flag=True, help="Remove this run's clips in the folder first, and start over.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
 @one_line_errors
 def local(*, run_file: Path, output: Path, options: Options, force_restart: bool, dry_run: bool) -> None:
     """Render and encode the clips of RUN_FILE on this machine.
 
-    The same command goes on where it was stopped: a clip that is complete is never made twice. Exit code: 0 when
-    every clip is done, 1 when some failed, 2 for a mistake in the file or the command line, 128 + N when signal N
-    stopped the run.
+    The same command continues where it was stopped: a complete clip is never made twice. Exit code: 0 if every clip
+    is done, 1 if some failed, 2 for a mistake in the file or the command line, 128 + N if signal N stopped the run.
     """
     job = options.job(run_file, output)
     # Now, not after a night of rendering.
@@ -87,7 +86,7 @@ def _run(job: Job, lock: scan.Lock, console: Console, *, force_restart: bool, te
 
 
 def _settings(job: Job) -> list[str]:
-    """Return the configuration in force, as far as it is not the experiment's, one line a part."""
+    """Return the settings of rendering, GPU memory and encoding, one line each."""
     spec = job.run.spec
     threads = f"{spec.render.threads} thread" + ("s" if spec.render.threads > 1 else "")
     parts = [f"render: {spec.render.device}, {threads} a clip"]

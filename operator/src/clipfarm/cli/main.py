@@ -55,7 +55,7 @@ class _Commands(Suggesting):
 
 CONTEXT = {
     "help_option_names": ["-h", "--help"],
-    # --test_clips and --test-clips are the same option.
+    # The first system wrote --test_clips: --test-clips is the same option.
     "token_normalize_func": lambda token: token.replace("_", "-"),
     "max_content_width": 100,
 }

@@ -16,17 +16,19 @@ from clipfarm.manifests.common import Images
 
 
 @click.command()
-@click.option("--namespace", "namespaces", multiple=True, help="Look at this namespace alone; may be given again.")
+@click.option("--namespace", "namespaces", multiple=True, help="Watch this namespace only; may be repeated.")
 @click.option("--render-image", default=Images.render, show_default=True, help="Image of the renderers.")
 @click.option("--encode-image", default=Images.encode, show_default=True, help="Image of the encoders.")
-@click.option("--operator-image", default=Images.operator, show_default=True, help="Image of pods that write reports.")
+@click.option(
+    "--operator-image", default=Images.operator, show_default=True, help="Image of the pods that write reports."
+)
 @vram_sources
 @click.option(
     "--encoder-access",
     type=click.Choice(["auto", "direct", "proxy"]),
     default="auto",
     show_default=True,
-    help="Ask encoders by their pods' addresses, or through the API server; auto: by address in a cluster.",
+    help="How to reach encoders: by their pods' addresses or through the API server; auto: by address in a cluster.",
 )
 @click.option(
     "--stuck-after",
@@ -35,7 +37,7 @@ from clipfarm.manifests.common import Images
     type=Seconds(min=0, max=1e9),
     default=60.0,
     show_default=True,
-    help="Seconds for which a pod may find no room on the node that it was sent to, before another one is made.",
+    help="Seconds that the node a pod was sent to may have no room for it, before the operator evicts it.",
 )
 @click.option(
     "--max-default-workers",
@@ -44,7 +46,7 @@ from clipfarm.manifests.common import Images
     type=click.IntRange(min=1),
     default=100,
     show_default=True,
-    help="The most clips at a time of a run that leaves out spec.workers.",
+    help="The most workers of a run that leaves out spec.workers.",
 )
 @click.option(
     "--lease-namespace",
@@ -52,7 +54,7 @@ from clipfarm.manifests.common import Images
     show_envvar=True,
     default="default",
     show_default=True,
-    help="Namespace of the Lease of an operator of all namespaces; the same for every installation in the cluster.",
+    help="Namespace of the Lease of an operator of all namespaces; the same for all installations in the cluster.",
 )
 @click.option(
     "--lease-duration",
@@ -61,7 +63,7 @@ from clipfarm.manifests.common import Images
     type=Seconds(min=1, max=3600),
     default=15.0,
     show_default=True,
-    help="Seconds after which another operator takes over from one that has stopped answering.",
+    help="Seconds without a renewal of the Lease after which another operator takes over.",
 )
 @click.option(
     "--installation",

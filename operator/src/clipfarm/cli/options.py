@@ -19,18 +19,18 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_TEST_CLIPS = 5
 USAGE = 2
-"""Exit code for what the caller has to mend; click's own, too."""
+"""Exit code for a mistake that the caller has to fix; click's own, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says of a run."""
+    """Options that ``local`` and ``plan`` share."""
 
     workers: int | None
     seed: int | None
     start_job: int | None
     end_job: int | None
-    auto_scale: bool
+    hold_for_vram: bool
     test: bool
     test_clips: int | None
     no_encode: bool
@@ -43,7 +43,7 @@ class Options:
             ("spec", "seed"): self.seed,
             ("spec", "clips", "start"): self.start_job,
             ("spec", "clips", "end"): self.end_job,
-            ("spec", "vram", "enabled"): self.auto_scale or None,
+            ("spec", "vram", "enabled"): self.hold_for_vram or None,
             ("spec", "encode", "enabled"): False if self.no_encode else None,
             ("spec", "experiment", "preview"): False if self.no_gif else None,
         }
@@ -95,15 +95,23 @@ def run_options(command: Command) -> Command:
     decorated: Any = with_options
     for option in reversed(
         [
-            click.option("--workers", type=click.IntRange(1), help="Clips rendered at a time.  [default: CPUs - 2]"),
+            click.option("--workers", type=click.IntRange(1), help="Clips to render at a time.  [default: CPUs - 2]"),
             click.option("--seed", type=click.IntRange(0), help="Seed of the run, in place of spec.seed."),
-            click.option("--start_job", type=click.IntRange(0), help="First clip, in place of spec.clips.start."),
-            click.option("--end_job", type=click.IntRange(0), help="Last clip, included, in place of spec.clips.end."),
-            click.option("--auto_scale", is_flag=True, help="Hold clips back while GPU memory is high (spec.vram)."),
-            click.option("--test", is_flag=True, help="Only some clips, spread over the phases; then a forecast."),
-            click.option("--test_clips", type=click.IntRange(1), help="How many; implies --test.  [default: 5]"),
+            click.option("--start-job", type=click.IntRange(0), help="First clip, in place of spec.clips.start."),
+            click.option("--end-job", type=click.IntRange(0), help="Last clip, included, in place of spec.clips.end."),
+            click.option(
+                "--hold-for-vram",
+                "--auto-scale",
+                "hold_for_vram",
+                is_flag=True,
+                help="Hold clips back while GPU memory is high (spec.vram).",
+            ),
+            click.option("--test", is_flag=True, help="Make a few clips over all phases; then forecast."),
+            click.option(
+                "--test-clips", type=click.IntRange(1), help="Number of these clips; implies --test.  [default: 5]"
+            ),
             click.option("--no-encode", is_flag=True, help="Render only."),
-            click.option("--no_gif", is_flag=True, help="No preview.gif."),
+            click.option("--no-gif", is_flag=True, help="Make no preview.gif."),
         ]
     ):
         decorated = option(decorated)
@@ -111,7 +119,7 @@ def run_options(command: Command) -> Command:
 
 
 def one_line_errors(command: Command) -> Command:
-    """Answer what the system refuses (a name that is too long, a folder that is none) with one line."""
+    """Report an error of the system (a name that is too long, a file in place of a folder) in one line."""
 
     @functools.wraps(command)
     def guarded(**arguments: Any) -> Any:
@@ -124,7 +132,7 @@ def one_line_errors(command: Command) -> Command:
 
 
 def os_error_line(error: OSError) -> str:
-    """Return what the system refused, and where."""
+    """Return which path the system refused, and why."""
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
 
 

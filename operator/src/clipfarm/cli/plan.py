@@ -1,4 +1,4 @@
-"""``clipfarm plan``: what would be done, by the same code that does it."""
+"""``clipfarm plan``: what a run would do, decided by the same code."""
 
 import os
 import time
@@ -23,14 +23,14 @@ from clipfarm_contract.indexes import compress
 
 @click.command()
 @click.argument("run_file", type=click.Path(path_type=Path))
-@click.option("--output", "--output_dir", "output", type=FolderPath(), help="A folder that may hold clips already.")
-@click.option("--manifests", is_flag=True, help="Print the objects that the operator would make in a cluster.")
+@click.option("--output", "--output-dir", "output", type=FolderPath(), help="Folder that may contain clips already.")
+@click.option("--manifests", is_flag=True, help="Print the objects that the operator would create in a cluster.")
 @run_options
 @one_line_errors
 def plan(*, run_file: Path, output: Path | None, manifests: bool, options: Options) -> None:
-    """Show what RUN_FILE asks for and what `clipfarm local` would do now; nothing is started or written.
+    """Show what RUN_FILE asks for and what `clipfarm local` would do now, without starting or writing anything.
 
-    A run for a cluster can be planned on a machine that cannot do it: what is missing here is listed.
+    A run for a cluster can be planned on any machine: the plan lists what this one lacks.
     """
     if manifests:
         click.echo(preview.as_yaml(options.read(run_file)), nl=False)

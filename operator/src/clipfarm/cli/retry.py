@@ -10,14 +10,13 @@ from clipfarm.cli.options import fail
 
 @click.command()
 @run_arguments
-@click.option("--failed", is_flag=True, required=True, help="Try again what has failed; there is nothing else yet.")
-def retry(*, name: str, namespace: str | None, failed: bool) -> None:
-    """Try the clips of the run NAME again that failed, once it has finished.
+@click.option("--failed", is_flag=True, hidden=True, expose_value=False, help="Once required; changes nothing.")
+def retry(*, name: str, namespace: str | None) -> None:
+    """Try the failed clips of the run NAME again, once the run has finished.
 
-    The operator makes a new Job of these clips alone in the place of the one that has ended; clips that are complete
-    stay as they are. Exit code: 0 when the operator was told, 2 when there is nothing to try again.
+    The operator replaces the run's Job by a new one of these clips alone; complete clips stay as they are. Exit code:
+    0 when the attempt is recorded in the run, 2 when there is nothing to try again.
     """
-    assert failed, "the option is required"
 
     async def work(api: Any, inside: str) -> int:
         from clipfarm.cluster.api import MERGE_PATCH

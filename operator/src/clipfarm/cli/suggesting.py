@@ -1,4 +1,4 @@
-"""Groups of commands that name the one that was meant."""
+"""Groups of commands that suggest one for a mistyped word."""
 
 import difflib
 
@@ -6,7 +6,7 @@ import click
 
 
 class Suggesting(click.Group):
-    """Names the command that was meant, where a word is none."""
+    """Suggests a command for a word that is none."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -1,4 +1,4 @@
-"""``clipfarm verify``: whether clips are what they were, and whether they can be made again."""
+"""``clipfarm verify``: compare clips with their hashes, or with clips made again."""
 
 from pathlib import Path
 
@@ -19,20 +19,22 @@ UNREAD = 3
 
 @click.command()
 @click.argument("folder", type=FolderPath())
-@click.option("--rerender", type=click.IntRange(0), default=0, help="Make this many clips again, compare the bytes.")
+@click.option(
+    "--rerender", type=click.IntRange(0), default=0, help="Make this many clips again and compare their bytes."
+)
 @click.option(
     "--device",
     type=click.Choice(["cpu", "gpu", "cuda", "optix"]),
     default="cpu",
     show_default=True,
-    help="For --rerender.",
+    help="What to render on, for --rerender.",
 )
 @one_line_errors
 def verify(*, folder: Path, rerender: int, device: str) -> None:
     """Check every hash of the clips and features in FOLDER.
 
-    Exit code: 0 when all is well, 1 when something is not, 2 when there is nothing to check, 3 when nothing is wrong
-    with what was read, and something could not be read.
+    Exit code: 0 if all is well, 1 if a clip or its features are wrong, 2 if there is nothing to check, 3 if something
+    could not be read and nothing else is wrong.
     """
     run = RunFolder(folder)
     clips = run.clips()

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("-n", "--namespace", help="Namespace of the runs.  [default: that of the kubeconfig]")
-@click.option("-A", "--all-namespaces", is_flag=True, help="Look at the runs of all namespaces.")
-@click.option("--local", is_flag=True, help="Show this machine's GPUs, as its driver tells.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Show the GPUs of runs in all namespaces.")
+@click.option("--local", is_flag=True, help="Show this machine's GPUs, as its driver reports them.")
 def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
-    """Show each GPU: its use, how old that is, whether its gate is open, and who has the memory.
+    """Show each GPU: its use, the age of the reading, whether it is open to new clips, and who has the memory.
 
-    In the cluster of the current kubeconfig it shows the GPUs that its unfinished runs may use; on this machine a gate
-    is open or closed by the upper mark that runs have by default, 85 %.
+    In the cluster of the current kubeconfig it shows the GPUs that unfinished runs may use. With --local it shows those
+    of this machine; closed means above 85 %, the default of vram.high.
 
-    Exit code: 0, also where there is no GPU.
+    Exit code: 0, also without a GPU.
     """
     if sum((local, all_namespaces, namespace is not None)) > 1:
         fail("found more than one of --local, --all-namespaces and --namespace, expected one at most")
@@ -38,7 +38,7 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
         path = f"/apis/{API_VERSION}" + ("" if all_namespaces else f"/namespaces/{inside}") + "/benchmarkruns"
         runs = [run async for page, _ in api.pages(path) for run in page]
         where = "any namespace" if all_namespaces else f"the namespace {inside}"
-        nothing = [f"no unfinished run in {where} tells of a GPU; --local shows this machine's", *unknown(runs)]
+        nothing = [f"no unfinished run in {where} reports a GPU; --local shows this machine's", *unknown(runs)]
         _show(gpu_rows(runs, time.time()), "\n".join(nothing))
         return 0
 

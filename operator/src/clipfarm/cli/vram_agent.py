@@ -1,4 +1,4 @@
-"""``clipfarm vram-agent``: tells a node's GPU memory over HTTP."""
+"""``clipfarm vram-agent``: serves a node's GPU memory over HTTP."""
 
 import logging
 import socket
@@ -18,7 +18,7 @@ from clipfarm.cli.seconds import Seconds
     type=Seconds(0.1, 3600),
     default=5.0,
     show_default=True,
-    help="Seconds between two looks at the driver.",
+    help="Seconds between two measurements.",
 )
 @click.option(
     "--node",
@@ -27,9 +27,9 @@ from clipfarm.cli.seconds import Seconds
     help="The node's name in the cluster.  [default: this machine's host name]",
 )
 def vram_agent(*, host: str, port: int, interval: float, node: str | None) -> None:
-    """Serve this machine's GPU memory by the names of NVIDIA's DCGM exporter, until a signal ends it.
+    """Serve this machine's GPU memory under the names that NVIDIA's DCGM exporter uses, until a signal ends it.
 
-    Without a GPU, or without its driver, it goes on serving, says so, and looks again.
+    Without a GPU or its driver, it keeps serving, reports the problem, and tries again.
     """
     # Here, because --help has no use for it.
     from clipfarm.vram.agent import serve

@@ -1,4 +1,4 @@
-"""Options of the operator that say where GPU memory is told."""
+"""Options of the operator: where readings of GPU memory come from."""
 
 import functools
 import os
@@ -47,7 +47,7 @@ class _Emptiable(click.Option):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the command line and the environment say."""
+    """Sources, by the command line and the environment."""
 
     endpoints: tuple[str, ...]
     dcgm_selector: str
@@ -61,11 +61,11 @@ class Sources:
     dcgm_interval: float
 
     def gpus(self, own_namespace: str, *, everywhere: bool) -> "Gpus":
-        """Return the GPUs that these sources tell of.
+        """Return the GPUs that these sources report.
 
         Args:
-            own_namespace: the operator's, where its agents are unless another one is named.
-            everywhere: whether it looks at all namespaces.
+            own_namespace: the operator's; its agents are there unless another one is named.
+            everywhere: whether the operator watches all namespaces.
         """
         from clipfarm.cluster.exporters import Exporters, find
         from clipfarm.cluster.gpus import Gpus
@@ -99,7 +99,7 @@ def vram_sources(command: Command) -> Command:
                 "endpoints",
                 multiple=True,
                 type=Url(),
-                help="Where GPU memory is told in the format of NVIDIA's DCGM exporter; may be given again.",
+                help="URL with GPU memory in the format of NVIDIA's DCGM exporter; may be repeated.",
             ),
             *_pods("dcgm", "NVIDIA's DCGM exporters", "app=nvidia-dcgm-exporter", "gpu-operator", 9400),
             *_pods("agent", "clipfarm's vram-agents", "app.kubernetes.io/component=vram-agent", None, 9401),
@@ -116,7 +116,7 @@ def vram_sources(command: Command) -> Command:
                 envvar="CLIPFARM_PROMETHEUS_TOKEN_FILE",
                 show_envvar=True,
                 type=click.Path(path_type=Path),
-                help="File with the bearer token that it asks for.",
+                help="File with the bearer token for it.",
             ),
             click.option(
                 "--dcgm-interval",
@@ -125,7 +125,7 @@ def vram_sources(command: Command) -> Command:
                 type=Seconds(0, 3600),
                 default=30.0,
                 show_default=True,
-                help="Seconds between two collections of DCGM's exporters: their values may be so old.",
+                help="Seconds between two collections of DCGM's exporters; their values may be that old.",
             ),
         ]
     ):
@@ -143,7 +143,7 @@ def _pods(name: str, title: str, selector: str, namespace: str | None, port: int
             show_envvar=True,
             default=selector,
             show_default=True,
-            help=f"Labels of the pods of {title}; empty: they are not looked for.",
+            help=f"Labels of the pods of {title}; empty: none are used.",
         ),
         click.option(
             f"--{name}-namespace",
@@ -151,7 +151,7 @@ def _pods(name: str, title: str, selector: str, namespace: str | None, port: int
             envvar=f"{variable}_NAMESPACE",
             show_envvar=True,
             default=namespace,
-            help="Namespace of these pods; empty: all, and anyone who may create a pod there is believed."
+            help="Namespace of these pods; empty: all, so that anyone who may create a pod is believed."
             f"  [default: {namespace or 'that of the operator'}]",
         ),
         click.option(
@@ -159,6 +159,6 @@ def _pods(name: str, title: str, selector: str, namespace: str | None, port: int
             envvar=f"{variable}_PORT",
             show_envvar=True,
             type=click.IntRange(1, 65535),
-            help=f"Their port.  [default: the one that they call metrics, else {port}]",
+            help=f"Port of these pods.  [default: the one named metrics, else {port}]",
         ),
     )

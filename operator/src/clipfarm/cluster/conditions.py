@@ -69,7 +69,7 @@ def ready(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
     if status.stuck:
         return ("False", "Stuck", status.stuck)
     if status.finished:
-        retry = f"`clipfarm retry {tracked.run.name} --failed` tries them again"
+        retry = f"`clipfarm retry {tracked.run.name}` tries them again"
         return ("False", status.phase, f"some clips failed for good: see status.failures; {retry}")
     named = tracked.run.spec.storage is not None and tracked.run.spec.storage.claim_name
     if tracked.run.spec.storage is None or tracked.claim == "Lost" or (named and tracked.claim == "Missing"):

@@ -150,7 +150,7 @@ def scan(job: Job) -> Scan:
         clip, reason = foreign[0]
         more = f", and so are others of the {len(present)} clips there" if len(foreign) > 1 else ""
         raise FolderError(
-            f"{job.folder.clip(clip).folder}: {reason}{more}; use another --output, or --force_restart to start over"
+            f"{job.folder.clip(clip).folder}: {reason}{more}; use another --output, or --force-restart to start over"
         )
     missing = tuple(clip for clip in job.clips if clip not in complete and clip not in unreadable)
     return Scan(frozenset(complete), _encoded(job, complete), tuple(damaged), missing, unreadable)
