@@ -8,7 +8,7 @@ from container_images.errors import run
 
 FOLDERS = {"operator": "operator", "render": "images/render", "encode": "images/encode"}
 """Where each image's Dockerfile and its own package are."""
-COMMON = (".dockerignore", "LICENSE", "pyproject.toml", "uv.lock", "images/contract")
+COMMON = (".dockerignore", "LICENSE", "pyproject.toml", "uv.lock", "contract")
 """What every image is built from, beside its own folder and what the packages say of themselves."""
 
 

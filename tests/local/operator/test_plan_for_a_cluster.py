@@ -18,7 +18,7 @@ EXAMPLE = ROOT / "examples" / "run.yaml"
 def commands_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command of an environment with what docs/install.md has a laptop install, and no other package of ours."""
     named = re.findall(r"`pip install (.*?)`", (ROOT / "docs" / "install.md").read_text())
-    assert [set(line.split()) for line in named] == [{"./operator", "./images/contract"}]
+    assert [set(line.split()) for line in named] == [{"./operator", "./contract"}]
     folder = tmp_path_factory.mktemp("commands") / "venv"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipfarm"
     version = re.search(r"^UV_VERSION=(.*)$", (ROOT / "tools" / "setup").read_text(), re.M)
