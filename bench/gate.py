@@ -37,17 +37,15 @@ from typing import Any
 import psutil
 import urllib3
 
+from clipfarm.manifests import job as job_manifest
+from clipfarm.manifests.common import Images, Owner
+from clipfarm.run import Run
+from helpers.cluster import ControlPlane, Namespace, cluster
+from helpers.exporters import run_pod
+from helpers.gpu_nodes import GpuNodes, NodeExporter
+from helpers.operators import CLAIMS, JOBS, RUNS, Operator, run_document
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from clipfarm.manifests import job as job_manifest  # noqa: E402
-from clipfarm.manifests.common import Images, Owner  # noqa: E402
-from clipfarm.run import Run  # noqa: E402
-from helpers.cluster import ControlPlane, Namespace, cluster  # noqa: E402
-from helpers.exporters import run_pod  # noqa: E402
-from helpers.gpu_nodes import GpuNodes, NodeExporter  # noqa: E402
-from helpers.operators import CLAIMS, JOBS, RUNS, Operator, run_document  # noqa: E402
-
 LIMIT_SECONDS = 1800.0
 VRAM_NODES, VRAM_GPUS = 50, 8
 CLIP_MIB = 1024.0

@@ -34,18 +34,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pictures import Pixels, feature_distances, psnr, ssim
 from PIL import Image
 
 from clipfarm_contract.environment import thread_environment
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult
+from helpers.experiments import PUSH
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests"))
-
-from pictures import Pixels, feature_distances, psnr, ssim  # noqa: E402
-
-from helpers.experiments import PUSH  # noqa: E402
 
 SEED, FRAME, REFERENCE_SAMPLES = 1, 8, 1536
 """The frame that is compared; of features, it and the next, as the encoder takes frames in pairs."""

@@ -6,7 +6,7 @@ from statistics import mean
 
 from PIL import Image, ImageDraw, ImageFont
 
-from helpers.vram_runs import Result
+from clipfarm_simulation.simulate import Result
 
 POLICIES = {
     "none": ("no gate", "#d1495b"),

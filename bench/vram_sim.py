@@ -12,19 +12,15 @@ oracle that knows what each clip and each neighbour will do. Prints a JSON line 
 import argparse
 import json
 import statistics
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from helpers.vram_model import Exporters, Fleet, Scenario  # noqa: E402
-from helpers.vram_policies import Clipfarm, FirstSystem, NoGate, Oracle, run_of  # noqa: E402
-from helpers.vram_runs import Result, simulate  # noqa: E402
-from helpers.vram_scenarios import SCENARIOS  # noqa: E402
+from clipfarm_simulation.fleet import Exporters, Fleet, Scenario
+from clipfarm_simulation.policies import Clipfarm, FirstSystem, NoGate, Oracle, run_of
+from clipfarm_simulation.scenarios import SCENARIOS
+from clipfarm_simulation.simulate import Result, simulate
 
 OVERCOMMIT = (1.5, 1.4, 1.3, 1.2, 1.1, 1.0)
 """Of the oracle: the largest with which nothing runs out of memory and most is done is found in hindsight."""

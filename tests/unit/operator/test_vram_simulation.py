@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.vram_model import Scenario
-from helpers.vram_policies import Clipfarm, NoGate, Oracle, run_of
-from helpers.vram_runs import simulate
+from clipfarm_simulation.fleet import Scenario
+from clipfarm_simulation.policies import Clipfarm, NoGate, Oracle, run_of
+from clipfarm_simulation.simulate import simulate
 
 WATCHED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 

@@ -1,8 +1,10 @@
-"""What the rules of GPU memory are held against: sizes, neighbours and exporters as they are met, from good to bad."""
+"""Situations in which the rules of GPU memory are measured: sizes, neighbours and exporters, from good to bad."""
 
-from helpers.vram_model import Scenario
+from typing import Any
 
-TIGHT = {"peak": 5500.0, "tenants": "steady", "collects": 10}
+from clipfarm_simulation.fleet import Scenario
+
+TIGHT: dict[str, Any] = {"peak": 5500.0, "tenants": "steady", "collects": 10}
 SCENARIOS = (
     # One GPU and NVML's own numbers, as on a workstation.
     Scenario("workstation", ((1, 24),), clips=2000, workers=12, tells_age=True),

@@ -9,8 +9,8 @@ import numpy as np
 from clipfarm.decide import retry
 from clipfarm.world import Ended
 from clipfarm_contract.exit_codes import ExitCode
-from helpers.vram_model import Exporters, Fleet, Scenario
-from helpers.vram_policies import Policy, run_of
+from clipfarm_simulation.fleet import Exporters, Fleet, Scenario
+from clipfarm_simulation.policies import Policy, run_of
 
 STEPS = 24 * 3600
 """A run that takes longer is cut off: it is stuck."""
@@ -89,8 +89,8 @@ def simulate(
     while done + failed < scenario.clips and fleet.now < steps:
         exporters.step()
         outcome = retry.judge(rules, list(attempts.values()))
-        for end in outcome.failed:
-            del attempts[end.clip]
+        for last in outcome.failed:
+            del attempts[last.clip]
             failed += 1
         due = [again.clip for again in outcome.again if again.due <= fleet.now]
         free = scenario.workers - len(fleet.which)

@@ -9,12 +9,11 @@ import numpy as np
 
 from clipfarm.clip_memory import Memory
 from clipfarm.decide.plan import Plan, decide
-from clipfarm.run import Run
+from clipfarm.run import API_VERSION, KIND, Run
 from clipfarm.vram.lag import Heard, counts_more
 from clipfarm.world import Ended, Gate, GpuId, Left, Node, Reading, Running, World
 from clipfarm_contract.result import VramUse
-from helpers.runs import make_run
-from helpers.vram_model import End, Exporters, Fleet, Scenario
+from clipfarm_simulation.fleet import End, Exporters, Fleet, Scenario
 
 ASKS = 5
 """Seconds between two questions to the exporters."""
@@ -196,8 +195,13 @@ class Clipfarm:
             assert gone.started_at is not None
             self._left[end.clip] = Left(gone.node, gone.gpu, gone.started_at, now, end.out_of_memory)
             if not end.out_of_memory and fleet.scenario.knows == "learned":
-                told = (each[end.clip] for each in (clips.peak, clips.average, clips.deviation, clips.allocated))
-                self._memory.take_in(str(end.clip), [VramUse(*map(float, told))])
+                use = VramUse(
+                    peak_mib=float(clips.peak[end.clip]),
+                    average_mib=float(clips.average[end.clip]),
+                    deviation_mib=float(clips.deviation[end.clip]),
+                    allocated_after=float(clips.allocated[end.clip]),
+                )
+                self._memory.take_in(str(end.clip), [use])
         if ended:
             self._left = {clip: left for clip, left in self._left.items() if now - left.ended_at < 90.0}
 
@@ -225,6 +229,16 @@ class Clipfarm:
 def run_of(scenario: Scenario) -> Run:
     """Return the run that makes a scenario's clips."""
     vram = {"perClip": f"{int(scenario.peak * 1.25)}Mi"} if scenario.knows == "given" else {}
-    return make_run(
-        clips=scenario.clips, workers=scenario.workers, render={"device": "cuda"}, vram=vram | scenario.vram
+    clips = {"start": 0, "end": scenario.clips - 1}
+    phase = {"name": "all", "clips": clips, "friction": {"min": 0.5, "max": 0.9}, "mass": {"min": 1, "max": 1}}
+    spec = {
+        "clips": clips,
+        "workers": scenario.workers,
+        "experiment": {"phases": [phase]},
+        "render": {"device": "cuda"},
+        "vram": vram | scenario.vram,
+        "encode": {"enabled": False},
+    }
+    return Run.model_validate(
+        {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "simulated"}, "spec": spec}
     )

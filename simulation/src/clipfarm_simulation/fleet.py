@@ -84,7 +84,7 @@ def tenants(scenario: Scenario, sizes: Array, steps: int, random: np.random.Gene
     """Return what others have in use, by step and GPU: levels that they ramp to within some seconds."""
     count = len(sizes)
     if scenario.tenants == "none":
-        return np.zeros((steps, count), dtype=np.float32)  # type: ignore[return-value]
+        return np.zeros((steps, count), dtype=np.float32)
     wanted = np.zeros((steps, count))
     first_on_node = np.cumsum([0, *[gpus for gpus, _ in scenario.nodes][:-1]])
     for gpu in range(count):
@@ -99,7 +99,7 @@ def tenants(scenario: Scenario, sizes: Array, steps: int, random: np.random.Gene
     rate = sizes / 10.0  # from nothing to the whole in ten seconds
     for step in range(1, steps):
         wanted[step] = np.clip(wanted[step], wanted[step - 1] - rate, wanted[step - 1] + rate)
-    return wanted.astype(np.float32)  # type: ignore[return-value]
+    return wanted.astype(np.float32)
 
 
 def _levels(kind: str, random: np.random.Generator) -> Iterator[tuple[float, int]]:
@@ -160,7 +160,8 @@ class Fleet:
 
     def others(self) -> Array:
         """Return what other tenants have in use now, by GPU."""
-        return self.tenants[min(self.now, len(self.tenants) - 1)].astype(np.float64)
+        now: Array = self.tenants[min(self.now, len(self.tenants) - 1)].astype(np.float64)
+        return now
 
     def step(self) -> list[End]:
         """Let a second go by; return the clips that ended in it."""
