@@ -1,10 +1,12 @@
 import contextlib
 import hashlib
 import http.server
+import itertools
 import json
 import os
 import threading
 import time
+import types
 
 import pytest
 
@@ -114,8 +116,17 @@ def trickle(site):
 
 def test_a_download_that_takes_too_long_is_given_up_with_what_came(trickle, monkeypatch):
     monkeypatch.setattr(fetch, "LIMIT_SECONDS", 0.1)
-    with pytest.raises(FetchError, match=r"vitl.pt: 0 of 1024 MiB came in .* h, expected all; fetch it by other means"):
+    with pytest.raises(FetchError, match=r"vitl.pt: 0 of 1024 MiB came before the .* h were over .*; fetch them"):
         from_address(trickle, SHA256)
+    assert files() == []
+
+
+def test_the_files_of_a_model_share_one_limit(site, monkeypatch):
+    offer_model(site)
+    hours = itertools.count(step=0.9)
+    monkeypatch.setattr(fetch, "time", types.SimpleNamespace(monotonic=lambda: 3600 * next(hours)))
+    with pytest.raises(FetchError, match=r"model.safetensors: .* MiB came before the 2 h were over that all files"):
+        from_huggingface("facebook/vjepa2", COMMIT)
     assert files() == []
 
 

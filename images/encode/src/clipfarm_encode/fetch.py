@@ -33,7 +33,7 @@ _ID = re.compile(r"[\w.-]+/[\w.-]+")
 _CHUNK = 2**20
 _TIMEOUT_SECONDS = 60.0
 LIMIT_SECONDS = 2 * 3600.0
-"""For a whole file. The largest one, of ViT-g, has 4 GiB: 0.6 MiB/s."""
+"""For all files of a model together. The largest model, ViT-g, has 4 GiB: 0.6 MiB/s."""
 SAY_SECONDS = 10.0
 
 
@@ -69,7 +69,7 @@ def from_address(address: str, sha256: str | None) -> Path:
     if not path.is_file():
         _prepare(path.parent)
         with partial.named(path) as temporary:
-            found, _ = _download(address, temporary)
+            found, _ = _download(address, temporary, _deadline())
             if found != sha256:
                 raise FetchError(f"{address}: SHA-256 is {found}, expected {sha256}")
             temporary.replace(path)
@@ -92,11 +92,12 @@ def from_huggingface(name: str, revision: str) -> Path:
     base = f"{_endpoint()}/{name}/resolve/{revision}"
     _check_scheme(base)
     _prepare(folder.parent)
+    deadline = _deadline()
     with partial.named(folder) as temporary:
         temporary.mkdir()
-        _download(f"{base}/config.json", temporary / "config.json")
-        for file in _files(base, temporary):
-            found, expected = _download(f"{base}/{file}", temporary / file)
+        _download(f"{base}/config.json", temporary / "config.json", deadline)
+        for file in _files(base, temporary, deadline):
+            found, expected = _download(f"{base}/{file}", temporary / file, deadline)
             if expected and found != expected:
                 raise FetchError(f"{base}/{file}: SHA-256 is {found}, expected {expected}")
         try:
@@ -111,11 +112,16 @@ def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
-def _files(base: str, folder: Path) -> list[str]:
+def _deadline() -> float:
+    """Return when weights that are fetched from now on have to be there, by the monotonic clock."""
+    return time.monotonic() + LIMIT_SECONDS
+
+
+def _files(base: str, folder: Path, deadline: float) -> list[str]:
     """Return the safetensors files of a model: one, or those that its index names."""
     index = "model.safetensors.index.json"
     try:
-        _download(f"{base}/{index}", folder / index)
+        _download(f"{base}/{index}", folder / index, deadline)
     except _NoFileError:
         return ["model.safetensors"]
     try:
@@ -128,10 +134,10 @@ def _files(base: str, folder: Path) -> list[str]:
     return files
 
 
-def _download(address: str, path: Path) -> tuple[str, str]:
+def _download(address: str, path: Path, deadline: float) -> tuple[str, str]:
     """Write what an address holds, and return its SHA-256 with the one that the server announced, or nothing.
 
-    Takes two hours at most, and says how far it is.
+    Reports how far it is, and gives up at the deadline.
 
     Hugging Face names the hash of a large file in ``X-Linked-Etag``, in the answer that redirects to its storage.
     """
@@ -148,7 +154,7 @@ def _download(address: str, path: Path) -> tuple[str, str]:
         ):
             length = response.headers.get("Content-Length")
             announced = redirects.etag or response.headers.get("X-Linked-Etag", "")
-            progress = _Progress(address, length)
+            progress = _Progress(address, length, deadline)
             while chunk := response.read1(_CHUNK):  # what has come: a server that trickles is seen, too
                 digest.update(chunk)
                 file.write(chunk)
@@ -169,10 +175,10 @@ def _download(address: str, path: Path) -> tuple[str, str]:
 
 
 class _Progress:
-    """How far a download is, said now and then; and whether it takes too long."""
+    """How far a download is, reported now and then; and whether it takes too long."""
 
-    def __init__(self, address: str, length: str | None) -> None:
-        self._address = address
+    def __init__(self, address: str, length: str | None, deadline: float) -> None:
+        self._address, self._deadline = address, deadline
         self._all = f" of {int(length) / 2**20:.0f}" if length and length.isdigit() else ""
         self._began = time.monotonic()
         self._said = self._began
@@ -180,10 +186,10 @@ class _Progress:
     def take(self, size: int) -> None:
         now = time.monotonic()
         done = f"{size / 2**20:.0f}{self._all} MiB"
-        if now - self._began > LIMIT_SECONDS:
+        if now > self._deadline:
             raise FetchError(
-                f"{self._address}: {done} came in {LIMIT_SECONDS / 3600:g} h, expected all; fetch it by other means,"
-                " and give the file"
+                f"{self._address}: {done} came before the {LIMIT_SECONDS / 3600:g} h were over that all files of the"
+                " weights may take; fetch them by other means, and give the file or folder"
             )
         if now - self._said >= SAY_SECONDS:
             self._said = now
