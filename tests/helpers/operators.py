@@ -13,7 +13,7 @@ from typing import Any
 
 import urllib3
 
-from clipfarm.cluster.report import FINISHED, phase
+from clipfarm.cluster.reporting.summary import FINISHED, phase
 from helpers.cluster import ApiError, ControlPlane, Namespace, Object
 from helpers.kubelet import index
 from helpers.local import CLIPFARM, wait_until

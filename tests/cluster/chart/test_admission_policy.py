@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from clipfarm.cluster.events import Happening, Series, event
-from clipfarm.cluster.lost import failed_status
+from clipfarm.cluster.acting.lost import failed_status
+from clipfarm.cluster.observing.series import Series
+from clipfarm.cluster.reporting.events import Notice, event
 from clipfarm.manifests import encoder, job, report, run_files, storage
 from clipfarm.manifests.common import Images, Owner
 from helpers.cluster import Api, ApiError, ControlPlane, Namespace, Object
@@ -187,7 +188,7 @@ def test_the_operators_account_may_do_what_the_operator_does_and_nothing_else(
     assert not there.patch(PODS, name, second)
 
     # Events, Leases, runs.
-    told = event((namespace.name, RUN.name), owner.uid, Happening("Normal", "A", "b"), Series(0.0), 0.0)
+    told = event((namespace.name, RUN.name), owner.uid, Notice("Normal", "A", "b"), Series(0.0), 0.0)
     assert not there.create(EVENTS, told)
     about = changed(changed(told, "metadata/name", "a"), "involvedObject/kind", "Pod")
     assert "Events of BenchmarkRuns only" in there.create(EVENTS, about)

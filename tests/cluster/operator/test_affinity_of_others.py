@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from clipfarm.cluster import views
-from clipfarm.cluster.release import release_patch
+from clipfarm.cluster.acting.release import release_patch
+from clipfarm.cluster.api import views
 from clipfarm.decide.admission import Elsewhere
 from helpers.cluster import ControlPlane, Namespace, Object
 from helpers.exporters import Exporter

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from clipfarm.cluster import results
-from clipfarm.cluster.sweep import KEPT_FAILED
+from clipfarm.cluster.acting.sweep import KEPT_FAILED
+from clipfarm.cluster.observing import results
 from clipfarm.manifests.common import RESULTS_ANNOTATION
 from helpers.cluster import Namespace
 from helpers.local import wait_until

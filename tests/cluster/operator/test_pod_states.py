@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipfarm.cluster.pod_states import ENDING_SECONDS
+from clipfarm.cluster.api.pod_states import ENDING_SECONDS
 from helpers.chart import DEFINITION
 from helpers.cluster import ApiError, ControlPlane, Namespace, Object
 from helpers.kubelet import End, end_pod, failures

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster.invalid import refused
-from clipfarm.cluster.standard_conditions import PROGRESS_SECONDS
-from clipfarm.cluster.status import run_status
-from clipfarm.cluster.tracked import Tracked, Trial
-from clipfarm.cluster.views import JobView, run
+from clipfarm.cluster.acting.invalid import refused
+from clipfarm.cluster.api.views import JobView, run
+from clipfarm.cluster.observing.tracked import Tracked, Trial
+from clipfarm.cluster.reporting.standard_conditions import PROGRESS_SECONDS
+from clipfarm.cluster.reporting.status import run_status
 from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import QUEUE_LABEL, Owner
 from clipfarm.run_status import UNSEEN

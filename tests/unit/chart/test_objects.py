@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY
 
 from clipfarm.cli.operator import operator
 from clipfarm.cli.vram_agent import vram_agent
-from clipfarm.cluster.gpu_metrics import GpuMetrics
-from clipfarm.cluster.gpus import Gpus
+from clipfarm.cluster.process.vram_metrics import GpuMetrics
+from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.manifests import preview
 from clipfarm.run import Run
 from clipfarm.run_status import RunStatus
@@ -342,7 +342,7 @@ def test_the_admission_policy_is_there_unless_it_is_switched_off_or_the_api_serv
 
 def exported() -> set[str]:
     """Names of all series that the operator exports."""
-    for module in ("operator", "release", "api"):
+    for module in ("process.operator", "acting.release", "api.client"):
         importlib.import_module(f"clipfarm.cluster.{module}")
     names = {sample.name for family in REGISTRY.collect() for sample in family.samples}
     # Of GPUs there are series once an operator is there to ask.

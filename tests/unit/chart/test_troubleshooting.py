@@ -13,8 +13,10 @@ import pytest
 import clipfarm_encode.clips
 import clipfarm_encode.pipeline
 import clipfarm_encode.watching
-from clipfarm.cluster import conditions, endings, invalid
-from clipfarm.cluster.standard_conditions import StandardKind
+from clipfarm.cluster.acting import invalid
+from clipfarm.cluster.api import endings
+from clipfarm.cluster.reporting import conditions
+from clipfarm.cluster.reporting.standard_conditions import StandardKind
 from clipfarm.decide import admission, rules, starting
 from clipfarm.decide.status import Status
 from clipfarm.local import state

@@ -8,14 +8,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from clipfarm.cluster import release as release_module
-from clipfarm.cluster.api import ApiError
-from clipfarm.cluster.apply import Applier
-from clipfarm.cluster.changes import Change
-from clipfarm.cluster.events import Happening, Series, event
-from clipfarm.cluster.release import Gatekeeper, narrowed, release_patch
-from clipfarm.cluster.tracked import Rendering, Tracked
-from clipfarm.cluster.views import PodView
+from clipfarm.cluster.acting import release as release_module
+from clipfarm.cluster.acting.apply import Applier
+from clipfarm.cluster.acting.changes import Change
+from clipfarm.cluster.acting.release import Gatekeeper, narrowed, release_patch
+from clipfarm.cluster.api.client import ApiError
+from clipfarm.cluster.api.views import PodView
+from clipfarm.cluster.observing.series import Series
+from clipfarm.cluster.observing.tracked import Rendering, Tracked
+from clipfarm.cluster.reporting.events import Notice, event
 from clipfarm.decide.admission import Elsewhere
 from clipfarm.manifests.common import GATE, Owner
 from clipfarm.world import GpuId
@@ -337,7 +338,7 @@ EVICTION = Change(
     "Pod",
     "p",
     {"kind": "Eviction", "deleteOptions": {"preconditions": {"uid": "u"}}},
-    Happening("Warning", "PodStuck", "why"),
+    Notice("Warning", "PodStuck", "why"),
 )
 
 
@@ -388,9 +389,7 @@ def test_what_happens_again_and_again_is_one_event_whose_count_grows():
     assert written[:3] == [1, 2, 3], "the first few at once"
     assert 9 <= len(written[3:]) <= 11, "then one a minute, with those in between in its count"
     assert series.count == 120
-    names = {
-        event(KEY, "uid", Happening("Warning", "VRAMHeld", text), series, 9.0)["metadata"]["name"] for text in "ab"
-    }
+    names = {event(KEY, "uid", Notice("Warning", "VRAMHeld", text), series, 9.0)["metadata"]["name"] for text in "ab"}
     assert len(names) == 1
 
 

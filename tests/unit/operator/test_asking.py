@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster import encoders, scrape
-from clipfarm.cluster.encoders import MOST_BYTES, Asker, Progress, follow, progress
-from clipfarm.cluster.pod_states import Reported
-from clipfarm.cluster.scrape import open_session
-from clipfarm.cluster.source import AGAIN_SECONDS
-from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import EncoderPod
+from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.views import EncoderPod
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process import encoders
+from clipfarm.cluster.process.encoders import MOST_BYTES, Asker, Progress, follow, progress
+from clipfarm.cluster.vram import scrape
+from clipfarm.cluster.vram.scrape import open_session
+from clipfarm.cluster.vram.source import AGAIN_SECONDS
 from clipfarm.manifests.common import Owner
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes

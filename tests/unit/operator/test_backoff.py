@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipfarm.cluster.backoff import LONGEST_SECONDS, pause, retry_after
+from clipfarm.cluster.api.backoff import LONGEST_SECONDS, pause, retry_after
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from clipfarm.clip_memory import Memory
-from clipfarm.cluster import devices
-from clipfarm.cluster.endings import clips_vram, failed_pod, gpu_reading
-from clipfarm.cluster.nodes import NodeView
-from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.api.endings import clips_vram, failed_pod, gpu_reading
+from clipfarm.cluster.api.nodes import NodeView
+from clipfarm.cluster.api.times import unix_time
+from clipfarm.cluster.observing import devices
 from clipfarm.manifests import job
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions
@@ -55,7 +55,7 @@ def test_how_pods_share_gpus_follows_from_what_they_ask_for(asked, offers, label
     ],
 )  # fmt: skip
 def test_a_node_has_room_for_as_many_pods_as_it_has_cpus_and_devices(asked, offers, threads, room):
-    assert devices.room(node(offers), Render(threads=threads, pod=asks(**asked))) == room
+    assert devices.capacity(node(offers), Render(threads=threads, pod=asks(**asked))) == room
 
 
 def test_of_instances_only_those_of_the_profile_that_is_asked_for_count():

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from clipfarm.cluster.gpu_metrics import GpuMetrics
-from clipfarm.cluster.gpu_report import gpu_rows, unknown
-from clipfarm.cluster.gpus import Gpus
+from clipfarm.cluster.process.vram_metrics import GpuMetrics
+from clipfarm.cluster.reporting.vram import gpu_rows, unknown
+from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.vram.users import holders_text
 from clipfarm.world import Gate, GpuId, Holder, Reading
 

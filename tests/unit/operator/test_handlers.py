@@ -1,7 +1,7 @@
 import kopf
 import pytest
 
-from clipfarm.cluster.handlers import by_address
+from clipfarm.cluster.process.handlers import by_address
 
 BY_NAME = kopf.ConnectionInfo(server="https://kubernetes.default.svc", token="token", default_namespace="here")
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from clipfarm.cluster.api import Api, NoClusterError
+from clipfarm.cluster.api.client import Api, NoClusterError
 
 OTHER = "no cluster: the kubeconfig names no clusters, users and contexts"
 UNREADABLE = "no cluster: the kubeconfig cannot be read: "

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster.api import CONFLICT, ApiError
-from clipfarm.cluster.lease import ALL, ONE, Identity, Lease
+from clipfarm.cluster.api.client import CONFLICT, ApiError
+from clipfarm.cluster.process.lease import ALL, ONE, Identity, Lease
 
 Path = str
 

@@ -3,18 +3,18 @@
 import asyncio
 from typing import Any
 
-from clipfarm.cluster.api import STRATEGIC_PATCH, ApiError
-from clipfarm.cluster.apply import Applier
-from clipfarm.cluster.changes import Change, changes
-from clipfarm.cluster.conditions import node_lost
-from clipfarm.cluster.gpus import Gpus
-from clipfarm.cluster.nodes import NodeView
-from clipfarm.cluster.observe import observe, own_job
-from clipfarm.cluster.pod_states import Reported
-from clipfarm.cluster.status import run_status
-from clipfarm.cluster.store import Store
-from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import JobView, PodView
+from clipfarm.cluster.acting.apply import Applier
+from clipfarm.cluster.acting.changes import Change, changes
+from clipfarm.cluster.api.client import STRATEGIC_PATCH, ApiError
+from clipfarm.cluster.api.nodes import NodeView
+from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.observing.observe import observe, own_job
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.reporting.conditions import node_lost
+from clipfarm.cluster.reporting.status import run_status
+from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.world import World

@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster.changes import REPORTED_SECONDS, changes
-from clipfarm.cluster.encoders import Progress, follow
-from clipfarm.cluster.endings import FailedPod
-from clipfarm.cluster.events import happenings
-from clipfarm.cluster.gpus import Gpus
-from clipfarm.cluster.nodes import NodeView, fits
-from clipfarm.cluster.observe import observe, own_encoders, own_job
-from clipfarm.cluster.pod_states import Reported
-from clipfarm.cluster.report import OLD_SECONDS
-from clipfarm.cluster.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, run_status, write_due
-from clipfarm.cluster.store import Store
-from clipfarm.cluster.times import api_time, unix_time
-from clipfarm.cluster.tracked import Refusal, Tracked
-from clipfarm.cluster.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView
+from clipfarm.cluster.acting.changes import REPORTED_SECONDS, changes
+from clipfarm.cluster.api.endings import FailedPod
+from clipfarm.cluster.api.nodes import NodeView, fits
+from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.times import api_time, unix_time
+from clipfarm.cluster.api.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView
+from clipfarm.cluster.observing.observe import observe, own_encoders, own_job
+from clipfarm.cluster.observing.tracked import Refusal, Tracked
+from clipfarm.cluster.process.encoders import Progress, follow
+from clipfarm.cluster.reporting.events import notices
+from clipfarm.cluster.reporting.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, run_status, write_due
+from clipfarm.cluster.reporting.summary import OLD_SECONDS
+from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import decide
 from clipfarm.manifests import encoder, run_files
 from clipfarm.manifests.common import Images, Owner
@@ -774,7 +774,7 @@ def test_events_tell_what_changed_and_no_more(before, after, reasons):
         if "conditions" in status:
             names = ("type", "status", "reason", "message")
             status["conditions"] = [dict(zip(names, (*each, "why"), strict=True)) for each in status["conditions"]]
-    assert [each.reason for each in happenings(before, after)] == reasons
+    assert [each.reason for each in notices(before, after)] == reasons
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from clipfarm.cluster.conditions import vram_held
-from clipfarm.cluster.endings import FailedPod
-from clipfarm.cluster.events import happenings
-from clipfarm.cluster.gpus import Gpus
-from clipfarm.cluster.nodes import NodeView
-from clipfarm.cluster.observe import observe
-from clipfarm.cluster.pod_states import Reported
-from clipfarm.cluster.store import Store
-from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import JobView, PodView
+from clipfarm.cluster.api.endings import FailedPod
+from clipfarm.cluster.api.nodes import NodeView
+from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.observing.observe import observe
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.reporting.conditions import vram_held
+from clipfarm.cluster.reporting.events import notices
+from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import Owner
 from clipfarm.world import GpuId, Holder, Left, Reading
@@ -191,9 +191,9 @@ def test_who_holds_a_full_gpu_is_said_at_once_and_warned_of_when_it_lasts():
     assert late == ("True", "VRAMTaken", text + more)
     statuses = [{"phase": "Running", "conditions": [{"type": "VRAMHeld", "status": found[0], "reason": found[1],
                  "message": found[2]}]} for found in (early, late, late)]  # fmt: skip
-    [event] = happenings(statuses[0], statuses[1])
+    [event] = notices(statuses[0], statuses[1])
     assert (event.kind, event.reason, event.message) == ("Warning", "VRAMTaken", text + more)
-    assert happenings(statuses[1], statuses[2]) == [], "once"
+    assert notices(statuses[1], statuses[2]) == [], "once"
 
 
 def test_a_gpu_that_a_clip_of_this_run_is_on_is_nobody_elses():

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster import operator as operator_module
-from clipfarm.cluster.operator import REPORT_SECONDS, Operator, _expired
-from clipfarm.cluster.times import unix_time
-from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import JobView, RunView
+from clipfarm.cluster.api.times import unix_time
+from clipfarm.cluster.api.views import JobView, RunView
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process import operator as operator_module
+from clipfarm.cluster.process.operator import REPORT_SECONDS, Operator, _expired
 from clipfarm.manifests.common import Images, Owner
 from clipfarm_contract.indexes import Indexes
 from helpers.runs import document, make_run

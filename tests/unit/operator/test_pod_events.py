@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipfarm.cluster.pod_events import MOST_PODS, QUIET_SECONDS, asked, newest
+from clipfarm.cluster.process.pod_events import MOST_PODS, QUIET_SECONDS, asked, newest
 from clipfarm.world import Running, Standing
 
 NOW = 1000.0

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster import views
-from clipfarm.cluster.gpus import Gpus
-from clipfarm.cluster.nodes import NodeView, node
-from clipfarm.cluster.observe import observe
-from clipfarm.cluster.pod_states import ENDING_SECONDS, Reported, Silence, on_node, reported
-from clipfarm.cluster.store import Store
-from clipfarm.cluster.times import unix_time
-from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import JobView
+from clipfarm.cluster.api import views
+from clipfarm.cluster.api.nodes import NodeView, node
+from clipfarm.cluster.api.pod_states import ENDING_SECONDS, Reported, Silence, on_node, reported
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.times import unix_time
+from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.observe import observe
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.manifests.common import Owner
 from clipfarm.world import POD_STATES, World
 from clipfarm_contract.indexes import Indexes

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from clipfarm.cluster import refused
-from clipfarm.cluster.api import ApiError
-from clipfarm.cluster.refused import (
+from clipfarm.cluster.api.client import ApiError
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.views import DeploymentView, JobView, PodView, deployment
+from clipfarm.cluster.observing import refused
+from clipfarm.cluster.observing.refused import (
     AGAIN_SECONDS,
     MISSING_SECONDS,
     ask,
@@ -16,9 +18,7 @@ from clipfarm.cluster.refused import (
     next_indexes,
     pods_missing,
 )
-from clipfarm.cluster.store import Store
-from clipfarm.cluster.tracked import Tracked, Trial
-from clipfarm.cluster.views import DeploymentView, JobView, PodView, deployment
+from clipfarm.cluster.observing.tracked import Tracked, Trial
 from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.world import Running

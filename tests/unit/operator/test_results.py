@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipfarm.clip_memory import KEPT, Memory
-from clipfarm.cluster import results
-from clipfarm.cluster.endings import FailedPod
-from clipfarm.cluster.results import Failed, Results
+from clipfarm.cluster.api.endings import FailedPod
+from clipfarm.cluster.observing import results
+from clipfarm.cluster.observing.results import Failed, Results
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.world import ClipMemory
 from clipfarm_contract.exit_codes import ExitCode

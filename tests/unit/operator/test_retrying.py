@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster.retrying import NothingToRetryError, annotations
+from clipfarm.cluster.acting.retrying import NothingToRetryError, annotations
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import ONLY_ANNOTATION
 from clipfarm_contract.indexes import Indexes

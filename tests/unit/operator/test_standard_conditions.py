@@ -2,9 +2,9 @@
 
 import pytest
 
-from clipfarm.cluster import conditions
-from clipfarm.cluster.standard_conditions import FOR_GOOD, PATIENT, PAUSED, PROGRESS_SECONDS, standard
-from clipfarm.cluster.tracked import Tracked
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.reporting import conditions
+from clipfarm.cluster.reporting.standard_conditions import FOR_GOOD, PATIENT, PAUSED, PROGRESS_SECONDS, standard
 from clipfarm.decide.plan import decide
 from clipfarm.decide.status import Status
 from clipfarm.manifests.common import Owner

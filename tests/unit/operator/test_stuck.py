@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster import views
-from clipfarm.cluster.changes import Change, changes
-from clipfarm.cluster.gpus import Gpus
-from clipfarm.cluster.nodes import NodeView
-from clipfarm.cluster.observe import observe
-from clipfarm.cluster.pod_states import Reported
-from clipfarm.cluster.store import Store
-from clipfarm.cluster.stuck import AVOID_SECONDS, STUCK_SECONDS
-from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import JobView, PodView
+from clipfarm.cluster.acting.changes import Change, changes
+from clipfarm.cluster.api import views
+from clipfarm.cluster.api.nodes import NodeView
+from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.observing.observe import observe
+from clipfarm.cluster.observing.stuck import AVOID_SECONDS, STUCK_SECONDS
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.world import GpuId, Reading

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster import results, sweep
-from clipfarm.cluster.api import ApiError
-from clipfarm.cluster.endings import FailedPod
-from clipfarm.cluster.store import Store
-from clipfarm.cluster.sweep import Sweeper
-from clipfarm.cluster.times import api_time
-from clipfarm.cluster.tracked import Tracked
-from clipfarm.cluster.views import INDEX_ANNOTATION, JobView
+from clipfarm.cluster.acting import sweep
+from clipfarm.cluster.acting.sweep import Sweeper
+from clipfarm.cluster.api.client import ApiError
+from clipfarm.cluster.api.endings import FailedPod
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.times import api_time
+from clipfarm.cluster.api.views import INDEX_ANNOTATION, JobView
+from clipfarm.cluster.observing import results
+from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.manifests.common import RESULTS_ANNOTATION, Owner
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes

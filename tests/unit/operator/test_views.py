@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from clipfarm.cluster import views
-from clipfarm.cluster.api import WatchExpiredError
-from clipfarm.cluster.endings import failed_pod
-from clipfarm.cluster.nodes import node
-from clipfarm.cluster.pod_states import Reported
-from clipfarm.cluster.store import UNREADABLE, Cache, Store, watchers
-from clipfarm.cluster.times import unix_time
+from clipfarm.cluster.api import views
+from clipfarm.cluster.api.client import WatchExpiredError
+from clipfarm.cluster.api.endings import failed_pod
+from clipfarm.cluster.api.nodes import node
+from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.store import UNREADABLE, Cache, Store, watchers
+from clipfarm.cluster.api.times import unix_time
 from clipfarm.world import EarlyEnd, GpuId
 from clipfarm_contract.exit_codes import ENDED_WITH_2, ExitCode
 

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from clipfarm.cli.operator import operator
 from clipfarm.cli.vram_sources import Sources
-from clipfarm.cluster.exporters import Exporters, Finding, exporter_pod, find
-from clipfarm.cluster.gpus import FORGET_SECONDS, Gpus
-from clipfarm.cluster.scrape import MOST_BYTES, TIMEOUT_SECONDS, ScrapeError, fetch, open_session
-from clipfarm.cluster.source import Source
+from clipfarm.cluster.vram.exporters import Exporters, Finding, exporter_pod, find
+from clipfarm.cluster.vram.gpus import FORGET_SECONDS, Gpus
+from clipfarm.cluster.vram.scrape import MOST_BYTES, TIMEOUT_SECONDS, ScrapeError, fetch, open_session
+from clipfarm.cluster.vram.source import Source
 from clipfarm.vram.dcgm import Answer
 from clipfarm.world import GpuId, Holder, Reading
 from clipfarm_contract.result import GpuReading

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from clipfarm.cli.watch import REPEAT_SECONDS, _Shown
-from clipfarm.cluster.times import api_time
+from clipfarm.cluster.api.times import api_time
 
 WALL = 1_800_000_000.0
 RUNNING = {"type": "Progressing", "status": "True", "reason": "Rendering", "message": "2 pods at work"}

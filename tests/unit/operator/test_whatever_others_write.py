@@ -10,18 +10,18 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clipfarm.cluster import encoders, pod_events
-from clipfarm.cluster.endings import clips_vram, gpu_reading
-from clipfarm.cluster.exporters import Finding, exporter_pod
-from clipfarm.cluster.gpu_report import gpu_rows
-from clipfarm.cluster.gpus import Gpus
-from clipfarm.cluster.operator import FAULTS, Operator
-from clipfarm.cluster.report import lines
-from clipfarm.cluster.scrape import Page, ScrapeError
-from clipfarm.cluster.source import Source
-from clipfarm.cluster.store import Store, Watcher, watchers
-from clipfarm.cluster.sweep import _counted
-from clipfarm.cluster.views import INDEX_ANNOTATION
+from clipfarm.cluster.acting.sweep import _counted
+from clipfarm.cluster.api.endings import clips_vram, gpu_reading
+from clipfarm.cluster.api.store import Store, Watcher, watchers
+from clipfarm.cluster.api.views import INDEX_ANNOTATION
+from clipfarm.cluster.process import encoders, pod_events
+from clipfarm.cluster.process.operator import FAULTS, Operator
+from clipfarm.cluster.reporting.summary import lines
+from clipfarm.cluster.reporting.vram import gpu_rows
+from clipfarm.cluster.vram.exporters import Finding, exporter_pod
+from clipfarm.cluster.vram.gpus import Gpus
+from clipfarm.cluster.vram.scrape import Page, ScrapeError
+from clipfarm.cluster.vram.source import Source
 from clipfarm.manifests.common import (
     ATTEMPT_ANNOTATION,
     ENCODE_ATTEMPT_ANNOTATION,

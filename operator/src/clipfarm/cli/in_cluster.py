@@ -29,7 +29,7 @@ def with_cluster(work: Callable[[Any, str], Awaitable[int]], namespace: str | No
         namespace: that of the command line, if given.
     """
     # Here, because it takes a second to import, and --help has no use for it.
-    from clipfarm.cluster.api import FAULTS, Api, ApiError, NoClusterError
+    from clipfarm.cluster.api.client import FAULTS, Api, ApiError, NoClusterError
 
     logging.getLogger("kubernetes").setLevel(logging.ERROR)  # what it warns of, the errors below say
 
@@ -51,7 +51,7 @@ def with_cluster(work: Callable[[Any, str], Awaitable[int]], namespace: str | No
 
 async def find(api: Any, namespace: str, name: str) -> dict[str, Any]:
     """Return a run; ends the program if there is none."""
-    from clipfarm.cluster.paths import run_path
+    from clipfarm.cluster.api.paths import run_path
 
     run: dict[str, Any] | None = await api.get(run_path((namespace, name)))
     if run is None:

@@ -93,10 +93,10 @@ def operator(
 ) -> None:
     """Watch BenchmarkRuns and make their clips, in the cluster of the current kubeconfig or of this pod."""
     # Here, because they take a second to import, and other commands have no use for them.
-    from clipfarm.cluster.api import Api, NoClusterError
-    from clipfarm.cluster.handlers import serve
-    from clipfarm.cluster.lease import Identity, Lease
-    from clipfarm.cluster.operator import Operator
+    from clipfarm.cluster.api.client import Api, NoClusterError
+    from clipfarm.cluster.process.handlers import serve
+    from clipfarm.cluster.process.lease import Identity, Lease
+    from clipfarm.cluster.process.operator import Operator
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # kopf logs two lines for each event of each object.

@@ -19,9 +19,9 @@ def retry(*, name: str, namespace: str | None) -> None:
     """
 
     async def work(api: Any, inside: str) -> int:
-        from clipfarm.cluster.api import MERGE_PATCH
-        from clipfarm.cluster.paths import run_path
-        from clipfarm.cluster.retrying import NothingToRetryError, annotations, job_name
+        from clipfarm.cluster.acting.retrying import NothingToRetryError, annotations, job_name
+        from clipfarm.cluster.api.client import MERGE_PATCH
+        from clipfarm.cluster.api.paths import run_path
 
         run = await find(api, inside, name)
         try:

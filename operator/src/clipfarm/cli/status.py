@@ -17,7 +17,7 @@ def status(*, name: str, namespace: str | None) -> None:
     """
 
     async def work(api: Any, inside: str) -> int:
-        from clipfarm.cluster.report import lines
+        from clipfarm.cluster.reporting.summary import lines
 
         for line in lines(await find(api, inside, name), time.time()):
             click.echo(line)

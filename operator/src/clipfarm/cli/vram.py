@@ -9,7 +9,7 @@ import click
 from clipfarm.cli.options import fail
 
 if TYPE_CHECKING:
-    from clipfarm.cluster.gpu_report import GpuRow
+    from clipfarm.cluster.reporting.vram import GpuRow
 
 
 @click.command()
@@ -31,7 +31,7 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
         return
     # Here, because it takes a second to import, and --help has no use for it.
     from clipfarm.cli.in_cluster import with_cluster
-    from clipfarm.cluster.gpu_report import gpu_rows, unknown
+    from clipfarm.cluster.reporting.vram import gpu_rows, unknown
     from clipfarm.run import API_VERSION
 
     async def work(api: Any, inside: str) -> int:
@@ -46,7 +46,7 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
 
 
 def _show_local() -> None:
-    from clipfarm.cluster.gpu_report import GpuRow
+    from clipfarm.cluster.reporting.vram import GpuRow
     from clipfarm.run import Vram
     from clipfarm.units import format_bytes
     from clipfarm.vram.nvml import MIB, NvmlSource

@@ -13,7 +13,7 @@ import click
 from clipfarm.cli.seconds import Seconds
 
 if TYPE_CHECKING:
-    from clipfarm.cluster.gpus import Gpus
+    from clipfarm.cluster.vram.gpus import Gpus
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,8 +67,8 @@ class Sources:
             own_namespace: the operator's; its agents are there unless another one is named.
             everywhere: whether the operator watches all namespaces.
         """
-        from clipfarm.cluster.exporters import Exporters, find
-        from clipfarm.cluster.gpus import Gpus
+        from clipfarm.cluster.vram.exporters import Exporters, find
+        from clipfarm.cluster.vram.gpus import Gpus
 
         found = find(
             {"selector": self.dcgm_selector, "namespace": self.dcgm_namespace, "port": self.dcgm_port},

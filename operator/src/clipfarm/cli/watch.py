@@ -43,7 +43,7 @@ async def _repeat(shown: "_Shown") -> None:
 
 
 async def _show_changes(api: Any, namespace: str, name: str, shown: "_Shown") -> int:
-    from clipfarm.cluster.api import FAULTS, ApiError, WatchExpiredError
+    from clipfarm.cluster.api.client import FAULTS, ApiError, WatchExpiredError
 
     while True:
         run = await find(api, namespace, name)
@@ -77,7 +77,7 @@ class _Shown:
 
     def show(self, run: dict[str, Any], wall: float) -> bool:
         """Show what is new; tell whether the run has finished."""
-        from clipfarm.cluster.report import FINISHED, counters, notes, phase
+        from clipfarm.cluster.reporting.summary import FINISHED, counters, notes, phase
 
         line = f"{phase(run)}: {counters(run)}"
         now = list(notes(run))
@@ -102,7 +102,7 @@ class _Shown:
             _echo(note)
 
     def _standstill(self, wall: float) -> Iterator[str]:
-        from clipfarm.cluster.report import unattended, waits
+        from clipfarm.cluster.reporting.summary import unattended, waits
 
         yield from unattended(self._run, wall)
         yield from waits(self._run)

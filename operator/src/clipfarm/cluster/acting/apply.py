@@ -1,0 +1,209 @@
+"""Doing what a plan says.
+
+Besides this :mod:`clipfarm.cluster.acting.release` takes gates off, :mod:`clipfarm.cluster.acting.sweep` deletes pods
+that have ended, and nothing else changes a run's objects.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from clipfarm.cluster.acting.changes import Change
+from clipfarm.cluster.acting.foreign import ForeignError, foreign
+from clipfarm.cluster.acting.lost import failed_status
+from clipfarm.cluster.api.backoff import pause
+from clipfarm.cluster.api.client import (
+    CONFLICT,
+    FAULTS,
+    JSON_PATCH,
+    MERGE_PATCH,
+    NOT_FOUND,
+    STRATEGIC_PATCH,
+    Api,
+    ApiError,
+    Manifest,
+)
+from clipfarm.cluster.api.paths import run_path
+from clipfarm.cluster.api.times import api_time
+from clipfarm.cluster.api.views import RunKey, controller
+from clipfarm.cluster.observing.refused import advice
+from clipfarm.cluster.observing.series import Series
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.reporting.events import Notice, event, notices
+
+LOGGER = logging.getLogger(__name__)
+
+
+class Applier:
+    """Carries plans out, in the background, one after the other for each run.
+
+    What fails is tried again by a later tick, which sees that it is still undone.
+    """
+
+    def __init__(self, api: Api, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._api = api
+        self._clock = clock
+        self._wall = wall
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def free(self, tracked: Tracked) -> bool:
+        """Tell whether changes of a run may begin: none is under way, and none has failed just now."""
+        return (tracked.doing is None or tracked.doing.done()) and self._clock() >= tracked.not_before
+
+    def apply(
+        self, tracked: Tracked, key: RunKey, changes: Iterable[Change], status: dict[str, Any] | None, *, expired: bool
+    ) -> None:
+        """Begin to carry out changes, then write the status, if there is one; or delete a run whose time is over."""
+        work = self._delete(tracked, key) if expired else self._do(tracked, key, list(changes), status)
+        tracked.doing = asyncio.create_task(work)
+        self._tasks.add(tracked.doing)
+        tracked.doing.add_done_callback(self._tasks.discard)
+
+    def cancel(self) -> None:
+        """Abandon what is under way."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        self.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _do(self, tracked: Tracked, key: RunKey, changes: list[Change], status: dict[str, Any] | None) -> None:
+        for change in changes:
+            if not tracked.gone:
+                await self._change(tracked, key, change)
+        if status is not None and not tracked.gone:
+            await self._write_status(tracked, key, status)
+
+    async def _change(self, tracked: Tracked, key: RunKey, change: Change) -> bool:
+        """Carry out a change, and what it needs before; tell whether it is done."""
+        if change.needs is not None and not await self._change(tracked, key, change.needs):
+            return False
+        call: Awaitable[Any]
+        if isinstance(change.body, dict) and change.verb == "delete":
+            call = self._api.delete(change.path, change.body["uid"])
+        elif isinstance(change.body, dict) and change.verb == "clear":
+            call = self._api.delete_all(change.path, **change.body)
+        elif isinstance(change.body, dict) and change.verb == "give up":
+            call = self._give_up(change.path, change.body["uid"], change.body["node"])
+        elif isinstance(change.body, dict) and change.verb in ("create", "evict"):
+            call = (
+                self._create(change, change.body)
+                if change.verb == "create"
+                else self._api.create(change.path, change.body)
+            )
+        else:
+            kind = JSON_PATCH if isinstance(change.body, list) else MERGE_PATCH
+            call = self._api.patch(change.path, change.body, kind)
+        what = f"{change.verb} the {change.kind} {change.name}"
+        if await self._try(tracked, call, what, optional=change.optional):
+            tracked.problem = ""
+            if change.kind == "Job":
+                tracked.rendering.raised_at = self._clock()
+            if change.verb == "create":
+                tracked.made[change.kind] = self._clock()
+                LOGGER.info("made the %s %s/%s", change.kind, tracked.owner.namespace, change.name)
+            if change.verb == "evict" and isinstance(change.body, dict):
+                tracked.rendering.evicted.add(change.body["deleteOptions"]["preconditions"]["uid"])
+            if change.verb == "give up" and isinstance(change.body, dict):
+                tracked.rendering.given_up.add(change.body["uid"])
+                tracked.rendering.lost_on[change.body["node"]] += 1
+            if change.event is not None:
+                await self._tell(tracked, key, change.event)
+            return True
+        if change.optional:
+            tracked.made[change.kind] = self._clock()  # refused: tried again after some time, and not at once
+        return False
+
+    async def _give_up(self, path: str, uid: str, node: str) -> None:
+        """End a pod in its node's place. If it is gone meanwhile, nothing is left to do.
+
+        Raises:
+            ApiError: one of the two requests was refused; the next attempt makes both again.
+        """
+        status = failed_status(api_time(self._wall()), node)
+        await self._api.patch(f"{path}/status", {"metadata": {"uid": uid}, "status": status}, STRATEGIC_PATCH)
+        await self._api.delete(path, uid, grace=0)
+
+    async def _create(self, change: Change, body: Manifest) -> None:
+        try:
+            await self._api.create(change.path, body)
+        except ApiError as error:
+            if error.code == CONFLICT and change.kind == "ConfigMap":
+                return  # its name says which run's, which attempt's, and what stands in it
+            if error.code != CONFLICT or change.kind == "PersistentVolumeClaim":
+                raise
+            there = await self._api.get(f"{change.path}/{change.name}")
+            if there is None or controller(there) == controller(body):
+                raise  # gone again, or made by the request before this one, whose answer was lost
+            raise ForeignError(foreign(there)) from error
+
+    async def _write_status(self, tracked: Tracked, key: RunKey, status: dict[str, Any]) -> None:
+        before = tracked.status
+        # A field that is no longer there has to be named to be removed. The UID makes it a conflict where another run
+        # has taken the name.
+        fields = status | dict.fromkeys(before.keys() - status.keys())
+        body = {"metadata": {"uid": tracked.owner.uid}, "status": fields}
+        tracked.status_written_at = self._clock()
+        if not await self._try(tracked, self._api.patch(f"{run_path(key)}/status", body, MERGE_PATCH), "write status"):
+            return
+        tracked.status = status
+        for notice in notices(before, status):
+            await self._tell(tracked, key, notice)
+
+    async def _tell(self, tracked: Tracked, key: RunKey, notice: Notice) -> None:
+        series = tracked.events.setdefault(notice.reason, Series(self._wall()))
+        if not series.take(self._clock()):
+            return
+        LOGGER.info("%s/%s: %s: %s", *key, notice.reason, notice.message)
+        made = event(key, tracked.owner.uid, notice, series, self._wall())
+        if await self._try(tracked, self._write_event(key, made, series), "write an Event"):
+            series.made = True
+
+    async def _write_event(self, key: RunKey, made: Manifest, series: Series) -> None:
+        path = f"/api/v1/namespaces/{key[0]}/events"
+        if series.made:
+            changed = {field: made[field] for field in ("message", "lastTimestamp", "count")}
+            try:
+                await self._api.patch(f"{path}/{made['metadata']['name']}", changed, MERGE_PATCH)
+            except ApiError as error:
+                if error.code != NOT_FOUND:  # Events are kept for an hour or so
+                    raise
+            else:
+                return
+        await self._api.create(path, made)
+
+    async def _delete(self, tracked: Tracked, key: RunKey) -> None:
+        LOGGER.info("%s/%s: finished longer ago than ttlAfterFinished says; deleted, its clips stay", *key)
+        await self._try(tracked, self._api.delete(run_path(key), tracked.owner.uid), "delete the run")
+
+    async def _try(self, tracked: Tracked, call: Awaitable[Any], what: str, *, optional: bool = False) -> bool:
+        """Make a request; one that comes too late, or a fault of the moment, is left to a later tick."""
+        asked = None
+        try:
+            await call
+        except ForeignError as error:
+            tracked.problem = f"cannot {what}: {error}"
+            LOGGER.warning("%s: %s", tracked.run.name, tracked.problem)
+        except ApiError as error:
+            asked = error.retry_after
+            late = error.code == NOT_FOUND or (error.code == 403 and "being terminated" in error.message)
+            if optional:
+                LOGGER.warning("%s: cannot %s: %s", tracked.run.name, what, error.message)
+            elif not late and not error.passing:
+                tracked.problem = f"cannot {what}: {error.message}{advice(error.message, 'render')}"
+                LOGGER.warning("%s: %s", tracked.run.name, tracked.problem)
+            elif error.code == CONFLICT and what.startswith("create the PersistentVolumeClaim"):
+                return True  # of an earlier run, or an earlier life of this process: claims stay
+            else:
+                LOGGER.info("%s: cannot %s: %s", tracked.run.name, what, error)
+        except FAULTS as error:
+            LOGGER.info("%s: cannot %s: %s", tracked.run.name, what, error or type(error).__name__)
+        else:
+            tracked.failures = 0
+            return True
+        tracked.failures += 1
+        tracked.not_before = self._clock() + pause(tracked.failures, asked)
+        return False

@@ -1,0 +1,266 @@
+"""From a plan to the requests that carry it out: what is made and changed for a run, beside gates and status."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clipfarm.cluster.acting import lost, parallelism
+from clipfarm.cluster.api.client import Manifest, pointer
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.times import unix_time
+from clipfarm.cluster.api.views import DeploymentView, PodView, RunKey
+from clipfarm.cluster.observing import stuck
+from clipfarm.cluster.observing.observe import own_deployment, own_job
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.reporting.events import Notice
+from clipfarm.decide.plan import Plan
+from clipfarm.manifests import encoder, job, report, run_files, storage
+from clipfarm.manifests.common import Images
+
+NO_CONFIG_MAP = re.compile('configmap "([^"]*)" not found')
+"""A kubelet's words, of a variable or of a volume."""
+SEEN_SECONDS = 30.0
+"""An object that was made is seen by a watch within this; after it, it is believed to be gone again."""
+REPORTED_SECONDS = 3600.0
+"""How long after a run's end its report is made. An operator that starts within this makes what another one did not get
+to. For runs that ended longer ago it makes none: an upgrade from a version without reports, or a clean-up of old Jobs,
+would start a pod for each run that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One request."""
+
+    verb: Literal["create", "patch", "delete", "clear", "evict", "give up"]
+    path: str
+    """Of the list, or of the object."""
+    kind: str
+    name: str
+    body: Manifest | list[Manifest] = field(repr=False)
+    """The object; or a patch: a list is a JSON patch, else it is a merge patch; or the UID of what is deleted; or the
+    labels of what is cleared."""
+    event: Notice | None = None
+    """What people are told of when it is done."""
+    optional: bool = False
+    """Whether the run is none the worse if it is refused."""
+    needs: "Change | None" = None
+    """What is done first; if it fails, this is not done."""
+
+
+def changes(
+    plan: Plan,
+    tracked: Tracked,
+    key: RunKey,
+    store: Store,
+    images: Images,
+    now: float,
+    wall: float,
+    patience: float = stuck.STUCK_SECONDS,
+) -> list[Change]:
+    """Return what is to be made or changed now.
+
+    Args:
+        plan: what should be done.
+        tracked: the run.
+        key: its namespace and name.
+        store: what watches have brought.
+        images: the operator's own images.
+        now: the time, seconds on a clock that only goes forward.
+        wall: the time, Unix; of use only for what happened before this process was there.
+        patience: as :func:`clipfarm.cluster.observing.stuck.stuck` has it.
+    """
+    found = [
+        _claim(plan, tracked, key),
+        *_with_files(tracked, key, _job(plan, tracked, key, store, images, now), now),
+        _encoder(plan, tracked, key, store, images),
+        _report(plan, tracked, key, store, images, wall),
+        *_evictions(stuck.stuck(tracked, key, store, now, patience)),
+        *_lost(lost.lost(tracked, store.pods.of(key))),
+        *_recalls(plan, tracked, key, store),
+    ]
+    return [change for change in found if change is not None and not _too_early(change, tracked, now)]
+
+
+def _too_early(change: Change, tracked: Tracked, now: float) -> bool:
+    """Tell whether what was made just now may not be there for the watches yet, or was refused just now."""
+    since = tracked.made.get(change.kind) if change.verb == "create" or change.optional else None
+    return since is not None and now < since + SEEN_SECONDS
+
+
+def _claim(plan: Plan, tracked: Tracked, key: RunKey) -> Change | None:
+    claim = storage.claim(tracked.run, tracked.owner)
+    if claim is None or tracked.claim not in (None, "Missing") or plan.status.finished:
+        return None
+    path = f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims"
+    return Change("create", path, "PersistentVolumeClaim", claim["metadata"]["name"], claim)
+
+
+def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, now: float) -> Change | None:
+    path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", job.name(tracked.run)
+    there = own_job(tracked, key, store)
+    if there is None:
+        # One that is on its way out, or of an earlier run or attempt, has to be gone first. One that is no run's stays:
+        # if it has the name, the API server refuses another, and the run says what is in the way.
+        taken = [old for old in store.jobs.of(key).values() if old.owner or old.deleting]
+        for old in taken:
+            if old.owner == tracked.owner.uid and not old.deleting:
+                return Change("delete", f"{path}/{name}", "Job", name, {"uid": old.uid})
+        if taken or tracked.run.spec.storage is None or plan.status.finished:
+            return None
+        made = job.job(tracked.run, tracked.owner, images, parallelism.first(plan, tracked, now))
+        # No pod may be without them, so they are there before the Job is.
+        return Change("create", path, "Job", name, made, needs=_run_files(tracked, key))
+    tracked.made.pop("Job", None)
+    unfinished = there.completed.count + there.failed.count < tracked.blocks.count
+    if plan.status.finished and unfinished:
+        wanted = 0  # the run has failed as a whole: pods that will never start go from their gates
+    elif plan.no_more_clips:
+        return None
+    else:
+        wanted = parallelism.following(plan, tracked, there, store.pods.of(key).values(), now)
+    if wanted == there.parallelism:
+        return None
+    return Change("patch", f"{path}/{name}", "Job", name, {"spec": {"parallelism": wanted}})
+
+
+def _with_files(tracked: Tracked, key: RunKey, change: Change | None, now: float) -> Iterator[Change | None]:
+    """Yield a change of the Job, and what is to be done about the ConfigMap of this attempt and of earlier ones."""
+    if change is None:
+        yield _missing_run_files(tracked, key)
+    elif change.verb == "create" and tracked.owner.attempt and not _too_early(change, tracked, now):
+        selector = {"labelSelector": run_files.others(tracked.run, tracked.owner)}
+        path = f"/api/v1/namespaces/{key[0]}/configmaps"
+        yield Change("clear", path, "ConfigMaps", "of earlier attempts", selector, optional=True)
+    yield change
+
+
+def _run_files(tracked: Tracked, key: RunKey) -> Change:
+    made = run_files.config_map(tracked.run, tracked.owner)
+    return Change("create", f"/api/v1/namespaces/{key[0]}/configmaps", "ConfigMap", made["metadata"]["name"], made)
+
+
+def _missing_run_files(tracked: Tracked, key: RunKey) -> Change | None:
+    """Return the request that makes the Job's ConfigMap again, if a kubelet does not find it."""
+    standings = (pod.standing for _, pod in tracked.rendering.at_work.values())
+    missing = [found[1] for each in standings if (found := NO_CONFIG_MAP.search(each.message))]
+    if not missing:
+        return None
+    made = _run_files(tracked, key)
+    return made if made.name in missing else None
+
+
+def _evictions(found: list[stuck.Stuck]) -> Iterator[Change]:
+    """Yield the requests that evict pods, and with the first of each node what people are told of it."""
+    first: dict[str, stuck.Stuck] = {}
+    for each in found:
+        pod, node = each.pod, each.pod.sent_to
+        told = None
+        if first.setdefault(node, each) is each:
+            count = sum(other.pod.sent_to == node for other in found)
+            clips = "1 pod that was" if count == 1 else f"{count} pods that were"
+            told = f"{clips} sent to {node} did not get to run: {each.why}; evicted, to be made again and go elsewhere"
+        yield _eviction(pod, Notice("Warning", "PodStuck", told) if told else None)
+
+
+def _recalls(plan: Plan, tracked: Tracked, key: RunKey, store: Store) -> Iterator[Change]:
+    """Yield the requests that bring pods back behind their gates, and with the first what people are told of them.
+
+    By eviction, which a Job does not count: its controller makes them again, with their gates.
+    """
+    if not plan.recalls:
+        return
+    rendering = tracked.rendering
+    waiting = {
+        pod.index: pod
+        for uid, pod in store.pods.of(key).items()
+        if pod.owner == rendering.job and uid not in rendering.evicted and not (pod.node or pod.gated or pod.deleting)
+    }
+    found = [(waiting[recall.clip], recall.why) for recall in plan.recalls if recall.clip in waiting]
+    for number, (pod, why) in enumerate(found):
+        pods = "1 pod was" if len(found) == 1 else f"{len(found)} pods were"
+        told = f"{pods} taken back before a node had them: {why}; the Job controller makes them again, with their gates"
+        yield _eviction(pod, Notice("Normal", "PodsRecalled", told) if number == 0 else None)
+
+
+def _eviction(pod: PodView, told: Notice | None) -> Change:
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod.name, "namespace": pod.run[0]},
+        # Of this very pod: another of the same name would have another UID.
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
+    }
+    path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}/eviction"
+    return Change("evict", path, "Pod", pod.name, body, told)
+
+
+def _lost(found: list[lost.Lost]) -> Iterator[Change]:
+    """Yield the changes that give up pods whose nodes do not answer."""
+    for each in found:
+        pod = each.pod
+        path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}"
+        yield Change("give up", path, "Pod", pod.name, {"uid": pod.uid, "node": pod.node}, each.event)
+
+
+def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images) -> Change | None:
+    path, name = f"/apis/apps/v1/namespaces/{key[0]}/deployments", encoder.name(tracked.run)
+    there = own_deployment(tracked, key, store)
+    if there is None:
+        if not plan.encoders or any(old.owner for old in store.deployments.of(key).values()):
+            return None
+        made = encoder.deployment(tracked.run, tracked.owner, images, plan.encoders)
+        return Change("create", path, "Deployment", name, made)
+    tracked.made.pop("Deployment", None)
+    patch: list[Manifest] = []
+    if there.replicas != plan.encoders:
+        patch.append({"op": "add", "path": "/spec/replicas", "value": plan.encoders})
+    if plan.encoders or (not there.asked and tracked.run.spec.encode.enabled):
+        patch += _encoder_template(tracked, there, images)
+    return Change("patch", f"{path}/{name}", "Deployment", name, patch) if patch else None
+
+
+def _encoder_template(tracked: Tracked, there: DeploymentView, images: Images) -> list[Manifest]:
+    """Return the patch that has a run's encoders made anew, if the run asks for something else than when they were.
+
+    An operator of another version, or with other images, changes no encoder that is at work: it would lose the clips
+    that are being encoded, and features of one run would come from two versions.
+    """
+    meant = encoder.deployment(tracked.run, tracked.owner, images, there.replicas)
+    annotations = meant["metadata"]["annotations"]
+    if there.asked == annotations[encoder.ASKED_ANNOTATION]:
+        return []
+    # An operator that kept no such note has seen the run as it is now, or the run was changed since.
+    taken_over = not there.asked and tracked.status.get("observedGeneration") == tracked.generation
+    if taken_over or there.template == annotations[encoder.TEMPLATE_ANNOTATION]:
+        del annotations[encoder.TEMPLATE_ANNOTATION]
+        patch: list[Manifest] = []
+    else:
+        patch = [{"op": "replace", "path": "/spec/template", "value": meant["spec"]["template"]}]
+    return patch + [
+        {"op": "add", "path": f"/metadata/annotations/{pointer(name)}", "value": value}
+        for name, value in annotations.items()
+    ]
+
+
+def _report(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, wall: float) -> Change | None:
+    status, owner = tracked.status, tracked.owner
+    asked = {"renderAttempt": owner.attempt, "encodeAttempt": owner.encode_attempt}
+    # The report holds the status as it was written at the end, so it comes after that, also over a restart.
+    ended = status.get("completionTime")
+    written = all(status.get(field, "") == attempt for field, attempt in asked.items())
+    if not (plan.status.finished and ended and written and tracked.claim == "Bound"):
+        return None
+    if wall >= unix_time(ended) + REPORTED_SECONDS:
+        return None
+    path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", report.name(tracked.run)
+    taken = [each for each in store.reports.of(key).values() if each.owner or each.deleting]
+    own = next((each for each in taken if each.owner == owner.uid and not each.deleting), None)
+    if own is not None and own.attempt != report.attempt(owner):
+        return Change("delete", f"{path}/{name}", "report Job", name, {"uid": own.uid}, optional=True)
+    if taken:
+        return None
+    view = next(iter(store.runs.of(key).values()), None)
+    created = view.document["metadata"]["creationTimestamp"] if view else ""
+    made = report.job(tracked.run, owner, images, status, created)
+    return Change("create", path, "report Job", name, made, optional=True)

@@ -1,0 +1,134 @@
+"""How many pods a run's Job has: those that may run, and as many at their gates as are used while others are made.
+
+A pod at its gate counts in a ResourceQuota like any other. So how many wait follows how fast they are used, and where
+memory, a person or missing nodes hold clips back, none is made beside those that may run.
+
+A queue gives room for as many pods as the Job has, so there it is what may run, from first to last.
+
+**Fewer pods** are asked for late, and with care. The Job controller chooses which ones it deletes: those without a node
+first. It takes them out of its count before, so no clip fails; it makes them again later; and as it replaces pods only
+when they are gone (``podReplacementPolicy: Failed``), no index ever has two writers. But it might take a pod whose gate
+came off just now, or one that is tried again, whose attempts it would forget. So fewer are asked for only while every
+pod without a node is at its gate, the others have their nodes for some time, and no clip is tried again; and until
+the Job controller is done no gate is taken off.
+"""
+
+from collections.abc import Collection
+from itertools import takewhile
+
+from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.observing.tracked import Rendering, Tracked
+from clipfarm.decide.plan import Plan
+
+RESERVE = 100
+"""The most pods that wait at their gates beside those that may run: the Job controller, which looks once a second,
+brings as many in the time of the shortest clips there are, and more of them only fill the API server."""
+LEAD_SECONDS = 3.0
+"""How long it takes until a pod that is missing stands at its gate, at the most: the Job controller looks once a
+second, and a busy API server takes as long again."""
+FIRST_SECONDS = 6.0
+"""How long a pod takes at least, as long as none has ended."""
+RATE_SECONDS = 60.0
+"""How fast pods are used is known by those that ended within this."""
+HELD_SECONDS = 15.0
+"""The same while clips are held: soon after the last one has ended none is used any more."""
+STEP = 16
+"""How many pods more a Job gets at a time. The Job controller makes all that are missing at once, and while it does
+every other request waits: with 500 of them a gate takes seconds to come off. The last pod starts no later."""
+LOW = 8
+"""The next ones are asked for when no more than this wait to be released."""
+STEP_SECONDS = 0.125
+"""And when the last ones have been made, or after this: the Job controller takes a second to replace pods that have
+ended, and 128 a second is what an API server on two cores can carry."""
+SURPLUS = 2
+"""Pods too many that are not worth a change."""
+SURPLUS_SECONDS = 10.0
+"""How long there are too many before fewer are asked for: clips that are held may be released soon."""
+SETTLED_SECONDS = 5.0
+"""How long a pod has had its node until the Job controller surely knows."""
+LOWERING_SECONDS = 10.0
+"""How long no gate is taken off, at most, while the Job controller deletes pods."""
+
+
+def full(plan: Plan, tracked: Tracked, now: float) -> int:
+    """Return how many pods a Job is to have, gated ones included.
+
+    One at least: a pod that the API server refuses is noticed before clips may start.
+    """
+    status = plan.status
+    if tracked.owner.queue:
+        return min(tracked.blocks.count, status.workers)
+    aside = tracked.rendering.aside(now)
+    wanted = plan.could_run + status.retrying + aside + reserve(plan, tracked.rendering, now)
+    return min(tracked.blocks.count, max(1, wanted))
+
+
+def reserve(plan: Plan, rendering: Rendering, now: float) -> int:
+    """Return how many pods are used while one is made: so many wait at their gates beside those that may run."""
+    if rendering.began_at is None:
+        return 0
+    age, known_for = max(1.0, now - rendering.began_at), now - rendering.ends[0] if rendering.ends else 0.0
+    unknown = 0
+    if known_for < LEAD_SECONDS:
+        # Nothing is known but that they take longer than this; those that take less than a few seconds are rare.
+        unknown = min(STEP, round(plan.could_run / max(FIRST_SECONDS, age - known_for) * LEAD_SECONDS))
+    window = HELD_SECONDS if any(held.hold.reason != "RetryDelay" for held in plan.status.held) else RATE_SECONDS
+    ends = sum(now - at <= window for at in rendering.ends)
+    full_window = ends == rendering.ends.maxlen
+    span = max(1.0, now - rendering.ends[0]) if full_window else min(window, age)
+    return min(RESERVE, max(unknown, round(ends / span * LEAD_SECONDS), _just_ended(rendering, now)))
+
+
+def _just_ended(rendering: Rendering, now: float) -> int:
+    """Return how many pods ended while one is made: in a wave these are far more than on the average."""
+    return sum(1 for _ in takewhile(lambda at: now - at < LEAD_SECONDS, reversed(rendering.ends)))
+
+
+def first(plan: Plan, tracked: Tracked, now: float) -> int:
+    """Return how many pods a Job that is made now has."""
+    return full(plan, tracked, now) if tracked.owner.queue else min(full(plan, tracked, now), STEP)
+
+
+def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodView], now: float) -> int:
+    """Return how many pods a Job is to have now; what it has, where that is as it should be."""
+    if tracked.owner.queue:
+        return job.parallelism
+    rendering, most = tracked.rendering, full(plan, tracked, now)
+    if being_lowered(rendering, job, pods, now):
+        return job.parallelism
+    if most < job.parallelism - SURPLUS:
+        return _fewer(plan, rendering, job, most, now)
+    rendering.surplus_since = None
+    own = [pod.gated for pod in pods if pod.owner == job.uid]
+    to_be_released = sum(own) - plan.status.retrying - rendering.aside(now)
+    all_made = len(own) >= job.parallelism
+    if most <= job.parallelism or to_be_released > LOW:
+        return job.parallelism
+    if not (all_made or now >= rendering.raised_at + STEP_SECONDS):
+        return job.parallelism
+    return min(most, job.parallelism + STEP)
+
+
+def _fewer(plan: Plan, rendering: Rendering, job: JobView, most: int, now: float) -> int:
+    """Return how many pods a Job is to have that has too many: fewer, as soon as that is safe."""
+    if rendering.surplus_since is None:
+        rendering.surplus_since = now
+    settled = all(
+        pod.state != "Released" and now - pod.since >= SETTLED_SECONDS for _, pod in rendering.at_work.values()
+    )
+    safe = settled and not (rendering.released or plan.start or plan.status.retrying)
+    if not safe or now < rendering.surplus_since + SURPLUS_SECONDS:
+        return job.parallelism
+    rendering.lowered, rendering.lowered_at = most, now
+    return most
+
+
+def being_lowered(rendering: Rendering, job: JobView, pods: Collection[PodView], now: float) -> bool:
+    """Tell whether the Job controller may still be deleting pods, of those that have no node."""
+    if rendering.lowered is None:
+        return False
+    there = sum(pod.owner == job.uid and not pod.deleting for pod in pods)
+    done = job.parallelism <= rendering.lowered and there <= job.parallelism
+    if done or now >= rendering.lowered_at + LOWERING_SECONDS:
+        rendering.lowered = None
+    return rendering.lowered is not None

@@ -1,0 +1,199 @@
+"""Taking gates off: the one moment at which clipfarm lets a pod start."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from prometheus_client import Counter, Histogram
+
+from clipfarm.cluster.api.backoff import pause
+from clipfarm.cluster.api.client import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest, pointer
+from clipfarm.cluster.api.times import api_time
+from clipfarm.cluster.api.views import PodView, gate_of, gpu_annotation
+from clipfarm.cluster.observing.refused import advice
+from clipfarm.cluster.observing.tracked import Refusal, Tracked
+from clipfarm.decide.admission import Elsewhere, To
+from clipfarm.manifests.common import (
+    GATE,
+    GPU_ANNOTATION,
+    GPU_UUID_ANNOTATION,
+    NEW_NODE_ANNOTATION,
+    NODE_ANNOTATION,
+    RELEASED_ANNOTATION,
+)
+from clipfarm.world import GpuId, Label
+
+LOGGER = logging.getLogger(__name__)
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+AT_ONCE = 16
+"""Patches under way at a time: more of them only wait inside the API server."""
+
+RELEASED = Counter("clipfarm_pods_released_total", "Pods whose gate was taken off")
+SECONDS = Histogram(
+    "clipfarm_release_seconds",
+    "From the decision that a pod may start until the API server has taken its gate off",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1, 2.5, 5, 10),
+)
+
+
+class Gatekeeper:
+    """Takes gates off in the background.
+
+    A pod whose gate was asked to be taken off counts as one that runs, until a watch shows it or the API server has
+    said for certain that it did not happen. A request whose answer was lost may have been carried out.
+    """
+
+    def __init__(self, api: Api, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._api = api
+        self._clock = clock
+        self._wall = wall
+        self._limit = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def release(self, tracked: Tracked, pod: PodView, to: To) -> None:
+        """Begin to take a pod's gate off, and send it to where the plan says."""
+        tracked.rendering.released[pod.uid] = to
+        task = asyncio.create_task(self._release(tracked, pod, to, self._clock()))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel(self) -> None:
+        """Abandon what is under way."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        self.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _release(self, tracked: Tracked, pod: PodView, to: To, decided: float) -> None:
+        released, failures = tracked.rendering.released, 0
+        while not tracked.gone and pod.uid in released:
+            try:
+                async with self._limit:
+                    off = await self._is_off(pod, to)
+            except ApiError as error:
+                failures += 1
+                if error.passing:
+                    await asyncio.sleep(pause(failures, error.retry_after))
+                    continue
+                self._refused(tracked, pod, error)
+                off = False
+            except FAULTS as error:
+                failures += 1
+                wait = pause(failures)
+                LOGGER.info("%s: %s; again in %.1f s", pod.name, error or type(error).__name__, wait)
+                await asyncio.sleep(wait)
+                continue
+            if off:
+                RELEASED.inc()
+                SECONDS.observe(self._clock() - decided)
+                tracked.rendering.unreleased.pop(pod.uid, None)
+            else:
+                released.pop(pod.uid, None)
+            return
+
+    def _refused(self, tracked: Tracked, pod: PodView, error: ApiError) -> None:
+        """Put a pod aside for some time, longer after each refusal: others of its run may be released meanwhile."""
+        unreleased = tracked.rendering.unreleased
+        before = unreleased.get(pod.uid)
+        times = before.times + 1 if before else 1
+        why = f"the pod {pod.name} cannot be released: {error.message}{advice(error.message, 'render')}"
+        if not unreleased:  # logged once: what refuses one pod of a run mostly refuses all
+            LOGGER.warning("%s/%s: %s", *pod.run, why)
+        unreleased[pod.uid] = Refusal(why, times, self._clock() + pause(times, error.retry_after))
+
+    async def _is_off(self, pod: PodView, to: To) -> bool:
+        """Take the gate off; tell whether it is off now, by this request or one before it.
+
+        Raises:
+            ApiError: the request was refused, and the gate is on.
+        """
+        path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}"
+        try:
+            await self._api.patch(path, release_patch(pod, to, self._wall()), JSON_PATCH)
+        except ApiError as error:
+            if error.code == NOT_FOUND:
+                return False
+            if error.code != NOT_AS_EXPECTED:
+                raise
+            found = await self._api.get(path)
+            if found is None or found["metadata"]["uid"] != pod.uid:
+                return False
+            now = replace(pod, gate=gate_of(found["spec"]), affinity=found["spec"].get("affinity"))
+            if not now.gated:
+                return True
+            if now == pod:
+                raise
+        else:
+            return True
+        # Another controller has changed its gates or its affinity since the watch brought it.
+        return await self._is_off(now, to)
+
+
+def release_patch(pod: PodView, to: To, wall: float) -> list[Manifest]:
+    """Return the patch that takes a pod's gate off, and narrows it to where it is sent, if it is.
+
+    It holds for this very pod alone: another of the same name would have another UID.
+    """
+    patch: list[Manifest] = [
+        {"op": "test", "path": "/metadata/uid", "value": pod.uid},
+        {"op": "test", "path": f"/spec/schedulingGates/{pod.gate}/name", "value": GATE},
+        {"op": "remove", "path": f"/spec/schedulingGates/{pod.gate}"},
+    ]
+    annotations, narrower = {RELEASED_ANNOTATION: api_time(wall)}, None
+    match to:
+        case GpuId():
+            uuid = "" if to.instance else to.uuid
+            annotations |= {NODE_ANNOTATION: to.node, GPU_ANNOTATION: gpu_annotation(to), GPU_UUID_ANNOTATION: uuid}
+            narrower = _only_on(to.node)
+        case Elsewhere():
+            annotations |= {NEW_NODE_ANNOTATION: "true"}
+            narrower = _away_from(to.nodes)
+        case str() if to:
+            annotations |= {NODE_ANNOTATION: to}
+            narrower = _only_on(to)
+    for name, value in annotations.items():
+        patch.append({"op": "add", "path": f"/metadata/annotations/{pointer(name)}", "value": value})
+    if narrower is not None:
+        if pod.affinity is not None:
+            patch.append({"op": "test", "path": "/spec/affinity", "value": pod.affinity})
+        patch.append({"op": "add", "path": "/spec/affinity", "value": narrowed(pod.affinity, narrower)})
+    return patch
+
+
+def narrowed(affinity: Manifest | None, narrower: Manifest) -> Manifest:
+    """Return an affinity that allows the nodes that it allowed before and that ``narrower``, a term, matches.
+
+    A pod may go where one of its terms matches, and of a gated pod the API server allows additions to terms alone. So
+    each term gets the requirements, behind its own. A term without any matches no node, and stays as it is.
+    """
+    kept: Manifest = affinity or {}
+    nodes: Manifest = kept.get("nodeAffinity") or {}
+    terms = (nodes.get(REQUIRED) or {}).get("nodeSelectorTerms")
+    made = [_both(term, narrower) for term in terms] if terms else [narrower]
+    return kept | {"nodeAffinity": nodes | {REQUIRED: {"nodeSelectorTerms": made}}}
+
+
+def _both(term: Manifest, more: Manifest) -> Manifest:
+    if not any(term.values()):
+        return term
+    return term | {key: [*(term.get(key) or ()), *requirements] for key, requirements in more.items()}
+
+
+def _only_on(node: str) -> Manifest:
+    """Return the term that only one node matches."""
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+
+
+def _away_from(nodes: tuple[Label, ...]) -> Manifest:
+    """Return the term that none of these nodes matches.
+
+    By labels: of the field one name alone may be excluded, and autoscalers do not know it.
+    """
+    values: dict[str, list[str]] = {}
+    for key, value in nodes:
+        values.setdefault(key, []).append(value)
+    return {"matchExpressions": [{"key": key, "operator": "NotIn", "values": each} for key, each in values.items()]}

@@ -1,0 +1,9 @@
+"""The API server, its objects, and what the operator keeps of them.
+
+Objects come in here as JSON and go on as frozen views with a few fields each. It imports no other folder of
+``clipfarm.cluster``.
+
+Its face: ``client.Api`` makes requests; ``store.Store`` holds views of all objects, which ``store.watchers`` keeps up
+to date; ``views``, ``nodes``, ``pod_states`` and ``endings`` read one kind of object each; ``times`` and ``paths`` read
+and write single fields; ``backoff.pause`` says how long a failed request waits.
+"""

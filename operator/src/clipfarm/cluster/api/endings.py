@@ -1,0 +1,182 @@
+"""How a renderer's pod failed: its exit code, what the supervisor left as its last message, what the kubelet saw."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from clipfarm.cluster.api.times import read_time, unix_time
+from clipfarm.cluster.api.views import COUNT, RunKey, controller, index_of, run_key
+from clipfarm.decide.retry import alike
+from clipfarm.manifests.blocks import Blocks
+from clipfarm.manifests.job import CONTAINER
+from clipfarm_contract.exit_codes import ENDED_WITH_2, STOPPED, ExitCode
+from clipfarm_contract.fields import ContractError, Fields, load
+from clipfarm_contract.result import GpuReading, VramUse
+
+Manifest = dict[str, Any]
+FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
+MOST_TEXT = 1000
+TENTH = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPod:
+    """A renderer's pod that failed."""
+
+    uid: str
+    run: RunKey
+    owner: str
+    """UID of its Job."""
+    index: int
+    exit_code: ExitCode
+    reason: str
+    ended: float
+    """Unix time."""
+    attempts: int
+    """Which attempt at its index it was, the first is 1."""
+    disrupted: bool
+    """Evicted, deleted, its node gone, never begun, or failed by another container than the renderer's: not the clip's
+    doing. What comes next is the Job's business."""
+    clips: tuple[tuple[int, str], ...] = ()
+    """Of its block, the clips that failed, with reasons; empty where the pod could not tell."""
+    done: int = 0
+    """Of its block, how many clips are complete."""
+
+
+def failed_pod(manifest: Manifest) -> FailedPod | None:
+    """Return a view of a renderer's pod that failed; None where it is no pod of an Indexed Job.
+
+    Raises:
+        ValueError: its index is no number.
+    """
+    metadata, status = manifest["metadata"], manifest.get("status", {})
+    annotations = metadata.get("annotations", {})
+    key, index = run_key(manifest), index_of(annotations)
+    if key is None or index is None:
+        return None
+    ended = _ended(status)
+    at = read_time(ended.get("finishedAt"))
+    if at is None:
+        at = unix_time(metadata["creationTimestamp"])
+    failures = annotations.get(FAILURES_ANNOTATION, "")
+    code = ended.get("exitCode", 1)
+    done, clips = _block(ended.get("message", ""))
+    return FailedPod(
+        uid=metadata["uid"],
+        run=key,
+        owner=controller(manifest),
+        index=index,
+        exit_code=ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED,
+        reason=_reason(ended, status, clips)[:MOST_TEXT],
+        ended=at,
+        attempts=int(failures) + 1 if COUNT.fullmatch(failures) else 1,
+        disrupted=ended.get("exitCode", STOPPED) in (STOPPED, ExitCode.OK)
+        or any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions", ())),
+        clips=clips,
+        done=done,
+    )
+
+
+def within(pod: FailedPod, blocks: Blocks) -> FailedPod:
+    """Return a pod that failed without what it says of clips that are not of its block."""
+    failed = pod.clips
+    if failed:
+        block = set(blocks.of_index(pod.index))
+        failed = tuple((clip, reason) for clip, reason in dict(failed).items() if clip in block)
+    most = blocks.size(pod.index) - len(failed)
+    return replace(pod, clips=failed, done=pod.done if 0 <= pod.done <= most else 0)
+
+
+def clips_vram(manifest: Manifest) -> list[VramUse]:
+    """Return what a pod's complete clips say of GPU memory; nothing where one does not say all of it."""
+    try:
+        clips = _told(manifest)["clips"]
+        told = [clip["vram"] for clip in clips if not clip["exitCode"] and "vram" in clip and "skipped" not in clip]
+        return [VramUse.parse(use, "vram") for use in told]
+    except (ContractError, KeyError, TypeError):
+        return []
+
+
+def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:
+    """Return what a pod measured of its GPU, and how long before its end, in seconds.
+
+    None where it does not say, or says that it has measured when its container did not run.
+    """
+    try:
+        told = GpuReading.parse(_told(manifest)["gpu"], "gpu")
+    except (ContractError, KeyError):
+        return None
+    end = _ended(manifest["status"])
+    began, ended = read_time(end.get("startedAt")), read_time(end.get("finishedAt"))
+    # All by the node's clock: what the kubelet says in whole seconds, what the pod says to a tenth.
+    if began is None or ended is None or not began - TENTH <= told.at <= ended + 1.0 + TENTH:
+        return None
+    return told, max(0.0, ended + 1.0 - told.at)
+
+
+def _told(manifest: Manifest) -> Manifest:
+    """Return a pod's termination message; an empty one where it is none of ours."""
+    told = load(_ended(manifest.get("status", {})).get("message", ""), "message")
+    return told if isinstance(told, dict) else {}
+
+
+def _ended(status: Manifest) -> Manifest:
+    """Return how the renderer's container ended; others that somebody added to the pod say nothing about the clip."""
+    ends = {
+        entry["name"]: entry["state"]["terminated"]
+        for entry in status.get("containerStatuses", ())
+        if entry.get("state", {}).get("terminated")
+    }
+    found: Manifest = ends.get(CONTAINER, {})
+    return found
+
+
+def _block(message: str) -> tuple[int, tuple[tuple[int, str], ...]]:
+    """Return how many clips are complete, and those that failed with reasons; 0 and none where nothing was said."""
+    try:
+        said = Fields(load(message, "message"), "message")
+        if not said.has("clips"):
+            return said.take("done", int), ()
+        clips = said.take_list("clips", _failed_clip)
+    except ContractError:
+        return 0, ()
+    failed = tuple(clip for clip in clips if clip is not None)
+    return len(clips) - len(failed), failed
+
+
+def _failed_clip(value: object, where: str) -> tuple[int, str] | None:
+    clip = Fields(value, where)
+    return (clip.take("index", int), clip.take("reason", str, "")[:MOST_TEXT]) if clip.take("exitCode", int) else None
+
+
+def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...]) -> str:
+    if ended.get("exitCode") == ExitCode.OK:
+        return _failed_beside(status)
+    if ended.get("reason") == "OOMKilled":
+        return "the kernel ended the pod: it took more memory than render.memory allows"
+    reasons = [reason for _, reason in clips if reason]
+    if reasons:
+        kinds: dict[str, str] = {}
+        for reason in reasons:
+            kinds.setdefault(alike(reason), reason)
+        return "; ".join(kinds.values())
+    if status.get("message"):
+        return str(status["message"])  # the kubelet's: evicted, or not admitted
+    if "exitCode" not in ended:
+        return str(status.get("reason", "the pod failed"))
+    message = str(ended.get("message", "")).strip()
+    said = message.splitlines()[-1].removeprefix("clipfarm-render: ") if message and message[0] != "{" else ""
+    if said and (ended["exitCode"] == ExitCode.USAGE or ended.get("reason") != "Error"):
+        return said  # the supervisor refuses its command line, or the container could not be started
+    # What follows is of what ran in the supervisor's place, or of one that was killed.
+    code = ended["exitCode"]
+    how = ENDED_WITH_2 if code == ExitCode.OUT_OF_VRAM else f"exit status {code}"
+    return f"{how}; last line: {said}" if said else how
+
+
+def _failed_beside(status: Manifest) -> str:
+    """Say which other container failed, in a pod whose renderer did not."""
+    for entry in status.get("containerStatuses", ()):
+        code = entry.get("state", {}).get("terminated", {}).get("exitCode", 0)
+        if code and entry["name"] != CONTAINER:
+            return f"its container {CONTAINER} ended with 0, but the container {entry['name']} ended with {code}"
+    return str(status.get("message") or f"its container {CONTAINER} ended with 0, but the pod failed")

@@ -1,0 +1,216 @@
+"""What the API server last told: filled by watches, read by every tick, never asked for again."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from prometheus_client import Counter
+
+from clipfarm.cluster.api import views
+from clipfarm.cluster.api.backoff import pause
+from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest, WatchExpiredError
+from clipfarm.cluster.api.endings import FailedPod, failed_pod
+from clipfarm.cluster.api.nodes import NodeView, node
+from clipfarm.cluster.api.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView, RunKey, RunView
+from clipfarm.manifests import encoder, job, report
+from clipfarm.manifests.common import MANAGED_BY, ROLE_LABEL
+from clipfarm.run import API_VERSION
+from clipfarm.vram.dcgm import one_line
+
+LOGGER = logging.getLogger(__name__)
+LONGEST_PAUSE = 5.0
+"""Seconds between two attempts to follow."""
+UNREADABLE = Counter("clipfarm_unreadable_objects_total", "Objects that could not be read and are left out", ["kind"])
+V = TypeVar("V")
+
+
+class Cache(Generic[V]):
+    """Views of one kind of object, by run and UID."""
+
+    def __init__(self, run_of: Callable[[V], Hashable]) -> None:
+        self._run_of = run_of
+        self._views: dict[str, V] = {}
+        self._by_run: dict[Hashable, dict[str, V]] = {}
+
+    def of(self, run: Hashable) -> Mapping[str, V]:
+        """Return a run's views by UID."""
+        return self._by_run.get(run, {})
+
+    def all(self) -> Iterable[V]:
+        """Return every view."""
+        return self._views.values()
+
+    def put(self, uid: str, view: V) -> bool:
+        """Take in a view; tell whether it says anything new."""
+        before = self._views.get(uid)
+        if before is not None and self._run_of(before) != self._run_of(view):
+            self.drop(uid)
+        self._views[uid] = view
+        self._by_run.setdefault(self._run_of(view), {})[uid] = view
+        return before != view
+
+    def drop(self, uid: str) -> V | None:
+        """Forget a view, and return it."""
+        view = self._views.pop(uid, None)
+        if view is not None:
+            key = self._run_of(view)
+            del self._by_run[key][uid]
+            if not self._by_run[key]:
+                del self._by_run[key]
+        return view
+
+
+def _run(view: Any) -> Hashable:
+    key: RunKey = view.run
+    return key
+
+
+@dataclass
+class Store:
+    """All that the operator looks at."""
+
+    runs: Cache[RunView] = field(default_factory=lambda: Cache(_run))
+    pods: Cache[PodView] = field(default_factory=lambda: Cache(_run))
+    """Renderers that have not ended."""
+    failed: Cache[FailedPod] = field(default_factory=lambda: Cache(_run))
+    jobs: Cache[JobView] = field(default_factory=lambda: Cache(_run))
+    reports: Cache[JobView] = field(default_factory=lambda: Cache(_run))
+    """Jobs that write reports."""
+    deployments: Cache[DeploymentView] = field(default_factory=lambda: Cache(_run))
+    replica_sets: Cache[ReplicaSetView] = field(default_factory=lambda: Cache(_run))
+    encoders: Cache[EncoderPod] = field(default_factory=lambda: Cache(_run))
+    nodes: Cache[NodeView] = field(default_factory=lambda: Cache(lambda _: None))
+
+
+@dataclass
+class Watcher(Generic[V]):
+    """Keeps a cache up to date with one list of the API server's."""
+
+    path: str
+    view: Callable[[Manifest], V | None]
+    cache: Cache[V]
+    changed: Callable[[V | None], None]
+    """Called after each change with the new or last view; None when everything may have changed."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    longest_pause: float = LONGEST_PAUSE
+    synced: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the first list has been read."""
+    failure: str = ""
+    """Why it does not follow just now."""
+    _known: set[str] = field(default_factory=set)
+    _unreadable: set[str] = field(default_factory=set)
+    """Objects, by UID, that were left out, of those that are there."""
+
+    async def run(self, api: Api) -> None:
+        """List, then follow; for ever. A fault of the moment is logged and tried again."""
+        failures = 0
+        while True:
+            try:
+                await self._list_and_watch(api)
+            except WatchExpiredError:
+                continue
+            except (ApiError, *FAULTS) as error:
+                failures = failures + 1 if self.failure else 1
+                if not self.failure:  # said once: the API server may be away for minutes
+                    LOGGER.warning("watch of %s: %s; tries again", self.path, error or type(error).__name__)
+                self.failure = str(error) or type(error).__name__
+                asked = error.retry_after if isinstance(error, ApiError) else None
+                # An API server that comes back is followed again soon: nothing is decided well without it.
+                await asyncio.sleep(pause(failures, asked, longest=self.longest_pause))
+
+    async def _list_and_watch(self, api: Api) -> None:
+        gone, version = set(self._known), ""
+        async for items, listed in api.pages(self.path, **self.parameters):
+            version = listed
+            for item in items:
+                self._take(item)
+                gone.discard(item["metadata"]["uid"])
+        for uid in gone:
+            self._drop(uid)
+        self.synced.set()
+        if self.failure:
+            LOGGER.info("watch of %s: goes on", self.path)
+            self.failure = ""
+        self.changed(None)
+        while True:
+            async with aclosing(api.watch(self.path, version, **self.parameters)) as events:
+                async for kind, item in events:
+                    version = item["metadata"]["resourceVersion"]
+                    if kind == "DELETED":
+                        self._unreadable.discard(item["metadata"]["uid"])
+                        self._drop(item["metadata"]["uid"])
+                    elif kind != "BOOKMARK":
+                        self._take(item)
+
+    def _take(self, item: Manifest) -> None:
+        uid = item["metadata"]["uid"]
+        view = self._read(item, uid)
+        if view is None:
+            self._drop(uid)
+            return
+        self._known.add(uid)
+        if self.cache.put(uid, view):
+            self.changed(view)
+
+    def _read(self, item: Manifest, uid: str) -> V | None:
+        """Return the view of an object; None if there is none, or if it cannot be read.
+
+        Others write these objects: whatever stands in one, it must not keep the operator from all others.
+        """
+        try:
+            view = self.view(item)
+        except Exception as error:  # noqa: BLE001 - a view reads what anybody wrote
+            if uid not in self._unreadable:
+                self._unreadable.add(uid)
+                UNREADABLE.labels(self.path.rpartition("/")[2]).inc()
+                metadata = item["metadata"]
+                name = f"{metadata['namespace']}/{metadata['name']}" if "namespace" in metadata else metadata["name"]
+                LOGGER.warning(
+                    "%s %s (UID %s) cannot be read and is left out: %s: %s",
+                    self.path.rpartition("/")[2], name, uid, type(error).__name__, one_line(str(error)),
+                )  # fmt: skip
+            return None
+        self._unreadable.discard(uid)
+        return view
+
+    def _drop(self, uid: str) -> None:
+        self._known.discard(uid)
+        view = self.cache.drop(uid)
+        if view is not None:
+            self.changed(view)
+
+
+def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey | None], None]) -> list[Watcher[Any]]:
+    """Return the watches that fill a store; ``mark`` is called with each run that something happened to."""
+
+    def of_run(view: Any) -> None:
+        mark(view.run if view is not None else None)
+
+    def labelled(role: str = "", phase: str = "") -> dict[str, str]:
+        labels = f"{MANAGED_BY}=clipfarm" + (f",{ROLE_LABEL}={role}" if role else "")
+        return {"labelSelector": labels} | ({"fieldSelector": phase} if phase else {})
+
+    live, failed = "status.phase!=Succeeded,status.phase!=Failed", "status.phase=Failed"
+    made: list[Watcher[Any]] = [Watcher("/api/v1/nodes", node, store.nodes, lambda _: mark(None))]
+    for inside in [f"/namespaces/{namespace}" for namespace in namespaces] or [""]:
+        pods = f"/api/v1{inside}/pods"
+        made += [
+            Watcher(f"/apis/{API_VERSION}{inside}/benchmarkruns", views.run, store.runs, of_run),
+            Watcher(pods, views.pod, store.pods, of_run, labelled(job.ROLE, live)),
+            Watcher(pods, failed_pod, store.failed, of_run, labelled(job.ROLE, failed)),
+            Watcher(pods, views.encoder_pod, store.encoders, of_run, labelled(encoder.ROLE)),
+            Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.jobs, of_run, labelled(job.ROLE)),
+            Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.reports, of_run, labelled(report.ROLE)),
+            Watcher(f"/apis/apps/v1{inside}/deployments", views.deployment, store.deployments, of_run, labelled()),
+            Watcher(
+                f"/apis/apps/v1{inside}/replicasets",
+                views.replica_set,
+                store.replica_sets,
+                of_run,
+                labelled(encoder.ROLE),
+            ),
+        ]
+    return made

@@ -1,0 +1,138 @@
+"""Why no pod is made: the API server is asked to take one, by a dry run.
+
+The Job controller reports a refusal in Events alone. These expire, may be forbidden to read, and outlive their cause.
+A dry run passes the same admission (classes, quotas, limit ranges, pod security, webhooks), stores nothing, and its
+answer holds now. For an encoder, the Deployment's condition ReplicaFailure has the answer.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.views import JobView, PodView, RunKey
+from clipfarm.cluster.observing.observe import own_deployment
+from clipfarm.cluster.observing.tracked import Tracked, Trial
+from clipfarm.manifests import job as job_manifest
+from clipfarm.manifests.common import Images
+
+MISSING_SECONDS = 5.0
+"""How long pods may be missing before the API server is asked; the Job controller needs up to a second."""
+AGAIN_SECONDS = 10.0
+"""Between two dry runs of a run whose pods are missing."""
+
+UNABLE = re.compile(r'cannot create resource "pods"|does not support dry.?run|namespace \S+ is being terminated')
+"""Answers that say nothing about pods which the Job controller would make."""
+WEBHOOK = re.compile(r"failed calling webhook|admission webhook")
+SUBJECT = re.compile(r'^(pods( "[^"]*")? is forbidden: |Pod "[^"]*" is invalid: |Internal error occurred: )+')
+"""The name of a pod that never was."""
+
+ADVICE: tuple[tuple[str, str], ...] = (
+    (r"cannot \w+ resource", "give the operator the rights that the chart gives it"),
+    (r"PriorityClass", "create the PriorityClass, or make a new run with another {role}.pod.priorityClassName"),
+    (r"RuntimeClass", "create the RuntimeClass, or make a new run with another {role}.pod.runtimeClassName"),
+    (r"exceeded quota", "raise the quota, or free some of it in this namespace"),
+    (r"failed quota", "the quota counts a resource that the pod does not name: give it a default by a LimitRange"),
+    (r"(maximum|minimum) .* usage per|limit to request ratio", "change the LimitRange, or make a new run with {size}"),
+    (r"violates PodSecurity", "label the namespace for a level that allows it, or remove what changes the pods"),
+    (r"failed calling webhook", "whoever runs that webhook has to start it again, or remove its configuration"),
+    (r"admission webhook|ValidatingAdmissionPolicy", "ask whoever runs that policy, or make a run that keeps to it"),
+    (r"service ?account", "create the service account"),
+    (r"security context constraint", "allow the namespace's default service account a constraint that fits"),
+)
+"""What to do, by what the API server answers; the first that matches."""
+SIZE = {"render": "other render.threads and render.memory", "encode": "another encode.memory"}
+
+
+def follow(tracked: Tracked, job: JobView | None, store: Store, key: RunKey, now: float) -> None:
+    """Take note of whether pods are missing, and of what keeps the encoder's from being made."""
+    rendering = tracked.rendering
+    pods = store.pods.of(key).values()
+    if pods_missing(job, tracked.blocks.count, pods):
+        rendering.missing_since = now if rendering.missing_since is None else rendering.missing_since
+    else:
+        rendering.missing_since, rendering.trial = None, Trial()
+    rendering.refused = ()
+    if job is not None and rendering.trial.refusal:
+        rendering.refused = tuple(next_indexes(job, tracked.blocks.count, pods))
+    deployment = own_deployment(tracked, key, store)
+    refusal = deployment.refusal if deployment else ""
+    tracked.encoder_refusal = explained(refusal, "encode") if refusal else ""
+
+
+def is_due(tracked: Tracked, now: float) -> bool:
+    """Return whether the API server is to be asked about a run's pods now."""
+    rendering = tracked.rendering
+    return (
+        rendering.missing_since is not None
+        and now >= rendering.missing_since + MISSING_SECONDS
+        and now >= rendering.tried_at + AGAIN_SECONDS
+    )
+
+
+def pods_missing(job: JobView | None, total: int, pods: Iterable[PodView]) -> bool:
+    """Return whether a Job has fewer pods than it asks for, and none that waits at its gate."""
+    if job is None or job.suspended:
+        return False
+    own = [pod for pod in pods if pod.owner == job.uid]
+    wanted = min(job.parallelism, total - job.completed.count - job.failed.count)
+    return len(own) < wanted and not any(pod.gated for pod in own)
+
+
+def next_indexes(job: JobView, total: int, pods: Iterable[PodView]) -> Iterator[int]:
+    """Yield the indexes whose pods are missing: of those that are left, the Job controller takes the lowest."""
+    there = {pod.index for pod in pods if pod.owner == job.uid}
+    left = (
+        index for index in range(total) if index not in there and index not in job.completed and index not in job.failed
+    )
+    yield from islice(left, max(0, job.parallelism - len(there)))
+
+
+async def ask(api: Api, tracked: Tracked, images: Images) -> Trial:
+    """Ask the API server to take a pod of the run's Job, without storing it."""
+    namespace = tracked.owner.namespace
+    try:
+        await api.create(f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod(tracked, images))
+    except ApiError as error:
+        return judge(error)
+    except FAULTS as error:
+        return Trial(unknown=str(error) or "no answer in time")
+    return Trial()
+
+
+def pod(tracked: Tracked, images: Images) -> Manifest:
+    """Return a pod as the Job controller makes it: a policy may look at its labels and its owner."""
+    made = job_manifest.job(tracked.run, tracked.owner, images, 1)
+    name, template = made["metadata"]["name"], made["spec"]["template"]
+    labels = {"batch.kubernetes.io/job-name": name, "batch.kubernetes.io/job-completion-index": "0", "job-name": name}
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": tracked.rendering.job, "controller": True}
+    metadata = template["metadata"] | {
+        "generateName": f"{name}-0-",
+        "labels": template["metadata"]["labels"] | labels,
+        "ownerReferences": [owner],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+def judge(error: ApiError) -> Trial:
+    """Return what a refused dry run says about the run's pods."""
+    if UNABLE.search(error.message) or (error.passing and not WEBHOOK.search(error.message)):
+        return Trial(unknown=error.message)
+    return Trial(refusal=explained(error.message, "render"))
+
+
+def explained(message: str, role: str) -> str:
+    """Return why the API server refuses pods, and what to do about it.
+
+    Args:
+        message: as the API server words it.
+        role: ``render`` or ``encode``, as the part of a run's spec is called.
+    """
+    return SUBJECT.sub("", message).strip() + advice(message, role)
+
+
+def advice(message: str, role: str) -> str:
+    """Return what to do about a refusal, as the end of a sentence; empty if nothing is known of it."""
+    found = next((text for pattern, text in ADVICE if re.search(pattern, message)), "")
+    return f"; {found.format(role=role, size=SIZE[role])}" if found else ""

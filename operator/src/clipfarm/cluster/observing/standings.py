@@ -1,0 +1,75 @@
+"""States of pods on this process's own clock.
+
+Times in objects are other machines', whose clocks may be off. So a change that this process sees happens now. Objects
+are asked for a time only about what happened before the process was there, and then only for an age.
+"""
+
+from dataclasses import replace
+
+from clipfarm.cluster.api.pod_states import Reported, Silence, on_node
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.world import Standing
+
+
+class Standings:
+    """What one look at a run takes pods' states from."""
+
+    def __init__(self, tracked: Tracked, store: Store, now: float, wall: float) -> None:
+        """Take note of nodes that do not answer, since when each.
+
+        Args:
+            tracked: the run; its note of silent nodes is brought up to date.
+            store: what watches have brought.
+            now: the time, seconds on this process's own clock.
+            wall: the time, Unix.
+        """
+        self._now, self._wall = now, wall
+        self._words = tracked.words
+        self._lost_after = tracked.run.spec.retry.lost_after
+        self._first_look = tracked.rendering.completed is None
+        self._nodes = {node.name: node.silent_since for node in store.nodes.all()}
+        self._report = {node.name for node in store.nodes.all() if node.reports}
+        self._silent = tracked.rendering.silent
+        for name in [name for name in self._silent if name in self._nodes and self._nodes[name] is None]:
+            del self._silent[name]
+
+    def own(self, at: float | None) -> float:
+        """Return a time that an object has, on this process's own clock; None is now."""
+        age = max(0.0, self._wall - at) if self._first_look and at is not None else 0.0
+        return self._now - age
+
+    def may_change(self, uid: str, node: str, before: Standing) -> bool:
+        """Tell whether a pod whose object is as it was may stand elsewhere now: by its node, or by its Events."""
+        if before.reason in ("NodeSilent", "NodeLost"):
+            return True
+        word = self._words.get(uid) if self._words else None
+        if word is not None and word != (before.reason, before.message):
+            return True
+        return bool(node) and self._nodes.get(node, self._wall) is not None
+
+    def of(self, uid: str, found: Reported, node: str, before: Standing | None) -> Standing:
+        """Return where a pod is, given where it was at the last look."""
+        if uid in self._words:
+            if found.state in ("Bound", "Starting") and not found.reason:
+                found = replace(found, reason=self._words[uid][0], message=self._words[uid][1])
+            else:
+                del self._words[uid]
+        if node:
+            found = on_node(found, node, self._silence(node), self._lost_after, self._ending(found, before))
+        since = before.since if before is not None and before.state == found.state else self.own(found.at)
+        return Standing(found.state, since, found.reason, found.message)
+
+    def _ending(self, found: Reported, before: Standing | None) -> float:
+        """Return for how long a pod has been being deleted, seconds; one that was given up stays so."""
+        if before is not None and before.state == "Lost":
+            return float("inf")
+        known = before.since if before is not None and before.state == "Ending" else None
+        return self._now - (self.own(found.at) if known is None else known)
+
+    def _silence(self, node: str) -> Silence | None:
+        """Return for how long a node has not answered; None: it answers. One that is gone does not."""
+        if node in self._nodes and self._nodes[node] is None:
+            return None
+        since = self._silent.setdefault(node, self.own(self._nodes.get(node)))
+        return Silence(self._now - since, reports=node in self._report)

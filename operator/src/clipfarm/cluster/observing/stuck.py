@@ -1,0 +1,84 @@
+"""Pods that were narrowed to a node that does not take them: others are made in their place, and go elsewhere.
+
+Where a pod may go cannot be changed any more once its gate is off: when its node goes away, is cordoned or has no room,
+it waits for ever, and a worker with it. So it is evicted. Eviction marks it as disrupted, which a Job's
+podFailurePolicy does not count; deleting it would count as a failure of its clip.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from clipfarm.cluster.api.nodes import fits
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.views import PodView, RunKey
+from clipfarm.cluster.observing.tracked import Tracked
+
+STUCK_SECONDS = 60.0
+"""How long a pod may find no room on its node, where another node could take it."""
+AVOID_SECONDS = 180.0
+"""How long no other pod is narrowed to that node: the scheduler may know what readings of GPU memory do not show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A pod that cannot get to its node."""
+
+    pod: PodView
+    why: str
+
+
+def since(known: Mapping[str, float], pods: Mapping[str, PodView], now: float) -> dict[str, float]:
+    """Return since when pods, by UID, find no room on the node that they were narrowed to, given what was known."""
+    return {uid: known.get(uid, now) for uid, pod in pods.items() if pod.trouble and _on_its_way(pod)}
+
+
+def avoided(tracked: Tracked, nodes: Iterable[str], now: float) -> dict[str, str]:
+    """Return to which of these nodes no pod is narrowed for some time, and why; not all of them."""
+    found = {name: why for name, (until, why) in tracked.rendering.avoided.items() if now < until}
+    return found if any(name not in found for name in nodes) else {}
+
+
+def stuck(tracked: Tracked, key: RunKey, store: Store, now: float, patience: float) -> list[Stuck]:
+    """Return pods whose node is gone, and those that found no room for ``patience`` seconds where others might have.
+
+    From then on their nodes are avoided for some time.
+    """
+    rendering = tracked.rendering
+    waiting = [
+        (uid, pod)
+        for uid, pod in store.pods.of(key).items()
+        if _on_its_way(pod) and pod.owner == rendering.job and uid not in rendering.evicted
+    ]
+    if not waiting:
+        return []
+    nodes = {node.name: node for node in store.nodes.all()}
+    found = []
+    for uid, pod in waiting:
+        if pod.sent_to not in nodes:
+            found.append(Stuck(pod, "the node is gone"))
+        elif now - rendering.unschedulable.get(uid, now) >= patience and _others(tracked, store, pod.sent_to, now):
+            found.append(Stuck(pod, pod.trouble))
+    for each in found:
+        if each.pod.sent_to in nodes:
+            rendering.avoided[each.pod.sent_to] = (now + AVOID_SECONDS, each.why)
+    return found
+
+
+def _on_its_way(pod: PodView) -> bool:
+    return bool(pod.sent_to) and not (pod.node or pod.gated or pod.deleting)
+
+
+def _others(tracked: Tracked, store: Store, sent_to: str, now: float) -> bool:
+    """Tell whether pods can be narrowed to another node, to which none has gone in vain lately.
+
+    Without one an eviction would bring nothing: the next pod would go to the same node.
+    """
+    measured = {gpu.node for gpu in tracked.gates}
+    avoid = tracked.rendering.avoided
+    return any(
+        node.name != sent_to
+        and node.name in measured
+        and now >= avoid.get(node.name, (now, ""))[0]
+        and fits(node, tracked.run.spec.render.pod)
+        for node in store.nodes.all()
+    )

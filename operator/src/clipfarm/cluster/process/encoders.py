@@ -1,0 +1,220 @@
+"""How far a run's encoders are: what they answer at /progress, and how their containers ended."""
+
+import asyncio
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Literal
+
+import aiohttp
+
+from clipfarm.cluster.api.client import Api
+from clipfarm.cluster.api.views import EncoderPod
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.vram.scrape import ScrapeError, fetch
+from clipfarm.cluster.vram.source import Source
+from clipfarm.manifests.encoder import PORT
+from clipfarm_contract.exit_codes import EncoderExitCode
+from clipfarm_contract.fields import ContractError, Fields
+from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.layout import clip_index
+
+KEPT_ENDS = 8
+MOST_RANGES = 100_000
+"""Of clips that an encoder does not find: a Job has no more indexes."""
+MOST_TEXT = 1000
+"""Of a reason."""
+MOST_BYTES = 8 * 2**20
+"""Of an answer: 100,000 clips that could not be encoded, with a reason each."""
+AT_ONCE = 8
+"""Encoders that are asked at a time, of all runs: their answers have to fit into the operator's memory together."""
+
+KEPT_SECONDS = 60.0
+"""How long the last answer of an encoder counts that is silent, while others of the run answer."""
+
+Route = Literal["direct", "proxy"]
+"""To an encoder's pod: by its address, or through the API server, where the operator is outside the cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one encoder says."""
+
+    done: int
+    """The run's clips with features that it sees, whoever made them."""
+    failed: Mapping[int, str]
+    left: int = 0
+    """The run's clips that it sees, and that have neither features nor failed."""
+    absent: Indexes = field(default_factory=Indexes)
+    """Clips of the run's range that it does not find, or only another run's."""
+
+
+class Asker:
+    """Asks encoders how far they are; one that fails is asked again after some time only."""
+
+    def __init__(self, api: Api, way: Route, session: aiohttp.ClientSession) -> None:
+        """Begin.
+
+        Args:
+            api: the API server, for the way through it.
+            way: to the pods.
+            session: what they are asked with.
+        """
+        self._api = api
+        self._way = way
+        self._session = session
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._sources: dict[Hashable, Source] = {}
+        self._last: dict[str, tuple[Progress, float]] = {}
+        """What each pod answered last, and when."""
+
+    async def ask(self, pods: Iterable[EncoderPod], clips: Indexes, now: float) -> tuple[list[Progress], str]:
+        """Return what the encoders of a run answer; and why one does not, in time or at all, where that is so.
+
+        Args:
+            pods: the encoders'.
+            clips: the run's.
+            now: the time, seconds on a clock that only goes forward.
+        """
+        asked = [pod for pod in pods if pod.address]
+        answers = await asyncio.gather(*(self._ask(pod, clips, now) for pod in asked))
+        silences = [answer for answer in answers if isinstance(answer, str)]
+        found = [answer for answer in answers if isinstance(answer, Progress)]
+        if found:
+            # One that misses an answer may have clips in work that another has given up.
+            silent = [pod.uid for pod, answer in zip(asked, answers, strict=True) if isinstance(answer, str)]
+            last = [self._last[uid] for uid in silent if uid in self._last]
+            found += [answer for answer, at in last if now - at <= KEPT_SECONDS]
+        return found, min(silences, default="")
+
+    def forget(self, pods: Iterable[EncoderPod]) -> None:
+        """Forget all encoders but these."""
+        here = {_key(pod): pod.uid for pod in pods}
+        uids = set(here.values())
+        self._sources = {key: source for key, source in self._sources.items() if key in here}
+        self._last = {uid: last for uid, last in self._last.items() if uid in uids}
+
+    async def _ask(self, pod: EncoderPod, clips: Indexes, now: float) -> Progress | str:
+        source = self._sources.setdefault(_key(pod), Source(_url(pod), pod.name))
+        if now < source.not_before:
+            return source.problem
+        try:
+            async with self._slots:
+                if self._way == "direct":
+                    page = await fetch(self._session, source.url, most_bytes=MOST_BYTES)
+                else:
+                    path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}:{PORT}/proxy/progress"
+                    headers = await self._api.authorization()
+                    page = await fetch(self._session, self._api.url(path), most_bytes=MOST_BYTES, headers=headers)
+            found = progress(page.json(), clips)
+        except (ScrapeError, ContractError) as error:
+            source.failed(now, str(error))
+            return source.problem
+        source.answered(now, "")
+        self._last[pod.uid] = found, now
+        return found
+
+
+def _key(pod: EncoderPod) -> Hashable:
+    """Return what an encoder is known by: one that has become ready is asked at once."""
+    return pod.uid, pod.address, pod.ready
+
+
+def _url(pod: EncoderPod) -> str:
+    host = f"[{pod.address}]" if ":" in pod.address else pod.address
+    return f"http://{host}:{PORT}/progress"
+
+
+def progress(document: object, clips: Indexes) -> Progress:
+    """Return what an encoder answers.
+
+    Args:
+        document: the answer, JSON.
+        clips: the run's: an encoder can say nothing of others.
+
+    Raises:
+        ContractError: it is no such answer, or has numbers that cannot be.
+    """
+    fields = Fields(document, "progress")  # an encoder of another version tells more
+    counts = Fields(fields.take("clips", dict), "progress.clips")
+    encoded, skipped, waiting, encoding = (
+        _count(counts, name, clips.count) for name in ("encoded", "skipped", "waiting", "encoding")
+    )
+    failed = dict(fields.take_list("failures", _failure))
+    # An encoder of an earlier version reports none, and is replaced when its Deployment is.
+    absent = fields.take("absent", str) if fields.has("absent") else ""
+    return Progress(
+        min(encoded + skipped, clips.count),
+        {clip: reason for clip, reason in failed.items() if clip is not None and clip in clips},
+        min(waiting + encoding, clips.count),
+        _ranges(absent).both(clips),
+    )
+
+
+def _count(counts: Fields, name: str, most: int) -> int:
+    found = counts.take(name, int)
+    if not 0 <= found <= most:
+        raise ContractError(f"{counts.path(name)}: found {str(found)[:20]}, expected 0 to {most}, the run's clips")
+    return found
+
+
+def _failure(value: object, where: str) -> tuple[int | None, str]:
+    failure = Fields(value, where)
+    return clip_index(failure.take("clip", str)[:MOST_TEXT]), failure.take("reason", str)[:MOST_TEXT]
+
+
+def _ranges(text: str) -> Indexes:
+    if text.count(",") >= MOST_RANGES:
+        raise ContractError(f"progress.absent: found {text.count(',') + 1} ranges, expected at most {MOST_RANGES}")
+    try:
+        return Indexes.parse(text)
+    except ValueError as error:
+        raise ContractError(f"progress.absent: {error}") from error
+
+
+def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], silence: str, now: float) -> bool:
+    """Take in what encoders say and how they ended; tell whether that changed anything."""
+    state, pods = tracked.encoding, list(pods)
+    before = (state.encoded, state.left, state.answering, dict(state.failed), len(state.early_ends), state.silence)
+    state.silence = "" if answers else silence
+    state.answering = len(answers)
+    if answers:
+        # Each counts what it sees of the run's clips, whoever encoded them: the one that sees most has looked last. It
+        # may see fewer than before, where clips or features were removed.
+        done = max(answer.done for answer in answers)
+        state.left = max(answer.left for answer in answers)
+        state.absent = reduce(Indexes.both, (answer.absent for answer in answers))
+        if not state.completions:
+            state.completions.append(now)  # where the window begins
+        new = done - state.encoded
+        if new > 0:
+            state.completions.extend([now] * min(new, state.completions.maxlen or new))
+            state.early_ends.clear()
+        state.encoded = done
+        # Each encoder tries a clip that failed elsewhere, so it has failed when it has failed for all.
+        at_work = sum(pod.reported.state == "Working" and not pod.ended for pod in pods)
+        everywhere = set.intersection(*(set(answer.failed) for answer in answers)) if len(answers) >= at_work else set()
+        state.failed = {clip: answers[0].failed[clip] for clip in sorted(everywhere)}
+    _take_ends(tracked, pods)
+    after = (state.encoded, state.left, state.answering, state.failed, len(state.early_ends), state.silence)
+    return before != after
+
+
+def _take_ends(tracked: Tracked, pods: Iterable[EncoderPod]) -> None:
+    """Take note of containers that ended since the last look.
+
+    How long ago those of a pod that is new to this process ended is not known. What counts of them is at most the last,
+    where the kubelet has not started the container again.
+    """
+    state = tracked.encoding
+    here = {pod.uid: pod for pod in pods}
+    for uid, pod in here.items():
+        # Of a pod that was there before this operator's first look, earlier ends may lie days back.
+        known = state.restarts.get(uid, 0 if state.looked else None)
+        new = min(pod.restarts, int(pod.reported.state == "Starting")) if known is None else pod.restarts - known
+        end = pod.last_end
+        # One that ended well found nothing to do; its Deployment starts it again.
+        if new > 0 and end is not None and end.status != EncoderExitCode.OK:
+            state.early_ends += [end] * min(new, KEPT_ENDS)
+    del state.early_ends[:-KEPT_ENDS]
+    state.restarts, state.looked = {uid: pod.restarts for uid, pod in here.items()}, True

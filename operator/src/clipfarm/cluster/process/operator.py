@@ -1,0 +1,302 @@
+"""The loop: look, decide, do, for each run that something happened to."""
+
+import asyncio
+import collections
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import Counter, Gauge, Histogram
+from pydantic import ValidationError
+
+from clipfarm.cluster.acting import parallelism
+from clipfarm.cluster.acting.apply import Applier
+from clipfarm.cluster.acting.changes import changes
+from clipfarm.cluster.acting.invalid import Refusals
+from clipfarm.cluster.acting.release import Gatekeeper
+from clipfarm.cluster.api.client import Api
+from clipfarm.cluster.api.store import Store, Watcher, watchers
+from clipfarm.cluster.api.times import unix_time
+from clipfarm.cluster.api.views import JobView, RunKey, RunView
+from clipfarm.cluster.observing import refused
+from clipfarm.cluster.observing.observe import observe, own_job
+from clipfarm.cluster.observing.stuck import STUCK_SECONDS
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process.encoders import Route
+from clipfarm.cluster.process.lease import Lease
+from clipfarm.cluster.process.poller import Poller
+from clipfarm.cluster.reporting.status import may_write, run_status, write_due
+from clipfarm.cluster.vram.gpus import Gpus
+from clipfarm.decide.plan import Plan, decide
+from clipfarm.manifests import report
+from clipfarm.manifests.common import Images, Owner
+from clipfarm.run import Run
+from clipfarm.world import POD_STATES
+
+LOGGER = logging.getLogger(__name__)
+TICK_SECONDS = 1.0
+"""Between two looks at a run when nothing happens: time itself may let a clip start."""
+GATHER_SECONDS = 0.01
+"""How long a wake-up waits for others: events come in swarms."""
+REST = 3.0
+"""How long it waits at least, in units of the last tick's time: with thousands of pods a tick at each event would keep
+a core busy, and looking is to take no more than a quarter of one."""
+LONGEST_REST_SECONDS = 0.25
+REPORT_SECONDS = 600.0
+"""How long a run whose time is over waits for its report to be written."""
+
+TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
+RUNS = Gauge("clipfarm_runs", "Runs by phase", ["phase"])
+PODS = Gauge("clipfarm_pods", "Renderers' and encoders' pods, by their role and state", ["role", "state"])
+CLIPS = Gauge("clipfarm_clips", "Clips of the runs that are there, by state", ["state"])
+CLIP_STATES = ("total", "rendered", "encoded", "failed")
+HELD = Gauge("clipfarm_clips_held", "Clips that could run and are held, by reason", ["reason"])
+FAULTS = Counter("clipfarm_run_faults_total", "Looks at a run that ended with a fault that was not foreseen")
+LEADER = Gauge("clipfarm_leader", "1 while this operator holds the Lease and acts, 0 while it stands by")
+
+
+@dataclass
+class Operator:
+    """All runs of one cluster."""
+
+    api: Api
+    images: Images
+    namespaces: tuple[str, ...] = ()
+    """Namespaces to look at; all where there are none."""
+    gpus: Gpus = field(default_factory=Gpus)
+    way: Route = "direct"
+    """To the encoders."""
+    lease: Lease | None = None
+    """The right to write; None: nobody else is there."""
+    patience: float = STUCK_SECONDS
+    """Seconds for which a pod may find no room on the node that it was sent to."""
+    max_default_workers: int | None = None
+    """The most workers of a run that does not say how many; None: as many as the nodes have room for."""
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    store: Store = field(default_factory=Store)
+    runs: dict[RunKey, Tracked] = field(default_factory=dict)
+    last_tick: float = field(init=False)
+    synced: bool = False
+    """Whether everything was read once."""
+    leads: bool = False
+    """Whether this operator acts. One that does not keeps what it has read up to date."""
+    _watching: list[Watcher[Any]] = field(default_factory=list)
+    _due: set[RunKey] = field(default_factory=set)
+    _all_due: bool = True
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _tick_seconds: float = 0.0
+    """How long the last tick took."""
+
+    def __post_init__(self) -> None:
+        self.last_tick = self.clock()
+        self._applier = Applier(self.api, self.clock, self.wall)
+        self._gatekeeper = Gatekeeper(self.api, self.clock, self.wall)
+        self._refusals = Refusals(self.api, self.clock, self.wall)
+
+    def mark(self, key: RunKey | None) -> None:
+        """Say that something happened to a run; None: perhaps to all."""
+        if key is None:
+            self._all_due = True
+        else:
+            self._due.add(key)
+        self._wake.set()
+
+    def unread(self) -> str:
+        """Return what the API server refuses to list, and why; empty if it refuses nothing."""
+        return next((f"{each.path}: {each.failure}" for each in self._watching if each.failure), "")
+
+    async def run(self) -> None:
+        """Watch and act, until cancelled. What nobody foresaw ends it, for whoever started it to see."""
+        watching = self._watching = watchers(self.store, self.namespaces, self.mark)
+        poller = Poller(self.api, self.store, self.runs, self.gpus, self.images, self.mark, self.way)
+        async with asyncio.TaskGroup() as group:
+            for watcher in watching:
+                group.create_task(watcher.run(self.api))
+            # Until everything was read once, a decision would be made of half a picture.
+            while not all(watcher.synced.is_set() for watcher in watching):
+                self.last_tick = self.clock()
+                await asyncio.sleep(GATHER_SECONDS)
+            self.synced = True
+            group.create_task(poller.run())
+            if self.lease is None:
+                self._lead()
+            else:
+                group.create_task(self.lease.hold(self._lead, self._stand_by))
+            try:
+                while True:
+                    await self._wait()
+                    if self.leads:
+                        self._tick()
+                    else:
+                        self.last_tick = self.clock()
+            finally:
+                await self._applier.close()
+                await self._gatekeeper.close()
+
+    def _lead(self) -> None:
+        self.leads = True
+        LEADER.set(1)
+        self.mark(None)
+
+    def _stand_by(self) -> None:
+        """Stop acting and forget what was remembered of runs: another operator changes them from now on."""
+        self.leads = False
+        LEADER.set(0)
+        for tracked in self.runs.values():
+            tracked.gone = True
+        self.runs.clear()
+        self._applier.cancel()
+        self._gatekeeper.cancel()
+        for gauge in (RUNS, HELD, CLIPS, PODS):
+            gauge.clear()  # no numbers are no news; zeros would be a change, and raise alerts
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(TICK_SECONDS):
+                await self._wake.wait()
+            await asyncio.sleep(max(GATHER_SECONDS, min(LONGEST_REST_SECONDS, REST * self._tick_seconds)))
+        except TimeoutError:
+            self._all_due = True
+        self._wake.clear()
+
+    @TICKS.time()
+    def _tick(self) -> None:
+        begun = self.clock()
+        due = self._due
+        if self._all_due:
+            due = {view.run for view in self.store.runs.all()} | self.runs.keys()
+        self._due, self._all_due = set(), False
+        for key in sorted(due):
+            try:
+                tracked = self._follow(key)
+                if tracked is not None:
+                    self._look_decide_do(key, tracked)
+                    tracked.fault = ""
+            except Exception:  # noqa: BLE001 - others go on, whatever stands in the objects of this run
+                self._faulty(key)
+        self._count()
+        self.last_tick = self.clock()
+        self._tick_seconds = self.last_tick - begun
+
+    def _faulty(self, key: RunKey) -> None:
+        """Take note of a fault that was not foreseen, said once for each run until a look has gone well."""
+        FAULTS.inc()
+        tracked = self.runs.get(key)
+        if tracked is None or not tracked.fault:
+            LOGGER.exception("%s/%s: a fault that was not foreseen; this run stands still, others go on", *key)
+        if tracked is not None:
+            tracked.fault = "the operator cannot look at this run: a fault that was not foreseen; its log has more"
+
+    def _follow(self, key: RunKey) -> Tracked | None:
+        """Return what is known of a run, brought up to date with what is asked for; None where there is no such run."""
+        view = next((view for view in self.store.runs.of(key).values() if not view.deleting), None)
+        known = self.runs.get(key)
+        if known is not None and (view is None or view.uid != known.owner.uid):
+            known.gone = True
+            del self.runs[key]
+            known = None
+        if view is None:
+            self._refusals.forget(key)
+            return None
+        if known is not None and _asked(known) == _wanted(view):
+            return known
+        try:
+            tracked = _tracked(view, self.max_default_workers)
+        except (ValidationError, ValueError) as error:
+            # The API server holds runs against the same rules; but some can be said here alone.
+            self._refuse(key, view, error)
+            return None
+        if known is None:
+            self.runs[key] = tracked
+            return tracked
+        known.update(tracked.run, tracked.owner, tracked.generation)
+        return known
+
+    def _refuse(self, key: RunKey, view: RunView, error: ValueError) -> None:
+        known = self.runs.pop(key, None)
+        if known is not None:
+            known.gone = True
+        self._refusals.tell(key, view, error)
+
+    def _look_decide_do(self, key: RunKey, tracked: Tracked) -> None:
+        now, wall = self.clock(), self.wall()
+        job = own_job(tracked, key, self.store)
+        refused.follow(tracked, job, self.store, key, now)
+        world = observe(tracked, key, self.store, self.gpus, now, wall)
+        plan = decide(tracked.run, world)
+        tracked.gates, tracked.turn, tracked.workers = plan.gates, plan.turn, plan.status.fixed_workers
+        tracked.held = collections.Counter()
+        for held in plan.status.held:
+            tracked.held[held.hold.reason] += sum(tracked.blocks.size(index) for index in held.clips)
+        self._release(plan, key, tracked, job, now)
+        if not self._applier.free(tracked):
+            return
+        wanted = changes(plan, tracked, key, self.store, self.images, now, wall, self.patience)
+        new_status = None
+        if may_write(tracked, now):
+            status = run_status(tracked, world, plan, job, wall)
+            new_status = status if write_due(tracked, status, now) else None
+        expired = _expired(tracked, self.store.reports.of(key).values(), wall)
+        if wanted or new_status is not None or expired:
+            self._applier.apply(tracked, key, wanted, new_status, expired=expired)
+
+    def _release(self, plan: Plan, key: RunKey, tracked: Tracked, job: JobView | None, now: float) -> None:
+        if not plan.start or job is None:
+            return
+        rendering = tracked.rendering
+        if parallelism.being_lowered(rendering, job, self.store.pods.of(key).values(), now):
+            return
+        pods = {
+            pod.index: pod
+            for uid, pod in self.store.pods.of(key).items()
+            if pod.gated and pod.owner == rendering.job and uid not in rendering.released
+        }
+        for start in plan.start:
+            pod = pods.get(start.clip)
+            if pod is not None:
+                self._gatekeeper.release(tracked, pod, start.to)
+
+    def _count(self) -> None:
+        RUNS.clear()
+        HELD.clear()
+        for tracked in self.runs.values():
+            RUNS.labels(tracked.status.get("phase", "Pending")).inc()
+            for reason, clips in tracked.held.items():
+                HELD.labels(reason).inc(clips)
+        for pod_state in POD_STATES:
+            PODS.labels("render", pod_state).set(sum(tracked.pods[pod_state] for tracked in self.runs.values()))
+            encoders = [each for tracked in self.runs.values() for each in tracked.encoders.values()]
+            PODS.labels("encode", pod_state).set(sum(each.state == pod_state for each in encoders))
+        for state in CLIP_STATES:
+            CLIPS.labels(state).set(sum(tracked.status.get(state, 0) for tracked in self.runs.values()))
+
+
+def _tracked(view: RunView, max_default_workers: int | None) -> Tracked:
+    document = view.document
+    run = Run.model_validate({name: document[name] for name in ("apiVersion", "kind", "metadata", "spec")})
+    owner = Owner(view.run[0], view.uid, view.labels, view.only, view.attempt, view.encode_attempt)
+    return Tracked(run, owner, view.generation, document.get("status", {}), max_default_workers=max_default_workers)
+
+
+def _asked(tracked: Tracked) -> tuple[object, ...]:
+    owner = tracked.owner
+    return (tracked.generation, owner.labels, owner.only, owner.attempt, owner.encode_attempt)
+
+
+def _wanted(view: RunView) -> tuple[object, ...]:
+    return (view.generation, view.labels, view.only, view.attempt, view.encode_attempt)
+
+
+def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:
+    """Tell whether a finished run has been there for as long as it asked.
+
+    Its report, whose Job goes with it, may take some time on top of that.
+    """
+    ttl, ended = tracked.run.spec.ttl_after_finished, tracked.status.get("completionTime")
+    if ttl is None or ended is None or wall < unix_time(ended) + ttl:
+        return False
+    own = (each for each in reports if (each.owner, each.attempt) == (tracked.owner.uid, report.attempt(tracked.owner)))
+    return any(each.ended for each in own) or wall >= unix_time(ended) + ttl + REPORT_SECONDS

@@ -1,0 +1,194 @@
+"""What no watch brings, asked for now and then and never by a tick: encoders' progress, GPU memory, claims, trials.
+
+And the sweep of pods that have ended, which is as independent of ticks.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import aiohttp
+
+from clipfarm.cluster.acting.sweep import Sweeper
+from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest
+from clipfarm.cluster.api.endings import clips_vram, gpu_reading
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.views import PodView, RunKey
+from clipfarm.cluster.observing import refused
+from clipfarm.cluster.observing.observe import own_encoders
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process import encoders, pod_events
+from clipfarm.cluster.process.supervised import supervised
+from clipfarm.cluster.vram.gpus import Gpus
+from clipfarm.cluster.vram.scrape import open_session
+from clipfarm.manifests.common import Images, claim_name
+from clipfarm.world import Encoder, Running
+from clipfarm_contract.indexes import Indexes
+
+LOGGER = logging.getLogger(__name__)
+ENCODER_SECONDS = 2.0
+CLAIM_SECONDS = 2.0
+EVENT_SECONDS = 2.0
+"""Between two looks at Events of pods that start without a word; one that has none for long is asked each time."""
+TRIAL_SECONDS = 1.0
+"""Between two looks for runs whose pods are missing; most have all of theirs, and are not asked about."""
+MEMORY_SECONDS = 0.5
+"""The latest pod of each GPU that is done is asked so often what it took: a pod's answer is 8 KB."""
+AT_ONCE = 16
+"""Pods of a run that are asked at a time."""
+GPU_SECONDS = 5.0
+"""Between two looks, where no run asks for more."""
+
+
+class Poller:
+    """Asks, and marks the runs for which an answer has changed something."""
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        runs: Mapping[RunKey, Tracked],
+        gpus: Gpus,
+        images: Images,
+        mark: Callable[[RunKey | None], None],
+        way: encoders.Route,
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._runs = runs
+        self._gpus = gpus
+        self._images = images
+        self._mark = mark
+        self._way: Literal["direct", "proxy"] = way
+
+    async def run(self) -> None:
+        """Look, for ever."""
+        async with (
+            open_session(self._api.tls) as to_encoders,
+            open_session() as to_sources,
+            asyncio.TaskGroup() as group,
+        ):
+            asker = encoders.Asker(self._api, self._way, to_encoders)
+            for name, work in {
+                "encoders": lambda: self._encoders(asker),
+                "claims": self._claims,
+                "trials": self._trials,
+                "pod events": self._pod_events,
+                "clip memory": self._clip_memory,
+                "pods that have ended": Sweeper(self._api, self._store, self._runs).run,
+                "exporters": lambda: self._gpus.exporters.run(self._api),
+                "GPU memory": lambda: self._gpu_memory(to_sources),
+            }.items():
+                group.create_task(supervised(name, work))
+
+    async def _encoders(self, asker: encoders.Asker) -> None:
+        while True:
+            await asyncio.gather(*(self._follow(asker, key, tracked) for key, tracked in list(self._runs.items())))
+            asker.forget(self._store.encoders.all())
+            await asyncio.sleep(ENCODER_SECONDS)
+
+    async def _follow(self, asker: encoders.Asker, key: RunKey, tracked: Tracked) -> None:
+        pods = own_encoders(tracked, key, self._store).values()
+        if pods or tracked.encoding.restarts or not tracked.encoding.looked:
+            clips = Indexes.between(tracked.run.spec.clips.start, tracked.run.spec.clips.end)
+            answers, silence = await asker.ask(pods, clips, time.monotonic())
+            if encoders.follow(tracked, pods, answers, silence, time.monotonic()):
+                self._mark(key)
+
+    async def _clip_memory(self) -> None:
+        """Ask pods that are done what they took, and measured: those that have ended well are not watched."""
+        while True:
+            await asyncio.sleep(MEMORY_SECONDS)
+            for key, tracked in list(self._runs.items()):
+                finished = tracked.rendering.finished
+                latest = list(finished.values())[-AT_ONCE:]
+                finished.clear()  # more of them would tell of what has been by then
+                await asyncio.gather(*(self._take_in_memory(key, tracked, pod) for pod in latest))
+
+    async def _take_in_memory(self, key: RunKey, tracked: Tracked, pod: PodView) -> None:
+        def take_in(found: Manifest | None) -> None:
+            if found is None or found["metadata"]["uid"] != pod.uid:
+                return
+            tracked.clip_memory.take_in(pod.uid, clips_vram(found))
+            measured = gpu_reading(found)
+            if measured is None:
+                return
+            told, before_its_end = measured
+            as_of = tracked.measured(pod.uid, before_its_end)
+            if as_of is not None:
+                self._gpus.take_told(key[0], pod.node, told, as_of, time.monotonic())
+                for run in [run for run in self._runs if run[0] == key[0]]:
+                    self._mark(run)
+
+        await self._get(f"/api/v1/namespaces/{key[0]}/pods/{pod.name}", take_in)
+
+    async def _pod_events(self) -> None:
+        """Read what keeps pods from starting where their own status does not say it."""
+        while True:
+            await asyncio.sleep(EVENT_SECONDS)
+            for key, tracked in list(self._runs.items()):
+                pods: dict[str, Running | Encoder] = {uid: pod for uid, (_, pod) in tracked.rendering.at_work.items()}
+                for uid in pod_events.asked(pods | tracked.encoders, time.monotonic()):
+                    await self._look_up_events(key, tracked, uid)
+
+    async def _look_up_events(self, key: RunKey, tracked: Tracked, uid: str) -> None:
+        def take_in(found: Manifest | None) -> None:
+            word = pod_events.newest(found["items"] or []) if found else None
+            if word == tracked.words.get(uid):
+                return
+            if word is None:
+                del tracked.words[uid]
+            else:
+                tracked.words[uid] = word
+            self._mark(key)
+
+        await self._get(f"/api/v1/namespaces/{key[0]}/events?fieldSelector=involvedObject.uid%3D{uid}", take_in)
+
+    async def _claims(self) -> None:
+        while True:
+            for key, tracked in list(self._runs.items()):
+                if tracked.run.spec.storage is not None and tracked.claim != "Bound":
+                    await self._look_up_claim(key, tracked)
+            await asyncio.sleep(CLAIM_SECONDS if self._runs else 0.1)
+
+    async def _look_up_claim(self, key: RunKey, tracked: Tracked) -> None:
+        def take_in(claim: Manifest | None) -> None:
+            phase = "Missing" if claim is None else claim.get("status", {}).get("phase", "Pending")
+            if phase != tracked.claim:
+                tracked.claim = phase
+                self._mark(key)
+
+        await self._get(f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{claim_name(tracked.run)}", take_in)
+
+    async def _trials(self) -> None:
+        while True:
+            await asyncio.gather(*(self._try(key, tracked) for key, tracked in list(self._runs.items())))
+            await asyncio.sleep(TRIAL_SECONDS)
+
+    async def _try(self, key: RunKey, tracked: Tracked) -> None:
+        rendering = tracked.rendering
+        if refused.is_due(tracked, time.monotonic()):
+            rendering.tried_at = time.monotonic()
+            found = await refused.ask(self._api, tracked, self._images)
+            if found != rendering.trial:
+                rendering.trial = found
+                self._mark(key)
+
+    async def _get(self, path: str, take_in: Callable[[Manifest | None], None]) -> None:
+        """Hand on what is found at a path; where nothing can be said it is asked again, by a later look."""
+        try:
+            found = await self._api.get(path)
+        except (ApiError, *FAULTS) as error:
+            LOGGER.info("%s: %s", path, error or type(error).__name__)
+        else:
+            take_in(found)
+
+    async def _gpu_memory(self, session: aiohttp.ClientSession) -> None:
+        while True:
+            nodes = {node.name for node in self._store.nodes.all()}
+            if await self._gpus.look(session, time.monotonic(), time.time(), nodes):
+                self._mark(None)
+            wanted = [tracked.run.spec.vram.check_interval for tracked in self._runs.values()]
+            await asyncio.sleep(max(0.5, min([GPU_SECONDS, *wanted])))

@@ -1,0 +1,267 @@
+"""Conditions: one aspect of a run each, with a reason for programs and a sentence for people that says what to do."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from clipfarm.cluster.api.times import api_time
+from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.reporting.standard_conditions import (
+    PROGRESS_SECONDS,
+    Finding,
+    StandardKind,
+    standard,
+    stands_still,
+)
+from clipfarm.decide.encoding import AWAY_SECONDS
+from clipfarm.decide.rules import holders
+from clipfarm.decide.starting import sentence, word
+from clipfarm.decide.status import Status
+from clipfarm.manifests import encoder as encoder_manifest
+from clipfarm.manifests import job as job_manifest
+from clipfarm.manifests.common import claim_name
+from clipfarm.run_status import Condition
+from clipfarm.units import format_duration
+from clipfarm.world import POD_STATES
+
+MOST_TEXT = 1000
+MOST_GPUS = 4
+MOST_NODES = 3
+
+Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost"]
+
+
+def conditions(tracked: Tracked, status: Status, job: JobView | None, now: float, wall: float) -> Iterator[Condition]:
+    """Yield a run's conditions; one that has not changed keeps the time of its last change."""
+    found: dict[Kind | StandardKind, Finding] = {
+        "Ready": ready(tracked, status, job),
+        "Progressing": progressing(tracked, status, job),
+    }
+    too_long = _stood_still(tracked, now, standing=stands_still(found["Progressing"]))
+    found |= standard(status, found["Ready"], found["Progressing"], too_long=too_long)
+    if tracked.run.spec.render.device != "cpu":
+        found["VRAMHeld"] = vram_held(tracked, status)
+    found |= {"StorageReady": storage_ready(tracked), "EncoderReady": encoder_ready(tracked, status)}
+    if tracked.rendering.lost_on:
+        found["NodeLost"] = node_lost(tracked)
+    for kind, finding in found.items():
+        yield condition(tracked.status, tracked.generation, kind, finding, wall)
+
+
+def _stood_still(tracked: Tracked, now: float, *, standing: bool) -> bool:
+    """Take note of whether the run stands still, and return whether it has for longer than it may.
+
+    After a restart of the operator the run's status tells that it had.
+    """
+    if not standing:
+        tracked.still_since = None
+        return False
+    if tracked.still_since is None:
+        stalled = any(entry["type"] == "Stalled" for entry in tracked.status.get("conditions", ()))
+        tracked.still_since = now - PROGRESS_SECONDS if stalled else now
+    return now - tracked.still_since >= PROGRESS_SECONDS
+
+
+def condition(
+    before: dict[str, Any], generation: int, kind: Kind | StandardKind, finding: Finding, wall: float
+) -> Condition:
+    """Return one condition, given the status before."""
+    truth, reason, message = finding
+    old = next((entry for entry in before.get("conditions", ()) if entry["type"] == kind), None)
+    same = old is not None and old["status"] == truth
+    return Condition(
+        type=kind,
+        status=truth,
+        reason=reason,
+        message=message[:MOST_TEXT],
+        last_transition_time=old["lastTransitionTime"] if old and same else api_time(wall),
+        observed_generation=generation,
+    )
+
+
+def ready(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
+    """Whether everything that was asked for is there."""
+    if status.phase == "Succeeded":
+        return ("True", "Succeeded", "every clip is done")
+    if tracked.error:
+        return ("False", "Error", tracked.error)
+    if status.stuck:
+        return ("False", "Stuck", status.stuck)
+    if status.finished:
+        retry = f"`clipfarm retry {tracked.run.name}` tries them again"
+        return ("False", status.phase, f"some clips failed for good: see status.failures; {retry}")
+    named = tracked.run.spec.storage is not None and tracked.run.spec.storage.claim_name
+    if tracked.run.spec.storage is None or tracked.claim == "Lost" or (named and tracked.claim == "Missing"):
+        return ("False", "StorageMissing", storage_ready(tracked)[2])
+    if tracked.rendering.trial.refusal and not status.running:
+        return ("False", "PodsRefused", _refused(tracked))
+    if job is not None and job.suspended:
+        return ("False", "JobSuspended", _suspended(tracked))
+    return ("False", "Unfinished", "not all clips are done yet")
+
+
+def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
+    """Whether anything is being made at the moment."""
+    if status.finished:
+        return ("False", status.phase, "nothing is left to do")
+    if status.working:
+        pods = "1 pod" if status.working == 1 else f"{status.working} pods"
+        return ("True", "Rendering", f"{pods} at work{_more_wait(tracked, status)}")
+    if status.encoding:
+        return ("True", "Encoding", f"the encoder is at work{_more_wait(tracked, status)}")
+    if status.missing and status.troubles and len(status.troubles) >= status.running:
+        hold = status.missing
+        return ("False", hold.reason, f"{hold.message}: {sentence(status.troubles[0])}")
+    if status.troubles:
+        first, count = status.troubles[0], len(status.troubles)
+        pods = "1 pod does" if count == 1 else f"{count} pods do"
+        return ("False", word(first), f"{pods} not get to work: {sentence(first)}")
+    if status.running:
+        return ("True", "Starting", f"pods are on their way: {_on_their_way(tracked)}")
+    if tracked.error:
+        return ("False", "Error", tracked.error)
+    if status.phase == "Encoding" and tracked.encoder_refusal:
+        return ("False", "EncoderRefused", _encoder_refused(tracked))
+    if status.encoder_troubles:
+        first = status.encoder_troubles[0]
+        return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
+    if status.phase == "Encoding":
+        return ("True", "Starting", "every clip is rendered; the encoder is on its way")
+    if tracked.rendering.trial.refusal:
+        return ("False", "PodsRefused", _refused(tracked))
+    if status.held:
+        hold = status.held[0].hold
+        return ("False", hold.reason, hold.message)
+    if job is not None and job.suspended:
+        return ("False", "JobSuspended", _suspended(tracked))
+    return ("False", "Waiting", _waiting(tracked, job))
+
+
+def _waiting(tracked: Tracked, job: JobView | None) -> str:
+    """Say what a run waits for that has no pod yet."""
+    if tracked.run.spec.storage is None:
+        return storage_ready(tracked)[2]
+    if job is None:
+        return "the operator is about to create the run's Job"
+    look = f"`kubectl -n {tracked.owner.namespace} describe job {job_manifest.name(tracked.run)}`"
+    unknown = tracked.rendering.trial.unknown
+    why = f"; whether the API server takes them is not known: {unknown}" if unknown else ""
+    return f"the Job controller has not created pods yet{why}; if that lasts, look at {look}"
+
+
+def _refused(tracked: Tracked) -> str:
+    return f"the API server refuses the run's pods: {tracked.rendering.trial.refusal}"
+
+
+def _encoder_refused(tracked: Tracked) -> str:
+    why, deployment = tracked.encoder_refusal, encoder_manifest.name(tracked.run)
+    # The ReplicaSet controller waits twice as long after each refusal, up to 17 minutes.
+    again = f"`kubectl -n {tracked.owner.namespace} rollout restart deployment {deployment}` then tries again at once"
+    return f"the API server refuses the encoder's pods: {why}; {again}"
+
+
+def _more_wait(tracked: Tracked, status: Status) -> str:
+    """Say what is in the way of others, while some are at work."""
+    if tracked.rendering.trial.refusal:
+        return f". More are refused: {tracked.rendering.trial.refusal}"
+    if status.troubles:
+        first, count = status.troubles[0], len(status.troubles)
+        return f"; {count} more {'does' if count == 1 else 'do'} not get to work: {sentence(first)}"
+    return ""
+
+
+def _on_their_way(tracked: Tracked) -> str:
+    """Count the pods that were released and do not work yet, by state."""
+    counts = [f"{tracked.pods[state]} {state}" for state in POD_STATES if state != "Gated" and tracked.pods[state]]
+    return ", ".join(counts) or "just released"
+
+
+def vram_held(tracked: Tracked, status: Status) -> Finding:
+    """Whether GPU memory keeps clips back."""
+    held = [entry for entry in status.held if entry.hold.reason.startswith("VRAM")]
+    if not held:
+        return ("False", "Open", "GPU memory holds no clip back")
+    clips = sum(tracked.blocks.size(index) for entry in held for index in entry.clips)
+    message = f"{'1 clip' if clips == 1 else f'{clips} clips'} held: {held[0].hold.message}"
+    if not status.taken:
+        return ("True", held[0].hold.reason, message)
+    return ("True", "VRAMTaken", f"{message}. {_taken(tracked, status)}")
+
+
+def _taken(tracked: Tracked, status: Status) -> str:
+    """Say which GPUs others keep full, and who they are."""
+    after = format_duration(tracked.run.spec.vram.held_warning_after)
+    told = [f"{gate.gpu}{holders(gate) or ' (by whom is not known)'}" for gate in status.taken[:MOST_GPUS]]
+    more = len(status.taken) - len(told)
+    which = ", ".join(told) + (f" and {more} more" if more else "")
+    return f"Others have kept full for longer than {after}: {which}"
+
+
+def storage_ready(tracked: Tracked) -> Finding:
+    """Whether there is a volume for the clips."""
+    if tracked.run.spec.storage is None:
+        return ("False", "NotAsked", "spec.storage: missing, expected {claimName: NAME} or {size: SIZE}; set it")
+    name = claim_name(tracked.run)
+    match tracked.claim:
+        case "Bound":
+            return ("True", "Bound", f"clips go to the volume claim {name}")
+        case "Missing" if tracked.run.spec.storage.claim_name:
+            return ("False", "Missing", f"there is no volume claim {name}; pods wait until somebody makes it")
+        case "Lost":
+            return ("False", "Lost", f"the volume of the claim {name} is gone")
+        case _:
+            return ("Unknown", "Pending", f"the volume claim {name} is not bound yet; it may wait for the first pod")
+
+
+def encoder_ready(tracked: Tracked, status: Status) -> Finding:
+    """Whether clips are being turned into features."""
+    if not tracked.run.spec.encode.enabled:
+        return ("False", "Disabled", "spec.encode.enabled is false")
+    if status.stuck and (tracked.encoding.early_ends or tracked.encoding.stuck):
+        return ("False", "Stuck", status.stuck)
+    clips = "1 clip is" if status.encoded == 1 else f"{status.encoded} clips are"
+    if status.finished:
+        return ("False", "Done", f"{clips} encoded")
+    if tracked.encoder_refusal:
+        return ("False", "Refused", _encoder_refused(tracked))
+    at_work = [each for each in tracked.encoders.values() if each.state == "Working" and not each.standing.reason]
+    ready = any(encoder.ready for encoder in at_work)
+    if ready and tracked.encoding.silence:
+        return ("Unknown", "Silent", f"the encoder does not say how far it is: {tracked.encoding.silence}")
+    if ready:
+        return ("True", "AtWork", f"{clips} encoded")
+    if tracked.encoding.early_ends:
+        last = tracked.encoding.early_ends[-1]
+        return ("False", "Restarting", f"the encoder ended with {last.status}: {last.printed or 'it printed nothing'}")
+    if at_work:
+        return ("False", "Loading", "the encoder runs, and loads its model")
+    if status.encoder_troubles:
+        first = status.encoder_troubles[0]
+        return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
+    if any(encoder.state != "Ending" for encoder in tracked.encoders.values()):
+        return ("False", "Starting", "the encoder's pod is on its way")
+    if tracked.turn.made_room_at is not None:
+        comes_back = f"comes back when rendering is done, or after {format_duration(AWAY_SECONDS)} if clips wait for it"
+        return ("False", "MadeRoom", f"{clips} encoded; it left so that renderers can start, and {comes_back}")
+    return ("False", "Waiting", "starts with the first complete clip")
+
+
+def node_lost(tracked: Tracked) -> Finding:
+    """Which nodes do not answer, and what became of the pods there; only while there is such a node."""
+    told = [given_up(tracked, node, pods) for node, pods in sorted(tracked.rendering.lost_on.items())]
+    return ("True", "NodeLost", "; ".join(told[:MOST_NODES]))
+
+
+def given_up(tracked: Tracked, node: str, pods: int) -> str:
+    """Return what people are told of a node that does not answer, and of how many pods there were given up."""
+    after = format_duration(tracked.run.spec.retry.lost_after)
+    what = "1 pod there was" if pods == 1 else f"{pods} pods there were"
+    return (
+        f"the node {node} did not answer for {after} (retry.lostAfter): {what} given up, and the clips are made"
+        f" elsewhere; bring the node back, or remove it with `kubectl delete node {node}`"
+    )
+
+
+def _suspended(tracked: Tracked) -> str:
+    by = f"by the queue {tracked.owner.queue}" if tracked.owner.queue else "by somebody"
+    return f"the Job {job_manifest.name(tracked.run)} is suspended {by}; clipfarm leaves that alone"

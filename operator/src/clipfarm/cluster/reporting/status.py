@@ -1,0 +1,181 @@
+"""From a decided status to what the API server keeps: counters of clips, not of blocks, and reasons, not too many."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from clipfarm.cluster.api.times import api_time
+from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.reporting.conditions import conditions
+from clipfarm.decide.plan import Plan
+from clipfarm.decide.status import Status
+from clipfarm.run_status import Condition, FailedClips, GpuMemory, HeldClips, PodCounts, RunStatus
+from clipfarm.units import format_bytes, format_duration
+from clipfarm.vram.users import holders_text
+from clipfarm.world import Gate, World
+from clipfarm_contract.indexes import compress
+
+MOST_REASONS = 20
+"""Reasons that a status lists; an object has to stay small."""
+MOST_TEXT = 1000
+MOST_HELD = 10
+"""Reasons to hold clips that a status lists; their messages may have 1,000 characters each."""
+MOST_RANGES = 300
+"""Characters of such a reason's clips."""
+MIB = 2**20
+COSMETIC_SECONDS = 10.0
+"""Between two writes of a status that differ in nothing but the time left, ages, and words."""
+WRITE_SECONDS = 1.0
+"""Between any two writes of a run's status."""
+HEARTBEAT_SECONDS = 120.0
+"""The status of an unfinished run is written at least this often, so that an old one is known to be old."""
+
+Failures = dict[tuple[Literal["render", "encode"], str], list[int]]
+
+
+def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, wall: float) -> dict[str, Any]:
+    """Return the status to be written."""
+    status = plan.status
+    failures, failed = _failures(tracked, status)
+    finished, on_cpu = status.finished, tracked.run.spec.render.device == "cpu"
+    rendered = world.encodable
+    phase = _phase(tracked, status, job)
+    found = tuple(conditions(tracked, status, job, world.now, wall))
+    made = RunStatus(
+        phase=phase,
+        reason=_reason(phase, found),
+        observed_generation=tracked.generation,
+        observed_at=api_time(wall),
+        total=len(tracked.run.spec.clips),
+        rendered=rendered,
+        encoded=status.encoded,
+        failed=failed,
+        workers=status.fixed_workers,
+        running=status.running,
+        pods=PodCounts(**{state.lower(): count for state, count in tracked.pods.items()}),
+        held=_held(tracked, status),
+        held_clips=len(_held_clips(tracked, status)),
+        retried=sum(tracked.blocks.size(end.clip) for end in world.ended if not end.final),
+        eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
+        completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
+        # A run that is finished, or that uses no GPU, has nothing to report about them.
+        gpus=() if finished or on_cpu else tuple(_gpu_memory(gate, world.now, wall) for gate in status.gates),
+        render_attempt=tracked.owner.attempt or None,
+        encode_attempt=tracked.owner.encode_attempt or None,
+        failures=failures,
+        conditions=found,
+    )
+    return made.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def may_write(tracked: Tracked, now: float) -> bool:
+    """Tell whether the last write of a run's status is long enough ago for another one."""
+    return now >= tracked.status_written_at + WRITE_SECONDS
+
+
+def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:
+    """Tell whether a status is to be written now: what people wait for within a second, words now and then."""
+    if not may_write(tracked, now):
+        return False
+    if _essence(status) != _essence(tracked.status):
+        return True
+    if _without_time(status) != _without_time(tracked.status):
+        return now >= tracked.status_written_at + COSMETIC_SECONDS
+    return "completionTime" not in status and now >= tracked.status_written_at + HEARTBEAT_SECONDS
+
+
+def _without_time(status: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in status.items() if key != "observedAt"}
+
+
+def _essence(status: Mapping[str, Any]) -> Any:
+    kept = {
+        key: value for key, value in status.items() if key not in ("eta", "gpus", "conditions", "held", "observedAt")
+    }
+    listed = status.get("held", ())
+    held = [(entry["reason"], entry["clips"]) for entry in listed] if not isinstance(listed, int) else listed
+    gates = [(gpu["node"], gpu["gpu"], gpu.get("uuid"), gpu["gate"]) for gpu in status.get("gpus", ())]
+    states = [(entry["type"], entry["status"], entry["reason"]) for entry in status.get("conditions", ())]
+    return kept, held, gates, states
+
+
+def _phase(tracked: Tracked, status: Status, job: JobView | None) -> Any:
+    if status.finished:
+        return status.phase
+    if job is None:
+        return "Pending"
+    if job.suspended and not status.running:
+        return "Suspended"
+    refused = tracked.encoder_refusal if status.phase == "Encoding" else tracked.rendering.trial.refusal
+    return "Waiting" if refused and not (status.running or status.encoding) else status.phase
+
+
+def _reason(phase: str, found: Iterable[Condition]) -> str:
+    """Return the word that says most: what a person has to act on, else what goes on or holds."""
+    reasons = {condition.type: condition.reason for condition in found}
+    reason = reasons["Ready"] if reasons["Ready"] not in ("Unfinished", "JobSuspended") else reasons["Progressing"]
+    return "" if reason == phase else reason
+
+
+def _held(tracked: Tracked, status: Status) -> tuple[HeldClips, ...]:
+    found = [
+        HeldClips(
+            reason=entry.hold.reason,
+            clips=_cut(compress(_clips(tracked, entry.clips)), MOST_RANGES),
+            count=len(_clips(tracked, entry.clips)),
+            message=entry.hold.message[:MOST_TEXT],
+        )
+        for entry in status.held
+    ]
+    return tuple(sorted(found, key=lambda entry: -entry.count)[:MOST_HELD])
+
+
+def _held_clips(tracked: Tracked, status: Status) -> list[int]:
+    return [clip for entry in status.held for clip in _clips(tracked, entry.clips)]
+
+
+def _clips(tracked: Tracked, indexes: tuple[int, ...]) -> list[int]:
+    return [clip for index in indexes for clip in tracked.blocks.of_index(index)]
+
+
+def _failures(tracked: Tracked, status: Status) -> tuple[tuple[FailedClips, ...], int]:
+    """Return failed clips by reason, those with the most clips first, and how many there are in all."""
+    groups: Failures = {}
+    count = 0
+    for failure in status.failures:
+        if failure.stage == "encode":
+            groups.setdefault(("encode", failure.reason[:MOST_TEXT]), []).append(failure.clip)
+            count += 1
+            continue
+        pod = tracked.rendering.final.get(failure.clip)
+        block = tracked.blocks.of_index(failure.clip)
+        count += len(block) - (pod.done if pod else 0)
+        told = pod.clips if pod and len(block) > 1 else ()
+        for clip, reason in told or [(clip, failure.reason) for clip in block]:
+            groups.setdefault(("render", (reason or failure.reason)[:MOST_TEXT]), []).append(clip)
+    most = sorted(groups.items(), key=lambda entry: -len(entry[1]))[:MOST_REASONS]
+    listed = tuple(
+        FailedClips(clips=_cut(compress(clips)), stage=stage, reason=reason) for (stage, reason), clips in most
+    )
+    return listed, count
+
+
+def _cut(ranges: str, most: int = MOST_TEXT) -> str:
+    if len(ranges) <= most:
+        return ranges
+    return ranges[:most].rpartition(",")[0] + ",..."
+
+
+def _gpu_memory(gate: Gate, now: float, wall: float) -> GpuMemory:
+    reading, gpu = gate.reading, gate.gpu
+    return GpuMemory(
+        node=gpu.node,
+        gpu=str(gpu.index),
+        uuid=f"{gpu.uuid}/{gpu.instance}" if gpu.instance else gpu.uuid,
+        used=f"{reading.used_fraction:.0%}" if reading else "unknown",
+        total=format_bytes(reading.total_mib * MIB) if reading else None,
+        reading=f"{format_duration(now - reading.at)} old" if reading else gate.problem,
+        measured_at=api_time(wall - (now - reading.at)) if reading else None,
+        held_by=holders_text(reading.holders) or None if reading else None,
+        gate="Closed" if gate.closed else "Open",
+    )

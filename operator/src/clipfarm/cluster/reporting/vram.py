@@ -1,0 +1,74 @@
+"""A cluster's GPUs for people, from the status of the runs: that is what a person's machine can reach."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clipfarm.cluster.api.times import read_time
+from clipfarm.cluster.api.views import split_uuid
+from clipfarm.cluster.reporting.summary import FINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRow:
+    """One GPU."""
+
+    node: str
+    gpu: str
+    used: str
+    total: str
+    age: float | None
+    """Seconds; None: the use is unknown."""
+    closed: bool
+    who: str
+    problem: str
+    """Why the use is unknown; empty where it is not."""
+
+
+def gpu_rows(runs: Iterable[Mapping[str, Any]], now: float) -> list[GpuRow]:
+    """Return the GPUs that runs tell of which have not finished: the status of the others is of another time.
+
+    Args:
+        runs: as the API server has them.
+        now: seconds since 1970.
+    """
+    newest: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    closed: set[tuple[str, str, str]] = set()
+    for run in runs:
+        status = run.get("status", {})
+        if status.get("phase") in FINISHED:
+            continue
+        for entry in status.get("gpus", ()):
+            key = (entry["node"], entry["gpu"], entry.get("uuid", ""))
+            if key not in newest or entry.get("measuredAt", "") > newest[key].get("measuredAt", ""):
+                newest[key] = entry
+            if entry["gate"] == "Closed":
+                closed.add(key)  # runs have marks of their own
+    return [_row(newest[key], now, closed=key in closed) for key in sorted(newest)]
+
+
+def unknown(runs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return why unfinished runs know of no GPU, a line for each reason; see :func:`gpu_rows`."""
+    found: dict[str, str] = {}
+    for run in runs:
+        status = run.get("status", {})
+        if status.get("phase") in FINISHED:
+            continue
+        for condition in status.get("conditions", ()):
+            if (condition["type"], condition["reason"]) == ("VRAMHeld", "VRAMUnknown"):
+                found.setdefault(condition["message"], f"{run['metadata']['namespace']}/{run['metadata']['name']}")
+    return [f"{run}: {message}" for message, run in found.items()]
+
+
+def _row(entry: Mapping[str, Any], now: float, *, closed: bool) -> GpuRow:
+    at, (_, instance) = read_time(entry.get("measuredAt")), split_uuid(entry.get("uuid", ""))
+    return GpuRow(
+        node=entry["node"],
+        gpu=f"{entry['gpu']}/{instance}" if instance else entry["gpu"],
+        used=entry["used"],
+        total=entry.get("total", ""),
+        age=None if at is None else max(0.0, now - at),
+        closed=closed,
+        who=entry.get("heldBy", ""),
+        problem=entry["reading"] if at is None else "",
+    )
