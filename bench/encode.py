@@ -35,16 +35,16 @@ from transformers.models.vjepa2.video_processing_vjepa2 import VJEPA2VideoProces
 
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.layout import Clip, RunFolder
-from clipfarm_encode.claims import Claims
-from clipfarm_encode.clips import find_clips, read_frames
-from clipfarm_encode.decoding import Decoders
-from clipfarm_encode.encoder import Encoder, get_encoder
-from clipfarm_encode.features import Encoded, Recipe, save
+from clipfarm_encode.files.claims import Claims
+from clipfarm_encode.files.clips import find_clips, read_frames
+from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.files.features import Encoded, Recipe, save
+from clipfarm_encode.model.encoder import Encoder, get_encoder
 from clipfarm_encode.pipeline import Pipeline
-from clipfarm_encode.progress import Reporter
+from clipfarm_encode.reporting.progress import Reporter
+from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.selection import Destination, Once, survey
 from clipfarm_encode.stopping import Gate
-from clipfarm_encode.tally import DeviceTally
 from clipfarm_encode.watching import POLL_SECONDS, POLL_SHARE, Watch
 
 MODEL = "vjepa2_vitl16"

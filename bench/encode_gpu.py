@@ -31,18 +31,18 @@ from rich.console import Console
 
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.layout import RunFolder
-from clipfarm_encode.clips import find_clips, read_frames
-from clipfarm_encode.decoding import Decoders
-from clipfarm_encode.device import peak_flops
-from clipfarm_encode.encoder import EncodeError, Encoder, get_encoder
+from clipfarm_encode.files.clips import find_clips, read_frames
+from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.model.device import peak_flops
+from clipfarm_encode.model.encoder import EncodeError, Encoder, get_encoder
+from clipfarm_encode.model.preprocess import normalise
+from clipfarm_encode.model.weights import load_model
 from clipfarm_encode.pipeline import Pipeline
-from clipfarm_encode.preprocess import normalise
-from clipfarm_encode.progress import Reporter
+from clipfarm_encode.reporting.progress import Reporter
+from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.run import DECODERS_OF_A_DEVICE
 from clipfarm_encode.selection import Destination, Once, survey
 from clipfarm_encode.stopping import Gate
-from clipfarm_encode.tally import DeviceTally
-from clipfarm_encode.weights import load_model
 
 
 def main() -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.layout import Clip
-from clipfarm_render import bodies, physics, preview, stage
-from clipfarm_render.camera import Camera
-from clipfarm_render.cycles import CyclesRenderer, save_png
-from clipfarm_render.manifest import AssetFiles
-from clipfarm_render.sample import draw
+from clipfarm_render.picture import preview
+from clipfarm_render.picture.cycles import CyclesRenderer, save_png
+from clipfarm_render.scene import bodies, physics, stage
+from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.manifest import AssetFiles
+from clipfarm_render.scene.sample import draw
 from clipfarm_render.seeds import clip_seed
 
 LAYERS = ("rgba", "backward_flow", "forward_flow", "depth", "normal", "object_coordinates")

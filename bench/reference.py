@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from clipfarm_contract.experiment import Experiment
-from clipfarm_render import background, bodies, physics, stage, view
-from clipfarm_render.boxes import Box
-from clipfarm_render.camera import Camera
-from clipfarm_render.cycles import CyclesRenderer
-from clipfarm_render.frames import CompositeFrames
-from clipfarm_render.manifest import AssetFiles
-from clipfarm_render.region import Rule
-from clipfarm_render.sample import draw
+from clipfarm_render.picture import background, view
+from clipfarm_render.picture.boxes import Box
+from clipfarm_render.picture.cycles import CyclesRenderer
+from clipfarm_render.picture.frames import CompositeFrames
+from clipfarm_render.picture.region import Rule
+from clipfarm_render.scene import bodies, physics, stage
+from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.manifest import AssetFiles
+from clipfarm_render.scene.sample import draw
 from clipfarm_render.seeds import clip_seed
 
 

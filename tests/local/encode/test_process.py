@@ -25,7 +25,7 @@ PATIENCE = 60  # seconds; a machine with other work takes its time to import PyT
 # Run before the command, so that a test can hold it still at one moment.
 PAUSE_BEFORE_PLACING = """
 import pathlib, time
-from clipfarm_encode import features
+from clipfarm_encode.files import features
 place = features.place
 def paused(temporary, path):
     if "clip_00002" in str(path):
@@ -36,7 +36,7 @@ features.place = paused
 """
 BUSY_IN_THE_MODEL = """
 import pathlib, torch
-from clipfarm_encode.vjepa2 import VJEPA2Encoder
+from clipfarm_encode.model.vjepa2 import VJEPA2Encoder
 forward, calls = VJEPA2Encoder.forward, []
 def busy(self, video):
     calls.append(1)

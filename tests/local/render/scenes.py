@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from clipfarm_contract.experiment import Assets, Impulse, Phase, Range
-from clipfarm_render import bodies, physics, stage
-from clipfarm_render.camera import Camera
-from clipfarm_render.cycles import CyclesRenderer
-from clipfarm_render.manifest import AssetFiles
-from clipfarm_render.physics import Trajectory
-from clipfarm_render.sample import Sample, draw
+from clipfarm_render.picture.cycles import CyclesRenderer
+from clipfarm_render.scene import bodies, physics, stage
+from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.manifest import AssetFiles
+from clipfarm_render.scene.physics import Trajectory
+from clipfarm_render.scene.sample import Sample, draw
 
 PHASE = Phase("A", Range(0.5, 0.9), Range(1, 1))
 

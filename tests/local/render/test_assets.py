@@ -12,10 +12,10 @@ import pytest
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import Assets, Impulse
 from clipfarm_contract.layers import THING
-from clipfarm_render import arena, bodies
-from clipfarm_render.layers import LayerPass
-from clipfarm_render.manifest import AssetError, AssetFiles
-from clipfarm_render.sample import draw
+from clipfarm_render.picture.layers import LayerPass
+from clipfarm_render.scene import arena, bodies
+from clipfarm_render.scene.manifest import AssetError, AssetFiles
+from clipfarm_render.scene.sample import draw
 from helpers.experiments import TINY
 
 from . import bundle
@@ -107,7 +107,7 @@ def test_a_manifest_that_is_not_there_is_a_usage_error(tmp_path):
 
 GLTF = """
 import sys
-from clipfarm_render import headless
+from clipfarm_render.picture import headless
 headless.import_blender()
 import bpy
 bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -116,7 +116,7 @@ headless.enable_gltf()
 bpy.ops.mesh.primitive_cube_add(size=3)
 bpy.ops.export_scene.gltf(filepath=sys.argv[1])
 from types import SimpleNamespace
-from clipfarm_render import meshes
+from clipfarm_render.picture import meshes
 made = meshes.from_file(SimpleNamespace(render_filename=sys.argv[1], asset_id="box", render_import_kwargs={}))
 print("box", *(round(side, 3) for side in made.dimensions))
 """

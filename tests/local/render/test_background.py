@@ -6,12 +6,12 @@ import pytest
 
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.layout import Clip
-from clipfarm_render import background, view
-from clipfarm_render.boxes import Box
-from clipfarm_render.camera import Camera
-from clipfarm_render.frames import CompositeFrames, write_all
-from clipfarm_render.kubric_compat import kb
-from clipfarm_render.region import Rule
+from clipfarm_render.picture import background, view
+from clipfarm_render.picture.boxes import Box
+from clipfarm_render.picture.frames import CompositeFrames, write_all
+from clipfarm_render.picture.region import Rule
+from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.kubric_compat import kb
 
 from .scenes import build
 

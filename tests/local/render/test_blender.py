@@ -9,7 +9,7 @@ from PIL import Image
 
 from clipfarm_contract.clip import ClipManifest, damage
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_render.camera import Camera
+from clipfarm_render.scene.camera import Camera
 
 from .conftest import Supervisor
 

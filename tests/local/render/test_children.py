@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_render import children
-from clipfarm_render.child import End
-from clipfarm_render.children import Children, Renderer
-from clipfarm_render.stopping import Stop
+from clipfarm_render.supervising import children
+from clipfarm_render.supervising.child import End
+from clipfarm_render.supervising.children import Children, Renderer
+from clipfarm_render.supervising.stopping import Stop
 
 from .conftest import alive, wait_until
 
@@ -106,8 +106,8 @@ def test_no_child_is_left_waiting(pids):
 def test_kill_9_of_the_supervisor_leaves_no_waiting_child(pids, tmp_path):
     program = f"""
 import sys
-from clipfarm_render import children
-from clipfarm_render.stopping import Stop
+from clipfarm_render.supervising import children
+from clipfarm_render.supervising.stopping import Stop
 children.BUILT_IN = {children.BUILT_IN!r}
 block = children.Children(children.Renderer(None, "cpu", 60))
 block.run({{"DO": "time.sleep(600)"}}, Stop(), another=True)

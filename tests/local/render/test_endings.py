@@ -13,9 +13,9 @@ from clipfarm_contract.clip import ClipManifest, damage
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.layout import Clip, RunFolder
-from clipfarm_render import attempt
-from clipfarm_render.children import Children, Renderer
-from clipfarm_render.stopping import Stop
+from clipfarm_render.supervising import attempt
+from clipfarm_render.supervising.children import Children, Renderer
+from clipfarm_render.supervising.stopping import Stop
 from helpers.experiments import TINY
 
 from .conftest import python

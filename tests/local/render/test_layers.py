@@ -8,8 +8,8 @@ from clipfarm_contract.experiment import LAYERS, SHAPES
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layers import FLOOR, THING, WALL
 from clipfarm_contract.layout import Clip
-from clipfarm_render import arena
-from clipfarm_render import layers as rendering
+from clipfarm_render.picture import layers as rendering
+from clipfarm_render.scene import arena
 
 from .scenes import build
 

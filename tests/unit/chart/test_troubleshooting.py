@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-import clipfarm_encode.clips
+import clipfarm_encode.files.clips
 import clipfarm_encode.pipeline
 import clipfarm_encode.watching
 from clipfarm.cluster.acting import invalid
@@ -25,9 +25,10 @@ from clipfarm_contract import features
 from clipfarm_contract import tree as folder_tree
 from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
-from clipfarm_render import attempt, checks, children, written
-from clipfarm_render.allowance import Allowance
-from clipfarm_render.child import ChildEnd, End, Tail
+from clipfarm_render import checks
+from clipfarm_render.supervising import attempt, children, written
+from clipfarm_render.supervising.allowance import Allowance
+from clipfarm_render.supervising.child import ChildEnd, End, Tail
 from helpers.chart import ROOT
 
 DOCUMENT = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -181,13 +182,13 @@ def reasons() -> set[tuple[str, str]]:
     assert f'"{LEFT_BEHIND}"' in inspect.getsource(attempt)
     assert 'f"its report is unreadable: {error}"' in inspect.getsource(children)
     found |= {("render", LEFT_BEHIND), ("render", "its report is unreadable: report: not JSON")}
-    for module in (clipfarm_encode.clips, clipfarm_encode.pipeline):
+    for module in (clipfarm_encode.files.clips, clipfarm_encode.pipeline):
         found |= {("encode", text) for text in messages(module, "ClipError")}
     return found | {("encode", text) for text in encoder_texts()}
 
 
 def encoder_texts() -> set[str]:
-    import clipfarm_encode.decoding
+    import clipfarm_encode.files.decoding
 
     assert '"its folder is gone"' in inspect.getsource(clipfarm_encode.pipeline)
     told = inspect.getsource(features)
@@ -197,11 +198,11 @@ def encoder_texts() -> set[str]:
     of_features = {"made of clip_00001 instead of clip_00007", "an array of shape (8, 3), expected 16 tokens"}
     assert 'f"cannot be claimed: {why}"' in inspect.getsource(clipfarm_encode.watching)
     of_features.add("cannot be claimed: claims/m/clip_00000.0: No space left on device (ENOSPC)")
-    assert 'f"cannot be read: {where}: {regular.describe(error)}"' in inspect.getsource(clipfarm_encode.clips)
+    assert 'f"cannot be read: {where}: {regular.describe(error)}"' in inspect.getsource(clipfarm_encode.files.clips)
     of_features |= {"clip.json: not JSON", "clip.json: missing"}  # of a clip that was damaged since it was rendered
     of_features.add("cannot be read: rgb/frame_00003.png: Input/output error (EIO)")
     unread = {f"{name}: Input/output error (EIO)" for name in ("vjepa2_vitl16.npy", "vjepa2_vitl16.json")}
-    return {*messages(clipfarm_encode.decoding, "ClipError"), "its folder is gone"} | of_features | unread
+    return {*messages(clipfarm_encode.files.decoding, "ClipError"), "its folder is gone"} | of_features | unread
 
 
 def patterns() -> list[tuple[str, str]]:

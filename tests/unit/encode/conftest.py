@@ -1,9 +1,9 @@
 import pytest
 from rich.console import Console
 
-from clipfarm_encode.progress import Reporter
+from clipfarm_encode.reporting.progress import Reporter
+from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.selection import Destination
-from clipfarm_encode.tally import DeviceTally
 from unit.encode.shared import RECIPE, Clock
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from clipfarm_contract.clip import ClipManifest
 from clipfarm_contract.features import frames_sha256
-from clipfarm_encode.features import Encoded, Recipe, save
+from clipfarm_encode.files.features import Encoded, Recipe, save
 
 RECIPE = Recipe("m", {"source": "vitl.pt", "sha256": "00", "key": "encoder"}, "float16", {"crop": 32}, "float32")
 

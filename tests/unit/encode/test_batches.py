@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from clipfarm_encode.batches import Batches, Prepared
-from clipfarm_encode.clips import Found
-from clipfarm_encode.features import Encoded
+from clipfarm_encode.files.clips import Found
+from clipfarm_encode.files.features import Encoded
 
 pytestmark = pytest.mark.torch
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from clipfarm_encode.claims import Claims
+from clipfarm_encode.files.claims import Claims
 
 STALE = 60.0
 
@@ -92,7 +92,7 @@ def test_claims_of_a_dead_encoder_are_taken_over_once_they_are_stale(encoder, cl
 
 DIES_AT_WORK = """
 import os, pathlib, signal, sys
-from clipfarm_encode.claims import Claims
+from clipfarm_encode.files.claims import Claims
 with Claims(pathlib.Path(sys.argv[1]), 3600) as claims:
     assert claims.take("clip_00000")
     os.kill(os.getpid(), signal.SIGKILL)

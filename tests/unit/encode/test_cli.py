@@ -127,7 +127,7 @@ def test_bad_clips_are_named_and_the_others_of_their_batch_are_encoded(encode, r
 
 
 def test_a_disk_that_is_full_fails_the_clip_and_leaves_no_part_of_a_file(encode, run_folder, monkeypatch):
-    from clipfarm_encode import features as module
+    from clipfarm_encode.files import features as module
 
     place = module.place
 

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from clipfarm_encode.clips import read_frames
-from clipfarm_encode.decoder import SharedMemory, answer
-from clipfarm_encode.decoding import Decoders
+from clipfarm_encode.files.clips import read_frames
+from clipfarm_encode.files.decoder import SharedMemory, answer
+from clipfarm_encode.files.decoding import Decoders
 from unit.encode.made_up import make_clip
 
 pytestmark = pytest.mark.torch

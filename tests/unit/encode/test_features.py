@@ -6,8 +6,8 @@ import pytest
 
 from clipfarm_contract.features import State
 from clipfarm_contract.layout import Clip
-from clipfarm_encode import features
-from clipfarm_encode.features import Encoded, Recipe, all_finite, inspect, save
+from clipfarm_encode.files import features
+from clipfarm_encode.files.features import Encoded, Recipe, all_finite, inspect, save
 
 RECIPE = Recipe(
     model="vjepa2_vitl16",

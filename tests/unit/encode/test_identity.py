@@ -10,8 +10,8 @@ from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.experiment import COMPOSITING, Range
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
-from clipfarm_encode.clips import find_clips
-from clipfarm_encode.identity import Identity, IdentityError
+from clipfarm_encode.files.clips import find_clips
+from clipfarm_encode.files.identity import Identity, IdentityError
 from clipfarm_encode.selection import Once, survey
 from unit.encode.made_up import SEED, make_clip, make_experiment, make_frames
 from unit.encode.shared import give_features

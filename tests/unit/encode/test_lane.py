@@ -6,13 +6,13 @@ import types
 import pytest
 import torch
 
-from clipfarm_encode import lane as module
-from clipfarm_encode.half import halved
-from clipfarm_encode.kernels import KernelError
-from clipfarm_encode.lane import OVERFLOWS_BEFORE_GIVING_UP, FullLane, HalfLane, half_lane
-from clipfarm_encode.operations import Fused, Plain
-from clipfarm_encode.pinned import Ring
-from clipfarm_encode.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
+from clipfarm_encode.model import lane as module
+from clipfarm_encode.model.half import halved
+from clipfarm_encode.model.kernels import KernelError
+from clipfarm_encode.model.lane import OVERFLOWS_BEFORE_GIVING_UP, FullLane, HalfLane, half_lane
+from clipfarm_encode.model.operations import Fused, Plain
+from clipfarm_encode.model.pinned import Ring
+from clipfarm_encode.model.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
 from unit.encode.emulated import Emulated
 
 pytestmark = pytest.mark.torch

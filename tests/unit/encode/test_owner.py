@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from clipfarm_encode import owner
-from clipfarm_encode.owner import Owner
+from clipfarm_encode.files import owner
+from clipfarm_encode.files.owner import Owner
 
 SAYS_WHO_IT_IS = """
 import sys
-from clipfarm_encode.owner import Owner
+from clipfarm_encode.files.owner import Owner
 if sys.argv[1:]:
     open("/proc/self/comm", "w").write(sys.argv[1])
 owner = Owner.this()

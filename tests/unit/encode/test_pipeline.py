@@ -9,18 +9,18 @@ from rich.console import Console
 
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import pipeline as module
-from clipfarm_encode.clips import find_clips
-from clipfarm_encode.decoding import Decoders
-from clipfarm_encode.encoder import Encoder
-from clipfarm_encode.lane import Computed
-from clipfarm_encode.memory import BatchSizes
+from clipfarm_encode.files.clips import find_clips
+from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.model.encoder import Encoder
+from clipfarm_encode.model.lane import Computed
+from clipfarm_encode.model.memory import BatchSizes
+from clipfarm_encode.model.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
+from clipfarm_encode.model.weights import Weights
 from clipfarm_encode.pipeline import Pipeline
-from clipfarm_encode.progress import Reporter
+from clipfarm_encode.reporting.progress import Reporter
+from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.selection import Destination, Once, survey
 from clipfarm_encode.stopping import Gate
-from clipfarm_encode.tally import DeviceTally
-from clipfarm_encode.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
-from clipfarm_encode.weights import Weights
 from unit.encode.made_up import make_clip
 
 pytestmark = pytest.mark.torch

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from clipfarm_encode import png
+from clipfarm_encode.files import png
 
 
 def picture():

@@ -4,9 +4,9 @@ import json
 from rich.console import Console
 
 from clipfarm_contract.indexes import Indexes
-from clipfarm_encode.progress import LINE_EVERY_SECONDS, Reporter
-from clipfarm_encode.serving import _json
-from clipfarm_encode.tally import DeviceTally
+from clipfarm_encode.reporting.progress import LINE_EVERY_SECONDS, Reporter
+from clipfarm_encode.reporting.serving import _json
+from clipfarm_encode.reporting.tally import DeviceTally
 from unit.encode.shared import RECIPE, Clock
 
 

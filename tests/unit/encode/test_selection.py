@@ -1,6 +1,6 @@
 import pytest
 
-from clipfarm_encode.clips import find_clips
+from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.selection import Destination, Once, first, survey
 from unit.encode.made_up import make_clip
 from unit.encode.shared import RECIPE, give_features

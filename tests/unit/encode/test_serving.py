@@ -7,9 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from clipfarm_encode.progress import Reporter
-from clipfarm_encode.serving import Server
-from clipfarm_encode.tally import DeviceTally
+from clipfarm_encode.reporting.progress import Reporter
+from clipfarm_encode.reporting.serving import Server
+from clipfarm_encode.reporting.tally import DeviceTally
 from unit.encode.shared import RECIPE
 
 

@@ -7,9 +7,9 @@ import pytest
 from clipfarm_contract.clip import discard
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode import watching
-from clipfarm_encode.claims import Claims
-from clipfarm_encode.clips import find_clips
-from clipfarm_encode.identity import Identity
+from clipfarm_encode.files.claims import Claims
+from clipfarm_encode.files.clips import find_clips
+from clipfarm_encode.files.identity import Identity
 from clipfarm_encode.selection import Destination, survey
 from clipfarm_encode.watching import POLL_SECONDS, POLL_SECONDS_AT_MOST, POLL_SHARE, Watch
 from unit.encode.made_up import SEED, make_clip, make_experiment

@@ -1,6 +1,6 @@
 import pytest
 
-from clipfarm_render.allowance import Allowance
+from clipfarm_render.supervising.allowance import Allowance
 
 FOR_ITSELF, FOR_ALL = False, True
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from clipfarm_render import arena
-from clipfarm_render.camera import Camera
-from clipfarm_render.kubric_compat import kb
+from clipfarm_render.scene import arena
+from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.kubric_compat import kb
 
 POINTS = np.array([(0, 0, 0), (1, 2, 0.5), (-3, -4, 1.5), (4.2, 4.2, 0)], np.float64)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from clipfarm_contract.environment import GPU, RUN_CLIPS, RUN_EXPERIMENT, THREAD_COUNT_VARIABLES
-from clipfarm_render.child_environment import PASSED_ON, compose
+from clipfarm_render.supervising.child_environment import PASSED_ON, compose
 
 HOSTILE = {
     "BLENDER_SYSTEM_DATAFILES": "/x",

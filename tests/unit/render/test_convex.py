@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from clipfarm_render import convex
+from clipfarm_render.picture import convex
 
 SQUARE = np.array([(0, 0), (2, 0), (2, 2), (0, 2)], float)
 

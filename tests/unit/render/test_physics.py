@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from clipfarm_contract.experiment import SHAPES, Impulse, Phase, Range
-from clipfarm_render import arena, bodies, ground_truth, physics, stage
-from clipfarm_render.camera import Camera
-from clipfarm_render.manifest import AssetFiles
-from clipfarm_render.physics import STEP_RATE
-from clipfarm_render.sample import Push, Sample, draw
+from clipfarm_render.scene import arena, bodies, ground_truth, physics, stage
+from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.manifest import AssetFiles
+from clipfarm_render.scene.physics import STEP_RATE
+from clipfarm_render.scene.sample import Push, Sample, draw
 
 CUBE = Sample(
     size=1.3,

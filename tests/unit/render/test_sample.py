@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from clipfarm_contract.experiment import Impulse, Phase, Range
-from clipfarm_render import arena
-from clipfarm_render.sample import MIN_CONTRAST, SIZE, START, contrast, contrasting, draw
+from clipfarm_render.scene import arena
+from clipfarm_render.scene.sample import MIN_CONTRAST, SIZE, START, contrast, contrasting, draw
 
 PHASE = Phase("A", friction=Range(0.5, 0.9), mass=Range(0.5, 3))
 IMPULSE = Impulse(min=12, max=13, at_frame=1)

@@ -5,8 +5,8 @@ import pytest
 import trimesh
 
 from clipfarm_contract.experiment import SHAPES
-from clipfarm_render.bodies import extremes
-from clipfarm_render.shapes import shape
+from clipfarm_render.scene.bodies import extremes
+from clipfarm_render.scene.shapes import shape
 
 VOLUMES = {
     "cube": 1.0,

@@ -4,9 +4,9 @@ import pytest
 
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.fields import ContractError
-from clipfarm_render.physics import STEP_RATE
-from clipfarm_render.supported import STEP_RATE as SUPPORTED_STEP_RATE
-from clipfarm_render.supported import refuse_unsupported
+from clipfarm_render.scene.physics import STEP_RATE
+from clipfarm_render.supervising.supported import STEP_RATE as SUPPORTED_STEP_RATE
+from clipfarm_render.supervising.supported import refuse_unsupported
 from helpers.experiments import PUSH
 
 SHAPES = "cube, sphere, cylinder, cone or torus"

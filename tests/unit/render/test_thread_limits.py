@@ -47,6 +47,6 @@ def test_a_limit_that_is_no_number_is_refused_by_name(value):
 
 
 def test_importing_the_supervisor_loads_neither_numpy_nor_blender():
-    probe = "import sys, json, clipfarm_render.supervisor; print(json.dumps(sorted(sys.modules)))"
+    probe = "import sys, json, clipfarm_render.supervising.supervisor; print(json.dumps(sorted(sys.modules)))"
     modules = json.loads(subprocess.check_output([sys.executable, "-c", probe], env=os.environ))
     assert not {"numpy", "bpy", "kubric", "pybullet"} & set(modules)

@@ -1,6 +1,6 @@
 import pytest
 
-from clipfarm_render.vram_messages import MESSAGES, means_out_of_vram
+from clipfarm_render.vram.messages import MESSAGES, means_out_of_vram
 
 OUT_OF_VRAM = [
     # Cycles, on any backend

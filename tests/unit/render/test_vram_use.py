@@ -7,8 +7,8 @@ import pytest
 
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.result import ClipResult, VramUse, Way
-from clipfarm_render.gpu_use import Look, Process, by_gpu, by_process
-from clipfarm_render.vram_use import MARGIN_FILE, MARGIN_MIB, VramWatch, in_all
+from clipfarm_render.vram.observer import Look, Process, by_gpu, by_process
+from clipfarm_render.vram.use import MARGIN_FILE, MARGIN_MIB, VramWatch, in_all
 
 # As Blender 4.2 prints them; the first two numbers are the host's.
 LINE = "Fra:1 Mem:11.28M (Peak 11.28M) | Time:00:00.51 | Mem:{}M, Peak:{}M | Scene, ViewLayer | Sample 4/4"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from clipfarm_encode.clips import Found
-from clipfarm_encode.features import Encoded
+from clipfarm_encode.files.clips import Found
+from clipfarm_encode.files.features import Encoded
 
 Shape = tuple[int, ...]
 

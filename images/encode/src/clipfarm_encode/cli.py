@@ -14,7 +14,8 @@ from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, apply_thread_limits
 from clipfarm_contract.parent import Parent
 from clipfarm_contract.text import printable
-from clipfarm_encode import dependencies, partial
+from clipfarm_encode import dependencies
+from clipfarm_encode.model import partial
 from clipfarm_encode.stopping import Stopper
 
 PROGRAM = "clipfarm-encode"

@@ -12,18 +12,18 @@ from clipfarm_contract import regular
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
-from clipfarm_encode.claims import Claims
-from clipfarm_encode.clips import find_clips
-from clipfarm_encode.decoding import Decoders
-from clipfarm_encode.device import choose_devices, memory_held, peak_flops
-from clipfarm_encode.encoder import Encoder, get_encoder
-from clipfarm_encode.identity import Identity, IdentityError
+from clipfarm_encode.files.claims import Claims
+from clipfarm_encode.files.clips import find_clips
+from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.files.identity import Identity, IdentityError
+from clipfarm_encode.model.device import choose_devices, memory_held, peak_flops
+from clipfarm_encode.model.encoder import Encoder, get_encoder
 from clipfarm_encode.pipeline import Pipeline
-from clipfarm_encode.progress import Reporter
+from clipfarm_encode.reporting.progress import Reporter
+from clipfarm_encode.reporting.serving import Server
+from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.selection import Destination, Once, Source, survey
-from clipfarm_encode.serving import Server
 from clipfarm_encode.stopping import Stopper
-from clipfarm_encode.tally import DeviceTally
 from clipfarm_encode.watching import Watch
 
 OK, FAILED, OUT_OF_MEMORY = 0, 1, 2

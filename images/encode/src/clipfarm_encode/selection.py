@@ -9,10 +9,10 @@ from clipfarm_contract import regular
 from clipfarm_contract.features import State
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
-from clipfarm_encode.clips import Found
-from clipfarm_encode.features import Recipe, inspect
-from clipfarm_encode.identity import Identity
-from clipfarm_encode.progress import Reporter
+from clipfarm_encode.files.clips import Found
+from clipfarm_encode.files.features import Recipe, inspect
+from clipfarm_encode.files.identity import Identity
+from clipfarm_encode.reporting.progress import Reporter
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from clipfarm_contract import regular
 from clipfarm_contract.features import State
 from clipfarm_contract.layout import RunFolder
-from clipfarm_encode.claims import Claims
-from clipfarm_encode.clips import Found, found_in
-from clipfarm_encode.identity import Identity
-from clipfarm_encode.progress import Reporter
+from clipfarm_encode.files.claims import Claims
+from clipfarm_encode.files.clips import Found, found_in
+from clipfarm_encode.files.identity import Identity
+from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.selection import Destination, Survey, report, survey
 
 POLL_SECONDS = 1.0

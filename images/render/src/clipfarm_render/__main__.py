@@ -2,6 +2,6 @@
 
 import sys
 
-from clipfarm_render.supervisor import main
+from clipfarm_render.supervising.supervisor import main
 
 sys.exit(main())

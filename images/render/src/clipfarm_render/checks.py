@@ -12,8 +12,8 @@ from PIL import Image
 
 from clipfarm_contract.experiment import Scene
 from clipfarm_contract.layout import Clip
-from clipfarm_render.camera import Camera
 from clipfarm_render.job import ClipError
+from clipfarm_render.scene.camera import Camera
 
 REST_LIMIT_M = 1e-4
 """How far the object may drift while it is said to rest."""

@@ -22,7 +22,7 @@ from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import dump
 from clipfarm_render.job import TASK, ClipError, Job, Report
 from clipfarm_render.output import say
-from clipfarm_render.vram_messages import means_out_of_vram
+from clipfarm_render.vram.messages import means_out_of_vram
 
 
 def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> None:
@@ -30,27 +30,17 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
     scene, phase = job.recipe.scene, job.recipe.phase
     with report.stage("import"):
         # Imported here, so that the thread limits are in force and the seconds are counted.
-        from clipfarm_render import headless
+        from clipfarm_render.picture import headless
 
         headless.import_blender()
         import numpy as np
 
-        from clipfarm_render import (
-            background,
-            bodies,
-            checks,
-            frames,
-            gpu_cache,
-            ground_truth,
-            layers,
-            physics,
-            preview,
-            stage,
-            studio,
-        )
-        from clipfarm_render.camera import Camera
-        from clipfarm_render.manifest import AssetFiles
-        from clipfarm_render.sample import draw
+        from clipfarm_render import checks
+        from clipfarm_render.picture import background, frames, gpu_cache, layers, preview, studio
+        from clipfarm_render.scene import bodies, ground_truth, physics, stage
+        from clipfarm_render.scene.camera import Camera
+        from clipfarm_render.scene.manifest import AssetFiles
+        from clipfarm_render.scene.sample import draw
 
     with report.stage("simulate"):
         sample = draw(job.seed, phase, scene.impulse, scene.objects)
@@ -102,12 +92,14 @@ def load() -> None:
     """Load everything that a clip needs."""
     # What goes wrong here goes wrong again where it is the clip's reason.
     with contextlib.suppress(Exception):
-        from clipfarm_render import headless
+        from clipfarm_render.picture import headless
 
         headless.import_blender()
         from PIL import Image
 
-        from clipfarm_render import background, checks, frames, ground_truth, layers, preview, studio  # noqa: F401
+        from clipfarm_render import checks  # noqa: F401
+        from clipfarm_render.picture import background, frames, layers, preview, studio  # noqa: F401
+        from clipfarm_render.scene import ground_truth  # noqa: F401
 
         Image.preinit()  # which files it knows
 

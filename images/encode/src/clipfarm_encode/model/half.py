@@ -1,0 +1,158 @@
+"""V-JEPA 2's encoder in half precision for CUDA: the model of :mod:`clipfarm_encode.model.vjepa2`, laid out for speed.
+
+Matrix products and attention are PyTorch's. What is between them costs as much time again when each step reads and
+writes the device's memory in float32, so here it is little:
+
+- The residual stream is in half precision, and the products that end in it add to it as they write (beta = 1).
+- Their biases are not added to it: what they add up to by each norm, :attr:`HalfModel.shifts`, is added there.
+- A norm's weight and bias are in the weights of the layer that it feeds.
+- So is the normalisation of the pixels, which go in as whole numbers.
+
+Norms, rotary positions, GELU and all sums are computed in float32.
+
+A batch of a shape and size that came before is launched as one CUDA graph. Operation by operation it takes Python 9 ms,
+and ten times that while its other threads decode and save: longer than a GPU needs for a small batch.
+"""
+
+import math
+from dataclasses import dataclass, fields
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from clipfarm_encode.model.operations import Operations
+from clipfarm_encode.model.preprocess import MEAN, STD
+from clipfarm_encode.model.vjepa2 import Block, Config, VJEPA2Encoder, rope_tables
+
+
+@dataclass(frozen=True, slots=True)
+class HalfBlock:
+    """The matrices of a block, (outputs, inputs) each, and two biases."""
+
+    qkv: Tensor
+    qk_bias: Tensor
+    """Of queries and keys, (2 * width,) float32. Values need none: attention hands a bias on as it is."""
+    proj: Tensor
+    fc1: Tensor
+    fc1_bias: Tensor
+    fc2: Tensor
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "HalfBlock":
+        """Return the block on another device or in another precision."""
+        halves = {field.name: getattr(self, field.name).to(device, dtype) for field in fields(self)}
+        return HalfBlock(**(halves | {"qk_bias": self.qk_bias.to(device)}))
+
+
+class HalfModel:
+    """(batch, frames, 3, height, width) uint8 pixels in, features and whether they overflowed out."""
+
+    def __init__(
+        self,
+        config: Config,
+        operations: Operations,
+        patch: Tensor,
+        blocks: list[HalfBlock],
+        shifts: Tensor,
+        norm: tuple[Tensor, Tensor],
+    ) -> None:
+        """See :func:`halved`.
+
+        Args:
+            config: the model's shape.
+            operations: of the precision of ``patch`` and ``blocks``.
+            patch: the first layer's matrix, (width, 1536), for pixels as :meth:`Operations.tubelets` returns them.
+            blocks: from the first to the last.
+            shifts: (2 * blocks + 1, width) float32: before each norm, the biases that the stream is without.
+            norm: weight and bias of the last norm, (width,) float32.
+        """
+        self.config = config
+        self.dtype = patch.dtype
+        self._operations = operations
+        self._patch = patch
+        self._blocks = blocks
+        self._shifts = shifts
+        self._norm = norm
+
+    @torch.inference_mode()
+    def to(self, device: torch.device, dtype: torch.dtype, operations: Operations) -> "HalfModel":
+        """Return the model on another device or in another precision, with the operations for that."""
+        return HalfModel(
+            self.config,
+            operations,
+            self._patch.to(device, dtype),
+            [block.to(device, dtype) for block in self._blocks],
+            self._shifts.to(device),
+            (self._norm[0].to(device), self._norm[1].to(device)),
+        )
+
+    def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode a batch.
+
+        Returns:
+            (batch, tokens, width) features as they are saved, and (batch,) int32: 1 where a clip's are not finite.
+        """
+        batch = len(video)
+        cos, sin = self.tables(video)
+        do = self._operations
+        x = functional.linear(do.tubelets(video), self._patch)
+        for block, (before, between) in zip(
+            self._blocks, self._shifts[:-1].view(-1, 2, self.config.width), strict=True
+        ):
+            qkv = functional.linear(do.norm(x, before), block.qkv)
+            do.rope(qkv, block.qk_bias, cos, sin)
+            x.addmm_(self._attended(qkv, batch), block.proj.t())
+            x.addmm_(do.hidden(do.norm(x, between), block.fc1, block.fc1_bias), block.fc2.t())
+        return do.last_norm(x, self._shifts[-1], *self._norm, batch)
+
+    def tables(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cosines and sines of a video's tokens, (tokens, head_dim) float32 each."""
+        _, frames, _, height, width = video.shape
+        return rope_tables(self.config.grid(frames, height, width), self.config.head_dim, video.device)
+
+    def _attended(self, qkv: Tensor, batch: int) -> Tensor:
+        pattern = "(b n) (three h d) -> three b h n d"
+        q, k, v = rearrange(qkv, pattern, b=batch, three=3, h=self.config.heads)
+        return rearrange(functional.scaled_dot_product_attention(q, k, v), "b h n d -> (b n) (h d)")
+
+
+@torch.inference_mode()
+def halved(model: VJEPA2Encoder, dtype: torch.dtype, device: torch.device, operations: Operations) -> HalfModel:
+    """Return a model in half precision on a device; the one that it comes from stays as and where it is."""
+    proj = model.patch_embed.proj
+    pixels = 2 * 16 * 16  # of a tubelet and colour
+    mean, std = (torch.tensor(each, device=device).mul(255).repeat_interleave(pixels) for each in (MEAN, STD))
+    weight = proj.weight.to(device) / std
+    shifts = [proj.bias.to(device) + weight @ (128 - mean)]
+    blocks = []
+    for block in model.blocks:
+        assert isinstance(block, Block)
+        half, added = _halved(block, dtype, device)
+        blocks.append(half)
+        shifts.append(shifts[-1] + added)
+        shifts.append(shifts[-1] + block.mlp.fc2.bias.to(device))
+    norm = model.norm.weight.to(device), model.norm.bias.to(device)
+    return HalfModel(model.config, operations, (weight * 64).to(dtype), blocks, torch.stack(shifts), norm)
+
+
+def _halved(block: Block, dtype: torch.dtype, device: torch.device) -> tuple[HalfBlock, Tensor]:
+    """Return a block, and what its attention adds to the stream beside what the block's matrices do, (width,)."""
+    qkv, qkv_bias = _after(block.norm1, block.attn.qkv, device)
+    fc1, fc1_bias = _after(block.norm2, block.mlp.fc1, device)
+    proj, fc2 = block.attn.proj.weight.to(device), block.mlp.fc2.weight.to(device)
+    qk_bias, v_bias = qkv_bias.tensor_split([2 * len(proj)])
+    halves = (each.to(dtype) for each in (proj, fc1, fc1_bias, fc2))
+    return HalfBlock(qkv.to(dtype), qk_bias, *halves), proj @ v_bias + block.attn.proj.bias.to(device)
+
+
+def _after(norm: nn.LayerNorm, linear: nn.Linear, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return a layer's weight and bias with those of the norm before it in them, float32."""
+    weight = linear.weight.to(device)
+    return weight * norm.weight.to(device), linear.bias.to(device) + weight @ norm.bias.to(device)
+
+
+def representable(model: VJEPA2Encoder, dtype: torch.dtype) -> bool:
+    """Tell whether all weights are within the range of a precision."""
+    largest = max(parameter.abs().max().item() for parameter in model.parameters())
+    return math.isfinite(largest) and largest <= torch.finfo(dtype).max

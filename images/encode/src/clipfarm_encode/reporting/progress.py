@@ -1,0 +1,281 @@
+"""What the encoder has done so far: for programs in a JSON file and over HTTP, for people on the screen.
+
+The document, in the file as at ``/progress``. The file is replaced by rename at most five times a second, so that a
+reader never sees half of it::
+
+    {"model": "vjepa2_vitl16",
+     "weights": {"source": "vitl.pt", "sha256": "...", "key": "target_encoder"},   # and a note where random
+     "device": "cuda", "dtype": "float16",
+     "state": "running",                     # finished; stopped: by a signal, or because the parent is gone
+     "clips": {"found": 9, "waiting": 3, "encoding": 2, "encoded": 2, "skipped": 1, "failed": 1},
+     "failures": [{"clip": "clip_00003", "reason": "rgb: missing"}],
+     "foreign": 1,                           # clips of another run
+     "absent": "9-16999",                    # of the clips that were asked for; null where all are
+     "seconds": {"io": 1.2, "preprocess": 0.3, "encode": 9.8, "save": 0.1, "total": 10.4},
+     "clips_per_second": 0.192,
+     "devices": [{"name": "cuda:0", "clips": 2, "batch_size": 2, "tokens_per_second": 836.0,
+                  "model_flop_utilisation": 0.41, "memory_held_bytes": 3221225472}]}
+
+``found`` counts complete clips of the run seen so far, and is the sum of the other five; ``skipped`` are those that
+had features already or got them from another encoder. ``absent`` are clips that ``--clips`` asks for and that are not
+found: not made yet, removed, or of another run. Stages overlap, so their seconds may add up to more than
+``total``, which is wall time without the waiting for new clips; ``clips_per_second`` is ``encoded / total``. Of a
+device, rates are over the time that it was computing; ``model_flop_utilisation`` is null where its peak is not known.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.fields import dump
+from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.layout import clip_index
+from clipfarm_encode.files.features import Recipe, remove_leftovers
+from clipfarm_encode.reporting.tally import DeviceTally, Tally
+
+LINE_EVERY_SECONDS = 10.0
+WRITE_EVERY_SECONDS = 0.2
+MOST_REASONS = 3 * 2**20
+"""Characters of all reasons together: who asks takes 8 MiB, and 100,000 clips may fail."""
+SHORTEST_REASON = 20
+
+
+class Reporter:
+    """Keeps the tally, the JSON file and the screen up to date; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        devices: Sequence[DeviceTally],
+        log: Path | None,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+        wanted: Indexes | None = None,
+    ) -> None:
+        """Begin to report.
+
+        Args:
+            recipe: how features are made.
+            devices: that compute.
+            log: where to keep the document; None: nowhere.
+            console: the screen.
+            clock: tells the time, seconds.
+            wanted: numbers of the clips that are asked for; None: all that are there.
+        """
+        self.tally = Tally()
+        self.devices = devices
+        self._head = {
+            "model": recipe.model,
+            "weights": dict(recipe.weights),
+            "device": devices[0].name.partition(":")[0],
+            "dtype": recipe.dtype,
+        }
+        self._wanted = wanted
+        self._log = log
+        self._console = console
+        self._clock = clock
+        self._start = clock()
+        self._line_due = self._start + LINE_EVERY_SECONDS
+        self._write_due = self._start
+        self._state = "running"
+        self._lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        if log is not None:
+            remove_leftovers(log)
+        if console.is_terminal:
+            columns = (
+                TextColumn("encoding"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[rate]}"),
+            )
+            self._bar = Progress(*columns, console=console)
+            self._task = self._bar.add_task("encoding", total=None, rate="")
+            self._bar.start()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def found(self, names: Iterable[str]) -> None:
+        """Count complete clips."""
+        with self._lock:
+            self.tally.found.update(names)
+
+    def skipped(self, names: Iterable[str]) -> None:
+        """Count clips that have features, whoever made them."""
+        with self._lock:
+            for name in names:
+                self.tally.skipped.add(name)
+                self.tally.failures.pop(name, None)
+
+    def foreign(self, differences: Mapping[str, str]) -> None:
+        """Count clips of another run, by name, and say in what the first of them differs."""
+        with self._lock:
+            self.tally.foreign.update(differences)
+        if differences:
+            name, difference = next(iter(differences.items()))
+            count = "1 clip is" if len(differences) == 1 else f"{len(differences)} clips are"
+            self.say(f"{count} of another run, and left alone: {name} was made with {difference}")
+
+    def failed(self, name: str, reason: str) -> None:
+        """Count a failed clip, and name it on the screen at once."""
+        with self._lock:
+            self.tally.failures[name] = reason
+        self.say(f"{name} failed: {reason}")
+
+    def done_names(self) -> list[str]:
+        """Return the clips that have features."""
+        with self._lock:
+            return sorted(self.tally.encoded | self.tally.skipped)
+
+    def failed_names(self) -> list[str]:
+        """Return the clips that failed."""
+        with self._lock:
+            return list(self.tally.failures)
+
+    def forget(self, name: str) -> None:
+        """Take back what became of a clip: it is gone, or another one took its place."""
+        with self._lock:
+            self.tally.forget(name)
+
+    def started(self) -> None:
+        """Count a clip that goes to the decoders."""
+        with self._lock:
+            self.tally.encoding += 1
+
+    def ended(self) -> None:
+        """Count a clip that was started and is under way no more."""
+        with self._lock:
+            self.tally.encoding -= 1
+
+    def saved(self, name: str, *, ours: bool) -> None:
+        """Count a clip that has its features now; ``ours`` where they did not come from another encoder."""
+        with self._lock:
+            (self.tally.encoded if ours else self.tally.skipped).add(name)
+
+    def spent(self, stage: str, seconds: float) -> None:
+        """Add to the time of a stage."""
+        with self._lock:
+            self.tally.seconds[stage] += seconds
+
+    def idle(self, seconds: float) -> None:
+        """Add to the time in which there was nothing to do."""
+        with self._lock:
+            self.tally.idle += seconds
+
+    def computed(self, device: int, *, clips: int, tokens: int, flop: float, seconds: float) -> None:
+        """Add a batch to a device's account."""
+        with self._lock:
+            tally = self.devices[device]
+            tally.clips += clips
+            tally.batch_size = clips
+            tally.tokens += tokens
+            tally.flop += flop
+            tally.seconds += seconds
+            self.tally.seconds["encode"] += seconds
+
+    def update(self, *, at_once: bool = False) -> None:
+        """Show where things stand; the file only if it was not written just now, or ``at_once``."""
+        self._write(at_once=at_once)
+        if self._bar is not None:
+            rate = f"{self._rate():.2f} clips/s, {len(self.tally.failures)} failed"
+            self._bar.update(self._task, completed=self.tally.settled, total=len(self.tally.found), rate=rate)
+            return
+        with self._lock:
+            due = self._clock() >= self._line_due
+            if due:
+                self._line_due = self._clock() + LINE_EVERY_SECONDS
+        if due:
+            self.say(self.line())
+
+    def finish(self) -> None:
+        """Show the end."""
+        if self._state == "running":
+            self._state = "finished"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.tally.settled, total=len(self.tally.found))
+            self._bar.stop()
+        self._write(at_once=True)
+        self.say(f"Finished: {self.line()}")
+
+    def stopped(self) -> None:
+        """Tell the JSON file that the encoder was stopped; may be called from any thread, and is the last word."""
+        self._state = "stopped"
+        self._write(at_once=True)
+        if self._bar is not None:
+            self._bar.stop()  # gives the terminal its cursor back
+        self.say(f"Stopped: {self.line()}")
+
+    def line(self) -> str:
+        """Return counts and times in one line."""
+        tally, seconds = self.tally, self.tally.seconds
+        return (
+            f"{len(tally.encoded)} encoded, {len(tally.skipped)} skipped, {len(tally.failures)} failed "
+            f"of {len(tally.found)}; "
+            f"{self._rate():.2f} clips/s; seconds: I/O {seconds['io']:.1f}, preprocess {seconds['preprocess']:.1f}, "
+            f"encode {seconds['encode']:.1f}, save {seconds['save']:.1f}, total {self._total():.1f}"
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        with self._lock:
+            tally = self.tally
+            seconds = tally.seconds | {"total": self._total()}
+            return self._head | {
+                "state": self._state,
+                "clips": {
+                    "found": len(tally.found),
+                    "waiting": tally.waiting,
+                    "encoding": tally.encoding,
+                    "encoded": len(tally.encoded),
+                    "skipped": len(tally.skipped),
+                    "failed": len(tally.failures),
+                },
+                "foreign": len(tally.foreign),
+                "absent": self._absent(),
+                "failures": _failures(tally.failures),
+                "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+                "clips_per_second": round(self._rate(), 3),
+                "devices": [device.to_json() for device in self.devices],
+            }
+
+    def _absent(self) -> str | None:
+        if self._wanted is None:
+            return None
+        numbers = (clip_index(name) for name in self.tally.found)
+        return str(self._wanted.without(Indexes.of(number for number in numbers if number is not None)))
+
+    def _write(self, *, at_once: bool) -> None:
+        if self._log is None:
+            return
+        with self._writing:
+            if not at_once and self._clock() < self._write_due:
+                return
+            self._write_due = self._clock() + WRITE_EVERY_SECONDS
+            try:
+                write_atomically(self._log, dump(self.document()))
+            except OSError as error:  # a summary that cannot be written is no reason to leave clips without features
+                self.say(f"{self._log}: cannot be written ({error.strerror})")
+
+    def _total(self) -> float:
+        return self._clock() - self._start - self.tally.idle
+
+    def _rate(self) -> float:
+        total = self._total()
+        return len(self.tally.encoded) / total if total > 0 else 0.0
+
+
+def _failures(failures: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the clips that failed, by name; of very many the reasons are cut."""
+    most = max(SHORTEST_REASON, MOST_REASONS // max(1, len(failures)))
+    return [{"clip": name, "reason": reason[:most]} for name, reason in sorted(failures.items())]

@@ -1,0 +1,47 @@
+"""The renderer of this process, kept from clip to clip.
+
+Between two clips of a run nothing changes but the object. So Cycles keeps its device, its kernels, and what stands
+still; only the object is exchanged. The pictures are those of a renderer set up anew, to the bit.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipfarm_contract.experiment import Scene
+from clipfarm_render.picture.cycles import CyclesRenderer
+from clipfarm_render.scene.sample import Sample
+from clipfarm_render.scene.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What has to be the same."""
+
+    size: tuple[int, int, int, int]
+    threads: int
+    device: str
+
+
+_kept: tuple[_Settings, CyclesRenderer] | None = None
+
+
+def renderer(stage: Stage, sample: Sample, scene: Scene, threads: int, device: str, scratch: Path) -> CyclesRenderer:
+    """Return a renderer of the stage, which has not been animated yet.
+
+    Raises:
+        ClipError: the machine has no such GPU, or an asset cannot be read.
+    """
+    global _kept
+    size = scene.resolution, scene.samples_per_pixel, scene.frames, scene.fps
+    settings = _Settings(size, threads, device)
+    if _kept is not None and _kept[0] == settings and not stage.body.described:
+        made = _kept[1]
+        made.exchange(stage, sample, scratch)
+        return made
+    _kept = None  # the next line takes its scene apart
+    made = CyclesRenderer(stage, sample, scene.samples_per_pixel, threads, device, scratch)
+    # Assets bring materials of their own along; other layers leave a scene of their own behind.
+    keeps = scene.layers == ("rgb",) and not stage.body.described
+    if keeps:
+        _kept = settings, made
+    return made

@@ -1,0 +1,272 @@
+"""``clipfarm-render``: makes a block of clips, one child process a clip.
+
+The child does what can crash, hang or be killed; what is here stays small, and sees to it that a clip is there
+whole or not at all, and that its end has a name.
+"""
+
+import itertools
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clipfarm_contract import regular, scratch, streams
+from clipfarm_contract.bounds import LAST_CLIP
+from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, ThreadLimits, apply_thread_limits
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.experiment import ClipRecipe, Experiment
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.parent import Parent
+from clipfarm_contract.program import why_not
+from clipfarm_contract.text import printable
+from clipfarm_render.output import say
+from clipfarm_render.supervising import attempt, strays, termination
+from clipfarm_render.supervising.attempt import Outcome, Stopped
+from clipfarm_render.supervising.children import Children, Renderer
+from clipfarm_render.supervising.stopping import Stop
+from clipfarm_render.supervising.supported import refuse_unsupported
+from clipfarm_render.vram import reading
+
+PROGRAM = "clipfarm-render"
+STANDALONE_THREADS = 2
+"""Where nobody has set a limit. An executor that runs several supervisors sets 1 for each."""
+
+CLIPS_PER_PROCESS = 50
+"""On a GPU, where a new process has to set up the GPU too. Replaced now and then, so that nothing piles up for long."""
+
+MOST_CLIPS = 100_000
+"""In one block."""
+MOST_SECONDS = 1e12
+"""More than a run file can say."""
+
+
+class Seconds(click.FloatRange):
+    """A range of numbers that refuses what is none: ``nan`` is neither too small nor too large."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return number
+
+
+class UsageError(Exception):
+    """The command line or the environment is wrong; nothing was tried."""
+
+
+@click.command(
+    context_settings={"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 110}
+)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="The run's folder.")
+@click.option("--seed", type=click.IntRange(min=0), required=True, help="The run's seed.")
+@click.option("--index", type=click.IntRange(min=0, max=LAST_CLIP), help="The first clip.")
+@click.option("--count", type=click.IntRange(1, MOST_CLIPS), default=1, show_default=True, help="How many clips.")
+@click.option("--clips", metavar="RANGES", help="In place of --index: clips as 0-99,200, of which --block takes some.")
+@click.option(
+    "--clips-from",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file with such ranges, in place of --clips.",
+)
+@click.option(
+    "--block",
+    type=click.IntRange(0, LAST_CLIP),
+    metavar="K",
+    help="With --clips: the K-th COUNT of them, from 0, as a pod of an indexed Job does; the last may be fewer.",
+)
+@click.option(
+    "--experiment",
+    type=click.Path(path_type=Path),
+    help=f"JSON of the run's experiment; default: the variable {RUN_EXPERIMENT}.",
+)
+@click.option("--device", type=click.Choice(["cpu", "gpu", "cuda", "optix"]), default="cpu", show_default=True)
+@click.option(
+    "--timeout", type=Seconds(0, MOST_SECONDS, min_open=True), default=600, show_default=True, help="Seconds a clip."
+)
+@click.option(
+    "--clips-per-process",
+    type=click.IntRange(min=1),
+    help=f"Clips that one process of the built-in renderer makes; default: 1 on a CPU, {CLIPS_PER_PROCESS} on a GPU.",
+)
+@click.option(
+    "--termination-message", type=click.Path(path_type=Path), help="Write the block's outcome there, as JSON."
+)
+@click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
+@click.option("--parent", type=click.IntRange(1), metavar="PID", help="With --exit-with-parent: that process.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def cli(
+    limits: ThreadLimits,
+    output: Path,
+    seed: int,
+    index: int | None,
+    count: int,
+    clips: str | None,
+    clips_from: Path | None,
+    block: int | None,
+    experiment: Path | None,
+    device: str,
+    timeout: float,
+    clips_per_process: int | None,
+    termination_message: Path | None,
+    exit_with_parent: bool,
+    parent: int | None,
+    command: tuple[str, ...],
+) -> int:
+    """Make the clips INDEX to INDEX + COUNT - 1 of a run, or a block of the clips in RANGES, each in a child process.
+
+    A COMMAND after "--" takes the place of the built-in renderer; it finds its task in CLIP_INDEX, CLIP_SEED,
+    CLIP_DIR and CLIP_EXPERIMENT. Exit codes: 0 all are complete, 2 GPU memory ran out, 1 a clip failed,
+    64 nothing was tried because the command line or the experiment is wrong.
+    """
+    stop = Stop(Parent(parent) if exit_with_parent else None)
+    stop.listen()
+    strays.adopt()
+    scratch.sweep()
+    if clips_from is not None:
+        if clips is not None:
+            raise UsageError("expected either --clips or --clips-from")
+        clips = _read("--clips-from", clips_from).strip()
+    chosen = _chosen(index, count, clips, block)
+    recipes = _recipes(_read_experiment(experiment), seed, chosen, own_command=bool(command))
+    if command and (problem := why_not(command)):
+        raise UsageError(f"COMMAND: {problem}")
+    each = clips_per_process or (1 if device == "cpu" else CLIPS_PER_PROCESS)
+    renderer = Renderer(command or None, device, timeout, each)
+    _say(
+        f"{len(chosen)} from clip {chosen[0]} on, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}"
+    )
+    try:
+        outcomes = _make_all(RunFolder(output), recipes, renderer, stop)
+    except Stopped:
+        _say(f"stopped by signal {stop.exit_code - 128}")
+        return stop.exit_code
+    if termination_message is not None:
+        _write_termination_message(termination_message, termination.message(outcomes))
+        if device != "cpu" and (gpu := reading.measure_in_time()):
+            _write_termination_message(termination_message, termination.message(outcomes, gpu))
+    return _exit_code(outcomes)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return the exit code."""
+    output = streams.guard(PROGRAM)
+    try:
+        limits = apply_thread_limits(STANDALONE_THREADS)
+        code = int(cli.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=limits))
+    except click.ClickException as error:
+        problem = " ".join(error.format_message().split())
+    except (UsageError, ContractError, ThreadLimitError) as error:
+        problem = str(error)
+    except OSError as error:
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return ExitCode.FAILED
+    else:
+        sys.stdout.flush()
+        return ExitCode.FAILED if output.failed and not code else code
+    _say(printable(problem))
+    return ExitCode.USAGE
+
+
+def _make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, stop: Stop) -> list[Outcome]:
+    """Make the clips one after the other; one that fails does not stop the others, unless all would fail so.
+
+    While a process goes on with a clip, the one before it is hashed, synced and renamed.
+    """
+    with Children(renderer) as children, ThreadPoolExecutor(1) as beside:
+
+        def finished(finish: Callable[[], Outcome], index: int) -> Outcome:
+            outcome = finish()
+            _say(f"clip {index}: {_summary(outcome)}")
+            return outcome
+
+        outcomes: list[Future[Outcome]] = []
+        for recipe, following in itertools.zip_longest(recipes, recipes[1:]):
+            if stop.requested:
+                raise Stopped
+            finish = attempt.make(run, recipe, children, stop, following)
+            outcomes.append(beside.submit(finished, finish, recipe.index))
+            if not children.go_on and outcomes[-1].result().result.exit_code is ExitCode.USAGE:
+                break
+        return [outcome.result() for outcome in outcomes]
+
+
+def _summary(outcome: Outcome) -> str:
+    if outcome.skipped:
+        return "complete already, skipped"
+    result = outcome.result
+    if result.exit_code is ExitCode.OK:
+        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
+        return f"complete ({stages}; {result.cpu_seconds:.1f} CPU s, {result.peak_rss_mib:.0f} MiB)"
+    return f"failed ({int(result.exit_code)}): {result.reason}"
+
+
+def _exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return the block's exit code, which is that of the clips whose end decides what comes next.
+
+    Out of VRAM counts more than failed: the block is worth another try, and clips that are complete will be skipped.
+    """
+    codes = {outcome.result.exit_code for outcome in outcomes}
+    order = (ExitCode.USAGE, ExitCode.OUT_OF_VRAM, ExitCode.FAILED)
+    return next((code for code in order if code in codes), ExitCode.OK)
+
+
+def _read_experiment(path: Path | None) -> Experiment:
+    if path is None:
+        text = os.environ.get(RUN_EXPERIMENT, "")
+        if not text:
+            raise UsageError(f"experiment: found neither --experiment nor {RUN_EXPERIMENT}, expected one of them")
+        return Experiment.from_json(text)
+    return Experiment.from_json(_read("--experiment", path))
+
+
+def _read(option: str, path: Path) -> str:
+    try:
+        return regular.read_given(path, f"{option}: {path}").decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{option}: {path} cannot be read: {error}") from error
+
+
+def _chosen(index: int | None, count: int, clips: str | None, block: int | None) -> Sequence[int]:
+    """Return the clips to make; never none."""
+    if (index is None) == (clips is None) or (clips is None) != (block is None):
+        raise UsageError("expected either --index, or --clips with --block")
+    if index is not None:
+        return range(index, index + count)
+    assert clips is not None
+    assert block is not None
+    try:
+        chosen = list(itertools.islice(Indexes.parse(clips), block * count, (block + 1) * count))
+    except ValueError:
+        raise UsageError(f'--clips: found "{clips[:60]}", expected ranges such as 0-99,200') from None
+    if not chosen:
+        raise UsageError(f"--block: found {block}, but --clips has no clips left for it")
+    return chosen
+
+
+def _recipes(experiment: Experiment, seed: int, indexes: Sequence[int], *, own_command: bool) -> list[ClipRecipe]:
+    if not own_command:
+        refuse_unsupported(experiment)
+    return [experiment.recipe(seed, index, own_renderer=own_command) for index in indexes]
+
+
+def _write_termination_message(path: Path, message: str) -> None:
+    try:
+        # Not by rename: Kubernetes mounts the file itself.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - opened already
+            file.write(message)
+    except OSError as error:
+        _say(f"--termination-message: {path} cannot be written: {error.strerror}")
+
+
+def _say(line: str) -> None:
+    say(f"{PROGRAM}: {line}")
