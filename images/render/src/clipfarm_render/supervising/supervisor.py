@@ -8,8 +8,7 @@ import itertools
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,14 @@ from clipfarm_contract.parent import Parent
 from clipfarm_contract.program import why_not
 from clipfarm_contract.text import printable
 from clipfarm_render.output import say
-from clipfarm_render.supervising import attempt, strays, termination
-from clipfarm_render.supervising.attempt import Outcome, Stopped
-from clipfarm_render.supervising.children import Children, Renderer
+from clipfarm_render.supervising import strays, termination
+from clipfarm_render.supervising.attempt import Stopped
+from clipfarm_render.supervising.block import PROGRAM, exit_code, make_all
+from clipfarm_render.supervising.children import Renderer
 from clipfarm_render.supervising.stopping import Stop
 from clipfarm_render.supervising.supported import refuse_unsupported
 from clipfarm_render.vram import reading
 
-PROGRAM = "clipfarm-render"
 STANDALONE_THREADS = 2
 """Where nobody has set a limit. An executor that runs several supervisors sets 1 for each."""
 
@@ -145,7 +144,7 @@ def cli(
         f"{len(chosen)} from clip {chosen[0]} on, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}"
     )
     try:
-        outcomes = _make_all(RunFolder(output), recipes, renderer, stop)
+        outcomes = make_all(RunFolder(output), recipes, renderer, stop)
     except Stopped:
         _say(f"stopped by signal {stop.exit_code - 128}")
         return stop.exit_code
@@ -153,7 +152,7 @@ def cli(
         _write_termination_message(termination_message, termination.message(outcomes))
         if device != "cpu" and (gpu := reading.measure_in_time()):
             _write_termination_message(termination_message, termination.message(outcomes, gpu))
-    return _exit_code(outcomes)
+    return exit_code(outcomes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -174,49 +173,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.FAILED if output.failed and not code else code
     _say(printable(problem))
     return ExitCode.USAGE
-
-
-def _make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, stop: Stop) -> list[Outcome]:
-    """Make the clips one after the other; one that fails does not stop the others, unless all would fail so.
-
-    While a process goes on with a clip, the one before it is hashed, synced and renamed.
-    """
-    with Children(renderer) as children, ThreadPoolExecutor(1) as beside:
-
-        def finished(finish: Callable[[], Outcome], index: int) -> Outcome:
-            outcome = finish()
-            _say(f"clip {index}: {_summary(outcome)}")
-            return outcome
-
-        outcomes: list[Future[Outcome]] = []
-        for recipe, following in itertools.zip_longest(recipes, recipes[1:]):
-            if stop.requested:
-                raise Stopped
-            finish = attempt.make(run, recipe, children, stop, following)
-            outcomes.append(beside.submit(finished, finish, recipe.index))
-            if not children.go_on and outcomes[-1].result().result.exit_code is ExitCode.USAGE:
-                break
-        return [outcome.result() for outcome in outcomes]
-
-
-def _summary(outcome: Outcome) -> str:
-    if outcome.skipped:
-        return "complete already, skipped"
-    result = outcome.result
-    if result.exit_code is ExitCode.OK:
-        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
-        return f"complete ({stages}; {result.cpu_seconds:.1f} CPU s, {result.peak_rss_mib:.0f} MiB)"
-    return f"failed ({int(result.exit_code)}): {result.reason}"
-
-
-def _exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
-    """Return the block's exit code, which is that of the clips whose end decides what comes next.
-
-    Out of VRAM counts more than failed: the block is worth another try, and clips that are complete will be skipped.
-    """
-    codes = {outcome.result.exit_code for outcome in outcomes}
-    order = (ExitCode.USAGE, ExitCode.OUT_OF_VRAM, ExitCode.FAILED)
-    return next((code for code in order if code in codes), ExitCode.OK)
 
 
 def _read_experiment(path: Path | None) -> Experiment:

@@ -1,0 +1,63 @@
+"""Tensors of a file to those of the model: strictly, or not at all."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from clipfarm_encode.model.vjepa2 import Config, VJEPA2Encoder
+
+State = dict[str, Tensor]
+
+# Of fewer bits there are only those that mean nothing without a scale beside them.
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
+
+class WeightsError(ValueError):
+    """The weights cannot be used; the message is one line that says why."""
+
+
+def fit(config: Config, found: State, names: Callable[[str], tuple[str, ...]], source: str) -> State:
+    """Return the model's tensors in float32, each joined from those that ``names`` gives for it.
+
+    Raises:
+        WeightsError: a key is missing, surplus, or of another shape.
+    """
+    with torch.device("meta"):
+        expected = VJEPA2Encoder(config).state_dict()
+    wanted = {own: names(own) for own in expected}
+    theirs = [name for parts in wanted.values() for name in parts]
+    if missing := [name for name in theirs if name not in found]:
+        raise WeightsError(f"{source}: key {missing[0]} is missing{more(missing)}")
+    if surplus := sorted(found.keys() - set(theirs)):
+        raise WeightsError(f"{source}: key {surplus[0]} belongs to no part of the model{more(surplus)}")
+    state = {}
+    for own, parts in wanted.items():
+        shape = tuple(expected[own].shape)
+        if own == "patch_embed.proj.weight":  # a Conv3d there, one matrix here
+            shape = (config.width, 3, config.tubelet, config.patch, config.patch)
+        part_shape = (shape[0] // len(parts), *shape[1:])
+        for name in parts:
+            dtype = getattr(found[name], "dtype", type(found[name]).__name__)
+            if dtype not in FLOATS:
+                raise WeightsError(f"{source}: key {name} holds {_name(dtype)}, expected float32, float16 or bfloat16")
+            if tuple(found[name].shape) != part_shape:
+                raise WeightsError(f"{source}: key {name} has shape {tuple(found[name].shape)}, expected {part_shape}")
+        joined = torch.cat([found[name] for name in parts])
+        state[own] = joined.to(torch.float32).reshape(expected[own].shape).contiguous()
+    return state
+
+
+def more(names: list[str]) -> str:
+    """Return how many names follow the first, for the end of a message."""
+    return f", and {len(names) - 1} more" if len(names) > 1 else ""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error; the name of its type if it is no sentence, as the key of a KeyError."""
+    first = (str(error).strip().splitlines() or [""])[0][:120]
+    return first if " " in first else type(error).__name__
+
+
+def _name(dtype: object) -> str:
+    return str(dtype).removeprefix("torch.")

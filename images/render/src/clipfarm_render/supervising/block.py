@@ -1,0 +1,62 @@
+"""The clips of a block, one after the other, and what their ends come to."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.experiment import ClipRecipe
+from clipfarm_contract.layout import RunFolder
+from clipfarm_render.output import say
+from clipfarm_render.supervising import attempt
+from clipfarm_render.supervising.attempt import Outcome, Stopped
+from clipfarm_render.supervising.children import Children, Renderer
+from clipfarm_render.supervising.stopping import Stop
+
+PROGRAM = "clipfarm-render"
+
+
+def make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, stop: Stop) -> list[Outcome]:
+    """Make the clips one after the other; one that fails does not stop the others, unless all would fail so.
+
+    While a process goes on with a clip, the one before it is hashed, synced and renamed.
+
+    Raises:
+        Stopped: ``stop`` asked to end.
+    """
+    with Children(renderer) as children, ThreadPoolExecutor(1) as beside:
+
+        def finished(finish: Callable[[], Outcome], index: int) -> Outcome:
+            outcome = finish()
+            say(f"{PROGRAM}: clip {index}: {_summary(outcome)}")
+            return outcome
+
+        outcomes: list[Future[Outcome]] = []
+        for recipe, following in itertools.zip_longest(recipes, recipes[1:]):
+            if stop.requested:
+                raise Stopped
+            finish = attempt.make(run, recipe, children, stop, following)
+            outcomes.append(beside.submit(finished, finish, recipe.index))
+            if not children.go_on and outcomes[-1].result().result.exit_code is ExitCode.USAGE:
+                break
+        return [outcome.result() for outcome in outcomes]
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return the block's exit code, which is that of the clips whose end decides what comes next.
+
+    Out of VRAM counts more than failed: the block is worth another try, and clips that are complete will be skipped.
+    """
+    codes = {outcome.result.exit_code for outcome in outcomes}
+    order = (ExitCode.USAGE, ExitCode.OUT_OF_VRAM, ExitCode.FAILED)
+    return next((code for code in order if code in codes), ExitCode.OK)
+
+
+def _summary(outcome: Outcome) -> str:
+    if outcome.skipped:
+        return "complete already, skipped"
+    result = outcome.result
+    if result.exit_code is ExitCode.OK:
+        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
+        return f"complete ({stages}; {result.cpu_seconds:.1f} CPU s, {result.peak_rss_mib:.0f} MiB)"
+    return f"failed ({int(result.exit_code)}): {result.reason}"
