@@ -44,7 +44,7 @@ from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.selection import Destination, Once, survey
-from clipfarm_encode.stopping import Gate
+from clipfarm_encode.stopping import Latch
 from clipfarm_encode.watching import POLL_SECONDS, POLL_SHARE, Watch
 
 MODEL = "vjepa2_vitl16"
@@ -187,7 +187,7 @@ def run_pipeline(encoder: Encoder, root: Path) -> None:
     reporter = Reporter(encoder.recipe, [DeviceTally("cpu")], None, Console(quiet=True))
     source = Once(survey(find_clips(root), destination), reporter)
     with Decoders(available_cpus()) as decoders:
-        Pipeline([encoder], source, destination, reporter, Gate(), batch_size=BATCH, decoders=decoders).run()
+        Pipeline([encoder], source, destination, reporter, Latch(), batch_size=BATCH, decoders=decoders).run()
     assert len(reporter.tally.encoded) == len(reporter.tally.found)
 
 

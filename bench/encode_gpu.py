@@ -42,7 +42,7 @@ from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.run import DECODERS_OF_A_DEVICE
 from clipfarm_encode.selection import Destination, Once, survey
-from clipfarm_encode.stopping import Gate
+from clipfarm_encode.stopping import Latch
 
 
 def main() -> None:
@@ -135,7 +135,7 @@ def pipeline(encoder: Encoder, root: Path, arguments: argparse.Namespace) -> flo
         time.sleep(1)  # reading the weights takes longer
         start = time.perf_counter()
         options = {"batch_size": arguments.batch, "decoders": decoders}
-        Pipeline([encoder], source, destination, reporter, Gate(), **options).run()
+        Pipeline([encoder], source, destination, reporter, Latch(), **options).run()
     seconds = time.perf_counter() - start
     assert len(reporter.tally.encoded) == arguments.clips, reporter.tally.failures
     return seconds

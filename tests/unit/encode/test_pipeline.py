@@ -20,7 +20,7 @@ from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.selection import Destination, Once, survey
-from clipfarm_encode.stopping import Gate
+from clipfarm_encode.stopping import Latch
 from unit.encode.made_up import make_clip
 
 pytestmark = pytest.mark.torch
@@ -68,7 +68,7 @@ def start(run, encoders, *, batch_size=4, source=None, **options):
 
 def run_pipeline(encoders, source, destination, reporter, **options):
     with Decoders(2) as decoders:
-        made = Pipeline(encoders, source, destination, reporter, Gate(), decoders=decoders, **options)
+        made = Pipeline(encoders, source, destination, reporter, Latch(), decoders=decoders, **options)
         made.run()
     return made
 

@@ -17,7 +17,7 @@ from clipfarm_encode.model.encoder import Batch, EncodeError, Encoder, OutOfMemo
 from clipfarm_encode.model.lane import Computed
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.selection import Destination, Source, first
-from clipfarm_encode.stopping import Gate
+from clipfarm_encode.stopping import Latch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Pipeline:
         source: Source,
         destination: Destination,
         reporter: Reporter,
-        saving: Gate,
+        saving: Latch,
         *,
         batch_size: int,
         decoders: Decoders,

@@ -17,7 +17,7 @@ _SAVE_SECONDS = 2.0
 """Longest wait for the saves under way: together with the rest this stays below 3 seconds."""
 
 
-class Gate:
+class Latch:
     """Lets any number of threads through at a time, until it is closed."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Stopper:
     """Ends this process on SIGTERM and SIGINT, or when its parent is gone."""
 
     def __init__(self) -> None:
-        self.saving = Gate()
+        self.saving = Latch()
         """Passed by each thread that saves a clip."""
         self.before_exit: Callable[[], None] | None = None
         """Called once before the process ends, from the thread that ends it."""
