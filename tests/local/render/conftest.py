@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,15 +76,6 @@ def environment(threads=None):
 def python(code):
     """A child that is one line of Python."""
     return sys.executable, "-c", f"import os, pathlib, signal, sys, time; folder = os.environ['CLIP_DIR']; {code}"
-
-
-def wait_until(condition, seconds=20):
-    """Wait for a condition, and return its value."""
-    until = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < until, "it never came true"
-        time.sleep(0.02)
-    return value
 
 
 def alive(pid):

@@ -14,8 +14,9 @@ from clipfarm_render.supervising import children
 from clipfarm_render.supervising.child import End
 from clipfarm_render.supervising.children import Children, Renderer
 from clipfarm_render.supervising.stopping import Stop
+from helpers.local import wait_until
 
-from .conftest import alive, wait_until
+from .conftest import alive
 
 # It says that it is loaded, waits, and does what its task says.
 PROGRAM = """
@@ -77,7 +78,7 @@ def test_a_child_that_was_killed_while_it_waited_is_replaced(pids):
         run(block, wait_for_two(), another=True)
         (waiting,) = block.pids
         os.kill(waiting, signal.SIGKILL)
-        wait_until(lambda: not alive(waiting))
+        wait_until(lambda: not alive(waiting), "the waiting child ended")
         end = run(block, "print('done', os.getpid())")
     assert (end.how, end.status) == (End.EXITED, ExitCode.OK)
     assert end.tail.last == f"done {pids()[2]}"
@@ -113,16 +114,16 @@ block = children.Children(children.Renderer(None, "cpu", 60))
 block.run({{"DO": "time.sleep(600)"}}, Stop(), another=True)
 """
     supervisor = subprocess.Popen([sys.executable, "-c", program])
-    wait_until(lambda: len(pids()) == 2)
+    wait_until(lambda: len(pids()) == 2, "two children")
     supervisor.kill()
     supervisor.wait()
-    wait_until(lambda: not any(map(alive, pids())))
+    wait_until(lambda: not any(map(alive, pids())), "both children ended")
 
 
 def test_the_end_of_a_child_is_seen_at_once(pids):
     with make() as block:
         run(block, wait_for_two(), another=True)
-        wait_until(lambda: len(pids()) == 2)
+        wait_until(lambda: len(pids()) == 2, "two children")
         started = time.monotonic()
         # It closes what it prints to, and ends a little later: nothing but its end itself tells of that.
         run(block, "os.closerange(1, 3); time.sleep(0.25)")

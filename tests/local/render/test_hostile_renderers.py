@@ -6,8 +6,9 @@ import pytest
 
 from clipfarm_contract.clip import damage
 from clipfarm_contract.exit_codes import ExitCode
+from helpers.local import wait_until
 
-from .conftest import Supervisor, alive, python, wait_until
+from .conftest import Supervisor, alive, python
 
 WRITE = "pathlib.Path(folder, 'seed.txt').write_text(os.environ['CLIP_SEED'])"
 FRAMES = "[pathlib.Path(folder, 'rgb', f'frame_{i:05d}.png').write_text('x') for i in range(4)]"
@@ -180,7 +181,7 @@ def test_one_that_leaves_a_process_in_a_session_of_its_own(supervise, tmp_path, 
     monkeypatch.setenv("PIDS", str(pids := tmp_path / "pids"))
     ended = supervise(*python(f"{WRITE}; exec({FLED!r}); {end}"), options=["--timeout", "2"])
     pid = int(pids.read_text())
-    wait_until(lambda: not alive(pid))
+    wait_until(lambda: not alive(pid), "what the renderer started ended")
     assert ended.code == (ExitCode.FAILED if end else ExitCode.OK), ended.lines
     assert ended.left_over() == []
     if not end:
@@ -192,10 +193,10 @@ def test_one_that_leaves_a_process_in_a_session_of_its_own(supervise, tmp_path, 
 def test_a_process_that_fled_is_ended_when_the_supervisor_is_stopped(supervise, tmp_path, monkeypatch):
     monkeypatch.setenv("PIDS", str(pids := tmp_path / "pids"))
     process = supervise.start(*python(f"exec({FLED!r}); time.sleep(600)"))
-    wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"))
+    wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"), "its numbers are written")
     process.terminate()
     process.communicate(timeout=20)
     assert process.returncode == 143
     pid = int(Path(pids).read_text())
-    wait_until(lambda: not alive(pid), seconds=5)
+    wait_until(lambda: not alive(pid), "what the renderer started ended", 5)
     assert supervise.run.attempts() == []

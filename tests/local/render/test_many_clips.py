@@ -10,8 +10,9 @@ import pytest
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import SHAPES
 from helpers.experiments import TINY
+from helpers.local import wait_until
 
-from .conftest import EVERYTHING, SEED_OF_ALL, Supervisor, wait_until
+from .conftest import EVERYTHING, SEED_OF_ALL, Supervisor
 from .test_same_bytes import hashes
 
 pytestmark = pytest.mark.blender
@@ -52,7 +53,7 @@ def test_a_process_that_is_killed_costs_the_clip_under_way(tmp_path):
     slow = FIVE_OBJECTS | {"frames": 24}
     process = supervisor.start(count=3, experiment=slow, seed=SEED_OF_ALL, options=["--clips-per-process", 3])
     try:
-        wait_until(lambda: supervisor.run.clip(0).manifest.exists(), seconds=60)
+        wait_until(lambda: supervisor.run.clip(0).manifest.exists(), "the first clip")
         (child,) = children_of(process.pid)
         os.kill(child, signal.SIGKILL)
         assert process.wait(60) == ExitCode.FAILED

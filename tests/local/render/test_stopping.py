@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from .conftest import alive, environment, python, wait_until
+from helpers.local import wait_until
+
+from .conftest import alive, environment, python
 
 PID = "pathlib.Path(os.environ['PIDS'], str(os.getpid())).touch()"
 WAIT = f"{PID}; time.sleep(600)"
@@ -20,7 +22,7 @@ def pids(tmp_path, monkeypatch):
     folder = tmp_path / "pids"
     folder.mkdir()
     monkeypatch.setenv("PIDS", str(folder))
-    return lambda: int(wait_until(lambda: [path.name for path in folder.iterdir()])[0])
+    return lambda: int(wait_until(lambda: [path.name for path in folder.iterdir()], "a child's number")[0])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -51,7 +53,7 @@ def test_kill_9_of_the_supervisor_leaves_no_child(supervise, pids):
     child = pids()
     supervisor.kill()
     supervisor.wait()
-    wait_until(lambda: not alive(child))
+    wait_until(lambda: not alive(child), "the child ended")
     assert supervise.run.clips() == []
     assert len(supervise.run.attempts()) == 1, "half a clip is there under a name that no reader takes for a clip"
 
@@ -62,10 +64,10 @@ def test_with_exit_with_parent_it_ends_when_its_parent_is_killed(supervise, pids
     keep = f"open({str(note)!r}, 'w').write(str(p.pid))"
     start = f"import subprocess, time; p = subprocess.Popen({command!r}); {keep}; time.sleep(600)"
     parent = subprocess.Popen([sys.executable, "-c", start], env=environment(), stderr=subprocess.DEVNULL)
-    child, supervisor = pids(), int(wait_until(lambda: note.exists() and note.read_text()))
+    child, supervisor = pids(), int(wait_until(lambda: note.exists() and note.read_text(), "the supervisor's number"))
     parent.kill()
     parent.wait()
-    wait_until(lambda: not alive(supervisor))
+    wait_until(lambda: not alive(supervisor), "the supervisor ended")
     assert not alive(child)
     assert not list(supervise.run.root.glob("*clip_*"))
 
@@ -80,4 +82,4 @@ def test_without_it_the_supervisor_goes_on(supervise, pids, tmp_path):
     parent.kill()
     parent.wait()
     go.touch()
-    wait_until(lambda: supervise.run.clips() == [0])
+    wait_until(lambda: supervise.run.clips() == [0], "the first clip")
