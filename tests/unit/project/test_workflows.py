@@ -1,0 +1,57 @@
+"""Workflows run what .ci/run runs, with actions that cannot change, and hooks run what `make lint` does."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from helpers.chart import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def parsed(name: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text())
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_a_commit_beside_their_version(path):
+    used = re.findall(r"^ *- uses: (.+)$", path.read_text(), re.M)
+    assert used
+    assert not [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_says_what_it_may_do_and_how_long(path):
+    found = yaml.safe_load(path.read_text())
+    assert found["permissions"] in ({}, {"contents": "read"})
+    assert all("timeout-minutes" in job for job in found["jobs"].values())
+    checkouts = [
+        step for job in found["jobs"].values() for step in job["steps"] if "actions/checkout" in step.get("uses", "")
+    ]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_the_stages_of_continuous_integration_are_the_same_everywhere():
+    stages = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / ".ci" / "run").read_text()))
+    jobs = parsed("ci.yml")["jobs"].values()
+    run = {step.get("run", "") for job in jobs for step in job["steps"]}
+    assert stages == {"lint", "test", "test-node"}
+    assert {f"make {stage}" for stage in stages} <= run
+
+
+def test_steps_call_what_is_in_the_clone():
+    text = "".join(path.read_text() for path in WORKFLOWS)
+    called = set(re.findall(r"\b(tools/[a-z/-]+)", text)) - {"tools/cluster/go"}
+    assert {"tools/release", "tools/images", "tools/cluster/cluster"} <= called
+    assert not [name for name in called if not (ROOT / name).exists()]
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
+    hooks = [
+        hook
+        for repo in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+        for hook in repo["hooks"]
+    ]
+    made = [word for hook in hooks if hook["entry"].startswith("make ") for word in hook["entry"].split()[1:]]
+    assert made
+    assert not [word for word in made if word not in targets]
