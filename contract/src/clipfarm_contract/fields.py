@@ -48,6 +48,17 @@ class Fields:
             raise ContractError(f"{self.path(name)}: found {show(value)}, expected {_NAMES[kind]}")
         return value
 
+    def maybe(self, name: str, kind: type[T]) -> T | None:
+        """Take a field of one type that may be left out, or null.
+
+        Raises:
+            ContractError: the field has another type.
+        """
+        if self._left.get(name) is None:
+            self._left.pop(name, None)
+            return None
+        return self.take(name, kind)
+
     def take_object(self, name: str, parse: Callable[[object, str], T]) -> T:
         """Take a nested object and parse it."""
         return parse(self.take(name, dict), self.path(name))

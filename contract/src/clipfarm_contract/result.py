@@ -36,7 +36,7 @@ class ChildReport:
             return cls()
         fields = Fields(load(text, "report"), "report")
         report = cls(
-            seconds=_seconds(fields),
+            seconds=take_seconds(fields),
             checks=fields.take("checks", dict, {}),
             reason=printable(" ".join(fields.take("reason", str, "").split())),
         )
@@ -91,11 +91,10 @@ class VramUse:
         Raises:
             ContractError: it is not such an object, or has numbers that cannot be.
         """
-        fields = Fields(value, where)
+        fields = Fields(value, where)  # a later version may have more of them
         names = ("peakMiB", "averageMiB", "deviationMiB", "allocatedAfter")
         numbers = [fields.take(name, float) for name in names]
         way = fields.take("by", str, Way.CYCLES.value)  # renderers of before measured nothing else
-        fields.done()
         for name, number in zip(names, numbers, strict=True):
             if not 0 <= number <= MOST_MIB:
                 raise ContractError(f"{where}.{name}: found {number}, expected a number from 0 to {MOST_MIB:.0f}")
@@ -135,7 +134,7 @@ class GpuReading:
         Raises:
             ContractError: it is not such an object, or has numbers that cannot be.
         """
-        fields = Fields(value, where)  # others may be there: pods of another version tell more
+        fields = Fields(value, where)  # a later version may have more of them
         found = cls(
             uuid=fields.take("uuid", str),
             instance=fields.take("instance", str, ""),
@@ -185,21 +184,19 @@ class ClipResult:
             ContractError: it is not a result.
         """
         where = path.name
-        fields = Fields(load(regular.read(path, where), where), where)
+        fields = Fields(load(regular.read(path, where), where), where)  # a later version may have more of them
         code = fields.take("exitCode", int)
         if code not in set(ExitCode):
             raise ContractError(f"{where}.exitCode: found {code}, expected one of {[int(c) for c in ExitCode]}")
-        result = cls(
+        return cls(
             index=fields.take("index", int),
             exit_code=ExitCode(code),
             reason=printable(fields.take("reason", str)),
-            seconds=_seconds(fields),
+            seconds=take_seconds(fields),
             cpu_seconds=fields.take("cpuSeconds", float),
             peak_rss_mib=fields.take("peakRssMiB", float),
-            vram=_vram(fields),
+            vram=fields.take_object("vram", VramUse.parse) if fields.has("vram") else None,
         )
-        fields.done()
-        return result
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -214,10 +211,7 @@ class ClipResult:
         }
 
 
-def _seconds(fields: Fields) -> dict[str, float]:
+def take_seconds(fields: Fields) -> dict[str, float]:
+    """Take ``seconds`` out of an object: time by stage; none where it is left out."""
     stages = Fields(taken := fields.take("seconds", dict, {}), fields.path("seconds"))
     return {stage: stages.take(stage, float) for stage in taken}
-
-
-def _vram(fields: Fields) -> VramUse | None:
-    return fields.take_object("vram", VramUse.parse) if fields.has("vram") else None

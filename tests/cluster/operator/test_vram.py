@@ -108,7 +108,7 @@ def test_clips_that_are_done_tell_of_their_gpu_while_its_exporter_is_silent(
 
     def end(pod: dict, used: float) -> None:
         gpu = {"uuid": "GPU-0", "usedMiB": used, "totalMiB": TOTAL_MIB, "at": time.time()}
-        message = json.dumps({"clips": [{"exitCode": 0}], "gpu": gpu})
+        message = json.dumps({"clips": [{"index": 0, "exitCode": 0}], "gpu": gpu})
         end_pod(driven, pod["metadata"]["name"], End(message=message))
 
     end(first, 0.1 * TOTAL_MIB)

@@ -2,8 +2,9 @@ import json
 
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.result import ClipResult, GpuReading
+from clipfarm_contract.termination import MAX_BYTES
 from clipfarm_render.supervising.attempt import Outcome
-from clipfarm_render.supervising.termination import MAX_BYTES, message
+from clipfarm_render.supervising.termination import message
 
 
 def outcome(index, reason="", *, skipped=False):

@@ -9,8 +9,9 @@ from clipfarm.decide.retry import alike
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.job import CONTAINER
 from clipfarm_contract.exit_codes import ENDED_WITH_2, STOPPED, ExitCode
-from clipfarm_contract.fields import ContractError, Fields, load
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.result import GpuReading, VramUse
+from clipfarm_contract.termination import Termination
 
 Manifest = dict[str, Any]
 FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
@@ -59,7 +60,8 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
         at = unix_time(metadata["creationTimestamp"])
     failures = annotations.get(FAILURES_ANNOTATION, "")
     code = ended.get("exitCode", 1)
-    done, clips = _block(ended.get("message", ""))
+    told = _told(ended)
+    clips = tuple((clip.index, clip.reason[:MOST_TEXT]) for clip in told.clips or () if clip.exit_code)
     return FailedPod(
         uid=metadata["uid"],
         run=key,
@@ -72,7 +74,7 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
         disrupted=ended.get("exitCode", STOPPED) in (STOPPED, ExitCode.OK)
         or any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions", ())),
         clips=clips,
-        done=done,
+        done=told.done,
     )
 
 
@@ -87,13 +89,9 @@ def within(pod: FailedPod, blocks: Blocks) -> FailedPod:
 
 
 def clips_vram(manifest: Manifest) -> list[VramUse]:
-    """Return what a pod's complete clips say of GPU memory; nothing where one does not say all of it."""
-    try:
-        clips = _told(manifest)["clips"]
-        told = [clip["vram"] for clip in clips if not clip["exitCode"] and "vram" in clip and "skipped" not in clip]
-        return [VramUse.parse(use, "vram") for use in told]
-    except (ContractError, KeyError, TypeError):
-        return []
+    """Return what a pod's complete clips say of GPU memory."""
+    clips = _told(_ended(manifest.get("status", {}))).clips or ()
+    return [clip.vram for clip in clips if clip.vram and not clip.exit_code and not clip.skipped]
 
 
 def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:
@@ -101,22 +99,21 @@ def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:
 
     None where it does not say, or says that it has measured when its container did not run.
     """
-    try:
-        told = GpuReading.parse(_told(manifest)["gpu"], "gpu")
-    except (ContractError, KeyError):
-        return None
-    end = _ended(manifest["status"])
+    end = _ended(manifest.get("status", {}))
+    gpu = _told(end).gpu
     began, ended = read_time(end.get("startedAt")), read_time(end.get("finishedAt"))
     # All by the node's clock: what the kubelet says in whole seconds, what the pod says to a tenth.
-    if began is None or ended is None or not began - TENTH <= told.at <= ended + 1.0 + TENTH:
+    if gpu is None or began is None or ended is None or not began - TENTH <= gpu.at <= ended + 1.0 + TENTH:
         return None
-    return told, max(0.0, ended + 1.0 - told.at)
+    return gpu, max(0.0, ended + 1.0 - gpu.at)
 
 
-def _told(manifest: Manifest) -> Manifest:
-    """Return a pod's termination message; an empty one where it is none of ours."""
-    told = load(_ended(manifest.get("status", {})).get("message", ""), "message")
-    return told if isinstance(told, dict) else {}
+def _told(ended: Manifest) -> Termination:
+    """Return the termination message of a container; one that reports nothing if it is none of ours."""
+    try:
+        return Termination.parse(ended.get("message", ""))
+    except ContractError:
+        return Termination()
 
 
 def _ended(status: Manifest) -> Manifest:
@@ -128,24 +125,6 @@ def _ended(status: Manifest) -> Manifest:
     }
     found: Manifest = ends.get(CONTAINER, {})
     return found
-
-
-def _block(message: str) -> tuple[int, tuple[tuple[int, str], ...]]:
-    """Return how many clips are complete, and those that failed with reasons; 0 and none where nothing was said."""
-    try:
-        said = Fields(load(message, "message"), "message")
-        if not said.has("clips"):
-            return said.take("done", int), ()
-        clips = said.take_list("clips", _failed_clip)
-    except ContractError:
-        return 0, ()
-    failed = tuple(clip for clip in clips if clip is not None)
-    return len(clips) - len(failed), failed
-
-
-def _failed_clip(value: object, where: str) -> tuple[int, str] | None:
-    clip = Fields(value, where)
-    return (clip.take("index", int), clip.take("reason", str, "")[:MOST_TEXT]) if clip.take("exitCode", int) else None
 
 
 def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...]) -> str:
