@@ -17,6 +17,8 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.signals`: which signals end a program
 - :mod:`~clipfarm_contract.writers`: who is writing clips into a folder
 - :mod:`~clipfarm_contract.result`: what the supervisor reports of a clip
+- :mod:`~clipfarm_contract.termination`: what a renderer's container reports of its block of clips
+- :mod:`~clipfarm_contract.encoder_progress`: what an encoder has done so far
 - :mod:`~clipfarm_contract.kernels`: where Cycles' kernels for GPUs lie
 - :mod:`~clipfarm_contract.cpus`: how many CPUs a process may use
 """

@@ -21,6 +21,8 @@ from clipfarm.local.state import State
 from clipfarm.run_file import read_run
 from clipfarm.world import GpuId, Turn
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure
+from clipfarm_contract.encoder_progress import State as Standing
 from clipfarm_contract.layout import RunFolder
 from helpers.local import descendants, end, wait_until
 from helpers.nvml import Gpus
@@ -58,12 +60,13 @@ def at_work(state, number):
 
 
 def write_log(state, *failures, number=0, finished=False):
-    log = {
-        "state": "finished" if finished else "running",
-        "failures": [{"clip": f"clip_{clip:05d}", "reason": "bad"} for clip in failures],
-    }
+    log = EncoderProgress(
+        clips=Counts(waiting=0, encoding=0, encoded=0, skipped=0),
+        failures=tuple(Failure(f"clip_{clip:05d}", "bad") for clip in failures),
+        state=Standing.FINISHED if finished else Standing.RUNNING,
+    )
     state.job.folder.state.mkdir(exist_ok=True)
-    state.job.folder.encode_log(number).write_text(json.dumps(log))
+    state.job.folder.encode_log(number).write_text(json.dumps(log.to_json()))
 
 
 def write_features(state, clip, cut=0):

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from clipfarm.cli.report import report as command
 from clipfarm.local.cluster_report import Ended, write
+from clipfarm_contract.encoder_progress import Counts, EncoderProgress
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 
@@ -23,11 +24,19 @@ def ended(model="vjepa2_tiny16", created="2026-01-01T00:30:00+00:00", asked=None
 
 
 def encoder_log(folder, name, encoded, seconds, model="vjepa2_tiny16"):
-    log = {"model": model, "weights": {"source": "random"}, "device": "cpu", "dtype": "float16"}
-    log |= {"clips": {"encoded": encoded}, "seconds": {"encode": seconds, "total": seconds}, "clips_per_second": 1.0}
+    log = EncoderProgress(
+        clips=Counts(waiting=0, encoding=0, encoded=encoded, skipped=0, found=encoded),
+        failures=(),
+        model=model,
+        weights={"source": "random"},
+        device="cpu",
+        dtype="float16",
+        seconds={"encode": seconds, "total": seconds},
+        clips_per_second=1.0,
+    )
     path = folder.state / "encode" / "friction" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(log))
+    path.write_text(json.dumps(log.to_json()))
 
 
 @pytest.fixture

@@ -294,9 +294,12 @@ def test_whatever_events_say_there_is_a_word_or_none(events):
     pod_events.newest(events)
 
 
-COUNTS = odd(encoded=NUMBER, skipped=NUMBER, waiting=NUMBER, encoding=NUMBER)
+COUNTS = odd(found=NUMBER, encoded=NUMBER, skipped=NUMBER, waiting=NUMBER, encoding=NUMBER)
 FAILURE = odd(clip=st.sampled_from(["clip_00001", "clip_00099"]) | TEXT, reason=TEXT)
-PROGRESS = odd(clips=COUNTS, failures=st.lists(FAILURE, max_size=3), absent=TEXT)
+PROGRESS = odd(
+    clips=COUNTS, failures=st.lists(FAILURE, max_size=3), absent=TEXT, state=TEXT, foreign=NUMBER, weights=JSON,
+    seconds=st.dictionaries(TEXT, NUMBER, max_size=2), clips_per_second=NUMBER, devices=st.lists(JSON, max_size=2),
+)  # fmt: skip
 
 
 @SETTINGS

@@ -1,7 +1,7 @@
 """``report.json`` and ``report.md`` of a run in a cluster, from its last status and from what lies on its volume."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,11 +82,11 @@ def _stuck(status: Mapping[str, Any]) -> str:
 def _encoders(folder: RunFolder, run: Ended) -> dict[str, Any] | None:
     """Return a summary of all encoders that the run has had, one after the other or together."""
     found = (report.encode_log(path) for path in sorted((folder.state / "encode" / run.name).glob("*.json")))
-    logs: Sequence[Mapping[str, Any]] = [log for log in found if log and log.get("model") == run.model]
-    summary = report.summary_of([log for log in logs if log.get("clips", {}).get("encoded")] or logs)
+    logs = [log for log in found if log and log.model == run.model]
+    summary = report.summary_of([log for log in logs if log.clips.encoded] or logs)
     if summary is not None:
-        spent = sum(log.get("seconds", {}).get("total", 0.0) for log in logs)
-        made = sum(log.get("clips", {}).get("encoded", 0) for log in logs)
+        spent = sum(log.seconds.get("total", 0.0) for log in logs)
+        made = sum(log.clips.encoded for log in logs)
         # Of one encoder: those that were there may have been so one after the other.
         summary["clips_per_second"] = round(made / spent, 3) if spent else 0.0
     return summary

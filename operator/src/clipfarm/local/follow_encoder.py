@@ -1,17 +1,17 @@
 """How far the encoders are, by the files that they leave."""
 
 import heapq
-import json
 
 from clipfarm.local.encoders import Encoder
 from clipfarm.local.features import wanted
 from clipfarm.local.processes import last_line
 from clipfarm.local.state import State
 from clipfarm.world import EarlyEnd
-from clipfarm_contract import regular
+from clipfarm_contract.encoder_progress import EncoderProgress
+from clipfarm_contract.encoder_progress import State as Standing
 from clipfarm_contract.features import State as Features
 from clipfarm_contract.features import inspect
-from clipfarm_contract.layout import clip_index
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.text import printable
 
 LOOKED_AT = 256
@@ -79,10 +79,8 @@ def _read_logs(state: State) -> None:
 def _read_log(encoder: Encoder) -> None:
     """Read an encoder's log; it is replaced as a whole, so it is never half there."""
     try:
-        log = json.loads(regular.read(encoder.log, encoder.log.name))
-        failures = {clip_index(failure["clip"]): printable(str(failure["reason"])) for failure in log["failures"]}
-        finished = log["state"] == "finished"
-    except (OSError, ValueError, KeyError, TypeError):
+        said = EncoderProgress.read(encoder.log)
+    except (OSError, ContractError):
         return  # not written yet
-    encoder.failed = {clip: reason for clip, reason in failures.items() if clip is not None}
-    encoder.finished = finished
+    encoder.failed = {clip: printable(each.reason) for each in said.failures if (clip := each.index) is not None}
+    encoder.finished = said.state is Standing.FINISHED

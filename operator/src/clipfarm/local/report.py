@@ -14,9 +14,9 @@ from clipfarm.decide.status import Failure
 from clipfarm.local.executor import Ended
 from clipfarm.local.job import Job
 from clipfarm.units import format_bytes, format_duration
-from clipfarm_contract import regular
 from clipfarm_contract.clip import ClipManifest, write_atomically
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.encoder_progress import EncoderProgress
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import compress
@@ -172,27 +172,26 @@ def _encode_summary(job: Job) -> dict[str, Any] | None:
     return summary_of([log for path in paths if (log := encode_log(path))])
 
 
-def summary_of(logs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def summary_of(logs: Sequence[EncoderProgress]) -> dict[str, Any] | None:
     """Return one summary of encoders that were at work at the same time; None if there were none."""
     if not logs:
         return None
-    summary = {name: logs[0].get(name) for name in ("model", "weights", "device", "dtype")}
-    stages = [log.get("seconds", {}) for log in logs]
+    first = logs[0]
+    summary = {"model": first.model, "weights": first.weights, "device": first.device, "dtype": first.dtype}
     # Encoders work at the same time: what they do adds up, the time that passes does not.
-    seconds = {stage: round(sum(each.get(stage, 0.0) for each in stages), 3) for stage in stages[0]}
+    seconds = {stage: round(sum(log.seconds.get(stage, 0.0) for log in logs), 3) for stage in first.seconds}
     if "total" in seconds:
-        seconds["total"] = max(each.get("total", 0.0) for each in stages)
-    per_second = round(sum(log.get("clips_per_second", 0.0) for log in logs), 3)
+        seconds["total"] = max(log.seconds.get("total", 0.0) for log in logs)
+    per_second = round(sum(log.clips_per_second or 0.0 for log in logs), 3)
     return summary | {"encoders": len(logs), "seconds": seconds, "clips_per_second": per_second}
 
 
-def encode_log(path: Path) -> dict[str, Any] | None:
+def encode_log(path: Path) -> EncoderProgress | None:
     """Return the summary that an encoder keeps; None if there is none that can be read."""
     try:
-        log = json.loads(regular.read(path, path.name))
-    except (OSError, ValueError):
+        return EncoderProgress.read(path)
+    except (OSError, ContractError):
         return None
-    return log if isinstance(log, dict) else None
 
 
 def _version(package: str) -> str | None:

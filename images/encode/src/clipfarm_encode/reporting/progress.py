@@ -1,26 +1,6 @@
 """What the encoder has done so far: for programs in a JSON file and over HTTP, for people on the screen.
 
-The document, in the file as at ``/progress``. The file is replaced by rename at most five times a second, so that a
-reader never sees half of it::
-
-    {"model": "vjepa2_vitl16",
-     "weights": {"source": "vitl.pt", "sha256": "...", "key": "target_encoder"},   # and a note where random
-     "device": "cuda", "dtype": "float16",
-     "state": "running",                     # finished; stopped: by a signal, or because the parent is gone
-     "clips": {"found": 9, "waiting": 3, "encoding": 2, "encoded": 2, "skipped": 1, "failed": 1},
-     "failures": [{"clip": "clip_00003", "reason": "rgb: missing"}],
-     "foreign": 1,                           # clips of another run
-     "absent": "9-16999",                    # of the clips that were asked for; null where all are
-     "seconds": {"io": 1.2, "preprocess": 0.3, "encode": 9.8, "save": 0.1, "total": 10.4},
-     "clips_per_second": 0.192,
-     "devices": [{"name": "cuda:0", "clips": 2, "batch_size": 2, "tokens_per_second": 836.0,
-                  "model_flop_utilisation": 0.41, "memory_held_bytes": 3221225472}]}
-
-``found`` counts complete clips of the run seen so far, and is the sum of the other five; ``skipped`` are those that
-had features already or got them from another encoder. ``absent`` are clips that ``--clips`` asks for and that are not
-found: not made yet, removed, or of another run. Stages overlap, so their seconds may add up to more than
-``total``, which is wall time without the waiting for new clips; ``clips_per_second`` is ``encoded / total``. Of a
-device, rates are over the time that it was computing; ``model_flop_utilisation`` is null where its peak is not known.
+The document, in the file as at ``/progress``, is described in :mod:`clipfarm_contract.encoder_progress`.
 """
 
 import threading
@@ -33,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure, State
 from clipfarm_contract.fields import dump
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import clip_index
@@ -70,12 +51,7 @@ class Reporter:
         """
         self.tally = Tally()
         self.devices = devices
-        self._head = {
-            "model": recipe.model,
-            "weights": dict(recipe.weights),
-            "device": devices[0].name.partition(":")[0],
-            "dtype": recipe.dtype,
-        }
+        self._recipe = recipe
         self._wanted = wanted
         self._log = log
         self._console = console
@@ -83,7 +59,7 @@ class Reporter:
         self._start = clock()
         self._line_due = self._start + LINE_EVERY_SECONDS
         self._write_due = self._start
-        self._state = "running"
+        self._state = State.RUNNING
         self._lock = threading.RLock()
         self._writing = threading.Lock()
         self._bar: Progress | None = None
@@ -200,8 +176,8 @@ class Reporter:
 
     def finish(self) -> None:
         """Show the end."""
-        if self._state == "running":
-            self._state = "finished"
+        if self._state is State.RUNNING:
+            self._state = State.FINISHED
         if self._bar is not None:
             self._bar.update(self._task, completed=self.tally.settled, total=len(self.tally.found))
             self._bar.stop()
@@ -210,7 +186,7 @@ class Reporter:
 
     def stopped(self) -> None:
         """Tell the JSON file that the encoder was stopped; may be called from any thread, and is the last word."""
-        self._state = "stopped"
+        self._state = State.STOPPED
         self._write(at_once=True)
         if self._bar is not None:
             self._bar.stop()  # gives the terminal its cursor back
@@ -230,30 +206,32 @@ class Reporter:
         """Return the JSON document."""
         with self._lock:
             tally = self.tally
-            seconds = tally.seconds | {"total": self._total()}
-            return self._head | {
-                "state": self._state,
-                "clips": {
-                    "found": len(tally.found),
-                    "waiting": tally.waiting,
-                    "encoding": tally.encoding,
-                    "encoded": len(tally.encoded),
-                    "skipped": len(tally.skipped),
-                    "failed": len(tally.failures),
-                },
-                "foreign": len(tally.foreign),
-                "absent": self._absent(),
-                "failures": _failures(tally.failures),
-                "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
-                "clips_per_second": round(self._rate(), 3),
-                "devices": [device.to_json() for device in self.devices],
-            }
+            return EncoderProgress(
+                model=self._recipe.model,
+                weights=dict(self._recipe.weights),
+                device=self.devices[0].name.partition(":")[0],
+                dtype=self._recipe.dtype,
+                state=self._state,
+                clips=Counts(
+                    found=len(tally.found),
+                    waiting=tally.waiting,
+                    encoding=tally.encoding,
+                    encoded=len(tally.encoded),
+                    skipped=len(tally.skipped),
+                ),
+                foreign=len(tally.foreign),
+                absent=self._absent(),
+                failures=_failures(tally.failures),
+                seconds=tally.seconds | {"total": self._total()},
+                clips_per_second=self._rate(),
+                devices=tuple(device.to_json() for device in self.devices),
+            ).to_json()
 
-    def _absent(self) -> str | None:
+    def _absent(self) -> Indexes | None:
         if self._wanted is None:
             return None
         numbers = (clip_index(name) for name in self.tally.found)
-        return str(self._wanted.without(Indexes.of(number for number in numbers if number is not None)))
+        return self._wanted.without(Indexes.of(number for number in numbers if number is not None))
 
     def _write(self, *, at_once: bool) -> None:
         if self._log is None:
@@ -275,7 +253,7 @@ class Reporter:
         return len(self.tally.encoded) / total if total > 0 else 0.0
 
 
-def _failures(failures: Mapping[str, str]) -> list[dict[str, str]]:
+def _failures(failures: Mapping[str, str]) -> tuple[Failure, ...]:
     """Return the clips that failed, by name; of very many the reasons are cut."""
     most = max(SHORTEST_REASON, MOST_REASONS // max(1, len(failures)))
-    return [{"clip": name, "reason": reason[:most]} for name, reason in sorted(failures.items())]
+    return tuple(Failure(name, reason[:most]) for name, reason in sorted(failures.items()))

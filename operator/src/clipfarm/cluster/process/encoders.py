@@ -14,14 +14,12 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.scrape import ScrapeError, fetch
 from clipfarm.cluster.vram.source import Source
 from clipfarm.manifests.encoder import PORT
+from clipfarm_contract.encoder_progress import EncoderProgress
 from clipfarm_contract.exit_codes import EncoderExitCode
-from clipfarm_contract.fields import ContractError, Fields
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
-from clipfarm_contract.layout import clip_index
 
 KEPT_ENDS = 8
-MOST_RANGES = 100_000
-"""Of clips that an encoder does not find: a Job has no more indexes."""
 MOST_TEXT = 1000
 """Of a reason."""
 MOST_BYTES = 8 * 2**20
@@ -135,41 +133,18 @@ def progress(document: object, clips: Indexes) -> Progress:
     Raises:
         ContractError: it is no such answer, or has numbers that cannot be.
     """
-    fields = Fields(document, "progress")  # an encoder of another version tells more
-    counts = Fields(fields.take("clips", dict), "progress.clips")
-    encoded, skipped, waiting, encoding = (
-        _count(counts, name, clips.count) for name in ("encoded", "skipped", "waiting", "encoding")
-    )
-    failed = dict(fields.take_list("failures", _failure))
-    # An encoder of an earlier version reports none, and is replaced when its Deployment is.
-    absent = fields.take("absent", str) if fields.has("absent") else ""
+    said = EncoderProgress.parse(document)
+    counts = said.clips
+    for name in ("encoded", "skipped", "waiting", "encoding"):
+        if (found := getattr(counts, name)) > clips.count:
+            raise ContractError(f"progress.clips.{name}: found {found}, expected 0 to {clips.count}, the run's clips")
     return Progress(
-        min(encoded + skipped, clips.count),
-        {clip: reason for clip, reason in failed.items() if clip is not None and clip in clips},
-        min(waiting + encoding, clips.count),
-        _ranges(absent).both(clips),
+        min(counts.encoded + counts.skipped, clips.count),
+        {clip: each.reason[:MOST_TEXT] for each in said.failures if (clip := each.index) is not None and clip in clips},
+        min(counts.waiting + counts.encoding, clips.count),
+        # An encoder of an earlier version reports none, and is replaced when its Deployment is.
+        (said.absent or Indexes()).both(clips),
     )
-
-
-def _count(counts: Fields, name: str, most: int) -> int:
-    found = counts.take(name, int)
-    if not 0 <= found <= most:
-        raise ContractError(f"{counts.path(name)}: found {str(found)[:20]}, expected 0 to {most}, the run's clips")
-    return found
-
-
-def _failure(value: object, where: str) -> tuple[int | None, str]:
-    failure = Fields(value, where)
-    return clip_index(failure.take("clip", str)[:MOST_TEXT]), failure.take("reason", str)[:MOST_TEXT]
-
-
-def _ranges(text: str) -> Indexes:
-    if text.count(",") >= MOST_RANGES:
-        raise ContractError(f"progress.absent: found {text.count(',') + 1} ranges, expected at most {MOST_RANGES}")
-    try:
-        return Indexes.parse(text)
-    except ValueError as error:
-        raise ContractError(f"progress.absent: {error}") from error
 
 
 def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], silence: str, now: float) -> bool:
