@@ -26,11 +26,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_render.scene import arena, bodies, ground_truth, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.physics import STEP_RATE, Trajectory
+from clipfarm_render.scene.physics import Trajectory
 from clipfarm_render.scene.sample import Push, Sample
 
 FRICTIONS = (0.02, 0.05, 0.1, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.9)

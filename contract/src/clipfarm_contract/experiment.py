@@ -6,16 +6,18 @@ it thoroughly before anything starts; here it is only read, strictly.
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from clipfarm_contract.fields import ContractError, Fields, load, parse_text
 
 SHAPES = ("cube", "sphere", "cylinder", "cone", "torus")
 """Objects that need no files."""
-LAYERS = ("rgb", "segmentation", "flow", "depth", "normal", "object_coordinates")
+Layer = Literal["rgb", "segmentation", "flow", "depth", "normal", "object_coordinates"]
 """What a clip can show of each frame (:mod:`clipfarm_contract.layers`); ``rgb`` is always among them."""
-BACKGROUNDS = ("cached", "full")
+LAYERS: tuple[str, ...] = get_args(Layer)
+Background = Literal["cached", "full"]
 """How what stands still gets into the frames: rendered once for the run, or anew in every frame."""
+BACKGROUNDS: tuple[str, ...] = get_args(Background)
 COMPOSITING = 2
 """How clipfarm's own renderer makes frames over a cached background; another number, other bytes. 1: all pixels that an
 object changes by themselves, at 8 samples where it changes but the indirect light. 2: these at 2 samples, smoothed."""

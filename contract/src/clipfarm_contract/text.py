@@ -1,6 +1,7 @@
 """Text of programs that are not ours, made fit to be shown."""
 
 import re
+from collections.abc import Sequence
 
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal obeys instead of showing it: all controls but tab and line feed, and those that turn the direction of
@@ -10,6 +11,11 @@ writing. Also what is no character: bytes of a file's name that are not UTF-8, a
 def printable(text: str) -> str:
     r"""Return a text in which what a terminal would obey is written out, as ``\x1b``."""
     return _OBEYED.sub(lambda found: _written_out(ord(found[0])), text)
+
+
+def any_of(names: Sequence[str]) -> str:
+    """Return ``cube, sphere or torus``; of two or more."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _written_out(code: int) -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_contract.experiment import SHAPES, Impulse, Phase, Range
 from clipfarm_render.scene import arena, bodies, ground_truth, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.physics import STEP_RATE
 from clipfarm_render.scene.sample import Push, Sample, draw
 
 CUBE = Sample(

@@ -4,8 +4,6 @@ import pytest
 
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.fields import ContractError
-from clipfarm_render.scene.physics import STEP_RATE
-from clipfarm_render.supervising.supported import STEP_RATE as SUPPORTED_STEP_RATE
 from clipfarm_render.supervising.supported import refuse_unsupported
 from helpers.experiments import PUSH
 
@@ -66,10 +64,6 @@ def test_a_push_needs_a_frame_before_and_one_after(at):
 def test_a_phase_no_body_can_have_is_refused(field, bounds, message):
     found = refusal(lambda document: document["phases"][0].update({field: bounds}))
     assert found == f"experiment.phases[0].{message}"
-
-
-def test_both_spellings_of_the_step_rate_agree():
-    assert SUPPORTED_STEP_RATE == STEP_RATE
 
 
 MANIFEST = {"assets": {"teapot": {"asset_type": "FileBasedObject"}, "brick": {"asset_type": "Texture"}}}

@@ -8,8 +8,9 @@ import bpy
 import numpy as np
 import numpy.typing as npt
 
+from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_contract.experiment import ClipRecipe
-from clipfarm_render.scene import arena, bodies, physics
+from clipfarm_render.scene import arena, bodies
 from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.kubric_compat import kb
@@ -83,7 +84,7 @@ def describe(
             "fps": scene.fps,
             "resolution": scene.resolution,
             "samplesPerPixel": scene.samples_per_pixel,
-            "stepRate": physics.STEP_RATE,
+            "stepRate": STEP_RATE,
             "layers": list(scene.layers),
             "background": scene.background,
         },

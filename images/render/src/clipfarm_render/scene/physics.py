@@ -15,16 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import pybullet
 
+from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_render.scene import arena
 from clipfarm_render.scene.bodies import Body, ShapeAsset
 from clipfarm_render.scene.kubric_compat import PyBullet, kb, register_physical_object_setters
 from clipfarm_render.scene.sample import Push
 from clipfarm_render.scene.shapes import Shape
 
-STEP_RATE = 240
-"""Steps a second; Bullet's default, and what its solver is tuned for."""
 SUBSTEPS = 10
-"""Of the solver in each of these. In one whole step a fast body gets 6 cm into a wall, and a cone's rim into wall and
+"""Of the solver in each step. In one whole step a fast body gets 6 cm into a wall, and a cone's rim into wall and
 floor at once: pushing it out again then adds up to 9 % of the push's energy, with these 0.06 %."""
 SETTLE_FRAMES = 2
 FLOOR_FRICTION = 1.0

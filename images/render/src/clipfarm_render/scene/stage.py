@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pyquaternion import Quaternion
 
+from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_render.scene import arena, physics
 from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.camera import Camera
@@ -36,7 +37,7 @@ def build(body: Body, camera: Camera, frames: int, fps: int) -> Stage:
         frame_start=0,
         frame_end=frames - 1,
         frame_rate=fps,
-        step_rate=physics.STEP_RATE,
+        step_rate=STEP_RATE,
         resolution=(camera.resolution, camera.resolution),
         gravity=(0, 0, -arena.GRAVITY),
         ambient_illumination=kb.Color(*arena.SKY),

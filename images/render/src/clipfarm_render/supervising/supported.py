@@ -1,8 +1,9 @@
 """What the built-in renderer can make: asked before anything starts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from clipfarm_contract import assets
+from clipfarm_contract.bounds import A_DIVISOR, LEAST_PIXELS, MOST_FRICTION, MOST_PIXELS, STEP_RATE
 from clipfarm_contract.experiment import (
     BACKGROUNDS,
     LAYERS,
@@ -14,9 +15,7 @@ from clipfarm_contract.experiment import (
     Scene,
 )
 from clipfarm_contract.fields import ContractError
-
-STEP_RATE = 240
-"""Of the physics; a second spelling of ``physics.STEP_RATE``, which cannot be had without loading Blender."""
+from clipfarm_contract.text import any_of
 
 
 def refuse_unsupported(experiment: Experiment) -> None:
@@ -42,23 +41,23 @@ def _name(scene: Scene) -> str | None:
 def _layers(scene: Scene) -> str | None:
     odd = next((layer for layer in scene.layers if layer not in LAYERS), None)
     if odd is not None:
-        return f'layers: found "{odd}", expected {_any_of(LAYERS)}'
+        return f'layers: found "{odd}", expected {any_of(LAYERS)}'
     return None if "rgb" in scene.layers else f"layers: found {list(scene.layers)}, expected rgb among them"
 
 
 def _objects(scene: Scene) -> str | None:
     if not scene.objects:
-        return f"objects: found [], expected {_any_of(SHAPES)}"
+        return f"objects: found [], expected {any_of(SHAPES)}"
     odd = [thing for thing in scene.objects if thing not in SHAPES]
     if odd and scene.assets is None:
-        return f'objects: found "{odd[0]}", expected {_any_of(SHAPES)}, or an asset of experiment.assets'
+        return f'objects: found "{odd[0]}", expected {any_of(SHAPES)}, or an asset of experiment.assets'
     return assets.problem(scene.assets, odd) if scene.assets else None
 
 
 def _background(scene: Scene) -> str | None:
     if scene.background in BACKGROUNDS:
         return None
-    return f'background: found "{scene.background}", expected {_any_of(BACKGROUNDS)}'
+    return f'background: found "{scene.background}", expected {any_of(BACKGROUNDS)}'
 
 
 def _frames(scene: Scene) -> str | None:
@@ -68,11 +67,13 @@ def _frames(scene: Scene) -> str | None:
 def _fps(scene: Scene) -> str | None:
     if scene.fps >= 1 and STEP_RATE % scene.fps == 0:
         return None
-    return f"fps: found {scene.fps}, expected a divisor of {STEP_RATE}, the rate of the physics"
+    return f"fps: found {scene.fps}, expected {A_DIVISOR}"
 
 
 def _resolution(scene: Scene) -> str | None:
-    return None if 16 <= scene.resolution <= 4096 else f"resolution: found {scene.resolution}, expected 16 to 4096"
+    if LEAST_PIXELS <= scene.resolution <= MOST_PIXELS:
+        return None
+    return f"resolution: found {scene.resolution}, expected {LEAST_PIXELS} to {MOST_PIXELS}"
 
 
 def _samples(scene: Scene) -> str | None:
@@ -94,13 +95,9 @@ def _phase(entry: PhaseClips) -> str | None:
     phase: Phase = entry.phase
     if not 0 <= entry.start <= entry.end:
         return f"clips: found {entry.start} to {entry.end}, expected a range of whole numbers from 0"
-    if not (phase.friction.min >= 0 and phase.friction.max <= 1):
-        return f"friction: found {phase.friction.min:g} to {phase.friction.max:g}, expected 0 to 1"
+    if not (phase.friction.min >= 0 and phase.friction.max <= MOST_FRICTION):
+        return f"friction: found {phase.friction.min:g} to {phase.friction.max:g}, expected 0 to {MOST_FRICTION:g}"
     return None if phase.mass.min > 0 else f"mass.min: found {phase.mass.min:g}, expected more than 0"
-
-
-def _any_of(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 SCENE_RULES: tuple[Callable[[Scene], str | None], ...] = (
