@@ -1,10 +1,24 @@
 """What the types of the run and of its status are made of."""
 
-from typing import Annotated, Any
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from clipfarm.cel import VALIDATIONS, FieldRule, Rule
 from clipfarm.units import (
     CPUS_PATTERN,
     DURATION_PATTERN,
@@ -39,6 +53,10 @@ Bytes = Annotated[int, _read(parse_quantity), WithJsonSchema({"type": "string", 
 Cpus = Annotated[float, _read(parse_cpus), WithJsonSchema({"type": "string", "pattern": CPUS_PATTERN})]
 """Written as ``2``, ``0.5`` or ``500m``."""
 
+ABOVE_ZERO = FieldRule("more than 0", holds=lambda value: value > 0, cel="self.matches('[1-9]')")
+PositiveSeconds = Annotated[Seconds, ABOVE_ZERO]
+PositiveBytes = Annotated[Bytes, ABOVE_ZERO]
+PositiveCpus = Annotated[Cpus, ABOVE_ZERO]
 
 MOST_CHARACTERS = 1024
 MOST_ENTRIES = 64
@@ -62,8 +80,28 @@ Labels = Annotated[dict[str, str], BeforeValidator(_without_nulls)]
 """A map of texts that Kubernetes itself bounds."""
 
 
+def _hexadecimal(digits: int, of: str = "") -> Callable[[str], str]:
+    def checked(text: str) -> str:
+        if not re.fullmatch(f"[0-9a-f]{{{digits}}}", text):
+            raise ValueError(f"expected {digits} hexadecimal digits{of}")
+        return text
+
+    return checked
+
+
+Sha256 = Annotated[
+    str, AfterValidator(_hexadecimal(64)), WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})
+]
+Commit = Annotated[
+    str, AfterValidator(_hexadecimal(40, ", a commit")), WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{40}$"})
+]
+
+
 class Model(BaseModel):
     """Base of all parts: frozen, camelCase outside, no unknown fields, no silent conversions."""
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    """Rules about several fields, in order: the first that is broken is reported."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -82,3 +120,17 @@ class Model(BaseModel):
             return value
         known = {field.alias or name for name, field in cls.model_fields.items()}
         return {name: each for name, each in value.items() if each is not None or name not in known}
+
+    @model_validator(mode="after")
+    def _keeps_the_rules(self) -> Self:
+        for rule in self.rules:
+            if problem := rule.problem(self):
+                raise ValueError(problem)
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        made = handler.resolve_ref_schema(handler(schema))
+        if cls.rules:
+            made[VALIDATIONS] = [rule.validation() for rule in cls.rules]
+        return made

@@ -4,216 +4,36 @@ The one description of the resource. A YAML file and an object of the API server
 other code looks at a raw document. :mod:`clipfarm.run_file` turns what is wrong into lines for people.
 """
 
-import itertools
 import json
-import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field
 
+from clipfarm.cel import FieldRule, Rule, duration
+from clipfarm.experiment import ClipRange, Experiment
 from clipfarm.model import (
     MOST_ENTRIES,
     Argument,
-    Bytes,
-    Cpus,
     FileName,
     Labels,
     Model,
-    NonNegative,
-    Positive,
+    PositiveBytes,
+    PositiveCpus,
+    PositiveSeconds,
     Seconds,
     Text,
 )
 from clipfarm.pod_options import PodOptions
 from clipfarm.weights import Weights
-from clipfarm_contract.bounds import LAST_CLIP, MOST_BATCH, MOST_CROP
+from clipfarm_contract.bounds import MOST_BATCH, MOST_CROP, MOST_FRICTION
 from clipfarm_contract.environment import MOST_THREADS
-from clipfarm_contract.experiment import SHAPES
+from clipfarm_contract.experiment import Background
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 
-PHYSICS_RATE = 240
-"""Steps of the physics simulation a second, Hz."""
-MOST_FRICTION = 1.0
-"""Of the built-in renderer."""
 RUN_NAME = r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$"
 """It is a label of all that is made for the run, and the beginning of host names, which have no dots."""
 API_VERSION = "clipfarm.dev/v1alpha1"
 KIND = "BenchmarkRun"
-
-Layer = Literal["rgb", "segmentation", "flow", "depth", "normal", "object_coordinates"]
-ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
-
-
-class ClipRange(Model):
-    """Clips from ``start`` to ``end``, both included."""
-
-    start: int = Field(ge=0, le=LAST_CLIP)
-    """The first clip."""
-    end: int = Field(ge=0, le=LAST_CLIP)
-    """The last clip, included."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.end < self.start:
-            raise ValueError(f"end: found {self.end}, expected start ({self.start}) or more")
-        return self
-
-    def __len__(self) -> int:
-        return self.end - self.start + 1
-
-
-class Range(Model):
-    """Values from ``min`` to ``max``, drawn uniformly; equal bounds make a constant."""
-
-    min: float
-    max: float
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.max < self.min:
-            raise ValueError(f"max: found {self.max:g}, expected min ({self.min:g}) or more")
-        return self
-
-
-class FrictionRange(Range):
-    """Coefficient of friction between object and floor; no unit."""
-
-    min: NonNegative
-    """The smallest value."""
-    max: NonNegative
-    """The largest value; the built-in renderer takes up to 1."""
-
-
-class PositiveRange(Range):
-    """A quantity above zero."""
-
-    min: Positive
-    """The smallest value."""
-    max: Positive
-    """The largest value."""
-
-
-class Impulse(PositiveRange):
-    """The push: magnitude in N s, direction random in the floor's plane."""
-
-    at_frame: int = Field(default=1, ge=0)
-    """The last frame that shows the object at rest."""
-
-
-class Phase(Model):
-    """A range of clips with one law for friction and mass."""
-
-    name: Text = Field(min_length=1)
-    """The phase's name; each clip's ground_truth.json holds it."""
-    clips: ClipRange
-    """The clips that belong to the phase."""
-    friction: FrictionRange
-    """Coefficient of friction between object and floor, drawn uniformly; no unit."""
-    mass: PositiveRange
-    """Mass of the object, drawn uniformly, kg."""
-
-
-class Assets(Model):
-    """A Kubric asset manifest: objects beyond the built-in ones."""
-
-    manifest: FileName
-    """Path of the JSON file as the renderer sees it: on this machine, or in a volume of the pod."""
-    sha256: Annotated[str, Field(json_schema_extra={"pattern": "^[0-9a-f]{64}$"})] | None = None
-    """SHA-256 of the manifest, in hexadecimal; where it is given, another file is refused."""
-
-    @field_validator("sha256")
-    @classmethod
-    def _hexadecimal(cls, sha256: str | None) -> str | None:
-        if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise ValueError("expected 64 hexadecimal digits")
-        return sha256
-
-
-class Experiment(Model):
-    """What is filmed. ``push``: an object that rests on a floor with walls gets a push."""
-
-    name: Literal["push"] = "push"
-    """Which experiment; push is the one that is built in."""
-    frames: int = Field(default=32, ge=4, le=1024)
-    """Frames of a clip. Even, because the encoder takes frames in pairs."""
-    fps: int = Field(default=30, ge=1)
-    """Frames a second. Divides 240, the rate of the physics."""
-    resolution: int = Field(default=256, ge=16, le=4096)
-    """Width and height of a frame, pixels."""
-    samples_per_pixel: int = Field(default=64, ge=1, le=65536)
-    """Light paths that Cycles traces for each pixel: more of them, less noise."""
-    layers: tuple[Layer, ...] = Field(default=("rgb",), min_length=1, max_length=8, strict=False)
-    """What is written of each frame; rgb is always among them."""
-    objects: tuple[ObjectName, ...] = Field(default=("cube",), min_length=1, max_length=1024, strict=False)
-    """Each clip shows one of them, drawn at random: cube, sphere, cylinder, cone, torus, or ids of assets."""
-    assets: Assets | None = None
-    """Where objects come from that are not built in."""
-    impulse: Impulse = Impulse(min=12, max=13)
-    """The push: magnitude in N s, drawn uniformly; direction random in the floor's plane."""
-    phases: tuple[Phase, ...] = Field(min_length=1, max_length=64, strict=False)
-    """Ranges of clips, each with its law for friction and mass; each clip belongs to one."""
-    preview: bool = True
-    """Whether each clip gets a preview.gif."""
-
-    @field_validator("frames")
-    @classmethod
-    def _even(cls, frames: int) -> int:
-        if frames % 2:
-            raise ValueError("expected an even number: the encoder takes frames in pairs")
-        return frames
-
-    @field_validator("fps")
-    @classmethod
-    def _divides(cls, fps: int) -> int:
-        if PHYSICS_RATE % fps:
-            near = [rate for rate in (8, 10, 12, 15, 16, 20, 24, 30, 40, 48, 60, 80, 120, 240) if rate != fps]
-            near.sort(key=lambda rate: (abs(rate - fps), rate))
-            raise ValueError(f"expected a divisor of {PHYSICS_RATE}, the rate of the physics, such as {near[0]}")
-        return fps
-
-    @field_validator("layers")
-    @classmethod
-    def _shows_colours(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
-        if "rgb" not in layers:
-            raise ValueError("expected rgb among them: the encoder and the checks look at it")
-        return layers
-
-    @model_validator(mode="after")
-    def _has_objects(self) -> Self:
-        odd = next((i for i, name in enumerate(self.objects) if name not in SHAPES), None)
-        if odd is not None and self.assets is None:
-            known = f"{', '.join(SHAPES[:-1])} or {SHAPES[-1]}"
-            raise ValueError(f'objects[{odd}]: found "{self.objects[odd]}", expected {known}, or an id with assets')
-        return self
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        last = self.frames - 2
-        if self.impulse.at_frame > last:
-            raise ValueError(
-                f"impulse.atFrame: found {self.impulse.at_frame}, expected {last} or less,"
-                f" so that one of the {self.frames} frames shows motion"
-            )
-        phases = sorted(self.phases, key=lambda phase: phase.clips.start)
-        for before, after in itertools.pairwise(phases):
-            if after.clips.start <= before.clips.end:
-                raise ValueError(
-                    f"phases: {before.name!r} ({before.clips.start}-{before.clips.end}) and {after.name!r}"
-                    f" ({after.clips.start}-{after.clips.end}) overlap, expected each clip in one phase"
-                )
-        names = [phase.name for phase in phases]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"phases: found the name {name!r} twice, expected each once")
-        return self
-
-    def first_uncovered(self, clips: ClipRange) -> int | None:
-        """Return the first clip that no phase holds, None where all are held."""
-        index = clips.start
-        for phase in sorted(self.phases, key=lambda phase: phase.clips.start):
-            if phase.clips.start <= index <= phase.clips.end:
-                index = phase.clips.end + 1
-        return index if index <= clips.end else None
 
 
 class ScaleUp(Model):
@@ -232,11 +52,11 @@ class Render(Model):
     """CPU threads a clip: the pod's CPU limit, OMP_NUM_THREADS and its kin, BLENDER_CPU_THREADS."""
     clips_per_pod: int = Field(default=1, ge=1, le=100_000)
     """Clips that one pod makes one after the other, in a cluster."""
-    timeout: Annotated[Seconds, Field(gt=0)] = 600.0
+    timeout: PositiveSeconds = 600.0
     """A clip that takes longer fails."""
-    memory: Annotated[Bytes, Field(gt=0)] = 2 * 2**30
+    memory: PositiveBytes = 2 * 2**30
     """Memory of a pod, in a cluster: the kernel ends a renderer that takes more, and its clip fails."""
-    shared_memory: Annotated[Bytes, Field(gt=0)] = 8 * 2**30
+    shared_memory: PositiveBytes = 8 * 2**30
     """Largest size of /dev/shm in a pod; what is used of it counts as memory."""
     image: FileName | None = None
     """Container image of a renderer of the user's own, built from clipfarm's; the operator's own where left out."""
@@ -248,7 +68,7 @@ class Render(Model):
     """How an autoscaler gets to know that nodes are missing, in a cluster."""
     command: tuple[Argument, ...] = Field(default=(), max_length=MOST_ENTRIES, strict=False)
     """A renderer of the user's own that keeps the contract; empty for the built-in one."""
-    background: Literal["cached", "full"] = "cached"
+    background: Background = "cached"
     """What stands still in the frames: rendered once for the run, which takes as long as 16 frames, or anew in each."""
 
 
@@ -261,28 +81,39 @@ class Vram(Model):
     """Above it, no new clip starts on the GPU."""
     low: float = Field(default=0.70, gt=0, le=1)
     """Below it, clips start again."""
-    check_interval: Annotated[Seconds, Field(gt=0)] = 5.0
+    check_interval: PositiveSeconds = 5.0
     """How often GPU memory is looked at."""
-    stale_after: Annotated[Seconds, Field(gt=0)] = 60.0
+    stale_after: PositiveSeconds = 60.0
     """A reading older than this is unknown, and never zero."""
     when_unknown: Literal["Hold", "Admit"] = "Hold"
     """What becomes of clips while the use of a GPU's memory is unknown."""
-    per_clip: Annotated[Bytes, Field(gt=0)] | None = None
+    per_clip: PositiveBytes | None = None
     """What one clip takes, where it is known."""
     allocation_time: Annotated[Seconds, Field(ge=0)] = 30.0
     """How long after its start a clip may not have allocated all its memory: a cold import of Blender takes 22 s."""
-    held_warning_after: Annotated[Seconds, Field(gt=0)] = 600.0
+    held_warning_after: PositiveSeconds = 600.0
     """A GPU that others keep full for longer than this, while clips are held, is worth a warning that names them."""
 
-    @model_validator(mode="after")
-    def _watermarks(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"low: found {self.low:g}, expected less than high ({self.high:g})")
-        if self.stale_after <= self.check_interval:
-            raise ValueError(
-                f"staleAfter: found {self.stale_after:g}s, expected more than checkInterval ({self.check_interval:g}s)"
-            )
-        return self
+    rules = (
+        Rule(
+            lambda vram: (
+                f"low: found {vram.low:g}, expected less than high ({vram.high:g})" if vram.low >= vram.high else None
+            ),
+            cel="self.low < self.high",
+            message="expected less than high",
+            field=".low",
+        ),
+        Rule(
+            lambda vram: (
+                f"staleAfter: found {vram.stale_after:g}s, expected more than checkInterval ({vram.check_interval:g}s)"
+                if vram.stale_after <= vram.check_interval
+                else None
+            ),
+            cel=f"{duration('staleAfter')} > {duration('checkInterval')}",
+            message="expected more than checkInterval",
+            field=".staleAfter",
+        ),
+    )
 
 
 class Retry(Model):
@@ -300,6 +131,10 @@ class Retry(Model):
     made elsewhere."""
 
 
+PATCHES = FieldRule("a multiple of 16, the model's patch size", holds=lambda size: size % 16 == 0, cel="self % 16 == 0")
+_NEEDS_WEIGHTS = "missing, expected {source: FILE or FOLDER or random}, or encode.enabled: false"
+
+
 class Encode(Model):
     """How clips become features."""
 
@@ -313,30 +148,26 @@ class Encode(Model):
     """Clips that are encoded at a time; halved where a GPU's memory is too small, on a CPU at most one a thread."""
     replicas: int = Field(default=1, ge=1, le=1000)
     """Encoders that share the work. On one machine they share its CPUs, and each has its part of the GPUs."""
-    crop_size: int = Field(default=256, ge=16, le=MOST_CROP)
+    crop_size: Annotated[int, Field(ge=16, le=MOST_CROP), PATCHES] = 256
     """Width and height of what the model sees, pixels; a multiple of its patch, 16."""
     dtype: Literal["fp16", "fp32"] = "fp16"
     """Type of the saved features."""
-    memory: Annotated[Bytes, Field(gt=0)] = 8 * 2**30
+    memory: PositiveBytes = 8 * 2**30
     """Memory of an encoder's pod, in a cluster."""
-    cpu: Annotated[Cpus, Field(gt=0)] | None = None
+    cpu: PositiveCpus | None = None
     """CPUs of an encoder's pod, in a cluster: requested, and its limit. Left out: 500m are requested, and there is no
     limit."""
     pod: PodOptions = PodOptions()
     """Where and how the encoders run, in a cluster."""
 
-    @field_validator("crop_size")
-    @classmethod
-    def _patches(cls, size: int) -> int:
-        if size % 16:
-            raise ValueError("expected a multiple of 16, the model's patch size")
-        return size
-
-    @model_validator(mode="after")
-    def _has_weights(self) -> Self:
-        if self.enabled and self.weights is None:
-            raise ValueError("weights: missing, expected {source: FILE or FOLDER or random}, or encode.enabled: false")
-        return self
+    rules = (
+        Rule(
+            lambda encode: f"weights: {_NEEDS_WEIGHTS}" if encode.enabled and encode.weights is None else None,
+            cel="!self.enabled || has(self.weights)",
+            message=_NEEDS_WEIGHTS,
+            field=".weights",
+        ),
+    )
 
 
 class Storage(Model):
@@ -344,7 +175,7 @@ class Storage(Model):
 
     claim_name: Text | None = Field(default=None, min_length=1)
     """A PersistentVolumeClaim that is there already."""
-    size: Annotated[Bytes, Field(gt=0)] | None = None
+    size: PositiveBytes | None = None
     """Size of a claim that is made for the run, and stays when the run is deleted."""
     storage_class_name: Text | None = None
     """Storage class of the claim that is made; the cluster's default where it is left out."""
@@ -352,11 +183,33 @@ class Storage(Model):
     """Of the claim that is made. ReadWriteOnce is for clusters of one node, and for pods that a node selector keeps on
     one: what many clusters have as their default class gives no other."""
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.claim_name is None) == (self.size is None):
-            raise ValueError("claimName: expected either claimName or size")
-        return self
+    rules = (
+        Rule(
+            lambda storage: (
+                "claimName: expected either claimName or size"
+                if (storage.claim_name is None) == (storage.size is None)
+                else None
+            ),
+            cel="has(self.claimName) != has(self.size)",
+            message="expected either claimName or size",
+            field=".claimName",
+        ),
+    )
+
+
+def _uncovered(spec: "RunSpec") -> str | None:
+    clip = spec.experiment.first_uncovered(spec.clips)
+    return None if clip is None else f"experiment.phases: no phase holds clip {clip}, expected each clip in one phase"
+
+
+def _too_rough(spec: "RunSpec") -> str | None:
+    for i, phase in enumerate(spec.experiment.phases):
+        if phase.friction.max > MOST_FRICTION and not spec.render.command:
+            return (
+                f"experiment.phases[{i}].friction.max: found {phase.friction.max:g}, expected {MOST_FRICTION:g} or"
+                " less, or a renderer of your own (render.command)"
+            )
+    return None
 
 
 class RunSpec(Model):
@@ -398,22 +251,24 @@ class RunSpec(Model):
         experiment = self.experiment.model_dump(mode="json", by_alias=True, exclude_none=True)
         return json.dumps(experiment | {"background": self.render.background}, sort_keys=True)
 
-    @model_validator(mode="after")
-    def _covered(self) -> Self:
-        uncovered = self.experiment.first_uncovered(self.clips)
-        if uncovered is not None:
-            raise ValueError(f"experiment.phases: no phase holds clip {uncovered}, expected each clip in one phase")
-        return self
-
-    @model_validator(mode="after")
-    def _can_be_simulated(self) -> Self:
-        for i, phase in enumerate(self.experiment.phases):
-            if phase.friction.max > MOST_FRICTION and not self.render.command:
-                raise ValueError(
-                    f"experiment.phases[{i}].friction.max: found {phase.friction.max:g}, expected {MOST_FRICTION:g} or"
-                    " less, or a renderer of your own (render.command)"
-                )
-        return self
+    rules = (
+        Rule(
+            _uncovered,
+            # Phases do not overlap, so each clip is in one when the parts of the run that they hold add up to the run.
+            cel="self.experiment.phases.map(p,"
+            " (p.clips.end < self.clips.end ? p.clips.end : self.clips.end)"
+            " - (p.clips.start > self.clips.start ? p.clips.start : self.clips.start) + 1)"
+            ".filter(n, n > 0).sum() == self.clips.end - self.clips.start + 1",
+            message="expected each clip of the run in one phase",
+            field=".experiment.phases",
+        ),
+        Rule(
+            _too_rough,
+            cel=f"self.render.command.size() > 0 || self.experiment.phases.all(p, p.friction.max <= {MOST_FRICTION})",
+            message=f"expected friction of {MOST_FRICTION:g} or less, or a renderer of your own (render.command)",
+            field=".experiment.phases",
+        ),
+    )
 
 
 class Metadata(Model):

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from clipfarm.cel import number
 from clipfarm.model import NO_NUL
 from clipfarm.run import KIND, RUN_NAME, Run
 from clipfarm.yaml_documents import MOST_BYTES, DocumentError, documents
@@ -143,13 +144,13 @@ def _line(detail: ErrorDetails) -> str:
         case "literal_error":
             expected = str(context["expected"])
         case "greater_than_equal":
-            expected = f"{_number(context['ge'])} or more"
+            expected = f"{number(context['ge'])} or more"
         case "greater_than":
-            expected = f"more than {_number(context['gt'])}"
+            expected = f"more than {number(context['gt'])}"
         case "less_than_equal":
-            expected = f"{_number(context['le'])} or less"
+            expected = f"{number(context['le'])} or less"
         case "less_than":
-            expected = f"less than {_number(context['lt'])}"
+            expected = f"less than {number(context['lt'])}"
         case "too_short":
             return f"{field}: found nothing, expected at least one"
         case "string_too_short":
@@ -227,8 +228,3 @@ def _show(value: object) -> str:
         return f"a list of {len(value)}"
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _number(bound: float) -> str:
-    """Return a bound as people write it; of a whole number every digit."""
-    return f"{bound:g}" if isinstance(bound, float) else str(bound)

@@ -1,13 +1,18 @@
 """Where the encoder's weights come from: the part of a run that says so."""
 
-import re
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field
 
-from clipfarm.model import Argument, Model
+from clipfarm.cel import Rule
+from clipfarm.model import Argument, Commit, Model, Sha256
+
+_IS_ADDRESS = "self.source.startsWith('https://') || self.source.startsWith('http://')"
+"""As :attr:`Weights.is_address`."""
+_NEEDS_HASH = "missing, expected the SHA-256 of the file at the address"
+_NO_COMMIT = "expected only beside an id on Hugging Face"
 
 
 class Weights(Model):
@@ -18,26 +23,25 @@ class Weights(Model):
     or ``random``: features without meaning."""
     key: Literal["target_encoder", "encoder"] = "target_encoder"
     """Which of the two encoders in a file of the original release."""
-    sha256: Annotated[str, Field(json_schema_extra={"pattern": "^[0-9a-f]{64}$"})] | None = None
+    sha256: Sha256 | None = None
     """What the weights have to hash to; needed where the source is an address."""
-    revision: Annotated[str, Field(json_schema_extra={"pattern": "^[0-9a-f]{40}$"})] | None = None
+    revision: Commit | None = None
     """A commit on Hugging Face: the source is an id there."""
 
-    @field_validator("sha256", "revision")
-    @classmethod
-    def _hexadecimal(cls, value: str | None, info: ValidationInfo) -> str | None:
-        digits = 64 if info.field_name == "sha256" else 40
-        if value is not None and not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
-            raise ValueError(f"expected {digits} hexadecimal digits" + (", a commit" if digits == 40 else ""))
-        return value
-
-    @model_validator(mode="after")
-    def _pinned(self) -> Self:
-        if self.is_address and self.sha256 is None:
-            raise ValueError("sha256: missing, expected the SHA-256 of the file at the address")
-        if self.is_address and self.revision is not None:
-            raise ValueError("revision: expected only beside an id on Hugging Face")
-        return self
+    rules = (
+        Rule(
+            lambda weights: f"sha256: {_NEEDS_HASH}" if weights.is_address and weights.sha256 is None else None,
+            cel=f"!({_IS_ADDRESS}) || has(self.sha256)",
+            message=_NEEDS_HASH,
+            field=".sha256",
+        ),
+        Rule(
+            lambda weights: f"revision: {_NO_COMMIT}" if weights.is_address and weights.revision is not None else None,
+            cel=f"!({_IS_ADDRESS}) || !has(self.revision)",
+            message=_NO_COMMIT,
+            field=".revision",
+        ),
+    )
 
     @property
     def is_address(self) -> bool:

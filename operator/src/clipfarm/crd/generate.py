@@ -5,7 +5,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from clipfarm.crd.rules import RULES
+from clipfarm.cel import VALIDATIONS
+from clipfarm.crd.rules import IMMUTABLE
 from clipfarm.model import MOST_CHARACTERS, MOST_ENTRIES
 from clipfarm.run import RunSpec
 from clipfarm.run_status import UNSEEN, RunStatus
@@ -26,6 +27,7 @@ KEPT = (
     "maxItems",
     "maxProperties",
 )
+WORDS_OF_A_RULE = ("rule", "message", "reason", "fieldPath")
 
 COLUMNS = (
     ("Phase", "string", ".status.phase", "Where the run stands", 0),
@@ -44,8 +46,7 @@ COLUMNS = (
 def custom_resource_definition() -> dict[str, Any]:
     """Return the whole CustomResourceDefinition."""
     spec = _schema(RunSpec)
-    for path, rules in RULES.items():
-        _at(spec, path)["x-kubernetes-validations"] = rules
+    spec[VALIDATIONS] += IMMUTABLE
     phases = spec["properties"]["experiment"]["properties"]["phases"]
     phases |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
     _bound_texts(spec)
@@ -152,7 +153,10 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         made["properties"] = {name: _structural(each, definitions) for name, each in node["properties"].items()}
         if node.get("required"):
             made["required"] = node["required"]
-    return made | _default(node, made)
+    made |= _default(node, made)
+    # pydantic sorts keys; the file has each rule before its message.
+    rules = [{key: rule[key] for key in WORDS_OF_A_RULE if key in rule} for rule in node.get(VALIDATIONS, ())]
+    return made | ({VALIDATIONS: rules} if rules else {})
 
 
 def _default(node: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
@@ -167,14 +171,6 @@ def _default(node: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
         # Written out, because rules are held against the default as it stands, before the fields' own are filled in.
         return {"default": {name: each["default"] for name, each in made["properties"].items() if "default" in each}}
     return {"default": list(default) if isinstance(default, tuple) else default}
-
-
-def _at(schema: dict[str, Any], path: str) -> dict[str, Any]:
-    for name in filter(None, path.split(".")):
-        schema = schema["properties"][name.removesuffix("[]")]
-        if name.endswith("[]"):
-            schema = schema["items"]
-    return schema
 
 
 def _bound_texts(schema: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clipfarm.crd.generate import custom_resource_definition
-from clipfarm.crd.rules import RULES
+from clipfarm.crd.rules import IMMUTABLE
 from clipfarm.units import CPUS_PATTERN, DURATION_PATTERN, QUANTITY_PATTERN
 
 BEGIN = "<!-- begin: made by `make docs`, do not edit -->\n"
@@ -36,7 +36,7 @@ def fields() -> str:
     """Return the table of all fields of ``spec``, in its order, and a line on those that cannot be changed."""
     schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     rows = [*HEAD, *_rows(schema["properties"]["spec"], "")]
-    fixed = [rule["fieldPath"][1:] for rule in RULES[""] if rule["message"].startswith("cannot be changed")]
+    fixed = [rule["fieldPath"][1:] for rule in IMMUTABLE]
     names = ", ".join(f"`{name}`" for name in sorted(fixed))
     return "\n".join([*rows, "", f"Once the run is there these cannot be changed: {names}.", ""])
 
