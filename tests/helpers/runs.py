@@ -3,7 +3,7 @@
 from typing import Any
 
 from clipfarm.run import Run
-from clipfarm.world import GpuId, Node, Reading, World
+from clipfarm.world import GpuId, Moment, Node, Reading, World
 
 NODE = "here"
 GPU0, GPU1 = GpuId(NODE, 0, "GPU-0"), GpuId(NODE, 1, "GPU-1")
@@ -37,11 +37,13 @@ def make_run(clips: int = 10, **spec: Any) -> Run:
     return Run.model_validate(document(clips, **spec))
 
 
-def make_world(run: Run, *, gpus: tuple[GpuId, ...] = (), cpus: int = 8, **fields: Any) -> World:
-    """Return a world at time 1000 in which nothing has happened yet; ``fields`` come on top."""
+def make_world(
+    run: Run, *, gpus: tuple[GpuId, ...] = (), cpus: int = 8, now: float = 1000.0, wall: float = 0.0, **fields: Any
+) -> World:
+    """Return a world in which nothing has happened yet; ``fields`` come on top."""
     total = len(run.spec.clips)
     base: dict[str, Any] = {
-        "now": 1000.0,
+        "moment": Moment(now, wall),
         "nodes": (Node(NODE, cpus, gpus),),
         "total": total,
         "rendered": 0,

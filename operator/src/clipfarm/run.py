@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from clipfarm.cel import FieldRule, Rule, duration
+from clipfarm.cel import FieldRule, Rule
+from clipfarm.decide.rules.table import RuleOptions
+from clipfarm.decide.vram.options import Vram
 from clipfarm.experiment import ClipRange, Experiment
 from clipfarm.model import (
     MOST_ENTRIES,
@@ -70,50 +72,6 @@ class Render(Model):
     """A renderer of the user's own that keeps the contract; empty for the built-in one."""
     background: Background = "cached"
     """What stands still in the frames: rendered once for the run, which takes as long as 16 frames, or anew in each."""
-
-
-class Vram(Model):
-    """When GPU memory holds new clips back. Fractions are of a GPU's whole memory."""
-
-    enabled: bool = True
-    """Whether GPU memory holds clips back."""
-    high: float = Field(default=0.85, gt=0, le=1)
-    """Above it, no new clip starts on the GPU."""
-    low: float = Field(default=0.70, gt=0, le=1)
-    """Below it, clips start again."""
-    check_interval: PositiveSeconds = 5.0
-    """How often GPU memory is looked at."""
-    stale_after: PositiveSeconds = 60.0
-    """A reading older than this is unknown, and never zero."""
-    when_unknown: Literal["Hold", "Admit"] = "Hold"
-    """What becomes of clips while the use of a GPU's memory is unknown."""
-    per_clip: PositiveBytes | None = None
-    """What one clip takes, where it is known."""
-    allocation_time: Annotated[Seconds, Field(ge=0)] = 30.0
-    """How long after its start a clip may not have allocated all its memory: a cold import of Blender takes 22 s."""
-    held_warning_after: PositiveSeconds = 600.0
-    """A GPU that others keep full for longer than this, while clips are held, is worth a warning that names them."""
-
-    rules = (
-        Rule(
-            lambda vram: (
-                f"low: found {vram.low:g}, expected less than high ({vram.high:g})" if vram.low >= vram.high else None
-            ),
-            cel="self.low < self.high",
-            message="expected less than high",
-            field=".low",
-        ),
-        Rule(
-            lambda vram: (
-                f"staleAfter: found {vram.stale_after:g}s, expected more than checkInterval ({vram.check_interval:g}s)"
-                if vram.stale_after <= vram.check_interval
-                else None
-            ),
-            cel=f"{duration('staleAfter')} > {duration('checkInterval')}",
-            message="expected more than checkInterval",
-            field=".staleAfter",
-        ),
-    )
 
 
 class Retry(Model):
@@ -212,8 +170,8 @@ def _too_rough(spec: "RunSpec") -> str | None:
     return None
 
 
-class RunSpec(Model):
-    """``spec`` of a BenchmarkRun."""
+class SpecFields(Model):
+    """Fields of ``spec`` that no rule of admission brings."""
 
     seed: int = Field(default=0, ge=0, lt=2**53)
     """All randomness of all clips comes from it; 0 is a seed like any other."""
@@ -222,8 +180,6 @@ class RunSpec(Model):
     workers: int | None = Field(default=None, ge=1, le=10_000)
     """Clips rendered at a time; by default CPUs / render.threads - 2 of each machine that is there at the start, and at
     least 1."""
-    suspend: bool = False
-    """Start no new clip; those that run go on to their end."""
     storage: Storage | None = None
     """The volume that the clips go to, in a cluster; on one machine --output says where they go."""
     experiment: Experiment
@@ -238,6 +194,10 @@ class RunSpec(Model):
     """How clips become features."""
     ttl_after_finished: Seconds | None = None
     """How long a finished run stays in a cluster; the clips stay anyway."""
+
+
+class RunSpec(RuleOptions, SpecFields):
+    """``spec`` of a BenchmarkRun; the fields that rules of admission bring come last."""
 
     def contract(self) -> ContractExperiment:
         """Return the experiment as the renderer knows it."""

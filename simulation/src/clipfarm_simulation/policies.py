@@ -7,11 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
-from clipfarm.clip_memory import Memory
 from clipfarm.decide.plan import Plan, decide
+from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.run import API_VERSION, KIND, Run
 from clipfarm.vram.lag import Heard, counts_more
-from clipfarm.world import Ended, Gate, GpuId, Left, Node, Reading, Running, World
+from clipfarm.world import Departed, Ended, GpuId, Moment, Node, Reading, Running, WatermarkState, World
 from clipfarm_contract.result import VramUse
 from clipfarm_simulation.fleet import End, Exporters, Fleet, Scenario
 
@@ -19,10 +19,10 @@ ASKS = 5
 """Seconds between two questions to the exporters."""
 SEEN_AFTER = 1
 """Seconds until the operator sees that a clip has ended."""
-TOLD_AFTER = 2.0
+REPORTED_AFTER = 2.0
 """Seconds until it knows what that clip has measured of its GPU."""
-TOLD_LAG = 4.0
-"""How much older than that it may be, as far as the operator knows."""
+REPORTED_LAG = 4.0
+"""How much older than that it may be, by what the operator knows."""
 Starts = Iterable[tuple[int, int]]
 """Clips and their GPUs."""
 
@@ -131,7 +131,7 @@ class Clipfarm:
 
     def __init__(self, fleet: Fleet, exporters: Exporters, run: Run) -> None:
         self.run = run
-        self.gates: dict[GpuId, Gate] = {}
+        self.watermarks: dict[GpuId, WatermarkState] = {}
         self.plan: Plan | None = None
         self._fleet = fleet
         self._exporters = exporters
@@ -140,27 +140,27 @@ class Clipfarm:
         self._on_the_way: deque[tuple[int, Reading]] = deque()
         """What clips that are done have measured; the operator does not know of it yet."""
         self._running: dict[int, Running] = {}
-        self._left: dict[int, Left] = {}
+        self._departed: dict[int, Departed] = {}
         self._unseen: deque[list[End]] = deque()
         """Clips that have ended, by second; the operator does not see it yet."""
         self._heard = [Heard() for _ in fleet.scenario.nodes]
-        self._memory = Memory()
+        self._memory = LearnedMemory()
 
     def choose(self, now: int, free: int, waiting: list[int], ended: list[Ended], due: list[int]) -> Starts:
         """Decide as the operator does each second."""
         while self._on_the_way and self._on_the_way[0][1].at <= now:
             clip, reading = self._on_the_way.popleft()
-            if clip in self._left:
-                self._left[clip] = replace(self._left[clip], ended_at=reading.at - reading.lag)
+            if clip in self._departed:
+                self._departed[clip] = replace(self._departed[clip], ended_at=reading.at - reading.lag)
             self._take_in(reading)
         if now % ASKS == 0:
             self._ask(now)
         self.plan = decide(self.run, self.world(now, waiting, ended))
-        self.gates = dict(self.plan.gates)
+        self.watermarks = dict(self.plan.watermarks)
         for start in self.plan.start:
             assert start.gpu is not None
-            self._running[start.clip] = Running(start.clip, start.node, start.gpu, float(now))
-            yield start.clip, self._index[start.gpu]
+            self._running[start.index] = Running(start.index, start.node, start.gpu, float(now))
+            yield start.index, self._index[start.gpu]
 
     def world(self, now: int, waiting: list[int], ended: list[Ended]) -> World:
         """Return what an operator would see."""
@@ -168,7 +168,7 @@ class Clipfarm:
         here = {name: tuple(gpu for gpu in self._fleet.gpus if gpu.node == name) for name in names}
         total = self._fleet.scenario.clips
         return World(
-            now=float(now),
+            moment=Moment(float(now), float(now)),
             nodes=tuple(Node(name, 64, here[name]) for name in names),
             total=total,
             rendered=0,
@@ -176,8 +176,8 @@ class Clipfarm:
             running=tuple(self._running.values()),
             ended=tuple(ended),
             readings=tuple(self._readings.values()),
-            gates=self.gates,
-            left=tuple(self._left.values()),
+            watermarks=self.watermarks,
+            departed=tuple(self._departed.values()),
             clip_memory=self._memory.summary(),
         )
 
@@ -187,13 +187,13 @@ class Clipfarm:
         for end in ended:
             if not end.out_of_memory:
                 used, size = float(fleet.used[end.gpu]), float(fleet.sizes[end.gpu])
-                reading = Reading(fleet.gpus[end.gpu], used, size, now + TOLD_AFTER, TOLD_LAG)
+                reading = Reading(fleet.gpus[end.gpu], used, size, now + REPORTED_AFTER, REPORTED_LAG)
                 self._on_the_way.append((end.clip, reading))
         self._unseen.append(ended)
         for end in self._unseen.popleft() if len(self._unseen) > SEEN_AFTER else ():
             gone = self._running.pop(end.clip)
             assert gone.started_at is not None
-            self._left[end.clip] = Left(gone.node, gone.gpu, gone.started_at, now, end.out_of_memory)
+            self._departed[end.clip] = Departed(gone.node, gone.gpu, gone.started_at, now, end.out_of_memory)
             if not end.out_of_memory and fleet.scenario.knows == "learned":
                 use = VramUse(
                     peak_mib=float(clips.peak[end.clip]),
@@ -201,9 +201,11 @@ class Clipfarm:
                     deviation_mib=float(clips.deviation[end.clip]),
                     allocated_after=float(clips.allocated[end.clip]),
                 )
-                self._memory.take_in(str(end.clip), [use])
+                self._memory.add(str(end.clip), [use])
         if ended:
-            self._left = {clip: left for clip, left in self._left.items() if now - left.ended_at < 90.0}
+            self._departed = {
+                clip: departed for clip, departed in self._departed.items() if now - departed.ended_at < 90.0
+            }
 
     def _ask(self, now: int) -> None:
         """Ask each exporter: it tells what it collected last, and the operator knows how often it collects."""

@@ -90,9 +90,9 @@ def simulate(
         exporters.step()
         outcome = retry.judge(rules, list(attempts.values()))
         for last in outcome.failed:
-            del attempts[last.clip]
+            del attempts[last.index]
             failed += 1
-        due = [again.clip for again in outcome.again if again.due <= fleet.now]
+        due = [again.index for again in outcome.again if again.due <= fleet.now]
         free = scenario.workers - len(fleet.which)
         head = [waiting[i] for i in range(min(len(waiting), max(0, free) + SHOWN))] if free > 0 else []
         started = list(policy.choose(fleet.now, free, head, list(attempts.values()), due)) if free > 0 else []

@@ -19,7 +19,7 @@ from clipfarm.local.observe import observe
 from clipfarm.local.scan import Scan
 from clipfarm.local.state import State
 from clipfarm.run_file import read_run
-from clipfarm.world import GpuId, Turn
+from clipfarm.world import GpuId, Moment, Turn
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure
 from clipfarm_contract.encoder_progress import State as Standing
@@ -157,7 +157,7 @@ class TestSeveral:
         write_log(followed, number=1)
         followed.encoders[0].process.status = 0
         follow_encoder.follow(followed, 1.0)
-        plan = decide(followed.job.run, observe(followed, 1.0))
+        plan = decide(followed.job.run, observe(followed, Moment(1.0, 0.0)))
         apply(replace(plan, start=(), encoders=3), followed, 1.0)
         assert started == [2]
 
@@ -176,7 +176,7 @@ def test_an_encoder_without_work_leaves(followed, now, no_more_clips, terminated
         clips.discard(3)
     followed.waiting.append(3)  # and held
     followed.turn = Turn(idle_since=1001.0 - IDLE_SECONDS)
-    plan = decide(followed.job.run, observe(followed, now))
+    plan = decide(followed.job.run, observe(followed, Moment(now, 0.0)))
     apply(replace(plan, start=(), no_more_clips=no_more_clips), followed, now)
     assert followed.encoders[0].process.terminated == terminated
     followed.encoders[0].process.status = 0

@@ -17,7 +17,8 @@ from clipfarm.cluster.acting import invalid
 from clipfarm.cluster.api import endings
 from clipfarm.cluster.reporting import conditions
 from clipfarm.cluster.reporting.standard_conditions import StandardKind
-from clipfarm.decide import admission, rules, starting
+from clipfarm.decide import starting
+from clipfarm.decide.rules.table import Reason
 from clipfarm.decide.status import Status
 from clipfarm.local import state
 from clipfarm.run_status import UNSEEN
@@ -45,24 +46,13 @@ def tree(module: ModuleType) -> ast.Module:
     return ast.parse(Path(inspect.getfile(module)).read_text())
 
 
-def holds() -> set[str]:
-    """Reasons of all holds: the first argument wherever one is made."""
-    nodes = [node for module in (admission, rules) for node in ast.walk(tree(module))]
-    calls = [node for node in nodes if isinstance(node, ast.Call)]
-    made = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Hold"]
-    reasons = {call.args[0].value for call in made if isinstance(call.args[0], ast.Constant)}
-    assert len(made) > 10
-    assert all(isinstance(call.args[0], ast.Constant) for call in made)
-    return reasons
-
-
 FINISHED = {"Succeeded", "CompletedWithFailures", "Failed"}
 WORKED_OUT = {
     # What stands in the code where a reason is no text, and what it can be there.
     "status.phase": FINISHED,
-    "hold.reason": holds(),
+    "hold.reason": {*Reason},
     "word(first)": set(),  # they have a section of their own
-    "held[0].hold.reason": {reason for reason in holds() if reason.startswith("VRAM")},
+    "held[0].hold.reason": {reason for reason in Reason if reason.rule.about_vram},
 }
 
 

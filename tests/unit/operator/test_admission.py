@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfarm.decide.expectation import Counts, Expected
-from clipfarm.decide.places import OnNode, Place
 from clipfarm.decide.plan import decide
-from clipfarm.decide.rules import CLIP_RULES, PLACE_RULES, Candidate, Situation
+from clipfarm.decide.rules.rule import NoPlaceRule
+from clipfarm.decide.rules.subjects import Candidate, Situation
+from clipfarm.decide.rules.table import Reason
+from clipfarm.decide.vram.counts import Counts
+from clipfarm.decide.vram.expected import Expected
+from clipfarm.decide.vram.place import OnNode, Place
 from clipfarm.decide.workers import limit as workers_of
 from clipfarm.run import default_workers
-from clipfarm.world import Ended, Gate, Holder, Node, Others, Running
+from clipfarm.world import Ended, Holder, Neighbours, Node, Running, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
 
@@ -30,32 +33,34 @@ def admit(run, **world):
 
 
 def started(plan):
-    return [start.clip for start in plan.start]
+    return [start.index for start in plan.start]
 
 
 def reasons(plan):
-    return {held.hold.reason: held.clips for held in plan.status.held}
+    return {held.hold.reason: held.indexes for held in plan.status.held}
 
 
-def gate(used=None, gpu=GPU0, *, closed=False, holders=(), others=None):
-    """Return the gate of a GPU with this fraction in use (None: unknown)."""
+def gpu_at(used=None, gpu=GPU0, *, closed=False, holders=(), neighbours=None):
+    """Return the state of a GPU with this fraction in use (None: unknown)."""
     found = replace(reading(gpu, used), holders=holders) if used is not None else None
-    return Gate(gpu, closed, found, "" if found else "no reading yet", others)
+    return WatermarkState(gpu, closed, found, "" if found else "no reading yet", neighbours)
 
 
-def place(*gates, seen=0, unseen=0, sharing="Chosen", room=None, waits="", ran_out=False, gone=0, gpu=True):
+def place(*states, seen=0, unseen=0, sharing="Chosen", room=None, waits="", ran_out=False, gone=0, gpu=True):
     """Return a place of 10,000 MiB a GPU, with pods of this run that a reading shows, and such that it does not."""
     pods = seen + unseen
     count = Counts(pods, unseen, gone, proven=seen, ran_out=ran_out)
-    return Place(Node(NODE, 8, PAIR, sharing=sharing, room=room), gates, gpu, count, OnNode(pods, waits))
+    return Place(Node(NODE, 8, PAIR, sharing=sharing, room=room), states, gpu, count, OnNode(pods, waits))
 
 
 def situation(at_work=0, workers=4, fatal="", per_clip=None, **spec):
-    return Situation(make_run(**spec), 1000.0, workers, fatal, at_work, per_clip=per_clip)
+    run = make_run(**spec)
+    return Situation(run, make_world(run), workers, fatal, at_work, per_clip)
 
 
 def full_disk(free, *, clip, at_work):
-    return replace(situation(at_work), free_bytes=free, clip_bytes=clip)
+    found = situation(at_work)
+    return replace(found, world=replace(found.world, free_bytes=free, clip_bytes=clip))
 
 
 CUDA = {"render": {"device": "cuda"}}
@@ -63,21 +68,21 @@ ADMIT = {"vram": {"whenUnknown": "Admit"}}
 OFF = {"vram": {"enabled": False}}
 NOW = Candidate(1)
 
-# rule, candidate, situation, the beginning of the hold's message (None: no hold)
+# reason, candidate, situation, the beginning of the hold's message (None: no hold)
 CLIP_TABLE = [
-    ("fatal", NOW, situation(), None),
-    ("fatal", NOW, situation(fatal="refused"), "refused"),
-    ("suspended", NOW, situation(), None),
-    ("suspended", NOW, situation(suspend=True), "spec.suspend is true"),
-    ("retry_not_due", NOW, situation(), None),
-    ("retry_not_due", Candidate(1, due=1000.0), situation(), None),
-    ("retry_not_due", Candidate(1, due=1000.1), situation(), "ended with 2, which the contract keeps for GPU memory;"),
-    ("retry_not_due", Candidate(1, due=1000.1), situation(**CUDA), "ran out of GPU memory; starts again"),
-    ("workers_busy", NOW, situation(3), None),
-    ("workers_busy", NOW, situation(4), "4 of 4 workers are busy"),
-    ("storage_full", NOW, situation(), None),
-    ("storage_full", NOW, full_disk(3000, clip=1000, at_work=2), None),
-    ("storage_full", NOW, full_disk(2999, clip=1000, at_work=2), "2.9 KiB left for clips of up to 1000 B; make room"),
+    ("Fatal", NOW, situation(), None),
+    ("Fatal", NOW, situation(fatal="refused"), "refused"),
+    ("Suspended", NOW, situation(), None),
+    ("Suspended", NOW, situation(suspend=True), "spec.suspend is true"),
+    ("RetryDelay", NOW, situation(), None),
+    ("RetryDelay", Candidate(1, due=1000.0), situation(), None),
+    ("RetryDelay", Candidate(1, due=1000.1), situation(), "ended with 2, which the contract keeps for GPU memory;"),
+    ("RetryDelay", Candidate(1, due=1000.1), situation(**CUDA), "ran out of GPU memory; starts again"),
+    ("WorkersBusy", NOW, situation(3), None),
+    ("WorkersBusy", NOW, situation(4), "4 of 4 workers are busy"),
+    ("StorageFull", NOW, situation(), None),
+    ("StorageFull", NOW, full_disk(3000, clip=1000, at_work=2), None),
+    ("StorageFull", NOW, full_disk(2999, clip=1000, at_work=2), "2.9 KiB left for clips of up to 1000 B; make room"),
 ]
 
 
@@ -87,132 +92,137 @@ def known(most, mean=None, average=0.0, deviation=math.inf):
 
 
 SPREAD = known(1500, 1200, 900.0, 220.0)
-OTHERS = Others(990.0, ((990.0, 1000.0),))  # 1,000 MiB at all times
-BURSTS = replace(OTHERS, bursts=((500.0, 3000.0), (700.0, 2500.0)))  # and 3,000 MiB at times
+NEIGHBOURS = Neighbours(990.0, ((990.0, 1000.0),))  # 1,000 MiB at all times
+BURSTS = replace(NEIGHBOURS, bursts=((500.0, 3000.0), (700.0, 2500.0)))  # and 3,000 MiB at times
 ENCODER = (Holder("lab/friction-encode", 5.5 * 1024), Holder("python (pid 4711)"))
 
-# rule, place, situation, the beginning of the hold's message (None: no hold)
+# reason, place, situation, the beginning of the hold's message (None: no hold)
 PLACE_TABLE = [
-    ("node_full", place(gate(0.1), seen=3), situation(), None),
-    ("node_full", place(gate(0.1), seen=3, room=4), situation(), None),
-    ("node_full", place(gate(0.1), seen=3, room=3), situation(), "here has room for 3 clips of this run"),
-    ("node_full", place(gate(0.1), seen=1, room=3, waits="Insufficient cpu"), situation(),
+    ("NodesFull", place(gpu_at(0.1), seen=3), situation(), None),
+    ("NodesFull", place(gpu_at(0.1), seen=3, room=4), situation(), None),
+    ("NodesFull", place(gpu_at(0.1), seen=3, room=3), situation(), "here has room for 3 clips of this run"),
+    ("NodesFull", place(gpu_at(0.1), seen=1, room=3, waits="Insufficient cpu"), situation(),
      "a clip that was sent to here does not get to run: Insufficient cpu"),
-    ("node_full", place(seen=3, room=3), situation(), None),  # nobody sends it there
-    ("vram_unknown", place(gpu=False), situation(), None),
-    ("vram_unknown", place(gate(0.1)), situation(), None),
-    ("vram_unknown", place(gate()), situation(), "memory of GPU 0 on here is unknown (no reading yet)"),
-    ("vram_unknown", place(), situation(), "GPU memory of here is unknown (no GPU found)"),
-    ("vram_unknown", place(gate()), situation(**ADMIT), None),
-    ("vram_unknown", place(gate()), situation(**OFF), None),
+    ("NodesFull", place(seen=3, room=3), situation(), None),  # nobody sends it there
+    ("VRAMUnknown", place(gpu=False), situation(), None),
+    ("VRAMUnknown", place(gpu_at(0.1)), situation(), None),
+    ("VRAMUnknown", place(gpu_at()), situation(), "memory of GPU 0 on here is unknown (no reading yet)"),
+    ("VRAMUnknown", place(), situation(), "GPU memory of here is unknown (no GPU found)"),
+    ("VRAMUnknown", place(gpu_at()), situation(**ADMIT), None),
+    ("VRAMUnknown", place(gpu_at()), situation(**OFF), None),
     # A whole GPU may be any of those that are known; a slice may be of any GPU.
-    ("vram_unknown", place(gate(0.1), gate(gpu=GPU1), sharing="Whole"), situation(), None),
-    ("vram_unknown", place(gate(), gate(gpu=GPU1), sharing="Whole"), situation(), "memory of GPU 0"),
-    ("vram_unknown", place(gate(0.1), gate(gpu=GPU1), sharing="Sliced"), situation(), "memory of GPU 1"),
-    ("vram_high", place(gpu=False), situation(), None),
-    ("vram_high", place(gate(0.8)), situation(), None),
-    ("vram_high", place(gate(0.8, closed=True), seen=1), situation(), "GPU 0 on here at 80%; starts again below 70%"),
-    ("vram_high", place(gate(0.8, closed=True, holders=ENCODER)), situation(),
+    ("VRAMUnknown", place(gpu_at(0.1), gpu_at(gpu=GPU1), sharing="Whole"), situation(), None),
+    ("VRAMUnknown", place(gpu_at(), gpu_at(gpu=GPU1), sharing="Whole"), situation(), "memory of GPU 0"),
+    ("VRAMUnknown", place(gpu_at(0.1), gpu_at(gpu=GPU1), sharing="Sliced"), situation(), "memory of GPU 1"),
+    ("VRAMHigh", place(gpu=False), situation(), None),
+    ("VRAMHigh", place(gpu_at(0.8)), situation(), None),
+    ("VRAMHigh", place(gpu_at(0.8, closed=True), seen=1), situation(), "GPU 0 on here at 80%; starts again below 70%"),
+    ("VRAMHigh", place(gpu_at(0.8, closed=True, holders=ENCODER)), situation(),
      "GPU 0 on here at 80% (lab/friction-encode 5.5 GiB, python (pid 4711)); starts again below 70%; no clip of this"),
-    ("vram_high", place(gate(0.9, closed=True, others=OTHERS), seen=5), situation(),
+    ("VRAMHigh", place(gpu_at(0.9, closed=True, neighbours=NEIGHBOURS), seen=5), situation(),
      "GPU 0 on here at 90%; starts again below 85%"),
-    ("vram_high", place(gate(0.8, closed=True)), situation(**OFF), None),
-    ("vram_high", place(gate(0.9, closed=True), gate(0.1, GPU1), sharing="Whole"), situation(), None),
-    ("vram_high", place(gate(0.9, closed=True), gate(0.9, GPU1, closed=True), sharing="Whole"), situation(), "GPU 0"),
-    ("vram_high", place(gate(0.9, closed=True), gate(gpu=GPU1, closed=True), sharing="Whole"), situation(), "GPU 0"),
-    ("vram_high", place(gate(0.1), gate(0.9, GPU1, closed=True), sharing="Sliced"), situation(), "GPU 1 on here at 9"),
-    ("ran_out", place(gate(0.1)), situation(), None),
-    ("ran_out", place(gate(0.1), ran_out=True), situation(), "GPU 0 on here: a clip ran out of memory there; waits"),
-    ("ran_out", place(gate(0.1), ran_out=True), situation(**OFF), None),
-    ("ran_out", place(gate(), ran_out=True), situation(**ADMIT), None),  # no newer reading will come
-    ("ran_out", place(gpu=False, ran_out=True), situation(), None),  # nor on a CPU
-    ("claims_full", place(gpu=False), situation(), None),
-    ("claims_full", place(gate(0.9), unseen=9), situation(**OFF), None),
+    ("VRAMHigh", place(gpu_at(0.8, closed=True)), situation(**OFF), None),
+    ("VRAMHigh", place(gpu_at(0.9, closed=True), gpu_at(0.1, GPU1), sharing="Whole"), situation(), None),
+    ("VRAMHigh", place(gpu_at(0.9, closed=True), gpu_at(0.9, GPU1, closed=True), sharing="Whole"), situation(),
+     "GPU 0"),
+    ("VRAMHigh", place(gpu_at(0.9, closed=True), gpu_at(gpu=GPU1, closed=True), sharing="Whole"), situation(), "GPU 0"),
+    ("VRAMHigh", place(gpu_at(0.1), gpu_at(0.9, GPU1, closed=True), sharing="Sliced"), situation(),
+     "GPU 1 on here at 9"),
+    ("VRAMHigh", place(gpu_at(0.1)), situation(), None),
+    ("VRAMHigh", place(gpu_at(0.1), ran_out=True), situation(), "GPU 0 on here: a clip ran out of memory there; waits"),
+    ("VRAMHigh", place(gpu_at(0.1), ran_out=True), situation(**OFF), None),
+    ("VRAMHigh", place(gpu_at(), ran_out=True), situation(**ADMIT), None),  # no newer reading will come
+    ("VRAMHigh", place(gpu=False, ran_out=True), situation(), None),  # nor on a CPU
+    ("VRAMClaims", place(gpu=False), situation(), None),
+    ("VRAMClaims", place(gpu_at(0.9), unseen=9), situation(**OFF), None),
     # No expectation: 1, 2, 4, ... by what a reading has shown, and each as large as those.
-    ("claims_full", place(gate(0.1)), situation(), None),
-    ("claims_full", place(gate(0.1), unseen=1), situation(), "GPU 0 on here: waits for a reading that shows 1 clip"),
-    ("claims_full", place(gate(0.1), seen=1), situation(), None),
-    ("claims_full", place(gate(0.1), seen=1, unseen=1), situation(), "GPU 0 on here: waits for a reading"),
-    ("claims_full", place(gate(0.1), seen=2, unseen=1), situation(), None),
-    ("claims_full", place(gate(0.5), seen=2, unseen=1), situation(),
+    ("VRAMClaims", place(gpu_at(0.1)), situation(), None),
+    ("VRAMClaims", place(gpu_at(0.1), unseen=1), situation(), "GPU 0 on here: waits for a reading that shows 1 clip"),
+    ("VRAMClaims", place(gpu_at(0.1), seen=1), situation(), None),
+    ("VRAMClaims", place(gpu_at(0.1), seen=1, unseen=1), situation(), "GPU 0 on here: waits for a reading"),
+    ("VRAMClaims", place(gpu_at(0.1), seen=2, unseen=1), situation(), None),
+    ("VRAMClaims", place(gpu_at(0.5), seen=2, unseen=1), situation(),
      "GPU 0 on here: 5000 MiB in use, 1 clip started just now, 2500 MiB a clip, would pass 8500 of 10000 MiB"),
-    ("claims_full", place(gate(0.1), seen=1, unseen=1), situation(per_clip=Expected(300, 300, 200, guessed=True)),
+    ("VRAMClaims", place(gpu_at(0.1), seen=1, unseen=1), situation(per_clip=Expected(300, 300, 200, guessed=True)),
      "GPU 0 on here: waits for a reading that shows 1 clip started just now; vram.perClip: SIZE makes this faster"),
-    ("claims_full", place(gate(0.8), seen=3), situation(per_clip=Expected(300, 300, 200, guessed=True)), None),
+    ("VRAMClaims", place(gpu_at(0.8), seen=3), situation(per_clip=Expected(300, 300, 200, guessed=True)), None),
     # A guess that is wrong, because a neighbour came, keeps nothing from an empty GPU: it could never be mended.
-    ("claims_full", place(gate(0.6)), situation(per_clip=Expected(20_000, 20_000, 9000, guessed=True)), None),
+    ("VRAMClaims", place(gpu_at(0.6)), situation(per_clip=Expected(20_000, 20_000, 9000, guessed=True)), None),
     # 10,000 MiB in all, closed above 8,500, 1,000 MiB a clip.
-    ("claims_full", place(gate(0.74), seen=1), known(1000), None),
-    ("claims_full", place(gate(0.76), seen=1), known(1000),
+    ("VRAMClaims", place(gpu_at(0.74), seen=1), known(1000), None),
+    ("VRAMClaims", place(gpu_at(0.76), seen=1), known(1000),
      "GPU 0 on here: 7600 MiB in use, 1000 MiB a clip, would pass 8500 of 10000 MiB"),
-    ("claims_full", place(gate(0.60), unseen=1), known(1000), None),
-    ("claims_full", place(gate(0.66), unseen=1), known(1000),
+    ("VRAMClaims", place(gpu_at(0.60), unseen=1), known(1000), None),
+    ("VRAMClaims", place(gpu_at(0.66), unseen=1), known(1000),
      "GPU 0 on here: 6600 MiB in use, 1 clip started just now, 1000 MiB a clip, would pass 8500"),
     # The first on a GPU may use all that is free, but no more than that.
-    ("claims_full", place(gate(0.84)), known(1600), None),
-    ("claims_full", place(gate(0.84)), known(1601), "GPU 0 on here: 8400 MiB in use, 1601 MiB a clip, would pass"),
-    ("claims_full", place(gate(0.1)), known(10_001), "GPU 0 on here has 10000 MiB, and a clip takes 10001 MiB"),
+    ("VRAMClaims", place(gpu_at(0.84)), known(1600), None),
+    ("VRAMClaims", place(gpu_at(0.84)), known(1601), "GPU 0 on here: 8400 MiB in use, 1601 MiB a clip, would pass"),
+    ("VRAMTooSmall", place(gpu_at(0.1)), known(10_000), None),
+    ("VRAMTooSmall", place(gpu_at(0.1)), known(10_001), "GPU 0 on here has 10000 MiB, and a clip takes 10001 MiB"),
     # The first clip goes by what clips took, without a margin: none would make more room for it.
-    ("claims_full", place(gate(0.08)), known(9900, 9000), None),
-    ("claims_full", place(gate(0.08)), known(10_100, 9200), None),
-    ("claims_full", place(gate(0.08), seen=1), known(10_100, 9200), "GPU 0 on here: 800 MiB in use, 10100 MiB a clip"),
+    ("VRAMClaims", place(gpu_at(0.08)), known(9900, 9000), None),
+    ("VRAMClaims", place(gpu_at(0.08)), known(10_100, 9200), None),
+    ("VRAMClaims", place(gpu_at(0.08), seen=1), known(10_100, 9200), "GPU 0 on here: 800 MiB in use, 10100 MiB a clip"),
     # A GPU whose use is not known does not make the others of its node free.
-    ("claims_full", place(gate(), gate(0.9, GPU1), sharing="Whole"), known(8000), "here: 0 of 1 GPUs have room"),
-    ("claims_full", place(gate(), gate(None, GPU1), sharing="Whole"), known(8000), None),
+    ("VRAMClaims", place(gpu_at(), gpu_at(0.9, GPU1), sharing="Whole"), known(8000), "here: 0 of 1 GPUs have room"),
+    ("VRAMClaims", place(gpu_at(), gpu_at(None, GPU1), sharing="Whole"), known(8000), None),
     # Clips that ended since the reading give back what they had.
-    ("claims_full", place(gate(0.8), seen=1, gone=1), known(1000, average=700.0), None),
-    # Where others' use is known: clips together have to fit into the whole, with deviations and a large one.
-    ("claims_full", place(gate(0.70, others=OTHERS), unseen=6), SPREAD, None),  # 1,000 + 7 * 900 + 2.5 * 582 + 300
-    ("claims_full", place(gate(0.70, others=OTHERS), unseen=7), SPREAD, "GPU 0 on here: 7000 MiB in"),
+    ("VRAMClaims", place(gpu_at(0.8), seen=1, gone=1), known(1000, average=700.0), None),
+    # If neighbours' use is known: clips together have to fit into the whole, with deviations and a large one.
+    ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=6), SPREAD, None),  # 1000 + 7*900 + 2.5*582 + 300
+    ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=7), SPREAD, "GPU 0 on here: 7000 MiB in"),
     # Above `high` nothing starts, be it measured now or what is there on average.
-    ("claims_full", place(gate(0.86, others=OTHERS), unseen=5), SPREAD, "GPU 0 on here: 8600 MiB in"),
-    ("claims_full", place(gate(0.71, others=replace(OTHERS, lately=((990.0, 5000.0),))), seen=4),
+    ("VRAMClaims", place(gpu_at(0.86, neighbours=NEIGHBOURS), unseen=5), SPREAD, "GPU 0 on here: 8600 MiB in"),
+    ("VRAMClaims", place(gpu_at(0.71, neighbours=replace(NEIGHBOURS, lately=((990.0, 5000.0),))), seen=4),
      SPREAD, "GPU 0 on here: 7100 MiB in"),
-    # What others have by the last reading alone counts, too, and the next clip on top of it.
-    ("claims_full", place(gate(0.8, others=replace(OTHERS, surely=8000.0))), known(3000, 2600, 2000.0, 220.0),
+    # What neighbours use by the last reading alone counts, too, and the next clip on top of it.
+    ("VRAMClaims", place(gpu_at(0.8, neighbours=replace(NEIGHBOURS, surely=8000.0))), known(3000, 2600, 2000.0, 220.0),
      "GPU 0 on here: 8000 MiB in"),
-    # Others who came back once are expected again, with what they had.
-    ("claims_full", place(gate(0.71, others=OTHERS), seen=5), SPREAD, None),
-    ("claims_full", place(gate(0.71, others=BURSTS), seen=5), SPREAD, "GPU 0 on here: 7100 MiB in"),
+    # Neighbours whose burst recurred are expected to have another.
+    ("VRAMClaims", place(gpu_at(0.71, neighbours=NEIGHBOURS), seen=5), SPREAD, None),
+    ("VRAMClaims", place(gpu_at(0.71, neighbours=BURSTS), seen=5), SPREAD, "GPU 0 on here: 7100 MiB in"),
     # Whole GPUs: as many as have room, less those that were given out and do not show yet.
-    ("claims_full", place(gate(0.1), gate(0.1, GPU1), unseen=1, sharing="Whole"), known(1000), None),
-    ("claims_full", place(gate(0.1), gate(0.1, GPU1), unseen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
-    ("claims_full", place(gate(0.9), gate(0.1, GPU1), seen=1, sharing="Whole"), known(8000), None),
-    ("claims_full", place(gate(0.9), gate(0.1, GPU1), unseen=1, sharing="Whole"), known(8000), "here: 1 of 2 GPUs"),
+    ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.1, GPU1), unseen=1, sharing="Whole"), known(1000), None),
+    ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.1, GPU1), unseen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
+    ("VRAMClaims", place(gpu_at(0.9), gpu_at(0.1, GPU1), seen=1, sharing="Whole"), known(8000), None),
+    ("VRAMClaims", place(gpu_at(0.9), gpu_at(0.1, GPU1), unseen=1, sharing="Whole"), known(8000), "here: 1 of 2 GPUs"),
     # What is full of something else is no clip's: the one that shows is on the other GPU.
-    ("claims_full", place(gate(0.95), gate(0.1, GPU1), seen=1, sharing="Whole"), known(1000), "here: 1 of 2 GPUs"),
-    ("claims_full", place(gate(0.1), gate(0.1, GPU1), seen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
-    ("claims_full", place(gate(0.1), gate(0.1, GPU1), sharing="Whole"), known(10_001), "GPUs of here have 10000 MiB"),
+    ("VRAMClaims", place(gpu_at(0.95), gpu_at(0.1, GPU1), seen=1, sharing="Whole"), known(1000), "here: 1 of 2 GPUs"),
+    ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.1, GPU1), seen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
+    ("VRAMTooSmall", place(gpu_at(0.1), gpu_at(0.1, GPU1), sharing="Whole"), known(10_001),
+     "GPUs of here have 10000 MiB"),
     # Slices: the fullest GPU counts, and clips spread evenly.
-    ("claims_full", place(gate(0.1), gate(0.6, GPU1), unseen=2, sharing="Sliced"), known(1000), None),
-    ("claims_full", place(gate(0.1), gate(0.8, GPU1), seen=2, sharing="Sliced"), known(1000), "GPU 1 on here: 8000"),
+    ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.6, GPU1), unseen=2, sharing="Sliced"), known(1000), None),
+    ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.8, GPU1), seen=2, sharing="Sliced"), known(1000), "GPU 1 on here: 8000"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "candidate", "when", "message"), CLIP_TABLE)
-def test_a_rule_of_a_clip_holds_for_its_one_reason(rule, candidate, when, message):
-    check(next(each for each in CLIP_RULES if each.__name__ == rule)(candidate, when), message, rule)
+@pytest.mark.parametrize(("reason", "candidate", "when", "message"), CLIP_TABLE)
+def test_a_rule_of_a_clip_holds_for_its_one_reason(reason, candidate, when, message):
+    check(Reason(reason).rule.holds(candidate, when), message)
 
 
-@pytest.mark.parametrize(("rule", "where", "when", "message"), PLACE_TABLE)
-def test_a_rule_of_a_place_holds_for_its_one_reason(rule, where, when, message):
-    check(next(each for each in PLACE_RULES if each.__name__ == rule)(where, when), message, rule)
+@pytest.mark.parametrize(("reason", "where", "when", "message"), PLACE_TABLE)
+def test_a_rule_of_a_place_holds_for_its_one_reason(reason, where, when, message):
+    check(Reason(reason).rule.holds(where, when), message)
 
 
-CAPACITY = {"node_full"}
-"""Rules whose holds a node more would end; all others wait."""
-
-
-def check(hold, message, rule):
-    assert (hold is None) == (message is None), hold
-    assert hold is None or hold.capacity == (rule in CAPACITY)
-    assert message is None or hold.message.startswith(message), hold.message
+def check(found, message):
+    assert (found is None) == (message is None), found
+    assert message is None or found.startswith(message), found
 
 
 def test_every_rule_is_in_the_table_with_and_without_a_hold():
-    for rule in (*CLIP_RULES, *PLACE_RULES):
-        outcomes = {message is None for name, *_, message in [*CLIP_TABLE, *PLACE_TABLE] if name == rule.__name__}
-        assert outcomes == {True, False}, rule.__name__
+    for reason in Reason:
+        if not isinstance(reason.rule, NoPlaceRule):
+            outcomes = {message is None for name, *_, message in [*CLIP_TABLE, *PLACE_TABLE] if name == reason}
+            assert outcomes == {True, False}, reason
+
+
+def test_one_more_node_ends_the_holds_of_these_rules_alone():
+    assert {reason for reason in Reason if reason.rule.more_nodes_help} == {"NodesFull", "NoNode"}
+    assert all(reason.hold("").capacity == reason.rule.more_nodes_help for reason in Reason)
 
 
 def test_the_first_hold_in_the_order_of_the_rules_wins():
@@ -263,10 +273,10 @@ def test_high_vram_holds_new_clips_and_leaves_running_ones():
 
 def test_a_full_gpu_does_not_hold_back_an_empty_one():
     plan = admit(make_run(workers=4, **CUDA), gpus=(GPU0, GPU1), readings=(reading(GPU0, 0.9), reading(GPU1, 0.1)))
-    assert [(start.clip, start.gpu) for start in plan.start] == [(0, GPU1)]  # one, until its use is seen
+    assert [(start.index, start.gpu) for start in plan.start] == [(0, GPU1)]  # one, until its use is seen
 
 
-def test_clips_go_round_robin_to_the_gpus_whose_gate_is_open():
+def test_clips_go_round_robin_to_the_gpus_that_are_open():
     run = make_run(workers=4, **CUDA, vram={"perClip": "1Gi"})
     plan = admit(run, gpus=(GPU0, GPU1), readings=(reading(GPU0, 0.1), reading(GPU1, 0.1)))
     assert [start.gpu for start in plan.start] == [GPU0, GPU1, GPU0, GPU1]
@@ -274,7 +284,7 @@ def test_clips_go_round_robin_to_the_gpus_whose_gate_is_open():
 
 def test_cpu_rendering_looks_at_no_gpu():
     plan = admit(make_run(workers=2), gpus=(GPU0,), readings=(reading(GPU0, 0.99),))
-    assert [(start.clip, start.gpu) for start in plan.start] == [(0, None), (1, None)]
+    assert [(start.index, start.gpu) for start in plan.start] == [(0, None), (1, None)]
 
 
 def test_a_gpu_run_without_any_gpu_in_sight_is_held_and_says_why():
@@ -304,12 +314,11 @@ def test_admission_never_passes_the_workers_nor_the_memory_that_is_known(workers
     world = make_world(run, gpus=(GPU0, GPU1), readings=readings, running=pods, waiting=tuple(range(20, 50)))
     plan = decide(run, world)
     assert len(pods) + len(plan.start) <= max(workers, len(pods))
-    gates = plan.gates
     for gpu, now in ((GPU0, readings[0]), (GPU1, readings[1])):
         new = [start for start in plan.start if start.gpu == gpu]
         young = [pod for pod in pods if pod.gpu == gpu and pod.started_at + 20 > now.at]
         if new:
-            assert not gates[gpu].closed
+            assert not plan.watermarks[gpu].closed
             assert now.used_mib + (len(young) + len(new)) * per_clip <= now.total_mib
 
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from clipfarm.clip_memory import Memory
 from clipfarm.cluster.api.endings import clips_vram, failed_pod, gpu_reading
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.observing import devices
+from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.manifests import job
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions
@@ -92,10 +92,10 @@ def test_what_clips_took_is_learned_from_termination_messages_once_each():
         ' {"index": 4, "exitCode": 0}]}'
     )
     ended = {"name": "render", "state": {"terminated": {"exitCode": 0, "message": message}}}
-    told, memory = clips_vram({"status": {"containerStatuses": [ended]}}), Memory()
+    told, memory = clips_vram({"status": {"containerStatuses": [ended]}}), LearnedMemory()
     assert memory.summary() is None
-    memory.take_in("pod-1", told)
-    memory.take_in("pod-1", told)
+    memory.add("pod-1", told)
+    memory.add("pod-1", told)
     assert memory.summary() == ClipMemory(1100.0, 1000.0, 800.0, pytest.approx(108.17, abs=0.01), 6.0, 2)
 
 

@@ -7,8 +7,8 @@ import pytest
 from clipfarm.decide import encoding as rule
 from clipfarm.decide.admission import Held
 from clipfarm.decide.plan import decide
-from clipfarm.decide.rules import Hold
-from clipfarm.world import EarlyEnd, Encoding, Running, Standing, Turn, World
+from clipfarm.decide.rules.table import Reason
+from clipfarm.world import EarlyEnd, Encoding, Moment, Running, Standing, Turn, World
 from helpers.runs import NODE, make_run, make_world
 
 RUN = make_run(clips=10, encode={"weights": {"source": "random"}, "replicas": 2})
@@ -36,7 +36,7 @@ def both(seconds: float) -> dict[str, float]:
 
 
 CROWDED = (renderer("Released", CPU),)
-VRAM = (Held(Hold("VRAMHigh", "GPU 0 on here at 90 %"), (4,)),)
+VRAM = (Held(Reason.VRAM_HIGH.hold("GPU 0 on here at 90 %"), (4,)),)
 
 # what there is; held; whether rendering is finished; encoders that should be there
 TABLE = {
@@ -123,7 +123,7 @@ def test_clips_that_are_not_found_fail_after_a_while_and_stay_failed():
     seen = world(done=8, rendered=10, left=0)
     gone = replace(seen, waiting=(), encoding=replace(seen.encoding, vanished=dict.fromkeys((3, 4), "gone")))
     for seconds, phase in ((0, "Encoding"), (119, "Encoding"), (120, "Encoding"), (121, "CompletedWithFailures")):
-        plan = decide(RUN, replace(gone, now=NOW + seconds))
+        plan = decide(RUN, replace(gone, moment=Moment(NOW + seconds, 0.0)))
         assert plan.status.phase == phase, seconds
         gone = replace(gone, turn=plan.turn)
     assert [(each.clip, each.stage, each.reason) for each in plan.status.failures] == [

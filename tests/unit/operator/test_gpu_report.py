@@ -9,7 +9,7 @@ from clipfarm.cluster.process.vram_metrics import GpuMetrics
 from clipfarm.cluster.reporting.vram import gpu_rows, unknown
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.vram.users import holders_text
-from clipfarm.world import Gate, GpuId, Holder, Reading
+from clipfarm.world import GpuId, Holder, Reading, WatermarkState
 
 AT = "2026-11-24T10:00:0{}Z"
 NOW = 1795514410.0  # 2026-11-24T10:00:10Z
@@ -80,8 +80,8 @@ def test_prometheus_is_told_each_gpus_use_age_and_gate():
     whole, part = GpuId("n", 0, "GPU-a"), GpuId("n", 1, "GPU-b", "7")
     gpus = Gpus(readings={whole: Reading(whole, 1.0, 4.0, 90.0), part: Reading(part, 3.0, 4.0, 40.0)})
     runs = {
-        "a": SimpleNamespace(gates={whole: Gate(whole, False, None), part: Gate(part, True, None)}),
-        "b": SimpleNamespace(gates={part: Gate(part, False, None)}),
+        "a": SimpleNamespace(gates={whole: WatermarkState(whole, False, None), part: WatermarkState(part, True, None)}),
+        "b": SimpleNamespace(gates={part: WatermarkState(part, False, None)}),
     }
     registry = CollectorRegistry()
     registry.register(GpuMetrics(gpus, runs, lambda: 100.0))

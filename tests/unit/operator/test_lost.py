@@ -93,8 +93,8 @@ def test_a_lost_pod_is_given_up_once_and_its_worker_is_free_at_once():
     _, plan, found = scene.tick(NOW + 1)
     assert (plan.start, found) == ((), []), "its node may come back"
     world, plan, [change] = scene.tick(NOW + 301)
-    assert [start.clip for start in plan.start] == [3]
-    assert [pod.clip for pod in world.lost] == [0]
+    assert [start.index for start in plan.start] == [3]
+    assert [pod.index for pod in world.lost] == [0]
     assert change.body == {"uid": "u-0", "node": "a"}
     assert change.event.reason == "NodeLost"
     assert change.event.message.startswith("the node a did not answer for 5m 00s (retry.lostAfter): 1 pod there was")
@@ -167,4 +167,4 @@ def test_a_pod_that_is_given_up_tells_nothing_of_gpu_memory():
     scene.node("a", WALL - 400)
     scene.tick(NOW)
     scene.store.pods.drop("u-0")
-    assert scene.tick(NOW + 1)[0].left == ()
+    assert scene.tick(NOW + 1)[0].departed == ()

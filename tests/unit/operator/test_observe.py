@@ -23,7 +23,7 @@ from clipfarm.decide.plan import decide
 from clipfarm.manifests import encoder, run_files
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions
-from clipfarm.world import EarlyEnd, Gate, GpuId, Holder, Reading
+from clipfarm.world import EarlyEnd, GpuId, Holder, Reading, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 from helpers.runs import make_run
@@ -98,17 +98,17 @@ class TestPods:
         scene.pod(4, gate=0)
         world = scene.look()
         assert (world.rendered, world.waiting) == (3, (4, 5))
-        assert [pod.clip for pod in world.running] == [3]
+        assert [pod.index for pod in world.running] == [3]
 
     def test_one_whose_gate_is_being_taken_off_counts_as_running_until_a_watch_shows_it(self):
         scene = Scene().job()
         uid = scene.pod(0, gate=0)
         scene.tracked.follow("job-1")
         scene.tracked.rendering.released[uid] = ""
-        assert [pod.clip for pod in scene.look().running] == [0]
+        assert [pod.index for pod in scene.look().running] == [0]
         assert scene.tracked.rendering.released == {uid: ""}
         scene.pod(0)
-        assert [pod.clip for pod in scene.look().running] == [0]
+        assert [pod.index for pod in scene.look().running] == [0]
         assert scene.tracked.rendering.released == {}
 
     def test_one_whose_release_was_refused_is_forgotten_when_it_is_gone_or_off_its_gate(self):
@@ -152,7 +152,7 @@ class TestFailedPods:
         assert scene.look().ended == ()
         scene.pod(2, gate=0, uid="second")
         [ended] = scene.look().ended
-        assert (ended.clip, ended.exit_code, ended.attempts, ended.final) == (2, ExitCode.OUT_OF_VRAM, 1, False)
+        assert (ended.index, ended.exit_code, ended.attempts, ended.final) == (2, ExitCode.OUT_OF_VRAM, 1, False)
         assert scene.look().waiting == ()
         assert scene.status()["retried"] == 1
 
@@ -163,7 +163,7 @@ class TestFailedPods:
         scene = Scene().job()
         scene.failed(2, code, attempts=attempts)
         [ended] = scene.look().ended
-        assert (ended.clip, ended.final) == (2, True)
+        assert (ended.index, ended.final) == (2, True)
 
     def test_of_an_index_that_the_job_gave_up_the_reason_stays_when_its_pod_is_gone(self):
         scene = Scene().job()
@@ -384,7 +384,7 @@ class TestOwners:
 
     def test_a_job_whose_status_names_indexes_that_it_does_not_have_has_none_of_them(self):
         world = Scene(10).job(completed="3,10-999999999999", failed="7-999999999999").look()
-        assert (world.rendered, [end.clip for end in world.ended]) == (1, [7, 8, 9])
+        assert (world.rendered, [end.index for end in world.ended]) == (1, [7, 8, 9])
 
 
 class TestEncoders:
@@ -555,7 +555,7 @@ class TestStatus:
         again = Tracked(scene.tracked.run, scene.tracked.owner, 1, before)
         assert again.encoding.encoded == 4
         assert again.encoding.failed == dict.fromkeys((1, 3, 4), "torn")
-        assert again.gates == {gpu: Gate(gpu, True, None)}
+        assert again.gates == {gpu: WatermarkState(gpu, True, None)}
 
     def test_a_gate_of_an_instance_is_found_again_after_a_restart(self):
         part = GpuId("node-1", 0, "GPU-a", "7")
@@ -563,13 +563,15 @@ class TestStatus:
         scene.store.nodes.put("n", NodeView("node-1", 8, 1, {}, (), True))
         holders = (Holder("team/encoder", 9216.0), Holder("Xorg (pid 7)"))
         scene.gpus.readings = {part: Reading(part, 9500.0, 10240.0, NOW - 3, holders=holders)}
-        scene.tracked.gates = decide(scene.tracked.run, scene.look()).gates
+        scene.tracked.gates = decide(scene.tracked.run, scene.look()).watermarks
         status = scene.status()
         [told] = status["gpus"]
         assert (told["gpu"], told["uuid"], told["gate"]) == ("0", "GPU-a/7", "Closed")
         assert (told["used"], told["total"], told["heldBy"]) == ("93%", "10.0 GiB", "team/encoder 9 GiB, Xorg (pid 7)")
         assert unix_time(told["measuredAt"]) == WALL - 3
-        assert Tracked(scene.tracked.run, scene.tracked.owner, 1, status).gates == {part: Gate(part, True, None)}
+        assert Tracked(scene.tracked.run, scene.tracked.owner, 1, status).gates == {
+            part: WatermarkState(part, True, None)
+        }
 
     def test_a_run_that_waits_for_no_gpu_says_nothing_of_any(self):
         for device, completed, told in (("cuda", "", 1), ("cpu", "", 0), ("cuda", "0-9", 0)):
@@ -585,12 +587,12 @@ class TestStatus:
         gpu = GpuId("node-1", 0, "GPU-a")
         for used, closed in ((90.0, True), (80.0, True)):
             scene.gpus.readings = {gpu: Reading(gpu, used, 100.0, NOW)}
-            scene.tracked.gates = decide(scene.tracked.run, scene.look()).gates
+            scene.tracked.gates = decide(scene.tracked.run, scene.look()).watermarks
             assert scene.tracked.gates[gpu].closed is closed
         status = scene.status()
         assert status["gpus"][0]["gate"] == "Closed"
         restarted = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
-        restarted.gates = decide(restarted.run, observe(restarted, KEY, scene.store, scene.gpus, NOW, WALL)).gates
+        restarted.gates = decide(restarted.run, observe(restarted, KEY, scene.store, scene.gpus, NOW, WALL)).watermarks
         assert restarted.gates[gpu].closed
 
     def test_words_alone_are_written_now_and_then_and_all_else_within_a_second(self):
@@ -828,7 +830,7 @@ class TestRunsThatEndAsAWhole:
         assert not decide(scene.tracked.run, scene.look()).start
         del scene.store.pods._by_run[KEY]["pod-20"]
         scene.job(completed="20")
-        assert [start.clip for start in decide(scene.tracked.run, scene.look()).start] == [21]
+        assert [start.index for start in decide(scene.tracked.run, scene.look()).start] == [21]
 
     @pytest.mark.parametrize("changed", [{}, {"generation": 2}, {"attempt": "2"}])
     def test_one_whose_pods_are_gone_stays_ended_until_it_is_changed_or_tried_again(self, changed):

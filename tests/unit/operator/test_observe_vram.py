@@ -16,7 +16,7 @@ from clipfarm.cluster.reporting.events import notices
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import Owner
-from clipfarm.world import GpuId, Holder, Left, Reading
+from clipfarm.world import Departed, GpuId, Holder, Reading
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.result import GpuReading
@@ -51,7 +51,7 @@ class Scene:
 
     def tick(self, now=NOW):
         plan = decide(self.tracked.run, self.look(now))
-        self.tracked.gates = plan.gates
+        self.tracked.gates = plan.watermarks
         return plan
 
 
@@ -91,10 +91,10 @@ def test_a_pod_that_has_ended_is_remembered_for_two_minutes_with_how_it_ended(ou
         end = FailedPod("u-0", KEY, "job-1", 0, ExitCode.OUT_OF_VRAM, "why", WALL + 9, 1, disrupted=False)
         scene.store.failed.put("u-0", end)
     scene.store.pods.drop("u-0")
-    assert scene.look(NOW + 10).left == (Left("gpu-2", GPU, NOW, NOW + 10, out_of_vram),)
+    assert scene.look(NOW + 10).departed == (Departed("gpu-2", GPU, NOW, NOW + 10, out_of_vram),)
     asked = {gpu: pod.name for gpu, pod in scene.tracked.rendering.finished.items()}
     assert asked == ({} if out_of_vram else {GPU: "p-0"})
-    assert scene.look(NOW + 131).left == ()
+    assert scene.look(NOW + 131).departed == ()
 
 
 @pytest.mark.parametrize("told", ["before", "with", "after"])
@@ -109,19 +109,19 @@ def test_how_a_pod_ended_is_known_whichever_watch_tells_first(told, code):
     tell = lambda: scene.store.failed.put("u-0", failed)  # noqa: E731
     if told == "before":
         tell()
-        assert [pod.clip for pod in scene.look(NOW + 9).running] == [0], "it counts until it is gone"
+        assert [pod.index for pod in scene.look(NOW + 9).running] == [0], "it counts until it is gone"
     if told == "with":
         tell()
     scene.store.pods.drop("u-0")
     if told == "after":
-        assert [left.out_of_vram for left in scene.look(NOW + 10).left] == [False]
+        assert [left.out_of_vram for left in scene.look(NOW + 10).departed] == [False]
         tell()
     ran_out = code is ExitCode.OUT_OF_VRAM
     for now in (NOW + 10, NOW + 11):
         plan = scene.tick(now)
-        assert [left.out_of_vram for left in scene.look(now).left] == [ran_out]
+        assert [left.out_of_vram for left in scene.look(now).departed] == [ran_out]
         assert bool(plan.start) is not ran_out, "nothing starts there before a newer reading"
-    assert [left.ended_at for left in scene.look(NOW + 11).left] == [NOW + 10]
+    assert [left.ended_at for left in scene.look(NOW + 11).departed] == [NOW + 10]
     assert not scene.tracked.rendering.finished, "it is not asked what a complete clip took"
 
 
@@ -159,9 +159,9 @@ def test_gates_are_remembered_until_something_is_measured_after_a_restart():
     gate = {"node": "gpu-2", "gpu": "0", "uuid": "GPU-a", "gate": "Closed"}
     scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, {"gpus": [gate]})
     for _ in range(2):  # looks before the first reading
-        assert [(each.closed, each.reading) for each in scene.tick().gates.values()] == [(True, None)]
+        assert [(each.closed, each.reading) for each in scene.tick().watermarks.values()] == [(True, None)]
     scene.read(0.8)
-    assert scene.tick().gates[GPU].closed
+    assert scene.tick().watermarks[GPU].closed
 
 
 def test_a_whole_gpu_is_the_nodes_to_give():
@@ -171,7 +171,7 @@ def test_a_whole_gpu_is_the_nodes_to_give():
     for index in range(4):
         scene.pod(index, gate=0, node="", gpu=None)
     # Two more show an autoscaler that a node is missing.
-    assert [(start.clip, start.to) for start in scene.tick().start] == [(0, "gpu-2"), (1, ""), (2, "")]
+    assert [(start.index, start.to) for start in scene.tick().start] == [(0, "gpu-2"), (1, ""), (2, "")]
 
 
 def test_who_holds_a_full_gpu_is_said_at_once_and_warned_of_when_it_lasts():
@@ -209,7 +209,7 @@ def test_others_that_leave_no_room_for_one_clip_count_below_the_mark_too():
     scene = Scene(vram={"heldWarningAfter": "5m", "staleAfter": "1h", "perClip": "8Gi"})
     scene.pod(0, gate=0, gpu=None)
     scene.read(0.8)
-    assert scene.tick().status.taken == ()
+    assert scene.tick().status.kept_full == ()
     late = vram_held(scene.tracked, scene.tick(NOW + 301).status)
     assert late[1] == "VRAMTaken"
     assert late[2].endswith("Others have kept full for longer than 5m 00s: GPU 0 on gpu-2 (by whom is not known)")
@@ -270,9 +270,9 @@ def test_a_pod_that_has_measured_its_gpu_is_not_in_that_reading_however_late_its
     as_of = scene.tracked.measured("u-0", 1.5)
     assert as_of == NOW + 60 - 1.5 - 2, "it ended up to two seconds before that was seen"
     scene.gpus.take_told("ns", "gpu-2", measured, as_of, NOW + 61)
-    [left] = scene.look(NOW + 61).left
+    [left] = scene.look(NOW + 61).departed
     assert left.ended_at == as_of
     plan = scene.tick(NOW + 61)
-    assert plan.gates[GPU].reading == Reading(GPU, 2400.0, 24_000.0, NOW + 61, 4.5)
-    assert [start.clip for start in plan.start] == [1]
+    assert plan.watermarks[GPU].reading == Reading(GPU, 2400.0, 24_000.0, NOW + 61, 4.5)
+    assert [start.index for start in plan.start] == [1]
     assert scene.tracked.measured("u-1", 1.5) is None, "nobody saw it end"

@@ -116,7 +116,7 @@ def test_clips_without_a_pod_count_as_held_as_those_at_their_gates_do():
     scene = Scene(workers=6, parallelism=2, suspend=True).pods(0).pods(1, gated=True)
     scene.job(2, completed=Indexes.parse("3-4"), failed=Indexes.parse("6"))
     [held] = scene.plan().status.held
-    assert held.clips == (1, 2, 5, 7, 8), "five workers are free"
+    assert held.indexes == (1, 2, 5, 7, 8), "five workers are free"
 
 
 def test_where_no_node_fits_there_are_the_pods_that_an_autoscaler_is_to_see():

@@ -118,7 +118,7 @@ def test_clips_whose_pods_are_refused_are_held_whether_or_not_others_run():
         run, waiting=(), refused=(3, 4), refusal="exceeded quota: q", running=(Running(0, NODE, None, 1),)
     )
     [held] = decide(run, world).status.held
-    assert (held.hold.reason, held.clips) == ("PodsRefused", (3, 4))
+    assert (held.hold.reason, held.indexes) == ("PodsRefused", (3, 4))
     assert held.hold.message == "the API server refuses the run's pods: exceeded quota: q"
 
 

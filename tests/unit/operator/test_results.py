@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfarm.clip_memory import KEPT, Memory
 from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.results import Failed, Results
+from clipfarm.decide.vram.learned import KEPT, LearnedMemory
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.world import ClipMemory
 from clipfarm_contract.exit_codes import ExitCode
@@ -117,15 +117,15 @@ def told(clips: range) -> list[VramUse]:
 
 @pytest.mark.parametrize(("before", "after"), [(1, 1), (30, 10), (150, 50)])
 def test_a_memory_that_goes_on_in_another_process_is_the_same_as_in_one(before, after):
-    one, first, second = Memory(), Memory(), Memory()
-    one.take_in("a", told(range(before)))
-    first.take_in("a", told(range(before)))
+    one, first, second = LearnedMemory(), LearnedMemory(), LearnedMemory()
+    one.add("a", told(range(before)))
+    first.add("a", told(range(before)))
     summary = first.summary()
     assert summary is not None
     second.restore(summary)
     assert second.summary() == summary
     for memory in (one, second):
-        memory.take_in("b", told(range(before, before + after)))
+        memory.add("b", told(range(before, before + after)))
     whole, joined = one.summary(), second.summary()
     assert whole is not None
     assert joined is not None
@@ -137,9 +137,9 @@ def test_a_memory_that_goes_on_in_another_process_is_the_same_as_in_one(before, 
 
 
 def test_clips_of_long_ago_count_for_the_largest_alone():
-    memory = Memory()
+    memory = LearnedMemory()
     memory.restore(ClipMemory(9000.0, 9000.0, 9000.0, 0.0, 60.0, 10_000))
-    memory.take_in("a", told(range(KEPT)))
+    memory.add("a", told(range(KEPT)))
     summary = memory.summary()
     assert summary is not None
     assert (summary.peak_mib, summary.clips) == (9000.0, 10_000 + KEPT)

@@ -26,8 +26,8 @@ def ended(clip, code, attempts=1, at=1000.0):
 )
 def test_only_gpu_memory_that_ran_out_is_tried_again_and_only_so_often(code, attempts, limit, again):
     outcome = judge(Retry(limit=limit), [ended(7, code, attempts)])
-    assert [entry.clip for entry in outcome.again] == ([7] if again else [])
-    assert [entry.clip for entry in outcome.failed] == ([] if again else [7])
+    assert [entry.index for entry in outcome.again] == ([7] if again else [])
+    assert [entry.index for entry in outcome.failed] == ([] if again else [7])
 
 
 def test_a_clip_that_ran_out_of_gpu_memory_is_due_30_seconds_after_it_ended():
@@ -36,7 +36,7 @@ def test_a_clip_that_ran_out_of_gpu_memory_is_due_30_seconds_after_it_ended():
 
 def test_clips_are_due_in_the_order_in_which_they_ended():
     ends = [ended(1, ExitCode.OUT_OF_VRAM, at=1009.0), ended(2, ExitCode.OUT_OF_VRAM, at=1003.0)]
-    assert [entry.clip for entry in judge(Retry(), ends).again] == [2, 1]
+    assert [entry.index for entry in judge(Retry(), ends).again] == [2, 1]
 
 
 def test_a_usage_error_is_fatal_because_every_clip_would_end_so():

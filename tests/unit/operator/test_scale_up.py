@@ -31,11 +31,11 @@ def running(*clips, node=NODE, gpu=None):
 
 
 def sent(plan):
-    return [(start.clip, start.to) for start in plan.start]
+    return [(start.index, start.to) for start in plan.start]
 
 
 def held(plan):
-    return {entry.hold.reason: len(entry.clips) for entry in plan.status.held}
+    return {entry.hold.reason: len(entry.indexes) for entry in plan.status.held}
 
 
 FULL = {
@@ -78,7 +78,7 @@ TABLE = [
 @pytest.mark.parametrize(("what", "render", "world", "clips"), TABLE, ids=[row[0] for row in TABLE])
 def test_clips_are_released_without_a_node_where_one_more_would_help(what, render, world, clips):
     plan = admit(make_run(workers=6, render=render), **world)
-    assert [start.clip for start in plan.start] == clips
+    assert [start.index for start in plan.start] == clips
     assert {start.node for start in plan.start} <= {""}
 
 
@@ -113,7 +113,7 @@ def test_where_clips_share_gpus_they_keep_away_from_nodes_that_are_there():
 def test_what_is_held_says_how_many_wait_for_a_node():
     plan = admit(make_run(workers=6), nodes=())
     [entry] = plan.status.held
-    assert (len(entry.clips), plan.status.running, plan.could_run) == (4, 2, 2)
+    assert (len(entry.indexes), plan.status.running, plan.could_run) == (4, 2, 2)
     assert entry.hold.message == (
         "no node fits the run's node selector and tolerations; 2 pods wait for a node to be added"
     )
@@ -185,7 +185,7 @@ class TestRecalls:
     def test_they_are_recalled_when_nothing_is_to_come_of_them(self, spec, world, clips, why):
         run = make_run(**({"workers": 6} | spec))
         plan = admit(run, nodes=(), waiting=(), running=pending(8, 9), **world)
-        assert [recall.clip for recall in plan.recalls] == clips
+        assert [recall.index for recall in plan.recalls] == clips
         assert {recall.why for recall in plan.recalls} <= {why}
 
     def test_such_that_the_scheduler_has_not_looked_at_are_left_alone(self):
@@ -195,14 +195,14 @@ class TestRecalls:
     def test_such_that_wait_on_their_way_to_a_node_are_recalled_too(self):
         stuck = Running(9, NODE, GPU0, None, standing=Standing("Released", 900.0, "Unschedulable", NOWHERE))
         plan = admit(make_run(workers=6, suspend=True), running=(stuck, *running(1, 2)))
-        assert [recall.clip for recall in plan.recalls] == [9]
+        assert [recall.index for recall in plan.recalls] == [9]
 
     def test_one_for_a_new_node_is_recalled_when_one_that_is_there_has_room_and_nothing_else_takes_it(self):
         run = make_run(workers=6, render=ON_SHARED)
         world = FULL | {"running": (*running(0, gpu=GPU0), *pending(8, 9, elsewhere=True))}
         assert admit(run, **world).recalls == (), "clip 2 takes it"
         last = admit(run, **world | {"waiting": ()})
-        assert [(recall.clip, recall.why) for recall in last.recalls] == [(9, "a node that is there has room for it")]
+        assert [(recall.index, recall.why) for recall in last.recalls] == [(9, "a node that is there has room for it")]
         assert admit(run, **world | {"waiting": (), "unmade": (3,)}).recalls == (), (
             "a clip whose pod is to come takes it"
         )

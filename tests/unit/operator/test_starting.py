@@ -81,7 +81,7 @@ def test_a_pod_has_some_seconds_to_find_room_before_that_is_reported(running, to
 def test_what_holds_it_is_said_in_the_words_of_the_scheduler_or_the_kubelet(running, reason, message):
     world = make_world(make_run(), now=NOW, running=(running,))
     [held] = starting.held(world)
-    assert (held.hold.reason, held.hold.message, held.clips) == (reason, message, (0,))
+    assert (held.hold.reason, held.hold.message, held.indexes) == (reason, message, (0,))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_clips_are_listed_by_reason_and_the_one_that_waits_longest_speaks_for_al
         pod("Working", 0.0, clip=4),
     ]
     found = starting.held(make_world(make_run(), now=NOW, running=tuple(pods)))
-    assert {held.hold.reason: held.clips for held in found} == {"ErrImageNeverPull": (3,), "ImagePullBackOff": (1, 2)}
+    assert {held.hold.reason: held.indexes for held in found} == {"ErrImageNeverPull": (3,), "ImagePullBackOff": (1, 2)}
     assert found[1].hold.message.startswith(
         "2 pods have been Starting for more than 2 minutes: ImagePullBackOff: no/such:1"
     )

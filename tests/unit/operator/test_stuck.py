@@ -62,7 +62,7 @@ class Scene:
         gpus = [GpuId(name, 0, f"GPU-{name}") for name in measured]
         self.gpus.readings = {gpu: Reading(gpu, 1000.0, 24_000.0, now) for gpu in gpus}
         plan = decide(self.tracked.run, observe(self.tracked, KEY, self.store, self.gpus, now, WALL))
-        self.tracked.gates = plan.gates
+        self.tracked.gates = plan.watermarks
         found = changes(plan, self.tracked, KEY, self.store, Images(), now, WALL, patience)
         return plan, [change for change in found if change.verb == "evict"]
 
@@ -146,7 +146,7 @@ def test_a_pod_that_is_recalled_is_evicted_once_and_the_first_of_them_says_why()
     for index in range(2):
         scene.pod(index, "", elsewhere=True, trouble=WAITS)
     plan, evictions = scene.tick()
-    assert {recall.clip for recall in plan.recalls} == {0, 1}
+    assert {recall.index for recall in plan.recalls} == {0, 1}
     assert {change.name for change in evictions} == {"p-0", "p-1"}
     assert [change.event.message for change in evictions if change.event] == [
         "2 pods were taken back before a node had them: spec.suspend is true;"
@@ -236,7 +236,7 @@ def test_a_pod_that_is_on_its_way_out_keeps_no_worker_and_is_not_let_go():
     scene.waiting(2)
     scene.pod(3, "", gate=0, deleting=True)
     plan, _ = scene.tick()
-    assert [start.clip for start in plan.start] == [2]
+    assert [start.index for start in plan.start] == [2]
     assert plan.status.running == 2, "one that a node has goes on until it has ended"
     assert plan.status.troubles == ()
 

@@ -136,7 +136,7 @@ def test_whenever_it_dies_while_pods_go_on_ending_each_counts_once(monkeypatch, 
     for ended in (range(0), range(10), range(25, 40)):
         cluster.pods |= {index: pod(index, "Succeeded") for index in ended}
         for index in ended:  # what is asked of the latest pod of each GPU is not written down by that
-            process.tracked.clip_memory.take_in(f"uid-{index}", sweep.clips_vram(cluster.pods[index]))
+            process.tracked.clip_memory.add(f"uid-{index}", sweep.clips_vram(cluster.pods[index]))
         process.now += 100
         process.tracked.rendering.swept = None
         try:

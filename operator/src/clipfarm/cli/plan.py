@@ -17,6 +17,7 @@ from clipfarm.local.observe import observe
 from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
 from clipfarm.manifests import preview
+from clipfarm.world import Moment
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.indexes import compress
 
@@ -49,7 +50,7 @@ def describe(job: Job, console: Console) -> None:
     except scan.FolderError as error:
         fail(str(error))
     state = State.start(job, found, os.uname().nodename, available_cpus())
-    world = observe(state, time.monotonic())
+    world = observe(state, Moment(time.monotonic(), time.time()))
     say = Sayer(console)
     for line in _lines(job, found, decide(job.run, world)):
         say(line)
@@ -73,14 +74,14 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
         f"complete already: {len(found.complete)}; to be made again, damaged: {len(found.damaged)}",
         f"workers: {status.workers}, {spec.render.threads} thread(s) each, on {spec.render.device}",
     ]
-    for gate in status.gates:
+    for gate in status.watermarks:
         use = f"{gate.reading.used_fraction:.0%} in use" if gate.reading else f"unknown ({gate.problem})"
         lines.append(f"  {gate.gpu}: {use}, {'closed' if gate.closed else 'open'}")
     obstacles = needs.missing(job.run)
     if obstacles:
         lines += [f"`clipfarm local` cannot do it here: {each.mistake}; {each.in_a_cluster}" for each in obstacles]
     else:
-        starts = [f"{start.clip} on {start.gpu}" if start.gpu else str(start.clip) for start in plan.start]
+        starts = [f"{start.index} on {start.gpu}" if start.gpu else str(start.index) for start in plan.start]
         lines.append(f"starts now: clips {', '.join(starts)}" if starts else "starts now: nothing")
         lines += [hold_line(held) for held in status.held]
     if spec.encode.enabled and spec.encode.weights:

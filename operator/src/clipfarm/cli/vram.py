@@ -47,7 +47,7 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
 
 def _show_local() -> None:
     from clipfarm.cluster.reporting.vram import GpuRow
-    from clipfarm.run import Vram
+    from clipfarm.decide.vram.options import Vram
     from clipfarm.units import format_bytes
     from clipfarm.vram.nvml import MIB, NvmlSource
     from clipfarm.vram.users import holders_text

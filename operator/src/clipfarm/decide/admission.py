@@ -7,14 +7,19 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from clipfarm.decide import workers
-from clipfarm.decide.expectation import Counts, Expected, Where
-from clipfarm.decide.places import Place, places
+from clipfarm.decide.places import places, rank
 from clipfarm.decide.recall import Recall, recalls
 from clipfarm.decide.retry import Outcome
-from clipfarm.decide.rules import CLIP_RULES, PLACE_RULES, Candidate, Hold, Situation, no_node
+from clipfarm.decide.rules import no_node
+from clipfarm.decide.rules.rule import Hold
+from clipfarm.decide.rules.subjects import Candidate, Situation
+from clipfarm.decide.rules.table import Reason, hold_of_clip, hold_of_place
 from clipfarm.decide.scale_up import ScaleUp
+from clipfarm.decide.vram.counts import Counts, PlaceKey
+from clipfarm.decide.vram.expected import Expected
+from clipfarm.decide.vram.place import Place
 from clipfarm.run import Run
-from clipfarm.world import Gate, GpuId, Label, World
+from clipfarm.world import GpuId, Label, WatermarkState, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,13 @@ To = GpuId | Elsewhere | str
 class Start:
     """A clip that starts now."""
 
-    clip: int
+    index: int
+    """Its index in the Job; on one machine, its clip."""
     node: str
-    """Empty: it waits for one, so that an autoscaler adds it."""
+    """Empty: it waits for a node, so that an autoscaler adds one."""
     gpu: GpuId | None
     bound: bool = False
-    """Whether it has to go to that node: memory there was found to be free."""
+    """Whether it must go to that node: memory there was found to be free."""
     away_from: tuple[Label, ...] = ()
     """Nodes that it must not go to, by labels that only they have."""
 
@@ -54,7 +60,8 @@ class Held:
     """Clips that one hold keeps back: those that would run now without it."""
 
     hold: Hold
-    clips: tuple[int, ...]
+    indexes: tuple[int, ...]
+    """Their indexes in the Job; on one machine, the clips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,67 +73,67 @@ class Admission:
     workers: int
     """Clips that may run at a time now."""
     fixed_workers: int | None
-    """The same, where it is settled; None: no node fits yet."""
+    """The same once it is fixed; None: no node fits yet."""
     could_run: int
-    """Clips that run, those that start now, and those that would if their pods were made."""
+    """Clips that run, those that start now, and those that would if their pods existed."""
     recalls: tuple[Recall, ...] = ()
     missing: Hold | None = None
-    """Why clips wait for a node to be added, if some do."""
+    """Why clips wait for a node to be added; None: none does."""
 
 
 def choose(
     run: Run,
     world: World,
-    gates: Mapping[GpuId, Gate],
+    watermarks: Mapping[GpuId, WatermarkState],
     outcome: Outcome,
-    counts: Mapping[Where, Counts],
+    counts: Mapping[PlaceKey, Counts],
     per_clip: Expected | None,
 ) -> Admission:
-    """Take clips in order, those that are tried again first, and let in each that no rule holds.
+    """Take clips in order, those that are tried again first, and admit each that no rule holds.
 
-    Where no node has room for a clip, some are let in without one, as :mod:`clipfarm.decide.scale_up` has it.
+    If no node has room for a clip, :mod:`clipfarm.decide.scale_up` admits a few without a node.
     """
     fixed = workers.limit(run, world)
     scale_up = ScaleUp.of(run, world)
-    # Before a node is there, as many as may ask for one; one at least, so that it is said why none starts.
+    # Before there is a node, as many as may ask for one; at least one, so that the status says why none starts.
     limit = fixed or max(1, scale_up.left + scale_up.pending)
     at_work = len(world.running)
-    situation = Situation(run, world.now, limit, outcome.fatal, at_work, world.free_bytes, world.clip_bytes, per_clip)
-    choice = Choice.among(places(run, world, gates, counts), per_clip, no_node(run, world))
+    situation = Situation(run, world, limit, outcome.fatal, at_work, per_clip)
+    choice = Choice.among(places(run, world, watermarks, counts), situation)
     candidates = itertools.chain(
-        (Candidate(again.clip, again.due) for again in outcome.again),
+        (Candidate(again.index, again.due) for again in outcome.again),
         map(Candidate, world.waiting),
-        (Candidate(clip, made=False) for clip in world.unmade),
+        (Candidate(index, made=False) for index in world.unmade),
     )
     start: list[Start] = []
     held: dict[Hold, list[int]] = {}
-    # A clip that is held for another reason than busy workers would run now: it takes a worker in this count,
-    # so that "held" means clips that could be running, and the walk ends.
+    # A clip that a rule holds would run now without it. It takes a worker in this count, so that "held" means clips
+    # that could be running, and the walk ends.
     would_run = at_work
     for candidate in candidates:
         if would_run >= limit:
             break
-        hold = next((found for rule in CLIP_RULES if (found := rule(candidate, situation))), None)
-        place = choice.best(situation) if hold is None else None
+        hold = hold_of_clip(candidate, situation)
+        place = choice.best() if hold is None else None
         if place is not None:
             choice.take(place)
             situation.at_work += 1
             if candidate.made:
-                start.append(Start(candidate.clip, place.node.name, place.gpu, bound=bool(place.gates)))
+                start.append(Start(candidate.index, place.node.name, place.gpu, bound=bool(place.states)))
         elif hold is None and choice.hold.capacity and scale_up.left:
             scale_up.take()
             situation.at_work += 1
             if candidate.made:
-                start.append(Start(candidate.clip, "", None, away_from=scale_up.away_from))
+                start.append(Start(candidate.index, "", None, away_from=scale_up.away_from))
         else:
-            held.setdefault(hold or choice.hold, []).append(candidate.clip)
-        if hold is None or hold.reason != "RetryDelay":
+            held.setdefault(hold or choice.hold, []).append(candidate.index)
+        if hold is None or not hold.frees_worker:
             would_run += 1
-    room = 1 if choice.best(situation) is not None else 0
+    room = 1 if choice.best() is not None else 0
     waits_for_node = bool(scale_up.pending and not room and choice.hold.capacity)
     return Admission(
         tuple(start),
-        tuple(Held(scale_up.counted(hold), tuple(clips)) for hold, clips in held.items()),
+        tuple(Held(scale_up.counted(hold), tuple(indexes)) for hold, indexes in held.items()),
         limit,
         fixed,
         situation.at_work,
@@ -139,28 +146,26 @@ def choose(
 class Choice:
     """The places that are left, the best one first.
 
-    A place that a rule holds is out for the rest of the tick, since it only fills up: so each clip costs the time of
+    A place that a rule holds is out for the rest of the tick, because it only fills up. So each clip costs the time of
     one look into a heap, however many clips and places there are.
     """
 
-    per_clip: Expected | None
-    nowhere: Hold
-    """Why nothing starts where there is no place at all."""
+    situation: Situation
     _heap: list[tuple[tuple[float, float], int, Place]]
     _held: list[Hold] = field(default_factory=list)
 
     @classmethod
-    def among(cls, found: list[Place], per_clip: Expected | None, nowhere: Hold) -> "Choice":
+    def among(cls, found: list[Place], situation: Situation) -> "Choice":
         """Begin with all places."""
-        heap = [(place.rank(per_clip), number, place) for number, place in enumerate(found)]
+        heap = [(rank(place, situation.per_clip), number, place) for number, place in enumerate(found)]
         heapq.heapify(heap)
-        return cls(per_clip, nowhere, heap)
+        return cls(situation, heap)
 
-    def best(self, situation: Situation) -> Place | None:
-        """Return the best place that no rule holds."""
+    def best(self) -> Place | None:
+        """Return the best place that no rule holds; None: no place is left."""
         while self._heap:
             place = self._heap[0][2]
-            hold = next((found for rule in PLACE_RULES if (found := rule(place, situation))), None)
+            hold = hold_of_place(place, self.situation)
             if hold is None:
                 return place
             heapq.heappop(self._heap)
@@ -169,8 +174,8 @@ class Choice:
 
     def take(self, place: Place) -> None:
         """Count a clip that starts at the best place."""
-        place.let_in()
-        heapq.heapreplace(self._heap, (place.rank(self.per_clip), self._heap[0][1], place))
+        place.admit()
+        heapq.heapreplace(self._heap, (rank(place, self.situation.per_clip), self._heap[0][1], place))
 
     @cached_property
     def hold(self) -> Hold:
@@ -179,7 +184,7 @@ class Choice:
         One more node helps if none of the places will take a clip by itself.
         """
         if not self._held:
-            return self.nowhere
+            return Reason.NO_NODE.hold(no_node.RULE.message(self.situation))
         first, others = self._held[0], len(self._held) - 1
         if not others:
             return first

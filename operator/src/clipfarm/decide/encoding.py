@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from clipfarm.decide.admission import Held
+from clipfarm.decide.rules.table import Reason
 from clipfarm.run import Encode
 from clipfarm.world import Encoding, Turn, World
 from clipfarm_contract.exit_codes import EncoderExitCode
@@ -88,7 +89,7 @@ def renderers_wait(world: World, held: Sequence[Held]) -> float | None:
         return None
     if any(word in pod.waits for pod in world.running for word in NO_ROOM):
         return CROWDED_SECONDS
-    if not world.running and any(each.hold.reason in ("VRAMHigh", "VRAMClaims") for each in held):
+    if not world.running and any(each.hold.reason in (Reason.VRAM_HIGH, Reason.VRAM_CLAIMS) for each in held):
         return VRAM_SECONDS
     return None
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clipfarm.decide import admission, encoding, expectation, recall, retry, status, vram
+from clipfarm.decide import admission, encoding, recall, retry, status
+from clipfarm.decide.vram import counts, expected, watermarks
 from clipfarm.run import Run
-from clipfarm.world import Gate, GpuId, Turn, World
+from clipfarm.world import GpuId, Turn, WatermarkState, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,25 +18,26 @@ class Plan:
     encoders: int
     """Encoder replicas that should be at work."""
     turn: Turn
-    """To be handed to the next tick."""
+    """For the next tick."""
     could_run: int
-    """Clips that run, those that start now, and those that would if their pods were made."""
+    """Clips that run, those that start now, and those that would if their pods existed."""
     recalls: tuple[recall.Recall, ...]
-    """Clips that wait for a node, and are to wait at their gates instead."""
+    """Clips that wait for a node, and are to wait behind their gates instead."""
     no_more_clips: bool
     """Every clip is rendered or has failed for good: the encoder may end after the last one."""
-    gates: Mapping[GpuId, Gate]
-    """To be handed to the next tick."""
+    watermarks: Mapping[GpuId, WatermarkState]
+    """For the next tick."""
     status: status.Status
 
 
 def decide(run: Run, world: World) -> Plan:
     """Return the plan for one snapshot: no I/O, no clock, no memory."""
-    per_clip = expectation.expected(run.spec.vram, world)
-    counts = expectation.counts(run.spec.vram, world, vram.fresh(run.spec.vram, world), per_clip)
-    gates = vram.update(run.spec.vram, world, counts, per_clip)
+    vram = run.spec.vram
+    per_clip = expected.expected(vram, world)
+    counted = counts.counts(vram, world, watermarks.fresh(vram, world), per_clip)
+    marks = watermarks.update(vram, world, counted, per_clip)
     outcome = retry.stop(run.spec.retry, world, retry.judge(run.spec.retry, world.ended))
-    admitted = admission.choose(run, world, gates, outcome, counts, per_clip)
+    admitted = admission.choose(run, world, marks, outcome, counted, per_clip)
     finished = status.rendering_finished(world, outcome)
     encoders, turn = encoding.scale(run.spec.encode, world, admitted.held, finished=finished)
     return Plan(
@@ -45,6 +47,6 @@ def decide(run: Run, world: World) -> Plan:
         encoders=encoders,
         turn=turn,
         no_more_clips=finished,
-        gates=gates,
-        status=status.summarise(run, world, gates, outcome, admitted),
+        watermarks=marks,
+        status=status.summarise(run, world, marks, outcome, admitted),
     )

@@ -1,33 +1,33 @@
-"""Clips that were released, wait for a node, and are taken back behind their gates."""
+"""Clips that were released and wait for a node, and that go back behind their gates."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clipfarm.decide.rules import Situation
+from clipfarm.decide.rules.subjects import Situation
 from clipfarm.world import Running, World
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """A clip that no node has yet, and that is to wait at its gate again."""
+    """A released clip without a node that is to wait behind its gate again."""
 
-    clip: int
+    index: int
+    """Its index in the Job."""
     why: str
 
 
 def recalls(world: World, situation: Situation, room: int) -> Iterator[Recall]:
-    """Yield clips that wait for a node for nothing, or while they need not.
+    """Yield clips that wait for a node in vain, or that need not.
 
-    An autoscaler would bring a node for them; and where a clip may go to new nodes alone it would not take room on one
-    that is there.
+    An autoscaler would add a node for them; and a clip that may only go to new nodes would not take room on an old one.
 
     Args:
         world: the snapshot.
-        situation: after all clips that start now are let in.
+        situation: after all clips that start now are admitted.
         room: places that are free after that.
     """
     waiting = [pod for pod in world.running if pod.waits]
-    waiting.sort(key=lambda pod: -pod.clip)
+    waiting.sort(key=lambda pod: -pod.index)
     surplus = situation.at_work - situation.workers
     for pod in waiting:
         why = _why(pod, situation, surplus, room)
@@ -35,7 +35,7 @@ def recalls(world: World, situation: Situation, room: int) -> Iterator[Recall]:
             continue
         surplus -= 1
         room -= pod.elsewhere
-        yield Recall(pod.clip, why)
+        yield Recall(pod.index, why)
 
 
 def _why(pod: Running, situation: Situation, surplus: int, room: int) -> str:

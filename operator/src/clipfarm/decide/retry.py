@@ -18,7 +18,8 @@ _MOST_TEXT = 1000
 class Again:
     """A clip that gets another attempt, not before ``due``."""
 
-    clip: int
+    index: int
+    """Its index in the Job; on one machine, its clip."""
     due: float
 
 
@@ -42,13 +43,13 @@ def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
     again, failed, fatal = [], [], ""
     for end in ended:
         if end.exit_code is ExitCode.OUT_OF_VRAM and end.attempts <= retry.limit and not end.final:
-            again.append(Again(end.clip, due=end.at + retry.delay))
+            again.append(Again(end.index, due=end.at + retry.delay))
             continue
         failed.append(end)
         if end.exit_code is ExitCode.USAGE:
             fatal = fatal or f"the renderer refuses the run: {end.reason}"
-    again.sort(key=lambda entry: (entry.due, entry.clip))
-    return Outcome(tuple(again), tuple(sorted(failed, key=lambda end: end.clip)), fatal)
+    again.sort(key=lambda entry: (entry.due, entry.index))
+    return Outcome(tuple(again), tuple(sorted(failed, key=lambda end: end.index)), fatal)
 
 
 def stop(retry: Retry, world: World, outcome: Outcome) -> Outcome:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from clipfarm.decide.rules import Hold
+from clipfarm.decide.rules.rule import Hold
 from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm.world import HOSTNAME_LABEL, Label, Node, World

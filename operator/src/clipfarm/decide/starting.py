@@ -1,10 +1,11 @@
 """Pods that were released and do not get to work: which of them a person has to hear of, and in whose words."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import TypeVar
 
 from clipfarm.decide.admission import Held
-from clipfarm.decide.rules import Hold
+from clipfarm.decide.rules.rule import Hold
 from clipfarm.world import Encoder, Running, Standing, World
 
 P = TypeVar("P", Running, Encoder, Running | Encoder)
@@ -15,29 +16,40 @@ is pulled, a node is added, and the kubelet itself gives a volume two minutes be
 ROOM_SECONDS = 5.0
 """From here on a pod that finds no room is reported. The scheduler tries a pod before it knows that the one whose place
 it takes has ended, and again as soon as it does."""
-WORDS = (
-    "Unschedulable",
-    "SchedulingGated",
-    "SchedulerError",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-    "CrashLoopBackOff",
-    "Pulling",
-    "InitFailed",
-    "Initializing",
-    "FailedMount",
-    "FailedAttachVolume",
-    "FailedCreatePodSandBox",
-    "SidecarRuns",
-    "NodeSilent",
-    "NodeLost",
-    "SlowStart",
-)
-"""Words of the scheduler, the kubelet and the operator that stand as reasons of their own."""
+
+
+class PodReason(StrEnum):
+    """Why pods do not get to work, in a word of the scheduler, the kubelet or the operator."""
+
+    UNSCHEDULABLE = "Unschedulable"
+    SCHEDULING_GATED = "SchedulingGated"
+    SCHEDULER_ERROR = "SchedulerError"
+    IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+    ERR_IMAGE_NEVER_PULL = "ErrImageNeverPull"
+    INVALID_IMAGE_NAME = "InvalidImageName"
+    CREATE_CONTAINER_CONFIG_ERROR = "CreateContainerConfigError"
+    CREATE_CONTAINER_ERROR = "CreateContainerError"
+    RUN_CONTAINER_ERROR = "RunContainerError"
+    CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"
+    PULLING = "Pulling"
+    INIT_FAILED = "InitFailed"
+    INITIALIZING = "Initializing"
+    FAILED_MOUNT = "FailedMount"
+    FAILED_ATTACH_VOLUME = "FailedAttachVolume"
+    FAILED_CREATE_POD_SAND_BOX = "FailedCreatePodSandBox"
+    SIDECAR_RUNS = "SidecarRuns"
+    NODE_SILENT = "NodeSilent"
+    NODE_LOST = "NodeLost"
+    SLOW_START = "SlowStart"
+    PODS_WAIT = "PodsWait"
+    """All other words; the message has them."""
+    PODS_REFUSED = "PodsRefused"
+    """The API server refuses the pods, so there are none."""
+
+
+OTHER = PodReason.PODS_WAIT
+WORDS = tuple(reason for reason in PodReason if reason not in (PodReason.PODS_WAIT, PodReason.PODS_REFUSED))
+"""Words that stand as reasons of their own."""
 HINTS = {
     "ImagePullBackOff": "check the image's name, its registry, and imagePullSecrets",
     "Pulling": "it goes on; a local registry makes it faster",
@@ -63,16 +75,14 @@ UNSCHEDULABLE = (
 """What to do, by what the scheduler says; the first that is found counts."""
 WHOLE = ("Unschedulable", "SchedulingGated", "SidecarRuns", "NodeSilent", "NodeLost")
 """Words whose message needs no word before it."""
-OTHER = "PodsWait"
-"""The reason that stands for all other words; the message has them."""
 PASSING = ("", "SchedulingGated", "Pulling", "Initializing", "Deleted", "ContainerStatusUnknown")
 """Words of a pod that most likely gets on by itself. After ``SLOW_SECONDS`` they are reported, too."""
 
 
-def word(standing: Standing) -> str:
-    """Return the reason for programs that a pod gets on no further."""
+def word(standing: Standing) -> PodReason:
+    """Return why a pod does not get to work, in one word for programs."""
     reason = standing.reason or "SlowStart"
-    return reason if reason in WORDS else OTHER
+    return PodReason(reason) if reason in WORDS else OTHER
 
 
 def sentence(standing: Standing) -> str:
@@ -113,15 +123,15 @@ def troubles(pods: Iterable[Running | Encoder], now: float) -> tuple[Standing, .
 
 def held(world: World) -> tuple[Held, ...]:
     """Return clips whose pods have not got to work for long, by what keeps them."""
-    groups: dict[str, list[Running]] = {}
+    groups: dict[PodReason, list[Running]] = {}
     for pod in (*_not_at_work(world.running), *world.lost):
         if is_slow(pod, world.now):
             groups.setdefault(word(pod.standing), []).append(pod)
     found = []
     for reason, pods in groups.items():
         longest = min(pods, key=lambda pod: pod.since)
-        clips = tuple(sorted(pod.clip for pod in pods))
-        found.append(Held(Hold(reason, slow_sentence(len(pods), longest.standing)), clips))
+        indexes = tuple(sorted(pod.index for pod in pods))
+        found.append(Held(Hold(reason, slow_sentence(len(pods), longest.standing)), indexes))
     return tuple(found)
 
 
@@ -129,7 +139,9 @@ def refused(world: World) -> tuple[Held, ...]:
     """Return clips whose pods the API server refuses."""
     if not world.refused:
         return ()
-    return (Held(Hold("PodsRefused", f"the API server refuses the run's pods: {world.refusal}"), world.refused),)
+    return (
+        Held(Hold(PodReason.PODS_REFUSED, f"the API server refuses the run's pods: {world.refusal}"), world.refused),
+    )
 
 
 def slow_sentence(pods: int, longest: Standing) -> str:

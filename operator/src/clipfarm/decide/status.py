@@ -7,9 +7,9 @@ from typing import Literal
 from clipfarm.decide import encoding, starting
 from clipfarm.decide.admission import Admission, Held
 from clipfarm.decide.retry import Outcome
-from clipfarm.decide.rules import Hold
+from clipfarm.decide.rules.rule import Hold
 from clipfarm.run import Run
-from clipfarm.world import Gate, GpuId, Standing, World
+from clipfarm.world import GpuId, Standing, WatermarkState, World
 
 Phase = Literal["Running", "Waiting", "Encoding", "Suspended", "Succeeded", "CompletedWithFailures", "Failed"]
 
@@ -46,9 +46,10 @@ class Status:
     """Of the moving window; None before the first clip is done."""
     eta_seconds: float | None
     """Until everything is rendered and encoded; None while it is not known, and while nothing is at work."""
-    gates: tuple[Gate, ...]
-    taken: tuple[Gate, ...]
-    """GPUs that others have kept full for longer than ``vram.heldWarningAfter``, while clips are held."""
+    watermarks: tuple[WatermarkState, ...]
+    """GPUs of the nodes, in their order."""
+    kept_full: tuple[WatermarkState, ...]
+    """GPUs that neighbours have kept full for longer than ``vram.heldWarningAfter``, while clips are held."""
     stuck: str
     """What a person has to mend, where that is so."""
     working: int = 0
@@ -73,9 +74,11 @@ def rendering_finished(world: World, outcome: Outcome) -> bool:
     return bool(outcome.fatal) or world.rendered + len(outcome.failed) >= world.total
 
 
-def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outcome, admission: Admission) -> Status:
+def summarise(
+    run: Run, world: World, watermarks: Mapping[GpuId, WatermarkState], outcome: Outcome, admission: Admission
+) -> Status:
     """Return the status for one snapshot."""
-    failures = [Failure(end.clip, "render", end.reason) for end in outcome.failed]
+    failures = [Failure(end.index, "render", end.reason) for end in outcome.failed]
     failures += [Failure(clip, "encode", reason) for clip, reason in sorted(encoding.failures(world).items())]
     to_render = world.total - world.rendered - len(outcome.failed)
     encode = run.spec.encode
@@ -102,8 +105,8 @@ def summarise(run: Run, world: World, gates: Mapping[GpuId, Gate], outcome: Outc
         fixed_workers=admission.fixed_workers,
         clips_per_hour=rendering.per_second * 3600 if rendering else None,
         eta_seconds=eta if goes_on or not (to_render or to_encode) else None,
-        gates=tuple(gates[gpu] for gpu in sorted(gates)),
-        taken=_taken(run, world, gates, admission),
+        watermarks=tuple(watermarks[gpu] for gpu in sorted(watermarks)),
+        kept_full=_kept_full(run, world, watermarks, admission),
         stuck=outcome.fatal or encoding.stuck(world.encoding),
         working=_working(world),
         encoding=_encodes(run, world),
@@ -128,11 +131,15 @@ def _renders(run: Run, world: World, admission: Admission, troubles: tuple[Stand
     return at_work and not run.spec.suspend
 
 
-def _taken(run: Run, world: World, gates: Mapping[GpuId, Gate], admission: Admission) -> tuple[Gate, ...]:
-    if not any(held.hold.reason.startswith("VRAM") for held in admission.held):
+def _kept_full(
+    run: Run, world: World, watermarks: Mapping[GpuId, WatermarkState], admission: Admission
+) -> tuple[WatermarkState, ...]:
+    if not any(held.hold.about_vram for held in admission.held):
         return ()
     before = world.now - run.spec.vram.held_warning_after
-    return tuple(gate for gate in gates.values() if gate.taken_since is not None and gate.taken_since < before)
+    return tuple(
+        state for state in watermarks.values() if state.kept_full_since is not None and state.kept_full_since < before
+    )
 
 
 def _phase(

@@ -13,15 +13,15 @@ def apply(plan: Plan, state: State, now: float) -> None:
     Raises:
         OSError: a part of it cannot be done now, as the disk is full; what has been done is noted in the state.
     """
-    state.gates, state.turn = plan.gates, plan.turn
+    state.watermarks, state.turn = plan.watermarks, plan.turn
     while state.left_behind:
         state.left_behind.pop().unlink(missing_ok=True)
     for start in plan.start:
-        state.workers[start.clip] = processes.start_worker(state.job, start.clip, start.gpu, now, state.lock)
-        if state.waiting and state.waiting[0] == start.clip:
+        state.workers[start.index] = processes.start_worker(state.job, start.index, start.gpu, now, state.lock)
+        if state.waiting and state.waiting[0] == start.index:
             state.waiting.popleft()
-        elif start.clip not in state.ended:
-            state.waiting.remove(start.clip)
+        elif start.index not in state.ended:
+            state.waiting.remove(start.index)
     marker = state.job.folder.all_rendered
     if plan.no_more_clips != marker.exists():
         if plan.no_more_clips:

@@ -19,6 +19,7 @@ from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
 from clipfarm.local.scan import FolderError, Scan
 from clipfarm.local.state import State
+from clipfarm.world import Moment
 from clipfarm_contract import regular
 from clipfarm_contract.clip import write_atomically
 from clipfarm_contract.cpus import available_cpus
@@ -60,7 +61,7 @@ def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> End
             while True:
                 if problem := _lost(job.folder.lock, lock):
                     raise FolderError(f"{job.folder.root}: {problem}")
-                plan = decide(job.run, observe(state, time.monotonic()))
+                plan = decide(job.run, observe(state, Moment(time.monotonic(), time.time())))
                 try:
                     apply(plan, state, time.monotonic())
                 except OSError as error:

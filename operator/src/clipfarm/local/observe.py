@@ -1,4 +1,4 @@
-"""One look at this machine: processes, folder, GPU memory, time."""
+"""One observation of this machine: processes, folder, GPU memory."""
 
 import shutil
 from itertools import islice
@@ -7,25 +7,26 @@ from pathlib import Path
 from clipfarm.local import follow_encoder
 from clipfarm.local.processes import Worker, last_line
 from clipfarm.local.state import WAITING_SHOWN, State, unreadable
-from clipfarm.world import Encoder, Encoding, Ended, GpuId, Left, Node, Running, Standing, World
+from clipfarm.world import Departed, Encoder, Encoding, Ended, GpuId, Moment, Node, Running, Standing, World
 from clipfarm_contract.clip import ClipState, inspect
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.result import ClipResult
 
-LEFT_SECONDS = 120.0
+DEPARTED_SECONDS = 120.0
 """How long a worker that has ended is remembered: no reading that counts is older."""
 
 
-def observe(state: State, now: float) -> World:
-    """Return what is."""
+def observe(state: State, moment: Moment) -> World:
+    """Return the world as it is at a moment."""
+    now = moment.now
     if not state.completions:
         state.completions.append(now)
     _reap_workers(state, now)
     follow_encoder.follow(state, now)
     _look_at_gpus(state, now)
     return World(
-        now=now,
+        moment=moment,
         nodes=(Node(state.node, state.cpus, _known_gpus(state), state.look.problem),),
         total=len(state.job.clips),
         rendered=len(state.complete),
@@ -42,7 +43,7 @@ def observe(state: State, now: float) -> World:
         ),
         ended=tuple(end for clip, end in state.ended.items() if clip not in state.workers),
         readings=tuple(state.readings.values()),
-        gates=state.gates,
+        watermarks=state.watermarks,
         completions=tuple(state.completions),
         encoding=Encoding(
             running=len(state.encoders),
@@ -60,7 +61,7 @@ def observe(state: State, now: float) -> World:
         free_bytes=_free_bytes(state.job.folder.root),
         clip_bytes=state.clip_bytes,
         encode_completions=tuple(state.encode_completions),
-        left=tuple(state.left),
+        departed=tuple(state.departed),
         clip_memory=state.clip_memory.summary(),
         complete_before=state.complete_before,
         turn=state.turn,
@@ -88,19 +89,19 @@ def _reap_workers(state: State, now: float) -> None:
             state.ended[clip] = Ended(clip, code, reason, now, attempts)
         state.left_behind.append(worker.errors)
         out_of_vram = clip in state.ended and state.ended[clip].exit_code is ExitCode.OUT_OF_VRAM
-        state.left.append(Left(state.node, worker.gpu, worker.started_at, now, out_of_vram))
-    while state.left and now - state.left[0].ended_at > LEFT_SECONDS:
-        state.left.popleft()
+        state.departed.append(Departed(state.node, worker.gpu, worker.started_at, now, out_of_vram))
+    while state.departed and now - state.departed[0].ended_at > DEPARTED_SECONDS:
+        state.departed.popleft()
 
 
 def _learn(state: State, worker: Worker) -> None:
-    """Take in what a clip says of GPU memory; one that says nothing is complete all the same."""
+    """Count the GPU memory that a clip reports; one that reports none is complete nevertheless."""
     try:
-        told = ClipResult.read(state.job.folder.result(worker.clip)).vram
+        reported = ClipResult.read(state.job.folder.result(worker.clip)).vram
     except (OSError, ContractError):
         return
-    if told is not None:
-        state.clip_memory.take_in(str(worker.clip), [told])
+    if reported is not None:
+        state.clip_memory.add(str(worker.clip), [reported])
 
 
 def _why(state: State, worker: Worker, status: int) -> tuple[ExitCode, str]:

@@ -64,7 +64,7 @@ def pace(status: Status) -> str:
 
 def hold_line(held: Held) -> str:
     """Return what is held and why."""
-    return f"held {compress(held.clips)}: {held.hold.message}"
+    return f"held {compress(held.indexes)}: {held.hold.message}"
 
 
 def failure_line(failure: Failure) -> str:
@@ -98,7 +98,7 @@ class _Lines:
                 self._failures.add(failure)
                 self._print(failure_line(failure))
         # By reason: the numbers in a message change with each reading.
-        held = frozenset(f"{entry.hold.reason} {compress(entry.clips)}" for entry in status.held)
+        held = frozenset(f"{entry.hold.reason} {compress(entry.indexes)}" for entry in status.held)
         if held != self._held:
             for entry in status.held:
                 self._print(hold_line(entry))
@@ -189,4 +189,4 @@ def _escaped(line: str) -> str:
 
 
 def _count(held: tuple[Held, ...]) -> int:
-    return sum(len(entry.clips) for entry in held)
+    return sum(len(entry.indexes) for entry in held)

@@ -111,7 +111,7 @@ def _collect(job: Job, ended: Ended, wall_seconds: float, complete_before: int) 
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
             "processor": _processor(),
             "cpus": available_cpus(),
-            "gpus": [str(gate.gpu) for gate in status.gates],
+            "gpus": [str(state.gpu) for state in status.watermarks],
         },
     }
 

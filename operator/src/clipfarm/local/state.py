@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clipfarm.clip_memory import Memory
+from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.local.encoders import Encoder
 from clipfarm.local.job import Job
 from clipfarm.local.processes import Worker
 from clipfarm.local.scan import Scan
 from clipfarm.run import Run
 from clipfarm.vram.nvml import Look, NvmlSource
-from clipfarm.world import EarlyEnd, Ended, Gate, GpuId, Left, Reading, Turn
+from clipfarm.world import Departed, EarlyEnd, Ended, GpuId, Reading, Turn, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
 
 WINDOW = 32
@@ -66,12 +66,12 @@ class State:
     readings: dict[GpuId, Reading] = field(default_factory=dict)
     """The newest of each GPU, whatever its age."""
     looked_at: float | None = None
-    gates: Mapping[GpuId, Gate] = field(default_factory=dict)
+    watermarks: Mapping[GpuId, WatermarkState] = field(default_factory=dict)
     turn: Turn = field(default_factory=Turn)
     """As the last tick left it."""
-    left: deque[Left] = field(default_factory=deque)
+    departed: deque[Departed] = field(default_factory=deque)
     """Workers that have ended not long ago, the oldest first."""
-    clip_memory: Memory = field(default_factory=Memory)
+    clip_memory: LearnedMemory = field(default_factory=LearnedMemory)
 
     @classmethod
     def start(cls, job: Job, found: Scan, node: str, cpus: int, lock: int | None = None) -> "State":

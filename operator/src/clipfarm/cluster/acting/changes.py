@@ -176,7 +176,7 @@ def _recalls(plan: Plan, tracked: Tracked, key: RunKey, store: Store) -> Iterato
         for uid, pod in store.pods.of(key).items()
         if pod.owner == rendering.job and uid not in rendering.evicted and not (pod.node or pod.gated or pod.deleting)
     }
-    found = [(waiting[recall.clip], recall.why) for recall in plan.recalls if recall.clip in waiting]
+    found = [(waiting[recall.index], recall.why) for recall in plan.recalls if recall.index in waiting]
     for number, (pod, why) in enumerate(found):
         pods = "1 pod was" if len(found) == 1 else f"{len(found)} pods were"
         told = f"{pods} taken back before a node had them: {why}; the Job controller makes them again, with their gates"

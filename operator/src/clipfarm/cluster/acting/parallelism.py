@@ -72,7 +72,7 @@ def reserve(plan: Plan, rendering: Rendering, now: float) -> int:
     if known_for < LEAD_SECONDS:
         # Nothing is known but that they take longer than this; those that take less than a few seconds are rare.
         unknown = min(STEP, round(plan.could_run / max(FIRST_SECONDS, age - known_for) * LEAD_SECONDS))
-    window = HELD_SECONDS if any(held.hold.reason != "RetryDelay" for held in plan.status.held) else RATE_SECONDS
+    window = HELD_SECONDS if any(not held.hold.frees_worker for held in plan.status.held) else RATE_SECONDS
     ends = sum(now - at <= window for at in rendering.ends)
     full_window = ends == rendering.ends.maxlen
     span = max(1.0, now - rendering.ends[0]) if full_window else min(window, age)

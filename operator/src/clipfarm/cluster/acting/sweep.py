@@ -131,8 +131,8 @@ class Sweeper:
         kept = await self._kept(key, tracked, job)
         told = {pod["metadata"]["uid"]: clips_vram(pod) for index, pod in pods.items() if index not in kept.deleting}
         for uid, clips in told.items():
-            tracked.clip_memory.take_in(uid, clips)
-            tracked.kept_memory.take_in(uid, clips)
+            tracked.clip_memory.add(uid, clips)
+            tracked.kept_memory.add(uid, clips)
         if any(told.values()):
             tracked.rendering.owed = True
             await self._write(key, tracked, job, Results(tracked.kept_memory.summary(), Indexes.of(pods), kept.failed))

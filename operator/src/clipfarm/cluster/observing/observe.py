@@ -16,7 +16,7 @@ from clipfarm.cluster.observing.standings import Standings
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.admission import Elsewhere
-from clipfarm.world import Encoder, Encoding, Ended, GpuId, Label, Left, Node, Reading, Running, World
+from clipfarm.world import Departed, Encoder, Encoding, Ended, GpuId, Label, Moment, Node, Reading, Running, World
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 
@@ -104,16 +104,16 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
     _count_completions(tracked, len(completed), now)
     complete_clips = _complete_clips(tracked, completed)
     return World(
-        now=now,
+        moment=Moment(now, wall),
         nodes=_nodes(store, tracked, gpus, readings, now),
         total=total,
         rendered=len(completed),
-        waiting=tuple(sorted(gated - {end.clip for end in ended})),
+        waiting=tuple(sorted(gated - {end.index for end in ended})),
         running=running,
         lost=tuple(pod for pod in let_go if pod.state == "Lost"),
         ended=ended,
         readings=tuple(readings.values()),
-        gates=tracked.gates,
+        watermarks=tracked.gates,
         completions=tuple(rendering.completions),
         encoding=Encoding(
             running=sum(each.state == "Working" and not each.standing.reason for each in tracked.encoders.values()),
@@ -135,7 +135,7 @@ def observe(tracked: Tracked, key: RunKey, store: Store, gpus: Gpus, now: float,
         unfit=_unfit(store, tracked, gpus),
         max_default_workers=tracked.max_default_workers,
         grows=True,
-        left=tuple(rendering.left.values()),
+        departed=tuple(rendering.left.values()),
         clip_memory=tracked.clip_memory.summary(),
         complete_before=_complete_before(tracked),
         fatal=tracked.fatal,
@@ -187,7 +187,7 @@ def _settle(tracked: Tracked, pods: Mapping[str, PodView], failed: Mapping[str, 
         if pod.started_at is not None:
             rendering.ends.append(now)
         if pod.started_at is not None and on_gpu and pod.state != "Lost":
-            rendering.left[uid] = Left(pod.node, pod.gpu, pod.started_at, now)
+            rendering.left[uid] = Departed(pod.node, pod.gpu, pod.started_at, now)
             if uid not in failed:
                 rendering.finished.pop(pod.gpu or uid, None)  # the latest comes last
                 rendering.finished[pod.gpu or uid] = view
@@ -309,7 +309,7 @@ def _unmade(
     missing = most - len(known) + again + aside
     if missing <= 0:
         return ()
-    known |= {end.clip for end in ended}
+    known |= {end.index for end in ended}
     left = Indexes.between(0, tracked.blocks.count - 1).without(completed).without(failed)
     return tuple(islice((index for index in left if index not in known), missing))
 

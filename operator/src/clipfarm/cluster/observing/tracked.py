@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from clipfarm.clip_memory import Memory
 from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.api.times import read_time
 from clipfarm.cluster.api.views import COUNT, PodView, split_uuid
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.series import Series
 from clipfarm.decide.admission import To
+from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
-from clipfarm.world import ClipMemory, EarlyEnd, Encoder, Gate, GpuId, Left, PodState, Running, Turn
+from clipfarm.world import ClipMemory, Departed, EarlyEnd, Encoder, GpuId, PodState, Running, Turn, WatermarkState
 from clipfarm_contract.indexes import Indexes
 
 SEEN_SECONDS = 2.0
@@ -85,7 +85,7 @@ class Rendering:
     """Such pods by node, for as long as the node is there and does not answer."""
     at_work: dict[str, tuple[PodView, Running]] = field(default_factory=dict)
     """Pods that were let go, by UID, as the last look saw them, and what it made of each."""
-    left: OrderedDict[str, Left] = field(default_factory=OrderedDict)
+    left: OrderedDict[str, Departed] = field(default_factory=OrderedDict)
     """Pods, by UID, that have ended not long ago, the oldest first."""
     finished: dict[GpuId | str, PodView] = field(default_factory=dict)
     """Of each GPU the latest pod that is done and was not asked what it took; by UID where the GPU is not known."""
@@ -170,7 +170,7 @@ class Tracked:
     blocks: Blocks = field(init=False)
     rendering: Rendering = field(default_factory=lambda: Rendering(""))
     encoding: Encoding = field(init=False)
-    gates: Mapping[GpuId, Gate] = field(init=False)
+    gates: Mapping[GpuId, WatermarkState] = field(init=False)
     """As the last tick left them."""
     turn: Turn = field(default_factory=Turn)
     """Of encoders and renderers, as the last tick left it."""
@@ -178,9 +178,9 @@ class Tracked:
     """Clips that may run at a time, once that is settled."""
     max_default_workers: int | None = None
     """The most that it is settled at, where the run does not say."""
-    clip_memory: Memory = field(default_factory=Memory)
+    clip_memory: LearnedMemory = field(default_factory=LearnedMemory)
     """GPU memory that clips took."""
-    kept_memory: Memory = field(default_factory=Memory)
+    kept_memory: LearnedMemory = field(default_factory=LearnedMemory)
     """The same, of those alone whose pods are deleted."""
     claim: str | None = None
     """The volume claim's phase; ``Missing`` where there is none, None before it was looked up."""
@@ -295,14 +295,14 @@ class Tracked:
         return as_of
 
 
-def _gates(status: Mapping[str, Any]) -> dict[GpuId, Gate]:
+def _gates(status: Mapping[str, Any]) -> dict[GpuId, WatermarkState]:
     """Return gates as a status has them: between its two marks a gate stays as it was, also over a restart."""
     found = {}
     for entry in status.get("gpus", ()):
         uuid, instance = split_uuid(entry.get("uuid", ""))
         if COUNT.fullmatch(entry["gpu"]):
             gpu = GpuId(entry["node"], int(entry["gpu"]), uuid, instance)
-            found[gpu] = Gate(gpu, entry["gate"] == "Closed", None)
+            found[gpu] = WatermarkState(gpu, entry["gate"] == "Closed", None)
     return found
 
 

@@ -227,10 +227,10 @@ class Operator:
         refused.follow(tracked, job, self.store, key, now)
         world = observe(tracked, key, self.store, self.gpus, now, wall)
         plan = decide(tracked.run, world)
-        tracked.gates, tracked.turn, tracked.workers = plan.gates, plan.turn, plan.status.fixed_workers
+        tracked.gates, tracked.turn, tracked.workers = plan.watermarks, plan.turn, plan.status.fixed_workers
         tracked.held = collections.Counter()
         for held in plan.status.held:
-            tracked.held[held.hold.reason] += sum(tracked.blocks.size(index) for index in held.clips)
+            tracked.held[held.hold.reason] += sum(tracked.blocks.size(index) for index in held.indexes)
         self._release(plan, key, tracked, job, now)
         if not self._applier.free(tracked):
             return
@@ -255,7 +255,7 @@ class Operator:
             if pod.gated and pod.owner == rendering.job and uid not in rendering.released
         }
         for start in plan.start:
-            pod = pods.get(start.clip)
+            pod = pods.get(start.index)
             if pod is not None:
                 self._gatekeeper.release(tracked, pod, start.to)
 

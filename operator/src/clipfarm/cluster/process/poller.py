@@ -111,7 +111,7 @@ class Poller:
         def take_in(found: Manifest | None) -> None:
             if found is None or found["metadata"]["uid"] != pod.uid:
                 return
-            tracked.clip_memory.take_in(pod.uid, clips_vram(found))
+            tracked.clip_memory.add(pod.uid, clips_vram(found))
             measured = gpu_reading(found)
             if measured is None:
                 return

@@ -14,9 +14,9 @@ from clipfarm.cluster.reporting.standard_conditions import (
     stands_still,
 )
 from clipfarm.decide.encoding import AWAY_SECONDS
-from clipfarm.decide.rules import holders
 from clipfarm.decide.starting import sentence, word
 from clipfarm.decide.status import Status
+from clipfarm.decide.vram.watermarks import holders_suffix
 from clipfarm.manifests import encoder as encoder_manifest
 from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.common import claim_name
@@ -178,12 +178,12 @@ def _on_their_way(tracked: Tracked) -> str:
 
 def vram_held(tracked: Tracked, status: Status) -> Finding:
     """Whether GPU memory keeps clips back."""
-    held = [entry for entry in status.held if entry.hold.reason.startswith("VRAM")]
+    held = [entry for entry in status.held if entry.hold.about_vram]
     if not held:
         return ("False", "Open", "GPU memory holds no clip back")
-    clips = sum(tracked.blocks.size(index) for entry in held for index in entry.clips)
+    clips = sum(tracked.blocks.size(index) for entry in held for index in entry.indexes)
     message = f"{'1 clip' if clips == 1 else f'{clips} clips'} held: {held[0].hold.message}"
-    if not status.taken:
+    if not status.kept_full:
         return ("True", held[0].hold.reason, message)
     return ("True", "VRAMTaken", f"{message}. {_taken(tracked, status)}")
 
@@ -191,8 +191,10 @@ def vram_held(tracked: Tracked, status: Status) -> Finding:
 def _taken(tracked: Tracked, status: Status) -> str:
     """Say which GPUs others keep full, and who they are."""
     after = format_duration(tracked.run.spec.vram.held_warning_after)
-    told = [f"{gate.gpu}{holders(gate) or ' (by whom is not known)'}" for gate in status.taken[:MOST_GPUS]]
-    more = len(status.taken) - len(told)
+    told = [
+        f"{state.gpu}{holders_suffix(state) or ' (by whom is not known)'}" for state in status.kept_full[:MOST_GPUS]
+    ]
+    more = len(status.kept_full) - len(told)
     which = ", ".join(told) + (f" and {more} more" if more else "")
     return f"Others have kept full for longer than {after}: {which}"
 

@@ -7,6 +7,7 @@ which Flux and others wait. Each is listed only while it is true, as both conven
 from collections.abc import Iterator
 from typing import Literal
 
+from clipfarm.decide.rules.table import Reason
 from clipfarm.decide.status import Status
 
 Truth = Literal["True", "False", "Unknown"]
@@ -18,11 +19,9 @@ PROGRESS_SECONDS = 600.0
 """How long a run may stand still before it counts as stalled: a Deployment's progressDeadlineSeconds by default."""
 FOR_GOOD = frozenset(("Stuck",))
 """Reasons of Ready that no time cures."""
-PATIENT = frozenset(
-    ("JobSuspended", "NodesFull", "RetryDelay", "StorageFull", "Suspended", "VRAMClaims", "VRAMHigh", "WorkersBusy")
-)
+PATIENT = frozenset(("JobSuspended", *(reason for reason in Reason if reason.rule.passes)))
 """Reasons to stand still that end by themselves: another workload ends, a queue admits the Job, time passes."""
-PAUSED = frozenset(("JobSuspended", "Suspended"))
+PAUSED = frozenset(("JobSuspended", Reason.SUSPENDED))
 
 
 def stands_still(progressing: Finding) -> bool:

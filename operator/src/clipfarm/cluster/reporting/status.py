@@ -12,7 +12,7 @@ from clipfarm.decide.status import Status
 from clipfarm.run_status import Condition, FailedClips, GpuMemory, HeldClips, PodCounts, RunStatus
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
-from clipfarm.world import Gate, World
+from clipfarm.world import WatermarkState, World
 from clipfarm_contract.indexes import compress
 
 MOST_REASONS = 20
@@ -55,11 +55,11 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
         pods=PodCounts(**{state.lower(): count for state, count in tracked.pods.items()}),
         held=_held(tracked, status),
         held_clips=len(_held_clips(tracked, status)),
-        retried=sum(tracked.blocks.size(end.clip) for end in world.ended if not end.final),
+        retried=sum(tracked.blocks.size(end.index) for end in world.ended if not end.final),
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
         # A run that is finished, or that uses no GPU, has nothing to report about them.
-        gpus=() if finished or on_cpu else tuple(_gpu_memory(gate, world.now, wall) for gate in status.gates),
+        gpus=() if finished or on_cpu else tuple(_gpu_memory(state, world.now, wall) for state in status.watermarks),
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
         failures=failures,
@@ -121,8 +121,8 @@ def _held(tracked: Tracked, status: Status) -> tuple[HeldClips, ...]:
     found = [
         HeldClips(
             reason=entry.hold.reason,
-            clips=_cut(compress(_clips(tracked, entry.clips)), MOST_RANGES),
-            count=len(_clips(tracked, entry.clips)),
+            clips=_cut(compress(_clips(tracked, entry.indexes)), MOST_RANGES),
+            count=len(_clips(tracked, entry.indexes)),
             message=entry.hold.message[:MOST_TEXT],
         )
         for entry in status.held
@@ -131,7 +131,7 @@ def _held(tracked: Tracked, status: Status) -> tuple[HeldClips, ...]:
 
 
 def _held_clips(tracked: Tracked, status: Status) -> list[int]:
-    return [clip for entry in status.held for clip in _clips(tracked, entry.clips)]
+    return [clip for entry in status.held for clip in _clips(tracked, entry.indexes)]
 
 
 def _clips(tracked: Tracked, indexes: tuple[int, ...]) -> list[int]:
@@ -166,16 +166,16 @@ def _cut(ranges: str, most: int = MOST_TEXT) -> str:
     return ranges[:most].rpartition(",")[0] + ",..."
 
 
-def _gpu_memory(gate: Gate, now: float, wall: float) -> GpuMemory:
-    reading, gpu = gate.reading, gate.gpu
+def _gpu_memory(state: WatermarkState, now: float, wall: float) -> GpuMemory:
+    reading, gpu = state.reading, state.gpu
     return GpuMemory(
         node=gpu.node,
         gpu=str(gpu.index),
         uuid=f"{gpu.uuid}/{gpu.instance}" if gpu.instance else gpu.uuid,
         used=f"{reading.used_fraction:.0%}" if reading else "unknown",
         total=format_bytes(reading.total_mib * MIB) if reading else None,
-        reading=f"{format_duration(now - reading.at)} old" if reading else gate.problem,
+        reading=f"{format_duration(now - reading.at)} old" if reading else state.problem,
         measured_at=api_time(wall - (now - reading.at)) if reading else None,
         held_by=holders_text(reading.holders) or None if reading else None,
-        gate="Closed" if gate.closed else "Open",
+        gate="Closed" if state.closed else "Open",
     )

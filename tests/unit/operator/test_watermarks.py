@@ -1,22 +1,22 @@
-"""Gates: hysteresis between two watermarks, and unknown is not zero."""
+"""Watermarks: a GPU stays closed or open between them, and unknown is not zero."""
 
 import pytest
 
-from clipfarm.decide import vram
-from clipfarm.decide.expectation import Expected
-from clipfarm.world import Gate, Node, Others
+from clipfarm.decide.vram import watermarks
+from clipfarm.decide.vram.expected import Expected
+from clipfarm.world import Neighbours, Node, WatermarkState
 from helpers.runs import GPU0, GPU1, make_run, make_world, reading
 
-CLOSED, OPEN = Gate(GPU0, True, None), Gate(GPU0, False, None)
+CLOSED, OPEN = WatermarkState(GPU0, True, None), WatermarkState(GPU0, False, None)
 
 
 def update(run, world):
-    return vram.update(run.spec.vram, world, {}, None)
+    return watermarks.update(run.spec.vram, world, {}, None)
 
 
-def gate(before=None, readings=(), now=1000.0, **spec):
+def state(before=None, readings=(), now=1000.0, **spec):
     run = make_run(vram=spec)
-    world = make_world(run, gpus=(GPU0,), readings=readings, now=now, gates={GPU0: before} if before else {})
+    world = make_world(run, gpus=(GPU0,), readings=readings, now=now, watermarks={GPU0: before} if before else {})
     return update(run, world)[GPU0]
 
 
@@ -36,37 +36,37 @@ def gate(before=None, readings=(), now=1000.0, **spec):
         (CLOSED, 1.00, True),
     ],
 )
-def test_a_gate_closes_above_high_opens_below_low_and_stays_between(before, used, closed):
-    assert gate(before, [reading(GPU0, used)]).closed is closed
+def test_a_gpu_closes_above_high_opens_below_low_and_stays_between(before, used, closed):
+    assert state(before, [reading(GPU0, used)]).closed is closed
 
 
 @pytest.mark.parametrize(
-    ("others", "surely", "closed"),
+    ("neighbours", "surely", "closed"),
     [(6900.0, 0.0, False), (7000.0, 0.0, True), (1000.0, 7000.0, True), (None, None, True)],
 )
-def test_a_gate_that_the_runs_own_clips_closed_does_not_wait_for_low(others, surely, closed):
-    known = Others(1000.0, ((1000.0, others),), surely=surely) if others is not None else None
+def test_a_gpu_that_the_runs_own_clips_closed_does_not_wait_for_low(neighbours, surely, closed):
+    known = Neighbours(1000.0, ((1000.0, neighbours),), surely=surely) if neighbours is not None else None
     per_clip = Expected(1500.0, 1200.0, 900.0) if known else None
     run = make_run()
-    before = Gate(GPU0, True, None, others=known)
-    world = make_world(run, gpus=(GPU0,), readings=(reading(GPU0, 0.8),), gates={GPU0: before})
-    assert vram.update(run.spec.vram, world, {}, per_clip)[GPU0].closed is closed
+    before = WatermarkState(GPU0, True, None, neighbours=known)
+    world = make_world(run, gpus=(GPU0,), readings=(reading(GPU0, 0.8),), watermarks={GPU0: before})
+    assert watermarks.update(run.spec.vram, world, {}, per_clip)[GPU0].closed is closed
 
 
 def test_the_watermarks_are_the_runs():
-    assert gate(None, [reading(GPU0, 0.55)], high=0.5, low=0.4).closed
-    assert not gate(CLOSED, [reading(GPU0, 0.55)], high=0.9, low=0.6).closed
+    assert state(None, [reading(GPU0, 0.55)], high=0.5, low=0.4).closed
+    assert not state(CLOSED, [reading(GPU0, 0.55)], high=0.9, low=0.6).closed
 
 
 @pytest.mark.parametrize(("before", "closed"), [(None, False), (OPEN, False), (CLOSED, True)])
-def test_without_a_reading_a_gate_is_unknown_and_keeps_its_side(before, closed):
-    found = gate(before)
+def test_without_a_reading_a_gpu_is_unknown_and_stays_as_it_was(before, closed):
+    found = state(before)
     assert (found.reading, found.closed, found.problem) == (None, closed, "no reading yet")
 
 
 @pytest.mark.parametrize(("age", "known"), [(0, True), (59.9, True), (60.0, True), (60.1, False), (86400, False)])
 def test_a_reading_older_than_stale_after_is_unknown(age, known):
-    found = gate(CLOSED, [reading(GPU0, 0.0, at=1000.0 - age)])
+    found = state(CLOSED, [reading(GPU0, 0.0, at=1000.0 - age)])
     assert (found.reading is not None) is known
     assert found.closed is not known  # never opened by an old zero
 
@@ -77,14 +77,14 @@ def test_the_problem_says_how_old_the_last_reading_is_and_what_the_driver_said()
     assert update(run, world)[GPU0].problem == "the last reading is 5m 00s old: NVML: gone"
 
 
-def test_each_gpu_has_a_gate_of_its_own():
+def test_each_gpu_closes_by_itself():
     run = make_run()
     world = make_world(run, gpus=(GPU0, GPU1), readings=(reading(GPU0, 0.9), reading(GPU1, 0.1)))
-    gates = update(run, world)
-    assert (gates[GPU0].closed, gates[GPU1].closed) == (True, False)
+    found = update(run, world)
+    assert (found[GPU0].closed, found[GPU1].closed) == (True, False)
 
 
-def test_the_gate_of_a_gpu_that_left_with_its_node_is_forgotten():
+def test_a_gpu_that_left_with_its_node_is_forgotten():
     run = make_run()
-    world = make_world(run, gpus=(GPU1,), gates={GPU0: CLOSED}, readings=(reading(GPU0, 0.9),))
+    world = make_world(run, gpus=(GPU1,), watermarks={GPU0: CLOSED}, readings=(reading(GPU0, 0.9),))
     assert list(update(run, world)) == [GPU1]

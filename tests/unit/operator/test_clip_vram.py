@@ -1,14 +1,15 @@
-"""What clips take, and which of them a reading shows."""
+"""GPU memory that clips take, which clips a reading shows, and what neighbours use."""
 
 from dataclasses import replace
 
 import pytest
 
-from clipfarm.decide import vram
-from clipfarm.decide.expectation import Counts, Expected, counts, expected
-from clipfarm.decide.others import follow
 from clipfarm.decide.plan import decide
-from clipfarm.world import ClipMemory, Gate, Left, Node, Running
+from clipfarm.decide.vram.counts import Counts, counts
+from clipfarm.decide.vram.expected import Expected, expected
+from clipfarm.decide.vram.neighbours import follow
+from clipfarm.decide.vram.watermarks import fresh
+from clipfarm.world import ClipMemory, Departed, Node, Running, WatermarkState
 from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
 
 VRAM = make_run(vram={"allocationTime": "20s"}).spec.vram
@@ -19,10 +20,10 @@ def pod(started_at, gpu=GPU0):
     return Running(1, NODE, gpu, started_at)
 
 
-def counted(*pods, left=(), lag=0.0, at=1000.0, per_clip=None, sharing="Chosen"):
+def counted(*pods, departed=(), lag=0.0, at=1000.0, per_clip=None, sharing="Chosen"):
     readings = {gpu: replace(reading(gpu, 0.5, at=at), lag=lag) for gpu in (GPU0, GPU1)}
     nodes = (Node(NODE, 8, (GPU0, GPU1), sharing=sharing),)
-    world = make_world(make_run(), nodes=nodes, running=pods, left=left)
+    world = make_world(make_run(), nodes=nodes, running=pods, departed=departed)
     return counts(VRAM, world, readings, per_clip)[GPU0 if sharing == "Chosen" else NODE]
 
 
@@ -46,10 +47,10 @@ def test_a_pod_that_is_on_its_way_counts_where_it_is_sent():
 
 def test_a_pod_that_was_told_no_gpu_of_a_shared_node_may_be_on_each():
     world = make_world(
-        make_run(), gpus=(GPU0, GPU1), running=(pod(0.0, None),), left=(Left(NODE, None, 500.0, 1000.5),)
+        make_run(), gpus=(GPU0, GPU1), running=(pod(0.0, None),), departed=(Departed(NODE, None, 500.0, 1000.5),)
     )
-    fresh = {gpu: reading(gpu, 0.5) for gpu in (GPU0, GPU1)}
-    found = counts(VRAM, world, fresh, None)
+    readings = {gpu: reading(gpu, 0.5) for gpu in (GPU0, GPU1)}
+    found = counts(VRAM, world, readings, None)
     assert [(found[gpu].pods, found[gpu].gone) for gpu in (GPU0, GPU1)] == [(1, 1), (1, 1)]
 
 
@@ -59,19 +60,19 @@ def test_a_pod_of_a_gpu_that_is_not_read_is_unseen():
 
 
 def test_a_pod_that_ended_is_still_in_a_reading_of_before():
-    left = Left(NODE, GPU0, 500.0, 1000.5)
-    assert counted(left=(left,)).gone == 1
-    assert counted(left=(replace(left, ended_at=999.0),)).gone == 0  # it may be gone from the reading
-    assert counted(left=(replace(left, started_at=990.0),)).gone == 0  # it may not have been in it
+    gone = Departed(NODE, GPU0, 500.0, 1000.5)
+    assert counted(departed=(gone,)).gone == 1
+    assert counted(departed=(replace(gone, ended_at=999.0),)).gone == 0  # it may be gone from the reading
+    assert counted(departed=(replace(gone, started_at=990.0),)).gone == 0  # it may not have been in it
 
 
 @pytest.mark.parametrize(
     ("ended_at", "lag", "ran_out"), [(999.0, 0.0, False), (1001.0, 0.0, True), (985.0, 30.0, True)]
 )
 def test_readings_of_before_a_clip_ran_out_of_memory_are_not_true_any_more(ended_at, lag, ran_out):
-    left = Left(NODE, GPU0, 900.0, ended_at, out_of_vram=True)
-    assert counted(left=(left,), lag=lag).ran_out is ran_out
-    assert not counted(left=(replace(left, out_of_vram=False),), lag=lag).ran_out
+    gone = Departed(NODE, GPU0, 900.0, ended_at, out_of_vram=True)
+    assert counted(departed=(gone,), lag=lag).ran_out is ran_out
+    assert not counted(departed=(replace(gone, out_of_vram=False),), lag=lag).ran_out
 
 
 # when the pod began and ended, the reading's lag, how likely the reading shows it: it has allocated after 6 s
@@ -87,8 +88,8 @@ def test_readings_of_before_a_clip_ran_out_of_memory_are_not_true_any_more(ended
 def test_a_pod_shows_by_the_part_of_a_readings_time_in_which_it_has_memory(started_at, ended_at, lag, showing):
     per_clip = Expected(1000.0, 900.0, 800.0, allocated_after=6.0)
     pods = (pod(started_at),) if ended_at is None else ()
-    left = (Left(NODE, GPU0, started_at, ended_at),) if ended_at is not None else ()
-    assert counted(*pods, pod(None), left=left, lag=lag, per_clip=per_clip).showing == pytest.approx(showing)
+    departed = (Departed(NODE, GPU0, started_at, ended_at),) if ended_at is not None else ()
+    assert counted(*pods, pod(None), departed=departed, lag=lag, per_clip=per_clip).showing == pytest.approx(showing)
 
 
 def test_the_more_clips_the_closer_is_their_sum_to_their_average():
@@ -107,8 +108,8 @@ def test_readings_tell_how_much_clips_vary_once_there_are_many():
         told.append(known.deviation_mib)
     assert told[22:24] == [None, pytest.approx(250.0, rel=0.3)]
     run = make_run(vram={"perClip": "3000Mi"})
-    gates = {GPU0: Gate(GPU0, False, None, others=known, per_clip_mib=2000.0)}
-    assert expected(run.spec.vram, make_world(run, gates=gates)).deviation == known.deviation_mib
+    watermarks = {GPU0: WatermarkState(GPU0, False, None, neighbours=known, per_clip_mib=2000.0)}
+    assert expected(run.spec.vram, make_world(run, watermarks=watermarks)).deviation == known.deviation_mib
 
 
 @pytest.mark.parametrize(
@@ -128,15 +129,15 @@ def test_a_clip_is_expected_to_take_what_the_run_says_or_what_clips_took_if_that
     assert (found.most, found.mean) == (most, mean) if found else most is None
 
 
-def test_what_others_have_is_the_middle_one_of_the_last_40_seconds():
-    run, gates, found = make_run(render={"device": "cuda"}), {}, []
+def test_what_neighbours_use_is_the_median_of_the_last_40_seconds():
+    run, watermarks, found = make_run(render={"device": "cuda"}), {}, []
     for now, used in ((1000.0, 0.5), (1005.0, 0.3), (1010.0, 0.4), (1045.0, 0.6), (1050.0, 0.7)):
         world = make_world(
-            run, gpus=(GPU0,), now=now, gates=gates, readings=(reading(GPU0, used, at=now),),
+            run, gpus=(GPU0,), now=now, watermarks=watermarks, readings=(reading(GPU0, used, at=now),),
             running=(pod(900.0),), clip_memory=LEARNED, waiting=(),
         )  # fmt: skip
-        gates = decide(run, world).gates
-        found.append(gates[GPU0].others.least_mib)
+        watermarks = decide(run, world).watermarks
+        found.append(watermarks[GPU0].neighbours.least_mib)
     # Less the 800 MiB that the one clip has in use; the first two are too old in the end, and then the third.
     assert found == [4200.0, 2200.0, 3200.0, 3200.0, 5200.0]
 
@@ -150,7 +151,7 @@ def test_who_came_back_once_is_expected_again_for_a_quarter_of_an_hour():
     assert [found[step] for step in (0, 2, 3, 4, 30, 31)] == [1000.0, 1000.0, 1000.0, 5000.0, 5000.0, 1000.0]
 
 
-def test_clips_at_their_peaks_are_no_burst_of_others():
+def test_clips_at_their_peaks_are_no_burst_of_neighbours():
     per_clip, known = Expected(1200.0, 1000.0, 800.0, 6.0), None
     for at, used in ((0.0, 0.32), (5.0, 0.36), (10.0, 0.32), (15.0, 0.36)):  # four clips
         known = follow(reading(GPU0, used, at=at), known, Counts(4, showing=4.0), per_clip)
@@ -160,11 +161,11 @@ def test_clips_at_their_peaks_are_no_burst_of_others():
 def test_an_old_reading_is_no_reading():
     run = make_run()
     world = make_world(run, readings=(reading(GPU0, 0.1, at=900.0), reading(GPU1, 0.1, at=950.0)))
-    assert list(vram.fresh(run.spec.vram, world)) == [GPU1]
+    assert list(fresh(run.spec.vram, world)) == [GPU1]
 
 
-def test_gates_of_a_restart_know_nothing_of_others():
-    assert Gate(GPU0, True, None).others is None
+def test_after_a_restart_nothing_is_known_of_neighbours():
+    assert WatermarkState(GPU0, True, None).neighbours is None
 
 
 @pytest.mark.parametrize(
@@ -177,18 +178,20 @@ def test_gates_of_a_restart_know_nothing_of_others():
 )
 def test_without_reports_readings_tell_what_a_clip_takes(used, per_clip, most, average):
     run = make_run(render={"device": "cuda"}, vram={"perClip": per_clip} if per_clip else {})
-    gates = {}
+    watermarks = {}
     for now, part, clips in ((1000.0, used[0], ()), (1100.0, used[1], (pod(1010.0), pod(1020.0)))):
-        world = make_world(run, gpus=(GPU0,), now=now, gates=gates, readings=(reading(GPU0, part, at=now),),
+        world = make_world(run, gpus=(GPU0,), now=now, watermarks=watermarks, readings=(reading(GPU0, part, at=now),),
                            running=clips, waiting=())  # fmt: skip
-        gates = decide(run, world).gates
-    found = expected(run.spec.vram, replace(world, gates=gates))
+        watermarks = decide(run, world).watermarks
+    found = expected(run.spec.vram, replace(world, watermarks=watermarks))
     assert (found.most, found.average) == (most, average) if found else most is None
 
 
 def test_a_reading_that_may_show_clips_that_have_ended_tells_nothing_of_one():
     run = make_run(render={"device": "cuda"})
-    left = (Left(NODE, GPU0, 900.0, 999.0),)
-    world = make_world(run, gpus=(GPU0,), readings=(replace(reading(GPU0, 0.5), lag=5.0),), left=left, waiting=())
-    assert decide(run, world).gates[GPU0].idle_mib is None
-    assert decide(run, replace(world, left=())).gates[GPU0].idle_mib == 5000.0
+    departed = (Departed(NODE, GPU0, 900.0, 999.0),)
+    world = make_world(
+        run, gpus=(GPU0,), readings=(replace(reading(GPU0, 0.5), lag=5.0),), departed=departed, waiting=()
+    )
+    assert decide(run, world).watermarks[GPU0].idle_mib is None
+    assert decide(run, replace(world, departed=())).watermarks[GPU0].idle_mib == 5000.0

@@ -1,4 +1,4 @@
-"""GPU memory that a run's clips took, as the renderers report it."""
+"""GPU memory that a run's clips took, as their renderers report it."""
 
 import math
 import statistics
@@ -10,25 +10,25 @@ from clipfarm.world import ClipMemory
 from clipfarm_contract.result import VramUse
 
 KEPT = 200
-"""Clips that means are made of; the largest of all counts for ever."""
+"""Clips that the means are over, the latest; the largest peak counts for ever."""
 REMEMBERED = 5000
-"""Pods that are known to have been taken in: more than end between two looks at all that have."""
+"""Pods whose reports are known to be counted: more than end between two looks at all ended pods."""
 
 
 @dataclass
-class Memory:
-    """What finished clips have told; each once."""
+class LearnedMemory:
+    """What finished clips have reported, each counted once."""
 
     _peak_mib: float = 0.0
     _clips: int = 0
     _latest: dict[str, None] = field(default_factory=dict)
-    """Pods that were taken in, of late."""
-    _told: deque[VramUse] = field(default_factory=lambda: deque(maxlen=KEPT))
+    """The latest pods whose reports are counted."""
+    _reports: deque[VramUse] = field(default_factory=lambda: deque(maxlen=KEPT))
     _before: ClipMemory | None = None
-    """What was told to an earlier process."""
+    """What an earlier process had learned."""
 
-    def take_in(self, pod: str, clips: Iterable[VramUse]) -> None:
-        """Take in what a pod tells of its clips."""
+    def add(self, pod: str, clips: Iterable[VramUse]) -> None:
+        """Count what a pod reports of its clips, unless it was counted before."""
         if pod in self._latest:
             return
         self._latest[pod] = None
@@ -37,30 +37,30 @@ class Memory:
         for clip in clips:
             self._peak_mib = max(self._peak_mib, clip.peak_mib)
             self._clips += 1
-            self._told.append(clip)
+            self._reports.append(clip)
 
     def restore(self, before: ClipMemory) -> None:
-        """Go on from what an earlier process knew, unless this one was told something already."""
+        """Go on from what an earlier process had learned, unless this one has learned something already."""
         if not self._clips:
             self._before = before
 
     def summary(self) -> ClipMemory | None:
-        """Return it for the rules; None before anything was told."""
+        """Return it for the rules; None before the first report."""
         now = self._now() if self._clips else None
         if now is None or self._before is None:
             return now or self._before
-        return _joined(self._before, now, new=len(self._told))
+        return _joined(self._before, now, new=len(self._reports))
 
     def _now(self) -> ClipMemory:
-        averages = [clip.average_mib for clip in self._told]
+        averages = [clip.average_mib for clip in self._reports]
         # At any moment of any clip: it differs from its own average, and that from the others'.
-        variance = statistics.fmean(clip.deviation_mib**2 for clip in self._told) + statistics.pvariance(averages)
+        variance = statistics.fmean(clip.deviation_mib**2 for clip in self._reports) + statistics.pvariance(averages)
         return ClipMemory(
             peak_mib=self._peak_mib,
-            mean_mib=statistics.fmean(clip.peak_mib for clip in self._told),
+            mean_mib=statistics.fmean(clip.peak_mib for clip in self._reports),
             average_mib=statistics.fmean(averages),
             deviation_mib=math.sqrt(variance),
-            allocated_after=statistics.fmean(clip.allocated_after for clip in self._told),
+            allocated_after=statistics.fmean(clip.allocated_after for clip in self._reports),
             clips=self._clips,
         )
 

@@ -1,0 +1,11 @@
+"""Nothing starts in a run that cannot succeed."""
+
+from clipfarm.decide.rules.rule import ClipRule
+from clipfarm.decide.rules.subjects import Candidate, Situation
+
+
+def _holds(_candidate: Candidate, situation: Situation) -> str | None:
+    return situation.fatal or None
+
+
+RULE = ClipRule(word="Fatal", passes=False, holds=_holds)

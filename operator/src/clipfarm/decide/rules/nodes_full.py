@@ -1,0 +1,21 @@
+"""No clip is sent to a node where it would wait for CPUs or a device: a pod that is sent there cannot go elsewhere."""
+
+from clipfarm.decide.rules.rule import PlaceRule
+from clipfarm.decide.rules.subjects import Situation
+from clipfarm.decide.vram.place import Place
+
+
+def _holds(place: Place, _situation: Situation) -> str | None:
+    node, there = place.node, place.on_node
+    if not place.states:
+        return None  # it is sent nowhere: Kubernetes' scheduler finds a node
+    if node.avoided:
+        return f"a clip that was sent to {node.name} did not get to run: {node.avoided}"
+    if node.room is not None and there.pods >= node.room:
+        return f"{node.name} has room for {'1 clip' if node.room == 1 else f'{node.room} clips'} of this run"
+    if node.room is not None and there.waits:
+        return f"a clip that was sent to {node.name} does not get to run: {there.waits}"
+    return None
+
+
+RULE = PlaceRule(word="NodesFull", passes=True, more_nodes_help=True, holds=_holds)

@@ -1,0 +1,17 @@
+"""A clip that ran out of GPU memory waits for ``retry.delay``, so that the memory can come free."""
+
+from clipfarm.decide.rules.rule import ClipRule
+from clipfarm.decide.rules.subjects import Candidate, Situation
+from clipfarm.units import format_duration
+from clipfarm_contract.exit_codes import ENDED_WITH_2
+
+
+def _holds(candidate: Candidate, situation: Situation) -> str | None:
+    if candidate.due is None or situation.world.now >= candidate.due:
+        return None
+    spec = situation.run.spec
+    ended = ENDED_WITH_2 if spec.render.device == "cpu" else "ran out of GPU memory"
+    return f"{ended}; starts again {format_duration(spec.retry.delay)} after that"
+
+
+RULE = ClipRule(word="RetryDelay", passes=True, frees_worker=True, holds=_holds)

@@ -1,0 +1,19 @@
+"""``suspend: true`` starts nothing; clips that run go on."""
+
+from clipfarm.decide.rules.rule import ClipRule
+from clipfarm.decide.rules.subjects import Candidate, Situation
+from clipfarm.model import Model
+
+
+class Options(Model):
+    """The field of the run's spec."""
+
+    suspend: bool = False
+    """Start no new clip; those that run go on to their end."""
+
+
+def _holds(_candidate: Candidate, situation: Situation) -> str | None:
+    return "spec.suspend is true; set it to false to start clips" if situation.run.spec.suspend else None
+
+
+RULE = ClipRule(word="Suspended", passes=True, holds=_holds)

@@ -1,0 +1,56 @@
+"""Clips that no reading shows yet have claimed the memory that they are expected to take.
+
+While nothing is known of what clips take, admission starts slowly: at most twice as many clips as were there together
+some time ago, and at least one, so 1, 2, 4, ... run. Each is then expected to take as much as those did.
+"""
+
+from clipfarm.decide.rules.rule import PlaceRule
+from clipfarm.decide.rules.subjects import Situation
+from clipfarm.decide.vram.claims import has_room, limit, needed, whole_gpus
+from clipfarm.decide.vram.expected import Expected
+from clipfarm.decide.vram.place import Place
+
+
+def _holds(place: Place, situation: Situation) -> str | None:
+    state, per_clip = place.fullest, situation.sure_per_clip
+    if not situation.run.spec.vram.enabled or state is None:
+        return None
+    if place.node.sharing == "Whole" and any(each.reading for each in place.states):
+        return _no_gpu_left(place, per_clip)
+    if state.reading is None:
+        return None
+    if per_clip is None:
+        if not place.count.pods:
+            return None  # a guess may be wrong, and only a clip that runs can correct it
+        if place.count.pods >= max(1, 2 * place.count.proven):
+            waits = f"waits for a reading that shows {_clips(place.count.unseen)} started just now"
+            return f"{state.gpu}: {waits}; vram.perClip: SIZE makes this faster"
+        per_clip = situation.per_clip
+        if per_clip is None:
+            # No clip takes more, on average, than all that is in use divided by those that readings show.
+            share = state.reading.used_mib / place.count.proven
+            per_clip = Expected(share, share)
+    high = situation.run.spec.vram.high
+    if has_room(place, state.reading, per_clip, high):
+        return None
+    claims = f", {_clips(place.count.unseen)} started just now" if place.count.unseen else ""
+    return (
+        f"{state.gpu}: {state.reading.used_mib:.0f} MiB in use{claims}, {needed(place, per_clip):.0f} MiB a clip,"
+        f" would pass {limit(place, state.reading, high):.0f} of {state.reading.total_mib:.0f} MiB"
+    )
+
+
+def _no_gpu_left(place: Place, per_clip: Expected | None) -> str | None:
+    """Hold if the device plugin may have no GPU with room left."""
+    with_room, unclaimed = whole_gpus(place, per_clip.alone if per_clip else 0.0)
+    if unclaimed > 0:
+        return None
+    measured = sum(state.reading is not None for state in place.states)
+    return f"{place.node.name}: {with_room} of {measured} GPUs have room, {_clips(place.count.pods)} there"
+
+
+def _clips(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"
+
+
+RULE = PlaceRule(word="VRAMClaims", passes=True, about_vram=True, holds=_holds)

@@ -1,0 +1,25 @@
+"""A GPU that has less memory than a clip needs takes none, however empty it is."""
+
+from clipfarm.decide.rules.rule import PlaceRule
+from clipfarm.decide.rules.subjects import Situation
+from clipfarm.decide.vram.place import Place
+
+
+def _holds(place: Place, situation: Situation) -> str | None:
+    per_clip = situation.sure_per_clip
+    if not situation.run.spec.vram.enabled or per_clip is None or place.fullest is None:
+        return None
+    if place.node.sharing == "Whole":
+        totals = [state.reading.total_mib for state in place.states if state.reading is not None]
+        if not totals or per_clip.alone <= max(totals):
+            return None
+        return f"GPUs of {place.node.name} have {max(totals):.0f} MiB, and a clip takes {per_clip.alone:.0f} MiB"
+    reading, first = place.fullest.reading, not place.count.pods
+    most = per_clip.alone if first else per_clip.most
+    if reading is None or most <= reading.total_mib or not (first or per_clip.given):
+        return None
+    clip = f"vram.perClip asks for {most:.0f} MiB: lower it" if per_clip.given else f"a clip takes {most:.0f} MiB"
+    return f"{place.fullest.gpu} has {reading.total_mib:.0f} MiB, and {clip}"
+
+
+RULE = PlaceRule(word="VRAMTooSmall", passes=False, about_vram=True, holds=_holds)

@@ -1,0 +1,23 @@
+"""Without a fresh reading ``vram.whenUnknown`` decides; memory whose use is unknown never counts as free."""
+
+from clipfarm.decide.rules.rule import PlaceRule
+from clipfarm.decide.rules.subjects import Situation
+from clipfarm.decide.vram.place import Place
+
+
+def _holds(place: Place, situation: Situation) -> str | None:
+    vram = situation.run.spec.vram
+    if not (vram.enabled and place.needs_gpu) or vram.when_unknown == "Admit":
+        return None
+    if not place.states:
+        return _message(f"GPU memory of {place.node.name} is unknown ({place.node.gpu_problem or 'no GPU found'})")
+    blind = [state for state in place.states if state.reading is None]
+    enough = len(blind) < len(place.states) if place.node.sharing == "Whole" else not blind
+    return None if enough else _message(f"memory of {blind[0].gpu} is unknown ({blind[0].problem})")
+
+
+def _message(what: str) -> str:
+    return f"{what}; vram.whenUnknown: Admit starts clips all the same"
+
+
+RULE = PlaceRule(word="VRAMUnknown", passes=False, about_vram=True, holds=_holds)

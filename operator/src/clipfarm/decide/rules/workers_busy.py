@@ -1,0 +1,13 @@
+"""At most ``workers`` clips run at a time."""
+
+from clipfarm.decide.rules.rule import ClipRule
+from clipfarm.decide.rules.subjects import Candidate, Situation
+
+
+def _holds(_candidate: Candidate, situation: Situation) -> str | None:
+    if situation.at_work < situation.workers:
+        return None
+    return f"{situation.workers} of {situation.workers} workers are busy"
+
+
+RULE = ClipRule(word="WorkersBusy", passes=True, holds=_holds)

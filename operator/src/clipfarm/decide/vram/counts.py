@@ -1,0 +1,103 @@
+"""How many clips of the run are on each GPU, and how many of them readings show."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from clipfarm.decide.vram.expected import Expected
+from clipfarm.decide.vram.options import Vram
+from clipfarm.world import Departed, GpuId, Reading, Running, World
+
+P = TypeVar("P", Running, Departed)
+PlaceKey = GpuId | str
+"""A GPU; or a node, for clips that get their GPU from the node."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Pods of this run in one place."""
+
+    pods: int = 0
+    unseen: int = 0
+    """Of these, pods whose memory readings may not show in full: it is claimed."""
+    gone: int = 0
+    """Pods that have ended and that readings still show."""
+    showing: float = 0.0
+    """Expected number of pods that readings show, those included that have ended since."""
+    ended: int = 0
+    """Pods that have ended and whose memory readings may show in part."""
+    proven: int = 0
+    """Pods that were there together at the latest time whose outcome readings show."""
+    ran_out: bool = False
+    """A pod ran out of GPU memory, and the readings may be older than that: they do not hold any more."""
+
+    @property
+    def seen(self) -> int:
+        """Pods that readings show."""
+        return self.pods - self.unseen
+
+
+def counts(
+    vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: Expected | None
+) -> dict[PlaceKey, Counts]:
+    """Return the pods of each GPU, and for each node the pods that get their GPUs from it.
+
+    Args:
+        vram: the run's options.
+        world: the snapshot.
+        fresh: readings that are not too old.
+        per_clip: what clips take.
+    """
+    found: dict[PlaceKey, Counts] = {}
+    not_before: dict[PlaceKey, float] = {}
+    reported: dict[PlaceKey, float] = {}
+    for node in world.nodes:
+        here = [fresh[gpu] for gpu in node.gpus if gpu in fresh]
+        groups: list[tuple[PlaceKey, list[Reading]]] = [(node.name, here)]
+        groups += [(reading.gpu, [reading]) for reading in here]
+        for key, readings in groups:
+            not_before[key] = min((reading.at - reading.lag for reading in readings), default=-math.inf)
+            reported[key] = min((reading.at for reading in readings), default=math.inf)
+    several = {node.name: node.gpus for node in world.nodes if node.sharing == "Chosen" and node.gpus}
+    for pod, key in _each(world.running, several):
+        count = found.setdefault(key, Counts())
+        count.pods += 1
+        if not fresh:
+            count.unseen += 1
+            continue
+        age = not_before.get(key, -math.inf) - pod.started_at if pod.started_at is not None else -math.inf
+        count.unseen += age < vram.allocation_time
+        count.proven += age >= vram.allocation_time
+        if per_clip is not None and pod.started_at is not None and key in not_before:
+            begun = pod.started_at + per_clip.allocated_after
+            count.showing += _part(begun, math.inf, not_before[key], reported[key])
+    for gone, key in _each(world.departed, several):
+        count = found.setdefault(key, Counts())
+        shown = not_before.get(key, -math.inf) >= gone.started_at + vram.allocation_time
+        count.gone += shown and reported.get(key, math.inf) < gone.ended_at
+        # Short clips end before a reading surely shows them; that they were there together is known nevertheless.
+        count.proven += shown and gone.ended_at > not_before.get(key, -math.inf) - vram.allocation_time
+        just_ended = not_before.get(key, -math.inf) < gone.ended_at
+        count.ended += just_ended
+        count.ran_out |= gone.out_of_vram and just_ended
+        if per_clip is not None and key in not_before:
+            begun = gone.started_at + per_clip.allocated_after
+            count.showing += _part(begun, gone.ended_at, not_before[key], reported[key])
+    return found
+
+
+def _each(pods: Iterable[P], several: Mapping[str, tuple[GpuId, ...]]) -> Iterator[tuple[P, PlaceKey]]:
+    """Yield pods with key they are: if they were not reported which GPU to use, on each of their node's."""
+    for pod in pods:
+        yield pod, pod.gpu or pod.node
+        if pod.gpu is None:
+            for gpu in several.get(pod.node, ()):
+                yield pod, gpu
+
+
+def _part(begun: float, ended: float, first: float, last: float) -> float:
+    """Return the probability that a moment between the first and the last is after the beginning and before the end."""
+    if last > first:
+        return max(0.0, min(last, ended) - max(first, begun)) / (last - first)
+    return float(begun <= last < ended)

@@ -1,0 +1,91 @@
+"""GPU memory that a clip of the run is expected to take."""
+
+import math
+import statistics
+from dataclasses import dataclass
+
+from clipfarm.decide.vram.options import Vram
+from clipfarm.world import World
+
+MIB = 2**20
+MARGIN = 1.1
+"""The next clip may be larger than the largest so far by this factor."""
+FEW = 50
+"""After so many clips the next one is the largest once in fifty times, and hardly larger: no margin."""
+PEAK = 1.5
+"""A guess at a clip's peak, as a multiple of its average use."""
+DEVIATIONS = 2.5
+"""How far clips together may exceed their average use, in standard deviations. Found by simulation."""
+TYPICAL = 1 / 3
+"""A guess at the time until a clip has allocated, as a fraction of the longest, for clips that do not report it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """GPU memory that a clip takes, MiB."""
+
+    most: float
+    """Peak of a large clip."""
+    mean: float
+    """Mean of the clips' peaks."""
+    average: float = 0.0
+    """Average use while it renders; 0: unknown."""
+    allocated_after: float = math.inf
+    """Seconds from its start, on average."""
+    given: bool = False
+    """Whether ``vram.perClip`` gives it; else it is learned."""
+    guessed: bool = False
+    """Whether it comes from readings of whole GPUs alone, which may have missed the peaks."""
+    deviation: float = math.inf
+    """Standard deviation of a clip's use at any moment while it renders; infinite: unknown."""
+
+    def together(self, clips: int) -> float:
+        """Return the most that so many clips use at a time, MiB.
+
+        Peaks seldom coincide: the more clips, the closer their sum is to its average. The last clip may be the largest
+        so far.
+        """
+        every = (clips - 1) * self.mean + self.most
+        usual = clips * self.average + DEVIATIONS * self.deviation * math.sqrt(clips)
+        return min(every, usual + self.most - self.mean)
+
+    @property
+    def alone(self) -> float:
+        """Free memory that the first clip on a GPU needs, MiB.
+
+        If it is learned, margins are left out: no clip of the run would ever free more memory, and a clip that is
+        never tried teaches nothing.
+        """
+        return self.most if self.given else self.mean
+
+
+def expected(vram: Vram, world: World) -> Expected | None:
+    """Return what a clip takes: the larger of ``vram.perClip`` and what the run's clips have reported.
+
+    If they report nothing, it is derived from readings of GPUs, as soon as there was one without clips and one with
+    clips that had all allocated. None: nothing is known.
+    """
+    given, learned = (vram.per_clip or 0.0) / MIB, world.clip_memory
+    if learned is not None:
+        most = learned.peak_mib * (MARGIN if learned.clips < FEW else 1.0)
+        return Expected(
+            max(given, most),
+            learned.mean_mib,
+            learned.average_mib,
+            learned.allocated_after,
+            given=given >= most,
+            deviation=learned.deviation_mib,
+        )
+    states = world.watermarks.values()
+    shares = [state.per_clip_mib for state in states if state.per_clip_mib]
+    # Neighbours may have changed on some of the GPUs; the median is right.
+    average = statistics.median(shares) if shares else 0.0
+    if not average and not given:
+        return None
+    peak = given or average * PEAK
+    average = min(average, peak)
+    deviations = [state.neighbours.deviation_mib for state in states if state.neighbours]
+    known = [deviation for deviation in deviations if deviation is not None]
+    deviation = statistics.median(known) if known else math.inf
+    after = vram.allocation_time * TYPICAL
+    return Expected(peak, peak, average, after, given=bool(given), guessed=not given, deviation=deviation)

@@ -1,0 +1,98 @@
+"""Watermarks: a GPU closes for new clips above ``vram.high``, and opens again below ``vram.low``."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from clipfarm.decide.vram.counts import Counts, PlaceKey
+from clipfarm.decide.vram.expected import Expected
+from clipfarm.decide.vram.neighbours import follow
+from clipfarm.decide.vram.options import Vram
+from clipfarm.units import format_duration
+from clipfarm.world import GpuId, Neighbours, Node, Reading, WatermarkState, World
+
+
+def fresh(vram: Vram, world: World) -> dict[GpuId, Reading]:
+    """Return readings that are not too old."""
+    return {reading.gpu: reading for reading in world.readings if world.now - reading.at <= vram.stale_after}
+
+
+def opens_below(vram: Vram, reading: Reading, neighbours: Neighbours | None) -> float:
+    """Return the fraction of a GPU below which it opens again.
+
+    The use of the run's own clips is known, and they end soon. So ``low`` counts only if neighbours use that much.
+    """
+    if neighbours is not None and neighbours.now_mib < vram.low * reading.total_mib:
+        return vram.high
+    return vram.low
+
+
+def holders_suffix(state: WatermarkState) -> str:
+    """Return the largest users of a GPU's memory in brackets, to follow its name; empty if they are unknown."""
+    holders = state.reading.holders[:3] if state.reading else ()
+    if not holders:
+        return ""
+    named = (f"{each.name} {each.used_mib / 1024:.3g} GiB" if each.used_mib else each.name for each in holders)
+    return f" ({', '.join(named)})"
+
+
+def update(
+    vram: Vram, world: World, counts: Mapping[PlaceKey, Counts], per_clip: Expected | None
+) -> Mapping[GpuId, WatermarkState]:
+    """Return the state of each GPU that the nodes have.
+
+    It is closed above ``high`` and open below ``low`` (below ``high`` if neighbours use less than ``low``); in between
+    it stays as it was. Without a fresh reading it keeps its state, and the use is unknown, not zero.
+    """
+    readings = {reading.gpu: reading for reading in world.readings}
+    return {
+        gpu: _state(vram, gpu, node, readings.get(gpu), world.watermarks.get(gpu), world.now, count, per_clip)
+        for node in world.nodes
+        for gpu in node.gpus
+        for count in (counts.get(gpu if node.sharing == "Chosen" else node.name),)
+    }
+
+
+def _state(
+    vram: Vram,
+    gpu: GpuId,
+    node: Node,
+    reading: Reading | None,
+    before: WatermarkState | None,
+    now: float,
+    count: Counts | None,
+    per_clip: Expected | None,
+) -> WatermarkState:
+    was_closed = before is not None and before.closed
+    if reading is None:
+        return _blind(gpu, before, node.gpu_problem or "no reading yet")
+    age = now - reading.at
+    if age > vram.stale_after:
+        problem = f"the last reading is {format_duration(age)} old"
+        return _blind(gpu, before, f"{problem}: {node.gpu_problem}" if node.gpu_problem else problem)
+    fraction = reading.used_fraction
+    known = before.neighbours if before else None
+    # If a node gives out its GPUs itself, it is not known which clip is on which.
+    neighbours = follow(reading, known, count, per_clip) if node.sharing == "Chosen" else None
+    closed = fraction > vram.high or (was_closed and fraction >= opens_below(vram, reading, neighbours))
+    idle, share = _share(reading, before, count or Counts()) if node.sharing == "Chosen" else (None, None)
+    most = per_clip.alone if per_clip and not per_clip.guessed else 0.0
+    kept_full = (count is None or not count.pods) and (closed or reading.used_mib + most > reading.total_mib)
+    since = (before.kept_full_since if before else None) or now
+    return WatermarkState(
+        gpu, closed, reading, "", neighbours, idle, share, kept_full_since=since if kept_full else None
+    )
+
+
+def _blind(gpu: GpuId, before: WatermarkState | None, problem: str) -> WatermarkState:
+    """Return the state of a GPU whose use is unknown: what was known before is kept."""
+    return replace(before or WatermarkState(gpu, False, None), reading=None, problem=problem, kept_full_since=None)
+
+
+def _share(reading: Reading, before: WatermarkState | None, count: Counts) -> tuple[float | None, float | None]:
+    """Return the use without clips, and the use of each clip beyond that; None until there was such a moment."""
+    idle, share = (before.idle_mib, before.per_clip_mib) if before else (None, None)
+    if not count.pods and not count.ended:
+        return reading.used_mib, share
+    if idle is not None and count.pods and not count.unseen and not count.ended:
+        share = max(0.0, reading.used_mib - idle) / count.pods
+    return idle, share

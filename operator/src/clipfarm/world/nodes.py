@@ -1,0 +1,36 @@
+"""Machines that render."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from clipfarm.world.gpus import GpuId
+
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+Label = tuple[str, str]
+"""A label of a node: key and value."""
+Sharing = Literal["Chosen", "Whole", "Sliced"]
+"""How a clip comes to a GPU of its node.
+
+``Chosen``: the scheduler chooses the GPU and names it to the clip, which could reach all. ``Whole``: Kubernetes' device
+plugin gives the clip a GPU of its own, and which one is not known beforehand. ``Sliced``: the plugin gives it a share
+of any of them.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine that renders."""
+
+    name: str
+    cpus: int
+    """CPUs that may be used there."""
+    gpus: tuple[GpuId, ...] = ()
+    gpu_problem: str = ""
+    """Why its GPUs are unknown; empty if it has none, or all are known."""
+    sharing: Sharing = "Chosen"
+    room: int | None = None
+    """Clips of this run that fit there at a time, by its allocatable CPUs and devices. None: not limited."""
+    avoided: str = ""
+    """Why no clip is sent there for some time; empty: clips may be sent there."""
+    label: Label | None = None
+    """A label that no other node has; None: its name identifies it."""
