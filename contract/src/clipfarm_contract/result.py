@@ -9,6 +9,7 @@ from typing import Any
 from clipfarm_contract import regular
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError, Fields, dump, load
+from clipfarm_contract.machine import Machine
 from clipfarm_contract.text import printable
 
 
@@ -174,6 +175,8 @@ class ClipResult:
     """The largest resident set of the renderer's process, MiB."""
     vram: VramUse | None = None
     """None where it rendered on no GPU, or did not tell."""
+    machine: Machine | None = None
+    """What it was made on; None where a version before this field made it."""
 
     @classmethod
     def read(cls, path: Path) -> "ClipResult":
@@ -196,6 +199,7 @@ class ClipResult:
             cpu_seconds=fields.take("cpuSeconds", float),
             peak_rss_mib=fields.take("peakRssMiB", float),
             vram=fields.take_object("vram", VramUse.parse) if fields.has("vram") else None,
+            machine=fields.take_object("machine", Machine.parse) if fields.has("machine") else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -208,6 +212,7 @@ class ClipResult:
             "cpuSeconds": round(self.cpu_seconds, 3),
             "peakRssMiB": round(self.peak_rss_mib, 1),
             **({"vram": self.vram.to_json()} if self.vram else {}),
+            **({"machine": self.machine.to_json()} if self.machine else {}),
         }
 
 

@@ -6,13 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+from PIL import Image
 
-from clipfarm_contract.clip import damage
+from clipfarm_contract.clip import ClipManifest, FileEntry, damage, write_atomically
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import COMPOSITING, LAYERS, SHAPES
+from clipfarm_contract.fields import dump
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.machine import Machine, processor
 from helpers.local import clipfarm
 
 from .conftest import EVERYTHING, SEED_OF_ALL, Supervisor
@@ -121,6 +125,26 @@ def test_a_clip_is_reproduced_from_one_of_its_records_alone(everything, tmp_path
     assert hashes(RunFolder(tmp_path / "again").clip(1)) == hashes(original), ran.stdout + ran.stderr
     if record == "clip.json":
         assert (ran.returncode, ran.stdout.splitlines()[0]) == (0, "clip 1, made again: every byte is the same")
+
+
+def test_a_clip_that_another_processor_made_is_equal_within_a_bound_that_is_named(everything, tmp_path):
+    run, made = RunFolder(tmp_path), everything.result(1)
+    clip = run.clip(1)
+    shutil.copytree(everything.run.clip(1).folder, clip.folder)
+    with Image.open(clip.frame(2)) as picture:
+        left, top = picture.getpixel((0, 0)), (0, 0)
+        picture.putpixel(top, (left[0] ^ 1, *left[1:]))
+        picture.save(clip.frame(2))
+    manifest = ClipManifest.read(clip.manifest)
+    files = dict(manifest.files) | {"rgb/frame_00002.png": FileEntry.of(clip.frame(2))}
+    clip.manifest.write_text(dump(replace(manifest, files=files).to_json()))
+    assert made.machine == Machine(processor())
+    write_atomically(run.result(1), dump(replace(made, machine=Machine("another processor")).to_json()))
+    ran = clipfarm("verify", tmp_path, "--rerender", 1)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = ran.stdout.splitlines()[1]
+    assert told.startswith("clip 1, made again: equal within the bound of another processor: rgb: 1 of "), told
+    assert told.endswith(f"by at most 1 of 255; made on another processor, and again on {processor()}")
 
 
 def test_layers_and_the_way_of_rendering_belong_to_the_recipe(everything, tmp_path):

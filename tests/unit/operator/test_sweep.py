@@ -17,10 +17,9 @@ from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.api.views import INDEX_ANNOTATION, JobView
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.manifests.common import Owner
+from clipfarm.manifests.common import RESULTS_ANNOTATION, Owner
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
-from clipfarm_contract.objects import RESULTS_ANNOTATION
 from helpers.runs import make_run
 
 KEY = ("ns", "test")

@@ -55,7 +55,7 @@ def remake(clip: Clip, into: RunFolder, device: str) -> Clip:
 
 
 def differences(clip: Clip, other: Clip) -> list[str]:
-    """Return the files in which a clip that was made again differs from the first one, by their bytes.
+    """Return the names of the files in which a clip that was made again differs from the first one, by their bytes.
 
     Files that were damaged or lost since are compared by what ``clip.json`` says they were. If that cannot be read, the
     files themselves are, and links are followed.
@@ -66,7 +66,7 @@ def differences(clip: Clip, other: Clip) -> list[str]:
     theirs = _files(other)
     ours = _files(clip, folders={str(parent) for name in theirs for parent in PurePosixPath(name).parents})
     names = sorted(ours.keys() | theirs.keys())
-    return [f"{name} differs" for name in names if ours.get(name) != theirs.get(name)]
+    return [name for name in names if ours.get(name) != theirs.get(name)]
 
 
 def _made_from(clip: Clip) -> tuple[ClipRecipe, tuple[str, ...] | None]:

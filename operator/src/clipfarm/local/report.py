@@ -13,7 +13,7 @@ from typing import Any
 from clipfarm.decide.status import Failure
 from clipfarm.local.executor import Ended
 from clipfarm.local.job import Job
-from clipfarm.units import format_bytes, format_duration
+from clipfarm.local.report_text import markdown
 from clipfarm_contract.clip import ClipManifest, write_atomically
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.encoder_progress import EncoderProgress
@@ -21,6 +21,7 @@ from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import compress
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.machine import Machine, processor
 from clipfarm_contract.result import ClipResult
 
 MOST_RESULTS = 10_000
@@ -51,7 +52,7 @@ def write_report(job: Job, ended: Ended, wall_seconds: float, *, complete_before
 def write_files(path: Path, report: Mapping[str, Any]) -> None:
     """Write a report as JSON and as Markdown; ``path`` has no suffix."""
     write_atomically(path.with_name(f"{path.name}.json"), json.dumps(report, indent=2) + "\n")
-    write_atomically(path.with_name(f"{path.name}.md"), _markdown(report))
+    write_atomically(path.with_name(f"{path.name}.md"), markdown(report))
 
 
 def forecast(job: Job, workers: int) -> Forecast | None:
@@ -109,7 +110,7 @@ def _collect(job: Job, ended: Ended, wall_seconds: float, complete_before: int) 
         "machine": {
             "host": platform.node(),
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-            "processor": _processor(),
+            "processor": processor(),
             "cpus": available_cpus(),
             "gpus": [str(state.gpu) for state in status.watermarks],
         },
@@ -124,7 +125,18 @@ def costs(results: Sequence[ClipResult]) -> dict[str, Any]:
         },
         "cpuSecondsPerClip": _summary([result.cpu_seconds for result in results]),
         "peakRssMiB": max((result.peak_rss_mib for result in results), default=None),
+        "madeOn": made_on(results),
     }
+
+
+def made_on(results: Iterable[ClipResult]) -> list[dict[str, Any]]:
+    """Return the kinds of machines that clips were made on, those of most clips first."""
+    clips: dict[Machine, list[int]] = {}
+    for result in results:
+        if result.machine is not None:
+            clips.setdefault(result.machine, []).append(result.index)
+    most_first = sorted(clips.items(), key=lambda item: (-len(item[1]), str(item[0])))
+    return [machine.to_json() | {"clips": compress(sorted(of))} for machine, of in most_first]
 
 
 def sample(clips: Collection[int]) -> list[int]:
@@ -199,62 +211,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def _markdown(report: Mapping[str, Any]) -> str:
-    clips = report["clips"]
-    before = f" ({clips['completeBefore']} before this call)" if clips["completeBefore"] is not None else ""
-    took = format_duration(report["wallSeconds"]) if report["wallSeconds"] is not None else "not known,"
-    workers = f"{report['workers']} workers" if report["workers"] is not None else "workers"
-    lines = [
-        f"# Run {report['run']}: {report['phase']}"
-        + (" (stopped before its end)" if report["state"] == "stopped" else ""),
-        "",
-        f"- clips: {clips['rendered']} of {clips['total']} rendered{before}"
-        f", {clips['encoded']} encoded, {clips['failed']} failed",
-        f"- time: {took} with {workers} of {report['threads']}"
-        f" thread(s), {report['clipsPerHour'] or 'no'} clips an hour",
-        _where(report),
-        "- versions: " + ", ".join(f"{name} {found}" for name, found in report["versions"].items() if found),
-    ]
-    if report["peakRssMiB"] is not None:
-        lines.append(f"- largest renderer: {format_bytes(report['peakRssMiB'] * 2**20)} of memory")
-    if report["stuck"]:
-        lines.append(f"- to be mended: {report['stuck']}")
-    lines += ["", "## Seconds a clip", "", "| stage | min | median | max |", "| --- | --- | --- | --- |"]
-    for stage, summary in [*report["secondsPerClip"].items(), ("CPU, all stages", report["cpuSecondsPerClip"])]:
-        if summary:
-            lines.append(f"| {stage} | {summary['min']:.2f} | {summary['median']:.2f} | {summary['max']:.2f} |")
-    encode = report["encode"]
-    if encode:
-        lines += [
-            "",
-            "## Encoder",
-            "",
-            f"- {encode['encoders']} x {encode['model']} on {encode['device']},"
-            f" weights: {json.dumps(encode['weights'])}",
-        ]
-        lines += [f"- seconds: {json.dumps(encode['seconds'])}; {encode['clips_per_second']} clips/s"]
-    lines += ["", "## Failed clips", ""]
-    lines += [f"- {entry['stage']}, clips {entry['clips']}: {entry['reason']}" for entry in report["failures"]] or [
-        "none"
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _where(report: Mapping[str, Any]) -> str:
-    if report.get("cluster"):
-        return f"- cluster: namespace {report['cluster']['namespace']}"
-    machine = report["machine"]
-    return (
-        f"- machine: {machine['host']}, {machine['processor']}, {machine['cpus']} CPUs, {len(machine['gpus'])} GPUs"
-        f" watched, {machine['system']}"
-    )

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 
-from clipfarm.local.remake import RemakeError, differences, remake
+from clipfarm.local.compare import Comparison, Verdict, compare
+from clipfarm.local.remake import differences, remake
 from clipfarm_contract import npy, regular
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, Findings, examine
+from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.features import array_problem, input_difference
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.indexes import compress
 from clipfarm_contract.layout import Clip, RunFolder
+from clipfarm_contract.machine import Machine
+from clipfarm_contract.result import ClipResult
 
 
 def look(run: RunFolder, index: int) -> Findings:
@@ -56,12 +60,27 @@ def sample(clips: Sequence[int], count: int) -> list[int]:
     return [clips[i * len(clips) // count] for i in range(count)]
 
 
-def differences_when_made_again(run: RunFolder, clip: int, device: str, place: RunFolder) -> list[str]:
-    """Make a clip again in another folder from its ``clip.json`` alone, and return the files whose bytes differ."""
+def compared_when_made_again(run: RunFolder, index: int, device: str, place: RunFolder) -> Comparison:
+    """Make a clip again in another folder from its own records alone, and compare the two.
+
+    Raises:
+        RemakeError: it cannot be made again, or not be compared.
+    """
+    clip = run.clip(index)
+    again = remake(clip, place, device)
+    differing, made = differences(clip, again), ClipManifest.read(again.manifest)
+    if made.renderer is not None and differing:  # only its author knows what another machine changes
+        return Comparison(Verdict.DIFFERENT, tuple(f"{name} differs" for name in differing))
+    return compare(clip, again, differing, made.recipe.scene.frames, machine_of(run, index), machine_of(place, index))
+
+
+def machine_of(run: RunFolder, index: int) -> Machine | None:
+    """Return what a complete clip was made on; None if it is not known."""
     try:
-        return differences(run.clip(clip), remake(run.clip(clip), place, device))
-    except RemakeError as error:
-        return [str(error)]
+        result = ClipResult.read(run.result(index))
+    except (OSError, ContractError):
+        return None
+    return result.machine if result.exit_code is ExitCode.OK else None
 
 
 def _look_at_features(clip: Clip, model: str, found: Findings) -> None:

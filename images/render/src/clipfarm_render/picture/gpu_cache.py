@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipfarm_render.locks import alone
+from clipfarm_render.vram.driver import gpu_and_driver
 
 VARIABLES = {"OPTIX_CACHE_PATH": "optix", "CUDA_CACHE_PATH": "cuda"}
 """Of the two libraries, with the names of their folders. What the user has set stays as it is."""
@@ -45,7 +46,7 @@ def use(cache: Path | None) -> GpuCache:
     Args:
         cache: the run's folder for what can be made again; None: the libraries keep it where they are used to.
     """
-    gpu, driver = _gpu_and_driver()
+    gpu, driver = gpu_and_driver()
     if cache is None:
         return GpuCache(gpu, None)
     place = cache / "gpu" / re.sub(r"[^A-Za-z0-9.]+", "-", f"{gpu} {driver}")
@@ -56,14 +57,3 @@ def use(cache: Path | None) -> GpuCache:
     except OSError:
         return GpuCache(gpu, None)
     return GpuCache(gpu, place)
-
-
-def _gpu_and_driver() -> tuple[str, str]:
-    from clipfarm_contract import nvml
-    from clipfarm_render.vram.observer import visible_parts
-
-    try:
-        with nvml.opened():
-            return ", ".join(sorted({nvml.model(part) for part in visible_parts()})), nvml.driver()
-    except nvml.NVMLError:
-        return "this GPU", ""

@@ -20,7 +20,7 @@ from clipfarm_contract.text import printable
 from clipfarm_contract.writers import writing
 from clipfarm_render.output import say
 from clipfarm_render.seeds import clip_seed
-from clipfarm_render.supervising import strays, written
+from clipfarm_render.supervising import machine, strays, written
 from clipfarm_render.supervising.child import ChildEnd
 from clipfarm_render.supervising.children import CannotStartError, Children, Renderer
 from clipfarm_render.supervising.stopping import Stop
@@ -141,6 +141,7 @@ def _result(
         cpu_seconds=end.cpu_seconds if end else 0.0,
         peak_rss_mib=end.peak_rss_mib if end else 0.0,
         vram=end.vram if end and renderer.device != "cpu" else None,
+        machine=machine.here(renderer.device),
     )
 
 

@@ -3,24 +3,18 @@
 So the operator has a reading of just that moment at which another clip could take their place, whatever exporters do.
 """
 
-import threading
 import time
 
 from clipfarm_contract.result import GpuReading
+from clipfarm_render.vram.driver import in_time
 from clipfarm_render.vram.observer import visible_parts
 
 MIB = 2**20
-LIMIT_SECONDS = 5.0
-"""A driver that has lost a GPU may never answer; clips that are complete do not wait for it."""
 
 
 def measure_in_time() -> GpuReading | None:
     """Return what :func:`measure` does, and None where the driver does not answer."""
-    found: list[GpuReading | None] = []
-    asking = threading.Thread(target=lambda: found.append(measure()), daemon=True)
-    asking.start()
-    asking.join(LIMIT_SECONDS)
-    return found[0] if found else None
+    return in_time(measure)
 
 
 def measure() -> GpuReading | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.api.times import read_time
-from clipfarm.cluster.api.views import COUNT, PodView
+from clipfarm.cluster.api.views import COUNT, PodView, split_uuid
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.series import Series
 from clipfarm.decide.admission import To
@@ -19,7 +19,6 @@ from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
 from clipfarm.world import ClipMemory, Departed, EarlyEnd, Encoder, GpuId, PodState, Running, Turn, WatermarkState
 from clipfarm_contract.indexes import Indexes
-from clipfarm_contract.objects import split_uuid
 
 SEEN_SECONDS = 2.0
 """How much later a pod's end is seen than it came: the kubelet looks each second, and then tells."""
