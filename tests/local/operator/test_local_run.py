@@ -141,7 +141,7 @@ def test_a_signal_ends_the_run_within_5_seconds_and_the_same_command_goes_on(loc
     status, output, seconds = end(process, number)
     assert status == 128 + number, output
     assert seconds < 5
-    assert "the same command goes on from here" in output
+    assert "the same command continues from here" in output
     assert gone(family)
     assert (local.complete(), local.half_made()) == ([0, 1], [])
     assert json.loads((local.output / "report.json").read_text())["state"] == "stopped"
@@ -280,7 +280,7 @@ def test_suspend_is_refused_where_nobody_could_change_it_back(local):
     local.spec["suspend"] = True
     ran = local.run()
     assert (ran.returncode, local.started()) == (2, [])
-    assert ran.stderr.startswith("spec.suspend: found true, expected false for a run on this machine")
+    assert ran.stderr.startswith("spec.suspend: found true, expected false on this machine")
 
 
 def test_an_output_that_cannot_be_written_is_named(local):

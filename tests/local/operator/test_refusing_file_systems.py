@@ -50,9 +50,9 @@ def test_without_locks_a_run_is_made_with_a_note_and_half_made_clips_stay(local,
     assert (ran.returncode, local.complete(), attempt.exists()) == (0, [0, 1], True), ran.stderr
     state = local.output / ".clipfarm"
     assert ran.stdout.splitlines()[:2] == [
-        f"NOTE: {state / 'lock'} cannot be locked: No locks available; nothing keeps a second run out of this folder,"
-        " so start none",
-        "1 half-made clips (.clip_*) stay: whether something still writes them is not known:"
+        f"NOTE: {state / 'lock'} cannot be locked: No locks available; start no second run in this folder,"
+        " because nothing would stop it",
+        "half-made clips that stay (.clip_*): 1; it is unknown whether a process still writes them:"
         f" {state / 'writers'}: No locks available",
     ]
 

@@ -51,15 +51,15 @@ def local(*, run_file: Path, output: Path, options: Options, force_restart: bool
 def _run(job: Job, lock: scan.Lock, console: Console, *, force_restart: bool, test: bool) -> int:
     say = Sayer(console)
     if lock.unsure:
-        say(f"NOTE: {lock.unsure}; nothing keeps a second run out of this folder, so start none")
+        say(f"NOTE: {lock.unsure}; start no second run in this folder, because nothing would stop it")
     if force_restart:
         say(f"removed {scan.start_over(job)} clips to start over")
     found = scan.scan(job)
     swept = scan.sweep(job.folder)
     if swept.removed:
-        say(f"removed {swept.removed} half-made clips of a run that was killed")
+        say(f"removed half-made clips of a run that was killed: {swept.removed}")
     if swept.left:
-        say(f"{swept.left} half-made clips (.clip_*) stay: {swept.why}")
+        say(f"half-made clips that stay (.clip_*): {swept.left}; {swept.why}")
     for clip, reason in found.damaged:
         say(f"clip {clip} is damaged and will be made again: {reason}")
     say(f"{job.run.name}: {len(job.clips)} clips ({compress(job.clips)}), {len(found.complete)} already complete")
@@ -75,7 +75,7 @@ def _run(job: Job, lock: scan.Lock, console: Console, *, force_restart: bool, te
     except OSError as error:
         say(f"no report: {os_error_line(error)}")
     if stopped_by:
-        say(f"stopped by {stopped_by.name}; the same command goes on from here")
+        say(f"stopped by {stopped_by.name}; the same command continues from here")
         return 128 + stopped_by
     _summarise(job, status, wall, say, encodes=encodes)
     if test:
@@ -91,11 +91,11 @@ def _settings(job: Job) -> list[str]:
     threads = f"{spec.render.threads} thread" + ("s" if spec.render.threads > 1 else "")
     parts = [f"render: {spec.render.device}, {threads} a clip"]
     if spec.render.device == "cpu":
-        parts.append("VRAM: not watched, clips are rendered on the CPU")
+        parts.append("GPU memory: not used, clips are rendered on the CPU")
     elif not spec.vram.enabled:
-        parts.append("VRAM: not watched, vram.enabled is false")
+        parts.append("GPU memory: not considered, vram.enabled is false")
     else:
-        parts.append(f"VRAM: holds above {spec.vram.high:.0%} until below {spec.vram.low:.0%}")
+        parts.append(f"GPU memory: no clip starts above {spec.vram.high:.0%} until below {spec.vram.low:.0%}")
     if spec.encode.enabled and spec.encode.weights:
         parts.append(f"encode: {spec.encode.model}, weights {spec.encode.weights.source}")
         if spec.encode.replicas > 1:

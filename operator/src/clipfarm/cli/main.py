@@ -30,14 +30,14 @@ COMMANDS = (
     "vram-agent",
     "watch",
 )
-"""Each is a module of this package with a command of its name (a hyphen is an underscore there), imported when it is
-asked for."""
+"""Each is a module of this package with a command of that name (a hyphen is an underscore there), imported when it is
+used."""
 
 
 FAILED = 1
 INTERRUPTED = 128 + signal.SIGINT
 WITH_RESULTS = ("local",)
-"""Commands whose exit code says what they did: output that is lost does not change it."""
+"""Commands whose exit code reports what they did: lost output does not change it."""
 
 
 class _Commands(Suggesting):
@@ -68,7 +68,7 @@ def commands() -> None:
 
 
 def main() -> None:
-    """Run the command that was typed.
+    """Run the command line.
 
     A signal ends it with 128 + its number at any time, also while modules are still being imported. What a command
     has under way is cleaned up by its ``finally`` and ``with`` on the way out.
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Carry out the command line, and return the exit code; a mistake in it is one line."""
+    """Run the command, and return the exit code; a mistake is reported in one line."""
     try:
         code = commands.main(prog_name="clipfarm", standalone_mode=False)
     except SystemExit as end:
@@ -115,7 +115,7 @@ def _at_signals(handler: Callable[[int, FrameType | None], None]) -> None:
 
 
 def _leave_at_once(number: int, _: FrameType | None) -> None:
-    """End without ado: an exception in the middle of an import may be swallowed by what is being imported."""
+    """End at once: an exception in the middle of an import may be swallowed by the module that is being imported."""
     os._exit(128 + number)
 
 

@@ -1,6 +1,6 @@
-"""What `clipfarm local` needs of this machine to carry out a run, found out before anything starts.
+"""What `clipfarm local` needs of this machine for a run, checked before anything starts.
 
-`clipfarm plan` and `clipfarm local` ask the same questions: what the one passes, the other does not refuse.
+`clipfarm plan` and `clipfarm local` make the same checks: what the one accepts, the other does not refuse.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ class Missing:
 
 
 def missing(run: Run) -> list[Missing]:
-    """Return all that keeps `clipfarm local` from carrying out a run on this machine."""
+    """Return every reason why `clipfarm local` cannot make a run on this machine."""
     return [found for need in NEEDS if (found := need(run))]
 
 
@@ -50,7 +50,7 @@ def _command(run: Run) -> Missing | None:
 
 
 def _manifest(run: Run) -> Missing | None:
-    """Look into the asset manifest as the built-in renderer does; what another one reads only that one knows."""
+    """Check the asset manifest as the built-in renderer does; another renderer may read it in its own way."""
     found = run.spec.contract().scene
     if found.assets is None or run.spec.render.command:
         return None
@@ -77,7 +77,7 @@ def _weights(run: Run) -> Missing | None:
 
 
 def _threads(run: Run) -> Missing | None:
-    """Look at the variables that the encoders take over from this shell; renderers get their own."""
+    """Check the variables that encoders inherit from this shell; renderers get their own."""
     if not run.spec.encode.enabled:
         return None
     try:
@@ -91,13 +91,13 @@ def _to_go_on(run: Run) -> Missing | None:
     if not run.spec.suspend:
         return None
     return Missing(
-        "spec.suspend: found true, expected false for a run on this machine, where nobody could change it back",
+        "spec.suspend: found true, expected false on this machine, where it cannot be changed during the run",
         "in a cluster it can be changed at any time",
     )
 
 
 def _on_the_volume(path: Path) -> str:
-    """Return that pods find a path on the run's volume; empty if it is not there."""
+    """Return that a path is on the run's volume in a cluster; empty if it is not."""
     if Path(CLIPS) not in path.parents:
         return ""
     return f"in a cluster {CLIPS} is the run's volume, and this has to be on it"

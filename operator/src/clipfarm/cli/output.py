@@ -1,4 +1,4 @@
-"""Printing for people, whatever becomes of their terminal."""
+"""Printing for people, safe for any terminal."""
 
 import sys
 
@@ -10,7 +10,7 @@ from clipfarm_contract.text import printable
 
 
 class Sayer:
-    """Prints lines without wrapping or colours of their own; what a terminal would obey is written out."""
+    """Prints lines without wrapping or colours; control characters are shown, not obeyed."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -21,7 +21,7 @@ class Sayer:
 
 
 def show(line: str, *, error: bool = False) -> None:
-    """Print a line; what a terminal would obey is written out."""
+    """Print a line; control characters are shown, not obeyed."""
     click.echo(printable(line), err=error)
 
 

@@ -1,4 +1,4 @@
-"""``clipfarm report``: what the last pod of a run in a cluster does."""
+"""``clipfarm report``: writes the report of a run in a cluster, in the run's last pod."""
 
 import json
 from datetime import datetime

@@ -7,7 +7,7 @@ import click
 
 
 class Seconds(click.FloatRange):
-    """A range of numbers that refuses what is none: ``nan`` is neither too small nor too large."""
+    """A range of numbers that refuses ``nan``, which is neither too small nor too large."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number."""

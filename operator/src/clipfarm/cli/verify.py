@@ -14,7 +14,7 @@ from clipfarm_contract.scratch import Scratch
 from clipfarm_contract.text import printable
 
 UNREAD = 3
-"""Exit code if nothing is wrong with what was read, and something could not be read."""
+"""Exit code if something could not be read, and nothing else is wrong."""
 
 
 @click.command()

@@ -73,7 +73,7 @@ def _show_local() -> None:
                 "",
             )
         )
-    _show(rows, f"no GPU here: {look.problem or 'the driver knows of none'}")
+    _show(rows, f"no GPU here: {look.problem or 'the driver reports none'}")
     if look.problem and rows and all(not row.problem for row in rows):
         click.echo(look.problem)
 

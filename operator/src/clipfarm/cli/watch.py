@@ -13,7 +13,7 @@ from clipfarm.cli.output import unread
 
 AGAIN_SECONDS = 1.0
 REPEAT_SECONDS = 60.0
-"""What a run waits for that stands still is shown again after this."""
+"""Time after which a run that does not progress shows again what it waits for."""
 
 
 @click.command()
@@ -36,7 +36,7 @@ async def _follow(api: Any, namespace: str, name: str) -> int:
 
 
 async def _repeat(shown: "_Shown") -> None:
-    """Show again what a standstill waits for: while a run stands still, no change brings a line."""
+    """Repeat what a run waits for, because a run that does not progress brings no new line."""
     while True:
         await asyncio.sleep(AGAIN_SECONDS)
         shown.repeat(time.time())
@@ -61,12 +61,12 @@ async def _show_changes(api: Any, namespace: str, name: str, shown: "_Shown") ->
         except WatchExpiredError:
             continue
         except (ApiError, *FAULTS):
-            # It is on its way out or in; what is for good is found out by the next look.
+            # A fault that lasts is found by the next request.
             await asyncio.sleep(AGAIN_SECONDS)
 
 
 class _Shown:
-    """What was shown last: a line is shown once, and again while the run stands still."""
+    """What was shown last: a line is shown once, and again while the run does not progress."""
 
     def __init__(self) -> None:
         self.code = 0
@@ -76,7 +76,7 @@ class _Shown:
         self._shown_at = 0.0
 
     def show(self, run: dict[str, Any], wall: float) -> bool:
-        """Show what is new; tell whether the run has finished."""
+        """Show what is new, and return whether the run has finished."""
         from clipfarm.cluster.reporting.summary import FINISHED, counters, notes, phase
 
         line = f"{phase(run)}: {counters(run)}"
@@ -92,7 +92,7 @@ class _Shown:
         return phase(run) in FINISHED
 
     def repeat(self, wall: float) -> None:
-        """Show what the run waits for, and that no operator looks at it, if nothing was shown for a minute."""
+        """Show what the run waits for, or that no operator watches it, if nothing was shown for a minute."""
         if not self._run or wall < self._shown_at + REPEAT_SECONDS:
             return
         again = list(self._standstill(wall))
@@ -113,7 +113,7 @@ class _Shown:
 
 
 def _echo(line: str) -> None:
-    """Print a line; ends the program, as a signal would, once nothing reads it any more."""
+    """Print a line; end the program, as a signal would, once nothing reads its output."""
     click.echo(line)
     if unread():
         raise SystemExit(128 + signal.SIGPIPE)

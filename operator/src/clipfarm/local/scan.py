@@ -208,7 +208,7 @@ def sweep(folder: RunFolder) -> Swept:
         if not nobody_writes(folder, WRITERS_END_SECONDS):
             return Swept(left=len(attempts), why="another program is writing clips there")
     except OSError as error:
-        why = f"whether something still writes them is not known: {error.filename}: {error.strerror}"
+        why = f"it is unknown whether a process still writes them: {error.filename}: {error.strerror}"
         return Swept(left=len(attempts), why=why)
     attempts = folder.attempts()  # what ended while it was waited for has taken its own away
     for attempt in attempts:
