@@ -6,7 +6,9 @@ import pytest
 
 from clipfarm.cluster.acting.invalid import refused
 from clipfarm.cluster.api.views import JobView, run
-from clipfarm.cluster.observing.tracked import Tracked, Trial
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.work import Trial
+from clipfarm.cluster.process.operator import decided
 from clipfarm.cluster.reporting.standard_conditions import PROGRESS_SECONDS
 from clipfarm.cluster.reporting.status import run_status
 from clipfarm.decide.plan import decide
@@ -38,14 +40,16 @@ def status(spec: Any = None, world: Any = None, *, stands: float = 0.0, **how: A
     """
     made = make_run(clips=4, **({"storage": {"claimName": "clips"}} | (spec or {})))
     tracked = Tracked(made, Owner("ns", "u", how.get("labels", {})), 1, {})
-    tracked.claim, tracked.problem = "Bound", how.get("problem", "")
-    tracked.rendering.trial = how.get("trial", Trial())
+    tracked.answers.claim, tracked.work.problem = "Bound", how.get("problem", "")
+    tracked.answers.trial = how.get("trial", Trial())
     job = JobView(KEY, "job-1", "u", 4, suspended=how.get("suspended", False), deleting=False, attempt="",
                   completed=Indexes(), failed=Indexes())  # fmt: skip
     found: dict[str, Any] = {}
     for now in (1000.0, 1000.0 + stands):
         seen = make_world(made, **({"waiting": ()} | (world or {}) | {"now": now}))
-        found = run_status(tracked, seen, decide(made, seen), job, 1.8e9)
+        plan = decide(made, seen)
+        tracked.memory = decided(tracked, plan, job, now)
+        found = run_status(tracked, seen, plan, job, 1.8e9)
     return found
 
 

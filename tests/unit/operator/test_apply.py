@@ -15,7 +15,7 @@ from clipfarm.cluster.acting.release import Gatekeeper, narrowed, release_patch
 from clipfarm.cluster.api.client import ApiError
 from clipfarm.cluster.api.views import PodView
 from clipfarm.cluster.observing.series import Series
-from clipfarm.cluster.observing.tracked import Rendering, Tracked
+from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.events import Notice, event
 from clipfarm.decide.admission import Elsewhere
 from clipfarm.manifests.common import GATE, Owner
@@ -66,16 +66,14 @@ def _at_once(monkeypatch):
 
 @pytest.fixture
 def tracked() -> Tracked:
-    made = Tracked(make_run(), Owner("ns", "run-1", {}), 1, {})
-    made.rendering = Rendering("job-1")
-    return made
+    return Tracked(make_run(), Owner("ns", "run-1", {}), 1, {})
 
 
 def release(server: Server, tracked: Tracked, pod: PodView = POD) -> None:
     async def work() -> None:
         gatekeeper = Gatekeeper(server, lambda: 0.0, lambda: 0.0)
         gatekeeper.release(tracked, pod, "")
-        assert tracked.rendering.released == {pod.uid: ""}, "from the decision on"
+        assert tracked.releases.released == {pod.uid: ""}, "from the decision on"
         async with asyncio.timeout(5):
             while gatekeeper._tasks:
                 await asyncio.sleep(0)
@@ -112,7 +110,7 @@ NOT_AS_EXPECTED = ApiError(422, "the test failed")
 def test_a_pod_counts_as_let_go_until_the_server_has_said_that_it_is_not(tracked, answers, pod, outcome, requests):
     server = Server(*answers, pod=pod)
     release(server, tracked)
-    assert (tracked.rendering.released == {"pod-1": ""}) is (outcome == "released")
+    assert (tracked.releases.released == {"pod-1": ""}) is (outcome == "released")
     assert len(server.requests) == requests
     assert bool(tracked.error) is (outcome == "refused")
 
@@ -136,7 +134,7 @@ def test_each_refusal_of_a_pod_makes_its_next_attempt_later_and_only_the_first_o
     aside = []
     for pod in (POD, POD, replace(POD, name="other", uid="pod-2"), POD):
         release(Server(ApiError(403, "forbidden")), tracked, pod)
-        aside.append({uid: refusal.until for uid, refusal in tracked.rendering.unreleased.items()})
+        aside.append({uid: refusal.until for uid, refusal in tracked.releases.refused.items()})
     assert aside == [{"pod-1": 2.0}, {"pod-1": 4.0}, {"pod-1": 4.0, "pod-2": 2.0}, {"pod-1": 8.0, "pod-2": 2.0}]
     assert [record.getMessage() for record in caplog.records] == ["ns/test: the pod pod cannot be released: forbidden"]
 
@@ -244,9 +242,9 @@ STATUS = {"phase": "Running", "rendered": 1, "total": 10, "failed": 0, "conditio
 def carry_out(server: Server, tracked: Tracked, *changes: Change, status: Any = None, expired: bool = False) -> Applier:
     async def work() -> Applier:
         applier = Applier(server, lambda: 100.0, lambda: 0.0)
-        applier.apply(tracked, KEY, changes, status, expired=expired)
+        applier.apply(tracked, changes, status, expired=expired)
         assert not applier.free(tracked)
-        await tracked.doing
+        await tracked.work.doing
         return applier
 
     return asyncio.run(work())
@@ -262,7 +260,7 @@ def test_changes_come_one_after_the_other_and_the_status_last(tracked):
     assert [path for _, path, _ in server.requests][:2] == ["/claims", "/jobs"]
     assert server.requests[2][1] == "/apis/clipfarm.dev/v1alpha1/namespaces/ns/benchmarkruns/test/status"
     assert server.requests[2][2] == {"metadata": {"uid": "run-1"}, "status": STATUS}
-    assert (tracked.status, tracked.made) == (STATUS, {"PersistentVolumeClaim": 100.0, "Job": 100.0})
+    assert (tracked.status, tracked.work.made) == (STATUS, {"PersistentVolumeClaim": 100.0, "Job": 100.0})
     assert [body["reason"] for verb, _, body in server.requests[3:]] == ["Running"]
 
 
@@ -287,12 +285,12 @@ def test_a_field_of_the_status_that_is_no_longer_there_is_removed(tracked):
 )
 def test_what_cannot_be_done_is_said_and_tried_again_a_moment_later(tracked, answer, problem):
     applier = carry_out(Server(answer), tracked, JOB)
-    assert tracked.problem == problem
+    assert tracked.work.problem == problem
     assert not applier.free(tracked)
-    tracked.not_before = 100.0
+    tracked.work.not_before = 100.0
     assert applier.free(tracked)
     carry_out(Server(), tracked, JOB)
-    assert tracked.problem == ""
+    assert tracked.work.problem == ""
 
 
 SINCE = "one of that name has been there since 2026-11-26T12:00:00Z, and"
@@ -324,12 +322,12 @@ def test_whose_object_stands_in_the_way_is_said(tracked, metadata, says):
     job = Change("create", "/jobs", "Job", "test-render", {"kind": "Job", "metadata": owned})
     there = {"metadata": {"creationTimestamp": "2026-11-26T12:00:00Z"} | metadata}
     carry_out(Server(ApiError(409, "there"), pod=there), tracked, job)
-    assert tracked.problem == (f"cannot create the Job test-render: {says}" if says else "")
+    assert tracked.work.problem == (f"cannot create the Job test-render: {says}" if says else "")
 
 
 def test_a_claim_that_is_there_already_is_what_was_wanted(tracked):
     carry_out(Server(ApiError(409, "there")), tracked, CLAIM)
-    assert (tracked.problem, tracked.made) == ("", {"PersistentVolumeClaim": 100.0})
+    assert (tracked.work.problem, tracked.work.made) == ("", {"PersistentVolumeClaim": 100.0})
 
 
 EVICTION = Change(
@@ -350,7 +348,7 @@ def test_a_pod_that_was_evicted_is_told_of_and_known_to_be(tracked):
         ("create", "/api/v1/namespaces/ns/events"),
     ]
     assert (server.requests[1][2]["type"], server.requests[1][2]["reason"]) == ("Warning", "PodStuck")
-    assert (tracked.rendering.evicted, tracked.made) == ({"u"}, {})
+    assert (tracked.work.on_job.evicted, tracked.work.made) == ({"u"}, {})
 
 
 @pytest.mark.parametrize("answer", [ApiError(404, "gone"), ApiError(409, "another UID"), ApiError(429, "budget"), LOST])
@@ -358,7 +356,7 @@ def test_a_pod_that_could_not_be_evicted_is_not_told_of_and_may_be_tried_again(t
     server = Server(answer)
     carry_out(server, tracked, EVICTION)
     assert len(server.requests) == 1
-    assert (tracked.rendering.evicted, tracked.problem) == (set(), "")
+    assert (tracked.work.on_job.evicted, tracked.work.problem) == (set(), "")
 
 
 def test_a_status_that_could_not_be_written_is_written_anew(tracked):
@@ -407,7 +405,7 @@ def test_a_job_is_made_only_when_what_its_pods_read_is_there(tracked, answer, ma
         "/configmaps",
         *(["/jobs"] if made else []),
     ]
-    assert ("Job" in tracked.made) is made
+    assert ("Job" in tracked.work.made) is made
 
 
 def test_what_earlier_attempts_left_is_deleted_by_its_labels(tracked):

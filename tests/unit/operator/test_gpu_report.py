@@ -80,8 +80,12 @@ def test_prometheus_is_told_each_gpus_use_age_and_gate():
     whole, part = GpuId("n", 0, "GPU-a"), GpuId("n", 1, "GPU-b", "7")
     gpus = Gpus(readings={whole: Reading(whole, 1.0, 4.0, 90.0), part: Reading(part, 3.0, 4.0, 40.0)})
     runs = {
-        "a": SimpleNamespace(gates={whole: WatermarkState(whole, False, None), part: WatermarkState(part, True, None)}),
-        "b": SimpleNamespace(gates={part: WatermarkState(part, False, None)}),
+        "a": SimpleNamespace(
+            memory=SimpleNamespace(
+                watermarks={whole: WatermarkState(whole, False, None), part: WatermarkState(part, True, None)}
+            )
+        ),
+        "b": SimpleNamespace(memory=SimpleNamespace(watermarks={part: WatermarkState(part, False, None)})),
     }
     registry = CollectorRegistry()
     registry.register(GpuMetrics(gpus, runs, lambda: 100.0))

@@ -10,7 +10,9 @@ from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView, PodView
-from clipfarm.cluster.observing.observe import observe, own_job
+from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.own import own_job
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.conditions import node_lost
 from clipfarm.cluster.reporting.status import run_status
@@ -31,7 +33,7 @@ class Scene:
     def __init__(self, **retry: Any) -> None:
         run = make_run(4, workers=1, storage={"claimName": "clips"}, retry=retry)
         self.store, self.tracked = Store(), Tracked(run, Owner("ns", "run-1", {}), 1, {})
-        self.tracked.claim = "Bound"
+        self.tracked.answers.claim = "Bound"
         job = JobView(KEY, "job-1", "run-1", 4, suspended=False, deleting=False, attempt="",
                       completed=Indexes(), failed=Indexes())  # fmt: skip
         self.store.jobs.put("job-1", job)
@@ -49,14 +51,15 @@ class Scene:
         self.store.pods.put(uid, view)
 
     def tick(self, now: float) -> tuple[World, Plan, list[Change]]:
-        world = observe(self.tracked, KEY, self.store, Gpus(), now, WALL + now - NOW)
+        seen = Seen(self.store, Gpus(), now, WALL + now - NOW)
+        world = look(self.tracked, seen)
         plan = decide(self.tracked.run, world)
-        found = changes(plan, self.tracked, KEY, self.store, Images(), now, WALL + now - NOW)
+        found = changes(plan, self.tracked, seen, Images())
         return world, plan, [change for change in found if change.verb == "give up"]
 
     def status(self, now: float) -> dict[str, Any]:
         world, plan, _ = self.tick(now)
-        return run_status(self.tracked, world, plan, own_job(self.tracked, KEY, self.store), WALL)
+        return run_status(self.tracked, world, plan, own_job(self.tracked, self.store), WALL)
 
 
 class Server:
@@ -80,8 +83,8 @@ class Server:
 
 def carry_out(server: Server, scene: Scene, found: list[Change]) -> None:
     async def work() -> None:
-        Applier(server, lambda: 0.0, lambda: WALL).apply(scene.tracked, KEY, found, None, expired=False)
-        await scene.tracked.doing
+        Applier(server, lambda: 0.0, lambda: WALL).apply(scene.tracked, found, None, expired=False)
+        await scene.tracked.work.doing
 
     asyncio.run(work())
 
@@ -124,7 +127,7 @@ def test_a_pod_whose_end_cannot_be_written_is_not_deleted():
     server = Server(refuses=True)
     carry_out(server, scene, scene.tick(NOW)[2])
     assert [request[0] for request in server.requests] == [f"PATCH {STRATEGIC_PATCH}"]
-    assert scene.tracked.problem == "cannot give up the Pod p-0: pods/status is forbidden"
+    assert scene.tracked.work.problem == "cannot give up the Pod p-0: pods/status is forbidden"
     assert len(scene.tick(NOW + 1)[2]) == 1, "it is tried again"
 
 

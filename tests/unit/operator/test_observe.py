@@ -12,9 +12,13 @@ from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import api_time, unix_time
 from clipfarm.cluster.api.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView
-from clipfarm.cluster.observing.observe import observe, own_encoders, own_job
-from clipfarm.cluster.observing.tracked import Refusal, Tracked
+from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.own import own_encoders, own_job
+from clipfarm.cluster.observing.seen import Seen
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.work import Refusal
 from clipfarm.cluster.process.encoders import Progress, follow
+from clipfarm.cluster.process.operator import decided
 from clipfarm.cluster.reporting.events import notices
 from clipfarm.cluster.reporting.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, run_status, write_due
 from clipfarm.cluster.reporting.summary import OLD_SECONDS
@@ -43,7 +47,7 @@ class Scene:
         base: dict[str, Any] = {"workers": 3, "storage": {"size": "1Gi"}}
         run = make_run(clips, **(base | spec))
         self.tracked = Tracked(run, Owner("ns", "run-1", labels or {}, only), 1, {})
-        self.tracked.claim = "Bound"
+        self.tracked.answers.claim = "Bound"
         self.store.nodes.put("n", NodeView("node-1", 8, 0, {}, (), True))
 
     def job(self, *, uid: str = "job-1", owner: str = "run-1", parallelism: int = 6, **fields: Any) -> "Scene":
@@ -76,17 +80,22 @@ class Scene:
         self.store.encoders.put("e", replace(view, **fields))
 
     def look(self, now: float = NOW, wall: float = WALL) -> Any:
-        return observe(self.tracked, KEY, self.store, self.gpus, now, wall)
+        return look(self.tracked, Seen(self.store, self.gpus, now, wall))
+
+    def decide(self) -> None:
+        """One look, and what is remembered once it is decided what to do."""
+        plan = decide(self.tracked.run, self.look())
+        self.tracked.memory = decided(self.tracked, plan, own_job(self.tracked, self.store), NOW)
 
     def status(self, now: float = NOW) -> dict[str, Any]:
         world = self.look(now)
         plan = decide(self.tracked.run, world)
-        return run_status(self.tracked, world, plan, own_job(self.tracked, KEY, self.store), WALL)
+        return run_status(self.tracked, world, plan, own_job(self.tracked, self.store), WALL)
 
     def changes(self, now: float = NOW) -> dict[tuple[str, str], Any]:
-        world = self.look(now)
+        world, seen = self.look(now), Seen(self.store, self.gpus, now, WALL + now - NOW)
         plan = decide(self.tracked.run, world)
-        found = changes(plan, self.tracked, KEY, self.store, Images(), now, WALL + now - NOW)
+        found = changes(plan, self.tracked, seen, Images())
         return {(change.verb, change.kind): change.body for change in found}
 
 
@@ -103,20 +112,20 @@ class TestPods:
     def test_one_whose_gate_is_being_taken_off_counts_as_running_until_a_watch_shows_it(self):
         scene = Scene().job()
         uid = scene.pod(0, gate=0)
-        scene.tracked.follow("job-1")
-        scene.tracked.rendering.released[uid] = ""
+        scene.look()
+        scene.tracked.releases.released[uid] = ""
         assert [pod.index for pod in scene.look().running] == [0]
-        assert scene.tracked.rendering.released == {uid: ""}
+        assert scene.tracked.releases.released == {uid: ""}
         scene.pod(0)
         assert [pod.index for pod in scene.look().running] == [0]
-        assert scene.tracked.rendering.released == {}
+        assert scene.tracked.releases.released == {}
 
     def test_one_whose_release_was_refused_is_forgotten_when_it_is_gone_or_off_its_gate(self):
         for end in ("gone", "off its gate"):
             scene = Scene().job()
             uid = scene.pod(0, gate=0)
             scene.look()
-            scene.tracked.rendering.unreleased[uid] = Refusal("refused", 1, 0.0)
+            scene.tracked.releases.refused[uid] = Refusal("refused", 1, 0.0)
             scene.look()
             assert scene.tracked.error == "refused"
             scene.store.pods.drop(uid) if end == "gone" else scene.pod(0)
@@ -127,7 +136,7 @@ class TestPods:
         scene = Scene(workers=1).job(parallelism=1)
         uid = scene.pod(0, gate=0)
         scene.look()
-        scene.tracked.rendering.unreleased[uid] = Refusal("refused", 1, NOW + 5)
+        scene.tracked.releases.refused[uid] = Refusal("refused", 1, NOW + 5)
         assert (scene.look().waiting, scene.look().unmade) == ((), (1,)), "another pod is wanted in its place"
         assert scene.changes() == {("patch", "Job"): {"spec": {"parallelism": 2}}}
         scene.pod(1, gate=0)
@@ -226,7 +235,7 @@ class TestBlocks:
 class TestChanges:
     def test_a_new_run_gets_its_claim_and_its_job(self):
         scene = Scene()
-        scene.tracked.claim = None
+        scene.tracked.answers.claim = None
         found = scene.changes()
         assert set(found) == {("create", "PersistentVolumeClaim"), ("create", "Job")}
         assert found["create", "Job"]["spec"]["parallelism"] == 3
@@ -236,7 +245,9 @@ class TestChanges:
             scene = Scene(only="3,7" if attempt else "")
             scene.tracked.owner = replace(scene.tracked.owner, attempt=attempt)
             world = scene.look()
-            found = changes(decide(scene.tracked.run, world), scene.tracked, KEY, scene.store, Images(), NOW, WALL)
+            found = changes(
+                decide(scene.tracked.run, world), scene.tracked, Seen(scene.store, scene.gpus, NOW, WALL), Images()
+            )
             assert [(each.verb, each.kind) for each in found] == [
                 *([("clear", "ConfigMaps")] if attempt else []),
                 ("create", "Job"),
@@ -244,7 +255,7 @@ class TestChanges:
             needed = found[-1].needs
             assert needed is not None
             assert needed.body == run_files.config_map(scene.tracked.run, scene.tracked.owner)
-            scene.tracked.made["Job"] = NOW
+            scene.tracked.work.made["Job"] = NOW
             assert scene.changes() == {}
 
     def test_what_pods_read_is_made_again_if_a_kubelet_does_not_find_it(self):
@@ -260,12 +271,12 @@ class TestChanges:
     def test_a_claim_can_be_mounted_by_many_nodes_or_as_the_run_says(self):
         for mode in ("ReadWriteMany", "ReadWriteOnce"):
             scene = Scene(storage={"size": "1Gi", "accessMode": mode})
-            scene.tracked.claim = None
+            scene.tracked.answers.claim = None
             assert scene.changes()["create", "PersistentVolumeClaim"]["spec"]["accessModes"] == [mode]
 
     def test_what_was_made_just_now_is_not_made_again(self):
         scene = Scene()
-        scene.tracked.made["Job"] = NOW - 5
+        scene.tracked.work.made["Job"] = NOW - 5
         assert scene.changes() == {}
         assert ("create", "Job") in scene.changes(NOW + 60)
 
@@ -334,7 +345,7 @@ class TestChanges:
         scene = Scene(2).job(completed="0-1")
         status = scene.status() | {"completionTime": api_time(WALL - age)}
         scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
-        scene.tracked.claim = "Bound"
+        scene.tracked.answers.claim = "Bound"
         for attempt in reports:
             view = JobView(KEY, "r", "run-1", 1, False, False, attempt, Indexes(), Indexes(), True)
             scene.store.reports.put("r", view)
@@ -372,7 +383,7 @@ class TestOwners:
         scene.deployment(owner=deployment)
         scene.encoder(Reported("Working"), ready=True, owner=pod)
         scene.store.replica_sets.put("set-1", ReplicaSetView(KEY, "set-1", replica_set))
-        assert (len(own_encoders(scene.tracked, KEY, scene.store)), scene.look().encoding.running) == (counts, counts)
+        assert (len(own_encoders(scene.tracked, scene.store)), scene.look().encoding.running) == (counts, counts)
 
     @pytest.mark.parametrize("index", [10, 10**8])
     def test_a_pod_of_an_index_that_its_job_does_not_have_is_none(self, index):
@@ -473,7 +484,7 @@ class TestEncoders:
     def test_a_run_that_ended_because_its_encoder_could_not_work_stays_so_over_a_restart(self):
         status, scene = self.stuck()
         scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
-        scene.tracked.claim = "Bound"
+        scene.tracked.answers.claim = "Bound"
         for now in (NOW, NOW + 60):
             after = scene.status(now)
             assert after["completionTime"] == status["completionTime"]
@@ -555,7 +566,7 @@ class TestStatus:
         again = Tracked(scene.tracked.run, scene.tracked.owner, 1, before)
         assert again.encoding.encoded == 4
         assert again.encoding.failed == dict.fromkeys((1, 3, 4), "torn")
-        assert again.gates == {gpu: WatermarkState(gpu, True, None)}
+        assert again.memory.watermarks == {gpu: WatermarkState(gpu, True, None)}
 
     def test_a_gate_of_an_instance_is_found_again_after_a_restart(self):
         part = GpuId("node-1", 0, "GPU-a", "7")
@@ -563,13 +574,13 @@ class TestStatus:
         scene.store.nodes.put("n", NodeView("node-1", 8, 1, {}, (), True))
         holders = (Holder("team/encoder", 9216.0), Holder("Xorg (pid 7)"))
         scene.gpus.readings = {part: Reading(part, 9500.0, 10240.0, NOW - 3, holders=holders)}
-        scene.tracked.gates = decide(scene.tracked.run, scene.look()).watermarks
+        scene.decide()
         status = scene.status()
         [told] = status["gpus"]
         assert (told["gpu"], told["uuid"], told["gate"]) == ("0", "GPU-a/7", "Closed")
         assert (told["used"], told["total"], told["heldBy"]) == ("93%", "10.0 GiB", "team/encoder 9 GiB, Xorg (pid 7)")
         assert unix_time(told["measuredAt"]) == WALL - 3
-        assert Tracked(scene.tracked.run, scene.tracked.owner, 1, status).gates == {
+        assert Tracked(scene.tracked.run, scene.tracked.owner, 1, status).memory.watermarks == {
             part: WatermarkState(part, True, None)
         }
 
@@ -587,19 +598,20 @@ class TestStatus:
         gpu = GpuId("node-1", 0, "GPU-a")
         for used, closed in ((90.0, True), (80.0, True)):
             scene.gpus.readings = {gpu: Reading(gpu, used, 100.0, NOW)}
-            scene.tracked.gates = decide(scene.tracked.run, scene.look()).watermarks
-            assert scene.tracked.gates[gpu].closed is closed
+            scene.decide()
+            assert scene.tracked.memory.watermarks[gpu].closed is closed
         status = scene.status()
         assert status["gpus"][0]["gate"] == "Closed"
         restarted = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
-        restarted.gates = decide(restarted.run, observe(restarted, KEY, scene.store, scene.gpus, NOW, WALL)).watermarks
-        assert restarted.gates[gpu].closed
+        scene.tracked = restarted
+        scene.decide()
+        assert restarted.memory.watermarks[gpu].closed
 
     def test_words_alone_are_written_now_and_then_and_all_else_within_a_second(self):
         scene = Scene().job()
         tracked, first = scene.tracked, scene.status()
         assert write_due(tracked, first, NOW)
-        tracked.status, tracked.status_written_at = first, NOW
+        tracked.status, tracked.work.status_written_at = first, NOW
         assert not write_due(tracked, first, NOW + 100)
         words = first | {"eta": "3m 10s"}
         assert not write_due(tracked, words, NOW + 5)
@@ -611,7 +623,7 @@ class TestStatus:
     def test_the_time_alone_is_written_every_two_minutes_while_a_run_is_unfinished(self):
         scene = Scene().job()
         tracked = scene.tracked
-        tracked.status, tracked.status_written_at = scene.status(), NOW
+        tracked.status, tracked.work.status_written_at = scene.status(), NOW
         later = tracked.status | {"observedAt": "2027-01-15T08:02:00Z"}
         assert not write_due(tracked, later, NOW + HEARTBEAT_SECONDS - 1)
         assert write_due(tracked, later, NOW + HEARTBEAT_SECONDS)
@@ -686,7 +698,7 @@ class TestStatus:
 
     def test_a_claim_that_is_missing_is_the_reason_and_not_what_the_scheduler_says_of_it(self):
         scene = Scene(storage={"claimName": "clips"}).job()
-        scene.tracked.claim = "Missing"
+        scene.tracked.answers.claim = "Missing"
         uid = scene.pod(0)
         word = Reported("Released", WALL - 10, "Unschedulable", 'persistentvolumeclaim "clips" not found')
         scene.store.pods.put(uid, replace(scene.store.pods.of(KEY)[uid], reported=word))
@@ -841,7 +853,7 @@ class TestRunsThatEndAsAWhole:
         generation, attempt = changed.get("generation", 1), changed.get("attempt", "")
         owner = replace(after.tracked.owner, attempt=attempt)
         after.tracked = Tracked(after.tracked.run, owner, generation, status)
-        after.tracked.claim = "Bound"
+        after.tracked.answers.claim = "Bound"
         after.job(failed="0-19", parallelism=0, attempt=attempt)
         ended = not changed
         assert after.look().fatal == (before.look().fatal or status["conditions"][0]["message"] if ended else "")

@@ -9,8 +9,11 @@ from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView, PodView
-from clipfarm.cluster.observing.observe import observe
+from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process.operator import decided
+from clipfarm.cluster.process.poller import measured_at
 from clipfarm.cluster.reporting.conditions import vram_held
 from clipfarm.cluster.reporting.events import notices
 from clipfarm.cluster.vram.gpus import Gpus
@@ -47,11 +50,11 @@ class Scene:
         self.gpus.readings = {GPU: Reading(GPU, used * 24_000, 24_000.0, at, holders=holders)}
 
     def look(self, now=NOW):
-        return observe(self.tracked, KEY, self.store, self.gpus, now, WALL + now - NOW)
+        return look(self.tracked, Seen(self.store, self.gpus, now, WALL + now - NOW))
 
     def tick(self, now=NOW):
         plan = decide(self.tracked.run, self.look(now))
-        self.tracked.gates = plan.watermarks
+        self.tracked.memory = decided(self.tracked, plan, None, now)
         return plan
 
 
@@ -73,11 +76,11 @@ def test_after_a_restart_a_pod_began_when_the_node_says():
 def test_a_pod_that_is_let_go_counts_where_it_is_sent_before_any_watch_shows_it():
     scene = Scene()
     scene.pod(gate=0, node="", gpu=None)
-    scene.tracked.follow("job-1")
-    scene.tracked.rendering.released["u-0"] = GPU
+    scene.look()
+    scene.tracked.releases.released["u-0"] = GPU
     [pod] = scene.look().running
     assert (pod.node, pod.gpu, pod.started_at) == ("gpu-2", GPU, None)
-    scene.tracked.rendering.released["u-0"] = "gpu-2"
+    scene.tracked.releases.released["u-0"] = "gpu-2"
     [pod] = scene.look().running
     assert (pod.node, pod.gpu) == ("gpu-2", None)
 
@@ -92,7 +95,7 @@ def test_a_pod_that_has_ended_is_remembered_for_two_minutes_with_how_it_ended(ou
         scene.store.failed.put("u-0", end)
     scene.store.pods.drop("u-0")
     assert scene.look(NOW + 10).departed == (Departed("gpu-2", GPU, NOW, NOW + 10, out_of_vram),)
-    asked = {gpu: pod.name for gpu, pod in scene.tracked.rendering.finished.items()}
+    asked = {gpu: pod.name for gpu, pod in scene.tracked.memory.rendering.finished.items()}
     assert asked == ({} if out_of_vram else {GPU: "p-0"})
     assert scene.look(NOW + 131).departed == ()
 
@@ -122,7 +125,7 @@ def test_how_a_pod_ended_is_known_whichever_watch_tells_first(told, code):
         assert [left.out_of_vram for left in scene.look(now).departed] == [ran_out]
         assert bool(plan.start) is not ran_out, "nothing starts there before a newer reading"
     assert [left.ended_at for left in scene.look(NOW + 11).departed] == [NOW + 10]
-    assert not scene.tracked.rendering.finished, "it is not asked what a complete clip took"
+    assert not scene.tracked.memory.rendering.finished, "it is not asked what a complete clip took"
 
 
 def test_no_pod_is_sent_to_a_node_where_one_waits_for_room():
@@ -254,7 +257,7 @@ def test_of_each_gpu_the_latest_pod_that_is_done_is_asked():
     scene.look(NOW + 11)
     scene.store.pods.drop("u-2")
     scene.look(NOW + 12)
-    asked = {where: pod.name for where, pod in scene.tracked.rendering.finished.items()}
+    asked = {where: pod.name for where, pod in scene.tracked.memory.rendering.finished.items()}
     assert asked == {GPU: "p-1", "u-2": "p-2"}
 
 
@@ -267,7 +270,7 @@ def test_a_pod_that_has_measured_its_gpu_is_not_in_that_reading_however_late_its
     scene.look(NOW + 60)
     scene.store.pods.put("u-1", PodView("p-1", "u-1", KEY, "job-1", 1, 0, "", None))
     measured = GpuReading("GPU-a", "", 2400.0, 24_000.0, WALL + 57)
-    as_of = scene.tracked.measured("u-0", 1.5)
+    as_of = measured_at(scene.tracked, "u-0", 1.5)
     assert as_of == NOW + 60 - 1.5 - 2, "it ended up to two seconds before that was seen"
     scene.gpus.take_told("ns", "gpu-2", measured, as_of, NOW + 61)
     [left] = scene.look(NOW + 61).departed
@@ -275,4 +278,4 @@ def test_a_pod_that_has_measured_its_gpu_is_not_in_that_reading_however_late_its
     plan = scene.tick(NOW + 61)
     assert plan.watermarks[GPU].reading == Reading(GPU, 2400.0, 24_000.0, NOW + 61, 4.5)
     assert [start.index for start in plan.start] == [1]
-    assert scene.tracked.measured("u-1", 1.5) is None, "nobody saw it end"
+    assert measured_at(scene.tracked, "u-1", 1.5) is None, "nobody saw it end"

@@ -47,7 +47,7 @@ class Written:
     def free(self, tracked: Tracked) -> bool:
         return True
 
-    def apply(self, tracked: Tracked, key: Any, changes: Any, status: dict[str, Any] | None, *, expired: bool) -> None:
+    def apply(self, tracked: Tracked, changes: Any, status: dict[str, Any] | None, *, expired: bool) -> None:
         if status is not None:
             tracked.status = status
 

@@ -1,19 +1,24 @@
 """How many pods a run's Job has: those that may run, and as many at their gates as are used while others are made."""
 
-from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from clipfarm.cluster.acting import parallelism
+from clipfarm.cluster.acting.apply import begin
 from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView, PodView
-from clipfarm.cluster.observing.observe import observe
+from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.observe import LOWERING_SECONDS
+from clipfarm.cluster.observing.own import own_job
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process.operator import decided
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests.common import QUEUE_LABEL, Images, Owner
@@ -32,7 +37,7 @@ class Scene:
         self.store = Store()
         run = make_run(clips, **({"workers": 4, "storage": {"claimName": "clips"}} | spec))
         self.tracked = Tracked(run, Owner("ns", "run-1", {QUEUE_LABEL: queue} if queue else {}), 1, {})
-        self.tracked.claim = "Bound"
+        self.tracked.answers.claim = "Bound"
         self.store.nodes.put("n", NodeView("node-1", 8, 0, {}, (), True))
         if parallelism is not None:
             self.job(parallelism)
@@ -55,21 +60,25 @@ class Scene:
         return self
 
     def plan(self, now: float = NOW) -> Plan:
-        return decide(self.tracked.run, observe(self.tracked, KEY, self.store, Gpus(), now, WALL + now - NOW))
+        return decide(self.tracked.run, look(self.tracked, self.seen(now)))
+
+    def seen(self, now: float) -> Seen:
+        return Seen(self.store, Gpus(), now, WALL + now - NOW)
 
     def asks_for(self, now: float = NOW) -> int | None:
         """Return how many pods the Job is asked to have; None: as it is."""
         plan = self.plan(now)
-        found = changes(plan, self.tracked, KEY, self.store, Images(), now, WALL + now - NOW)
+        self.tracked.memory = decided(self.tracked, plan, own_job(self.tracked, self.store), now)
+        found = changes(plan, self.tracked, self.seen(now), Images())
+        begin(self.tracked.work, found, now)
         return next((change.body["spec"]["parallelism"] for change in found if change.kind == "Job"), None)
 
     def ended(self, *ages: float, began: float = 3600.0) -> "Scene":
         """Pods ended so many seconds ago."""
         self.plan()  # from now on this Job's
-        self.tracked.rendering.began_at = NOW - began
-        self.tracked.rendering.ends = deque(
-            (NOW - age for age in sorted(ages, reverse=True)), maxlen=parallelism.RESERVE * 10
-        )
+        ends = tuple(NOW - age for age in sorted(ages, reverse=True))
+        rendering = replace(self.tracked.memory.rendering, began_at=NOW - began, ends=ends)
+        self.tracked.memory = replace(self.tracked.memory, rendering=rendering)
         return self
 
 
@@ -139,7 +148,7 @@ def test_many_pods_are_asked_for_step_by_step():
 def test_the_next_step_waits_until_the_last_one_was_made_or_an_eighth_of_a_second():
     scene = Scene(workers=500, parallelism=16)
     scene.plan()
-    scene.tracked.rendering.raised_at = NOW - 0.1
+    scene.tracked.work.on_job.raised_at = NOW - 0.1
     assert scene.asks_for() is None
     assert scene.asks_for(NOW + 0.1) == 32
 
@@ -194,7 +203,7 @@ class TestFewer:
         assert scene.asks_for(NOW + 2 * parallelism.SURPLUS_SECONDS + parallelism.SETTLED_SECONDS) == 3
 
     def test_none_goes_while_a_gate_is_being_taken_off(self, scene: Scene):
-        scene.tracked.rendering.released["u-3"] = ""
+        scene.tracked.releases.released["u-3"] = ""
         assert scene.asks_for(NOW + parallelism.SURPLUS_SECONDS) is None
 
     def test_none_goes_while_a_clip_is_tried_again(self, scene: Scene):
@@ -204,8 +213,8 @@ class TestFewer:
 
     def test_no_gate_is_taken_off_until_the_job_controller_is_done(self, scene: Scene):
         def lowering(now: float) -> bool:
-            [job] = scene.store.jobs.of(KEY).values()
-            return parallelism.being_lowered(scene.tracked.rendering, job, scene.store.pods.of(KEY).values(), now)
+            scene.plan(now)
+            return scene.tracked.memory.rendering.lowering is not None
 
         assert not lowering(NOW)
         begun = NOW + parallelism.SURPLUS_SECONDS
@@ -220,9 +229,8 @@ class TestFewer:
     def test_a_job_controller_that_does_not_answer_stops_nothing_for_good(self, scene: Scene):
         begun = NOW + parallelism.SURPLUS_SECONDS
         assert scene.asks_for(begun) == 3
-        [job] = scene.store.jobs.of(KEY).values()
-        pods = scene.store.pods.of(KEY).values()
-        assert not parallelism.being_lowered(scene.tracked.rendering, job, pods, begun + parallelism.LOWERING_SECONDS)
+        scene.plan(begun + LOWERING_SECONDS)
+        assert scene.tracked.memory.rendering.lowering is None
 
 
 class TestQueue:

@@ -11,7 +11,8 @@ from clipfarm.cluster.api.pod_states import ENDING_SECONDS, Reported, Silence, o
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import JobView
-from clipfarm.cluster.observing.observe import observe
+from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.manifests.common import Owner
@@ -316,7 +317,7 @@ class Scene:
         self.store.pods.put("u", view)
 
     def look(self, now: float, wall: float | None = None) -> World:
-        return observe(self.tracked, KEY, self.store, Gpus(), now, WALL + now - NOW if wall is None else wall)
+        return look(self.tracked, Seen(self.store, Gpus(), now, WALL + now - NOW if wall is None else wall))
 
 
 def test_what_happened_before_the_operator_looked_has_its_age_and_what_it_sees_happens_now():
@@ -341,7 +342,7 @@ def test_a_pod_on_a_node_that_stays_silent_is_lost_and_takes_no_worker():
         assert [pod.state for pod in scene.look(NOW + seconds).running] == ["Ending"]
     world = scene.look(NOW + 310)
     assert (world.running, [pod.state for pod in world.lost]) == ((), ["Lost"])
-    assert scene.tracked.pods["Lost"] == 1
+    assert scene.tracked.memory.pods["Lost"] == 1
     scene.silent(None)
     assert [pod.state for pod in scene.look(NOW + 320).running] == ["Ending"], "the node came back, and ends it"
 
@@ -384,23 +385,23 @@ def test_states_of_pods_are_counted():
     view = scene.store.pods.of(KEY)["u"]
     scene.store.pods.put("v", replace(view, uid="v", gate=0, node="", reported=Reported("Gated", WALL)))
     scene.look(NOW)
-    assert scene.tracked.pods == {"Working": 1, "Gated": 1}
+    assert scene.tracked.memory.pods == {"Working": 1, "Gated": 1}
 
 
 def test_the_word_is_the_pods_until_it_says_another_or_works():
     scene = Scene()
     scene.pod(Reported("Starting", WALL))
     scene.look(NOW)
-    scene.tracked.words["u"] = ("FailedMount", "no such share")
+    scene.tracked.answers.words["u"] = ("FailedMount", "no such share")
     assert scene.look(NOW + 1).running[0].standing.reason == "FailedMount"
     scene.pod(Reported("Starting", WALL, "CreateContainerError", "no such device"))
     assert scene.look(NOW + 2).running[0].standing.reason == "CreateContainerError"
-    assert scene.tracked.words == {}
-    scene.tracked.words["u"] = ("FailedMount", "no such share")
+    assert scene.tracked.answers.words == {}
+    scene.tracked.answers.words["u"] = ("FailedMount", "no such share")
     scene.pod(Reported("Working", WALL))
     assert scene.look(NOW + 3).running[0].standing.reason == ""
-    scene.tracked.words["u"] = ("FailedMount", "no such share")
+    scene.tracked.answers.words["u"] = ("FailedMount", "no such share")
     scene.store.pods.drop("u")
     scene.look(NOW + 4)
     scene.look(NOW + 5)
-    assert scene.tracked.words == {}
+    assert scene.tracked.answers.words == {}

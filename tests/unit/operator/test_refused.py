@@ -1,13 +1,14 @@
 """Why no pod is made: when the API server is asked to take one, and what its answer says."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from clipfarm.cluster.api.client import ApiError
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import DeploymentView, JobView, PodView, deployment
-from clipfarm.cluster.observing import refused
+from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.refused import (
     AGAIN_SECONDS,
     MISSING_SECONDS,
@@ -18,7 +19,10 @@ from clipfarm.cluster.observing.refused import (
     next_indexes,
     pods_missing,
 )
-from clipfarm.cluster.observing.tracked import Tracked, Trial
+from clipfarm.cluster.observing.seen import Seen
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.work import Trial
+from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.world import Running
@@ -125,27 +129,33 @@ def test_clips_whose_pods_are_refused_are_held_whether_or_not_others_run():
 @pytest.fixture
 def tracked() -> Tracked:
     made = Tracked(make_run(5), Owner("ns", "run-1", {}), 1, {})
-    made.follow("job-1")
+    made.memory = made.memory.on(job(), made.run, made.owner)
     return made
+
+
+def see(tracked: Tracked, store: Store, now: float) -> None:
+    """One look at the run and its Job."""
+    store.jobs.put("job-1", replace(job(), owner="run-1"))
+    look(tracked, Seen(store, Gpus(), now, 1.8e9))
 
 
 def test_the_api_server_is_asked_some_seconds_after_pods_are_missing_and_then_now_and_then(tracked):
     store = Store()
     assert not is_due(tracked, 1000.0)
-    refused.follow(tracked, job(), store, KEY, 1000.0)
-    refused.follow(tracked, job(), store, KEY, 1001.0)
+    see(tracked, store, 1000.0)
+    see(tracked, store, 1001.0)
     assert not is_due(tracked, 1000.0 + MISSING_SECONDS - 1)
     assert is_due(tracked, 1000.0 + MISSING_SECONDS)
-    tracked.rendering.tried_at = 1000.0 + MISSING_SECONDS
-    tracked.rendering.trial = Trial("exceeded quota")
+    tracked.answers.tried_at = 1000.0 + MISSING_SECONDS
+    tracked.answers.trial = Trial("exceeded quota")
     assert not is_due(tracked, 1000.0 + MISSING_SECONDS + AGAIN_SECONDS - 1)
     assert is_due(tracked, 1000.0 + MISSING_SECONDS + AGAIN_SECONDS)
-    refused.follow(tracked, job(), store, KEY, 1010.0)
-    assert tracked.rendering.refused == (0, 1, 2)
+    see(tracked, store, 1010.0)
+    assert tracked.memory.rendering.refused == (0, 1, 2)
     for pod in pods(3):
         store.pods.put(pod.uid, pod)
-    refused.follow(tracked, job(), store, KEY, 1020.0)
-    assert (tracked.rendering.trial, tracked.rendering.refused, is_due(tracked, 9999.0)) == (Trial(), (), False)
+    see(tracked, store, 1020.0)
+    assert (tracked.answers.trial, tracked.memory.rendering.refused, is_due(tracked, 9999.0)) == (Trial(), (), False)
 
 
 class Server:
@@ -179,9 +189,9 @@ def test_what_keeps_an_encoder_from_being_made_is_read_from_its_deployment(track
     store, view = Store(), deployment(manifest)
     assert isinstance(view, DeploymentView)
     store.deployments.put("d", view)
-    refused.follow(tracked, job(), store, KEY, 1000.0)
-    assert tracked.encoder_refusal.startswith("failed quota: q: must specify limits.cpu; ")
+    see(tracked, store, 1000.0)
+    assert tracked.memory.encoder_refusal.startswith("failed quota: q: must specify limits.cpu; ")
     condition["status"] = "False"
     store.deployments.put("d", deployment(manifest))
-    refused.follow(tracked, job(), store, KEY, 1001.0)
-    assert tracked.encoder_refusal == ""
+    see(tracked, store, 1001.0)
+    assert tracked.memory.encoder_refusal == ""

@@ -3,6 +3,7 @@
 import pytest
 
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process.operator import decided
 from clipfarm.cluster.reporting import conditions
 from clipfarm.cluster.reporting.standard_conditions import FOR_GOOD, PATIENT, PAUSED, PROGRESS_SECONDS, standard
 from clipfarm.decide.plan import decide
@@ -68,6 +69,7 @@ def test_a_run_is_never_both_stalled_and_reconciling():
 def listed(tracked: Tracked, now: float, **world) -> dict[str, str]:
     run = tracked.run
     plan = decide(run, make_world(run, **world))
+    tracked.memory = decided(tracked, plan, None, now)
     found = list(conditions.conditions(tracked, plan.status, None, now, 1.8e9))
     tracked.status = {"conditions": [entry.model_dump(by_alias=True) for entry in found]}
     return {entry.type: entry.reason for entry in found}
@@ -75,7 +77,7 @@ def listed(tracked: Tracked, now: float, **world) -> dict[str, str]:
 
 def tracked(**spec) -> Tracked:
     made = Tracked(make_run(clips=4, **({"storage": {"claimName": "clips"}} | spec)), Owner("ns", "u", {}), 1, {})
-    made.claim = "Bound"
+    made.answers.claim = "Bound"
     return made
 
 
@@ -97,7 +99,7 @@ def test_a_stalled_run_stays_stalled_when_the_operator_starts_again():
     listed(run, 1000.0, **NOTHING)
     listed(run, 1000.0 + PROGRESS_SECONDS, **NOTHING)
     again = Tracked(run.run, run.owner, 1, run.status)
-    again.claim = "Bound"
+    again.answers.claim = "Bound"
     assert "Stalled" in listed(again, 5.0, **NOTHING)
 
 

@@ -5,15 +5,18 @@ from typing import Any
 
 import pytest
 
+from clipfarm.cluster.acting.apply import begin
 from clipfarm.cluster.acting.changes import Change, changes
 from clipfarm.cluster.api import views
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView, PodView
-from clipfarm.cluster.observing.observe import observe
+from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.stuck import AVOID_SECONDS, STUCK_SECONDS
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process.operator import decided
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests.common import Images, Owner
@@ -37,7 +40,7 @@ class Scene:
         run = make_run(**(base | {"vram": {"perClip": "1Gi"}} | spec))
         self.store, self.gpus = Store(), Gpus()
         self.tracked = Tracked(run, Owner("ns", "run-1", {}), 1, {})
-        self.tracked.claim = "Bound"
+        self.tracked.answers.claim = "Bound"
         for name in nodes or ("a", "b"):
             self.node(name)
         job = JobView(KEY, "job-1", "run-1", 30, suspended=False, deleting=False, attempt="",
@@ -61,9 +64,11 @@ class Scene:
         measured = [name for name in ("a", "b", "c") if any(n.name == name and n.gpus for n in self.store.nodes.all())]
         gpus = [GpuId(name, 0, f"GPU-{name}") for name in measured]
         self.gpus.readings = {gpu: Reading(gpu, 1000.0, 24_000.0, now) for gpu in gpus}
-        plan = decide(self.tracked.run, observe(self.tracked, KEY, self.store, self.gpus, now, WALL))
-        self.tracked.gates = plan.watermarks
-        found = changes(plan, self.tracked, KEY, self.store, Images(), now, WALL, patience)
+        seen = Seen(self.store, self.gpus, now, WALL)
+        plan = decide(self.tracked.run, look(self.tracked, seen))
+        self.tracked.memory = decided(self.tracked, plan, None, now)
+        found = changes(plan, self.tracked, seen, Images(), patience)
+        begin(self.tracked.work, found, now)
         return plan, [change for change in found if change.verb == "evict"]
 
     def evicted(self, now: float = NOW, patience: float = STUCK_SECONDS) -> list[str]:
@@ -152,7 +157,7 @@ def test_a_pod_that_is_recalled_is_evicted_once_and_the_first_of_them_says_why()
         "2 pods were taken back before a node had them: spec.suspend is true;"
         " the Job controller makes them again, with their gates"
     ]
-    scene.tracked.rendering.evicted |= {"u-0", "u-1"}
+    scene.tracked.work.on_job.evicted |= {"u-0", "u-1"}
     assert scene.evicted() == []
 
 
@@ -206,7 +211,7 @@ def test_where_all_nodes_are_avoided_none_is():
     plan, _ = scene.tick(NOW + 62)
     assert {start.node for start in plan.start} == {"a", "b"}, "better than nothing"
     scene.pod(0, "a", trouble=WAITS)
-    scene.tracked.rendering.evicted.clear()
+    scene.tracked.work.on_job.evicted.clear()
     assert scene.evicted(NOW + 63) == []
     assert scene.evicted(NOW + 62 + STUCK_SECONDS) == [], "it would come back to where it is"
 
@@ -246,7 +251,7 @@ def test_one_that_was_evicted_is_not_evicted_again_while_no_watch_shows_it():
     scene.pod()
     assert scene.evicted() == ["p-0"]
     assert scene.evicted(NOW + 1) == ["p-0"], "it may have been refused"
-    scene.tracked.rendering.evicted.add("u-0")
+    scene.tracked.work.on_job.evicted.add("u-0")
     assert scene.evicted(NOW + 2) == []
 
 

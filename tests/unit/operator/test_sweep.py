@@ -16,7 +16,10 @@ from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.api.views import INDEX_ANNOTATION, JobView
 from clipfarm.cluster.observing import results
+from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.manifests.common import RESULTS_ANNOTATION, Owner
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
@@ -98,8 +101,11 @@ class Process:
                        completed=Indexes.parse(completed), failed=Indexes.parse(failed), name="test-render",
                        results=cluster.annotations.get(RESULTS_ANNOTATION, ""))  # fmt: skip
         self.store.jobs.put("job-1", view)
-        self.tracked.follow("job-1", view.results)
+        self.look()
         self.sweeper = Sweeper(cluster, self.store, {}, lambda: self.now, lambda: WALL)
+
+    def look(self) -> None:
+        look(self.tracked, Seen(self.store, Gpus(), self.now, WALL))
 
     def sweep(self) -> None:
         asyncio.run(self.sweeper.sweep(KEY, self.tracked))
@@ -138,13 +144,13 @@ def test_whenever_it_dies_while_pods_go_on_ending_each_counts_once(monkeypatch, 
         for index in ended:  # what is asked of the latest pod of each GPU is not written down by that
             process.tracked.clip_memory.add(f"uid-{index}", sweep.clips_vram(cluster.pods[index]))
         process.now += 100
-        process.tracked.rendering.swept = None
+        process.tracked.sweeping.swept = None
         try:
             process.sweep()
         except SystemExit:
             process = Process(cluster, 40, "0-39")
     process.now += 100
-    process.tracked.rendering.swept = None
+    process.tracked.sweeping.swept = None
     process.sweep()
     assert (cluster.pods, cluster.kept.memory and cluster.kept.memory.clips) == ({}, 40)
 
@@ -222,7 +228,7 @@ def with_failures(cluster: Cluster, count: int) -> Process:
         gone = FailedPod(f"uid-{index}", KEY, "job-1", index, ExitCode.FAILED, "no beans", index, 1, disrupted=False)
         if index in cluster.pods:
             process.store.failed.put(gone.uid, gone)
-            process.tracked.rendering.final[index] = gone
+    process.look()
     return process
 
 
@@ -234,8 +240,8 @@ def test_of_failed_pods_the_latest_stay_and_how_the_others_failed_is_kept():
     [kept] = cluster.kept.failed
     assert (kept.reason, str(kept.indexes)) == ("no beans", "10-39")
     again = Process(cluster, 500, "0-9", "10-139")
-    assert {pod.reason for pod in again.tracked.rendering.final.values()} == {"no beans"}
-    assert sorted(again.tracked.rendering.final) == list(range(10, 40))
+    assert {pod.reason for pod in again.tracked.memory.rendering.final.values()} == {"no beans"}
+    assert sorted(again.tracked.memory.rendering.final) == list(range(10, 40))
 
 
 def test_no_failed_pod_goes_if_what_it_told_cannot_be_kept(monkeypatch):
@@ -252,4 +258,4 @@ def test_a_server_that_refuses_is_asked_again_later():
 
     process = Process(Refusing(range(10)))
     process.sweep()
-    assert process.tracked.rendering.swept is None
+    assert process.tracked.sweeping.swept is None

@@ -220,7 +220,7 @@ class Nothing:
     def free(self, *_: Any) -> bool:
         return True
 
-    def apply(self, tracked: Any, key: Any, changes: Any, status: Any, *, expired: bool) -> None:
+    def apply(self, tracked: Any, changes: Any, status: Any, *, expired: bool) -> None:
         json.dumps([status, [change.body for change in changes]])  # it could be sent
         if status is not None:
             tracked.status = status

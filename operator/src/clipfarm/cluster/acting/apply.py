@@ -29,10 +29,22 @@ from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.api.views import RunKey, controller
 from clipfarm.cluster.observing.refused import advice
 from clipfarm.cluster.observing.series import Series
+from clipfarm.cluster.observing.stuck import AVOID_SECONDS
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.work import Lowering, Work
 from clipfarm.cluster.reporting.events import Notice, event, notices
 
 LOGGER = logging.getLogger(__name__)
+
+
+def begin(work: Work, changes: Iterable[Change], now: float) -> None:
+    """Note what holds from the decision on, before the first request is made."""
+    for change in changes:
+        if change.lowers is not None:
+            work.on_job.lowering = Lowering(change.lowers, now)
+        if change.avoids is not None:
+            node, why = change.avoids
+            work.on_job.avoided[node] = (now + AVOID_SECONDS, why)
 
 
 class Applier:
@@ -49,16 +61,19 @@ class Applier:
 
     def free(self, tracked: Tracked) -> bool:
         """Tell whether changes of a run may begin: none is under way, and none has failed just now."""
-        return (tracked.doing is None or tracked.doing.done()) and self._clock() >= tracked.not_before
+        work = tracked.work
+        return (work.doing is None or work.doing.done()) and self._clock() >= work.not_before
 
     def apply(
-        self, tracked: Tracked, key: RunKey, changes: Iterable[Change], status: dict[str, Any] | None, *, expired: bool
+        self, tracked: Tracked, changes: Iterable[Change], status: dict[str, Any] | None, *, expired: bool
     ) -> None:
         """Begin to carry out changes, then write the status, if there is one; or delete a run whose time is over."""
-        work = self._delete(tracked, key) if expired else self._do(tracked, key, list(changes), status)
-        tracked.doing = asyncio.create_task(work)
-        self._tasks.add(tracked.doing)
-        tracked.doing.add_done_callback(self._tasks.discard)
+        wanted = [] if expired else list(changes)
+        begin(tracked.work, wanted, self._clock())
+        work = self._delete(tracked) if expired else self._do(tracked, wanted, status)
+        doing = tracked.work.doing = asyncio.create_task(work)
+        self._tasks.add(doing)
+        doing.add_done_callback(self._tasks.discard)
 
     def cancel(self) -> None:
         """Abandon what is under way."""
@@ -70,16 +85,16 @@ class Applier:
         self.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _do(self, tracked: Tracked, key: RunKey, changes: list[Change], status: dict[str, Any] | None) -> None:
+    async def _do(self, tracked: Tracked, changes: list[Change], status: dict[str, Any] | None) -> None:
         for change in changes:
             if not tracked.gone:
-                await self._change(tracked, key, change)
+                await self._change(tracked, change)
         if status is not None and not tracked.gone:
-            await self._write_status(tracked, key, status)
+            await self._write_status(tracked, status)
 
-    async def _change(self, tracked: Tracked, key: RunKey, change: Change) -> bool:
+    async def _change(self, tracked: Tracked, change: Change) -> bool:
         """Carry out a change, and what it needs before; tell whether it is done."""
-        if change.needs is not None and not await self._change(tracked, key, change.needs):
+        if change.needs is not None and not await self._change(tracked, change.needs):
             return False
         call: Awaitable[Any]
         if isinstance(change.body, dict) and change.verb == "delete":
@@ -99,22 +114,22 @@ class Applier:
             call = self._api.patch(change.path, change.body, kind)
         what = f"{change.verb} the {change.kind} {change.name}"
         if await self._try(tracked, call, what, optional=change.optional):
-            tracked.problem = ""
+            work = tracked.work
+            work.problem = ""
             if change.kind == "Job":
-                tracked.rendering.raised_at = self._clock()
+                work.on_job.raised_at = self._clock()
             if change.verb == "create":
-                tracked.made[change.kind] = self._clock()
+                work.made[change.kind] = self._clock()
                 LOGGER.info("made the %s %s/%s", change.kind, tracked.owner.namespace, change.name)
             if change.verb == "evict" and isinstance(change.body, dict):
-                tracked.rendering.evicted.add(change.body["deleteOptions"]["preconditions"]["uid"])
+                work.on_job.evicted.add(change.body["deleteOptions"]["preconditions"]["uid"])
             if change.verb == "give up" and isinstance(change.body, dict):
-                tracked.rendering.given_up.add(change.body["uid"])
-                tracked.rendering.lost_on[change.body["node"]] += 1
+                work.on_job.given_up[change.body["uid"]] = change.body["node"]
             if change.event is not None:
-                await self._tell(tracked, key, change.event)
+                await self._tell(tracked, change.event)
             return True
         if change.optional:
-            tracked.made[change.kind] = self._clock()  # refused: tried again after some time, and not at once
+            tracked.work.made[change.kind] = self._clock()  # refused: tried again after some time, and not at once
         return False
 
     async def _give_up(self, path: str, uid: str, node: str) -> None:
@@ -140,21 +155,23 @@ class Applier:
                 raise  # gone again, or made by the request before this one, whose answer was lost
             raise ForeignError(foreign(there)) from error
 
-    async def _write_status(self, tracked: Tracked, key: RunKey, status: dict[str, Any]) -> None:
+    async def _write_status(self, tracked: Tracked, status: dict[str, Any]) -> None:
         before = tracked.status
         # A field that is no longer there has to be named to be removed. The UID makes it a conflict where another run
         # has taken the name.
         fields = status | dict.fromkeys(before.keys() - status.keys())
         body = {"metadata": {"uid": tracked.owner.uid}, "status": fields}
-        tracked.status_written_at = self._clock()
-        if not await self._try(tracked, self._api.patch(f"{run_path(key)}/status", body, MERGE_PATCH), "write status"):
+        tracked.work.status_written_at = self._clock()
+        if not await self._try(
+            tracked, self._api.patch(f"{run_path(tracked.key)}/status", body, MERGE_PATCH), "write status"
+        ):
             return
         tracked.status = status
         for notice in notices(before, status):
-            await self._tell(tracked, key, notice)
+            await self._tell(tracked, notice)
 
-    async def _tell(self, tracked: Tracked, key: RunKey, notice: Notice) -> None:
-        series = tracked.events.setdefault(notice.reason, Series(self._wall()))
+    async def _tell(self, tracked: Tracked, notice: Notice) -> None:
+        key, series = tracked.key, tracked.work.series.setdefault(notice.reason, Series(self._wall()))
         if not series.take(self._clock()):
             return
         LOGGER.info("%s/%s: %s: %s", *key, notice.reason, notice.message)
@@ -175,26 +192,26 @@ class Applier:
                 return
         await self._api.create(path, made)
 
-    async def _delete(self, tracked: Tracked, key: RunKey) -> None:
-        LOGGER.info("%s/%s: finished longer ago than ttlAfterFinished says; deleted, its clips stay", *key)
-        await self._try(tracked, self._api.delete(run_path(key), tracked.owner.uid), "delete the run")
+    async def _delete(self, tracked: Tracked) -> None:
+        LOGGER.info("%s/%s: finished longer ago than ttlAfterFinished says; deleted, its clips stay", *tracked.key)
+        await self._try(tracked, self._api.delete(run_path(tracked.key), tracked.owner.uid), "delete the run")
 
     async def _try(self, tracked: Tracked, call: Awaitable[Any], what: str, *, optional: bool = False) -> bool:
         """Make a request; one that comes too late, or a fault of the moment, is left to a later tick."""
-        asked = None
+        asked, work = None, tracked.work
         try:
             await call
         except ForeignError as error:
-            tracked.problem = f"cannot {what}: {error}"
-            LOGGER.warning("%s: %s", tracked.run.name, tracked.problem)
+            work.problem = f"cannot {what}: {error}"
+            LOGGER.warning("%s: %s", tracked.run.name, work.problem)
         except ApiError as error:
             asked = error.retry_after
             late = error.code == NOT_FOUND or (error.code == 403 and "being terminated" in error.message)
             if optional:
                 LOGGER.warning("%s: cannot %s: %s", tracked.run.name, what, error.message)
             elif not late and not error.passing:
-                tracked.problem = f"cannot {what}: {error.message}{advice(error.message, 'render')}"
-                LOGGER.warning("%s: %s", tracked.run.name, tracked.problem)
+                work.problem = f"cannot {what}: {error.message}{advice(error.message, 'render')}"
+                LOGGER.warning("%s: %s", tracked.run.name, work.problem)
             elif error.code == CONFLICT and what.startswith("create the PersistentVolumeClaim"):
                 return True  # of an earlier run, or an earlier life of this process: claims stay
             else:
@@ -202,8 +219,8 @@ class Applier:
         except FAULTS as error:
             LOGGER.info("%s: cannot %s: %s", tracked.run.name, what, error or type(error).__name__)
         else:
-            tracked.failures = 0
+            work.failures = 0
             return True
-        tracked.failures += 1
-        tracked.not_before = self._clock() + pause(tracked.failures, asked)
+        work.failures += 1
+        work.not_before = self._clock() + pause(work.failures, asked)
         return False

@@ -9,9 +9,10 @@ from clipfarm.cluster.acting import lost, parallelism
 from clipfarm.cluster.api.client import Manifest, pointer
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time
-from clipfarm.cluster.api.views import DeploymentView, PodView, RunKey
+from clipfarm.cluster.api.views import DeploymentView, PodView
 from clipfarm.cluster.observing import stuck
-from clipfarm.cluster.observing.observe import own_deployment, own_job
+from clipfarm.cluster.observing.own import own_deployment, own_job
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.events import Notice
 from clipfarm.decide.plan import Plan
@@ -46,16 +47,17 @@ class Change:
     """Whether the run is none the worse if it is refused."""
     needs: "Change | None" = None
     """What is done first; if it fails, this is not done."""
+    lowers: int | None = None
+    """How many pods the Job comes down to by it; None: to no fewer."""
+    avoids: tuple[str, str] | None = None
+    """A node that no pod is narrowed to for some time, and why."""
 
 
 def changes(
     plan: Plan,
     tracked: Tracked,
-    key: RunKey,
-    store: Store,
+    seen: Seen,
     images: Images,
-    now: float,
-    wall: float,
     patience: float = stuck.STUCK_SECONDS,
 ) -> list[Change]:
     """Return what is to be made or changed now.
@@ -63,42 +65,41 @@ def changes(
     Args:
         plan: what should be done.
         tracked: the run.
-        key: its namespace and name.
-        store: what watches have brought.
+        seen: what there is to look at.
         images: the operator's own images.
-        now: the time, seconds on a clock that only goes forward.
-        wall: the time, Unix; of use only for what happened before this process was there.
         patience: as :func:`clipfarm.cluster.observing.stuck.stuck` has it.
     """
     found = [
-        _claim(plan, tracked, key),
-        *_with_files(tracked, key, _job(plan, tracked, key, store, images, now), now),
-        _encoder(plan, tracked, key, store, images),
-        _report(plan, tracked, key, store, images, wall),
-        *_evictions(stuck.stuck(tracked, key, store, now, patience)),
-        *_lost(lost.lost(tracked, store.pods.of(key))),
-        *_recalls(plan, tracked, key, store),
+        _claim(plan, tracked),
+        *_with_files(tracked, _job(plan, tracked, seen, images), seen.now),
+        _encoder(plan, tracked, seen.store, images),
+        _report(plan, tracked, seen, images),
+        *_evictions(stuck.stuck(tracked, seen, patience)),
+        *_lost(lost.lost(tracked, seen.store.pods.of(tracked.key))),
+        *_recalls(plan, tracked, seen.store),
     ]
-    return [change for change in found if change is not None and not _too_early(change, tracked, now)]
+    return [change for change in found if change is not None and not _too_early(change, tracked, seen.now)]
 
 
 def _too_early(change: Change, tracked: Tracked, now: float) -> bool:
     """Tell whether what was made just now may not be there for the watches yet, or was refused just now."""
-    since = tracked.made.get(change.kind) if change.verb == "create" or change.optional else None
-    return since is not None and now < since + SEEN_SECONDS
+    since = tracked.work.made.get(change.kind) if change.verb == "create" or change.optional else None
+    if since is None or tracked.memory.seen_at.get(change.kind, float("-inf")) >= since:
+        return False
+    return now < since + SEEN_SECONDS
 
 
-def _claim(plan: Plan, tracked: Tracked, key: RunKey) -> Change | None:
+def _claim(plan: Plan, tracked: Tracked) -> Change | None:
     claim = storage.claim(tracked.run, tracked.owner)
-    if claim is None or tracked.claim not in (None, "Missing") or plan.status.finished:
+    if claim is None or tracked.answers.claim not in (None, "Missing") or plan.status.finished:
         return None
-    path = f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims"
+    path = f"/api/v1/namespaces/{tracked.owner.namespace}/persistentvolumeclaims"
     return Change("create", path, "PersistentVolumeClaim", claim["metadata"]["name"], claim)
 
 
-def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, now: float) -> Change | None:
-    path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", job.name(tracked.run)
-    there = own_job(tracked, key, store)
+def _job(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | None:
+    key, name, store, now = tracked.key, job.name(tracked.run), seen.store, seen.now
+    path, there = f"/apis/batch/v1/namespaces/{key[0]}/jobs", own_job(tracked, store)
     if there is None:
         # One that is on its way out, or of an earlier run or attempt, has to be gone first. One that is no run's stays:
         # if it has the name, the API server refuses another, and the run says what is in the way.
@@ -110,43 +111,45 @@ def _job(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images
             return None
         made = job.job(tracked.run, tracked.owner, images, parallelism.first(plan, tracked, now))
         # No pod may be without them, so they are there before the Job is.
-        return Change("create", path, "Job", name, made, needs=_run_files(tracked, key))
-    tracked.made.pop("Job", None)
-    unfinished = there.completed.count + there.failed.count < tracked.blocks.count
+        return Change("create", path, "Job", name, made, needs=_run_files(tracked))
+    unfinished = there.completed.count + there.failed.count < tracked.memory.blocks.count
+    lowers = None
     if plan.status.finished and unfinished:
         wanted = 0  # the run has failed as a whole: pods that will never start go from their gates
     elif plan.no_more_clips:
         return None
     else:
         wanted = parallelism.following(plan, tracked, there, store.pods.of(key).values(), now)
+        lowers = wanted if wanted < there.parallelism else None
     if wanted == there.parallelism:
         return None
-    return Change("patch", f"{path}/{name}", "Job", name, {"spec": {"parallelism": wanted}})
+    return Change("patch", f"{path}/{name}", "Job", name, {"spec": {"parallelism": wanted}}, lowers=lowers)
 
 
-def _with_files(tracked: Tracked, key: RunKey, change: Change | None, now: float) -> Iterator[Change | None]:
+def _with_files(tracked: Tracked, change: Change | None, now: float) -> Iterator[Change | None]:
     """Yield a change of the Job, and what is to be done about the ConfigMap of this attempt and of earlier ones."""
     if change is None:
-        yield _missing_run_files(tracked, key)
+        yield _missing_run_files(tracked)
     elif change.verb == "create" and tracked.owner.attempt and not _too_early(change, tracked, now):
         selector = {"labelSelector": run_files.others(tracked.run, tracked.owner)}
-        path = f"/api/v1/namespaces/{key[0]}/configmaps"
+        path = f"/api/v1/namespaces/{tracked.owner.namespace}/configmaps"
         yield Change("clear", path, "ConfigMaps", "of earlier attempts", selector, optional=True)
     yield change
 
 
-def _run_files(tracked: Tracked, key: RunKey) -> Change:
+def _run_files(tracked: Tracked) -> Change:
     made = run_files.config_map(tracked.run, tracked.owner)
-    return Change("create", f"/api/v1/namespaces/{key[0]}/configmaps", "ConfigMap", made["metadata"]["name"], made)
+    path = f"/api/v1/namespaces/{tracked.owner.namespace}/configmaps"
+    return Change("create", path, "ConfigMap", made["metadata"]["name"], made)
 
 
-def _missing_run_files(tracked: Tracked, key: RunKey) -> Change | None:
+def _missing_run_files(tracked: Tracked) -> Change | None:
     """Return the request that makes the Job's ConfigMap again, if a kubelet does not find it."""
-    standings = (pod.standing for _, pod in tracked.rendering.at_work.values())
+    standings = (pod.standing for _, pod in tracked.memory.rendering.at_work.values())
     missing = [found[1] for each in standings if (found := NO_CONFIG_MAP.search(each.message))]
     if not missing:
         return None
-    made = _run_files(tracked, key)
+    made = _run_files(tracked)
     return made if made.name in missing else None
 
 
@@ -160,21 +163,22 @@ def _evictions(found: list[stuck.Stuck]) -> Iterator[Change]:
             count = sum(other.pod.sent_to == node for other in found)
             clips = "1 pod that was" if count == 1 else f"{count} pods that were"
             told = f"{clips} sent to {node} did not get to run: {each.why}; evicted, to be made again and go elsewhere"
-        yield _eviction(pod, Notice("Warning", "PodStuck", told) if told else None)
+        avoids = None if each.gone else (node, each.why)
+        yield _eviction(pod, Notice("Warning", "PodStuck", told) if told else None, avoids)
 
 
-def _recalls(plan: Plan, tracked: Tracked, key: RunKey, store: Store) -> Iterator[Change]:
+def _recalls(plan: Plan, tracked: Tracked, store: Store) -> Iterator[Change]:
     """Yield the requests that bring pods back behind their gates, and with the first what people are told of them.
 
     By eviction, which a Job does not count: its controller makes them again, with their gates.
     """
     if not plan.recalls:
         return
-    rendering = tracked.rendering
+    job, evicted = tracked.memory.rendering.job, tracked.work.on_job.evicted
     waiting = {
         pod.index: pod
-        for uid, pod in store.pods.of(key).items()
-        if pod.owner == rendering.job and uid not in rendering.evicted and not (pod.node or pod.gated or pod.deleting)
+        for uid, pod in store.pods.of(tracked.key).items()
+        if pod.owner == job and uid not in evicted and not (pod.node or pod.gated or pod.deleting)
     }
     found = [(waiting[recall.index], recall.why) for recall in plan.recalls if recall.index in waiting]
     for number, (pod, why) in enumerate(found):
@@ -183,7 +187,7 @@ def _recalls(plan: Plan, tracked: Tracked, key: RunKey, store: Store) -> Iterato
         yield _eviction(pod, Notice("Normal", "PodsRecalled", told) if number == 0 else None)
 
 
-def _eviction(pod: PodView, told: Notice | None) -> Change:
+def _eviction(pod: PodView, told: Notice | None, avoids: tuple[str, str] | None = None) -> Change:
     body = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",
@@ -192,7 +196,7 @@ def _eviction(pod: PodView, told: Notice | None) -> Change:
         "deleteOptions": {"preconditions": {"uid": pod.uid}},
     }
     path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}/eviction"
-    return Change("evict", path, "Pod", pod.name, body, told)
+    return Change("evict", path, "Pod", pod.name, body, told, avoids=avoids)
 
 
 def _lost(found: list[lost.Lost]) -> Iterator[Change]:
@@ -203,15 +207,14 @@ def _lost(found: list[lost.Lost]) -> Iterator[Change]:
         yield Change("give up", path, "Pod", pod.name, {"uid": pod.uid, "node": pod.node}, each.event)
 
 
-def _encoder(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images) -> Change | None:
-    path, name = f"/apis/apps/v1/namespaces/{key[0]}/deployments", encoder.name(tracked.run)
-    there = own_deployment(tracked, key, store)
+def _encoder(plan: Plan, tracked: Tracked, store: Store, images: Images) -> Change | None:
+    key, name = tracked.key, encoder.name(tracked.run)
+    path, there = f"/apis/apps/v1/namespaces/{key[0]}/deployments", own_deployment(tracked, store)
     if there is None:
         if not plan.encoders or any(old.owner for old in store.deployments.of(key).values()):
             return None
         made = encoder.deployment(tracked.run, tracked.owner, images, plan.encoders)
         return Change("create", path, "Deployment", name, made)
-    tracked.made.pop("Deployment", None)
     patch: list[Manifest] = []
     if there.replicas != plan.encoders:
         patch.append({"op": "add", "path": "/spec/replicas", "value": plan.encoders})
@@ -243,15 +246,15 @@ def _encoder_template(tracked: Tracked, there: DeploymentView, images: Images) -
     ]
 
 
-def _report(plan: Plan, tracked: Tracked, key: RunKey, store: Store, images: Images, wall: float) -> Change | None:
-    status, owner = tracked.status, tracked.owner
+def _report(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | None:
+    key, store, status, owner = tracked.key, seen.store, tracked.status, tracked.owner
     asked = {"renderAttempt": owner.attempt, "encodeAttempt": owner.encode_attempt}
     # The report holds the status as it was written at the end, so it comes after that, also over a restart.
     ended = status.get("completionTime")
     written = all(status.get(field, "") == attempt for field, attempt in asked.items())
-    if not (plan.status.finished and ended and written and tracked.claim == "Bound"):
+    if not (plan.status.finished and ended and written and tracked.answers.claim == "Bound"):
         return None
-    if wall >= unix_time(ended) + REPORTED_SECONDS:
+    if seen.wall >= unix_time(ended) + REPORTED_SECONDS:
         return None
     path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", report.name(tracked.run)
     taken = [each for each in store.reports.of(key).values() if each.owner or each.deleting]

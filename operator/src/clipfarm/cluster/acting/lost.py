@@ -32,11 +32,11 @@ class Lost:
 
 def lost(tracked: Tracked, pods: Mapping[str, PodView]) -> list[Lost]:
     """Return the pods, of those of a run by UID, that are Lost and were not given up yet."""
-    rendering = tracked.rendering
+    known = tracked.work.on_job.given_up
     gone = [
         pods[uid]
-        for uid, (_, pod) in rendering.at_work.items()
-        if pod.state == "Lost" and uid in pods and uid not in rendering.given_up
+        for uid, (_, pod) in tracked.memory.rendering.at_work.items()
+        if pod.state == "Lost" and uid in pods and uid not in known
     ]
     counts = Counter(pod.node for pod in gone)
     found = []

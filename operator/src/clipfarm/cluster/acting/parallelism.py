@@ -17,7 +17,8 @@ from collections.abc import Collection
 from itertools import takewhile
 
 from clipfarm.cluster.api.views import JobView, PodView
-from clipfarm.cluster.observing.tracked import Rendering, Tracked
+from clipfarm.cluster.observing.memory import MOST_ENDS, Rendering
+from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.decide.plan import Plan
 
 RESERVE = 100
@@ -46,8 +47,6 @@ SURPLUS_SECONDS = 10.0
 """How long there are too many before fewer are asked for: clips that are held may be released soon."""
 SETTLED_SECONDS = 5.0
 """How long a pod has had its node until the Job controller surely knows."""
-LOWERING_SECONDS = 10.0
-"""How long no gate is taken off, at most, while the Job controller deletes pods."""
 
 
 def full(plan: Plan, tracked: Tracked, now: float) -> int:
@@ -57,10 +56,10 @@ def full(plan: Plan, tracked: Tracked, now: float) -> int:
     """
     status = plan.status
     if tracked.owner.queue:
-        return min(tracked.blocks.count, status.workers)
-    aside = tracked.rendering.aside(now)
-    wanted = plan.could_run + status.retrying + aside + reserve(plan, tracked.rendering, now)
-    return min(tracked.blocks.count, max(1, wanted))
+        return min(tracked.memory.blocks.count, status.workers)
+    aside = tracked.releases.aside(now)
+    wanted = plan.could_run + status.retrying + aside + reserve(plan, tracked.memory.rendering, now)
+    return min(tracked.memory.blocks.count, max(1, wanted))
 
 
 def reserve(plan: Plan, rendering: Rendering, now: float) -> int:
@@ -74,7 +73,7 @@ def reserve(plan: Plan, rendering: Rendering, now: float) -> int:
         unknown = min(STEP, round(plan.could_run / max(FIRST_SECONDS, age - known_for) * LEAD_SECONDS))
     window = HELD_SECONDS if any(not held.hold.frees_worker for held in plan.status.held) else RATE_SECONDS
     ends = sum(now - at <= window for at in rendering.ends)
-    full_window = ends == rendering.ends.maxlen
+    full_window = ends == MOST_ENDS
     span = max(1.0, now - rendering.ends[0]) if full_window else min(window, age)
     return min(RESERVE, max(unknown, round(ends / span * LEAD_SECONDS), _just_ended(rendering, now)))
 
@@ -89,46 +88,43 @@ def first(plan: Plan, tracked: Tracked, now: float) -> int:
     return full(plan, tracked, now) if tracked.owner.queue else min(full(plan, tracked, now), STEP)
 
 
+def surplus_since(plan: Plan, tracked: Tracked, job: JobView, now: float) -> float | None:
+    """Return since when a Job has had more pods than it needs; None: it has not."""
+    known = tracked.memory.rendering.surplus_since
+    if (
+        tracked.owner.queue
+        or tracked.memory.rendering.lowering is not None
+        or plan.status.finished
+        or plan.no_more_clips
+    ):
+        return known
+    if full(plan, tracked, now) >= job.parallelism - SURPLUS:
+        return None
+    return now if known is None else known
+
+
 def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodView], now: float) -> int:
     """Return how many pods a Job is to have now; what it has, where that is as it should be."""
-    if tracked.owner.queue:
+    if tracked.owner.queue or tracked.memory.rendering.lowering is not None:
         return job.parallelism
-    rendering, most = tracked.rendering, full(plan, tracked, now)
-    if being_lowered(rendering, job, pods, now):
-        return job.parallelism
+    most = full(plan, tracked, now)
     if most < job.parallelism - SURPLUS:
-        return _fewer(plan, rendering, job, most, now)
-    rendering.surplus_since = None
+        return most if _may_lower(plan, tracked, now) else job.parallelism
     own = [pod.gated for pod in pods if pod.owner == job.uid]
-    to_be_released = sum(own) - plan.status.retrying - rendering.aside(now)
+    to_be_released = sum(own) - plan.status.retrying - tracked.releases.aside(now)
     all_made = len(own) >= job.parallelism
     if most <= job.parallelism or to_be_released > LOW:
         return job.parallelism
-    if not (all_made or now >= rendering.raised_at + STEP_SECONDS):
+    if not (all_made or now >= tracked.work.on_job.raised_at + STEP_SECONDS):
         return job.parallelism
     return min(most, job.parallelism + STEP)
 
 
-def _fewer(plan: Plan, rendering: Rendering, job: JobView, most: int, now: float) -> int:
-    """Return how many pods a Job is to have that has too many: fewer, as soon as that is safe."""
-    if rendering.surplus_since is None:
-        rendering.surplus_since = now
+def _may_lower(plan: Plan, tracked: Tracked, now: float) -> bool:
+    """Tell whether a Job that has too many pods may have fewer: it has for some time, and that is safe."""
+    rendering = tracked.memory.rendering
     settled = all(
         pod.state != "Released" and now - pod.since >= SETTLED_SECONDS for _, pod in rendering.at_work.values()
     )
-    safe = settled and not (rendering.released or plan.start or plan.status.retrying)
-    if not safe or now < rendering.surplus_since + SURPLUS_SECONDS:
-        return job.parallelism
-    rendering.lowered, rendering.lowered_at = most, now
-    return most
-
-
-def being_lowered(rendering: Rendering, job: JobView, pods: Collection[PodView], now: float) -> bool:
-    """Tell whether the Job controller may still be deleting pods, of those that have no node."""
-    if rendering.lowered is None:
-        return False
-    there = sum(pod.owner == job.uid and not pod.deleting for pod in pods)
-    done = job.parallelism <= rendering.lowered and there <= job.parallelism
-    if done or now >= rendering.lowered_at + LOWERING_SECONDS:
-        rendering.lowered = None
-    return rendering.lowered is not None
+    safe = settled and not (tracked.releases.released or plan.start or plan.status.retrying)
+    return safe and rendering.surplus_since is not None and now >= rendering.surplus_since + SURPLUS_SECONDS

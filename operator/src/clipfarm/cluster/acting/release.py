@@ -12,7 +12,8 @@ from clipfarm.cluster.api.client import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT
 from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.api.views import PodView, gate_of, gpu_annotation
 from clipfarm.cluster.observing.refused import advice
-from clipfarm.cluster.observing.tracked import Refusal, Tracked
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.work import Refusal, Releases
 from clipfarm.decide.admission import Elsewhere, To
 from clipfarm.manifests.common import (
     GATE,
@@ -53,7 +54,7 @@ class Gatekeeper:
 
     def release(self, tracked: Tracked, pod: PodView, to: To) -> None:
         """Begin to take a pod's gate off, and send it to where the plan says."""
-        tracked.rendering.released[pod.uid] = to
+        tracked.releases.released[pod.uid] = to
         task = asyncio.create_task(self._release(tracked, pod, to, self._clock()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -69,8 +70,8 @@ class Gatekeeper:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _release(self, tracked: Tracked, pod: PodView, to: To, decided: float) -> None:
-        released, failures = tracked.rendering.released, 0
-        while not tracked.gone and pod.uid in released:
+        releases, failures = tracked.releases, 0
+        while not tracked.gone and pod.uid in releases.released:
             try:
                 async with self._limit:
                     off = await self._is_off(pod, to)
@@ -79,7 +80,7 @@ class Gatekeeper:
                 if error.passing:
                     await asyncio.sleep(pause(failures, error.retry_after))
                     continue
-                self._refused(tracked, pod, error)
+                self._refused(releases, pod, error)
                 off = False
             except FAULTS as error:
                 failures += 1
@@ -90,20 +91,19 @@ class Gatekeeper:
             if off:
                 RELEASED.inc()
                 SECONDS.observe(self._clock() - decided)
-                tracked.rendering.unreleased.pop(pod.uid, None)
+                releases.refused.pop(pod.uid, None)
             else:
-                released.pop(pod.uid, None)
+                releases.released.pop(pod.uid, None)
             return
 
-    def _refused(self, tracked: Tracked, pod: PodView, error: ApiError) -> None:
+    def _refused(self, releases: Releases, pod: PodView, error: ApiError) -> None:
         """Put a pod aside for some time, longer after each refusal: others of its run may be released meanwhile."""
-        unreleased = tracked.rendering.unreleased
-        before = unreleased.get(pod.uid)
+        before = releases.refused.get(pod.uid)
         times = before.times + 1 if before else 1
         why = f"the pod {pod.name} cannot be released: {error.message}{advice(error.message, 'render')}"
-        if not unreleased:  # logged once: what refuses one pod of a run mostly refuses all
+        if not releases.refused:  # logged once: what refuses one pod of a run mostly refuses all
             LOGGER.warning("%s/%s: %s", *pod.run, why)
-        unreleased[pod.uid] = Refusal(why, times, self._clock() + pause(times, error.retry_after))
+        releases.refused[pod.uid] = Refusal(why, times, self._clock() + pause(times, error.retry_after))
 
     async def _is_off(self, pod: PodView, to: To) -> bool:
         """Take the gate off; tell whether it is off now, by this request or one before it.

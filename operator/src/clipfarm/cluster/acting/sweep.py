@@ -20,7 +20,7 @@ from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import COUNT, INDEX_ANNOTATION, JobView, RunKey, controller
 from clipfarm.cluster.observing import results
-from clipfarm.cluster.observing.observe import own_job
+from clipfarm.cluster.observing.own import own_job
 from clipfarm.cluster.observing.results import Results
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.manifests.common import RESULTS_ANNOTATION
@@ -74,10 +74,10 @@ class Sweeper:
 
     async def sweep(self, key: RunKey, tracked: Tracked) -> None:
         """Delete the pods of one run that are to go now; a fault of the moment is left to a later look."""
-        job = own_job(tracked, key, self._store)
-        if job is None or job.uid != tracked.rendering.job or not self._is_due(tracked, job):
+        job = own_job(tracked, self._store)
+        if job is None or job.uid != tracked.memory.rendering.job or not self._is_due(tracked, job):
             return
-        tracked.rendering.swept_at = self._clock()
+        tracked.sweeping.swept_at = self._clock()
         try:
             await self._succeeded(key, tracked, job)
             await self._failed(key, tracked, job)
@@ -85,27 +85,27 @@ class Sweeper:
             LOGGER.info("%s/%s: pods that have ended stay for now: %s", *key, str(error) or type(error).__name__)
 
     def _is_due(self, tracked: Tracked, job: JobView) -> bool:
-        rendering, ended = tracked.rendering, tracked.status.get("completionTime")
+        sweeping, ended = tracked.sweeping, tracked.status.get("completionTime")
         if tracked.run.spec.render.keep_pods == "all":
             return False
         if ended is not None and self._wall() >= unix_time(ended) + ENDED_SECONDS:
             return False
-        new = len(job.completed) - (rendering.swept or 0)
-        if rendering.swept is not None and not new and not self._surplus(job.run, job):
+        new = len(job.completed) - (sweeping.swept or 0)
+        if sweeping.swept is not None and not new and not self._surplus(job.run, job):
             return False
-        over = len(job.completed) + len(job.failed) >= tracked.blocks.count
+        over = len(job.completed) + len(job.failed) >= tracked.memory.blocks.count
         pause = AGAIN_SECONDS if over or new >= SWEEP_PODS else SWEEP_SECONDS
-        return self._clock() >= rendering.swept_at + pause
+        return self._clock() >= sweeping.swept_at + pause
 
     async def _succeeded(self, key: RunKey, tracked: Tracked, job: JobView) -> None:
-        rendering, counted = tracked.rendering, len(job.completed)
+        sweeping, counted = tracked.sweeping, len(job.completed)
         tells = tracked.run.spec.render.device != "cpu"
-        if tells and rendering.owed:
+        if tells and sweeping.owed:
             # Before anything else is written in their place.
             listed = (await self._kept(key, tracked, job)).deleting
             if listed:
                 await self._delete(key, job, listed, "Succeeded")
-            rendering.owed = False
+            sweeping.owed = False
         while _is_current(tracked, job):
             found = await self._api.some(
                 _pods(key),
@@ -119,11 +119,11 @@ class Sweeper:
                 if tells:
                     await self._keep(key, tracked, job, ready)
                 await self._delete(key, job, ready, "Succeeded")
-                rendering.owed = False
+                sweeping.owed = False
             if not ready and found:
                 return  # the Job controller has not counted them yet
             if len(found) < AT_ONCE:
-                rendering.swept = counted if len(ready) == len(found) else rendering.swept
+                sweeping.swept = counted if len(ready) == len(found) else sweeping.swept
                 return
 
     async def _keep(self, key: RunKey, tracked: Tracked, job: JobView, pods: Mapping[int, Manifest]) -> None:
@@ -134,12 +134,12 @@ class Sweeper:
             tracked.clip_memory.add(uid, clips)
             tracked.kept_memory.add(uid, clips)
         if any(told.values()):
-            tracked.rendering.owed = True
+            tracked.sweeping.owed = True
             await self._write(key, tracked, job, Results(tracked.kept_memory.summary(), Indexes.of(pods), kept.failed))
 
     async def _failed(self, key: RunKey, tracked: Tracked, job: JobView) -> None:
         """Delete those that failed first, of more than are to stay."""
-        final, going = tracked.rendering.final, self._surplus(key, job)
+        final, going = tracked.memory.rendering.final, self._surplus(key, job)
         if not going:
             return
         kept = await self._kept(key, tracked, job)
@@ -149,7 +149,7 @@ class Sweeper:
         written = {index for each in kept.failed for index in each.indexes}
         if not for_good <= written:
             told = {index: pod for index, pod in final.items() if index in written or index in for_good}
-            made = Results(kept.memory, kept.deleting, results.grouped(told, tracked.blocks))
+            made = Results(kept.memory, kept.deleting, results.grouped(told, tracked.memory.blocks))
             if len(made.text().encode()) > results.MOST_TEXT:
                 LOGGER.info("%s/%s: how clips failed takes too much room to be kept; their pods stay", *key)
                 return
@@ -172,20 +172,20 @@ class Sweeper:
 
     async def _kept(self, key: RunKey, tracked: Tracked, job: JobView) -> Results:
         """Return what is written down; read anew by each process, since a watch may not have brought it yet."""
-        rendering = tracked.rendering
-        if rendering.kept is None:
+        sweeping = tracked.sweeping
+        if sweeping.kept is None:
             found = await self._api.get(_job(key, job))
             if found is None or found["metadata"]["uid"] != job.uid:
                 raise ApiError(NOT_FOUND, f"the Job {job.name} is gone")
-            rendering.kept = results.read(found["metadata"].get("annotations", {}).get(RESULTS_ANNOTATION, ""))
-            if rendering.kept.memory is not None:
-                tracked.restore(rendering.kept.memory)
-        return rendering.kept
+            sweeping.kept = results.read(found["metadata"].get("annotations", {}).get(RESULTS_ANNOTATION, ""))
+            if sweeping.kept.memory is not None:
+                tracked.restore(sweeping.kept.memory)
+        return sweeping.kept
 
     async def _write(self, key: RunKey, tracked: Tracked, job: JobView, made: Results) -> None:
         metadata = {"uid": job.uid, "annotations": {RESULTS_ANNOTATION: made.text()}}
         await self._api.patch(_job(key, job), {"metadata": metadata}, MERGE_PATCH)
-        tracked.rendering.kept = made
+        tracked.sweeping.kept = made
 
     async def _delete(self, key: RunKey, job: JobView, indexes: Iterable[int], phase: str) -> None:
         named = ",".join(map(str, sorted(indexes)))
@@ -197,7 +197,7 @@ class Sweeper:
 
 
 def _is_current(tracked: Tracked, job: JobView) -> bool:
-    return not tracked.gone and tracked.rendering.job == job.uid
+    return not tracked.gone and tracked.memory.rendering.job == job.uid
 
 
 def _counted(pod: Manifest, job: JobView) -> int | None:

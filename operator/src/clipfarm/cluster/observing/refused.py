@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest
-from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import JobView, PodView, RunKey
-from clipfarm.cluster.observing.observe import own_deployment
-from clipfarm.cluster.observing.tracked import Tracked, Trial
+from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.observing.memory import Rendering
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.work import Trial
 from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.common import Images
 
@@ -45,30 +45,19 @@ ADVICE: tuple[tuple[str, str], ...] = (
 SIZE = {"render": "other render.threads and render.memory", "encode": "another encode.memory"}
 
 
-def follow(tracked: Tracked, job: JobView | None, store: Store, key: RunKey, now: float) -> None:
-    """Take note of whether pods are missing, and of what keeps the encoder's from being made."""
-    rendering = tracked.rendering
-    pods = store.pods.of(key).values()
-    if pods_missing(job, tracked.blocks.count, pods):
-        rendering.missing_since = now if rendering.missing_since is None else rendering.missing_since
-    else:
-        rendering.missing_since, rendering.trial = None, Trial()
-    rendering.refused = ()
-    if job is not None and rendering.trial.refusal:
-        rendering.refused = tuple(next_indexes(job, tracked.blocks.count, pods))
-    deployment = own_deployment(tracked, key, store)
-    refusal = deployment.refusal if deployment else ""
-    tracked.encoder_refusal = explained(refusal, "encode") if refusal else ""
+def missing_since(
+    rendering: Rendering, job: JobView | None, total: int, pods: Iterable[PodView], now: float
+) -> float | None:
+    """Return since when a Job has fewer pods than it asks for, and none at its gate; None: it has them."""
+    if not pods_missing(job, total, pods):
+        return None
+    return now if rendering.missing_since is None else rendering.missing_since
 
 
 def is_due(tracked: Tracked, now: float) -> bool:
     """Return whether the API server is to be asked about a run's pods now."""
-    rendering = tracked.rendering
-    return (
-        rendering.missing_since is not None
-        and now >= rendering.missing_since + MISSING_SECONDS
-        and now >= rendering.tried_at + AGAIN_SECONDS
-    )
+    since = tracked.memory.rendering.missing_since
+    return since is not None and now >= since + MISSING_SECONDS and now >= tracked.answers.tried_at + AGAIN_SECONDS
 
 
 def pods_missing(job: JobView | None, total: int, pods: Iterable[PodView]) -> bool:
@@ -106,7 +95,13 @@ def pod(tracked: Tracked, images: Images) -> Manifest:
     made = job_manifest.job(tracked.run, tracked.owner, images, 1)
     name, template = made["metadata"]["name"], made["spec"]["template"]
     labels = {"batch.kubernetes.io/job-name": name, "batch.kubernetes.io/job-completion-index": "0", "job-name": name}
-    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": tracked.rendering.job, "controller": True}
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": name,
+        "uid": tracked.memory.rendering.job,
+        "controller": True,
+    }
     metadata = template["metadata"] | {
         "generateName": f"{name}-0-",
         "labels": template["metadata"]["labels"] | labels,

@@ -7,7 +7,8 @@ are asked for a time only about what happened before the process was there, and 
 from dataclasses import replace
 
 from clipfarm.cluster.api.pod_states import Reported, Silence, on_node
-from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.observing.memory import Rendering
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.world import Standing
 
@@ -15,24 +16,24 @@ from clipfarm.world import Standing
 class Standings:
     """What one look at a run takes pods' states from."""
 
-    def __init__(self, tracked: Tracked, store: Store, now: float, wall: float) -> None:
+    def __init__(self, tracked: Tracked, seen: Seen, rendering: Rendering) -> None:
         """Take note of nodes that do not answer, since when each.
 
         Args:
-            tracked: the run; its note of silent nodes is brought up to date.
-            store: what watches have brought.
-            now: the time, seconds on this process's own clock.
-            wall: the time, Unix.
+            tracked: the run.
+            seen: what there is to look at.
+            rendering: what is remembered of its Job.
         """
-        self._now, self._wall = now, wall
-        self._words = tracked.words
+        self._now, self._wall = seen.now, seen.wall
+        self._words = tracked.answers.words
         self._lost_after = tracked.run.spec.retry.lost_after
-        self._first_look = tracked.rendering.completed is None
-        self._nodes = {node.name: node.silent_since for node in store.nodes.all()}
-        self._report = {node.name for node in store.nodes.all() if node.reports}
-        self._silent = tracked.rendering.silent
-        for name in [name for name in self._silent if name in self._nodes and self._nodes[name] is None]:
-            del self._silent[name]
+        self._first_look = rendering.completed is None
+        self._nodes = {node.name: node.silent_since for node in seen.store.nodes.all()}
+        self._report = {node.name for node in seen.store.nodes.all() if node.reports}
+        self.silent = {
+            name: since for name, since in rendering.silent.items() if self._nodes.get(name, self._wall) is not None
+        }
+        """Nodes of the run's pods that do not answer, and since when, on this process's own clock."""
 
     def own(self, at: float | None) -> float:
         """Return a time that an object has, on this process's own clock; None is now."""
@@ -50,11 +51,8 @@ class Standings:
 
     def of(self, uid: str, found: Reported, node: str, before: Standing | None) -> Standing:
         """Return where a pod is, given where it was at the last look."""
-        if uid in self._words:
-            if found.state in ("Bound", "Starting") and not found.reason:
-                found = replace(found, reason=self._words[uid][0], message=self._words[uid][1])
-            else:
-                del self._words[uid]
+        if uid in self._words and found.state in ("Bound", "Starting") and not found.reason:
+            found = replace(found, reason=self._words[uid][0], message=self._words[uid][1])
         if node:
             found = on_node(found, node, self._silence(node), self._lost_after, self._ending(found, before))
         since = before.since if before is not None and before.state == found.state else self.own(found.at)
@@ -71,5 +69,5 @@ class Standings:
         """Return for how long a node has not answered; None: it answers. One that is gone does not."""
         if node in self._nodes and self._nodes[node] is None:
             return None
-        since = self._silent.setdefault(node, self.own(self._nodes.get(node)))
+        since = self.silent.setdefault(node, self.own(self._nodes.get(node)))
         return Silence(self._now - since, reports=node in self._report)

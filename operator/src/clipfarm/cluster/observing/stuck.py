@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clipfarm.cluster.api.nodes import fits
-from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import PodView, RunKey
+from clipfarm.cluster.api.views import PodView
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 
 STUCK_SECONDS = 60.0
@@ -25,6 +25,8 @@ class Stuck:
 
     pod: PodView
     why: str
+    gone: bool = False
+    """Whether the node is there no more."""
 
 
 def since(known: Mapping[str, float], pods: Mapping[str, PodView], now: float) -> dict[str, float]:
@@ -34,20 +36,18 @@ def since(known: Mapping[str, float], pods: Mapping[str, PodView], now: float) -
 
 def avoided(tracked: Tracked, nodes: Iterable[str], now: float) -> dict[str, str]:
     """Return to which of these nodes no pod is narrowed for some time, and why; not all of them."""
-    found = {name: why for name, (until, why) in tracked.rendering.avoided.items() if now < until}
+    found = {name: why for name, (until, why) in tracked.work.on_job.avoided.items() if now < until}
     return found if any(name not in found for name in nodes) else {}
 
 
-def stuck(tracked: Tracked, key: RunKey, store: Store, now: float, patience: float) -> list[Stuck]:
-    """Return pods whose node is gone, and those that found no room for ``patience`` seconds where others might have.
-
-    From then on their nodes are avoided for some time.
-    """
-    rendering = tracked.rendering
+def stuck(tracked: Tracked, seen: Seen, patience: float) -> list[Stuck]:
+    """Return pods whose node is gone, and those that found no room for ``patience`` seconds where others might have."""
+    rendering, evicted = tracked.memory.rendering, tracked.work.on_job.evicted
+    store, now = seen.store, seen.now
     waiting = [
         (uid, pod)
-        for uid, pod in store.pods.of(key).items()
-        if _on_its_way(pod) and pod.owner == rendering.job and uid not in rendering.evicted
+        for uid, pod in store.pods.of(tracked.key).items()
+        if _on_its_way(pod) and pod.owner == rendering.job and uid not in evicted
     ]
     if not waiting:
         return []
@@ -55,12 +55,9 @@ def stuck(tracked: Tracked, key: RunKey, store: Store, now: float, patience: flo
     found = []
     for uid, pod in waiting:
         if pod.sent_to not in nodes:
-            found.append(Stuck(pod, "the node is gone"))
-        elif now - rendering.unschedulable.get(uid, now) >= patience and _others(tracked, store, pod.sent_to, now):
+            found.append(Stuck(pod, "the node is gone", gone=True))
+        elif now - rendering.unschedulable.get(uid, now) >= patience and _others(tracked, seen, pod.sent_to):
             found.append(Stuck(pod, pod.trouble))
-    for each in found:
-        if each.pod.sent_to in nodes:
-            rendering.avoided[each.pod.sent_to] = (now + AVOID_SECONDS, each.why)
     return found
 
 
@@ -68,17 +65,17 @@ def _on_its_way(pod: PodView) -> bool:
     return bool(pod.sent_to) and not (pod.node or pod.gated or pod.deleting)
 
 
-def _others(tracked: Tracked, store: Store, sent_to: str, now: float) -> bool:
+def _others(tracked: Tracked, seen: Seen, sent_to: str) -> bool:
     """Tell whether pods can be narrowed to another node, to which none has gone in vain lately.
 
     Without one an eviction would bring nothing: the next pod would go to the same node.
     """
-    measured = {gpu.node for gpu in tracked.gates}
-    avoid = tracked.rendering.avoided
+    measured = {gpu.node for gpu in tracked.memory.watermarks}
+    avoid = tracked.work.on_job.avoided
     return any(
         node.name != sent_to
         and node.name in measured
-        and now >= avoid.get(node.name, (now, ""))[0]
+        and seen.now >= avoid.get(node.name, (seen.now, ""))[0]
         and fits(node, tracked.run.spec.render.pod)
-        for node in store.nodes.all()
+        for node in seen.store.nodes.all()
     )

@@ -5,7 +5,7 @@ import collections
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -20,13 +20,16 @@ from clipfarm.cluster.api.client import Api
 from clipfarm.cluster.api.store import Store, Watcher, watchers
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import JobView, RunKey, RunView
-from clipfarm.cluster.observing import refused
-from clipfarm.cluster.observing.observe import observe, own_job
+from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.memory import Memory
+from clipfarm.cluster.observing.own import own_job
+from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.stuck import STUCK_SECONDS
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.encoders import Route
 from clipfarm.cluster.process.lease import Lease
 from clipfarm.cluster.process.poller import Poller
+from clipfarm.cluster.reporting.conditions import still_since
 from clipfarm.cluster.reporting.status import may_write, run_status, write_due
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
@@ -173,7 +176,7 @@ class Operator:
             try:
                 tracked = self._follow(key)
                 if tracked is not None:
-                    self._look_decide_do(key, tracked)
+                    self._look_decide_do(tracked)
                     tracked.fault = ""
             except Exception:  # noqa: BLE001 - others go on, whatever stands in the objects of this run
                 self._faulty(key)
@@ -221,38 +224,37 @@ class Operator:
             known.gone = True
         self._refusals.tell(key, view, error)
 
-    def _look_decide_do(self, key: RunKey, tracked: Tracked) -> None:
-        now, wall = self.clock(), self.wall()
-        job = own_job(tracked, key, self.store)
-        refused.follow(tracked, job, self.store, key, now)
-        world = observe(tracked, key, self.store, self.gpus, now, wall)
+    def _look_decide_do(self, tracked: Tracked) -> None:
+        seen = Seen(self.store, self.gpus, self.clock(), self.wall())
+        now, wall = seen.now, seen.wall
+        world = look(tracked, seen)
+        job = own_job(tracked, self.store)
         plan = decide(tracked.run, world)
-        tracked.gates, tracked.turn, tracked.workers = plan.watermarks, plan.turn, plan.status.fixed_workers
+        tracked.memory = decided(tracked, plan, job, now)
         tracked.held = collections.Counter()
         for held in plan.status.held:
-            tracked.held[held.hold.reason] += sum(tracked.blocks.size(index) for index in held.indexes)
-        self._release(plan, key, tracked, job, now)
+            tracked.held[held.hold.reason] += sum(tracked.memory.blocks.size(index) for index in held.indexes)
+        if job is not None:
+            self._release(plan, tracked)
         if not self._applier.free(tracked):
             return
-        wanted = changes(plan, tracked, key, self.store, self.images, now, wall, self.patience)
+        wanted = changes(plan, tracked, seen, self.images, self.patience)
         new_status = None
         if may_write(tracked, now):
             status = run_status(tracked, world, plan, job, wall)
             new_status = status if write_due(tracked, status, now) else None
-        expired = _expired(tracked, self.store.reports.of(key).values(), wall)
+        expired = _expired(tracked, self.store.reports.of(tracked.key).values(), wall)
         if wanted or new_status is not None or expired:
-            self._applier.apply(tracked, key, wanted, new_status, expired=expired)
+            self._applier.apply(tracked, wanted, new_status, expired=expired)
 
-    def _release(self, plan: Plan, key: RunKey, tracked: Tracked, job: JobView | None, now: float) -> None:
-        if not plan.start or job is None:
-            return
-        rendering = tracked.rendering
-        if parallelism.being_lowered(rendering, job, self.store.pods.of(key).values(), now):
+    def _release(self, plan: Plan, tracked: Tracked) -> None:
+        rendering = tracked.memory.rendering
+        if not plan.start or rendering.lowering is not None:
             return
         pods = {
             pod.index: pod
-            for uid, pod in self.store.pods.of(key).items()
-            if pod.gated and pod.owner == rendering.job and uid not in rendering.released
+            for uid, pod in self.store.pods.of(tracked.key).items()
+            if pod.gated and pod.owner == rendering.job and uid not in tracked.releases.released
         }
         for start in plan.start:
             pod = pods.get(start.index)
@@ -267,11 +269,20 @@ class Operator:
             for reason, clips in tracked.held.items():
                 HELD.labels(reason).inc(clips)
         for pod_state in POD_STATES:
-            PODS.labels("render", pod_state).set(sum(tracked.pods[pod_state] for tracked in self.runs.values()))
-            encoders = [each for tracked in self.runs.values() for each in tracked.encoders.values()]
+            PODS.labels("render", pod_state).set(sum(tracked.memory.pods[pod_state] for tracked in self.runs.values()))
+            encoders = [each for tracked in self.runs.values() for each in tracked.memory.encoders.values()]
             PODS.labels("encode", pod_state).set(sum(each.state == pod_state for each in encoders))
         for state in CLIP_STATES:
             CLIPS.labels(state).set(sum(tracked.status.get(state, 0) for tracked in self.runs.values()))
+
+
+def decided(tracked: Tracked, plan: Plan, job: JobView | None, now: float) -> Memory:
+    """Return what is remembered of a run once it is decided what to do."""
+    memory = replace(tracked.memory, watermarks=plan.watermarks, turn=plan.turn, workers=plan.status.fixed_workers)
+    surplus = parallelism.surplus_since(plan, tracked, job, now) if job else None
+    if surplus != memory.rendering.surplus_since:
+        memory = replace(memory, rendering=replace(memory.rendering, surplus_since=surplus))
+    return replace(memory, still_since=still_since(tracked, plan.status, job, now))
 
 
 def _tracked(view: RunView, max_default_workers: int | None) -> Tracked:

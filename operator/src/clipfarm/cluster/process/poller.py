@@ -17,7 +17,7 @@ from clipfarm.cluster.api.endings import clips_vram, gpu_reading
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import PodView, RunKey
 from clipfarm.cluster.observing import refused
-from clipfarm.cluster.observing.observe import own_encoders
+from clipfarm.cluster.observing.own import own_encoders
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process import encoders, pod_events
 from clipfarm.cluster.process.supervised import supervised
@@ -38,6 +38,8 @@ MEMORY_SECONDS = 0.5
 """The latest pod of each GPU that is done is asked so often what it took: a pod's answer is 8 KB."""
 AT_ONCE = 16
 """Pods of a run that are asked at a time."""
+SEEN_SECONDS = 2.0
+"""How much later a pod's end is seen than it came: the kubelet looks each second, and then reports."""
 GPU_SECONDS = 5.0
 """Between two looks, where no run asks for more."""
 
@@ -90,7 +92,7 @@ class Poller:
             await asyncio.sleep(ENCODER_SECONDS)
 
     async def _follow(self, asker: encoders.Asker, key: RunKey, tracked: Tracked) -> None:
-        pods = own_encoders(tracked, key, self._store).values()
+        pods = own_encoders(tracked, self._store).values()
         if pods or tracked.encoding.restarts or not tracked.encoding.looked:
             clips = Indexes.between(tracked.run.spec.clips.start, tracked.run.spec.clips.end)
             answers, silence = await asker.ask(pods, clips, time.monotonic())
@@ -102,9 +104,7 @@ class Poller:
         while True:
             await asyncio.sleep(MEMORY_SECONDS)
             for key, tracked in list(self._runs.items()):
-                finished = tracked.rendering.finished
-                latest = list(finished.values())[-AT_ONCE:]
-                finished.clear()  # more of them would tell of what has been by then
+                latest = _finished(tracked)
                 await asyncio.gather(*(self._take_in_memory(key, tracked, pod) for pod in latest))
 
     async def _take_in_memory(self, key: RunKey, tracked: Tracked, pod: PodView) -> None:
@@ -116,7 +116,7 @@ class Poller:
             if measured is None:
                 return
             told, before_its_end = measured
-            as_of = tracked.measured(pod.uid, before_its_end)
+            as_of = measured_at(tracked, pod.uid, before_its_end)
             if as_of is not None:
                 self._gpus.take_told(key[0], pod.node, told, as_of, time.monotonic())
                 for run in [run for run in self._runs if run[0] == key[0]]:
@@ -129,19 +129,21 @@ class Poller:
         while True:
             await asyncio.sleep(EVENT_SECONDS)
             for key, tracked in list(self._runs.items()):
-                pods: dict[str, Running | Encoder] = {uid: pod for uid, (_, pod) in tracked.rendering.at_work.items()}
-                for uid in pod_events.asked(pods | tracked.encoders, time.monotonic()):
+                pods: dict[str, Running | Encoder] = {
+                    uid: pod for uid, (_, pod) in tracked.memory.rendering.at_work.items()
+                }
+                for uid in pod_events.asked({**pods, **tracked.memory.encoders}, time.monotonic()):
                     await self._look_up_events(key, tracked, uid)
 
     async def _look_up_events(self, key: RunKey, tracked: Tracked, uid: str) -> None:
         def take_in(found: Manifest | None) -> None:
             word = pod_events.newest(found["items"] or []) if found else None
-            if word == tracked.words.get(uid):
+            if word == tracked.answers.words.get(uid):
                 return
             if word is None:
-                del tracked.words[uid]
+                del tracked.answers.words[uid]
             else:
-                tracked.words[uid] = word
+                tracked.answers.words[uid] = word
             self._mark(key)
 
         await self._get(f"/api/v1/namespaces/{key[0]}/events?fieldSelector=involvedObject.uid%3D{uid}", take_in)
@@ -149,15 +151,15 @@ class Poller:
     async def _claims(self) -> None:
         while True:
             for key, tracked in list(self._runs.items()):
-                if tracked.run.spec.storage is not None and tracked.claim != "Bound":
+                if tracked.run.spec.storage is not None and tracked.answers.claim != "Bound":
                     await self._look_up_claim(key, tracked)
             await asyncio.sleep(CLAIM_SECONDS if self._runs else 0.1)
 
     async def _look_up_claim(self, key: RunKey, tracked: Tracked) -> None:
         def take_in(claim: Manifest | None) -> None:
             phase = "Missing" if claim is None else claim.get("status", {}).get("phase", "Pending")
-            if phase != tracked.claim:
-                tracked.claim = phase
+            if phase != tracked.answers.claim:
+                tracked.answers.claim = phase
                 self._mark(key)
 
         await self._get(f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{claim_name(tracked.run)}", take_in)
@@ -168,12 +170,12 @@ class Poller:
             await asyncio.sleep(TRIAL_SECONDS)
 
     async def _try(self, key: RunKey, tracked: Tracked) -> None:
-        rendering = tracked.rendering
+        answers = tracked.answers
         if refused.is_due(tracked, time.monotonic()):
-            rendering.tried_at = time.monotonic()
+            answers.tried_at = time.monotonic()
             found = await refused.ask(self._api, tracked, self._images)
-            if found != rendering.trial:
-                rendering.trial = found
+            if found != answers.trial:
+                answers.trial = found
                 self._mark(key)
 
     async def _get(self, path: str, take_in: Callable[[Manifest | None], None]) -> None:
@@ -192,3 +194,26 @@ class Poller:
                 self._mark(None)
             wanted = [tracked.run.spec.vram.check_interval for tracked in self._runs.values()]
             await asyncio.sleep(max(0.5, min([GPU_SECONDS, *wanted])))
+
+
+def _finished(tracked: Tracked) -> list[PodView]:
+    """Return the latest pods that are done and were not asked yet; those before them are not asked any more."""
+    asked = tracked.answers.asked
+    new = [pod for pod in tracked.memory.rendering.finished.values() if pod.uid not in asked]
+    asked.update(pod.uid for pod in new)
+    return new[-AT_ONCE:]
+
+
+def measured_at(tracked: Tracked, uid: str, before_its_end: float) -> float | None:
+    """Return when a pod measured its GPU, or earlier; and note for the next look that its clips had ended by then.
+
+    Args:
+        tracked: the pod's run.
+        uid: of the pod.
+        before_its_end: seconds, by its node's clock.
+    """
+    left = tracked.memory.rendering.departed.get(uid)
+    if left is None:
+        return None
+    as_of = tracked.answers.ended_by[uid] = left.ended_at - before_its_end - SEEN_SECONDS
+    return as_of

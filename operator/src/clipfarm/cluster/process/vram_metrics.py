@@ -38,7 +38,7 @@ class GpuMetrics(Collector):
         # Runs have marks of their own: a gate is closed where it is for any of them.
         gates: dict[tuple[str, str], bool] = {}
         for tracked in self.runs.values():
-            for gpu, gate in tracked.gates.items():
+            for gpu, gate in tracked.memory.watermarks.items():
                 key = (gpu.node, gpu.number)
                 gates[key] = gates.get(key, False) or gate.closed
         for key, is_closed in gates.items():

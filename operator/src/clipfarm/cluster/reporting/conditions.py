@@ -37,29 +37,28 @@ def conditions(tracked: Tracked, status: Status, job: JobView | None, now: float
         "Ready": ready(tracked, status, job),
         "Progressing": progressing(tracked, status, job),
     }
-    too_long = _stood_still(tracked, now, standing=stands_still(found["Progressing"]))
+    too_long = tracked.memory.still_since is not None and now - tracked.memory.still_since >= PROGRESS_SECONDS
     found |= standard(status, found["Ready"], found["Progressing"], too_long=too_long)
     if tracked.run.spec.render.device != "cpu":
         found["VRAMHeld"] = vram_held(tracked, status)
     found |= {"StorageReady": storage_ready(tracked), "EncoderReady": encoder_ready(tracked, status)}
-    if tracked.rendering.lost_on:
+    if tracked.memory.rendering.lost_on:
         found["NodeLost"] = node_lost(tracked)
     for kind, finding in found.items():
         yield condition(tracked.status, tracked.generation, kind, finding, wall)
 
 
-def _stood_still(tracked: Tracked, now: float, *, standing: bool) -> bool:
-    """Take note of whether the run stands still, and return whether it has for longer than it may.
+def still_since(tracked: Tracked, status: Status, job: JobView | None, now: float) -> float | None:
+    """Return since when a run stands still for a reason that may last until a person acts; None: it does not.
 
-    After a restart of the operator the run's status tells that it had.
+    After a restart of the operator the run's status tells that it had for too long.
     """
-    if not standing:
-        tracked.still_since = None
-        return False
-    if tracked.still_since is None:
-        stalled = any(entry["type"] == "Stalled" for entry in tracked.status.get("conditions", ()))
-        tracked.still_since = now - PROGRESS_SECONDS if stalled else now
-    return now - tracked.still_since >= PROGRESS_SECONDS
+    if not stands_still(progressing(tracked, status, job)):
+        return None
+    if tracked.memory.still_since is not None:
+        return tracked.memory.still_since
+    stalled = any(entry["type"] == "Stalled" for entry in tracked.status.get("conditions", ()))
+    return now - PROGRESS_SECONDS if stalled else now
 
 
 def condition(
@@ -91,9 +90,13 @@ def ready(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
         retry = f"`clipfarm retry {tracked.run.name}` tries them again"
         return ("False", status.phase, f"some clips failed for good: see status.failures; {retry}")
     named = tracked.run.spec.storage is not None and tracked.run.spec.storage.claim_name
-    if tracked.run.spec.storage is None or tracked.claim == "Lost" or (named and tracked.claim == "Missing"):
+    if (
+        tracked.run.spec.storage is None
+        or tracked.answers.claim == "Lost"
+        or (named and tracked.answers.claim == "Missing")
+    ):
         return ("False", "StorageMissing", storage_ready(tracked)[2])
-    if tracked.rendering.trial.refusal and not status.running:
+    if tracked.answers.trial.refusal and not status.running:
         return ("False", "PodsRefused", _refused(tracked))
     if job is not None and job.suspended:
         return ("False", "JobSuspended", _suspended(tracked))
@@ -120,14 +123,14 @@ def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Findin
         return ("True", "Starting", f"pods are on their way: {_on_their_way(tracked)}")
     if tracked.error:
         return ("False", "Error", tracked.error)
-    if status.phase == "Encoding" and tracked.encoder_refusal:
+    if status.phase == "Encoding" and tracked.memory.encoder_refusal:
         return ("False", "EncoderRefused", _encoder_refused(tracked))
     if status.encoder_troubles:
         first = status.encoder_troubles[0]
         return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
     if status.phase == "Encoding":
         return ("True", "Starting", "every clip is rendered; the encoder is on its way")
-    if tracked.rendering.trial.refusal:
+    if tracked.answers.trial.refusal:
         return ("False", "PodsRefused", _refused(tracked))
     if status.held:
         hold = status.held[0].hold
@@ -144,17 +147,17 @@ def _waiting(tracked: Tracked, job: JobView | None) -> str:
     if job is None:
         return "the operator is about to create the run's Job"
     look = f"`kubectl -n {tracked.owner.namespace} describe job {job_manifest.name(tracked.run)}`"
-    unknown = tracked.rendering.trial.unknown
+    unknown = tracked.answers.trial.unknown
     why = f"; whether the API server takes them is not known: {unknown}" if unknown else ""
     return f"the Job controller has not created pods yet{why}; if that lasts, look at {look}"
 
 
 def _refused(tracked: Tracked) -> str:
-    return f"the API server refuses the run's pods: {tracked.rendering.trial.refusal}"
+    return f"the API server refuses the run's pods: {tracked.answers.trial.refusal}"
 
 
 def _encoder_refused(tracked: Tracked) -> str:
-    why, deployment = tracked.encoder_refusal, encoder_manifest.name(tracked.run)
+    why, deployment = tracked.memory.encoder_refusal, encoder_manifest.name(tracked.run)
     # The ReplicaSet controller waits twice as long after each refusal, up to 17 minutes.
     again = f"`kubectl -n {tracked.owner.namespace} rollout restart deployment {deployment}` then tries again at once"
     return f"the API server refuses the encoder's pods: {why}; {again}"
@@ -162,8 +165,8 @@ def _encoder_refused(tracked: Tracked) -> str:
 
 def _more_wait(tracked: Tracked, status: Status) -> str:
     """Say what is in the way of others, while some are at work."""
-    if tracked.rendering.trial.refusal:
-        return f". More are refused: {tracked.rendering.trial.refusal}"
+    if tracked.answers.trial.refusal:
+        return f". More are refused: {tracked.answers.trial.refusal}"
     if status.troubles:
         first, count = status.troubles[0], len(status.troubles)
         return f"; {count} more {'does' if count == 1 else 'do'} not get to work: {sentence(first)}"
@@ -172,7 +175,11 @@ def _more_wait(tracked: Tracked, status: Status) -> str:
 
 def _on_their_way(tracked: Tracked) -> str:
     """Count the pods that were released and do not work yet, by state."""
-    counts = [f"{tracked.pods[state]} {state}" for state in POD_STATES if state != "Gated" and tracked.pods[state]]
+    counts = [
+        f"{tracked.memory.pods[state]} {state}"
+        for state in POD_STATES
+        if state != "Gated" and tracked.memory.pods[state]
+    ]
     return ", ".join(counts) or "just released"
 
 
@@ -181,7 +188,7 @@ def vram_held(tracked: Tracked, status: Status) -> Finding:
     held = [entry for entry in status.held if entry.hold.about_vram]
     if not held:
         return ("False", "Open", "GPU memory holds no clip back")
-    clips = sum(tracked.blocks.size(index) for entry in held for index in entry.indexes)
+    clips = sum(tracked.memory.blocks.size(index) for entry in held for index in entry.indexes)
     message = f"{'1 clip' if clips == 1 else f'{clips} clips'} held: {held[0].hold.message}"
     if not status.kept_full:
         return ("True", held[0].hold.reason, message)
@@ -204,7 +211,7 @@ def storage_ready(tracked: Tracked) -> Finding:
     if tracked.run.spec.storage is None:
         return ("False", "NotAsked", "spec.storage: missing, expected {claimName: NAME} or {size: SIZE}; set it")
     name = claim_name(tracked.run)
-    match tracked.claim:
+    match tracked.answers.claim:
         case "Bound":
             return ("True", "Bound", f"clips go to the volume claim {name}")
         case "Missing" if tracked.run.spec.storage.claim_name:
@@ -224,9 +231,11 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     clips = "1 clip is" if status.encoded == 1 else f"{status.encoded} clips are"
     if status.finished:
         return ("False", "Done", f"{clips} encoded")
-    if tracked.encoder_refusal:
+    if tracked.memory.encoder_refusal:
         return ("False", "Refused", _encoder_refused(tracked))
-    at_work = [each for each in tracked.encoders.values() if each.state == "Working" and not each.standing.reason]
+    at_work = [
+        each for each in tracked.memory.encoders.values() if each.state == "Working" and not each.standing.reason
+    ]
     ready = any(encoder.ready for encoder in at_work)
     if ready and tracked.encoding.silence:
         return ("Unknown", "Silent", f"the encoder does not say how far it is: {tracked.encoding.silence}")
@@ -240,9 +249,9 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     if status.encoder_troubles:
         first = status.encoder_troubles[0]
         return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
-    if any(encoder.state != "Ending" for encoder in tracked.encoders.values()):
+    if any(encoder.state != "Ending" for encoder in tracked.memory.encoders.values()):
         return ("False", "Starting", "the encoder's pod is on its way")
-    if tracked.turn.made_room_at is not None:
+    if tracked.memory.turn.made_room_at is not None:
         comes_back = f"comes back when rendering is done, or after {format_duration(AWAY_SECONDS)} if clips wait for it"
         return ("False", "MadeRoom", f"{clips} encoded; it left so that renderers can start, and {comes_back}")
     return ("False", "Waiting", "starts with the first complete clip")
@@ -250,7 +259,7 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
 
 def node_lost(tracked: Tracked) -> Finding:
     """Which nodes do not answer, and what became of the pods there; only while there is such a node."""
-    told = [given_up(tracked, node, pods) for node, pods in sorted(tracked.rendering.lost_on.items())]
+    told = [given_up(tracked, node, pods) for node, pods in sorted(tracked.memory.rendering.lost_on.items())]
     return ("True", "NodeLost", "; ".join(told[:MOST_NODES]))
 
 

@@ -52,10 +52,10 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
         failed=failed,
         workers=status.fixed_workers,
         running=status.running,
-        pods=PodCounts(**{state.lower(): count for state, count in tracked.pods.items()}),
+        pods=PodCounts(**{state.lower(): count for state, count in tracked.memory.pods.items()}),
         held=_held(tracked, status),
         held_clips=len(_held_clips(tracked, status)),
-        retried=sum(tracked.blocks.size(end.index) for end in world.ended if not end.final),
+        retried=sum(tracked.memory.blocks.size(end.index) for end in world.ended if not end.final),
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
         # A run that is finished, or that uses no GPU, has nothing to report about them.
@@ -70,7 +70,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, 
 
 def may_write(tracked: Tracked, now: float) -> bool:
     """Tell whether the last write of a run's status is long enough ago for another one."""
-    return now >= tracked.status_written_at + WRITE_SECONDS
+    return now >= tracked.work.status_written_at + WRITE_SECONDS
 
 
 def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:
@@ -80,8 +80,8 @@ def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:
     if _essence(status) != _essence(tracked.status):
         return True
     if _without_time(status) != _without_time(tracked.status):
-        return now >= tracked.status_written_at + COSMETIC_SECONDS
-    return "completionTime" not in status and now >= tracked.status_written_at + HEARTBEAT_SECONDS
+        return now >= tracked.work.status_written_at + COSMETIC_SECONDS
+    return "completionTime" not in status and now >= tracked.work.status_written_at + HEARTBEAT_SECONDS
 
 
 def _without_time(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _phase(tracked: Tracked, status: Status, job: JobView | None) -> Any:
         return "Pending"
     if job.suspended and not status.running:
         return "Suspended"
-    refused = tracked.encoder_refusal if status.phase == "Encoding" else tracked.rendering.trial.refusal
+    refused = tracked.memory.encoder_refusal if status.phase == "Encoding" else tracked.answers.trial.refusal
     return "Waiting" if refused and not (status.running or status.encoding) else status.phase
 
 
@@ -135,7 +135,7 @@ def _held_clips(tracked: Tracked, status: Status) -> list[int]:
 
 
 def _clips(tracked: Tracked, indexes: tuple[int, ...]) -> list[int]:
-    return [clip for index in indexes for clip in tracked.blocks.of_index(index)]
+    return [clip for index in indexes for clip in tracked.memory.blocks.of_index(index)]
 
 
 def _failures(tracked: Tracked, status: Status) -> tuple[tuple[FailedClips, ...], int]:
@@ -147,8 +147,8 @@ def _failures(tracked: Tracked, status: Status) -> tuple[tuple[FailedClips, ...]
             groups.setdefault(("encode", failure.reason[:MOST_TEXT]), []).append(failure.clip)
             count += 1
             continue
-        pod = tracked.rendering.final.get(failure.clip)
-        block = tracked.blocks.of_index(failure.clip)
+        pod = tracked.memory.rendering.final.get(failure.clip)
+        block = tracked.memory.blocks.of_index(failure.clip)
         count += len(block) - (pod.done if pod else 0)
         told = pod.clips if pod and len(block) > 1 else ()
         for clip, reason in told or [(clip, failure.reason) for clip in block]:

@@ -1,0 +1,80 @@
+"""How indexes of a Job have failed: for good, or so that they are tried again."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from clipfarm.cluster.api.endings import FailedPod, within
+from clipfarm.cluster.observing.memory import Rendering
+from clipfarm.manifests.blocks import Blocks
+from clipfarm.world import Ended
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.indexes import Indexes
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What one look finds."""
+
+    ended: tuple[Ended, ...]
+    """Indexes whose last attempt failed: for good, or with a new pod that waits at its gate."""
+    failed_at: Mapping[str, float]
+    final: Mapping[int, FailedPod]
+
+
+def failures(
+    rendering: Rendering,
+    blocks: Blocks,
+    failed: Mapping[str, FailedPod],
+    gated: Collection[int],
+    for_good: Indexes,
+    limit: int,
+    now: float,
+    wall: float,
+) -> Failures:
+    """Return how indexes have failed.
+
+    Between a failure and the new pod, while the Job controller has not made that, there is nothing to decide.
+
+    Args:
+        rendering: what is remembered of the Job.
+        blocks: its clips.
+        failed: the run's pods that have failed, by UID.
+        gated: indexes whose pods wait at their gates.
+        for_good: indexes that the Job reports as failed.
+        limit: ``retry.limit``.
+        now: the time, on this process's own clock.
+        wall: the time, Unix.
+    """
+    failed_at: dict[str, float] = {}
+    latest: dict[int, tuple[FailedPod, float]] = {}
+    for uid, pod in failed.items():
+        if pod.owner != rendering.job or pod.index >= blocks.count:
+            continue
+        # The pods' clock may be off, or have been set back. It is asked only for what ended before this process
+        # looked, and then only for an age.
+        age = max(0.0, wall - pod.ended) if rendering.completed is None else 0.0
+        at = failed_at[uid] = rendering.failed_at.get(uid, now - age)
+        if pod.index not in latest or _order(pod) > _order(latest[pod.index][0]):
+            latest[pod.index] = (pod, at)
+    again, new = [], {}
+    for index, (pod, at) in latest.items():
+        # The Job comes to the same conclusion, but some time later.
+        is_last = not pod.disrupted and (pod.exit_code is not ExitCode.OUT_OF_VRAM or pod.attempts > limit)
+        if is_last or index in for_good:
+            new[index] = within(pod, blocks)
+        elif index in gated and not pod.disrupted:
+            again.append(Ended(index, pod.exit_code, pod.reason, at, pod.attempts))
+    final = {**rendering.final, **new} if new else rendering.final
+    ended = [_final(index, final.get(index), now) for index in sorted(final.keys() | set(for_good))]
+    return Failures(tuple(again + ended), failed_at, final)
+
+
+def _order(pod: FailedPod) -> tuple[bool, int, float]:
+    """Of an index's pods the last counts, and one that was disrupted only where there is no other."""
+    return (not pod.disrupted, pod.attempts, pod.ended)
+
+
+def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
+    if pod is None:
+        return Ended(index, ExitCode.FAILED, "its pod is gone, and the reason with it", now, 1, final=True, clips=0)
+    return Ended(index, pod.exit_code, pod.reason, now, pod.attempts, final=True, clips=max(1, len(pod.clips)))
