@@ -8,6 +8,7 @@ import pytest
 from clipfarm.manifests import encoder, job, report, run_files
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
+from clipfarm_contract.objects import ASKED_ANNOTATION, TEMPLATE_ANNOTATION
 from helpers.runs import document, make_run
 
 from .make import EXAMPLES, golden, text
@@ -179,7 +180,7 @@ def test_every_change_of_an_encoders_pod_changes_its_hash_and_nothing_else_does(
     def hash_of(images: Images | None = None, **encode: Any) -> str:
         run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}} | encode)
         made = encoder.deployment(run, OWNER, images or Images(), 1)
-        return made["metadata"]["annotations"][encoder.TEMPLATE_ANNOTATION]
+        return made["metadata"]["annotations"][TEMPLATE_ANNOTATION]
 
     assert hash_of() == hash_of(replicas=3)
     assert len({hash_of(), hash_of(batchSize=8), hash_of(memory="1Gi"), hash_of(Images(encode="other"))}) == 4
@@ -189,7 +190,7 @@ def test_what_a_run_asks_of_its_encoders_has_a_hash_that_no_image_and_no_number_
     def hash_of(images: Images | None = None, attempt: str = "", **encode: Any) -> str:
         run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}} | encode)
         made = encoder.deployment(run, Owner("ns", "run-1", {}, encode_attempt=attempt), images or Images(), 1)
-        return made["metadata"]["annotations"][encoder.ASKED_ANNOTATION]
+        return made["metadata"]["annotations"][ASKED_ANNOTATION]
 
     assert hash_of() == hash_of(replicas=3) == hash_of(Images(encode="other")) == hash_of(batchSize=4)
     assert len({hash_of(), hash_of(batchSize=8), hash_of(memory="1Gi"), hash_of(attempt="2")}) == 4

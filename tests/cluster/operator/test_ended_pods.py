@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from clipfarm.cluster.acting.sweep import KEPT_FAILED
 from clipfarm.cluster.observing import results
-from clipfarm.manifests.common import RESULTS_ANNOTATION
+from clipfarm_contract.objects import RESULTS_ANNOTATION
 from helpers.cluster import Namespace
 from helpers.local import wait_until
 from helpers.operators import JOBS, Operator, Runs, Witness

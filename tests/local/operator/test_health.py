@@ -12,11 +12,12 @@ from clipfarm.cluster.process.operator import decided
 from clipfarm.cluster.reporting.standard_conditions import PROGRESS_SECONDS
 from clipfarm.cluster.reporting.status import run_status
 from clipfarm.decide.plan import decide
-from clipfarm.manifests.common import QUEUE_LABEL, Owner
+from clipfarm.manifests.common import Owner
 from clipfarm.run_status import UNSEEN
 from clipfarm.world import EarlyEnd, Encoding, Ended, Running
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import QUEUE_LABEL
 from helpers.health import Health, health
 from helpers.runs import NODE, document, make_run, make_world
 

@@ -18,8 +18,9 @@ from clipfarm.cluster.observing.series import Series
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.events import Notice, event
 from clipfarm.decide.admission import Elsewhere
-from clipfarm.manifests.common import GATE, Owner
+from clipfarm.manifests.common import Owner
 from clipfarm.world import GpuId
+from clipfarm_contract.objects import GATE
 from helpers.runs import make_run
 
 KEY = ("ns", "test")

@@ -21,9 +21,10 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.operator import decided
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
-from clipfarm.manifests.common import QUEUE_LABEL, Images, Owner
+from clipfarm.manifests.common import Images, Owner
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import QUEUE_LABEL
 from helpers.runs import make_run
 
 KEY, NOW, WALL = ("ns", "test"), 1000.0, 1_800_000_000.0

@@ -6,8 +6,8 @@ import pytest
 
 from clipfarm.cluster.acting.retrying import NothingToRetryError, annotations
 from clipfarm.manifests.blocks import Blocks
-from clipfarm.manifests.common import ONLY_ANNOTATION
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import ONLY_ANNOTATION
 from helpers.runs import document, make_run
 
 

@@ -20,9 +20,10 @@ from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.gpus import Gpus
-from clipfarm.manifests.common import RESULTS_ANNOTATION, Owner
+from clipfarm.manifests.common import Owner
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import RESULTS_ANNOTATION
 from helpers.runs import make_run
 
 KEY = ("ns", "test")

@@ -14,6 +14,7 @@ from clipfarm.cluster.api.store import UNREADABLE, Cache, Store, watchers
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.world import EarlyEnd, GpuId
 from clipfarm_contract.exit_codes import ENDED_WITH_2, ExitCode
+from clipfarm_contract.objects import Gpu
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 
@@ -40,7 +41,7 @@ def ended(code, message="", reason="Error", container="render"):
 
 
 def test_a_pod_is_known_by_its_run_its_job_and_its_index():
-    gpu = views.gpu_annotation(GpuId("node-1", 2, "GPU-c"))
+    gpu = Gpu("node-1", 2, "GPU-c").dump()
     found = views.pod(pod(annotations={"clipfarm.dev/gpu": gpu}))
     assert found == views.PodView(
         "pod", "pod-1", ("ns", "run"), "job-1", 7, None, "node-1", GpuId("node-1", 2, "GPU-c"), Reported("Bound")
@@ -51,7 +52,7 @@ def test_a_pod_is_known_by_its_run_its_job_and_its_index():
 @pytest.mark.parametrize(
     ("written", "gpu"),
     [
-        (views.gpu_annotation(GpuId("n", 0, "GPU-a", "7")), GpuId("n", 0, "GPU-a", "7")),
+        (Gpu("n", 0, "GPU-a", "7").dump(), GpuId("n", 0, "GPU-a", "7")),
         ('{"node": "n", "index": 0, "uuid": "GPU-a"}', GpuId("n", 0, "GPU-a")),
         ('{"node": "n", "index": 0, "uuid": "GPU-a/7"}', GpuId("n", 0, "GPU-a", "7")),  # as version 0.1.0 wrote it
         ('{"node": "n", "index": 0}', GpuId("n", 0)),

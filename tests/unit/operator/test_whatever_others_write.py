@@ -22,7 +22,13 @@ from clipfarm.cluster.vram.exporters import Finding, exporter_pod
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.cluster.vram.scrape import Page, ScrapeError
 from clipfarm.cluster.vram.source import Source
-from clipfarm.manifests.common import (
+from clipfarm.manifests.common import Images
+from clipfarm.vram import dcgm, prometheus
+from clipfarm.vram.dcgm import Answer, FormatError
+from clipfarm.world import GpuId, Reading
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import (
     ATTEMPT_ANNOTATION,
     ENCODE_ATTEMPT_ANNOTATION,
     GATE,
@@ -32,13 +38,7 @@ from clipfarm.manifests.common import (
     ONLY_ANNOTATION,
     RELEASED_ANNOTATION,
     RESULTS_ANNOTATION,
-    Images,
 )
-from clipfarm.vram import dcgm, prometheus
-from clipfarm.vram.dcgm import Answer, FormatError
-from clipfarm.world import GpuId, Reading
-from clipfarm_contract.fields import ContractError
-from clipfarm_contract.indexes import Indexes
 from helpers.runs import document
 
 SETTINGS = settings(

@@ -5,10 +5,10 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from clipfarm.manifests.common import ONLY_ANNOTATION
 from clipfarm.packed import unpack
 from clipfarm.run import Run
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import ONLY_ANNOTATION
 
 MOST_INDEXES = 100_000
 """With backoffLimitPerIndex a Job has no more completions than these."""

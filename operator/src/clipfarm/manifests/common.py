@@ -7,39 +7,10 @@ from typing import Any
 from clipfarm.pod_options import PodOptions, requested
 from clipfarm.run import API_VERSION, KIND, Run
 from clipfarm.units import cpus_text, quantity_text
+from clipfarm_contract.objects import MANAGED_BY, QUEUE_LABEL, ROLE_LABEL, RUN_LABEL
 
 Manifest = dict[str, Any]
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
-RUN_LABEL = "clipfarm.dev/run"
-UID_LABEL = "clipfarm.dev/run-uid"
-"""On encoders' pods: which run of that name they are of."""
-ROLE_LABEL = "clipfarm.dev/role"
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-NODE_LABEL = "clipfarm.dev/node-id"
-"""On a node: a value that no other has. Karpenter gives one to each node of a pool that asks for the label, and refuses
-pods that name hosts."""
-GATE = "clipfarm.dev/admission"
-"""The scheduling gate that every renderer's pod is born with."""
-GPU_ANNOTATION = "clipfarm.dev/gpu"
-"""On a renderer's pod: which GPU it was let onto, as JSON."""
-NODE_ANNOTATION = "clipfarm.dev/node"
-"""On a renderer's pod: which node it was narrowed to."""
-NEW_NODE_ANNOTATION = "clipfarm.dev/new-node"
-"""On a renderer's pod: it was released so that an autoscaler adds a node, and may go to no node that was there."""
-GPU_UUID_ANNOTATION = "clipfarm.dev/gpu-uuid"
-"""On a renderer's pod that shares GPUs without asking for one: which of its node's GPUs it is to use."""
-RELEASED_ANNOTATION = "clipfarm.dev/released-at"
-"""On a renderer's pod: when its gate was taken off. The API server keeps no such time."""
-ONLY_ANNOTATION = "clipfarm.dev/only-clips"
-"""On a run: the clips that are left to make, where its Job is to make no others, as :mod:`clipfarm.packed` writes
-them; ``clipfarm retry`` sets it."""
-ATTEMPT_ANNOTATION = "clipfarm.dev/attempt"
-"""On a run and its Job: which attempt it is. A Job of another attempt is removed, and made anew."""
-RESULTS_ANNOTATION = "clipfarm.dev/results"
-"""On a Job: what its pods that were deleted have left, as :mod:`clipfarm.cluster.observing.results` writes it."""
-ENCODE_ATTEMPT_ANNOTATION = "clipfarm.dev/encode-attempt"
-"""On a run: which attempt at encoding it is. A new one forgets which clips could not be encoded."""
 CLIPS = "/clips"
 """Where the volume lies in every container."""
 USER = 65532

@@ -6,7 +6,6 @@ from typing import Any
 
 from clipfarm.manifests.common import (
     CLIPS,
-    UID_LABEL,
     Images,
     Manifest,
     Owner,
@@ -21,6 +20,7 @@ from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import ASKED_ANNOTATION, TEMPLATE_ANNOTATION, UID_LABEL
 
 ROLE = "encode"
 CONTAINER = "encode"
@@ -30,11 +30,6 @@ GRACE_SECONDS = 30
 CPUS_REQUESTED = 0.5
 """Unless the run says. Beside a renderer and the operator it fits on a node of two CPUs. Without a limit it takes what
 renderers leave, and of CPUs that both want, the larger request gets more: clips are what an encoder waits for."""
-TEMPLATE_ANNOTATION = "clipfarm.dev/template"
-"""On the Deployment: a hash of its pod template as it was meant, before the API server filled in defaults."""
-ASKED_ANNOTATION = "clipfarm.dev/encode-spec"
-"""On the Deployment: a hash of what the run asked for. While it is the same the pod template stays as it is, whatever
-an operator of another version, or with another image, would make of it."""
 
 
 def name(run: Run) -> str:

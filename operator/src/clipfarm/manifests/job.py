@@ -3,11 +3,7 @@
 from clipfarm.manifests import run_files
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import (
-    ATTEMPT_ANNOTATION,
     CLIPS,
-    GATE,
-    GPU_UUID_ANNOTATION,
-    QUEUE_LABEL,
     Images,
     Manifest,
     Owner,
@@ -24,6 +20,7 @@ from clipfarm.run import Run
 from clipfarm.units import quantity_text
 from clipfarm_contract.environment import GPU, thread_environment
 from clipfarm_contract.exit_codes import STOPPED, ExitCode
+from clipfarm_contract.objects import ATTEMPT_ANNOTATION, GATE, GPU_UUID_ANNOTATION, QUEUE_LABEL
 
 ROLE = run_files.ROLE
 CONTAINER = "render"

@@ -8,19 +8,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from clipfarm.manifests.common import (
-    ATTEMPT_ANNOTATION,
-    CLIPS,
-    Images,
-    Manifest,
-    Owner,
-    labels,
-    literal,
-    metadata,
-    pod_spec,
-)
+from clipfarm.manifests.common import CLIPS, Images, Manifest, Owner, labels, literal, metadata, pod_spec
 from clipfarm.run import Run
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import ATTEMPT_ANNOTATION
 
 ROLE = "report"
 STATUS = "CLIPFARM_STATUS"

@@ -9,9 +9,10 @@ import hashlib
 import json
 
 from clipfarm.manifests.blocks import Blocks
-from clipfarm.manifests.common import ROLE_LABEL, RUN_LABEL, Manifest, Owner, metadata, shortened
+from clipfarm.manifests.common import Manifest, Owner, metadata, shortened
 from clipfarm.run import Run
 from clipfarm_contract.environment import RUN_CLIPS, RUN_EXPERIMENT
+from clipfarm_contract.objects import FILES_LABEL, ROLE_LABEL, RUN_LABEL
 
 ROLE = "render"
 CLIPS_KEY, EXPERIMENT_KEY = "clips", "experiment.json"
@@ -19,8 +20,6 @@ FOLDER = "/etc/clipfarm"
 """Where its files lie in a container, if they are mounted."""
 MOST_ARGUMENT = 100_000
 """Characters. The kernel takes 128 KiB as one argument or variable (MAX_ARG_STRLEN)."""
-FILES_LABEL = "clipfarm.dev/run-files"
-"""On the ConfigMap: what tells those of one attempt from those of another."""
 MOST_NAME = 63
 
 

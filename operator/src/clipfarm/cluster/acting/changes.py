@@ -18,6 +18,7 @@ from clipfarm.cluster.reporting.events import Notice
 from clipfarm.decide.plan import Plan
 from clipfarm.manifests import encoder, job, report, run_files, storage
 from clipfarm.manifests.common import Images
+from clipfarm_contract.objects import ASKED_ANNOTATION, TEMPLATE_ANNOTATION
 
 NO_CONFIG_MAP = re.compile('configmap "([^"]*)" not found')
 """A kubelet's words, of a variable or of a volume."""
@@ -231,12 +232,12 @@ def _encoder_template(tracked: Tracked, there: DeploymentView, images: Images) -
     """
     meant = encoder.deployment(tracked.run, tracked.owner, images, there.replicas)
     annotations = meant["metadata"]["annotations"]
-    if there.asked == annotations[encoder.ASKED_ANNOTATION]:
+    if there.asked == annotations[ASKED_ANNOTATION]:
         return []
     # An operator that kept no such note has seen the run as it is now, or the run was changed since.
     taken_over = not there.asked and tracked.status.get("observedGeneration") == tracked.generation
-    if taken_over or there.template == annotations[encoder.TEMPLATE_ANNOTATION]:
-        del annotations[encoder.TEMPLATE_ANNOTATION]
+    if taken_over or there.template == annotations[TEMPLATE_ANNOTATION]:
+        del annotations[TEMPLATE_ANNOTATION]
         patch: list[Manifest] = []
     else:
         patch = [{"op": "replace", "path": "/spec/template", "value": meant["spec"]["template"]}]

@@ -10,20 +10,13 @@ from prometheus_client import Counter, Histogram
 from clipfarm.cluster.api.backoff import pause
 from clipfarm.cluster.api.client import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest, pointer
 from clipfarm.cluster.api.times import api_time
-from clipfarm.cluster.api.views import PodView, gate_of, gpu_annotation
+from clipfarm.cluster.api.views import PodView, gate_of
 from clipfarm.cluster.observing.refused import advice
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Refusal, Releases
 from clipfarm.decide.admission import Elsewhere, To
-from clipfarm.manifests.common import (
-    GATE,
-    GPU_ANNOTATION,
-    GPU_UUID_ANNOTATION,
-    NEW_NODE_ANNOTATION,
-    NODE_ANNOTATION,
-    RELEASED_ANNOTATION,
-)
 from clipfarm.world import GpuId, Label
+from clipfarm_contract.objects import GATE, Gpu, Placement
 
 LOGGER = logging.getLogger(__name__)
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -143,19 +136,16 @@ def release_patch(pod: PodView, to: To, wall: float) -> list[Manifest]:
         {"op": "test", "path": f"/spec/schedulingGates/{pod.gate}/name", "value": GATE},
         {"op": "remove", "path": f"/spec/schedulingGates/{pod.gate}"},
     ]
-    annotations, narrower = {RELEASED_ANNOTATION: api_time(wall)}, None
+    placement, narrower = Placement(api_time(wall)), None
     match to:
         case GpuId():
-            uuid = "" if to.instance else to.uuid
-            annotations |= {NODE_ANNOTATION: to.node, GPU_ANNOTATION: gpu_annotation(to), GPU_UUID_ANNOTATION: uuid}
-            narrower = _only_on(to.node)
+            gpu = Gpu(to.node, to.index, to.uuid, to.instance)
+            placement, narrower = replace(placement, node=to.node, gpu=gpu), _only_on(to.node)
         case Elsewhere():
-            annotations |= {NEW_NODE_ANNOTATION: "true"}
-            narrower = _away_from(to.nodes)
+            placement, narrower = replace(placement, new_node=True), _away_from(to.nodes)
         case str() if to:
-            annotations |= {NODE_ANNOTATION: to}
-            narrower = _only_on(to)
-    for name, value in annotations.items():
+            placement, narrower = replace(placement, node=to), _only_on(to)
+    for name, value in placement.dump().items():
         patch.append({"op": "add", "path": f"/metadata/annotations/{pointer(name)}", "value": value})
     if narrower is not None:
         if pod.affinity is not None:

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from clipfarm.cluster.reporting.summary import FINISHED, phase
 from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.blocks import Blocks, why_too_long
-from clipfarm.manifests.common import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION, ONLY_ANNOTATION
 from clipfarm.packed import pack
 from clipfarm.run import Run
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION, ONLY_ANNOTATION
 
 MOST_TEXT = 200_000
 """Characters. Annotations have 256 KiB together, and others have theirs."""

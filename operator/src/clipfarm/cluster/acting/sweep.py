@@ -23,8 +23,8 @@ from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.own import own_job
 from clipfarm.cluster.observing.results import Results
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.manifests.common import RESULTS_ANNOTATION
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import RESULTS_ANNOTATION
 
 LOGGER = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0

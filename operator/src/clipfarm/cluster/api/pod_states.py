@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clipfarm.cluster.api.times import read_time
-from clipfarm.manifests.common import GATE, RELEASED_ANNOTATION
 from clipfarm.world import PodState
+from clipfarm_contract.objects import GATE, Placement
 
 Manifest = dict[str, Any]
 
@@ -103,7 +103,7 @@ def on_node(found: Reported, node: str, silence: Silence | None, lost_after: flo
 
 
 def _released(metadata: Manifest, status: Manifest, gates: list[str]) -> Reported:
-    at = metadata.get("annotations", {}).get(RELEASED_ANNOTATION)
+    at = Placement.parse(metadata.get("annotations", {})).released_at
     scheduled = _condition(status, "PodScheduled")
     reason, message = scheduled.get("reason", ""), scheduled.get("message", "")
     if gates:

@@ -16,9 +16,9 @@ from clipfarm.cluster.api.endings import FailedPod, failed_pod
 from clipfarm.cluster.api.nodes import NodeView, node
 from clipfarm.cluster.api.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView, RunKey, RunView
 from clipfarm.manifests import encoder, job, report
-from clipfarm.manifests.common import MANAGED_BY, ROLE_LABEL
 from clipfarm.run import API_VERSION
 from clipfarm.vram.dcgm import one_line
+from clipfarm_contract.objects import MANAGED_BY, ROLE_LABEL
 
 LOGGER = logging.getLogger(__name__)
 LONGEST_PAUSE = 5.0

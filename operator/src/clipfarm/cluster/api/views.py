@@ -5,7 +5,6 @@ its Job, or its ReplicaSet and Deployment, to the run. A field that makes no sen
 read at all is left out (:mod:`clipfarm.cluster.api.store`).
 """
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,23 +13,22 @@ from clipfarm.cluster.api.pod_states import Reported, reported
 from clipfarm.cluster.api.times import read_time
 from clipfarm.decide.starting import PASSING
 from clipfarm.manifests import encoder
-from clipfarm.manifests.common import (
-    ATTEMPT_ANNOTATION,
-    ENCODE_ATTEMPT_ANNOTATION,
-    GATE,
-    GPU_ANNOTATION,
-    NEW_NODE_ANNOTATION,
-    NODE_ANNOTATION,
-    ONLY_ANNOTATION,
-    RESULTS_ANNOTATION,
-    RUN_LABEL,
-)
-from clipfarm.manifests.encoder import ASKED_ANNOTATION, TEMPLATE_ANNOTATION
 from clipfarm.manifests.job import CONTAINER
 from clipfarm.run import KIND
 from clipfarm.world import EarlyEnd, GpuId
-from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import (
+    ASKED_ANNOTATION,
+    ATTEMPT_ANNOTATION,
+    ENCODE_ATTEMPT_ANNOTATION,
+    GATE,
+    ONLY_ANNOTATION,
+    RESULTS_ANNOTATION,
+    RUN_LABEL,
+    TEMPLATE_ANNOTATION,
+    Gpu,
+    Placement,
+)
 
 Manifest = dict[str, Any]
 RunKey = tuple[str, str]
@@ -222,6 +220,7 @@ def pod(manifest: Manifest) -> PodView | None:
     key, index = run_key(manifest), index_of(annotations)
     if key is None or index is None:
         return None
+    placement = Placement.parse(annotations)
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -230,12 +229,12 @@ def pod(manifest: Manifest) -> PodView | None:
         index=index,
         gate=gate_of(spec),
         node=spec.get("nodeName", ""),
-        gpu=_gpu(annotations.get(GPU_ANNOTATION)),
+        gpu=_gpu(placement.gpu),
         reported=reported(manifest, CONTAINER),
-        sent_to=annotations.get(NODE_ANNOTATION, ""),
+        sent_to=placement.node,
         began=_began(manifest.get("status", {})),
         deleting="deletionTimestamp" in metadata,
-        elsewhere=NEW_NODE_ANNOTATION in annotations,
+        elsewhere=placement.new_node,
         affinity=spec.get("affinity"),
     )
 
@@ -330,18 +329,6 @@ def encoder_pod(manifest: Manifest) -> EncoderPod | None:
     )
 
 
-def gpu_annotation(gpu: GpuId) -> str:
-    """Return what a pod's annotation says of its GPU; :func:`pod` reads it back."""
-    told = {"node": gpu.node, "index": gpu.index, "uuid": gpu.uuid}
-    return json.dumps(told | ({"instance": gpu.instance} if gpu.instance else {}))
-
-
-def split_uuid(text: str) -> tuple[str, str]:
-    """Return UUID and instance of what a status, or an annotation of an earlier version, has as one text."""
-    uuid, _, instance = text.partition("/")
-    return uuid, instance
-
-
 def _refusal(status: Manifest) -> str:
     """Return what kept a ReplicaSet of a Deployment from making pods."""
     for condition in status.get("conditions", ()):
@@ -359,10 +346,5 @@ def _began(status: Manifest) -> float | None:
     return None
 
 
-def _gpu(annotation: str | None) -> GpuId | None:
-    try:
-        fields = Fields(load(annotation or "", "gpu"), "gpu")
-        uuid, instance = split_uuid(fields.take("uuid", str, ""))
-        return GpuId(fields.take("node", str), fields.take("index", int), uuid, fields.take("instance", str, instance))
-    except ContractError:
-        return None  # there is none, or somebody else wrote it
+def _gpu(gpu: Gpu | None) -> GpuId | None:
+    return GpuId(gpu.node, gpu.index, gpu.uuid, gpu.instance) if gpu else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm.cluster.api.times import read_time
-from clipfarm.cluster.api.views import COUNT, RunKey, split_uuid
+from clipfarm.cluster.api.views import COUNT, RunKey
 from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.work import Answers, EncoderReports, Releases, Sweeping, Work
 from clipfarm.decide.vram.learned import LearnedMemory
@@ -15,6 +15,7 @@ from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
 from clipfarm.world import ClipMemory, GpuId, WatermarkState
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import split_uuid
 
 STUCK = ("Ready", "Stuck")
 """Type and reason of the condition that says why a run goes on no more."""

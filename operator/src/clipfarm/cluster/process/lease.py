@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from clipfarm.cluster.api.client import CONFLICT, FAULTS, MERGE_PATCH, Api, ApiError, Manifest
-from clipfarm.manifests.common import MANAGED_BY
+from clipfarm_contract.objects import INSTALLATION_ANNOTATION, MANAGED_BY
 
 LOGGER = logging.getLogger(__name__)
 
 ONE, ALL = "clipfarm", "clipfarm-all-namespaces"
 """Names of the Lease of one namespace, and of the Lease of all."""
-INSTALLATION_ANNOTATION = "clipfarm.dev/installation"
 DURATION = 15.0
 """Seconds without a renewal after which another operator may take over: the default of Kubernetes' own controllers."""
 WRITES_END = 2 / 3

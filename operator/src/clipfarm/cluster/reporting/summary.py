@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clipfarm.cluster.api.times import read_time
-from clipfarm.manifests.common import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION
 from clipfarm.run_status import LOOK_FOR_OPERATOR
 from clipfarm.units import format_duration
+from clipfarm_contract.objects import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION
 
 OLD_SECONDS = 300.0
 """An unfinished run's status is refreshed every two minutes; one that is older than this was not."""

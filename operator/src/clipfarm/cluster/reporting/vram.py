@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipfarm.cluster.api.times import read_time
-from clipfarm.cluster.api.views import split_uuid
 from clipfarm.cluster.reporting.summary import FINISHED
+from clipfarm_contract.objects import split_uuid
 
 
 @dataclass(frozen=True, slots=True)
