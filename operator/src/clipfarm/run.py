@@ -52,8 +52,9 @@ class Render(Model):
     """What Cycles computes on; ``gpu``: OptiX where the driver has it, else CUDA."""
     threads: int = Field(default=1, ge=1, le=MOST_THREADS)
     """CPU threads a clip: the pod's CPU limit, OMP_NUM_THREADS and its kin, BLENDER_CPU_THREADS."""
-    clips_per_pod: int = Field(default=1, ge=1, le=100_000)
-    """Clips that one pod makes one after the other, in a cluster."""
+    clips_per_pod: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Clips that one pod makes one after the other, in a cluster. Left out: so many that a pod works for about three
+    minutes, but at least 64 pods (on GPUs 16) share the run; one, if the renderer is your own."""
     timeout: PositiveSeconds = 600.0
     """A clip that takes longer fails."""
     memory: PositiveBytes = 2 * 2**30
