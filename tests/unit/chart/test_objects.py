@@ -238,7 +238,7 @@ def test_pods_that_measure_gpu_memory_may_be_listed_where_they_are(values: dict,
     [
         (
             "monitoring",
-            "is read from DCGM exporters in the namespace monitoring. If yours run in another one, name it:",
+            "is read from DCGM exporters in the namespace monitoring. If yours run in another namespace, set it:",
         ),
         ("", "anyone who may create a pod with the labels app=nvidia-dcgm-exporter, in any namespace"),
     ],
