@@ -54,6 +54,8 @@ class ChildReport:
 
 
 MOST_REPORT_BYTES = 2**20
+MIB = 2**20
+"""Bytes. Sizes of GPU memory are in MiB, as NVIDIA's tools have them."""
 MOST_MIB = 2.0**30
 """A pebibyte: no GPU has so much memory."""
 LAST_SECOND = 253402300800.0

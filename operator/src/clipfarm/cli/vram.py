@@ -49,8 +49,9 @@ def _show_local() -> None:
     from clipfarm.cluster.reporting.vram import GpuRow
     from clipfarm.decide.vram.options import Vram
     from clipfarm.units import format_bytes
-    from clipfarm.vram.nvml import MIB, NvmlSource
+    from clipfarm.vram.nvml import NvmlSource
     from clipfarm.vram.users import holders_text
+    from clipfarm_contract.result import MIB
 
     node = socket.gethostname()
     look = NvmlSource(node).look(time.monotonic())

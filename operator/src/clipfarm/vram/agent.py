@@ -15,8 +15,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from clipfarm.vram import dcgm
-from clipfarm.vram.nvml import MIB, Device, Look, NvmlSource
+from clipfarm.vram.nvml import Device, Look, NvmlSource
 from clipfarm.world import GpuId
+from clipfarm_contract.result import MIB
 
 LOGGER = logging.getLogger(__name__)
 LABELS = ("gpu", "UUID", "pci_bus_id", "device", "modelName", "GPU_I_PROFILE", "GPU_I_ID", "Hostname")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 
 from clipfarm.world import GpuId, Holder, Reading
-from clipfarm_contract.result import MOST_MIB
+from clipfarm_contract.result import MIB, MOST_MIB
 from clipfarm_contract.text import printable
 
 USED, FREE, RESERVED = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"
@@ -33,7 +33,6 @@ MOST_HOLDERS, MOST_TEXT = 20, 200
 MOST_APART = 60.0
 """Between values of one moment, seconds: Prometheus scrapes once a minute or more often."""
 NUMBER = re.compile(r"[0-9]{1,4}")
-MIB = 2**20
 
 NodeOf = Callable[[Mapping[str, str]], str]
 """Returns the node that a value's labels mean, or nothing where that cannot be told."""

@@ -11,8 +11,7 @@ from clipfarm.vram.users import user_name
 from clipfarm.world import GpuId, Holder, Reading
 from clipfarm_contract import nvml
 from clipfarm_contract.nvml import Memory, NVMLError
-
-MIB = 2**20
+from clipfarm_contract.result import MIB
 
 
 @dataclass(frozen=True, slots=True)

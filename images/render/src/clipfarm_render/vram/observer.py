@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clipfarm_contract.result import VramUse, Way
+from clipfarm_contract.result import MIB, VramUse, Way
 from clipfarm_render.vram.levels import Levels
 
-MIB = 2**20
 EVERY_SECONDS = 0.1
 READY_SECONDS = 5.0
 """A driver that has lost a GPU may never answer; clips do not wait for it longer than this, and that once."""

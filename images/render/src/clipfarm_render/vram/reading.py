@@ -5,11 +5,9 @@ So the operator has a reading of just that moment at which another clip could ta
 
 import time
 
-from clipfarm_contract.result import GpuReading
+from clipfarm_contract.result import MIB, GpuReading
 from clipfarm_render.vram.driver import in_time
 from clipfarm_render.vram.observer import visible_parts
-
-MIB = 2**20
 
 
 def measure_in_time() -> GpuReading | None:

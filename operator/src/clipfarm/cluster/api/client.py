@@ -17,8 +17,8 @@ from kubernetes.aio import client, config
 from prometheus_client import Counter
 
 from clipfarm.cluster.api.backoff import retry_after
+from clipfarm.manifests.common import Manifest as Manifest  # for all who ask the API server, too
 
-Manifest = dict[str, Any]
 FAULTS = (aiohttp.ClientError, OSError, TimeoutError)
 """What a request may end with beside an answer: nobody knows then whether it was carried out."""
 

@@ -1,19 +1,18 @@
 """How a renderer's pod failed: its exit code, what the supervisor left as its last message, what the kubelet saw."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from clipfarm.cluster.api.times import read_time, unix_time
 from clipfarm.cluster.api.views import COUNT, RunKey, controller, index_of, run_key
 from clipfarm.decide.retry import alike
 from clipfarm.manifests.blocks import Blocks
+from clipfarm.manifests.common import Manifest
 from clipfarm.manifests.job import CONTAINER
 from clipfarm_contract.exit_codes import ENDED_WITH_2, STOPPED, ExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.result import GpuReading, VramUse
 from clipfarm_contract.termination import Termination
 
-Manifest = dict[str, Any]
 FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
 MOST_TEXT = 1000
 TENTH = 0.1

@@ -7,11 +7,10 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 from clipfarm.cluster.api.times import read_time
+from clipfarm.manifests.common import Manifest
 from clipfarm.pod_options import PodOptions
 from clipfarm.world import HOSTNAME_LABEL, Label
 from clipfarm_contract.objects import NODE_LABEL
-
-Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,11 @@ The words are the scheduler's and the kubelet's own. What they say in Events alo
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from clipfarm.cluster.api.times import read_time
+from clipfarm.manifests.common import Manifest
 from clipfarm.world import PodState
 from clipfarm_contract.objects import GATE, Placement
-
-Manifest = dict[str, Any]
 
 MOST_TEXT = 500
 ENDING_SECONDS = 60.0

@@ -7,12 +7,12 @@ read at all is left out (:mod:`clipfarm.cluster.api.store`).
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from clipfarm.cluster.api.pod_states import Reported, reported
 from clipfarm.cluster.api.times import read_time
 from clipfarm.decide.starting import PASSING
 from clipfarm.manifests import encoder
+from clipfarm.manifests.common import Manifest
 from clipfarm.manifests.job import CONTAINER
 from clipfarm.run import KIND
 from clipfarm.world import EarlyEnd, GpuId
@@ -30,7 +30,6 @@ from clipfarm_contract.objects import (
     Placement,
 )
 
-Manifest = dict[str, Any]
 RunKey = tuple[str, str]
 """Namespace and name of a run."""
 

@@ -9,8 +9,8 @@ from prometheus_client.registry import Collector
 from clipfarm.cluster.api.views import RunKey
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.gpus import Gpus
+from clipfarm_contract.result import MIB
 
-MIB = 2**20
 LABELS = ("node", "gpu")
 
 

@@ -14,6 +14,7 @@ from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
 from clipfarm.world import WatermarkState, World
 from clipfarm_contract.indexes import compress
+from clipfarm_contract.result import MIB
 
 MOST_REASONS = 20
 """Reasons that a status lists; an object has to stay small."""
@@ -22,7 +23,6 @@ MOST_HELD = 10
 """Reasons to hold clips that a status lists; their messages may have 1,000 characters each."""
 MOST_RANGES = 300
 """Characters of such a reason's clips."""
-MIB = 2**20
 COSMETIC_SECONDS = 10.0
 """Between two writes of a status that differ in nothing but the time left, ages, and words."""
 WRITE_SECONDS = 1.0

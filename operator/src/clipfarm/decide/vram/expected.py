@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from clipfarm.decide.vram.options import Vram
 from clipfarm.world import World
+from clipfarm_contract.result import MIB
 
-MIB = 2**20
 MARGIN = 1.1
 """The next clip may be larger than the largest so far by this factor."""
 FEW = 50
