@@ -18,6 +18,8 @@ from container_images.errors import ImagesError, is_there, say
 from container_images.targets import Node, Target, target
 
 IMAGES = tuple(layers.FOLDERS)
+ALL_KERNELS = ("sm_90", "sm_100", "sm_120")
+"""H100 and H200; B200; RTX 50 and RTX PRO Blackwell."""
 DESCRIPTION = """\
 Builds clipfarm's container images with docker, podman or buildah, whichever is there (BUILDER names another), and
 loads them into a cluster that has no registry.
@@ -26,6 +28,7 @@ EXAMPLES = """\
 tools/images                                    three images, to push to a registry
 tools/images --base debootstrap --load node     nothing from Docker Hub; into tools/cluster's node
 tools/images --load kind                        into a cluster of kind's
+tools/images --kernels sm_90                    the renderer has kernels for H100 and H200
 tools/images encode -- --no-cache               one image; what follows -- is for the builder
 tools/images --pin                              builds nothing; pins the base image by its digest of today
 """
@@ -52,7 +55,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
         "tools/images",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        usage="%(prog)s [--tag TAG] [--base IMAGE] [--load CLUSTER] [--sbom FOLDER]"
+        usage="%(prog)s [--tag TAG] [--base IMAGE] [--kernels NAMES] [--load CLUSTER] [--sbom FOLDER]"
         " [operator|render|encode ...] [-- OPTION ...]",
         formatter_class=argparse.RawTextHelpFormatter,
         allow_abbrev=False,
@@ -63,6 +66,13 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
         metavar="IMAGE",
         help="base image, in place of Docker Hub's python:3.11-slim-bookworm, which is pinned by its digest;\n"
         "debootstrap: a minimal Debian that is made here from Debian's packages (root)",
+    )
+    parser.add_argument(
+        "--kernels",
+        metavar="NAMES",
+        type=_architectures,
+        help="GPUs newer than Blender's kernels (sm_89) that the render image supports, as sm_90,sm_100,sm_120;\n"
+        "all: these three. Nine minutes of one core each, once for each version of Blender",
     )
     parser.add_argument(
         "--load", metavar="CLUSTER", help="node (tools/cluster's), k3s (of this machine), kind, or kind:NAME"
@@ -80,6 +90,15 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     if unknown := [name for name in found.images if name not in IMAGES]:
         parser.error(f"found {unknown[0]!r}, expected operator, render or encode")
     return found, given[len(own) + 1 :]
+
+
+def _architectures(text: str) -> str:
+    """Return names of architectures as the Dockerfile takes them."""
+    names = ALL_KERNELS if text == "all" else text.split(",")
+    for name in names:
+        if not re.fullmatch(r"sm_\d{2,3}", name):
+            raise argparse.ArgumentTypeError(f"found {name!r}, expected names such as sm_90,sm_120, or all")
+    return " ".join(names)
 
 
 def _run(arguments: argparse.Namespace, options: list[str]) -> None:
@@ -109,12 +128,13 @@ def _run(arguments: argparse.Namespace, options: list[str]) -> None:
             given["BASE_IMAGE"] = base.ensure(builder) if arguments.base == "debootstrap" else arguments.base
         for image, name in names.items():
             # A commit that changes nothing of an image is no reason to build it.
-            settings = [version, given.get("BASE_IMAGE", "")]
+            own = {"KERNELS": arguments.kernels} if image == "render" and arguments.kernels else {}
+            settings = [version, given.get("BASE_IMAGE", ""), *own.values()]
             if not options and layers.is_built(builder, image, name, settings):
                 say(f"{name} is built")
             else:
                 say(f"building {name}")
-                builder.build(name, Path(layers.FOLDERS[image]) / "Dockerfile", given, options)
+                builder.build(name, Path(layers.FOLDERS[image]) / "Dockerfile", given | own, options)
                 layers.record(builder, image, name, settings + options)
             say(f"{name} has {sbom.write(builder, name, arguments.sbom or ROOT / sbom.FOLDER)}")
             if into is not None:

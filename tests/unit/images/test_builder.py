@@ -210,6 +210,31 @@ def test_a_cluster_that_is_not_there_is_found_before_an_image_is_built(programs:
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"images: {line}\n")
 
 
+@pytest.mark.parametrize(
+    ("named", "passed"), [("sm_90", "KERNELS=sm_90 "), ("sm_90,sm_120", "KERNELS=sm_90 sm_120 "),
+                          ("all", "KERNELS=sm_90 sm_100 sm_120 ")],
+)  # fmt: skip
+def test_kernels_are_compiled_for_the_render_image_alone(programs: Path, named: str, passed: str):
+    install(programs / "docker", docker(daemon=0, buildx=0, version="28.2.2"))
+    done = build(programs, "--kernels", named, "render")
+    assert done.returncode == 0, done.stderr
+    render, operator = [line for line in done.stdout.splitlines() if " build " in line]
+    assert f"--build-arg {passed}" in f"{render} "
+    assert "KERNELS" not in operator
+
+
+def test_images_are_built_without_kernels_unless_they_are_asked_for(programs: Path):
+    install(programs / "docker", docker(daemon=0, buildx=0, version="28.2.2"))
+    assert "KERNELS" not in build(programs, "render").stdout
+
+
+@pytest.mark.parametrize("named", ["", "90", "sm_9x", "sm_90, sm_120", "everything"])
+def test_kernels_for_no_architecture_are_refused(programs: Path, named: str):
+    done = build(programs, "--kernels", named)
+    assert done.returncode == 2
+    assert "expected names such as sm_90,sm_120, or all" in done.stderr
+
+
 @pytest.mark.parametrize("named", ["podman", "/nowhere/docker"])
 def test_a_builder_that_is_named_and_not_there_is_said_in_one_line(programs: Path, named: str):
     done = build(programs, BUILDER=named)

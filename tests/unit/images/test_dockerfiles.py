@@ -1,6 +1,7 @@
 """The Dockerfiles against what they repeat, and the list of licences against the lock file."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,21 @@ def test_the_bill_of_materials_is_of_what_the_image_installs(name: str):
 def test_the_render_image_has_the_libraries_that_blender_needs_on_a_bare_debian():
     last = DOCKERFILES["render"].read_text().rpartition("\nFROM ")[2]
     assert set(variable("PACKAGES").split()) <= set(last.split())
+
+
+def test_the_compiler_of_kernels_runs_with_just_the_files_that_its_stage_copies(tmp_path: Path):
+    stage = DOCKERFILES["render"].read_text().partition(" AS kernels\n")[2].partition("\nFROM ")[0].replace("\\\n", " ")
+    copies = [line.split()[1:] for line in stage.splitlines() if line.startswith("COPY") and "--from" not in line]
+    assert len(copies) == 2
+    for *files, folder in copies:
+        (into := tmp_path / folder.lstrip("/")).mkdir(parents=True)
+        for file in files:
+            shutil.copy(ROOT / file, into)
+    program = [sys.executable, "-m", "clipfarm_render.kernels", "--help"]
+    environment = {"PYTHONPATH": str(tmp_path / "compiler"), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(program, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    assert "--into" in done.stdout
 
 
 def test_the_list_of_licences_is_what_the_lock_file_says():

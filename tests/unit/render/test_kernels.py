@@ -52,3 +52,41 @@ def test_a_compiler_that_fails_leaves_no_kernel_and_its_words(compile_kernels, t
     done = compile_kernels("sm_31")
     assert (done.returncode, list((tmp_path).glob("kernels/*"))) == (2, [])
     assert done.stderr.splitlines()[-1] == "kernels: ptxas for sm_31 failed: sm_31 is not supported"
+
+
+SMALL = """.version 7.0
+.target sm_75
+.address_size 64
+.visible .entry add(.param .u64 p, .param .f32 x)
+{
+    .reg .f32 %f<3>;
+    .reg .b64 %rd<3>;
+    ld.param.u64 %rd1, [p];
+    ld.param.f32 %f1, [x];
+    cvta.to.global.u64 %rd2, %rd1;
+    ld.global.f32 %f2, [%rd2];
+    add.f32 %f2, %f2, %f1;
+    st.global.f32 [%rd2], %f2;
+    ret;
+}
+"""
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("architecture", ["sm_90", "sm_100", "sm_120"])
+def test_nvidias_own_assembler_makes_the_same_bytes_twice(architecture, tmp_path):
+    """Of a small kernel in place of Blender's, which takes nine minutes."""
+    lib = tmp_path / "packages" / "bpy" / "4.2" / "scripts" / "addons_core" / "cycles" / "lib"
+    lib.mkdir(parents=True)
+    (tmp_path / "packages" / "bpy" / "__init__.py").touch()
+    (lib / "kernel_compute_75.ptx.zst").write_bytes(zstandard.ZstdCompressor().compress(SMALL.encode()))
+    made = []
+    for folder in ("here", "elsewhere"):
+        (temporary := tmp_path / folder / "temporary").mkdir(parents=True)
+        program = [sys.executable, "-m", "clipfarm_render.kernels", architecture, "--into", str(tmp_path / folder)]
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path / "packages"), "TMPDIR": str(temporary)}
+        done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        made.append((tmp_path / folder / f"kernel_{architecture}.cubin.zst").read_bytes())
+    assert made[0] == made[1]
+    assert zstandard.ZstdDecompressor().decompress(made[0]).startswith(b"\x7fELF")
