@@ -107,6 +107,24 @@ def test_the_time_left_is_unknown_while_nothing_is_at_work(spec, world, known):
     assert (decide(run, make_world(run, **(base | world))).status.eta_seconds is not None) is known
 
 
+OUT_OF_VRAM = tuple(Ended(clip, ExitCode.OUT_OF_VRAM, "out of GPU memory", 990.0, 1) for clip in (7, 8))
+
+
+@pytest.mark.parametrize(
+    ("spec", "world", "seconds"),
+    [
+        ({}, {}, 20 + 20),  # it starts again 30 s after it ended, and then two clips take 20 s
+        ({}, {"running": RUNNING}, 20),
+        ({"suspend": True}, {}, None),
+        ({"workers": 3}, {"waiting": (5,), "free_bytes": 0, "clip_bytes": 1}, None),  # another has no such time
+    ],
+)
+def test_the_time_left_begins_when_a_rule_says_that_its_hold_ends(spec, world, seconds):
+    run = make_run(clips=10, **({"workers": 2} | spec))
+    base = {"rendered": 8, "waiting": (), "ended": OUT_OF_VRAM, "completions": (980.0, 990.0, 1000.0)}
+    assert decide(run, make_world(run, **(base | world))).status.eta_seconds == seconds
+
+
 def test_failures_name_clip_stage_and_reason():
     run = make_run(clips=4, **ENCODE)
     world = make_world(run, rendered=3, waiting=(), ended=(BAD,), encoding=encoding(2, failed=[2]))

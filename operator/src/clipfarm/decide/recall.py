@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clipfarm.decide.rules.subjects import Situation
+from clipfarm.decide.rules.table import why_taken_back
 from clipfarm.world import Running, World
 
 
@@ -29,8 +30,9 @@ def recalls(world: World, situation: Situation, room: int) -> Iterator[Recall]:
     waiting = [pod for pod in world.running if pod.waits]
     waiting.sort(key=lambda pod: -pod.index)
     surplus = situation.at_work - situation.workers
+    taken_back = why_taken_back(situation)
     for pod in waiting:
-        why = _why(pod, situation, surplus, room)
+        why = taken_back or _why(pod, situation, surplus, room)
         if not why:
             continue
         surplus -= 1
@@ -39,10 +41,6 @@ def recalls(world: World, situation: Situation, room: int) -> Iterator[Recall]:
 
 
 def _why(pod: Running, situation: Situation, surplus: int, room: int) -> str:
-    if situation.fatal:
-        return situation.fatal
-    if situation.run.spec.suspend:
-        return "spec.suspend is true"
     if surplus > 0:
         return f"{situation.at_work} clips were released, and workers is {situation.workers}"
     if pod.elsewhere and room > 0:

@@ -45,7 +45,8 @@ class Status:
     clips_per_hour: float | None
     """Of the moving window; None before the first clip is done."""
     eta_seconds: float | None
-    """Until everything is rendered and encoded; None while it is not known, and while nothing is at work."""
+    """Until everything is rendered and encoded. None while it is not known, and while nothing is at work unless it is
+    known when the next clip starts."""
     watermarks: tuple[WatermarkState, ...]
     """GPUs of the nodes, in their order."""
     kept_full: tuple[WatermarkState, ...]
@@ -90,7 +91,10 @@ def summarise(
     slow = starting.held(world) + starting.refused(world)
     troubles = starting.troubles(world.running, world.now)
     goes_on = _renders(run, world, admission, troubles) if to_render else bool(world.encoding.running)
+    starts_at = world.now if goes_on else _starts_at(world, admission)
     eta = _eta((to_render, rendering), (to_encode, encoding_pace))
+    if eta is not None and (to_render or to_encode):
+        eta = None if starts_at is None else eta + max(0.0, starts_at - world.now)
     return Status(
         phase=_phase(run, world, outcome, admission, troubles, failed=bool(failures)),
         total=world.total,
@@ -104,7 +108,7 @@ def summarise(
         workers=admission.workers,
         fixed_workers=admission.fixed_workers,
         clips_per_hour=rendering.per_second * 3600 if rendering else None,
-        eta_seconds=eta if goes_on or not (to_render or to_encode) else None,
+        eta_seconds=eta,
         watermarks=tuple(watermarks[gpu] for gpu in sorted(watermarks)),
         kept_full=_kept_full(run, world, watermarks, admission),
         stuck=outcome.fatal or encoding.stuck(world.encoding),
@@ -129,6 +133,13 @@ def _renders(run: Run, world: World, admission: Admission, troubles: tuple[Stand
     """Tell whether clips are being rendered, and others will be after them."""
     at_work = bool(admission.start) or len(troubles) < len(world.running)
     return at_work and not run.spec.suspend
+
+
+def _starts_at(world: World, admission: Admission) -> float | None:
+    """Return when the first clip starts after a time in which all are held; None: unknown, or not all are."""
+    ends = [held.hold.until for held in admission.held]
+    known = [end for end in ends if end is not None]
+    return min(known) if known and len(known) == len(ends) and not world.running else None
 
 
 def _kept_full(

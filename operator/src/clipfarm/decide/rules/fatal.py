@@ -5,7 +5,11 @@ from clipfarm.decide.rules.subjects import Candidate, Situation
 
 
 def _holds(_candidate: Candidate, situation: Situation) -> str | None:
+    return _takes_back(situation)
+
+
+def _takes_back(situation: Situation) -> str | None:
     return situation.fatal or None
 
 
-RULE = ClipRule(word="Fatal", passes=False, holds=_holds)
+RULE = ClipRule(word="Fatal", passes=False, holds=_holds, takes_back=_takes_back)

@@ -14,4 +14,8 @@ def _holds(candidate: Candidate, situation: Situation) -> str | None:
     return f"{ended}; starts again {format_duration(spec.retry.delay)} after that"
 
 
-RULE = ClipRule(word="RetryDelay", passes=True, frees_worker=True, holds=_holds)
+def _until(candidate: Candidate, _situation: Situation) -> float | None:
+    return candidate.due
+
+
+RULE = ClipRule(word="RetryDelay", passes=True, frees_worker=True, holds=_holds, until=_until)

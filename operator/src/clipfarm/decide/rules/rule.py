@@ -1,7 +1,7 @@
 """What a rule is, and what comes of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from clipfarm.decide.rules.subjects import Candidate, Situation
@@ -22,6 +22,8 @@ class Hold:
     """Whether the clip leaves its worker to the next one, because it could not run now anyway."""
     about_vram: bool = False
     """Whether GPU memory is the cause."""
+    until: float | None = field(default=None, compare=False)
+    """When it ends by itself, on the world's clock; None: unknown. Clips that differ in it alone are held alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,10 @@ class ClipRule(Rule):
 
     holds: Callable[[Candidate, Situation], str | None]
     """Returns the message if the rule holds the clip, else None."""
+    until: Callable[[Candidate, Situation], float | None] = lambda _candidate, _situation: None
+    """Returns when a hold will end, on the clock of ``world.now``: the time left counts from there. None: unknown."""
+    takes_back: Callable[[Situation], str | None] = lambda _situation: None
+    """Returns why pods that were released and have no node yet go back behind their gates; None: they need not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

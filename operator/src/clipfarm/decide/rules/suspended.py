@@ -4,6 +4,8 @@ from clipfarm.decide.rules.rule import ClipRule
 from clipfarm.decide.rules.subjects import Candidate, Situation
 from clipfarm.model import Model
 
+SUSPENDED = "spec.suspend is true"
+
 
 class Options(Model):
     """The field of the run's spec."""
@@ -13,7 +15,11 @@ class Options(Model):
 
 
 def _holds(_candidate: Candidate, situation: Situation) -> str | None:
-    return "spec.suspend is true; set it to false to start clips" if situation.run.spec.suspend else None
+    return f"{SUSPENDED}; set it to false to start clips" if situation.run.spec.suspend else None
 
 
-RULE = ClipRule(word="Suspended", passes=True, holds=_holds)
+def _takes_back(situation: Situation) -> str | None:
+    return SUSPENDED if situation.run.spec.suspend else None
+
+
+RULE = ClipRule(word="Suspended", passes=True, holds=_holds, takes_back=_takes_back)

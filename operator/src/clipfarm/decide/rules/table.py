@@ -47,33 +47,39 @@ class Reason(_Ruled, StrEnum):
         member.rule = rule
         return member
 
-    def hold(self, message: str) -> Hold:
+    def hold(self, message: str, until: float | None = None) -> Hold:
         """Return a hold for this reason."""
         rule = self.rule
-        return Hold(self, message, rule.more_nodes_help, rule.frees_worker, rule.about_vram)
+        return Hold(self, message, rule.more_nodes_help, rule.frees_worker, rule.about_vram, until)
 
 
 class RuleOptions(suspended.Options):
     """Fields of a run's spec that rules bring: a rule's ``Options`` are listed among the bases."""
 
 
-CLIP_RULES = tuple((reason, reason.rule.holds) for reason in Reason if isinstance(reason.rule, ClipRule))
-PLACE_RULES = tuple((reason, reason.rule.holds) for reason in Reason if isinstance(reason.rule, PlaceRule))
+CLIP_RULES = tuple((reason, reason.rule) for reason in Reason if isinstance(reason.rule, ClipRule))
+PLACE_RULES = tuple((reason, reason.rule) for reason in Reason if isinstance(reason.rule, PlaceRule))
 
 
 def hold_of_clip(candidate: Candidate, situation: Situation) -> Hold | None:
     """Return why a clip does not start anywhere, by the first rule that holds it; None if it may."""
-    for reason, holds in CLIP_RULES:
-        message = holds(candidate, situation)
+    for reason, rule in CLIP_RULES:
+        message = rule.holds(candidate, situation)
         if message is not None:
-            return reason.hold(message)
+            return reason.hold(message, rule.until(candidate, situation))
     return None
+
+
+def why_taken_back(situation: Situation) -> str:
+    """Return why pods without a node go back behind their gates, by the first rule that takes them back; else empty."""
+    whys = (rule.takes_back(situation) for _, rule in CLIP_RULES)
+    return next((why for why in whys if why is not None), "")
 
 
 def hold_of_place(place: Place, situation: Situation) -> Hold | None:
     """Return why no clip starts at a place, by the first rule that holds; None if one may."""
-    for reason, holds in PLACE_RULES:
-        message = holds(place, situation)
+    for reason, rule in PLACE_RULES:
+        message = rule.holds(place, situation)
         if message is not None:
             return reason.hold(message)
     return None
