@@ -49,8 +49,8 @@ crds: setup ## Make crds/ and the copy of it in the chart, from the types of a r
 	@$(BIN)/python -m clipfarm.crd > crds/benchmarkruns.clipfarm.dev.yaml
 	@cp crds/benchmarkruns.clipfarm.dev.yaml charts/clipfarm/files/
 
-docs: setup ## Make the table of all fields in docs/run.md, and docs/cli.md, from the code
-	@$(BIN)/python -m clipfarm.crd.reference docs/run.md
+docs: setup ## Make docs/cli.md, and the tables of docs/run.md and docs/troubleshooting.md, from the code
+	@$(BIN)/python -m clipfarm.crd.reference docs/run.md docs/troubleshooting.md
 	@$(BIN)/python tools/cli-reference
 
 golden: setup ## Make tests/golden/, the objects that each example becomes

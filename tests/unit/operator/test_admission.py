@@ -53,9 +53,9 @@ def place(*states, seen=0, unseen=0, sharing="Chosen", room=None, waits="", ran_
     return Place(Node(NODE, 8, PAIR, sharing=sharing, room=room), states, gpu, count, OnNode(pods, waits))
 
 
-def situation(at_work=0, workers=4, fatal="", per_clip=None, **spec):
+def situation(at_work=0, workers=4, fatal="", per_clip=None, wall=0.0, **spec):
     run = make_run(**spec)
-    return Situation(run, make_world(run), workers, fatal, at_work, per_clip)
+    return Situation(run, make_world(run, wall=wall), workers, fatal, at_work, per_clip)
 
 
 def full_disk(free, *, clip, at_work):

@@ -1,15 +1,17 @@
-"""``python -m clipfarm.crd.reference FILE``: bring the table of all fields in a document up to date.
+"""``python -m clipfarm.crd.reference FILE...``: bring the tables that are made from code in documents up to date.
 
-The table stands between two comments, and is made from the same schema as the resource's definition.
+A table stands between two comments: in docs/run.md that of all fields, made from the same schema as the resource's
+definition; in docs/troubleshooting.md that of all rules that hold clips back.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from clipfarm.crd.generate import custom_resource_definition
 from clipfarm.crd.rules import IMMUTABLE
+from clipfarm.decide.rules.table import Reason
 from clipfarm.units import CPUS_PATTERN, DURATION_PATTERN, QUANTITY_PATTERN
 
 BEGIN = "<!-- begin: made by `make docs`, do not edit -->\n"
@@ -19,8 +21,8 @@ DIGITS = {"^[0-9a-f]{64}$": "64 hexadecimal digits", "^[0-9a-f]{40}$": "40 hexad
 HEAD = ("| field | type | default | meaning |", "| --- | --- | --- | --- |")
 
 
-def updated(document: str) -> str:
-    """Return a document with the table as it should be.
+def updated(document: str, table: str) -> str:
+    """Return a document with a table between the comments.
 
     Raises:
         ValueError: there is no place for the table.
@@ -29,7 +31,7 @@ def updated(document: str) -> str:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"found no table, expected the lines {BEGIN.strip()} and {END.strip()}")
-    return before + begin + "\n" + fields() + "\n" + end + after
+    return before + begin + "\n" + table + "\n" + end + after
 
 
 def fields() -> str:
@@ -39,6 +41,16 @@ def fields() -> str:
     fixed = [rule["fieldPath"][1:] for rule in IMMUTABLE]
     names = ", ".join(f"`{name}`" for name in sorted(fixed))
     return "\n".join([*rows, "", f"Once the run is there these cannot be changed: {names}.", ""])
+
+
+def rules() -> str:
+    """Return the table of all rules, in the order in which they are asked."""
+    rows = (f"| `{reason}` | {reason.rule.means} | {reason.rule.remedy} |" for reason in Reason)
+    return "\n".join(("| reason | what it means | what to do |", "| --- | --- | --- |", *rows, ""))
+
+
+TABLES: dict[str, Callable[[], str]] = {"run.md": fields, "troubleshooting.md": rules}
+"""By the document's name."""
 
 
 def _rows(schema: dict[str, Any], path: str) -> Iterator[str]:
@@ -90,9 +102,9 @@ def _default(schema: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Rewrite the document that the command line names."""
-    path = Path(sys.argv[1])
-    path.write_text(updated(path.read_text()))
+    """Rewrite the documents that the command line names."""
+    for path in map(Path, sys.argv[1:]):
+        path.write_text(updated(path.read_text(), TABLES[path.name]()))
 
 
 if __name__ == "__main__":

@@ -12,4 +12,11 @@ def _takes_back(situation: Situation) -> str | None:
     return situation.fatal or None
 
 
-RULE = ClipRule(word="Fatal", passes=False, holds=_holds, takes_back=_takes_back)
+RULE = ClipRule(
+    word="Fatal",
+    means="The renderer refuses the run, or all its clips fail alike. No other clip is tried.",
+    remedy="See `Stuck` under Ready.",
+    passes=False,
+    holds=_holds,
+    takes_back=_takes_back,
+)

@@ -15,4 +15,18 @@ def _message(situation: Situation) -> str:
     return f"{nodes} the run's node selector and tolerations, and none has {pod} for a pod"
 
 
-RULE = NoPlaceRule(word="NoNode", passes=False, more_nodes_help=True, message=_message)
+RULE = NoPlaceRule(
+    word="NoNode",
+    means=(
+        "No node fits the run's node selector and tolerations, or none that fits is large enough for one "
+        "pod. The message says which, and how many pods wait for an autoscaler to add a node."
+    ),
+    remedy=(
+        "With an [autoscaled pool](install.md#autoscaled-pools), nothing in the first minutes. Else compare "
+        "`render.pod.nodeSelector` and `tolerations` with `kubectl get nodes --show-labels`, and "
+        "`render.threads` and `render.pod.resources` with what nodes have."
+    ),
+    passes=False,
+    more_nodes_help=True,
+    message=_message,
+)

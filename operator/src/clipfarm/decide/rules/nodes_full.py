@@ -18,4 +18,18 @@ def _holds(place: Place, _situation: Situation) -> str | None:
     return None
 
 
-RULE = PlaceRule(word="NodesFull", passes=True, more_nodes_help=True, holds=_holds)
+RULE = PlaceRule(
+    word="NodesFull",
+    means=(
+        "Every node has as many clips as its CPUs or devices allow; or a pod that was sent to a node has not "
+        "started there, now or in the last three minutes. The message says which."
+    ),
+    remedy=(
+        "Nothing, or fewer `workers`. If a pod did not start: free some room on that node, exclude the node "
+        "by a node selector, or add nodes. `node affinity` in the message: the volume cannot be mounted "
+        "there, so it has to be ReadWriteMany."
+    ),
+    passes=True,
+    more_nodes_help=True,
+    holds=_holds,
+)

@@ -18,4 +18,12 @@ def _until(candidate: Candidate, _situation: Situation) -> float | None:
     return candidate.due
 
 
-RULE = ClipRule(word="RetryDelay", passes=True, frees_worker=True, holds=_holds, until=_until)
+RULE = ClipRule(
+    word="RetryDelay",
+    means="Clips that ran out of GPU memory (or on a CPU ended with 2) wait for `retry.delay`.",
+    remedy="Nothing.",
+    passes=True,
+    frees_worker=True,
+    holds=_holds,
+    until=_until,
+)

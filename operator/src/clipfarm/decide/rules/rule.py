@@ -32,6 +32,10 @@ class Rule:
 
     word: str
     """The reason in one word, as status and docs/troubleshooting.md have it."""
+    means: str
+    """What the reason means, in Markdown: for its row in docs/troubleshooting.md, which `make docs` writes."""
+    remedy: str
+    """What to do, for the same row."""
     passes: bool
     """Whether its holds end without a person: other clips end, memory comes free, time passes."""
     about_vram: bool = False

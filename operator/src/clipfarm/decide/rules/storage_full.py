@@ -12,4 +12,10 @@ def _holds(_candidate: Candidate, situation: Situation) -> str | None:
     return f"{format_bytes(free)} left for clips of up to {format_bytes(largest)}; make room"
 
 
-RULE = ClipRule(word="StorageFull", passes=True, holds=_holds)
+RULE = ClipRule(
+    word="StorageFull",
+    means="Another clip might not fit on the disk beside those that are being made (only on one machine).",
+    remedy="Free some space; the run continues by itself.",
+    passes=True,
+    holds=_holds,
+)

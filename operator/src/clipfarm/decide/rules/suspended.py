@@ -22,4 +22,11 @@ def _takes_back(situation: Situation) -> str | None:
     return SUSPENDED if situation.run.spec.suspend else None
 
 
-RULE = ClipRule(word="Suspended", passes=True, holds=_holds, takes_back=_takes_back)
+RULE = ClipRule(
+    word="Suspended",
+    means="`spec.suspend` is true.",
+    remedy='`kubectl patch benchmarkrun NAME --type=merge -p \'{"spec":{"suspend":false}}\'`',
+    passes=True,
+    holds=_holds,
+    takes_back=_takes_back,
+)

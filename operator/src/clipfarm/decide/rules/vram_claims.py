@@ -53,4 +53,11 @@ def _clips(count: int) -> str:
     return "1 clip" if count == 1 else f"{count} clips"
 
 
-RULE = PlaceRule(word="VRAMClaims", passes=True, about_vram=True, holds=_holds)
+RULE = PlaceRule(
+    word="VRAMClaims",
+    means="No reading shows a clip that has just started, so the memory that it will take counts as used.",
+    remedy="Nothing. If you know `vram.perClip`, set it: without it, clips start slowly.",
+    passes=True,
+    about_vram=True,
+    holds=_holds,
+)

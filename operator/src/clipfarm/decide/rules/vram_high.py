@@ -33,4 +33,18 @@ def _ran_out(place: Place) -> str | None:
     return f"{where}: a clip ran out of memory there; waits for a reading that is newer than that"
 
 
-RULE = PlaceRule(word="VRAMHigh", passes=True, about_vram=True, holds=_holds)
+RULE = PlaceRule(
+    word="VRAMHigh",
+    means=(
+        "A GPU was above `vram.high`, and has not been below `vram.low` since (below `vram.high`, if only "
+        "the run's own clips keep it above `low`). Or a clip ran out of memory there, and there is no newer "
+        "reading."
+    ),
+    remedy=(
+        "Nothing if the run's own clips fill it. If the message says that something else has to free the "
+        "memory, find it with `nvidia-smi` on that node."
+    ),
+    passes=True,
+    about_vram=True,
+    holds=_holds,
+)

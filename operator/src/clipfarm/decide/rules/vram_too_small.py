@@ -22,4 +22,11 @@ def _holds(place: Place, situation: Situation) -> str | None:
     return f"{place.fullest.gpu} has {reading.total_mib:.0f} MiB, and {clip}"
 
 
-RULE = PlaceRule(word="VRAMTooSmall", passes=False, about_vram=True, holds=_holds)
+RULE = PlaceRule(
+    word="VRAMTooSmall",
+    means="A clip takes more than the GPU has, by `vram.perClip` or by what clips took so far.",
+    remedy="Lower `vram.perClip` if it is too high, or exclude that node by `render.pod.nodeSelector`.",
+    passes=False,
+    about_vram=True,
+    holds=_holds,
+)

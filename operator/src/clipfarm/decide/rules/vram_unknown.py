@@ -20,4 +20,15 @@ def _message(what: str) -> str:
     return f"{what}; vram.whenUnknown: Admit starts clips all the same"
 
 
-RULE = PlaceRule(word="VRAMUnknown", passes=False, about_vram=True, holds=_holds)
+RULE = PlaceRule(
+    word="VRAMUnknown",
+    means="There is no reading, or none younger than `vram.staleAfter`; the message says why.",
+    remedy=(
+        "Check that the DCGM exporter or the agent of that node is running, and that the labels and the "
+        "namespace in `vram` of the chart's values match it. An exporter that collects every 30 s needs a "
+        "`staleAfter` well above that. `vram.whenUnknown: Admit` starts clips anyway."
+    ),
+    passes=False,
+    about_vram=True,
+    holds=_holds,
+)

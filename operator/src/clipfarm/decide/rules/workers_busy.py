@@ -10,4 +10,10 @@ def _holds(_candidate: Candidate, situation: Situation) -> str | None:
     return f"{situation.workers} of {situation.workers} workers are busy"
 
 
-RULE = ClipRule(word="WorkersBusy", passes=True, holds=_holds)
+RULE = ClipRule(
+    word="WorkersBusy",
+    means="As many clips run as `workers` allows.",
+    remedy="Nothing, or raise `workers`.",
+    passes=True,
+    holds=_holds,
+)
