@@ -179,8 +179,8 @@ class SpecFields(Model):
     clips: ClipRange
     """The clips to make."""
     workers: int | None = Field(default=None, ge=1, le=10_000)
-    """Clips rendered at a time; by default CPUs / render.threads - 2 of each machine that is there at the start, and at
-    least 1."""
+    """Clips rendered at a time; by default CPUs / render.threads - 2 of each machine that is there at the start, at
+    least 1, and on GPUs at most 2 for each of them."""
     storage: Storage | None = None
     """The volume that the clips go to, in a cluster; on one machine --output says where they go."""
     experiment: Experiment

@@ -160,6 +160,41 @@ class TestWorkers:
         run = make_run(render=ON_WHOLE)
         assert limit(run, make_world(run, nodes=(Node(NODE, 64, room=4), Node("cpus", 64, room=0)))) == 4
 
+    @pytest.mark.parametrize(
+        ("device", "gpus", "cpus", "room", "workers"),
+        [
+            ("cuda", 1, 16, None, 2),
+            ("gpu", 4, 64, None, 8),
+            # Two CPUs are kept free, and Kubernetes gives each clip a GPU of its own.
+            ("optix", 4, 8, None, 6),
+            ("cuda", 1, 2, None, 1),
+            ("cuda", 4, 64, 4, 4),
+            # On the CPU GPUs do not matter.
+            ("cpu", 1, 16, None, 14),
+        ],
+    )
+    def test_a_gpu_is_worth_two_of_them(self, device, gpus, cpus, room, workers):
+        run = make_run(render={"device": device})
+        there = tuple(GpuId(NODE, number) for number in range(gpus))
+        assert limit(run, make_world(run, nodes=(Node(NODE, cpus, there, room=room),))) == workers
+
+    @pytest.mark.parametrize(
+        ("spec", "workers"),
+        [
+            ({}, None),
+            ({"vram": {"whenUnknown": "Admit"}}, 14),
+            ({"vram": {"enabled": False}}, 14),
+            ({"workers": 5}, 5),
+        ],
+    )
+    def test_they_are_not_settled_before_gpus_are_known_unless_clips_start_without(self, spec, workers):
+        run = make_run(render={"device": "cuda"}, **spec)
+        unknown = Node("b", 16, gpu_problem="no exporter has answered yet")
+        assert limit(run, make_world(run, nodes=(unknown,))) == workers
+        if workers is None:
+            known = Node("a", 16, (GpuId("a", 0), GpuId("a", 1)))
+            assert limit(run, make_world(run, nodes=(known, unknown))) == 4
+
     @pytest.mark.parametrize(("allowed", "clips"), [(2, 2), (5, 5), (0, 0)])
     def test_before_a_node_fits_there_are_as_many_as_may_ask_for_one(self, allowed, clips):
         plan = admit(make_run(render={"scaleUp": {"pending": allowed}}), nodes=())
