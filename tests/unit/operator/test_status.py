@@ -51,6 +51,13 @@ def test_phase_and_encoders_follow_from_the_counters(spec, world, phase, encoder
     assert (plan.status.phase, plan.encoders, plan.no_more_clips) == (phase, encoders, finished)
 
 
+def test_a_failure_keeps_which_clips_of_its_block_failed_and_how_many_are_complete():
+    named = ((3, "was black"), (4, "never moved"))
+    block = Ended(1, ExitCode.FAILED, "was black; never moved", 900.0, 1, final=True, clips=2, named=named, done=1)
+    [failure] = decide(make_run(clips=9), make_world(make_run(clips=9), ended=(block,))).status.failures
+    assert (failure.named, failure.done) == (named, 1)
+
+
 # start of the window and completions, now, clips made at once, clips left; seconds that they take
 PACES = [
     ((0,), 50, 2, 3, None),  # nothing is done yet

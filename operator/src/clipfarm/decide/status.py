@@ -16,11 +16,15 @@ Phase = Literal["Running", "Waiting", "Encoding", "Suspended", "Succeeded", "Com
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A clip that failed for good."""
+    """A clip that failed for good; in a cluster an index of the Job, which may have several."""
 
     clip: int
     stage: Literal["render", "encode"]
     reason: str
+    named: tuple[tuple[int, str], ...] = ()
+    """As in :class:`~clipfarm.world.Ended`."""
+    done: int = 0
+    """As in :class:`~clipfarm.world.Ended`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def summarise(
     run: Run, world: World, watermarks: Mapping[GpuId, WatermarkState], outcome: Outcome, admission: Admission
 ) -> Status:
     """Return the status for one snapshot."""
-    failures = [Failure(end.index, "render", end.reason) for end in outcome.failed]
+    failures = [Failure(end.index, "render", end.reason, end.named, end.done) for end in outcome.failed]
     failures += [Failure(clip, "encode", reason) for clip, reason in sorted(encoding.failures(world).items())]
     to_render = world.total - world.rendered - len(outcome.failed)
     encode = run.spec.encode

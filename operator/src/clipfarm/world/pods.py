@@ -90,3 +90,7 @@ class Ended:
     """There will be no other attempt, whatever the rules say."""
     clips: int = 1
     """Clips that are known to have failed for this reason: several if a pod makes several, 0 if it is not known."""
+    named: tuple[tuple[int, str], ...] = ()
+    """Those clips of several by number, with their reasons; empty if the pod did not report which."""
+    done: int = 0
+    """Clips of the index that are complete all the same."""

@@ -77,4 +77,14 @@ def _order(pod: FailedPod) -> tuple[bool, int, float]:
 def _final(index: int, pod: FailedPod | None, now: float) -> Ended:
     if pod is None:
         return Ended(index, ExitCode.FAILED, "its pod is gone, and the reason with it", now, 1, final=True, clips=0)
-    return Ended(index, pod.exit_code, pod.reason, now, pod.attempts, final=True, clips=max(1, len(pod.clips)))
+    return Ended(
+        index=index,
+        exit_code=pod.exit_code,
+        reason=pod.reason,
+        at=now,
+        attempts=pod.attempts,
+        final=True,
+        clips=max(1, len(pod.clips)),
+        named=pod.clips,
+        done=pod.done,
+    )

@@ -9,6 +9,7 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.conditions import conditions
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
+from clipfarm.manifests.blocks import Blocks
 from clipfarm.run_status import Condition, FailedClips, GpuMemory, HeldClips, PodCounts, RunStatus
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
@@ -36,7 +37,7 @@ Failures = dict[tuple[Literal["render", "encode"], str], list[int]]
 def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, wall: float) -> dict[str, Any]:
     """Return the status to be written."""
     status = plan.status
-    failures, failed = _failures(tracked, status)
+    failures, failed = _failures(tracked.memory.blocks, status)
     finished, on_cpu = status.finished, tracked.run.spec.render.device == "cpu"
     rendered = world.encodable
     phase = _phase(tracked, status, job)
@@ -138,7 +139,7 @@ def _clips(tracked: Tracked, indexes: tuple[int, ...]) -> list[int]:
     return [clip for index in indexes for clip in tracked.memory.blocks.of_index(index)]
 
 
-def _failures(tracked: Tracked, status: Status) -> tuple[tuple[FailedClips, ...], int]:
+def _failures(blocks: Blocks, status: Status) -> tuple[tuple[FailedClips, ...], int]:
     """Return failed clips by reason, those with the most clips first, and how many there are in all."""
     groups: Failures = {}
     count = 0
@@ -147,11 +148,10 @@ def _failures(tracked: Tracked, status: Status) -> tuple[tuple[FailedClips, ...]
             groups.setdefault(("encode", failure.reason[:MOST_TEXT]), []).append(failure.clip)
             count += 1
             continue
-        pod = tracked.memory.rendering.final.get(failure.clip)
-        block = tracked.memory.blocks.of_index(failure.clip)
-        count += len(block) - (pod.done if pod else 0)
-        told = pod.clips if pod and len(block) > 1 else ()
-        for clip, reason in told or [(clip, failure.reason) for clip in block]:
+        block = blocks.of_index(failure.clip)
+        count += len(block) - failure.done
+        named = failure.named if len(block) > 1 else ()
+        for clip, reason in named or [(clip, failure.reason) for clip in block]:
             groups.setdefault(("render", (reason or failure.reason)[:MOST_TEXT]), []).append(clip)
     most = sorted(groups.items(), key=lambda entry: -len(entry[1]))[:MOST_REASONS]
     listed = tuple(
