@@ -10,7 +10,7 @@ import pytest
 
 from clipfarm.cluster.acting import release as release_module
 from clipfarm.cluster.acting.apply import Applier
-from clipfarm.cluster.acting.changes import Change
+from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.acting.release import Gatekeeper, narrowed, release_patch
 from clipfarm.cluster.api.client import ApiError
 from clipfarm.cluster.api.views import PodView

@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 from clipfarm.cluster.acting.apply import Applier
-from clipfarm.cluster.acting.changes import Change, changes
+from clipfarm.cluster.acting.change import Change
+from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.api.client import STRATEGIC_PATCH, ApiError
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported

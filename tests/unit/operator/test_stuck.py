@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from clipfarm.cluster.acting.apply import begin
-from clipfarm.cluster.acting.changes import Change, changes
+from clipfarm.cluster.acting.change import Change
+from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.api import views
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported

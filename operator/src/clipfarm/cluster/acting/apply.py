@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from clipfarm.cluster.acting.changes import Change
+from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.acting.foreign import ForeignError, foreign
 from clipfarm.cluster.acting.lost import failed_status
 from clipfarm.cluster.api.backoff import pause

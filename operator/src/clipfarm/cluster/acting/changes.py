@@ -2,19 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
 
-from clipfarm.cluster.acting import lost, parallelism
+from clipfarm.cluster.acting import evictions, lost, parallelism
+from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.api.client import Manifest, pointer
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time
-from clipfarm.cluster.api.views import DeploymentView, PodView
+from clipfarm.cluster.api.views import DeploymentView
 from clipfarm.cluster.observing import stuck
 from clipfarm.cluster.observing.own import own_deployment, own_job
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.cluster.reporting.events import Notice
 from clipfarm.decide.plan import Plan
 from clipfarm.manifests import encoder, job, report, run_files, storage
 from clipfarm.manifests.common import Images
@@ -28,30 +26,6 @@ REPORTED_SECONDS = 3600.0
 """How long after a run's end its report is made. An operator that starts within this makes what another one did not get
 to. For runs that ended longer ago it makes none: an upgrade from a version without reports, or a clean-up of old Jobs,
 would start a pod for each run that is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One request."""
-
-    verb: Literal["create", "patch", "delete", "clear", "evict", "give up"]
-    path: str
-    """Of the list, or of the object."""
-    kind: str
-    name: str
-    body: Manifest | list[Manifest] = field(repr=False)
-    """The object; or a patch: a list is a JSON patch, else it is a merge patch; or the UID of what is deleted; or the
-    labels of what is cleared."""
-    event: Notice | None = None
-    """What people are told of when it is done."""
-    optional: bool = False
-    """Whether the run is none the worse if it is refused."""
-    needs: "Change | None" = None
-    """What is done first; if it fails, this is not done."""
-    lowers: int | None = None
-    """How many pods the Job comes down to by it; None: to no fewer."""
-    avoids: tuple[str, str] | None = None
-    """A node that no pod is narrowed to for some time, and why."""
 
 
 def changes(
@@ -75,9 +49,9 @@ def changes(
         *_with_files(tracked, _job(plan, tracked, seen, images), seen.now),
         _encoder(plan, tracked, seen.store, images),
         _report(plan, tracked, seen, images),
-        *_evictions(stuck.stuck(tracked, seen, patience)),
-        *_lost(lost.lost(tracked, seen.store.pods.of(tracked.key))),
-        *_recalls(plan, tracked, seen.store),
+        *evictions.stuck_pods(stuck.stuck(tracked, seen, patience)),
+        *evictions.lost_pods(lost.lost(tracked, seen.store.pods.of(tracked.key))),
+        *evictions.recalled_pods(plan, tracked, seen.store),
     ]
     return [change for change in found if change is not None and not _too_early(change, tracked, seen.now)]
 
@@ -152,60 +126,6 @@ def _missing_run_files(tracked: Tracked) -> Change | None:
         return None
     made = _run_files(tracked)
     return made if made.name in missing else None
-
-
-def _evictions(found: list[stuck.Stuck]) -> Iterator[Change]:
-    """Yield the requests that evict pods, and with the first of each node what people are told of it."""
-    first: dict[str, stuck.Stuck] = {}
-    for each in found:
-        pod, node = each.pod, each.pod.sent_to
-        told = None
-        if first.setdefault(node, each) is each:
-            count = sum(other.pod.sent_to == node for other in found)
-            clips = "1 pod that was" if count == 1 else f"{count} pods that were"
-            told = f"{clips} sent to {node} did not get to run: {each.why}; evicted, to be made again and go elsewhere"
-        avoids = None if each.gone else (node, each.why)
-        yield _eviction(pod, Notice("Warning", "PodStuck", told) if told else None, avoids)
-
-
-def _recalls(plan: Plan, tracked: Tracked, store: Store) -> Iterator[Change]:
-    """Yield the requests that bring pods back behind their gates, and with the first what people are told of them.
-
-    By eviction, which a Job does not count: its controller makes them again, with their gates.
-    """
-    if not plan.recalls:
-        return
-    job, evicted = tracked.memory.rendering.job, tracked.work.on_job.evicted
-    waiting = {
-        pod.index: pod
-        for uid, pod in store.pods.of(tracked.key).items()
-        if pod.owner == job and uid not in evicted and not (pod.node or pod.gated or pod.deleting)
-    }
-    found = [(waiting[recall.index], recall.why) for recall in plan.recalls if recall.index in waiting]
-    for number, (pod, why) in enumerate(found):
-        pods = "1 pod was" if len(found) == 1 else f"{len(found)} pods were"
-        told = f"{pods} taken back before a node had them: {why}; the Job controller makes them again, with their gates"
-        yield _eviction(pod, Notice("Normal", "PodsRecalled", told) if number == 0 else None)
-
-
-def _eviction(pod: PodView, told: Notice | None, avoids: tuple[str, str] | None = None) -> Change:
-    body = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": pod.name, "namespace": pod.run[0]},
-        # Of this very pod: another of the same name would have another UID.
-        "deleteOptions": {"preconditions": {"uid": pod.uid}},
-    }
-    path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}/eviction"
-    return Change("evict", path, "Pod", pod.name, body, told, avoids=avoids)
-
-
-def _lost(found: list[lost.Lost]) -> Iterator[Change]:
-    """Yield the changes that give up pods whose nodes do not answer."""
-    for each in found:
-        pod = each.pod
-        path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}"
-        yield Change("give up", path, "Pod", pod.name, {"uid": pod.uid, "node": pod.node}, each.event)
 
 
 def _encoder(plan: Plan, tracked: Tracked, store: Store, images: Images) -> Change | None:

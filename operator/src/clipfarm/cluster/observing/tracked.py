@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm.cluster.api.times import read_time
-from clipfarm.cluster.api.views import COUNT, RunKey
+from clipfarm.cluster.api.views import COUNT, RunKey, RunView
 from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.work import Answers, EncoderReports, Releases, Sweeping, Work
 from clipfarm.decide.vram.learned import LearnedMemory
@@ -102,6 +102,25 @@ class Tracked:
         """Go on from what an earlier process knew of GPU memory that clips took."""
         self.clip_memory.restore(memory)
         self.kept_memory.restore(memory)
+
+
+def tracked_run(view: RunView, max_default_workers: int | None) -> Tracked:
+    """Return a run as it is asked for, of which nothing is known yet.
+
+    Raises:
+        ValueError: it makes no sense; a ValidationError is one.
+    """
+    document = view.document
+    run = Run.model_validate({name: document[name] for name in ("apiVersion", "kind", "metadata", "spec")})
+    owner = Owner(view.run[0], view.uid, view.labels, view.only, view.attempt, view.encode_attempt)
+    return Tracked(run, owner, view.generation, document.get("status", {}), max_default_workers=max_default_workers)
+
+
+def is_current(tracked: Tracked, view: RunView) -> bool:
+    """Tell whether a run still asks for what was taken in."""
+    owner = tracked.owner
+    taken_in = (tracked.generation, owner.labels, owner.only, owner.attempt, owner.encode_attempt)
+    return taken_in == (view.generation, view.labels, view.only, view.attempt, view.encode_attempt)
 
 
 def _watermarks(status: Mapping[str, Any]) -> dict[GpuId, WatermarkState]:

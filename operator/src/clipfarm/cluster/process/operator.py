@@ -25,7 +25,8 @@ from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.own import own_job
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.stuck import STUCK_SECONDS
-from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.tracked import Tracked, is_current, tracked_run
+from clipfarm.cluster.process import run_metrics
 from clipfarm.cluster.process.encoders import Route
 from clipfarm.cluster.process.lease import Lease
 from clipfarm.cluster.process.poller import Poller
@@ -34,9 +35,7 @@ from clipfarm.cluster.reporting.status import may_write, run_status, write_due
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests import report
-from clipfarm.manifests.common import Images, Owner
-from clipfarm.run import Run
-from clipfarm.world import POD_STATES
+from clipfarm.manifests.common import Images
 
 LOGGER = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
@@ -51,11 +50,6 @@ REPORT_SECONDS = 600.0
 """How long a run whose time is over waits for its report to be written."""
 
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
-RUNS = Gauge("clipfarm_runs", "Runs by phase", ["phase"])
-PODS = Gauge("clipfarm_pods", "Renderers' and encoders' pods, by their role and state", ["role", "state"])
-CLIPS = Gauge("clipfarm_clips", "Clips of the runs that are there, by state", ["state"])
-CLIP_STATES = ("total", "rendered", "encoded", "failed")
-HELD = Gauge("clipfarm_clips_held", "Clips that could run and are held, by reason", ["reason"])
 FAULTS = Counter("clipfarm_run_faults_total", "Looks at a run that ended with a fault that was not foreseen")
 LEADER = Gauge("clipfarm_leader", "1 while this operator holds the Lease and acts, 0 while it stands by")
 
@@ -153,8 +147,7 @@ class Operator:
         self.runs.clear()
         self._applier.cancel()
         self._gatekeeper.cancel()
-        for gauge in (RUNS, HELD, CLIPS, PODS):
-            gauge.clear()  # no numbers are no news; zeros would be a change, and raise alerts
+        run_metrics.clear()
 
     async def _wait(self) -> None:
         try:
@@ -180,7 +173,7 @@ class Operator:
                     tracked.fault = ""
             except Exception:  # noqa: BLE001 - others go on, whatever stands in the objects of this run
                 self._faulty(key)
-        self._count()
+        run_metrics.count(self.runs.values())
         self.last_tick = self.clock()
         self._tick_seconds = self.last_tick - begun
 
@@ -204,10 +197,10 @@ class Operator:
         if view is None:
             self._refusals.forget(key)
             return None
-        if known is not None and _asked(known) == _wanted(view):
+        if known is not None and is_current(known, view):
             return known
         try:
-            tracked = _tracked(view, self.max_default_workers)
+            tracked = tracked_run(view, self.max_default_workers)
         except (ValidationError, ValueError) as error:
             # The API server holds runs against the same rules; but some can be said here alone.
             self._refuse(key, view, error)
@@ -261,20 +254,6 @@ class Operator:
             if pod is not None:
                 self._gatekeeper.release(tracked, pod, start.to)
 
-    def _count(self) -> None:
-        RUNS.clear()
-        HELD.clear()
-        for tracked in self.runs.values():
-            RUNS.labels(tracked.status.get("phase", "Pending")).inc()
-            for reason, clips in tracked.held.items():
-                HELD.labels(reason).inc(clips)
-        for pod_state in POD_STATES:
-            PODS.labels("render", pod_state).set(sum(tracked.memory.pods[pod_state] for tracked in self.runs.values()))
-            encoders = [each for tracked in self.runs.values() for each in tracked.memory.encoders.values()]
-            PODS.labels("encode", pod_state).set(sum(each.state == pod_state for each in encoders))
-        for state in CLIP_STATES:
-            CLIPS.labels(state).set(sum(tracked.status.get(state, 0) for tracked in self.runs.values()))
-
 
 def decided(tracked: Tracked, plan: Plan, job: JobView | None, now: float) -> Memory:
     """Return what is remembered of a run once it is decided what to do."""
@@ -283,22 +262,6 @@ def decided(tracked: Tracked, plan: Plan, job: JobView | None, now: float) -> Me
     if surplus != memory.rendering.surplus_since:
         memory = replace(memory, rendering=replace(memory.rendering, surplus_since=surplus))
     return replace(memory, still_since=still_since(tracked, plan.status, job, now))
-
-
-def _tracked(view: RunView, max_default_workers: int | None) -> Tracked:
-    document = view.document
-    run = Run.model_validate({name: document[name] for name in ("apiVersion", "kind", "metadata", "spec")})
-    owner = Owner(view.run[0], view.uid, view.labels, view.only, view.attempt, view.encode_attempt)
-    return Tracked(run, owner, view.generation, document.get("status", {}), max_default_workers=max_default_workers)
-
-
-def _asked(tracked: Tracked) -> tuple[object, ...]:
-    owner = tracked.owner
-    return (tracked.generation, owner.labels, owner.only, owner.attempt, owner.encode_attempt)
-
-
-def _wanted(view: RunView) -> tuple[object, ...]:
-    return (view.generation, view.labels, view.only, view.attempt, view.encode_attempt)
 
 
 def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:

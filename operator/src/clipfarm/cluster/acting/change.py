@@ -1,0 +1,31 @@
+"""One request that carries a part of a plan out."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clipfarm.cluster.api.client import Manifest
+from clipfarm.cluster.reporting.events import Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One request."""
+
+    verb: Literal["create", "patch", "delete", "clear", "evict", "give up"]
+    path: str
+    """Of the list, or of the object."""
+    kind: str
+    name: str
+    body: Manifest | list[Manifest] = field(repr=False)
+    """The object; or a patch: a list is a JSON patch, else it is a merge patch; or the UID of what is deleted; or the
+    labels of what is cleared."""
+    event: Notice | None = None
+    """What people are told of when it is done."""
+    optional: bool = False
+    """Whether the run is none the worse if it is refused."""
+    needs: "Change | None" = None
+    """What is done first; if it fails, this is not done."""
+    lowers: int | None = None
+    """How many pods the Job comes down to by it; None: to no fewer."""
+    avoids: tuple[str, str] | None = None
+    """A node that no pod is narrowed to for some time, and why."""
