@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from clipfarm.cluster.api.client import CONFLICT, ApiError
-from clipfarm.cluster.process.lease import ALL, ONE, Identity, Lease
+from clipfarm.cluster.process.lease import Lease
+from clipfarm.cluster.process.lease_record import ALL, ONE, Identity
 
 Path = str
 

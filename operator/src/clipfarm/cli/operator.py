@@ -95,7 +95,8 @@ def operator(
     # Here, because they take a second to import, and other commands have no use for them.
     from clipfarm.cluster.api.client import Api, NoClusterError
     from clipfarm.cluster.process.handlers import serve
-    from clipfarm.cluster.process.lease import Identity, Lease
+    from clipfarm.cluster.process.lease import Lease
+    from clipfarm.cluster.process.lease_record import Identity
     from clipfarm.cluster.process.operator import Operator
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

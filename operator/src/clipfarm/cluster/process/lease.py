@@ -12,17 +12,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from clipfarm.cluster.api.client import CONFLICT, FAULTS, MERGE_PATCH, Api, ApiError, Manifest
-from clipfarm_contract.objects import INSTALLATION_ANNOTATION, MANAGED_BY
+from clipfarm.cluster.process import lease_record
+from clipfarm.cluster.process.lease_record import ALL, DURATION, ONE, Identity, Record
+from clipfarm_contract.objects import MANAGED_BY
 
 LOGGER = logging.getLogger(__name__)
 
-ONE, ALL = "clipfarm", "clipfarm-all-namespaces"
-"""Names of the Lease of one namespace, and of the Lease of all."""
-DURATION = 15.0
-"""Seconds without a renewal after which another operator may take over: the default of Kubernetes' own controllers."""
 WRITES_END = 2 / 3
 """Share of the duration, after a renewal, for which the holder still writes. The rest is for requests under way."""
 RENEWALS = 7
@@ -31,31 +28,6 @@ RELEASES = 3
 """Attempts to release a Lease: a renewal that was under way may come in between, and a busy API server takes long."""
 LOOK_SECONDS = 1.0
 """Between two looks of an operator that waits: a released Lease is taken within this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who holds a Lease."""
-
-    holder: str
-    """One process, or one container that is started again: it takes up its own Lease at once."""
-    installation: str
-    """The Deployment that it belongs to; operators of one installation relieve each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A Lease as the API server holds it."""
-
-    path: str
-    holder: str
-    """Empty: released."""
-    installation: str
-    seconds: float
-    """How long it lasts after a renewal."""
-    renewed: str
-    """When its holder renewed it, by the holder's clock: only used to see a change."""
-    version: str
 
 
 @dataclass(slots=True)
@@ -149,15 +121,21 @@ class Lease:
             self.waits_for = f"cannot take the Lease: {why}; this operator does nothing until it can"
 
     def _own(self) -> list[str]:
-        return [_path(namespace, ONE) for namespace in sorted(self.namespaces)] or [_path(self.home, ALL)]
+        return [lease_record.path(namespace, ONE) for namespace in sorted(self.namespaces)] or [
+            lease_record.path(self.home, ALL)
+        ]
 
     async def _is_taken(self) -> bool:
         """Tell whether an operator holds a Lease of namespaces that are watched here."""
-        records = await self._all() if not self.namespaces else await self._some([*self._own(), _path(self.home, ALL)])
+        records = (
+            await self._all()
+            if not self.namespaces
+            else await self._some([*self._own(), lease_record.path(self.home, ALL)])
+        )
         taken = [record for record in records if self._lasts(record)]
         foreign = next((record for record in taken if record.installation != self.identity.installation), None)
         before = self.waits_for
-        self.waits_for = _who(foreign) if foreign else ""
+        self.waits_for = lease_record.held_by(foreign) if foreign else ""
         if self.waits_for and self.waits_for != before:
             LOGGER.warning("%s", self.waits_for)
         return bool(taken)
@@ -166,13 +144,16 @@ class Lease:
         found: list[Record] = []
         path = "/apis/coordination.k8s.io/v1/leases"
         async for items, _ in self.api.pages(path, labelSelector=f"{MANAGED_BY}=clipfarm"):
-            found += [_record(_path(item["metadata"]["namespace"], item["metadata"]["name"]), item) for item in items]
+            found += [
+                lease_record.read(lease_record.path(item["metadata"]["namespace"], item["metadata"]["name"]), item)
+                for item in items
+            ]
         return found
 
     async def _some(self, paths: Iterable[str]) -> list[Record]:
         wanted = list(paths)
         found = await asyncio.gather(*map(self.api.get, wanted))
-        return [_record(path, item) for path, item in zip(wanted, found, strict=True) if item is not None]
+        return [lease_record.read(path, item) for path, item in zip(wanted, found, strict=True) if item is not None]
 
     def _lasts(self, record: Record) -> bool:
         """Tell whether a Lease is held by another, and has been renewed lately as this process saw it."""
@@ -189,7 +170,7 @@ class Lease:
             if found is None:
                 await self.api.create(path.rpartition("/")[0], self._manifest(path))
                 return True
-            record = _record(path, found)
+            record = lease_record.read(path, found)
             if self._lasts(record):
                 return False
             # The version makes it a conflict if another was faster.
@@ -218,53 +199,12 @@ class Lease:
             else:
                 LOGGER.info("cannot release the Lease: %s; it expires", why)
 
+    def _manifest(self, path: str) -> Manifest:
+        return lease_record.manifest(path, self.identity, self.duration, self.wall())
+
     async def _release_one(self, path: str) -> None:
         found = await self.api.get(path)
-        if found is not None and _record(path, found).holder == self.identity.holder:
+        if found is not None and lease_record.read(path, found).holder == self.identity.holder:
             version = found["metadata"]["resourceVersion"]
             body = {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": ""}}
             await self.api.patch(path, body, MERGE_PATCH)
-
-    def _manifest(self, path: str) -> Manifest:
-        now = datetime.fromtimestamp(self.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        return {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {
-                "name": path.rpartition("/")[2],
-                "labels": {MANAGED_BY: "clipfarm"},
-                "annotations": {INSTALLATION_ANNOTATION: self.identity.installation},
-            },
-            "spec": {
-                "holderIdentity": self.identity.holder,
-                "leaseDurationSeconds": max(1, round(self.duration)),
-                "acquireTime": now,
-                "renewTime": now,
-            },
-        }
-
-
-def _path(namespace: str, name: str) -> str:
-    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}"
-
-
-def _record(path: str, item: Manifest) -> Record:
-    metadata, spec = item["metadata"], item.get("spec") or {}
-    return Record(
-        path,
-        spec.get("holderIdentity") or "",
-        (metadata.get("annotations") or {}).get(INSTALLATION_ANNOTATION, ""),
-        # One without a duration is not clipfarm's doing; it lasts as long as clipfarm's own.
-        float(spec.get("leaseDurationSeconds") or DURATION),
-        spec.get("renewTime") or "",
-        metadata["resourceVersion"],
-    )
-
-
-def _who(record: Record) -> str:
-    where = record.path.split("/")[5]
-    whose = record.installation or "unknown"
-    return (
-        f"another installation ({whose}, {record.holder}) holds the Lease {record.path.rpartition('/')[2]} in"
-        f" {where}, so it watches the same namespaces; this one waits until that one ends"
-    )
