@@ -1,5 +1,6 @@
 """Statuses as the operator writes them, and what kstatus and Argo CD make of each, by their own libraries."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,12 +46,13 @@ def status(spec: Any = None, world: Any = None, *, stands: float = 0.0, **how: A
     tracked.answers.trial = how.get("trial", Trial())
     job = JobView(KEY, "job-1", "u", 4, suspended=how.get("suspended", False), deleting=False, attempt="",
                   completed=Indexes(), failed=Indexes())  # fmt: skip
+    tracked.memory = replace(tracked.memory, job=job)
     found: dict[str, Any] = {}
     for now in (1000.0, 1000.0 + stands):
         seen = make_world(made, **({"waiting": ()} | (world or {}) | {"now": now}))
         plan = decide(made, seen)
-        tracked.memory = decided(tracked, plan, job, now)
-        found = run_status(tracked, seen, plan, job, 1.8e9)
+        tracked.memory = decided(tracked, plan, now)
+        found = run_status(tracked, seen, plan, 1.8e9)
     return found
 
 

@@ -12,7 +12,6 @@ from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView, PodView
 from clipfarm.cluster.observing.look import look
-from clipfarm.cluster.observing.own import own_job
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.conditions import node_lost
@@ -60,7 +59,7 @@ class Scene:
 
     def status(self, now: float) -> dict[str, Any]:
         world, plan, _ = self.tick(now)
-        return run_status(self.tracked, world, plan, own_job(self.tracked, self.store), WALL)
+        return run_status(self.tracked, world, plan, WALL)
 
 
 class Server:

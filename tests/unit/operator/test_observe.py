@@ -13,7 +13,7 @@ from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import api_time, unix_time
 from clipfarm.cluster.api.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView
 from clipfarm.cluster.observing.look import look
-from clipfarm.cluster.observing.own import own_encoders, own_job
+from clipfarm.cluster.observing.own import own_encoders
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Refusal
@@ -85,12 +85,12 @@ class Scene:
     def decide(self) -> None:
         """One look, and what is remembered once it is decided what to do."""
         plan = decide(self.tracked.run, self.look())
-        self.tracked.memory = decided(self.tracked, plan, own_job(self.tracked, self.store), NOW)
+        self.tracked.memory = decided(self.tracked, plan, NOW)
 
     def status(self, now: float = NOW) -> dict[str, Any]:
         world = self.look(now)
         plan = decide(self.tracked.run, world)
-        return run_status(self.tracked, world, plan, own_job(self.tracked, self.store), WALL)
+        return run_status(self.tracked, world, plan, WALL)
 
     def changes(self, now: float = NOW) -> dict[tuple[str, str], Any]:
         world, seen = self.look(now), Seen(self.store, self.gpus, now, WALL + now - NOW)

@@ -54,7 +54,7 @@ class Scene:
 
     def tick(self, now=NOW):
         plan = decide(self.tracked.run, self.look(now))
-        self.tracked.memory = decided(self.tracked, plan, None, now)
+        self.tracked.memory = decided(self.tracked, plan, now)
         return plan
 
 

@@ -15,7 +15,6 @@ from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView, PodView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.observe import LOWERING_SECONDS
-from clipfarm.cluster.observing.own import own_job
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.operator import decided
@@ -69,7 +68,7 @@ class Scene:
     def asks_for(self, now: float = NOW) -> int | None:
         """Return how many pods the Job is asked to have; None: as it is."""
         plan = self.plan(now)
-        self.tracked.memory = decided(self.tracked, plan, own_job(self.tracked, self.store), now)
+        self.tracked.memory = decided(self.tracked, plan, now)
         found = changes(plan, self.tracked, self.seen(now), Images())
         begin(self.tracked.work, found, now)
         return next((change.body["spec"]["parallelism"] for change in found if change.kind == "Job"), None)

@@ -69,8 +69,8 @@ def test_a_run_is_never_both_stalled_and_reconciling():
 def listed(tracked: Tracked, now: float, **world) -> dict[str, str]:
     run = tracked.run
     plan = decide(run, make_world(run, **world))
-    tracked.memory = decided(tracked, plan, None, now)
-    found = list(conditions.conditions(tracked, plan.status, None, now, 1.8e9))
+    tracked.memory = decided(tracked, plan, now)
+    found = list(conditions.conditions(tracked, plan.status, now, 1.8e9))
     tracked.status = {"conditions": [entry.model_dump(by_alias=True) for entry in found]}
     return {entry.type: entry.reason for entry in found}
 

@@ -67,7 +67,7 @@ class Scene:
         self.gpus.readings = {gpu: Reading(gpu, 1000.0, 24_000.0, now) for gpu in gpus}
         seen = Seen(self.store, self.gpus, now, WALL)
         plan = decide(self.tracked.run, look(self.tracked, seen))
-        self.tracked.memory = decided(self.tracked, plan, None, now)
+        self.tracked.memory = decided(self.tracked, plan, now)
         found = changes(plan, self.tracked, seen, Images(), patience)
         begin(self.tracked.work, found, now)
         return plan, [change for change in found if change.verb == "evict"]

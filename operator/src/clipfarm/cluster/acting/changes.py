@@ -10,7 +10,6 @@ from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import DeploymentView
 from clipfarm.cluster.observing import stuck
-from clipfarm.cluster.observing.own import own_deployment, own_job
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.decide.plan import Plan
@@ -74,7 +73,7 @@ def _claim(plan: Plan, tracked: Tracked) -> Change | None:
 
 def _job(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | None:
     key, name, store, now = tracked.key, job.name(tracked.run), seen.store, seen.now
-    path, there = f"/apis/batch/v1/namespaces/{key[0]}/jobs", own_job(tracked, store)
+    path, there = f"/apis/batch/v1/namespaces/{key[0]}/jobs", tracked.memory.job
     if there is None:
         # One that is on its way out, or of an earlier run or attempt, has to be gone first. One that is no run's stays:
         # if it has the name, the API server refuses another, and the run says what is in the way.
@@ -130,7 +129,7 @@ def _missing_run_files(tracked: Tracked) -> Change | None:
 
 def _encoder(plan: Plan, tracked: Tracked, store: Store, images: Images) -> Change | None:
     key, name = tracked.key, encoder.name(tracked.run)
-    path, there = f"/apis/apps/v1/namespaces/{key[0]}/deployments", own_deployment(tracked, store)
+    path, there = f"/apis/apps/v1/namespaces/{key[0]}/deployments", tracked.memory.deployment
     if there is None:
         if not plan.encoders or any(old.owner for old in store.deployments.of(key).values()):
             return None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from clipfarm.cluster.api.endings import FailedPod
-from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.api.views import DeploymentView, JobView, PodView
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.work import Lowering
 from clipfarm.manifests.blocks import Blocks
@@ -69,6 +69,10 @@ class Memory:
     """What is remembered of one run."""
 
     blocks: Blocks
+    job: JobView | None = None
+    """The Job that makes the run's clips, as the last look saw it."""
+    deployment: DeploymentView | None = None
+    """The same of its encoders' Deployment."""
     rendering: Rendering = field(default_factory=Rendering)
     watermarks: Mapping[GpuId, WatermarkState] = field(default_factory=dict)
     """As the last decision left them."""

@@ -80,6 +80,8 @@ def observe(tracked: Tracked, seen: Seen) -> tuple[World, Memory]:
     )
     memory = replace(
         before,
+        job=job,
+        deployment=deployment,
         rendering=following,
         encoders=encoders,
         pods=counts,

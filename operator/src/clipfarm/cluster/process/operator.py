@@ -22,7 +22,6 @@ from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import JobView, RunKey, RunView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.memory import Memory
-from clipfarm.cluster.observing.own import own_job
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.stuck import STUCK_SECONDS
 from clipfarm.cluster.observing.tracked import Tracked, is_current, tracked_run
@@ -221,20 +220,18 @@ class Operator:
         seen = Seen(self.store, self.gpus, self.clock(), self.wall())
         now, wall = seen.now, seen.wall
         world = look(tracked, seen)
-        job = own_job(tracked, self.store)
         plan = decide(tracked.run, world)
-        tracked.memory = decided(tracked, plan, job, now)
+        tracked.memory = decided(tracked, plan, now)
         tracked.held = collections.Counter()
         for held in plan.status.held:
             tracked.held[held.hold.reason] += sum(tracked.memory.blocks.size(index) for index in held.indexes)
-        if job is not None:
-            self._release(plan, tracked)
+        self._release(plan, tracked)
         if not self._applier.free(tracked):
             return
         wanted = changes(plan, tracked, seen, self.images, self.patience)
         new_status = None
         if may_write(tracked, now):
-            status = run_status(tracked, world, plan, job, wall)
+            status = run_status(tracked, world, plan, wall)
             new_status = status if write_due(tracked, status, now) else None
         expired = _expired(tracked, self.store.reports.of(tracked.key).values(), wall)
         if wanted or new_status is not None or expired:
@@ -242,7 +239,7 @@ class Operator:
 
     def _release(self, plan: Plan, tracked: Tracked) -> None:
         rendering = tracked.memory.rendering
-        if not plan.start or rendering.lowering is not None:
+        if not plan.start or tracked.memory.job is None or rendering.lowering is not None:
             return
         pods = {
             pod.index: pod
@@ -255,13 +252,13 @@ class Operator:
                 self._gatekeeper.release(tracked, pod, start.to)
 
 
-def decided(tracked: Tracked, plan: Plan, job: JobView | None, now: float) -> Memory:
+def decided(tracked: Tracked, plan: Plan, now: float) -> Memory:
     """Return what is remembered of a run once it is decided what to do."""
     memory = replace(tracked.memory, watermarks=plan.watermarks, turn=plan.turn, workers=plan.status.fixed_workers)
-    surplus = parallelism.surplus_since(plan, tracked, job, now) if job else None
+    surplus = parallelism.surplus_since(plan, tracked, memory.job, now) if memory.job else None
     if surplus != memory.rendering.surplus_since:
         memory = replace(memory, rendering=replace(memory.rendering, surplus_since=surplus))
-    return replace(memory, still_since=still_since(tracked, plan.status, job, now))
+    return replace(memory, still_since=still_since(tracked, plan.status, now))
 
 
 def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:

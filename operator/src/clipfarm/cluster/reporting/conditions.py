@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from clipfarm.cluster.api.times import api_time
-from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.standard_conditions import (
     PROGRESS_SECONDS,
@@ -31,11 +30,11 @@ MOST_NODES = 3
 Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost"]
 
 
-def conditions(tracked: Tracked, status: Status, job: JobView | None, now: float, wall: float) -> Iterator[Condition]:
+def conditions(tracked: Tracked, status: Status, now: float, wall: float) -> Iterator[Condition]:
     """Yield a run's conditions; one that has not changed keeps the time of its last change."""
     found: dict[Kind | StandardKind, Finding] = {
-        "Ready": ready(tracked, status, job),
-        "Progressing": progressing(tracked, status, job),
+        "Ready": ready(tracked, status),
+        "Progressing": progressing(tracked, status),
     }
     too_long = tracked.memory.still_since is not None and now - tracked.memory.still_since >= PROGRESS_SECONDS
     found |= standard(status, found["Ready"], found["Progressing"], too_long=too_long)
@@ -48,12 +47,12 @@ def conditions(tracked: Tracked, status: Status, job: JobView | None, now: float
         yield condition(tracked.status, tracked.generation, kind, finding, wall)
 
 
-def still_since(tracked: Tracked, status: Status, job: JobView | None, now: float) -> float | None:
+def still_since(tracked: Tracked, status: Status, now: float) -> float | None:
     """Return since when a run stands still for a reason that may last until a person acts; None: it does not.
 
     After a restart of the operator the run's status tells that it had for too long.
     """
-    if not stands_still(progressing(tracked, status, job)):
+    if not stands_still(progressing(tracked, status)):
         return None
     if tracked.memory.still_since is not None:
         return tracked.memory.still_since
@@ -78,7 +77,7 @@ def condition(
     )
 
 
-def ready(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
+def ready(tracked: Tracked, status: Status) -> Finding:
     """Whether everything that was asked for is there."""
     if status.phase == "Succeeded":
         return ("True", "Succeeded", "every clip is done")
@@ -98,12 +97,12 @@ def ready(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
         return ("False", "StorageMissing", storage_ready(tracked)[2])
     if tracked.answers.trial.refusal and not status.running:
         return ("False", "PodsRefused", _refused(tracked))
-    if job is not None and job.suspended:
+    if _is_suspended(tracked):
         return ("False", "JobSuspended", _suspended(tracked))
     return ("False", "Unfinished", "not all clips are done yet")
 
 
-def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Finding:
+def progressing(tracked: Tracked, status: Status) -> Finding:
     """Whether anything is being made at the moment."""
     if status.finished:
         return ("False", status.phase, "nothing is left to do")
@@ -135,16 +134,16 @@ def progressing(tracked: Tracked, status: Status, job: JobView | None) -> Findin
     if status.held:
         hold = status.held[0].hold
         return ("False", hold.reason, hold.message)
-    if job is not None and job.suspended:
+    if _is_suspended(tracked):
         return ("False", "JobSuspended", _suspended(tracked))
-    return ("False", "Waiting", _waiting(tracked, job))
+    return ("False", "Waiting", _waiting(tracked))
 
 
-def _waiting(tracked: Tracked, job: JobView | None) -> str:
+def _waiting(tracked: Tracked) -> str:
     """Say what a run waits for that has no pod yet."""
     if tracked.run.spec.storage is None:
         return storage_ready(tracked)[2]
-    if job is None:
+    if tracked.memory.job is None:
         return "the operator is about to create the run's Job"
     look = f"`kubectl -n {tracked.owner.namespace} describe job {job_manifest.name(tracked.run)}`"
     unknown = tracked.answers.trial.unknown
@@ -271,6 +270,10 @@ def given_up(tracked: Tracked, node: str, pods: int) -> str:
         f"the node {node} did not answer for {after} (retry.lostAfter): {what} given up, and the clips are made"
         f" elsewhere; bring the node back, or remove it with `kubectl delete node {node}`"
     )
+
+
+def _is_suspended(tracked: Tracked) -> bool:
+    return tracked.memory.job is not None and tracked.memory.job.suspended
 
 
 def _suspended(tracked: Tracked) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from clipfarm.cluster.api.times import api_time
-from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.conditions import conditions
 from clipfarm.decide.plan import Plan
@@ -34,14 +33,14 @@ HEARTBEAT_SECONDS = 120.0
 Failures = dict[tuple[Literal["render", "encode"], str], list[int]]
 
 
-def run_status(tracked: Tracked, world: World, plan: Plan, job: JobView | None, wall: float) -> dict[str, Any]:
+def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[str, Any]:
     """Return the status to be written."""
     status = plan.status
     failures, failed = _failures(tracked.memory.blocks, status)
     finished, on_cpu = status.finished, tracked.run.spec.render.device == "cpu"
     rendered = world.encodable
-    phase = _phase(tracked, status, job)
-    found = tuple(conditions(tracked, status, job, world.now, wall))
+    phase = _phase(tracked, status)
+    found = tuple(conditions(tracked, status, world.now, wall))
     made = RunStatus(
         phase=phase,
         reason=_reason(phase, found),
@@ -100,9 +99,10 @@ def _essence(status: Mapping[str, Any]) -> Any:
     return kept, held, gates, states
 
 
-def _phase(tracked: Tracked, status: Status, job: JobView | None) -> Any:
+def _phase(tracked: Tracked, status: Status) -> Any:
     if status.finished:
         return status.phase
+    job = tracked.memory.job
     if job is None:
         return "Pending"
     if job.suspended and not status.running:
