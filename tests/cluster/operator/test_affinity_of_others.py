@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from clipfarm.cluster.acting.release import release_patch
-from clipfarm.cluster.api import views
+from clipfarm.cluster.api import pod_views
 from clipfarm.decide.admission import Elsewhere
 from helpers.cluster import ControlPlane, Namespace, Object
 from helpers.exporters import Exporter
@@ -100,7 +100,7 @@ def test_the_api_server_takes_the_narrowing_of_any_affinity(
     meta = {"name": "pod", "labels": {"clipfarm.dev/run": "run"}, "annotations": {INDEX: "0"}}
     spec = {"containers": [{"name": "a", "image": "a"}], "schedulingGates": [{"name": "other"}, {"name": GATE}]}
     spec |= {} if affinity is None else {"affinity": affinity}
-    pod = views.pod(driven.create(PODS, {"metadata": meta, "spec": spec}))
+    pod = pod_views.pod(driven.create(PODS, {"metadata": meta, "spec": spec}))
     assert pod is not None
     left = driven.patch(PODS, "pod", body=release_patch(pod, to, 0.0))["spec"]
     assert left["schedulingGates"] == [{"name": "other"}]

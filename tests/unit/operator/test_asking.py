@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clipfarm.cluster.api.pod_states import Reported
-from clipfarm.cluster.api.views import EncoderPod
+from clipfarm.cluster.api.pod_views import EncoderPod
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process import encoders
 from clipfarm.cluster.process.encoders import MOST_BYTES, Asker, Progress, follow, progress

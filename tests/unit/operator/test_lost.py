@@ -9,8 +9,9 @@ from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.api.client import STRATEGIC_PATCH, ApiError
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked

@@ -9,9 +9,10 @@ from clipfarm.cluster.acting.changes import REPORTED_SECONDS, changes
 from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.api.nodes import NodeView, fits
 from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.pod_views import EncoderPod, PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import api_time, unix_time
-from clipfarm.cluster.api.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView
+from clipfarm.cluster.api.views import DeploymentView, JobView, ReplicaSetView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.own import own_encoders
 from clipfarm.cluster.observing.seen import Seen

@@ -11,8 +11,9 @@ from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.observe import LOWERING_SECONDS
 from clipfarm.cluster.observing.seen import Seen

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster.api import views
+from clipfarm.cluster.api import pod_views
 from clipfarm.cluster.api.nodes import NodeView, node
 from clipfarm.cluster.api.pod_states import ENDING_SECONDS, Reported, Silence, on_node, reported
 from clipfarm.cluster.api.store import Store
@@ -313,7 +313,7 @@ class Scene:
         self.store.nodes.put("node-1", view)
 
     def pod(self, found: Reported, *, deleting: bool = False) -> None:
-        view = views.PodView("p", "u", KEY, "job-1", 0, None, "node-1", None, found, deleting=deleting)
+        view = pod_views.PodView("p", "u", KEY, "job-1", 0, None, "node-1", None, found, deleting=deleting)
         self.store.pods.put("u", view)
 
     def look(self, now: float, wall: float | None = None) -> World:

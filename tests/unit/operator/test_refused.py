@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from clipfarm.cluster.api.client import ApiError
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import DeploymentView, JobView, PodView, deployment
+from clipfarm.cluster.api.views import DeploymentView, JobView, deployment
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.refused import (
     AGAIN_SECONDS,

@@ -8,11 +8,12 @@ import pytest
 from clipfarm.cluster.acting.apply import begin
 from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.acting.changes import changes
-from clipfarm.cluster.api import views
+from clipfarm.cluster.api import owners, pod_views
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.stuck import AVOID_SECONDS, STUCK_SECONDS
@@ -260,9 +261,9 @@ def test_one_that_was_evicted_is_not_evicted_again_while_no_watch_shows_it():
 def test_a_deleted_pod_is_seen_to_be(gone):
     metadata = {
         "name": "p", "namespace": "ns", "uid": "u", "labels": {"clipfarm.dev/run": "test"},
-        "annotations": {views.INDEX_ANNOTATION: "0"},
+        "annotations": {owners.INDEX_ANNOTATION: "0"},
     }  # fmt: skip
-    found = views.pod(
+    found = pod_views.pod(
         {"metadata": metadata | ({"deletionTimestamp": "2026-11-24T10:00:00Z"} if gone else {}), "spec": {}}
     )
     assert found is not None

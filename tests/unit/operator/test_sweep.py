@@ -12,9 +12,10 @@ from clipfarm.cluster.acting import sweep
 from clipfarm.cluster.acting.sweep import Sweeper
 from clipfarm.cluster.api.client import ApiError
 from clipfarm.cluster.api.endings import FailedPod
+from clipfarm.cluster.api.owners import INDEX_ANNOTATION
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import api_time
-from clipfarm.cluster.api.views import INDEX_ANNOTATION, JobView
+from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen

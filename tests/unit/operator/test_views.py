@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from clipfarm.cluster.api import views
+from clipfarm.cluster.api import owners, pod_views, views
 from clipfarm.cluster.api.client import WatchExpiredError
 from clipfarm.cluster.api.endings import failed_pod
 from clipfarm.cluster.api.nodes import node
@@ -42,8 +42,8 @@ def ended(code, message="", reason="Error", container="render"):
 
 def test_a_pod_is_known_by_its_run_its_job_and_its_index():
     gpu = Gpu("node-1", 2, "GPU-c").dump()
-    found = views.pod(pod(annotations={"clipfarm.dev/gpu": gpu}))
-    assert found == views.PodView(
+    found = pod_views.pod(pod(annotations={"clipfarm.dev/gpu": gpu}))
+    assert found == pod_views.PodView(
         "pod", "pod-1", ("ns", "run"), "job-1", 7, None, "node-1", GpuId("node-1", 2, "GPU-c"), Reported("Bound")
     )
     assert not found.gated
@@ -59,7 +59,7 @@ def test_a_pod_is_known_by_its_run_its_job_and_its_index():
     ],
 )
 def test_an_annotation_tells_an_instance_of_a_gpu_also_one_of_an_earlier_version(written, gpu):
-    assert views.pod(pod(annotations={"clipfarm.dev/gpu": written})).gpu == gpu
+    assert pod_views.pod(pod(annotations={"clipfarm.dev/gpu": written})).gpu == gpu
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_annotation_tells_an_instance_of_a_gpu_also_one_of_an_earlier_version
     [((), None), (("clipfarm.dev/admission",), 0), (("other", "clipfarm.dev/admission"), 1), (("other",), None)],
 )
 def test_only_clipfarms_gate_counts(gates, place):
-    assert views.pod(pod(gates=gates)).gate == place
+    assert pod_views.pod(pod(gates=gates)).gate == place
 
 
 @pytest.mark.parametrize(
@@ -76,20 +76,20 @@ def test_only_clipfarms_gate_counts(gates, place):
      '{"node": "n", "index": 1e999}', '{"node": "n", "index": 0, "instance": 7}'],
 )  # fmt: skip
 def test_an_annotation_that_somebody_else_wrote_is_no_gpu(broken):
-    assert views.pod(pod(annotations={"clipfarm.dev/gpu": broken})).gpu is None
+    assert pod_views.pod(pod(annotations={"clipfarm.dev/gpu": broken})).gpu is None
 
 
 def test_a_pod_of_no_run_or_of_no_indexed_job_is_left_alone():
     stranger = pod()
     del stranger["metadata"]["annotations"][INDEX]
-    assert views.pod(stranger) is None
+    assert pod_views.pod(stranger) is None
     assert failed_pod(stranger) is None
-    assert views.pod(pod(labels={"clipfarm.dev/run": ""})) is None
+    assert pod_views.pod(pod(labels={"clipfarm.dev/run": ""})) is None
 
 
 @pytest.mark.parametrize("index", ["abc", "-1", "", " 1", "1_0", "\u0661", "1.0", "9" * 5000])
 def test_a_pod_whose_index_is_no_number_cannot_be_read(index):
-    for read in (views.pod, failed_pod):
+    for read in (pod_views.pod, failed_pod):
         with pytest.raises(ValueError, match="expected a number"):
             read(pod(annotations={INDEX: index}))
 
@@ -103,7 +103,7 @@ def test_a_pod_whose_failures_are_no_number_is_at_its_first_attempt_as_far_as_is
 @pytest.mark.parametrize("at", [None, "0000-01-01T00:00:00Z", "yesterday", "2026-11-24T10:00:30"])
 def test_a_time_that_python_does_not_know_is_unknown(at):
     status = {"containerStatuses": [{"name": "render", "state": {"running": {"startedAt": at}}}]}
-    found = views.pod(pod(**status))
+    found = pod_views.pod(pod(**status))
     assert (found.began, found.reported) == (None, Reported("Working"))
     ready = {"type": "Ready", "status": "Unknown", "lastTransitionTime": at}
     silent = node({"metadata": {"name": "n"}, "status": {"conditions": [ready]}})
@@ -171,7 +171,7 @@ def test_why_a_pod_failed(status, code, reason):
 
 
 def test_an_attempt_is_counted_by_the_job_and_timed_by_the_kubelet():
-    found = failed_pod(pod(annotations={views.INDEX_ANNOTATION: "7"}, containerStatuses=ended(2)))
+    found = failed_pod(pod(annotations={owners.INDEX_ANNOTATION: "7"}, containerStatuses=ended(2)))
     assert (found.attempts, found.ended) == (1, unix_time("2026-11-24T10:00:30Z"))
     again = {"batch.kubernetes.io/job-index-failure-count": "1"}
     assert failed_pod(pod(annotations=again, containerStatuses=ended(2))).attempts == 2
@@ -255,10 +255,10 @@ def test_an_encoders_pod_tells_how_it_ended_the_last_time():
         "podIP": "10.0.0.7",
         "containerStatuses": [{"name": "encode", "restartCount": 3, "lastState": {"terminated": terminated}}],
     }
-    found = views.encoder_pod(pod(labels={"clipfarm.dev/run-uid": "u"}, owner="set-1", **status))
+    found = pod_views.encoder_pod(pod(labels={"clipfarm.dev/run-uid": "u"}, owner="set-1", **status))
     assert (found.address, found.restarts, found.owner) == ("10.0.0.7", 3, "set-1"), "no label says whose it is"
     assert found.last_end == EarlyEnd(2, "--weights: no such file")
-    assert views.encoder_pod(pod(phase="Pending", podIP="10.0.0.7")).address == ""
+    assert pod_views.encoder_pod(pod(phase="Pending", podIP="10.0.0.7")).address == ""
 
 
 class TestCache:
@@ -266,15 +266,15 @@ class TestCache:
 
     def test_it_tells_whether_a_view_says_anything_new(self):
         cache = Cache(lambda view: view.run)
-        first, second = views.pod(pod()), views.pod(pod(gates=["clipfarm.dev/admission"]))
+        first, second = pod_views.pod(pod()), pod_views.pod(pod(gates=["clipfarm.dev/admission"]))
         assert cache.put("pod-1", first)
-        assert not cache.put("pod-1", views.pod(pod()))
+        assert not cache.put("pod-1", pod_views.pod(pod()))
         assert cache.put("pod-1", second)
         assert dict(cache.of(("ns", "run"))) == {"pod-1": second}
 
     def test_nothing_is_left_of_a_run_whose_objects_are_gone(self):
         cache = Cache(lambda view: view.run)
-        cache.put("pod-1", views.pod(pod()))
+        cache.put("pod-1", pod_views.pod(pod()))
         assert cache.drop("pod-1").name == "pod"
         assert cache.drop("pod-1") is None
         assert not cache.of(("ns", "run"))

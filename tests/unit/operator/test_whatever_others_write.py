@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from clipfarm.cluster.acting.sweep import _counted
 from clipfarm.cluster.api.endings import clips_vram, gpu_reading
+from clipfarm.cluster.api.owners import INDEX_ANNOTATION
 from clipfarm.cluster.api.store import Store, Watcher, watchers
-from clipfarm.cluster.api.views import INDEX_ANNOTATION
 from clipfarm.cluster.process import encoders, pod_events
 from clipfarm.cluster.process.operator import FAULTS, Operator
 from clipfarm.cluster.reporting.summary import lines

@@ -24,9 +24,9 @@ from clipfarm.cluster.api.client import (
     ApiError,
     Manifest,
 )
+from clipfarm.cluster.api.owners import RunKey, controller
 from clipfarm.cluster.api.paths import run_path
 from clipfarm.cluster.api.times import api_time
-from clipfarm.cluster.api.views import RunKey, controller
 from clipfarm.cluster.observing.refused import advice
 from clipfarm.cluster.observing.series import Series
 from clipfarm.cluster.observing.stuck import AVOID_SECONDS

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from clipfarm.cluster.acting import lost
 from clipfarm.cluster.acting.change import Change
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import PodView
 from clipfarm.cluster.observing import stuck
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.events import Notice

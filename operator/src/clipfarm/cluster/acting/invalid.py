@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from clipfarm.cluster.api.client import FAULTS, MERGE_PATCH, Api, ApiError, Manifest
+from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.paths import run_path
-from clipfarm.cluster.api.views import RunKey, RunView
+from clipfarm.cluster.api.views import RunView
 from clipfarm.cluster.reporting.conditions import Kind, condition
 from clipfarm.cluster.reporting.standard_conditions import Finding, StandardKind
 from clipfarm.run_file import error_lines

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clipfarm.cluster.api.client import Manifest
-from clipfarm.cluster.api.views import PodView
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.conditions import given_up
 from clipfarm.cluster.reporting.events import Notice

@@ -16,7 +16,8 @@ the Job controller is done no gate is taken off.
 from collections.abc import Collection
 from itertools import takewhile
 
-from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.api.pod_views import PodView
+from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.memory import MOST_ENDS, Rendering
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.decide.plan import Plan

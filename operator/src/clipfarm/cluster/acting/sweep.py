@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from clipfarm.cluster.api.client import FAULTS, MERGE_PATCH, NOT_FOUND, Api, ApiError, Manifest
 from clipfarm.cluster.api.endings import clips_vram
+from clipfarm.cluster.api.owners import COUNT, INDEX_ANNOTATION, RunKey, controller
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time
-from clipfarm.cluster.api.views import COUNT, INDEX_ANNOTATION, JobView, RunKey, controller
+from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.own import own_job
 from clipfarm.cluster.observing.results import Results

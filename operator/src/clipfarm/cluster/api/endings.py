@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from clipfarm.cluster.api.owners import COUNT, RunKey, controller, index_of, run_key
 from clipfarm.cluster.api.times import read_time, unix_time
-from clipfarm.cluster.api.views import COUNT, RunKey, controller, index_of, run_key
 from clipfarm.decide.retry import alike
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Manifest

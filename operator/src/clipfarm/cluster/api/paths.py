@@ -1,6 +1,6 @@
 """Where objects are at the API server."""
 
-from clipfarm.cluster.api.views import RunKey
+from clipfarm.cluster.api.owners import RunKey
 from clipfarm.run import API_VERSION
 
 

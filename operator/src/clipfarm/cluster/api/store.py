@@ -9,12 +9,14 @@ from typing import Any, Generic, TypeVar
 
 from prometheus_client import Counter
 
-from clipfarm.cluster.api import views
+from clipfarm.cluster.api import pod_views, views
 from clipfarm.cluster.api.backoff import pause
 from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest, WatchExpiredError
 from clipfarm.cluster.api.endings import FailedPod, failed_pod
 from clipfarm.cluster.api.nodes import NodeView, node
-from clipfarm.cluster.api.views import DeploymentView, EncoderPod, JobView, PodView, ReplicaSetView, RunKey, RunView
+from clipfarm.cluster.api.owners import RunKey
+from clipfarm.cluster.api.pod_views import EncoderPod, PodView
+from clipfarm.cluster.api.views import DeploymentView, JobView, ReplicaSetView, RunView
 from clipfarm.manifests import encoder, job, report
 from clipfarm.run import API_VERSION
 from clipfarm.vram.dcgm import one_line
@@ -199,9 +201,9 @@ def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey |
         pods = f"/api/v1{inside}/pods"
         made += [
             Watcher(f"/apis/{API_VERSION}{inside}/benchmarkruns", views.run, store.runs, of_run),
-            Watcher(pods, views.pod, store.pods, of_run, labelled(job.ROLE, live)),
+            Watcher(pods, pod_views.pod, store.pods, of_run, labelled(job.ROLE, live)),
             Watcher(pods, failed_pod, store.failed, of_run, labelled(job.ROLE, failed)),
-            Watcher(pods, views.encoder_pod, store.encoders, of_run, labelled(encoder.ROLE)),
+            Watcher(pods, pod_views.encoder_pod, store.encoders, of_run, labelled(encoder.ROLE)),
             Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.jobs, of_run, labelled(job.ROLE)),
             Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.reports, of_run, labelled(report.ROLE)),
             Watcher(f"/apis/apps/v1{inside}/deployments", views.deployment, store.deployments, of_run, labelled()),

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from clipfarm.cluster.api.endings import FailedPod
-from clipfarm.cluster.api.views import DeploymentView, JobView, PodView
+from clipfarm.cluster.api.pod_views import PodView
+from clipfarm.cluster.api.views import DeploymentView, JobView
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.work import Lowering
 from clipfarm.manifests.blocks import Blocks

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing import places, refused, stuck
 from clipfarm.cluster.observing.failures import failures
 from clipfarm.cluster.observing.memory import Memory, Rendering

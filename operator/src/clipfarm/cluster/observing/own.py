@@ -1,7 +1,8 @@
 """Which of the objects that bear a run's label are the run's own."""
 
+from clipfarm.cluster.api.pod_views import EncoderPod
 from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import DeploymentView, EncoderPod, JobView
+from clipfarm.cluster.api.views import DeploymentView, JobView
 from clipfarm.cluster.observing.tracked import Tracked
 
 

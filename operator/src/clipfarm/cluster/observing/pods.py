@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.api.pod_states import Reported
-from clipfarm.cluster.api.views import PodView
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.observing.memory import MOST_ENDS, Rendering
 from clipfarm.cluster.observing.standings import Standings
 from clipfarm.decide.admission import Elsewhere, To

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest
-from clipfarm.cluster.api.views import JobView, PodView
+from clipfarm.cluster.api.pod_views import PodView
+from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.memory import Rendering
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Trial

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clipfarm.cluster.api.nodes import fits
-from clipfarm.cluster.api.views import PodView
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 

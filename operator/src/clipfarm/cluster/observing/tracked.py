@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from clipfarm.cluster.api.owners import COUNT, RunKey
 from clipfarm.cluster.api.times import read_time
-from clipfarm.cluster.api.views import COUNT, RunKey, RunView
+from clipfarm.cluster.api.views import RunView
 from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.work import Answers, EncoderReports, Releases, Sweeping, Work
 from clipfarm.decide.vram.learned import LearnedMemory

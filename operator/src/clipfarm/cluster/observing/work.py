@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from clipfarm.cluster.api.views import PodView
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.series import Series
 from clipfarm.decide.admission import To

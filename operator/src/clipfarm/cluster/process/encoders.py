@@ -9,7 +9,7 @@ from typing import Literal
 import aiohttp
 
 from clipfarm.cluster.api.client import Api
-from clipfarm.cluster.api.views import EncoderPod
+from clipfarm.cluster.api.pod_views import EncoderPod
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.scrape import ScrapeError, fetch
 from clipfarm.cluster.vram.source import Source

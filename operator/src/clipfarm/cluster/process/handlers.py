@@ -14,7 +14,7 @@ import kopf
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, disable_created_metrics, generate_latest
 
-from clipfarm.cluster.api.views import RunKey
+from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.process.operator import Operator
 from clipfarm.cluster.process.vram_metrics import GpuMetrics
 from clipfarm.run import API_VERSION

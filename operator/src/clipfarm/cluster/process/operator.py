@@ -17,9 +17,10 @@ from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.acting.invalid import Refusals
 from clipfarm.cluster.acting.release import Gatekeeper
 from clipfarm.cluster.api.client import Api
+from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.store import Store, Watcher, watchers
 from clipfarm.cluster.api.times import unix_time
-from clipfarm.cluster.api.views import JobView, RunKey, RunView
+from clipfarm.cluster.api.views import JobView, RunView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.seen import Seen

@@ -14,8 +14,9 @@ import aiohttp
 from clipfarm.cluster.acting.sweep import Sweeper
 from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest
 from clipfarm.cluster.api.endings import clips_vram, gpu_reading
+from clipfarm.cluster.api.owners import RunKey
+from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import PodView, RunKey
 from clipfarm.cluster.observing import refused
 from clipfarm.cluster.observing.own import own_encoders
 from clipfarm.cluster.observing.tracked import Tracked

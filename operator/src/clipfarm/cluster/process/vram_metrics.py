@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from clipfarm.cluster.api.views import RunKey
+from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm_contract.result import MIB

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clipfarm.cluster.api.client import Manifest
+from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.times import api_time
-from clipfarm.cluster.api.views import RunKey
 from clipfarm.cluster.observing.series import Series
 from clipfarm.decide.starting import OTHER, WORDS
 from clipfarm.run import API_VERSION, KIND
