@@ -4,9 +4,7 @@ import re
 
 from clipfarm.manifests.common import Manifest
 from clipfarm.run import KIND
-from clipfarm_contract.objects import (
-    RUN_LABEL,
-)
+from clipfarm_contract.objects import RUN_LABEL
 
 RunKey = tuple[str, str]
 """Namespace and name of a run."""

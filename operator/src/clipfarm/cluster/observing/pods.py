@@ -79,6 +79,8 @@ def without_ended(
         on_gpu: whether the run's clips use GPU memory.
     """
     gone = [(uid, *rendering.at_work[uid]) for uid in rendering.at_work.keys() - pods.keys()]
+    if not gone and not rendering.departed:
+        return rendering
     left, finished = dict(rendering.departed), dict(rendering.finished)
     for uid, view, pod in gone:
         if pod.started_at is not None and on_gpu and pod.state != "Lost":
