@@ -14,6 +14,7 @@ from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import api_time, unix_time
 from clipfarm.cluster.api.views import DeploymentView, JobView, ReplicaSetView
 from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.observe import observe
 from clipfarm.cluster.observing.own import own_encoders
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
@@ -98,6 +99,27 @@ class Scene:
         plan = decide(self.tracked.run, world)
         found = changes(plan, self.tracked, seen, Images())
         return {(change.verb, change.kind): change.body for change in found}
+
+
+def test_what_is_worked_out_of_a_look_changes_nothing_of_the_run():
+    scene = Scene(workers=2, **ENCODES).job(completed="0", failed="1", parallelism=9)
+    scene.pod(2)
+    scene.pod(3, gate=0)
+    scene.failed(1, ExitCode.FAILED)
+    scene.encoder(Reported("Starting"))
+    scene.look()
+    scene.store.pods.drop("pod-2")
+    seen = Seen(scene.store, scene.gpus, NOW + 60, WALL + 60)
+    before = repr(scene.tracked)
+    world, memory = observe(scene.tracked, seen)
+    assert (world, memory) == observe(scene.tracked, seen)
+    assert memory != scene.tracked.memory, "there is something new to be remembered"
+    plan = decide(scene.tracked.run, world)
+    for _ in range(2):
+        decided(scene.tracked, plan, NOW + 60)
+        changes(plan, scene.tracked, seen, Images())
+        run_status(scene.tracked, world, plan, WALL + 60)
+    assert repr(scene.tracked) == before
 
 
 class TestPods:

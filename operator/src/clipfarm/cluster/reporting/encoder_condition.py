@@ -1,0 +1,54 @@
+"""The condition EncoderReady: whether clips are being turned into features, and if not, why."""
+
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.reporting.standard_conditions import (
+    Finding,
+)
+from clipfarm.decide.encoding import AWAY_SECONDS
+from clipfarm.decide.starting import sentence, word
+from clipfarm.decide.status import Status
+from clipfarm.manifests import encoder as encoder_manifest
+from clipfarm.units import format_duration
+
+
+def encoder_ready(tracked: Tracked, status: Status) -> Finding:
+    """Whether clips are being turned into features."""
+    if not tracked.run.spec.encode.enabled:
+        return ("False", "Disabled", "spec.encode.enabled is false")
+    if status.stuck and (tracked.encoding.early_ends or tracked.encoding.stuck):
+        return ("False", "Stuck", status.stuck)
+    clips = "1 clip is" if status.encoded == 1 else f"{status.encoded} clips are"
+    if status.finished:
+        return ("False", "Done", f"{clips} encoded")
+    if tracked.memory.encoder_refusal:
+        return ("False", "Refused", encoder_refused(tracked))
+    at_work = [
+        each for each in tracked.memory.encoders.values() if each.state == "Working" and not each.standing.reason
+    ]
+    ready = any(encoder.ready for encoder in at_work)
+    if ready and tracked.encoding.silence:
+        return ("Unknown", "Silent", f"the encoder does not say how far it is: {tracked.encoding.silence}")
+    if ready:
+        return ("True", "AtWork", f"{clips} encoded")
+    if tracked.encoding.early_ends:
+        last = tracked.encoding.early_ends[-1]
+        return ("False", "Restarting", f"the encoder ended with {last.status}: {last.printed or 'it printed nothing'}")
+    if at_work:
+        return ("False", "Loading", "the encoder runs, and loads its model")
+    if status.encoder_troubles:
+        first = status.encoder_troubles[0]
+        return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
+    if any(encoder.state != "Ending" for encoder in tracked.memory.encoders.values()):
+        return ("False", "Starting", "the encoder's pod is on its way")
+    if tracked.memory.turn.made_room_at is not None:
+        comes_back = f"comes back when rendering is done, or after {format_duration(AWAY_SECONDS)} if clips wait for it"
+        return ("False", "MadeRoom", f"{clips} encoded; it left so that renderers can start, and {comes_back}")
+    return ("False", "Waiting", "starts with the first complete clip")
+
+
+def encoder_refused(tracked: Tracked) -> str:
+    """Say why the API server takes no pod of the encoder's, and what to do."""
+    why, deployment = tracked.memory.encoder_refusal, encoder_manifest.name(tracked.run)
+    # The ReplicaSet controller waits twice as long after each refusal, up to 17 minutes.
+    again = f"`kubectl -n {tracked.owner.namespace} rollout restart deployment {deployment}` then tries again at once"
+    return f"the API server refuses the encoder's pods: {why}; {again}"
