@@ -273,7 +273,7 @@ def test_a_pod_that_has_measured_its_gpu_is_not_in_that_reading_however_late_its
     measured = GpuReading("GPU-a", "", 2400.0, 24_000.0, WALL + 57)
     as_of = measured_at(scene.tracked, "u-0", 1.5)
     assert as_of == NOW + 60 - 1.5 - 2, "it ended up to two seconds before that was seen"
-    scene.gpus.take_told("ns", "gpu-2", measured, as_of, NOW + 61)
+    scene.gpus.add_measured("ns", "gpu-2", measured, as_of, NOW + 61)
     [left] = scene.look(NOW + 61).departed
     assert left.ended_at == as_of
     plan = scene.tick(NOW + 61)

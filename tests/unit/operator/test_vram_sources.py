@@ -221,7 +221,7 @@ HOLDER = Holder("team/pod", 10.0)
 
 def take(gpus: Gpus, source: Source, *readings: Reading, at: float = NOW) -> None:
     source.answered(at, "")
-    gpus._take_in(source, Answer(readings))
+    gpus._add(source, Answer(readings))
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -273,10 +273,10 @@ def test_a_pod_that_is_done_tells_of_its_gpu(node, measured, as_of, taken):
     gpus = Gpus()
     before = Reading(GPU, 90.0, 100.0, NOW - 10, holders=(HOLDER,))
     take(gpus, Source("a", "a"), before)
-    gpus.take_told("ns", node, measured, as_of, NOW)
+    gpus.add_measured("ns", node, measured, as_of, NOW)
     told = Reading(GPU, 50.0, measured.total_mib, NOW, NOW - as_of, (HOLDER,))
-    assert gpus.counting_in("ns") == {GPU: told if taken else before}
-    assert gpus.counting_in("another") == gpus.readings == {GPU: before}, "nobody vouches for it there"
+    assert gpus.for_namespace("ns") == {GPU: told if taken else before}
+    assert gpus.for_namespace("another") == gpus.readings == {GPU: before}, "nobody vouches for it there"
 
 
 @pytest.mark.parametrize(
@@ -290,19 +290,19 @@ def test_a_pod_that_is_done_tells_of_its_gpu(node, measured, as_of, taken):
 def test_what_a_pod_has_measured_counts_until_a_source_knows_better(reading, wins):
     gpus, source = Gpus(), Source("a", "a")
     take(gpus, source, Reading(GPU, 2.0, 100.0, NOW - 10, 20.0))
-    gpus.take_told("ns", "node-1", replace(MEASURED, used_mib=100.0), NOW - 3, NOW)
-    assert gpus.counting_in("ns")[GPU].used_mib == 100
+    gpus.add_measured("ns", "node-1", replace(MEASURED, used_mib=100.0), NOW - 3, NOW)
+    assert gpus.for_namespace("ns")[GPU].used_mib == 100
     take(gpus, source, reading)
-    assert gpus.counting_in("ns")[GPU].used_mib == (2 if wins else 100)
-    assert gpus.counting_in("another")[GPU] == reading
+    assert gpus.for_namespace("ns")[GPU].used_mib == (2 if wins else 100)
+    assert gpus.for_namespace("another")[GPU] == reading
 
 
 def test_a_gpu_that_is_gone_is_gone_for_those_too_whose_pods_have_told_of_it():
     gpus = Gpus()
     take(gpus, Source("a", "a"), Reading(GPU, 90.0, 100.0, NOW - 10))
-    gpus.take_told("ns", "node-1", MEASURED, NOW - 3, NOW)
+    gpus.add_measured("ns", "node-1", MEASURED, NOW - 3, NOW)
     gpus._forget(NOW, {"another"})
-    assert gpus.counting_in("ns") == {}
+    assert gpus.for_namespace("ns") == {}
 
 
 def test_who_holds_a_gpu_is_kept_from_the_source_that_says_so():
@@ -604,7 +604,7 @@ def test_a_gpu_that_the_successor_of_its_exporter_does_not_tell_of_is_forgotten(
         gpus._update_sources()
         [source] = gpus._sources.values()
         source.answered(now, "")
-        gpus._take_in(source, Answer(tuple(Reading(gpu, 1.0, 10.0, now) for gpu in found)))
+        gpus._add(source, Answer(tuple(Reading(gpu, 1.0, 10.0, now) for gpu in found)))
         gpus._forget(now, {"n"})
 
     told(0.0, stays, goes)

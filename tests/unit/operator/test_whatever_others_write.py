@@ -225,10 +225,10 @@ class Nothing:
         if status is not None:
             tracked.status = status
 
-    def tell(self, *_: Any) -> None:
+    def report(self, *_: Any) -> None:
         pass
 
-    release = forget = tell
+    release = forget = report
 
 
 def operator() -> Operator:
@@ -236,7 +236,7 @@ def operator() -> Operator:
     made = Operator(None, Images(), clock=lambda: NOW, wall=lambda: WALL)  # type: ignore[arg-type]
     made._applier = made._gatekeeper = made._refusals = Nothing()  # type: ignore[assignment]
     source = Source("a", "a", answered_at=NOW)
-    made.gpus._take_in(source, Answer((Reading(GPU, 10.0, 100.0, NOW),)))
+    made.gpus._add(source, Answer((Reading(GPU, 10.0, 100.0, NOW),)))
     return made
 
 
@@ -283,8 +283,8 @@ def test_whatever_a_pod_says_of_memory_is_a_number_or_nothing(made):
     exporter_pod(made, Finding("DCGM exporter", "app=x"))
     if told is not None:
         gpus = operator().gpus
-        gpus.take_told("ns", "node-1", told[0], NOW - told[1], NOW)
-        assert 0 <= gpus.counting_in("ns")[GPU].used_fraction <= 1
+        gpus.add_measured("ns", "node-1", told[0], NOW - told[1], NOW)
+        assert 0 <= gpus.for_namespace("ns")[GPU].used_fraction <= 1
 
 
 @SETTINGS
@@ -348,7 +348,7 @@ def test_whatever_a_prometheus_answers_is_readings_or_none(text):
 
 def check(answer: Answer) -> None:
     gpus = Gpus()
-    gpus._take_in(Source("a", "a"), answer)
+    gpus._add(Source("a", "a"), answer)
     for reading in gpus.readings.values():
         assert 0 <= reading.used_fraction <= 1
         assert reading.at <= NOW

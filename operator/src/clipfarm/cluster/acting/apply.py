@@ -126,7 +126,7 @@ class Applier:
             if change.verb == "give up" and isinstance(change.body, dict):
                 work.on_job.given_up[change.body["uid"]] = change.body["node"]
             if change.event is not None:
-                await self._tell(tracked, change.event)
+                await self._report(tracked, change.event)
             return True
         if change.optional:
             tracked.work.made[change.kind] = self._clock()  # refused: tried again after some time, and not at once
@@ -168,9 +168,9 @@ class Applier:
             return
         tracked.status = status
         for notice in notices(before, status):
-            await self._tell(tracked, notice)
+            await self._report(tracked, notice)
 
-    async def _tell(self, tracked: Tracked, notice: Notice) -> None:
+    async def _report(self, tracked: Tracked, notice: Notice) -> None:
         key, series = tracked.key, tracked.work.series.setdefault(notice.reason, Series(self._wall()))
         if not series.take(self._clock()):
             return

@@ -20,19 +20,19 @@ AGAIN_SECONDS = 5.0
 
 
 class Refusals:
-    """Tells each run once what is wrong with it; anew when it was changed."""
+    """Writes once into each run what is wrong with it; anew when it was changed."""
 
     def __init__(self, api: Api, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._api = api
         self._clock = clock
         self._wall = wall
-        self._told: dict[RunKey, RunView] = {}
+        self._reported: dict[RunKey, RunView] = {}
         self._not_before: dict[RunKey, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def tell(self, key: RunKey, view: RunView, error: ValueError) -> None:
+    def report(self, key: RunKey, view: RunView, error: ValueError) -> None:
         """Begin to write into a run's status what is wrong, unless that was done."""
-        if self._told.get(key) == view or self._clock() < self._not_before.get(key, 0.0):
+        if self._reported.get(key) == view or self._clock() < self._not_before.get(key, 0.0):
             return
         self._not_before[key] = self._clock() + AGAIN_SECONDS
         task = asyncio.create_task(self._write(key, view, error))
@@ -41,7 +41,7 @@ class Refusals:
 
     def forget(self, key: RunKey) -> None:
         """Take note that a run is gone, or makes sense now."""
-        self._told.pop(key, None)
+        self._reported.pop(key, None)
         self._not_before.pop(key, None)
 
     async def _write(self, key: RunKey, view: RunView, error: ValueError) -> None:
@@ -53,7 +53,7 @@ class Refusals:
         except (ApiError, *FAULTS) as fault:
             LOGGER.info("%s/%s: %s", *key, fault or type(fault).__name__)
         else:
-            self._told[key] = view
+            self._reported[key] = view
 
 
 def refused(view: RunView, error: ValueError, wall: float) -> Manifest:

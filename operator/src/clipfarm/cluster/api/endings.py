@@ -59,7 +59,7 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
         at = unix_time(metadata["creationTimestamp"])
     failures = annotations.get(FAILURES_ANNOTATION, "")
     code = ended.get("exitCode", 1)
-    told = _told(ended)
+    told = _termination(ended)
     clips = tuple((clip.index, clip.reason[:MOST_TEXT]) for clip in told.clips or () if clip.exit_code)
     return FailedPod(
         uid=metadata["uid"],
@@ -89,7 +89,7 @@ def within(pod: FailedPod, blocks: Blocks) -> FailedPod:
 
 def clips_vram(manifest: Manifest) -> list[VramUse]:
     """Return what a pod's complete clips say of GPU memory."""
-    clips = _told(_ended(manifest.get("status", {}))).clips or ()
+    clips = _termination(_ended(manifest.get("status", {}))).clips or ()
     return [clip.vram for clip in clips if clip.vram and not clip.exit_code and not clip.skipped]
 
 
@@ -99,7 +99,7 @@ def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:
     None where it does not say, or says that it has measured when its container did not run.
     """
     end = _ended(manifest.get("status", {}))
-    gpu = _told(end).gpu
+    gpu = _termination(end).gpu
     began, ended = read_time(end.get("startedAt")), read_time(end.get("finishedAt"))
     # All by the node's clock: what the kubelet says in whole seconds, what the pod says to a tenth.
     if gpu is None or began is None or ended is None or not began - TENTH <= gpu.at <= ended + 1.0 + TENTH:
@@ -107,7 +107,7 @@ def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:
     return gpu, max(0.0, ended + 1.0 - gpu.at)
 
 
-def _told(ended: Manifest) -> Termination:
+def _termination(ended: Manifest) -> Termination:
     """Return the termination message of a container; one that reports nothing if it is none of ours."""
     try:
         return Termination.parse(ended.get("message", ""))

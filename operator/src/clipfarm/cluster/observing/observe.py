@@ -92,7 +92,7 @@ def observe(tracked: Tracked, seen: Seen) -> tuple[World, Memory]:
         },
         encoder_refusal=refused.explained(deployment.refusal, "encode") if deployment and deployment.refusal else "",
     )
-    readings = seen.gpus.counting_in(tracked.key[0])
+    readings = seen.gpus.for_namespace(tracked.key[0])
     complete_clips = _complete_clips(tracked, memory, completed)
     world = World(
         moment=Moment(now, seen.wall),

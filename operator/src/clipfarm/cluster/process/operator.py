@@ -215,7 +215,7 @@ class Operator:
         known = self.runs.pop(key, None)
         if known is not None:
             known.gone = True
-        self._refusals.tell(key, view, error)
+        self._refusals.report(key, view, error)
 
     def _look_decide_do(self, tracked: Tracked) -> None:
         seen = Seen(self.store, self.gpus, self.clock(), self.wall())

@@ -119,7 +119,7 @@ class Poller:
             told, before_its_end = measured
             as_of = measured_at(tracked, pod.uid, before_its_end)
             if as_of is not None:
-                self._gpus.take_told(key[0], pod.node, told, as_of, time.monotonic())
+                self._gpus.add_measured(key[0], pod.node, told, as_of, time.monotonic())
                 for run in [run for run in self._runs if run[0] == key[0]]:
                     self._mark(run)
 

@@ -52,7 +52,7 @@ class Gpus:
     _grouped: tuple[int, int] | None = None
     """Of which readings the groups are; None: they have to be made anew."""
     _told_by: dict[GpuId, Source] = field(default_factory=dict)
-    _told: dict[str, dict[GpuId, Reading]] = field(default_factory=dict)
+    _measured: dict[str, dict[GpuId, Reading]] = field(default_factory=dict)
     """As pods of runs tell, by their namespace, where that says more than a source. Those who may create a pod there
     vouch for them, so they count for the runs of that namespace alone."""
     _held: dict[GpuId, tuple[str, Reading]] = field(default_factory=dict)
@@ -72,19 +72,19 @@ class Gpus:
             self._grouped = (id(self.readings), len(self.readings))
         return self._groups.get(node, ())
 
-    def counting_in(self, namespace: str) -> Mapping[GpuId, Reading]:
+    def for_namespace(self, namespace: str) -> Mapping[GpuId, Reading]:
         """Return the readings that count for the runs of a namespace."""
-        told = self._told.get(namespace)
+        told = self._measured.get(namespace)
         return self.readings | told if told else self.readings
 
     def problem(self, node: str) -> str:
         """Return why readings of a node are missing, as far as that is known; empty where nothing went wrong."""
         own, shared = self._by_node.get(node, []), self._by_node.get("", [])
         if own:
-            return "" if any(not source.problem for source in own) else _told(own)
+            return "" if any(not source.problem for source in own) else _failing(own)
         failing = [source for source in shared if source.problem]
         if failing:
-            return _told(failing)
+            return _failing(failing)
         if shared and self.on(node):
             return ""
         if self._nowhere is None:  # each tick of each run asks for each node
@@ -165,7 +165,7 @@ class Gpus:
         if self._sources.get(source.url) is not source:
             return  # its pod is gone; who has its address now is asked next
         source.answered(now, answer.problem)
-        self._take_in(source, answer)
+        self._add(source, answer)
 
     async def _ask_prometheus(
         self, session: aiohttp.ClientSession, now: float, wall: float, nodes: Collection[str]
@@ -183,7 +183,7 @@ class Gpus:
         date = page.date or wall
         return prometheus.parse(page.text, now, node_of, wall=date, exporters=exporters, lag=self.collect_seconds)
 
-    def _take_in(self, source: Source, answer: Answer) -> None:
+    def _add(self, source: Source, answer: Answer) -> None:
         for reading in answer.readings:
             gpu, known = reading.gpu, self.readings.get(reading.gpu)
             if known is None:
@@ -195,11 +195,11 @@ class Gpus:
                 self._told_by[gpu] = source
                 self._grouped = self._grouped if known is not None else None
                 self.readings[gpu] = replace(reading, holders=reading.holders or self._holders(gpu, reading.at))
-                for told in self._told.values():
+                for told in self._measured.values():
                     if gpu in told and counts_more(reading, told[gpu]):
                         del told[gpu]
 
-    def take_told(self, namespace: str, node: str, told: GpuReading, as_of: float, now: float) -> None:
+    def add_measured(self, namespace: str, node: str, told: GpuReading, as_of: float, now: float) -> None:
         """Take in what a pod measured of its GPU when its clips had ended, unless something newer is known.
 
         Only sources make GPUs known: of one that none of them tells, nobody would know when it is gone.
@@ -215,11 +215,11 @@ class Gpus:
         gpu = next((each for each in self.on(node) if (each.uuid, each.instance) == names), None)
         if gpu is None:
             return
-        known = self.counting_in(namespace)[gpu]
+        known = self.for_namespace(namespace)[gpu]
         reading = Reading(gpu, told.used_mib, told.total_mib, now, max(0.0, now - as_of), self._holders(gpu, now))
         alike = abs(reading.total_mib - known.total_mib) <= OTHER_SIZE * known.total_mib
         if alike and counts_more(reading, known):
-            self._told.setdefault(namespace, {})[gpu] = reading
+            self._measured.setdefault(namespace, {})[gpu] = reading
 
     def _holders(self, gpu: GpuId, at: float) -> tuple[Holder, ...]:
         _, told = self._held.get(gpu, ("", None))
@@ -254,7 +254,7 @@ class Gpus:
         self._grouped = None
         self._told_by.pop(gpu, None)
         self._held.pop(gpu, None)
-        for told in self._told.values():
+        for told in self._measured.values():
             told.pop(gpu, None)
 
 
@@ -268,6 +268,6 @@ def _of_nodes(answer: Answer, nodes: Collection[str]) -> Answer:
     return Answer(tuple(each for each in answer.readings if each.gpu.node in nodes), problem)
 
 
-def _told(sources: list[Source]) -> str:
+def _failing(sources: list[Source]) -> str:
     texts = sorted(f"{source.title}: {source.problem}" for source in sources)
     return texts[0] + (f", and {len(texts) - 1} more that fail" if len(texts) > 1 else "")
