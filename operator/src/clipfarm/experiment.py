@@ -59,14 +59,14 @@ class Impulse(PositiveRange):
     """The push: magnitude in N s, direction random in the floor's plane."""
 
     at_frame: int = Field(default=1, ge=0)
-    """The last frame that shows the object at rest."""
+    """Last frame that shows the object at rest."""
 
 
 class Phase(Model):
     """A range of clips with one law for friction and mass."""
 
     name: Text = Field(min_length=1)
-    """The phase's name; each clip's ground_truth.json holds it."""
+    """Name of the phase, which each clip's ground_truth.json records."""
     clips: ClipRange
     """The clips that belong to the phase."""
     friction: FrictionRange
@@ -79,9 +79,9 @@ class Assets(Model):
     """A Kubric asset manifest: objects beyond the built-in ones."""
 
     manifest: FileName
-    """Path of the JSON file as the renderer sees it: on this machine, or in a volume of the pod."""
+    """Path of the JSON manifest as the renderer sees it: on this machine, or in a volume of the pod."""
     sha256: Sha256 | None = None
-    """SHA-256 of the manifest, in hexadecimal; where it is given, another file is refused."""
+    """SHA-256 of the manifest, in hexadecimal; if given, any other file is refused."""
 
 
 def _near(fps: int) -> str:
@@ -125,29 +125,29 @@ def _overlap(experiment: "Experiment") -> str | None:
 
 
 class Experiment(Model):
-    """What is filmed. ``push``: an object that rests on a floor with walls gets a push."""
+    """The experiment to simulate and render. ``push``: an object that rests on a floor with walls gets a push."""
 
     name: Literal["push"] = "push"
-    """Which experiment; push is the one that is built in."""
+    """Name of the experiment; push is built in."""
     frames: Annotated[int, Field(ge=4, le=1024), EVEN] = 32
-    """Frames of a clip. Even, because the encoder takes frames in pairs."""
+    """Frames per clip; even, because the encoder takes frames in pairs."""
     fps: Annotated[
         int, Field(ge=1, description=f"Frames a second. Divides {STEP_RATE}, the rate of the physics."), DIVIDES
     ] = 30
     resolution: int = Field(default=256, ge=LEAST_PIXELS, le=MOST_PIXELS)
     """Width and height of a frame, pixels."""
     samples_per_pixel: int = Field(default=64, ge=1, le=65536)
-    """Light paths that Cycles traces for each pixel: more of them, less noise."""
+    """Light paths that Cycles traces per pixel; more of them give less noise."""
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=8, strict=False), SHOWS_COLOURS] = ("rgb",)
-    """What is written of each frame; rgb is always among them."""
+    """Layers to write for each frame; rgb must be among them."""
     objects: tuple[ObjectName, ...] = Field(default=("cube",), min_length=1, max_length=1024, strict=False)
-    """Each clip shows one of them, drawn at random: cube, sphere, cylinder, cone, torus, or ids of assets."""
+    """Objects, of which each clip shows one, drawn at random: cube, sphere, cylinder, cone, torus, or ids of assets."""
     assets: Assets | None = None
-    """Where objects come from that are not built in."""
+    """Source of objects that are not built in."""
     impulse: Impulse = Impulse(min=12, max=13)
-    """The push: magnitude in N s, drawn uniformly; direction random in the floor's plane."""
+    """Impulse of the push, N s: magnitude drawn uniformly, direction random in the plane of the floor."""
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=64, strict=False)
-    """Ranges of clips, each with its law for friction and mass; each clip belongs to one."""
+    """Ranges of clips with their ranges of friction and mass; each clip belongs to exactly one phase."""
     preview: bool = True
     """Whether each clip gets a preview.gif."""
 

@@ -13,36 +13,36 @@ class Toleration(Model):
     """A taint of a node that does not keep the pods away."""
 
     key: Text | None = None
-    """The taint's key; every taint where it is left out."""
+    """Key of the taint; default: every taint."""
     operator: Literal["Exists", "Equal"] = "Equal"
-    """Whether the value counts."""
+    """Equal: the value must be equal; Exists: any value."""
     value: Text | None = None
-    """The taint's value."""
+    """Value of the taint."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """Which effect of the taint; all where it is left out."""
+    """Effect of the taint; default: every effect."""
     toleration_seconds: int | None = None
-    """How long a pod stays after a NoExecute taint; for ever where it is left out."""
+    """Seconds that a pod stays after a NoExecute taint; default: forever."""
 
 
 class PodOptions(Model):
     """Passed on to the pods as Kubernetes knows them."""
 
     node_selector: Texts = Field(default_factory=dict)
-    """Labels that a node has to have."""
+    """Labels that a node must have."""
     tolerations: tuple[Toleration, ...] = Field(default=(), max_length=MOST_ENTRIES, strict=False)
-    """Taints that do not keep the pods away."""
+    """Taints that the pods tolerate."""
     resources: Texts = Field(default_factory=dict)
-    """More of a node than CPU and memory, as nvidia.com/gpu: 1; requested and limited alike."""
+    """Further resources, such as nvidia.com/gpu: 1; request and limit are equal."""
     runtime_class_name: Text | None = None
-    """Runtime class, as nvidia, for GPUs that pods share without asking for one."""
+    """Runtime class, such as nvidia, for GPUs that pods share without requesting one."""
     priority_class_name: Text | None = None
     """Priority class."""
     image_pull_secrets: tuple[Text, ...] = Field(default=(), max_length=MOST_ENTRIES, strict=False)
-    """Names of secrets that open the registry."""
+    """Names of secrets for the image registry."""
     labels: Texts = Field(default_factory=dict)
-    """Labels on top of clipfarm's."""
+    """Additional labels."""
     annotations: Texts = Field(default_factory=dict)
-    """Annotations on top of clipfarm's."""
+    """Additional annotations."""
 
 
 def requested(options: PodOptions) -> tuple[str, int] | None:

@@ -39,55 +39,57 @@ KIND = "BenchmarkRun"
 
 
 class ScaleUp(Model):
-    """How an autoscaler gets to know that nodes are missing, in a cluster."""
+    """How an autoscaler learns that nodes are missing, in a cluster."""
 
     pending: int = Field(default=2, ge=0, le=100)
-    """Pods that may wait for a node that is not there yet: an autoscaler sees no pod behind a gate. 0: none."""
+    """Pods that may wait for a new node without a gate, behind which no autoscaler sees them. 0: none."""
 
 
 class Render(Model):
     """How clips are rendered."""
 
     device: Literal["cpu", "gpu", "cuda", "optix"] = "cpu"
-    """What Cycles computes on; ``gpu``: OptiX where the driver has it, else CUDA."""
+    """Device that Cycles computes on; ``gpu``: OptiX if the driver has it, else CUDA."""
     threads: int = Field(default=1, ge=1, le=MOST_THREADS)
-    """CPU threads a clip: the pod's CPU limit, OMP_NUM_THREADS and its kin, BLENDER_CPU_THREADS."""
+    """CPU threads per clip: the pod's CPU limit, OMP_NUM_THREADS and similar variables, BLENDER_CPU_THREADS."""
     clips_per_pod: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Clips that one pod makes one after the other, in a cluster. Left out: so many that a pod works for about three
     minutes, but at least 64 pods (on GPUs 16) share the run; one, if the renderer is your own."""
     timeout: PositiveSeconds = 600.0
-    """A clip that takes longer fails."""
+    """Time limit of a clip; a clip that takes longer fails."""
     memory: PositiveBytes = 2 * 2**30
-    """Memory of a pod, in a cluster: the kernel ends a renderer that takes more, and its clip fails."""
+    """Memory limit of a pod, in a cluster; the kernel kills a renderer that uses more, and its clip fails."""
     shared_memory: PositiveBytes = 8 * 2**30
-    """Largest size of /dev/shm in a pod; what is used of it counts as memory."""
+    """Maximum size of /dev/shm in a pod; its content counts as memory."""
     image: FileName | None = None
-    """Container image of a renderer of the user's own, built from clipfarm's; the operator's own where left out."""
+    """Container image of your own renderer, built from clipfarm's; default: the renderer's image in the operator's
+    settings."""
     pod: PodOptions = PodOptions()
-    """Where and how the pods run, in a cluster."""
+    """Placement and other options of the pods, in a cluster."""
     keep_pods: Literal["failed", "all"] = "failed"
-    """Pods that stay when they have ended, in a cluster. failed: the 100 that failed last, with their logs."""
+    """Pods to keep after they have ended, in a cluster. failed: the last 100 that failed, with their logs."""
     scale_up: ScaleUp = ScaleUp()
-    """How an autoscaler gets to know that nodes are missing, in a cluster."""
+    """How an autoscaler learns that nodes are missing, in a cluster."""
     command: tuple[Argument, ...] = Field(default=(), max_length=MOST_ENTRIES, strict=False)
-    """A renderer of the user's own that keeps the contract; empty for the built-in one."""
+    """Command of your own renderer; empty: the built-in one."""
     background: Background = "cached"
-    """What stands still in the frames: rendered once for the run, which takes as long as 16 frames, or anew in each."""
+    """cached: the still background is rendered once for the run, which takes as long as 16 frames; full: again in each
+    frame."""
 
 
 class Retry(Model):
-    """What happens when clips cannot be rendered."""
+    """What to do if clips cannot be rendered."""
 
     limit: int = Field(default=1, ge=0, le=100)
-    """How often a clip is tried again whose renderer ran out of GPU memory (exit code 2)."""
+    """Further attempts at a clip whose renderer ran out of GPU memory (exit code 2)."""
     delay: Annotated[Seconds, Field(ge=0)] = 30.0
-    """How long after it ended it may start again, at the earliest."""
+    """Minimum time between the end of an attempt and the next one."""
     stop_after: int = Field(default=20, ge=0, le=10_000)
     """Number of clips that fail alike before the run ends as Failed, if none is complete by then; 0: all are tried.
-    Reasons are alike if they differ only in words that hold a digit."""
+    Reasons are alike if they differ only in words that contain a digit."""
     lost_after: Annotated[Seconds, Field(ge=0)] = 300.0
-    """In a cluster, how long a node may not answer before its pods that are being deleted are given up, and their clips
-    made elsewhere."""
+    """In a cluster, time without an answer from a node, after which its pods that are being deleted are given up and
+    their clips made elsewhere."""
 
 
 PATCHES = FieldRule("a multiple of 16, the model's patch size", holds=lambda size: size % 16 == 0, cel="self % 16 == 0")
@@ -100,24 +102,23 @@ class Encode(Model):
     enabled: bool = True
     """Whether clips are encoded."""
     model: Literal["vjepa2_vitl16", "vjepa2_vith16", "vjepa2_vitg16", "vjepa2_tiny16"] = "vjepa2_vitl16"
-    """The model of the V-JEPA 2 family; vjepa2_tiny16 has no published weights and is for trying things out."""
+    """Model of the V-JEPA 2 family; vjepa2_tiny16 has no published weights and is for trials."""
     weights: Weights | None = None
-    """Where the model's weights come from; needed where clips are encoded."""
+    """Source of the model's weights; required if clips are encoded."""
     batch_size: int = Field(default=4, ge=1, le=MOST_BATCH)
-    """Clips that are encoded at a time; halved where a GPU's memory is too small, on a CPU at most one a thread."""
+    """Clips per batch; halved if a GPU's memory is too small; on a CPU at most one per thread."""
     replicas: int = Field(default=1, ge=1, le=1000)
-    """Encoders that share the work. On one machine they share its CPUs, and each has its part of the GPUs."""
+    """Number of encoders that share the work. On one machine they share its CPUs and divide its GPUs."""
     crop_size: Annotated[int, Field(ge=16, le=MOST_CROP), PATCHES] = 256
-    """Width and height of what the model sees, pixels; a multiple of its patch, 16."""
+    """Width and height of the model's input, pixels; a multiple of its patch size, 16."""
     dtype: Literal["fp16", "fp32"] = "fp16"
     """Type of the saved features."""
     memory: PositiveBytes = 8 * 2**30
     """Memory of an encoder's pod, in a cluster."""
     cpu: PositiveCpus | None = None
-    """CPUs of an encoder's pod, in a cluster: requested, and its limit. Left out: 500m are requested, and there is no
-    limit."""
+    """CPUs of an encoder's pod, in a cluster: request and limit. Default: 500m are requested, without a limit."""
     pod: PodOptions = PodOptions()
-    """Where and how the encoders run, in a cluster."""
+    """Placement and other options of the encoders' pods, in a cluster."""
 
     rules = (
         Rule(
@@ -133,14 +134,14 @@ class Storage(Model):
     """The volume of a run in a cluster; on one machine ``--output`` says where clips go."""
 
     claim_name: Text | None = Field(default=None, min_length=1)
-    """A PersistentVolumeClaim that is there already."""
+    """Name of an existing PersistentVolumeClaim."""
     size: PositiveBytes | None = None
-    """Size of a claim that is made for the run, and stays when the run is deleted."""
+    """Size of a claim to create for the run; it stays when the run is deleted."""
     storage_class_name: Text | None = None
-    """Storage class of the claim that is made; the cluster's default where it is left out."""
+    """Storage class of the created claim; default: the cluster's."""
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
-    """Of the claim that is made. ReadWriteOnce is for clusters of one node, and for pods that a node selector keeps on
-    one: what many clusters have as their default class gives no other."""
+    """Access mode of the created claim. ReadWriteOnce is for clusters of one node, and for pods that a node selector
+    keeps on one node; many default storage classes offer nothing else."""
 
     rules = (
         Rule(
@@ -175,26 +176,26 @@ class SpecFields(Model):
     """Fields of ``spec`` that no rule of admission brings."""
 
     seed: int = Field(default=0, ge=0, lt=2**53)
-    """All randomness of all clips comes from it; 0 is a seed like any other."""
+    """Seed of all randomness in all clips; 0 is a seed like any other."""
     clips: ClipRange
     """The clips to make."""
     workers: int | None = Field(default=None, ge=1, le=10_000)
-    """Clips rendered at a time; by default CPUs / render.threads - 2 of each machine that is there at the start, at
-    least 1, and on GPUs at most 2 for each of them."""
+    """Clips to render at a time; default: CPUs / render.threads - 2 of each machine that exists at the start, at least
+    1, and on GPUs at most 2 per GPU."""
     storage: Storage | None = None
-    """The volume that the clips go to, in a cluster; on one machine --output says where they go."""
+    """Volume for the clips, in a cluster; on one machine --output names a folder."""
     experiment: Experiment
-    """What is filmed."""
+    """The experiment to simulate and render."""
     render: Render = Render()
     """How clips are rendered."""
     vram: Vram = Vram()
     """When GPU memory holds new clips back."""
     retry: Retry = Retry()
-    """What happens when clips cannot be rendered."""
+    """What to do if clips cannot be rendered."""
     encode: Encode
     """How clips become features."""
     ttl_after_finished: Seconds | None = None
-    """How long a finished run stays in a cluster; the clips stay anyway."""
+    """Time after which a finished run is deleted from the cluster; its clips stay."""
 
 
 class RunSpec(RuleOptions, SpecFields):

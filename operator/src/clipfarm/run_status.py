@@ -29,19 +29,19 @@ UNSEEN: dict[str, Any] = {
 
 
 class _Made(Model):
-    """Made here, by the names that the fields have here, and never read."""
+    """Built by the fields' own names, and never parsed."""
 
     model_config = ConfigDict(validate_by_name=True)
 
     @field_validator("*", mode="before")
     @classmethod
     def _shown(cls, value: object) -> object:
-        """Write out what a terminal would obey: reasons come from users' programs, and people print them."""
+        """Write out control characters: reasons come from users' programs, and people print them."""
         return printable(value) if isinstance(value, str) else value
 
 
 class Condition(_Made):
-    """One aspect of a run, true, false or unknown, with what a person can do about it."""
+    """One aspect of a run: true, false or unknown, and what a person can do about it."""
 
     type: Literal[
         "Ready",
@@ -55,64 +55,64 @@ class Condition(_Made):
         "Stalled",
         "Reconciling",
     ]
-    """Which aspect."""
+    """Name of the aspect."""
     status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
+    """True, False or Unknown."""
     reason: str
-    """Why, in one word for programs."""
+    """Reason in one word, for programs."""
     message: str
-    """Why, and what to do, in a sentence for people."""
+    """Reason and what to do, in a sentence for people."""
     last_transition_time: str
-    """When the status changed last."""
+    """Time of the last change of the status."""
     observed_generation: int = Field(ge=0)
-    """The generation of the run that this was found for."""
+    """Generation of the run that this describes."""
 
 
 class GpuMemory(_Made):
     """Memory of one GPU, as it was measured."""
 
     node: str
-    """The GPU's node."""
+    """Node of the GPU."""
     gpu: str
-    """Its number on the node."""
+    """Number of the GPU on the node."""
     uuid: str = ""
-    """The driver's own name for it, with the number of an instance (MIG) behind a slash."""
+    """UUID of the GPU; the number of an instance (MIG) follows a slash."""
     used: str
     """Used memory in percent of the whole, or unknown."""
     total: str | None = None
-    """Memory that may be allocated, where the use is known."""
+    """Memory that programs may allocate, if the use is known."""
     reading: str
-    """How old the reading was when this was written, or why there is none."""
+    """Age of the reading when this was written, or why there is none."""
     measured_at: str | None = None
-    """When the use was measured."""
+    """Time of the measurement."""
     held_by: str | None = None
-    """Who has the memory, the largest shares first, where the source of the reading tells."""
+    """Programs that have the memory, the largest shares first, if the source of the reading reports them."""
     gate: Literal["Open", "Closed"]
-    """Whether its use was above vram.high, and has not been below vram.low since: then no clip starts on it."""
+    """Closed: its use was above vram.high and has not been below vram.low since, so no clip starts on it."""
 
 
 class FailedClips(_Made):
     """Clips that failed for the same reason."""
 
     clips: str
-    """As ranges: 1,3-5."""
+    """Clips as ranges: 1,3-5."""
     stage: Literal["render", "encode"]
-    """What could not be done with them."""
+    """Stage that failed: render or encode."""
     reason: str
     """Why."""
 
 
 class HeldClips(_Made):
-    """Clips that could be made now, and what holds them."""
+    """Clips that could be made now, and what holds them back."""
 
     reason: str
-    """Why, in one word for programs."""
+    """Reason in one word, for programs."""
     clips: str
-    """As ranges: 1,3-5."""
+    """Clips as ranges: 1,3-5."""
     count: int = Field(ge=0)
-    """How many clips these are."""
+    """Number of these clips."""
     message: str
-    """Why, and what to do, in a sentence for people."""
+    """Reason and what to do, in a sentence for people."""
 
 
 class PodCounts(_Made):
@@ -123,11 +123,11 @@ class PodCounts(_Made):
     released: int = Field(default=0, ge=0)
     """Without the gate, and without a node yet."""
     bound: int = Field(default=0, ge=0)
-    """On a node whose kubelet has not taken them up."""
+    """On a node, whose kubelet has not started them yet."""
     starting: int = Field(default=0, ge=0)
-    """Taken up by a kubelet, which pulls images, mounts volumes and creates containers."""
+    """Being started by a kubelet, which pulls images, mounts volumes and creates containers."""
     working: int = Field(default=0, ge=0)
-    """Whose renderer runs."""
+    """With a running renderer."""
     ending: int = Field(default=0, ge=0)
     """Being deleted, or kept alive by another container after their work is over."""
     lost: int = Field(default=0, ge=0)
@@ -148,44 +148,44 @@ class RunStatus(_Made):
         "Failed",
         "Invalid",
     ]
-    """Where the run stands. Waiting: nothing runs, and something holds it."""
+    """Phase of the run. Waiting: nothing runs, and something holds it back."""
     reason: str = ""
-    """What is so at the moment, in one word; empty if the phase says all."""
+    """Most important reason now, in one word; empty if the phase says everything."""
     observed_generation: int = Field(ge=-1)
-    """The generation of the run that this was found for; -1 before an operator has looked at the run."""
+    """Generation of the run that this describes; -1 before an operator has seen the run."""
     observed_at: str | None = None
-    """When an operator last wrote this status; while a run is unfinished that is at least every two minutes."""
+    """Time when an operator last wrote this status: at least every two minutes while the run is unfinished."""
     total: int = Field(ge=0)
-    """Clips that the run asks for."""
+    """Number of clips that the run asks for."""
     rendered: int = Field(ge=0)
-    """Clips that are complete."""
+    """Number of complete clips."""
     encoded: int = Field(ge=0)
-    """Clips with features."""
+    """Number of clips with features."""
     failed: int = Field(ge=0)
-    """Clips that failed for good."""
+    """Number of clips that have failed, without another attempt to come."""
     workers: int | None = Field(default=None, ge=1)
-    """Clips that may run at a time. If the run does not say, it is settled when the first node fits; absent before."""
+    """Number of clips that may run at a time. If the run does not set it, the first node that fits decides it."""
     running: int = Field(ge=0)
-    """Pods that take a worker: at work, or on their way."""
+    """Number of pods that occupy a worker: rendering or starting."""
     pods: PodCounts = PodCounts()
     """Renderers' pods by state."""
     held: tuple[HeldClips, ...] = Field(default=(), strict=False)
-    """Clips that could run now, by what holds them, whether or not others run; the largest groups if there are many."""
+    """Clips that could run now by what holds them, even while others run; the largest groups if there are many."""
     held_clips: int = Field(default=0, ge=0)
-    """How many clips that are in all."""
+    """Number of all held clips."""
     retried: int = Field(ge=0)
-    """Clips that ended with 2 (GPU memory) and wait for another try."""
+    """Number of clips that ended with 2 (out of GPU memory) and wait for another attempt."""
     eta: str = ""
-    """Time left, as far as it is known."""
+    """Time left, if it is known."""
     completion_time: str | None = None
-    """When the run was finished."""
+    """Time when the run ended."""
     render_attempt: str | None = None
-    """The attempt at rendering that this status tells of, where `clipfarm retry` asked for one."""
+    """Attempt at rendering that this status describes, if `clipfarm retry` asked for one."""
     encode_attempt: str | None = None
-    """The last attempt at encoding that was begun, where `clipfarm retry` asked for one."""
+    """Last attempt at encoding that was begun, if `clipfarm retry` asked for one."""
     gpus: tuple[GpuMemory, ...] = Field(default=(), strict=False)
     """Memory of each GPU that the run may use."""
     failures: tuple[FailedClips, ...] = Field(default=(), strict=False)
-    """Failed clips by reason; the most frequent reasons where there are many."""
+    """Failed clips by reason; the most frequent reasons if there are many."""
     conditions: tuple[Condition, ...] = Field(default=(), strict=False)
-    """What is the matter, and what to do."""
+    """Conditions of the run: what is wrong, and what to do."""

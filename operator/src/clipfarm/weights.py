@@ -24,9 +24,9 @@ class Weights(Model):
     key: Literal["target_encoder", "encoder"] = "target_encoder"
     """Which of the two encoders in a file of the original release."""
     sha256: Sha256 | None = None
-    """What the weights have to hash to; needed where the source is an address."""
+    """SHA-256 that the weights must have; required if the source is an address."""
     revision: Commit | None = None
-    """A commit on Hugging Face: the source is an id there."""
+    """Commit on Hugging Face, if the source is an id there."""
 
     rules = (
         Rule(

@@ -11,7 +11,7 @@ class Options(Model):
     """The field of the run's spec."""
 
     suspend: bool = False
-    """Start no new clip; those that run go on to their end."""
+    """Start no new clip; running clips continue to their end."""
 
 
 def _holds(_candidate: Candidate, situation: Situation) -> str | None:

@@ -14,21 +14,21 @@ class Vram(Model):
     enabled: bool = True
     """Whether GPU memory holds clips back."""
     high: float = Field(default=0.85, gt=0, le=1)
-    """Above it, no new clip starts on the GPU."""
+    """Fraction of a GPU's memory above which no new clip starts there."""
     low: float = Field(default=0.70, gt=0, le=1)
-    """Below it, clips start again."""
+    """Fraction of a GPU's memory below which clips start there again."""
     check_interval: PositiveSeconds = 5.0
-    """How often GPU memory is looked at."""
+    """Interval between two measurements of GPU memory."""
     stale_after: PositiveSeconds = 60.0
-    """A reading older than this is unknown, and never zero."""
+    """Age above which a reading counts as unknown, never as zero."""
     when_unknown: Literal["Hold", "Admit"] = "Hold"
-    """What becomes of clips while the use of a GPU's memory is unknown."""
+    """What to do with clips while the use of a GPU's memory is unknown."""
     per_clip: PositiveBytes | None = None
-    """What one clip takes, where it is known."""
+    """GPU memory of the largest clip, if you know it."""
     allocation_time: Annotated[Seconds, Field(ge=0)] = 30.0
-    """How long after its start a clip may not have allocated all its memory: a cold import of Blender takes 22 s."""
+    """Time after its start within which a clip allocates its memory; a cold import of Blender takes 22 s."""
     held_warning_after: PositiveSeconds = 600.0
-    """A GPU that others keep full for longer than this, while clips are held, is worth a warning that names them."""
+    """Time after which a warning names the programs that keep a GPU full while clips are held."""
 
     rules = (
         Rule(
