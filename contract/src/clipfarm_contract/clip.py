@@ -1,7 +1,7 @@
 """``clip.json``, and how a folder becomes a complete clip.
 
 A clip is written into ``.clip_00042.<attempt>/``, gets its ``clip.json`` last, and is renamed to ``clip_00042/``.
-So a clip is there whole or not at all, whoever was killed and whenever. ``clip.json`` holds nothing of the moment:
+So a clip is there whole or not at all, whatever was killed and whenever. ``clip.json`` holds nothing of the moment:
 no time, no host. The same recipe gives the same bytes of every file, ``clip.json`` included.
 """
 
@@ -241,7 +241,7 @@ def complete(
 
     Raises:
         UnfitError: the folder holds something else than files of its own.
-        FileNotFoundError: the folder holds no file, which nobody would call a clip.
+        FileNotFoundError: the folder holds no file, so it is no clip.
         FileExistsError: a complete clip of another recipe lies in the clip's place, or one that cannot be read.
     """
     files = {name: FileEntry.of(attempt / name) for name in tree.files(attempt)}

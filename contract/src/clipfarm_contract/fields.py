@@ -28,7 +28,7 @@ class Fields:
         return f"{self._where}.{name}" if self._where else name
 
     def has(self, name: str) -> bool:
-        """Tell whether a field is there that nobody has taken yet."""
+        """Return whether a field is there that was not taken yet."""
         return name in self._left
 
     def take(self, name: str, kind: type[T], default: T | None = None) -> T:
@@ -69,7 +69,7 @@ class Fields:
         return tuple(parse(item, f"{self.path(name)}[{i}]") for i, item in enumerate(items))
 
     def done(self) -> None:
-        """Raise ContractError where a field is left that nobody took."""
+        """Raise ContractError if a field is left that was not taken."""
         for name in self._left:
             raise ContractError(f"{self.path(name)}: unknown field")
 

@@ -101,7 +101,7 @@ class RunFolder:
         return sorted(index for index in found if index is not None)
 
     def attempts(self) -> list[Path]:
-        """Return the folders of clips that somebody is writing, or was when it was killed."""
+        """Return the folders of clips that a process is writing, or was writing when it was killed."""
         if not self.root.is_dir():
             return []
         return sorted(entry for entry in self.root.iterdir() if is_attempt(entry.name))

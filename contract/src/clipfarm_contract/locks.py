@@ -29,7 +29,7 @@ def opened(path: Path) -> int:
 
 
 def take(descriptor: int, path: Path, *, shared: bool = False, wait: bool = False) -> bool:
-    """Take a lock; False if somebody else holds it.
+    """Take a lock; False if another process holds it.
 
     Args:
         descriptor: of the file.

@@ -1,4 +1,4 @@
-"""GPUs of this machine, or instances of them (MIG), and their memory, as NVIDIA's management library tells.
+"""GPUs of this machine, or instances of them (MIG), and their memory, as NVIDIA's management library reports them.
 
 Needs the extra ``nvml`` of this package.
 """
@@ -149,13 +149,13 @@ def is_visible(part: Part, visible: str | None) -> bool:
 
 
 def read_memory(part: Part) -> Memory | None:
-    """Return the memory of a GPU or instance; None where the driver tells nonsense.
+    """Return the memory of a GPU or instance; None if the driver reports nonsense.
 
     Raises:
         NVMLError: the driver does not tell.
     """
     try:
-        # Version 2 tells the driver's own reserve from what programs use; on an idle GPU that is some hundred MiB.
+        # Version 2 separates the driver's own reserve from what programs use; on an idle GPU that is some hundred MiB.
         told = pynvml.nvmlDeviceGetMemoryInfo(part.handle, version=pynvml.nvmlMemory_v2)
         total, reserved = told.total - told.reserved, int(told.reserved)
     except LACKING:

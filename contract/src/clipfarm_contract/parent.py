@@ -26,12 +26,12 @@ class Parent:
         return os.getppid() != self._pid
 
     def wait(self) -> None:
-        """Return when it has ended; at once if the kernel tells (pidfd_open(2)), else within half a second."""
+        """Return when it has ended; at once if the kernel reports it (pidfd_open(2)), else within half a second."""
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):
                 descriptor = os.pidfd_open(self._pid)
                 stack.callback(os.close, descriptor)
-                # The number may be another process's by now: only while it is the parent's it tells of the parent.
+                # The number may be another process's by now: only while it is the parent's does it describe the parent.
                 if not self.has_ended:
                     select.select([descriptor], [], [])
             while not self.has_ended:

@@ -118,7 +118,7 @@ class VramUse:
 
 @dataclass(frozen=True, slots=True)
 class GpuReading:
-    """Memory of the whole GPU, or instance of it, that clips were made on, whoever has it in use."""
+    """Memory of the whole GPU, or instance of it, that clips were made on, used by any program."""
 
     uuid: str
     """Of the whole GPU."""

@@ -33,7 +33,7 @@ class Scratch:
         """
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        with contextlib.suppress(OSError):  # without locks nobody can sweep it either
+        with contextlib.suppress(OSError):  # without locks no sweep can happen either
             locks.take(self._descriptor, self.path)
 
     def __enter__(self) -> Self:

@@ -57,7 +57,7 @@ class ClipEnd:
 
     @classmethod
     def parse(cls, value: object, where: str) -> "ClipEnd":
-        """Parse the JSON form. GPU memory that cannot be is unknown: what came of the clip counts all the same.
+        """Parse the JSON form. Impossible GPU memory is unknown; what became of the clip counts anyway.
 
         Raises:
             ContractError: it is not such an object.
@@ -112,7 +112,7 @@ class Termination:
 
     @classmethod
     def parse(cls, text: str) -> "Termination":
-        """Read a message. A GPU's memory that cannot be is unknown: what came of the clips counts all the same.
+        """Parse a message. Impossible GPU memory is unknown; what became of the clips counts anyway.
 
         Raises:
             ContractError: it is not such a message.

@@ -1,4 +1,4 @@
-"""Who is writing clips into a folder: so that nobody takes a living writer's half-made clip for a dead one's.
+"""Who is writing clips into a folder, so that a living writer's half-made clip is not taken for a dead one's.
 
 A lock of the file system, which goes with the process that holds it, however that ends. If a file system has no locks,
 it is not known who writes.

@@ -32,7 +32,7 @@ def missing() -> list[str]:
 
 
 def in_image(environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether this is a container: clipfarm's image, or somebody's own."""
+    """Return whether this is a container: clipfarm's image, or another."""
     return bool(environ.get(IN_IMAGE) or environ.get("KUBERNETES_SERVICE_HOST") or Path("/.dockerenv").exists())
 
 

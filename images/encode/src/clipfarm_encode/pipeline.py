@@ -39,7 +39,7 @@ class Pipeline:
     save      eight threads each device
     ========  ====================================  ===========================================
 
-    A clip is let in only while fewer than ``decoders + 4 * batch_size * devices`` are inside: one in each decoder,
+    A clip is admitted only while fewer than ``decoders + 4 * batch_size * devices`` are inside: one in each decoder,
     and for each device a batch that waits, one that is copied there, one that is computed and one that is saved. So
     the host's memory holds at most that many clips, before the model or after it, and one more in each decoder's own
     memory; clips are saved in whatever order they are done.

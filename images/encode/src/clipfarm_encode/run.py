@@ -179,7 +179,7 @@ def _serve(reporter: Reporter, host: str, port: int) -> Callable[[], None]:
 
 
 def _introduce(reporter: Reporter, encoders: Sequence[Encoder], options: dict[str, Any]) -> None:
-    """Say what is going to compute, and whatever somebody may regret not to have known."""
+    """Print what is going to compute, and what a user would want to know before."""
     encoder = encoders[0]
     weights = encoder.weights
     devices = encoder.device.type if len(encoders) == 1 else f"{len(encoders)} x {encoder.device.type}"

@@ -116,7 +116,7 @@ class Once:
         yield from self._clips
 
     def settled(self, found: Found, *, unread: bool = False) -> None:
-        """Nothing to do: nobody else is at work."""
+        """Nothing to do: there is no other encoder."""
 
 
 def report(surveyed: Survey, reporter: Reporter) -> None:

@@ -36,7 +36,7 @@ class Latch:
             self._changed.notify_all()
 
     def close(self, timeout: float) -> None:
-        """Let nobody in any more, and wait up to ``timeout`` seconds until nobody is inside."""
+        """Admit no more, and wait up to ``timeout`` seconds until all have left."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: self._inside == 0, timeout)

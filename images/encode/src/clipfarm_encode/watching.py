@@ -29,7 +29,7 @@ RECHECKED = 16
 class Watch:
     """Clips as they become complete, each claimed before it is yielded.
 
-    Each look is one listing of the folder, which works on file systems that tell nobody of changes, such as NFS. A
+    Each look is one listing of the folder, which works on file systems that report no changes, such as NFS. A
     folder's time of modification would be cheaper to ask for, but an NFS client may hold an old one for a minute.
     """
 

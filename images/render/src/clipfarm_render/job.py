@@ -1,4 +1,4 @@
-"""What the supervisor asks of the child, and what the child tells it."""
+"""What the supervisor asks of the child, and what the child reports."""
 
 import json
 import os

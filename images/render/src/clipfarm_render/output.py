@@ -61,14 +61,14 @@ class Tail:
 
 
 def say(line: str) -> None:
-    """Write a line to stderr. Whoever read it may have gone, and that is no reason to lose a clip."""
+    """Write a line to stderr. If its reader has gone, that is no reason to lose a clip."""
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
 def is_chatter(line: str) -> bool:
-    """Tell whether a line is what Blender and PyBullet always say, or empty: nobody needs to read it again."""
+    """Return whether a line is one that Blender and PyBullet always print, or empty."""
     return _CHATTER.match(line) is not None
 
 

@@ -141,7 +141,7 @@ def make_one(limits: ThreadLimits, report: Report) -> tuple[ExitCode, bool]:
     """Make one clip, and write its report.
 
     Returns:
-        The exit code, and whether this process may make another clip: not after a failure that nobody has foreseen.
+        The exit code, and whether this process may make another clip: not after an unforeseen failure.
 
     Raises:
         ContractError: the environment lacks something, or holds nonsense.
@@ -167,7 +167,7 @@ def make_one(limits: ThreadLimits, report: Report) -> tuple[ExitCode, bool]:
 def flush() -> None:
     """Write out what Python and Blender have printed."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # whoever read it has gone
+        with contextlib.suppress(OSError):  # its reader has gone
             stream.flush()
     ctypes.CDLL(None).fflush(None)
 

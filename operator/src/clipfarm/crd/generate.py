@@ -168,7 +168,7 @@ def _default(node: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
     if made.get("pattern") == QUANTITY_PATTERN:
         return {"default": quantity_text(default)}
     if "properties" in made and not made.get("required"):
-        # Written out, because rules are held against the default as it stands, before the fields' own are filled in.
+        # Written out, because rules are checked on the default as it is, before its fields get their own defaults.
         return {"default": {name: each["default"] for name, each in made["properties"].items() if "default" in each}}
     return {"default": list(default) if isinstance(default, tuple) else default}
 

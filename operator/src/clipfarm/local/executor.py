@@ -1,4 +1,4 @@
-"""The loop: look, decide, do, until there is nothing left to do or somebody says stop."""
+"""The loop: observe, decide, act, until nothing is left to do or a signal ends it."""
 
 import errno
 import os
@@ -81,7 +81,7 @@ def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> End
 
 
 def _take_back_vanished(state: State) -> bool:
-    """Put clips that somebody has removed meanwhile back among those to be made; tell whether there were any."""
+    """Put clips that were removed meanwhile back among those to be made; return whether there were any."""
     vanished = {clip for clip in state.complete if not regular.may_exist(state.job.folder.clip(clip).manifest)}
     state.complete -= vanished
     state.unencoded -= vanished

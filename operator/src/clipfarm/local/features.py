@@ -1,4 +1,4 @@
-"""Which features a run asks for, as far as its file tells."""
+"""The features that a run asks for, by its file."""
 
 from clipfarm.run import Encode
 from clipfarm_contract.features import Wanted

@@ -55,7 +55,7 @@ def counters(status: Status, *, encodes: bool) -> str:
 
 
 def pace(status: Status) -> str:
-    """Return clips an hour and the time left, as far as they are known."""
+    """Return clips an hour and the time left; None if unknown."""
     per_hour = status.clips_per_hour
     rate = f"{per_hour / 3600:.2g} clips/s ({per_hour:.0f}/h)" if per_hour else "clips/s not known yet"
     eta = f"ETA {format_duration(status.eta_seconds)}" if status.eta_seconds is not None else "ETA not known yet"

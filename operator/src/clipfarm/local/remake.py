@@ -42,7 +42,7 @@ def remake(clip: Clip, into: RunFolder, device: str) -> Clip:
     command = [
         *(sys.executable, "-m", "clipfarm_render", "--output", str(into.root), "--seed", str(recipe.seed)),
         *("--index", str(recipe.index), "--experiment", str(experiment), "--device", device),
-        # Whatever the run's own limit was: this one has been made before, and somebody is waiting.
+        # Not the run's own limit: this clip has been made before, and a person is waiting.
         *("--timeout", str(MOST_SECONDS), "--exit-with-parent", "--parent", str(os.getpid())),
         *(["--", *renderer] if renderer else []),
     ]

@@ -140,7 +140,7 @@ def made_on(results: Iterable[ClipResult]) -> list[dict[str, Any]]:
 
 
 def sample(clips: Collection[int]) -> list[int]:
-    """Return some clips to tell of all: of millions, somebody who stops the run would wait for a minute."""
+    """Return a sample of the clips: with millions, a person who stops the run would wait for a minute."""
     return list(islice(clips, 0, None, max(1, len(clips) // MOST_RESULTS)))
 
 

@@ -14,7 +14,7 @@ Manifest = dict[str, Any]
 CLIPS = "/clips"
 """Where the volume lies in every container."""
 USER = 65532
-"""The user that the images run as: root's files on a shared volume are nobody else's to delete."""
+"""The user that the images run as: no other user could delete root's files on a shared volume."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def deployment(run: Run, owner: Owner, images: Images, replicas: int) -> Manifes
 
 
 def asked(run: Run, owner: Owner) -> str:
-    """Return a hash of what a person asks of the run's encoders; another attempt asks anew.
+    """Return a hash of what a person asks of the run's encoders; another attempt changes it.
 
     Fields that have their defaults are left out, so that a field which a later version adds changes no hash.
     """

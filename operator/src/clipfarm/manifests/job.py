@@ -62,7 +62,7 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
                 "rules": [
                     # Evicted, or its node is gone: not the clip's fault, and not counted.
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                    # Somebody deleted it, as a drain without evictions does: no more the clip's fault.
+                    # It was deleted, as by a drain without evictions: not the clip's fault.
                     {
                         "action": "Ignore",
                         "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [STOPPED]},
@@ -78,7 +78,7 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
                     },
                 ]
             },
-            # The queue takes it from here; nobody else touches it.
+            # From here on the queue decides; clipfarm does not touch it.
             **({"suspend": True} if owner.queue else {}),
             "template": {"metadata": _template_metadata(run), "spec": _pod(run, owner, images, blocks)},
         },

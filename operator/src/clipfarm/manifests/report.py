@@ -27,7 +27,7 @@ def name(run: Run) -> str:
 
 
 def attempt(owner: Owner) -> str:
-    """Return what tells the end of one attempt at a run from the end of another."""
+    """Return what distinguishes the end of one attempt at a run from the end of another."""
     return f"{owner.attempt or 1}.{owner.encode_attempt or 1}"
 
 

@@ -156,11 +156,11 @@ class Claims:
             return
         number, taken_over = held
         for path in (*taken_over, self._path(clip, number)):
-            with suppress(OSError):  # a claim on a clip that is done is in nobody's way
+            with suppress(OSError):  # a claim on a clip that is done does no harm
                 path.unlink()
 
     def release_all(self) -> None:
-        """Give everything up, so that nobody has to wait until it is stale."""
+        """Give everything up, so that no encoder has to wait until it is stale."""
         for clip in list(self._held):
             self.release(clip)
         with suppress(OSError):
@@ -181,7 +181,7 @@ class Claims:
             except FileExistsError:
                 # An NFS server whose answer was lost is asked again, and then finds the link that it has made.
                 return _inode(path) == self._inode
-            except FileNotFoundError:  # somebody has tidied up: make the heartbeat again
+            except FileNotFoundError:  # it was cleaned up: make the heartbeat again
                 self._make_heartbeat()
             else:
                 return True
@@ -211,7 +211,7 @@ class Claims:
             try:
                 folder.rmdir()
             except OSError:
-                return  # somebody has made something again
+                return  # another encoder has made something again
 
     def _path(self, clip: str, number: int) -> Path:
         return self._folder / f"{clip}.{number}"

@@ -53,7 +53,7 @@ class Found:
 
     name: str
     inode: int
-    """Tells a clip from another that took its place under the same name."""
+    """Distinguishes a clip from another that took its place under the same name."""
     path: Path
 
     @property

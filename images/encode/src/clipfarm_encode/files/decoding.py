@@ -66,7 +66,7 @@ class Decoder:
         return Decoded(self._memory.array(tuple(reply["shape"])), reply["sha256"])
 
     def start(self) -> None:
-        """Start the process, unless it runs; it takes a quarter second to be ready, which nobody has to wait for."""
+        """Start the process, unless it runs; it takes a quarter second to be ready, which nothing has to wait for."""
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "clipfarm_encode.files.decoder", str(self._descriptor)],

@@ -183,7 +183,7 @@ def place(temporary: Path, path: Path) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a killed writer of this file left beside it: a temporary file that nobody will rename."""
+    """Remove what a killed writer of this file left beside it: a temporary file that will never be renamed."""
     for leftover in path.parent.glob(f".{path.name}.????????"):
         leftover.unlink(missing_ok=True)
 
@@ -201,7 +201,7 @@ def _document(recipe: Recipe, shape: tuple[int, ...], encoded: Encoded, sha256: 
 
 
 def _put_right(clip: Clip, recipe: Recipe, encoded: Encoded) -> None:
-    """Write the sidecar that belongs to the array that is there, whoever wrote it."""
+    """Write the sidecar that belongs to the existing array, from any writer."""
     path = clip.features(recipe.model)
     try:
         shape, sha256 = npy.read_head(path).shape, FileEntry.of(path).sha256

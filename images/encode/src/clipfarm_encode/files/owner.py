@@ -72,7 +72,7 @@ class Owner:
 
 
 def _process(pid: int) -> tuple[str, int] | None:
-    """Return a process's state and when it was started; None where the kernel tells it otherwise (proc_pid_stat(5)).
+    """Return a process's state and when it was started; None if the kernel has another form (proc_pid_stat(5)).
 
     Raises:
         OSError: it is not there, or hidden.

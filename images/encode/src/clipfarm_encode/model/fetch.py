@@ -211,7 +211,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _check_scheme(address: str) -> None:
-    """Refuse http but to this machine itself, where nobody is on the way: a forwarder's, or a test's."""
+    """Refuse http except to this machine itself, where no one can listen: a forwarder's, or a test's."""
     parts = urllib.parse.urlsplit(address)
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         return

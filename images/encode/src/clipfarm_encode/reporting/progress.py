@@ -46,7 +46,7 @@ class Reporter:
             devices: that compute.
             log: where to keep the document; None: nowhere.
             console: the screen.
-            clock: tells the time, seconds.
+            clock: returns the time, seconds.
             wanted: numbers of the clips that are asked for; None: all that are there.
         """
         self.tally = Tally()
@@ -88,7 +88,7 @@ class Reporter:
             self.tally.found.update(names)
 
     def skipped(self, names: Iterable[str]) -> None:
-        """Count clips that have features, whoever made them."""
+        """Count clips that have features, from any encoder."""
         with self._lock:
             for name in names:
                 self.tally.skipped.add(name)

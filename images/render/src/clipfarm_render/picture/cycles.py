@@ -117,7 +117,7 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         self.seconds_in_cycles += time.perf_counter() - started
 
     def warm_up(self) -> None:
-        """Have Cycles load its kernels, and compile what nobody has compiled for this device yet."""
+        """Have Cycles load its kernels, and compile those that are missing for this device."""
         self.render_box(Box(0, 0, 4, 4), 1)
         self.is_warm = True
 

@@ -1,7 +1,7 @@
 """The layers of a frame beside its colours: one cheap pass over the whole picture.
 
 What they mean stands in :mod:`clipfarm_contract.layers`. One ray goes through the middle of each pixel, and its
-first hit tells all; so a pass costs some 20 ms at 256 x 256, whatever the colours cost.
+first hit gives all values; so a pass costs some 20 ms at 256 x 256, whatever the colours cost.
 """
 
 from collections.abc import Collection

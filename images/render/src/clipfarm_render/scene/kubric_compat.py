@@ -4,7 +4,7 @@
 objects in Blender's Cryptomatte passes; trimesh prepares assets; imageio reads TIFF files; absl extends the parser of
 command lines. While this module imports Kubric, stand-ins are in their place, which spares 170 packages and 20
 seconds: local files for the first two, the standard library's parser for the last, and a refusal for the others,
-which no clip of ours calls. So whoever needs Kubric takes it from here.
+which no clip of ours calls. So modules that need Kubric import it from here.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 # Before Kubric does: where bpy cannot be loaded, Kubric prints a hint and ends the process, and the reason is lost.
-# Whoever can do without Blender's user interface has called ``headless.import_blender`` by now.
+# Programs that do without Blender's user interface have called ``headless.import_blender`` by now.
 import bpy  # noqa: F401
 
 from clipfarm_contract import regular
@@ -54,7 +54,7 @@ def _module(name: str, **attributes: object) -> ModuleType:
 def _stand_ins() -> Iterator[None]:
     """Have the stand-ins in ``sys.modules`` for a while: to other packages, TensorFlow is not installed.
 
-    What somebody has imported already stays as it is.
+    What is imported already stays as it is.
     """
     files = _module("tensorflow.io.gfile", GFile=open, copy=_copy)
     hashes = _module("sklearn.utils", murmurhash3_32=_Refusal("murmurhash3_32"))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 SHARED_FACTOR = 10
 """Work for all clips of a run may take this many times what a clip may: the background costs as much as five clips of
-16 frames (bench/RESULTS.md), and whoever finds it in the making waits for it."""
+16 frames (bench/RESULTS.md), and other clips wait while it is being made."""
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ from clipfarm_render.supervising.watch import End
 _TO_BE_MADE = (ClipState.ABSENT, ClipState.DAMAGED)
 
 
-class Stopped(Exception):  # noqa: N818 - no error: somebody asked
+class Stopped(Exception):  # noqa: N818 - no error: a signal asked for it
     """The supervisor was asked to end while a clip was being made; nothing of the clip is left."""
 
 

@@ -30,7 +30,7 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal's number, as shells have it; 0 where nobody asked."""
+        """128 + the signal's number, as shells have it; 0 if no signal came."""
         return 0 if self._signal is None else 128 + self._signal
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

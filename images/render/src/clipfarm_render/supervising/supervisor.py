@@ -35,7 +35,7 @@ from clipfarm_render.supervising.supported import refuse_unsupported
 from clipfarm_render.vram import reading
 
 STANDALONE_THREADS = 2
-"""Where nobody has set a limit. An executor that runs several supervisors sets 1 for each."""
+"""Default, if no limit is set. An executor that runs several supervisors sets 1 for each."""
 
 CLIPS_PER_PROCESS = 50
 """On a GPU, where a new process has to set up the GPU too. Replaced now and then, so that nothing piles up for long."""

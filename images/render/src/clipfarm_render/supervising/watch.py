@@ -27,7 +27,7 @@ class End(Enum):
     """Why a child is no more."""
 
     EXITED = "exited"
-    """By itself, or killed by somebody else."""
+    """By itself, or killed by another process."""
     TIMEOUT = "timeout"
     OUT_OF_VRAM = "out of VRAM"
     """It printed a GPU allocator's failure; ended, whatever it would have returned."""

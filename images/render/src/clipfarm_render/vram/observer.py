@@ -43,7 +43,7 @@ class Look:
     processes: Mapping[int, Process] = field(default_factory=dict)
 
     def of_group(self, group: int) -> float | None:
-        """Return what the processes of a group have in use; None where there are none that the driver tells of."""
+        """Return what the processes of a group have in use; None if the driver reports none."""
         sizes = [process.mib for process in self.processes.values() if process.group == group]
         known = [size for size in sizes if size is not None]
         return sum(known) if known and len(known) == len(sizes) else None

@@ -16,7 +16,7 @@ def measure_in_time() -> GpuReading | None:
 
 
 def measure() -> GpuReading | None:
-    """Return the memory of the one GPU that clips of this process use; None where it is not one, or nobody tells."""
+    """Return the memory of the one GPU that clips of this process use; None if it is not one, or is not reported."""
     from clipfarm_contract import nvml  # loading it takes a fifth of a second, and clips on CPUs do without
 
     try:
