@@ -60,7 +60,7 @@ class Applier:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def free(self, tracked: Tracked) -> bool:
-        """Tell whether changes of a run may begin: none is under way, and none has failed just now."""
+        """Return whether changes of a run may begin: none is under way, and none has failed just now."""
         work = tracked.work
         return (work.doing is None or work.doing.done()) and self._clock() >= work.not_before
 
@@ -93,7 +93,7 @@ class Applier:
             await self._write_status(tracked, status)
 
     async def _change(self, tracked: Tracked, change: Change) -> bool:
-        """Carry out a change, and what it needs before; tell whether it is done."""
+        """Carry out a change, and what it needs before, and return whether it is done."""
         if change.needs is not None and not await self._change(tracked, change.needs):
             return False
         call: Awaitable[Any]

@@ -20,7 +20,7 @@ class Change:
     """The object; or a patch: a list is a JSON patch, else it is a merge patch; or the UID of what is deleted; or the
     labels of what is cleared."""
     event: Notice | None = None
-    """What people are told of when it is done."""
+    """The Event that reports it once it is done."""
     optional: bool = False
     """Whether the run is none the worse if it is refused."""
     needs: "Change | None" = None

@@ -56,7 +56,7 @@ def changes(
 
 
 def _too_early(change: Change, tracked: Tracked, now: float) -> bool:
-    """Tell whether what was made just now may not be there for the watches yet, or was refused just now."""
+    """Return whether what was made just now may not be there for the watches yet, or was refused just now."""
     since = tracked.work.made.get(change.kind) if change.verb == "create" or change.optional else None
     if since is None or tracked.memory.seen_at.get(change.kind, float("-inf")) >= since:
         return False

@@ -13,7 +13,7 @@ from clipfarm.decide.plan import Plan
 
 
 def stuck_pods(found: list[stuck.Stuck]) -> Iterator[Change]:
-    """Yield the requests that evict pods, and with the first of each node what people are told of it."""
+    """Yield the requests that evict pods, and with the first of each node the Event that reports it."""
     first: dict[str, stuck.Stuck] = {}
     for each in found:
         pod, node = each.pod, each.pod.sent_to
@@ -27,7 +27,7 @@ def stuck_pods(found: list[stuck.Stuck]) -> Iterator[Change]:
 
 
 def recalled_pods(plan: Plan, tracked: Tracked, store: Store) -> Iterator[Change]:
-    """Yield the requests that bring pods back behind their gates, and with the first what people are told of them.
+    """Yield the requests that bring pods back behind their gates, and with the first the Event that reports them.
 
     By eviction, which a Job does not count: its controller makes them again, with their gates.
     """

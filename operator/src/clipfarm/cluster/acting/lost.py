@@ -27,7 +27,7 @@ class Lost:
 
     pod: PodView
     event: Notice | None
-    """What people are told of its node; with the first pod of each."""
+    """The Event that reports its node; with the first pod of each."""
 
 
 def lost(tracked: Tracked, pods: Mapping[str, PodView]) -> list[Lost]:

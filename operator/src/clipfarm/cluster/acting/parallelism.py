@@ -122,7 +122,7 @@ def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodVi
 
 
 def _may_lower(plan: Plan, tracked: Tracked, now: float) -> bool:
-    """Tell whether a Job that has too many pods may have fewer: it has for some time, and that is safe."""
+    """Return whether a Job that has too many pods may have fewer: it has for some time, and that is safe."""
     rendering = tracked.memory.rendering
     settled = all(
         pod.state != "Released" and now - pod.since >= SETTLED_SECONDS for _, pod in rendering.at_work.values()

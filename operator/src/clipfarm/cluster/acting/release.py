@@ -99,7 +99,7 @@ class Gatekeeper:
         releases.refused[pod.uid] = Refusal(why, times, self._clock() + pause(times, error.retry_after))
 
     async def _is_off(self, pod: PodView, to: To) -> bool:
-        """Take the gate off; tell whether it is off now, by this request or one before it.
+        """Take the gate off, and return whether it is off now, by this request or one before it.
 
         Raises:
             ApiError: the request was refused, and the gate is on.

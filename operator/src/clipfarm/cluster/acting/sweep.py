@@ -1,6 +1,6 @@
-"""Deleting pods that have ended, once what they had to tell is kept: 100,000 clips are to leave no 100,000 pods.
+"""Deleting pods that have ended, once their results are kept: 100,000 clips are to leave no 100,000 pods.
 
-Three steps, in this order: read the pods, write what they tell into an annotation of their Job
+Three steps, in this order: read the pods, write their results into an annotation of their Job
 (:mod:`clipfarm.cluster.observing.results`), delete them. An operator that dies between two of them loses nothing, and
 counts nothing twice: the next one reads again what was not written, and deletes what was.
 
@@ -100,8 +100,8 @@ class Sweeper:
 
     async def _succeeded(self, key: RunKey, tracked: Tracked, job: JobView) -> None:
         sweeping, counted = tracked.sweeping, len(job.completed)
-        tells = tracked.run.spec.render.device != "cpu"
-        if tells and sweeping.owed:
+        reports = tracked.run.spec.render.device != "cpu"
+        if reports and sweeping.owed:
             # Before anything else is written in their place.
             listed = (await self._kept(key, tracked, job)).deleting
             if listed:
@@ -111,13 +111,13 @@ class Sweeper:
             found = await self._api.some(
                 _pods(key),
                 AT_ONCE,
-                metadata_only=not tells,
+                metadata_only=not reports,
                 labelSelector=f"{CONTROLLER_LABEL}={job.uid}",
                 fieldSelector="status.phase=Succeeded",
             )
             ready = {index: pod for pod in found if (index := _counted(pod, job)) is not None}
             if ready:
-                if tells:
+                if reports:
                     await self._keep(key, tracked, job, ready)
                 await self._delete(key, job, ready, "Succeeded")
                 sweeping.owed = False
@@ -128,7 +128,7 @@ class Sweeper:
                 return
 
     async def _keep(self, key: RunKey, tracked: Tracked, job: JobView, pods: Mapping[int, Manifest]) -> None:
-        """Take in what pods tell, and write it down; what an earlier process wrote down is not taken in again."""
+        """Add what pods report and write it down; what an earlier process wrote down is not added again."""
         kept = await self._kept(key, tracked, job)
         told = {pod["metadata"]["uid"]: clips_vram(pod) for index, pod in pods.items() if index not in kept.deleting}
         for uid, clips in told.items():

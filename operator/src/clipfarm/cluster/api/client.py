@@ -20,7 +20,7 @@ from clipfarm.cluster.api.backoff import retry_after
 from clipfarm.manifests.common import Manifest as Manifest  # for all who ask the API server, too
 
 FAULTS = (aiohttp.ClientError, OSError, TimeoutError)
-"""What a request may end with beside an answer: nobody knows then whether it was carried out."""
+"""What a request may end with beside an answer. Whether it was carried out is unknown then."""
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -79,7 +79,7 @@ class Api:
         self.inside = inside
         """Whether this runs in a pod of the cluster."""
         self.namespace = namespace
-        """The one that is meant where nobody says another."""
+        """The default namespace of requests."""
         self._client = client.ApiClient(configuration)
         self._session: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None

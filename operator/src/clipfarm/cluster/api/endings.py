@@ -37,7 +37,7 @@ class FailedPod:
     """Evicted, deleted, its node gone, never begun, or failed by another container than the renderer's: not the clip's
     doing. What comes next is the Job's business."""
     clips: tuple[tuple[int, str], ...] = ()
-    """Of its block, the clips that failed, with reasons; empty where the pod could not tell."""
+    """Of its block, the clips that failed, with reasons; empty if the pod could not report them."""
     done: int = 0
     """Of its block, how many clips are complete."""
 
@@ -116,7 +116,7 @@ def _termination(ended: Manifest) -> Termination:
 
 
 def _ended(status: Manifest) -> Manifest:
-    """Return how the renderer's container ended; others that somebody added to the pod say nothing about the clip."""
+    """Return how the renderer's container ended; other containers of the pod say nothing about the clip."""
     ends = {
         entry["name"]: entry["state"]["terminated"]
         for entry in status.get("containerStatuses", ())

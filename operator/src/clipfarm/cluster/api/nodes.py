@@ -1,4 +1,4 @@
-"""Nodes, as far as they decide where pods may go and how many."""
+"""Nodes: where pods may go, and how many."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from clipfarm_contract.objects import NODE_LABEL
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node, as far as it decides where pods may go."""
+    """What decides whether pods may go to a node, and how many."""
 
     name: str
     cpus: int
@@ -28,7 +28,7 @@ class NodeView:
     devices: dict[str, int] = field(default_factory=dict)
     """What may be allocated of them, by the names that their plugins gave them."""
     silent_since: float | None = None
-    """When it stopped to be ready, Unix time: its kubelet does not answer, or cannot end pods; infinite: nobody says
+    """When it stopped to be ready, Unix time: its kubelet does not answer, or cannot end pods; infinite: it is not said
     when. None: it is ready."""
     reports: bool = False
     """Whether its kubelet itself reports that the node is not ready: then it lives, and may still end pods."""
@@ -61,12 +61,12 @@ def node(manifest: Manifest) -> NodeView:
 
 
 def selected(node: NodeView, options: PodOptions) -> bool:
-    """Tell whether a node has the labels that pods ask for."""
+    """Return whether a node has the labels that pods ask for."""
     return all(node.labels.get(key) == value for key, value in options.node_selector.items())
 
 
 def fits(node: NodeView, options: PodOptions) -> bool:
-    """Tell whether pods may go to a node, by its labels and taints; what is free there is the scheduler's business."""
+    """Return whether pods may go to a node, by its labels and taints; the scheduler knows what is free there."""
     if not (node.schedulable and selected(node, options)):
         return False
     return all(

@@ -33,7 +33,7 @@ class PodView:
     """Where clipfarm's gate is among the pod's gates; None where it is off."""
     node: str
     gpu: GpuId | None
-    """Which GPU it was let onto."""
+    """The GPU that it was sent to."""
     reported: Reported = ON_ITS_WAY
     sent_to: str = ""
     """The node that it was narrowed to."""

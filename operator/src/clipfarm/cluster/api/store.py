@@ -1,4 +1,4 @@
-"""What the API server last told: filled by watches, read by every tick, never asked for again."""
+"""What the API server last reported: filled by watches, read by every tick, never asked for again."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ class Cache(Generic[V]):
         return self._views.values()
 
     def put(self, uid: str, view: V) -> bool:
-        """Take in a view; tell whether it says anything new."""
+        """Take in a view, and return whether it says anything new."""
         before = self._views.get(uid)
         if before is not None and self._run_of(before) != self._run_of(view):
             self.drop(uid)

@@ -1,4 +1,4 @@
-"""How a run's pods come to GPUs: they are told which, or Kubernetes' device plugin gives them some."""
+"""How a run's pods come to GPUs: the operator names one, or Kubernetes' device plugin gives them some."""
 
 import re
 from collections.abc import Mapping

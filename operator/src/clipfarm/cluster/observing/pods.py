@@ -90,7 +90,7 @@ def without_ended(
                 finished[pod.gpu or uid] = view
     while left and now - (oldest := next(iter(left.items())))[1].ended_at > LEFT_SECONDS:
         del left[oldest[0]]
-    # Told by a watch of its own, which may be ahead of the one that the pod has gone from, or behind it.
+    # Reported by a watch of its own, which may be ahead of the one that the pod has gone from, or behind it.
     for uid in failed.keys() & left.keys():
         left[uid] = replace(left[uid], out_of_vram=failed[uid].exit_code is ExitCode.OUT_OF_VRAM)
     for uid in ended_by.keys() & left.keys():

@@ -71,7 +71,7 @@ class Results:
 
 
 def read(text: str) -> Results:
-    """Read the annotation; nothing where there is none, or somebody else has written it."""
+    """Read the annotation; nothing if there is none, or if another program has written it."""
     try:
         fields = Fields(load(text, "results"), "results") if text else Fields({}, "results")
         found = Results(

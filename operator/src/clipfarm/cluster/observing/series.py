@@ -22,7 +22,7 @@ class Series:
     _at: float = float("-inf")
 
     def take(self, now: float) -> bool:
-        """Count one more; tell whether it is to be written now.
+        """Count one more, and return whether it is to be written now.
 
         The first few are, then one each ``SECONDS``: those in between are in the count of the next one.
         """

@@ -41,7 +41,7 @@ class Standings:
         return self._now - age
 
     def may_change(self, uid: str, node: str, before: Standing) -> bool:
-        """Tell whether a pod whose object is as it was may stand elsewhere now: by its node, or by its Events."""
+        """Return whether a pod whose object is as it was may stand elsewhere now: by its node, or by its Events."""
         if before.reason in ("NodeSilent", "NodeLost"):
             return True
         word = self._words.get(uid) if self._words else None

@@ -66,7 +66,7 @@ def _on_its_way(pod: PodView) -> bool:
 
 
 def _others(tracked: Tracked, seen: Seen, sent_to: str) -> bool:
-    """Tell whether pods can be narrowed to another node, to which none has gone in vain lately.
+    """Return whether pods can be narrowed to another node, to which none has gone in vain lately.
 
     Without one an eviction would bring nothing: the next pod would go to the same node.
     """

@@ -118,7 +118,7 @@ def tracked_run(view: RunView, max_default_workers: int | None) -> Tracked:
 
 
 def is_current(tracked: Tracked, view: RunView) -> bool:
-    """Tell whether a run still asks for what was taken in."""
+    """Return whether a run still asks for what was taken in."""
     owner = tracked.owner
     taken_in = (tracked.generation, owner.labels, owner.only, owner.attempt, owner.encode_attempt)
     return taken_in == (view.generation, view.labels, view.only, view.attempt, view.encode_attempt)

@@ -170,7 +170,7 @@ class Answers:
 
 
 def _shows(standing: Standing | None, word: tuple[str, str]) -> bool:
-    """Tell whether a pod still starts, and says no other word of its own."""
+    """Return whether a pod still starts, and says no other word of its own."""
     if standing is None or standing.state not in ("Bound", "Starting"):
         return False
     return standing.reason in (word[0], "NodeSilent", "NodeLost")

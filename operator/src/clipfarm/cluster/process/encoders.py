@@ -39,7 +39,7 @@ class Progress:
     """What one encoder says."""
 
     done: int
-    """The run's clips with features that it sees, whoever made them."""
+    """The run's clips with features that it sees, also those of other encoders."""
     failed: Mapping[int, str]
     left: int = 0
     """The run's clips that it sees, and that have neither features nor failed."""
@@ -148,14 +148,14 @@ def progress(document: object, clips: Indexes) -> Progress:
 
 
 def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], silence: str, now: float) -> bool:
-    """Take in what encoders say and how they ended; tell whether that changed anything."""
+    """Take in what encoders say and how they ended, and return whether that changed anything."""
     state, pods = tracked.encoding, list(pods)
     before = (state.encoded, state.left, state.answering, dict(state.failed), len(state.early_ends), state.silence)
     state.silence = "" if answers else silence
     state.answering = len(answers)
     if answers:
-        # Each counts what it sees of the run's clips, whoever encoded them: the one that sees most has looked last. It
-        # may see fewer than before, where clips or features were removed.
+        # Each counts all of the run's clips that it sees, so the one that sees most has looked last. It may see fewer
+        # than before, if clips or features were removed.
         done = max(answer.done for answer in answers)
         state.left = max(answer.left for answer in answers)
         state.absent = reduce(Indexes.both, (answer.absent for answer in answers))

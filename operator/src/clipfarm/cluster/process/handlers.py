@@ -1,4 +1,4 @@
-"""The operator as a process: kopf brings events of runs, the loop does the work, HTTP tells how it is."""
+"""The operator as a process: kopf brings events of runs, the loop does the work, HTTP reports how it is."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ async def serve(operator: Operator, host: str, port: int) -> None:
         host: address of /healthz, /readyz and /metrics.
         port: their port.
     """
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # nobody asks when a counter was made
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter was made is of no use
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -86,7 +86,7 @@ def _run_kopf(
         )
     except Exception as failure:  # noqa: BLE001 - handed on to the loop
         error = failure
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing waits for it
         ended(error)
 
 
@@ -122,7 +122,7 @@ def _registry(mark: Callable[[RunKey], object]) -> kopf.OperatorRegistry:
 def by_address(account: kopf.ConnectionInfo, environ: Mapping[str, str]) -> kopf.ConnectionInfo:
     """Return a pod's way to the API server by the address that the kubelet says, as all other clients have it.
 
-    kopf's own way is by name, and an operator that starts while the cluster's DNS is down would hear of nothing.
+    kopf's own way is by name, and an operator that starts while the cluster's DNS is down would see no event.
     """
     host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
@@ -132,7 +132,7 @@ def by_address(account: kopf.ConnectionInfo, environ: Mapping[str, str]) -> kopf
 
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
-    # kopf's own watches have no end unless told: a silently stalled one would be a silently stalled operator.
+    # kopf's own watches have no end by default: a silently stalled one would be a silently stalled operator.
     settings.watching.server_timeout = 240
     settings.watching.client_timeout = 300
     settings.watching.connect_timeout = 10

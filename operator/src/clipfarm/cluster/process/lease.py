@@ -95,7 +95,7 @@ class Lease:
                 await self._release()
 
     async def _renewed(self) -> bool:
-        """Tell whether all Leases are this process's, renewed by this call."""
+        """Return whether all Leases are this process's, renewed by this call."""
         try:
             async with asyncio.timeout(max(LOOK_SECONDS, self.duration / 3)):
                 if not self.left and await self._is_taken():
@@ -126,7 +126,7 @@ class Lease:
         ]
 
     async def _is_taken(self) -> bool:
-        """Tell whether an operator holds a Lease of namespaces that are watched here."""
+        """Return whether an operator holds a Lease of namespaces that are watched here."""
         records = (
             await self._all()
             if not self.namespaces
@@ -156,7 +156,7 @@ class Lease:
         return [lease_record.read(path, item) for path, item in zip(wanted, found, strict=True) if item is not None]
 
     def _lasts(self, record: Record) -> bool:
-        """Tell whether a Lease is held by another, and has been renewed lately as this process saw it."""
+        """Return whether a Lease is held by another, and has been renewed lately as this process saw it."""
         if record.holder in ("", self.identity.holder):
             return False
         seen = self._seen.get(record.path)

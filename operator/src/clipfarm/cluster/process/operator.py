@@ -66,7 +66,7 @@ class Operator:
     way: Route = "direct"
     """To the encoders."""
     lease: Lease | None = None
-    """The right to write; None: nobody else is there."""
+    """The right to write; None: no other operator can be there."""
     patience: float = STUCK_SECONDS
     """Seconds for which a pod may find no room on the node that it was sent to."""
     max_default_workers: int | None = None
@@ -106,7 +106,7 @@ class Operator:
         return next((f"{each.path}: {each.failure}" for each in self._watching if each.failure), "")
 
     async def run(self) -> None:
-        """Watch and act, until cancelled. What nobody foresaw ends it, for whoever started it to see."""
+        """Watch and act, until cancelled. An unforeseen exception ends it and is raised."""
         watching = self._watching = watchers(self.store, self.namespaces, self.mark)
         poller = Poller(self.api, self.store, self.runs, self.gpus, self.images, self.mark, self.way)
         async with asyncio.TaskGroup() as group:
@@ -263,7 +263,7 @@ def decided(tracked: Tracked, plan: Plan, now: float) -> Memory:
 
 
 def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:
-    """Tell whether a finished run has been there for as long as it asked.
+    """Return whether a finished run has been there for as long as it asked.
 
     Its report, whose Job goes with it, may take some time on top of that.
     """

@@ -44,7 +44,7 @@ def newest(events: Iterable[Manifest]) -> Word | None:
 
 
 def _says_nothing(pod: Running | Encoder) -> bool:
-    """Tell whether a pod's own status has no word; one that was read from Events is read again."""
+    """Return whether a pod's own status has no word; one that was read from Events is read again."""
     return pod.standing.reason in ("", *READ)
 
 

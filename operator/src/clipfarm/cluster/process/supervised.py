@@ -13,7 +13,7 @@ FAULTS = Counter("clipfarm_task_faults_total", "Faults of tasks beside the loop 
 
 
 async def supervised(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Do some work for ever: when it ends with an exception nobody foresaw, log it, wait, and begin it again.
+    """Do some work for ever: when it ends with an unforeseen exception, log it, wait, and begin it again.
 
     Args:
         name: of the task, for the log and the metric.

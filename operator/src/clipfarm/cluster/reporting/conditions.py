@@ -49,7 +49,7 @@ def conditions(tracked: Tracked, status: Status, now: float, wall: float) -> Ite
 def still_since(tracked: Tracked, status: Status, now: float) -> float | None:
     """Return since when a run stands still for a reason that may last until a person acts; None: it does not.
 
-    After a restart of the operator the run's status tells that it had for too long.
+    After a restart of the operator, the run's status says whether it had for too long.
     """
     if not stands_still(progressing(tracked, status)):
         return None
@@ -220,7 +220,7 @@ def node_lost(tracked: Tracked) -> Finding:
 
 
 def given_up(tracked: Tracked, node: str, pods: int) -> str:
-    """Return what people are told of a node that does not answer, and of how many pods there were given up."""
+    """Say that a node does not answer, and how many pods there were given up."""
     after = format_duration(tracked.run.spec.retry.lost_after)
     what = "1 pod there was" if pods == 1 else f"{pods} pods there were"
     return (

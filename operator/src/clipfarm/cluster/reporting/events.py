@@ -29,11 +29,11 @@ WARNINGS = {
     "Ready": {reason: reason for reason in ("Error", "Stuck", "Invalid", "PodsRefused")},
     "EncoderReady": {"Refused": "EncoderRefused"},
 }
-"""Reasons that a person has to hear of when they come up, by condition, and the event's reason for each."""
+"""Reasons that an Event reports when they come up, by condition, and the event's reason for each."""
 
 
 def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]:
-    """Return what a person would want to be told of between two statuses."""
+    """Return what Events report of a change from one status to the next."""
     found = []
     if before.get("phase", "Pending") != after["phase"] and not _waits_again(before, after):
         bad = after["phase"] in ("Failed", "CompletedWithFailures", "Invalid")
@@ -85,14 +85,14 @@ def event(key: RunKey, uid: str, what: Notice, series: Series, wall: float) -> M
 
 
 def _waits_again(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Tell whether a run only comes to wait, or goes on: with GPU memory that may be so each minute."""
+    """Return whether a run only comes to wait, or goes on: with GPU memory that may be so each minute."""
     return after["phase"] == "Waiting" or (before.get("phase") == "Waiting" and after["phase"] == "Running")
 
 
 def _pods_held(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the entries of ``held`` that are about pods which do not get to work.
 
-    Of a lost node people are told when its pods are given up. An event needs a word: a slow start has none, or not yet.
+    A lost node is reported when its pods are given up. An event needs a word: a slow start has none, or not yet.
     """
     held, words = status.get("held", ()), {*WORDS, OTHER} - {"NodeLost", "SlowStart"}
     return [] if isinstance(held, int) else [entry for entry in held if entry["reason"] in words]

@@ -69,12 +69,12 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
 
 
 def may_write(tracked: Tracked, now: float) -> bool:
-    """Tell whether the last write of a run's status is long enough ago for another one."""
+    """Return whether the last write of a run's status is long enough ago for another one."""
     return now >= tracked.work.status_written_at + WRITE_SECONDS
 
 
 def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:
-    """Tell whether a status is to be written now: what people wait for within a second, words now and then."""
+    """Return whether a status is to be written now: what people wait for within a second, words now and then."""
     if not may_write(tracked, now):
         return False
     if _essence(status) != _essence(tracked.status):

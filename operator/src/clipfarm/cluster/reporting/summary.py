@@ -13,11 +13,11 @@ OLD_SECONDS = 300.0
 FAILURES_SHOWN = 10
 FINISHED = ("Succeeded", "CompletedWithFailures", "Failed")
 ATTEMPTS = {ATTEMPT_ANNOTATION: "renderAttempt", ENCODE_ATTEMPT_ANNOTATION: "encodeAttempt"}
-"""What asks for another attempt, and where a status says of which one it tells."""
+"""What asks for another attempt, and where a status says which one it is of."""
 
 
 def is_outdated(run: Mapping[str, Any]) -> bool:
-    """Tell whether another attempt was asked for, and the status is still of the one before."""
+    """Return whether another attempt was asked for, and the status is still of the one before."""
     asked, status = run["metadata"].get("annotations", {}), run.get("status", {})
     return any(asked.get(annotation, "") != status.get(field, "") for annotation, field in ATTEMPTS.items())
 
@@ -84,7 +84,7 @@ def waits(run: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _seen(status: Mapping[str, Any]) -> bool:
-    """Tell whether an operator has written a status; before that it is the definition's default."""
+    """Return whether an operator has written a status; before that it is the definition's default."""
     return bool(status) and status.get("observedGeneration") != -1
 
 

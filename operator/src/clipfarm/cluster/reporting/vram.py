@@ -26,7 +26,7 @@ class GpuRow:
 
 
 def gpu_rows(runs: Iterable[Mapping[str, Any]], now: float) -> list[GpuRow]:
-    """Return the GPUs that runs tell of which have not finished: the status of the others is of another time.
+    """Return the GPUs in the status of unfinished runs; that of a finished run is of another time.
 
     Args:
         runs: as the API server has them.

@@ -1,4 +1,4 @@
-"""Which pods tell of GPU memory: NVIDIA's DCGM exporters and clipfarm's own agents, found by their labels."""
+"""Which pods report GPU memory: NVIDIA's DCGM exporters and clipfarm's own agents, found by their labels."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ExporterPod:
-    """A pod that tells of its node's GPUs."""
+    """A pod that reports its node's GPUs."""
 
     name: str
     """With its namespace: ``namespace/name``."""
@@ -120,7 +120,7 @@ class Exporters:
                     )  # fmt: skip
 
     async def _look_elsewhere(self, finding: Finding, watcher: Watcher[ExporterPod], api: Api) -> None:
-        """Find out where pods of a kind run while none runs where they are looked for: people are told."""
+        """Find out where pods of a kind run while none runs where they are looked for; messages name that place."""
         await watcher.synced.wait()
         while True:
             self._elsewhere.pop(finding.title, None)

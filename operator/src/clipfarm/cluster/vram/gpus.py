@@ -19,9 +19,9 @@ from clipfarm_contract.result import GpuReading
 WAIT_SECONDS = 1.0
 """How long a look waits for slow sources; they may answer later."""
 FORGET_SECONDS = 600.0
-"""A GPU that its source has not told of for so long is gone: before that it is unknown."""
+"""A GPU that its source has not reported for so long is gone; until then its memory is unknown."""
 HOLDERS_SECONDS = 60.0
-"""How long it counts who held a GPU, where a newer reading does not tell."""
+"""How long the holders of a GPU count if a newer reading names none."""
 COLLECT_SECONDS = 30.0
 """DCGM's exporter collects so often by default."""
 MOST_STRANGERS = 3
@@ -43,9 +43,9 @@ class Gpus:
     token_file: Path | None = None
     """Holds what the Prometheus takes as a bearer token."""
     collect_seconds: float = COLLECT_SECONDS
-    """How often exporters collect that do not tell how old their values are."""
+    """How often exporters collect that do not report how old their values are."""
     readings: dict[GpuId, Reading] = field(default_factory=dict)
-    """As sources tell that a person has named: the administrator vouches for them, and they count for every run."""
+    """As the configured sources report. The administrator vouches for them, so they count for every run."""
     _sources: dict[str, Source] = field(default_factory=dict)
     _by_node: dict[str, list[Source]] = field(default_factory=dict)
     _groups: dict[str, tuple[GpuId, ...]] = field(default_factory=dict)
@@ -53,16 +53,16 @@ class Gpus:
     """Of which readings the groups are; None: they have to be made anew."""
     _told_by: dict[GpuId, Source] = field(default_factory=dict)
     _measured: dict[str, dict[GpuId, Reading]] = field(default_factory=dict)
-    """As pods of runs tell, by their namespace, where that says more than a source. Those who may create a pod there
+    """As pods of runs report, by their namespace, if that is newer than a source's. Those who may create a pod there
     vouch for them, so they count for the runs of that namespace alone."""
     _held: dict[GpuId, tuple[str, Reading]] = field(default_factory=dict)
-    """Which source told last of who holds a GPU, and what."""
+    """Which source last reported who holds a GPU, and what."""
     _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _nowhere: str | None = None
-    """Why there are no readings of a node that no source tells of; None: it has to be found out anew."""
+    """Why there are no readings of a node that no source reports; None: it has to be found out anew."""
 
     def on(self, node: str) -> tuple[GpuId, ...]:
-        """Return a node's GPUs, as far as they were measured: one that is not told of is unknown, not gone."""
+        """Return a node's GPUs that were ever measured: one that is not reported is unknown, not gone."""
         if self._grouped != (id(self.readings), len(self.readings)):
             groups: dict[str, list[GpuId]] = {}
             for gpu in sorted(self.readings):
@@ -78,7 +78,7 @@ class Gpus:
         return self.readings | told if told else self.readings
 
     def problem(self, node: str) -> str:
-        """Return why readings of a node are missing, as far as that is known; empty where nothing went wrong."""
+        """Return why readings of a node are missing, if that is known; empty if nothing went wrong."""
         own, shared = self._by_node.get(node, []), self._by_node.get("", [])
         if own:
             return "" if any(not source.problem for source in own) else _failing(own)
@@ -92,7 +92,7 @@ class Gpus:
         return self._nowhere
 
     def _why_nowhere(self) -> str:
-        """Return why there are no readings of a node that no source tells of."""
+        """Return why there are no readings of a node that no source reports."""
         sought = self.exporters.sought()
         if self.exporters.problem():
             return self.exporters.problem()
@@ -105,7 +105,7 @@ class Gpus:
     async def look(
         self, session: aiohttp.ClientSession, now: float, wall: float, nodes: Collection[str] | None = None
     ) -> bool:
-        """Ask every source that is due, all at once; tell whether any was.
+        """Ask every source that is due, all at once, and return whether any was.
 
         Args:
             session: to ask with.
@@ -129,7 +129,7 @@ class Gpus:
 
     def _settle(self) -> None:
         for url in [url for url, task in self._asking.items() if task.done()]:
-            self._asking.pop(url).result()  # what nobody foresaw is for whoever looks to see
+            self._asking.pop(url).result()  # an unforeseen exception is raised here
 
     def _update_sources(self) -> None:
         wanted = {endpoint: Source(endpoint, endpoint) for endpoint in self.endpoints}
@@ -202,7 +202,7 @@ class Gpus:
     def add_measured(self, namespace: str, node: str, told: GpuReading, as_of: float, now: float) -> None:
         """Take in what a pod measured of its GPU when its clips had ended, unless something newer is known.
 
-        Only sources make GPUs known: of one that none of them tells, nobody would know when it is gone.
+        Only sources make GPUs known: if none of them reports a GPU, its end would not be noticed.
 
         Args:
             namespace: the pod's: for the runs there it counts.
@@ -242,7 +242,7 @@ class Gpus:
                 self._drop(gpu)
 
     def _answered_at(self, gpu: GpuId) -> float | None:
-        """Return when who tells of a GPU last answered; where its pod was replaced, who tells of the node now."""
+        """Return when the source of a GPU last answered; if its pod was replaced, the source that the node has now."""
         source = self._told_by.get(gpu)
         if source is None or self._sources.get(source.url) is source:
             return source.answered_at if source else None

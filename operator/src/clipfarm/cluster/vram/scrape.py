@@ -1,7 +1,7 @@
 """Asking pods, and other programs that are not ours, over HTTP: all of it goes through here, with the same bounds.
 
-Whoever answers may be hostile, or broken. So an answer has a largest size and a longest time, is not unpacked, leads to
-no other address, sets no cookie, and is read as text or JSON whose numbers the reader checks.
+The program that answers may be hostile, or broken. So an answer has a largest size and a longest time. It is not
+unpacked, leads to no other address, sets no cookie, and is read as text or JSON whose numbers the reader checks.
 """
 
 import ssl
@@ -27,7 +27,7 @@ FEW_BRACKETS, BRACKET_CHARACTERS = 1000, 20
 
 
 class ScrapeError(Exception):
-    """A source told nothing; the text says why, in a line."""
+    """A source reported nothing; the text says why, in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def open_session(tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
     Args:
         tls: what https is spoken with; None: by the authorities that this machine trusts.
     """
-    # An address may be another pod's with the next question: no connection is kept, and nobody's cookie.
+    # An address may be another pod's with the next question: no connection is kept, and no cookie.
     connector = aiohttp.TCPConnector(ssl=tls if tls is not None else True, limit=0, force_close=True)
     return aiohttp.ClientSession(
         connector=connector,

@@ -1,4 +1,4 @@
-"""One address that tells of GPU memory, and how it went there."""
+"""One address that is asked regularly, and how that went."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ class Source:
     title: str
     """As people know it."""
     node: str = ""
-    """The node that it tells of; empty: its labels say."""
+    """The node that it reports; empty: its labels say."""
     problem: str = ""
     """What is wrong with its last answer, or why there was none."""
     failures: int = 0
@@ -26,7 +26,7 @@ class Source:
     heard: Heard = field(default_factory=Heard)
 
     def failed(self, now: float, problem: str) -> None:
-        """Take note that it told nothing."""
+        """Take note that it reported nothing."""
         self.problem = problem
         self.not_before = now + min(AGAIN_SECONDS * 2**self.failures, MOST_SECONDS)
         self.failures = min(self.failures + 1, 10)
