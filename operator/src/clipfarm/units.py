@@ -90,6 +90,11 @@ def format_duration(seconds: float) -> str:
     return f"{days}d {hour}h"
 
 
+def format_mib(mib: float) -> str:
+    """Return ``8.2 GiB`` for GPU memory in MiB."""
+    return f"{mib / 1024:.1f} GiB"
+
+
 def format_bytes(count: float) -> str:
     """Return ``512 B``, ``3.2 MiB`` or ``133.0 GiB``."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -44,7 +44,7 @@ def test_status_of_a_run_that_waits_says_for_what(runs: Runs, operator: Operator
 
 def test_a_run_that_no_operator_has_seen_says_so(runs: Runs, type_):
     runs.create()
-    assert "no operator has looked at it yet" in type_("status", "run").stdout
+    assert "no operator has seen it yet" in type_("status", "run").stdout
 
 
 @pytest.mark.parametrize("what", [("status",), ("watch",), ("retry",)])

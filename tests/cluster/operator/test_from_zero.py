@@ -157,7 +157,7 @@ def test_a_run_that_is_suspended_asks_for_no_node_any_more(runs: Runs, nodes: No
     wait_until(lambda: not uids(before) & uids(runs.pods()), "the pods to be made again", limit=60)
     assert not runs.at_work()
     [message] = [event["message"] for event in runs.namespace.list(EVENTS) if event["reason"] == "PodsRecalled"]
-    assert message.startswith("2 pods were taken back before a node had them: spec.suspend is true")
+    assert message.startswith("2 pods were taken back before they had a node: spec.suspend is true")
     with Kubelet(runs.namespace, lambda _: End(seconds=0.2)):
         nodes.add()
         runs.patch(suspend=False)

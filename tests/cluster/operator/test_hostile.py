@@ -75,7 +75,7 @@ def test_a_run_is_done_beside_odd_objects_and_an_encoder_that_answers_nonsense(
     wait_until(lambda: driven.get(PODS, "fake")["status"]["phase"] == "Running", "the pod of nobody's to run")
     at(runs, fake, spy)
     at(runs, real, encoder)
-    message = "the encoder does not say how far it is: the answer: not JSON (maximum recursion depth exceeded"
+    message = "the encoder does not report its progress: the answer: not JSON (maximum recursion depth exceeded"
     wait_until(lambda: message in runs.condition("EncoderReady")["message"], "the answer to be refused", limit=30)
     assert unreadable(operator, "pods") == 1
     [line] = [each for each in operator.log().splitlines() if odd["metadata"]["uid"] in each]

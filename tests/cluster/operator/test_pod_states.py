@@ -65,7 +65,7 @@ def test_an_image_that_is_missing_is_one_reason_whatever_the_kubelet_calls_it(
     node.take(pod, 180, render=waiting("ErrImagePull", PULL))
     assert stands(runs, "Waiting", "ImagePullBackOff")["pods"]["starting"] == 1
     before = runs.condition("Progressing")
-    assert before["message"].startswith(f"1 pod does not get to work: ImagePullBackOff: {PULL}; check the image")
+    assert before["message"].startswith(f"1 pod does not start working: ImagePullBackOff: {PULL}; check the image")
     node.take(pod, 180, render=waiting("ImagePullBackOff", AGAIN))
     assert not told(runs, "ImagePullBackOff"), "no warning before it has lasted"
 

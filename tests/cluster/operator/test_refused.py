@@ -99,9 +99,9 @@ CAUSES: list[tuple[Callable[[Scene], dict[str, Any]], str, str]] = [
     (no_runtime_class, "not found", "create the RuntimeClass"),
     (quota, "exceeded quota: refused-", "raise the quota"),
     (limit_range, "maximum memory usage per Container is 1Gi, but limit is 2Gi", "change the LimitRange"),
-    (policy, "no pods on Thursdays", "ask whoever runs that policy"),
+    (policy, "no pods on Thursdays", "ask the owner of that policy"),
     (pod_security, 'violates PodSecurity "restricted:latest"', "label the namespace"),
-    (webhook, "failed calling webhook", "start it again, or remove its configuration"),
+    (webhook, "failed calling webhook", "restart that webhook, or remove its configuration"),
     (no_service_account, 'serviceaccount "default" not found', "create the service account"),
 ]
 

@@ -97,7 +97,7 @@ def test_an_encoder_without_work_makes_room_for_the_next_renderer_and_comes_back
     wait_until(lambda: not encoders(runs), "the encoder to make room")
     render(runs)
     wait_until(lambda: runs.condition("EncoderReady")["reason"] == "MadeRoom", "the condition to say so")
-    assert "comes back when rendering is done" in runs.condition("EncoderReady")["message"]
+    assert "returns when rendering is done" in runs.condition("EncoderReady")["message"]
     assert runs.status()["encoded"] == 1
     render(runs)
 

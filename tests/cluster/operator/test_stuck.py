@@ -144,7 +144,7 @@ def test_a_pod_whose_node_is_deleted_before_it_is_bound_is_made_again(nodes: Nod
         assert_each_clip_was_made_once(runs)
     assert pod["metadata"]["name"] not in {each["metadata"]["name"] for each in runs.pods()}
     [message] = wait_until(lambda: told(runs), "the event")
-    assert message.startswith(f"1 pod that was sent to {nodes.first} did not get to run: the node is gone")
+    assert message.startswith(f"1 pod that was sent to {nodes.first} did not start: the node is gone")
 
 
 def test_a_pod_whose_node_is_cordoned_before_it_is_bound_is_made_again(nodes: Nodes, runs: Runs, start_operator):
@@ -179,7 +179,7 @@ def test_a_pod_that_its_node_cannot_take_is_made_again_and_the_node_avoided(
         assert_each_clip_was_made_once(runs, clips=8)
     assert {pod["spec"]["nodeName"] for pod in runs.pods()} == {nodes.second}
     [message] = wait_until(lambda: told(runs), "the event")
-    assert message.startswith(f"1 pod that was sent to {nodes.first} did not get to run: ")
+    assert message.startswith(f"1 pod that was sent to {nodes.first} did not start: ")
     assert why in message
 
 

@@ -77,7 +77,7 @@ def test_hold_release_steer_stale_gone_and_back(definition, driven: Namespace, s
         return found["message"]
 
     assert "4 clips held: GPU 0 on node-0 at 95%; starts again below 70%" in held("VRAMHigh")
-    assert "Others have kept full for longer than 2s" in held("VRAMTaken")
+    assert "Other programs have kept full for longer than 2s" in held("VRAMTaken")
     # The event comes after the status that it tells of.
     told = wait_until(lambda: [each for each in driven.list(EVENTS) if each["reason"] == "VRAMTaken"], "the warning")
     assert [event["type"] for event in told] == ["Warning"]

@@ -124,7 +124,7 @@ def test_a_disk_that_is_almost_full_holds_clips_before_they_are_rendered(local):
         line = process.stdout.readline()
         while line and "held" not in line:
             line = process.stdout.readline()
-        assert "left for clips of up to 6.0 MiB; make room" in line
+        assert "left for clips of up to 6.0 MiB; free some space" in line
         assert local.started() == []
         subprocess.run(["mount", "-o", "remount,size=200m", local.output], check=True)
         output, _ = process.communicate(timeout=60)

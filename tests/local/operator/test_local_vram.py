@@ -75,7 +75,7 @@ def test_no_library_at_all_holds_a_gpu_run_and_says_so(local):
     line = output_line(process, "held")
     assert "GPU memory of" in line
     assert "NVML" in line
-    assert "vram.whenUnknown: Admit starts clips all the same" in line
+    assert "vram.whenUnknown: Admit starts clips anyway" in line
     status, _, _ = end(process)
     assert (status, local.started()) == (143, [])
 
@@ -120,7 +120,7 @@ def test_clips_that_have_not_allocated_yet_count_with_what_they_will_take(local,
     process = local.start()
     line = output_line(process, "held")
     assert "held 2-3: GPU 0 on" in line
-    assert "1000 MiB in use, 2 clips started just now, 3000 MiB a clip, would pass 8500 of 10000 MiB" in line
+    assert "1.0 GiB in use, 2 clips started just now; another clip (2.9 GiB) would exceed the 8.3 GiB limit" in line
     local.signal_file("go")
     process.communicate(timeout=60)
     assert (process.returncode, local.complete()) == (0, [0, 1, 2, 3])

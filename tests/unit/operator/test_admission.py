@@ -82,7 +82,12 @@ CLIP_TABLE = [
     ("WorkersBusy", NOW, situation(4), "4 of 4 workers are busy"),
     ("StorageFull", NOW, situation(), None),
     ("StorageFull", NOW, full_disk(3000, clip=1000, at_work=2), None),
-    ("StorageFull", NOW, full_disk(2999, clip=1000, at_work=2), "2.9 KiB left for clips of up to 1000 B; make room"),
+    (
+        "StorageFull",
+        NOW,
+        full_disk(2999, clip=1000, at_work=2),
+        "2.9 KiB left for clips of up to 1000 B; free some space",
+    ),
 ]
 
 
@@ -102,7 +107,7 @@ PLACE_TABLE = [
     ("NodesFull", place(gpu_at(0.1), seen=3, room=4), situation(), None),
     ("NodesFull", place(gpu_at(0.1), seen=3, room=3), situation(), "here has room for 3 clips of this run"),
     ("NodesFull", place(gpu_at(0.1), seen=1, room=3, waits="Insufficient cpu"), situation(),
-     "a clip that was sent to here does not get to run: Insufficient cpu"),
+     "a clip that was sent to here does not start: Insufficient cpu"),
     ("NodesFull", place(seen=3, room=3), situation(), None),  # nobody sends it there
     ("VRAMUnknown", place(gpu=False), situation(), None),
     ("VRAMUnknown", place(gpu_at(0.1)), situation(), None),
@@ -142,7 +147,8 @@ PLACE_TABLE = [
     ("VRAMClaims", place(gpu_at(0.1), seen=1, unseen=1), situation(), "GPU 0 on here: waits for a reading"),
     ("VRAMClaims", place(gpu_at(0.1), seen=2, unseen=1), situation(), None),
     ("VRAMClaims", place(gpu_at(0.5), seen=2, unseen=1), situation(),
-     "GPU 0 on here: 5000 MiB in use, 1 clip started just now, 2500 MiB a clip, would pass 8500 of 10000 MiB"),
+     "GPU 0 on here: 4.9 GiB in use, 1 clip started just now; another clip (2.4 GiB) would exceed the 8.3 GiB limit"
+     " (85% of 9.8 GiB)"),
     ("VRAMClaims", place(gpu_at(0.1), seen=1, unseen=1), situation(per_clip=Expected(300, 300, 200, guessed=True)),
      "GPU 0 on here: waits for a reading that shows 1 clip started just now; vram.perClip: SIZE makes this faster"),
     ("VRAMClaims", place(gpu_at(0.8), seen=3), situation(per_clip=Expected(300, 300, 200, guessed=True)), None),
@@ -151,19 +157,22 @@ PLACE_TABLE = [
     # 10,000 MiB in all, closed above 8,500, 1,000 MiB a clip.
     ("VRAMClaims", place(gpu_at(0.74), seen=1), known(1000), None),
     ("VRAMClaims", place(gpu_at(0.76), seen=1), known(1000),
-     "GPU 0 on here: 7600 MiB in use, 1000 MiB a clip, would pass 8500 of 10000 MiB"),
+     "GPU 0 on here: 7.4 GiB in use; another clip (1.0 GiB) would exceed the 8.3 GiB limit (85% of 9.8 GiB)"),
     ("VRAMClaims", place(gpu_at(0.60), unseen=1), known(1000), None),
     ("VRAMClaims", place(gpu_at(0.66), unseen=1), known(1000),
-     "GPU 0 on here: 6600 MiB in use, 1 clip started just now, 1000 MiB a clip, would pass 8500"),
+     "GPU 0 on here: 6.4 GiB in use, 1 clip started just now; another clip (1.0 GiB) would exceed the 8.3 GiB"),
     # The first on a GPU may use all that is free, but no more than that.
     ("VRAMClaims", place(gpu_at(0.84)), known(1600), None),
-    ("VRAMClaims", place(gpu_at(0.84)), known(1601), "GPU 0 on here: 8400 MiB in use, 1601 MiB a clip, would pass"),
+    ("VRAMClaims", place(gpu_at(0.84)), known(1601),
+     "GPU 0 on here: 8.2 GiB in use; another clip (1.6 GiB) would exceed its 9.8 GiB"),
     ("VRAMTooSmall", place(gpu_at(0.1)), known(10_000), None),
-    ("VRAMTooSmall", place(gpu_at(0.1)), known(10_001), "GPU 0 on here has 10000 MiB, and a clip takes 10001 MiB"),
+    ("VRAMTooSmall", place(gpu_at(0.1)), known(10_001),
+     "GPU 0 on here has 9.8 GiB, less than a clip takes (9.8 GiB)"),
     # The first clip goes by what clips took, without a margin: none would make more room for it.
     ("VRAMClaims", place(gpu_at(0.08)), known(9900, 9000), None),
     ("VRAMClaims", place(gpu_at(0.08)), known(10_100, 9200), None),
-    ("VRAMClaims", place(gpu_at(0.08), seen=1), known(10_100, 9200), "GPU 0 on here: 800 MiB in use, 10100 MiB a clip"),
+    ("VRAMClaims", place(gpu_at(0.08), seen=1), known(10_100, 9200),
+     "GPU 0 on here: 0.8 GiB in use; another clip (9.9 GiB)"),
     # A GPU whose use is not known does not make the others of its node free.
     ("VRAMClaims", place(gpu_at(), gpu_at(0.9, GPU1), sharing="Whole"), known(8000), "here: 0 of 1 GPUs have room"),
     ("VRAMClaims", place(gpu_at(), gpu_at(None, GPU1), sharing="Whole"), known(8000), None),
@@ -171,17 +180,17 @@ PLACE_TABLE = [
     ("VRAMClaims", place(gpu_at(0.8), seen=1, gone=1), known(1000, average=700.0), None),
     # If neighbours' use is known: clips together have to fit into the whole, with deviations and a large one.
     ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=6), SPREAD, None),  # 1000 + 7*900 + 2.5*582 + 300
-    ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=7), SPREAD, "GPU 0 on here: 7000 MiB in"),
+    ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=7), SPREAD, "GPU 0 on here: 6.8 GiB in"),
     # Above `high` nothing starts, be it measured now or what is there on average.
-    ("VRAMClaims", place(gpu_at(0.86, neighbours=NEIGHBOURS), unseen=5), SPREAD, "GPU 0 on here: 8600 MiB in"),
+    ("VRAMClaims", place(gpu_at(0.86, neighbours=NEIGHBOURS), unseen=5), SPREAD, "GPU 0 on here: 8.4 GiB in"),
     ("VRAMClaims", place(gpu_at(0.71, neighbours=replace(NEIGHBOURS, lately=((990.0, 5000.0),))), seen=4),
-     SPREAD, "GPU 0 on here: 7100 MiB in"),
+     SPREAD, "GPU 0 on here: 6.9 GiB in"),
     # What neighbours use by the last reading alone counts, too, and the next clip on top of it.
     ("VRAMClaims", place(gpu_at(0.8, neighbours=replace(NEIGHBOURS, surely=8000.0))), known(3000, 2600, 2000.0, 220.0),
-     "GPU 0 on here: 8000 MiB in"),
+     "GPU 0 on here: 7.8 GiB in"),
     # Neighbours whose burst recurred are expected to have another.
     ("VRAMClaims", place(gpu_at(0.71, neighbours=NEIGHBOURS), seen=5), SPREAD, None),
-    ("VRAMClaims", place(gpu_at(0.71, neighbours=BURSTS), seen=5), SPREAD, "GPU 0 on here: 7100 MiB in"),
+    ("VRAMClaims", place(gpu_at(0.71, neighbours=BURSTS), seen=5), SPREAD, "GPU 0 on here: 6.9 GiB in"),
     # Whole GPUs: as many as have room, less those that were given out and do not show yet.
     ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.1, GPU1), unseen=1, sharing="Whole"), known(1000), None),
     ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.1, GPU1), unseen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
@@ -191,10 +200,11 @@ PLACE_TABLE = [
     ("VRAMClaims", place(gpu_at(0.95), gpu_at(0.1, GPU1), seen=1, sharing="Whole"), known(1000), "here: 1 of 2 GPUs"),
     ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.1, GPU1), seen=2, sharing="Whole"), known(1000), "here: 2 of 2 GPUs"),
     ("VRAMTooSmall", place(gpu_at(0.1), gpu_at(0.1, GPU1), sharing="Whole"), known(10_001),
-     "GPUs of here have 10000 MiB"),
+     "the largest GPU of here has 9.8 GiB"),
     # Slices: the fullest GPU counts, and clips spread evenly.
     ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.6, GPU1), unseen=2, sharing="Sliced"), known(1000), None),
-    ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.8, GPU1), seen=2, sharing="Sliced"), known(1000), "GPU 1 on here: 8000"),
+    ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.8, GPU1), seen=2, sharing="Sliced"), known(1000),
+     "GPU 1 on here: 7.8 GiB"),
 ]  # fmt: skip
 
 

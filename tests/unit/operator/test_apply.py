@@ -125,7 +125,9 @@ def test_a_refusal_to_release_a_pod_is_said_until_the_pod_is_released(tracked):
 
 def test_a_refusal_to_release_a_pod_says_what_to_do(tracked):
     release(Server(ApiError(403, "ValidatingAdmissionPolicy 'x' denied request: no")), tracked)
-    assert tracked.error.endswith("denied request: no; ask whoever runs that policy, or make a run that keeps to it")
+    assert tracked.error.endswith(
+        "denied request: no; ask the owner of that policy, or create a run that complies with it"
+    )
 
 
 def test_each_refusal_of_a_pod_makes_its_next_attempt_later_and_only_the_first_of_a_run_is_logged(

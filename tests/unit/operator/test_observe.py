@@ -440,7 +440,7 @@ class TestEncoders:
         scene.job(completed="0")
         scene.encoder(Reported("Working"), ready=True)
         [condition] = [each for each in scene.status()["conditions"] if each["type"] == "EncoderReady"]
-        assert condition["message"] == "the encoder does not say how far it is: no route"
+        assert condition["message"] == "the encoder does not report its progress: no route"
 
     def test_a_clip_has_failed_when_it_has_failed_for_all_of_them(self):
         encoding, _, _ = self.told(
@@ -686,7 +686,7 @@ class TestStatus:
             scene.store.pods.put(uid, replace(view, reported=unschedulable) if index else view)
         [progressing] = [each for each in scene.status()["conditions"] if each["type"] == "Progressing"]
         assert progressing["reason"] == "Unschedulable"
-        assert progressing["message"] == "2 pods do not get to work: 0/3 nodes fit"
+        assert progressing["message"] == "2 pods do not start working: 0/3 nodes fit"
 
     def test_pods_are_counted_by_state_and_clips_are_listed_by_what_holds_them(self):
         scene = Scene(12, workers=4, render={"clipsPerPod": 3, "device": "cuda"}).job()
@@ -770,7 +770,7 @@ class TestStatus:
         scene = Scene().job(suspended=True)
         status = scene.status()
         assert status["phase"] == "Suspended"
-        assert "clipfarm leaves that alone" in status["conditions"][0]["message"]
+        assert "clipfarm does not resume it" in status["conditions"][0]["message"]
 
 
 HELD = {"reason": "ImagePullBackOff", "clips": "1", "count": 1, "message": "1 pod"}

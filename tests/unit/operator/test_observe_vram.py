@@ -140,7 +140,7 @@ def test_no_pod_is_sent_to_a_node_where_one_waits_for_room():
     )
     [hold] = [entry.hold for entry in plan.status.held]
     assert hold.message == (
-        f"a clip that was sent to gpu-2 does not get to run: {WAITS}; 1 pod waits for a node to be added"
+        f"a clip that was sent to gpu-2 does not start: {WAITS}; 1 pod waits for a node to be added"
     )
 
 
@@ -191,7 +191,7 @@ def test_who_holds_a_full_gpu_is_said_at_once_and_warned_of_when_it_lasts():
     assert early == ("True", "VRAMHigh", text)
     assert vram_held(scene.tracked, scene.tick(NOW + 300).status)[1] == "VRAMHigh"
     late = vram_held(scene.tracked, scene.tick(NOW + 301).status)
-    more = ". Others have kept full for longer than 5m 00s: GPU 0 on gpu-2 (lab/friction-encode 21 GiB)"
+    more = ". Other programs have kept full for longer than 5m 00s: GPU 0 on gpu-2 (lab/friction-encode 21 GiB)"
     assert late == ("True", "VRAMTaken", text + more)
     statuses = [{"phase": "Running", "conditions": [{"type": "VRAMHeld", "status": found[0], "reason": found[1],
                  "message": found[2]}]} for found in (early, late, late)]  # fmt: skip
@@ -216,7 +216,9 @@ def test_others_that_leave_no_room_for_one_clip_count_below_the_mark_too():
     assert scene.tick().status.kept_full == ()
     late = vram_held(scene.tracked, scene.tick(NOW + 301).status)
     assert late[1] == "VRAMTaken"
-    assert late[2].endswith("Others have kept full for longer than 5m 00s: GPU 0 on gpu-2 (by whom is not known)")
+    assert late[2].endswith(
+        "Other programs have kept full for longer than 5m 00s: GPU 0 on gpu-2 (by an unknown program)"
+    )
 
 
 def test_several_places_are_counted_beside_the_first():

@@ -42,9 +42,9 @@ REFUSALS = [
     (403, POD + "maximum memory usage per Container is 1Gi, but limit is 2Gi", "maximum memory", "render.memory"),
     (403, POD + "cpu max limit to request ratio per Pod is 1", "cpu max limit", "change the LimitRange"),
     (403, POD + 'violates PodSecurity "restricted:latest": host namespaces (hostNetwork=true)', "violates", "label"),
-    (400, 'admission webhook "a.example.com" denied the request: no', "admission webhook", "ask whoever runs"),
+    (400, 'admission webhook "a.example.com" denied the request: no', "admission webhook", "ask the owner"),
     (403, POD + "ValidatingAdmissionPolicy 'team' with binding 'team' denied request: no", "Validating", "ask"),
-    (500, 'Internal error occurred: failed calling webhook "a": connection refused', "failed", "start it again"),
+    (500, 'Internal error occurred: failed calling webhook "a": connection refused', "failed", "restart that webhook"),
     (403, POD + 'error looking up service account ns/default: serviceaccount "default" not found', "error", "create"),
     (422, 'Pod "test-render-0-x7k2p" is invalid: spec.containers[0].image: Required value', "spec.containers", ""),
 ]  # fmt: skip

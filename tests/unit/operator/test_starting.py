@@ -1,4 +1,4 @@
-"""Pods that do not get to work: which a person hears of, since when, and in whose words."""
+"""Pods that do not start working: which a person hears of, since when, and in whose words."""
 
 import pytest
 

@@ -92,7 +92,7 @@ def test_a_pod_whose_node_is_gone_is_evicted_at_once():
     }
     assert eviction.event is not None
     assert eviction.event.message == (
-        "1 pod that was sent to a did not get to run: the node is gone; evicted, to be made again and go elsewhere"
+        "1 pod that was sent to a did not start: the node is gone; evicted, and created again for another node"
     )
 
 
@@ -156,8 +156,8 @@ def test_a_pod_that_is_recalled_is_evicted_once_and_the_first_of_them_says_why()
     assert {recall.index for recall in plan.recalls} == {0, 1}
     assert {change.name for change in evictions} == {"p-0", "p-1"}
     assert [change.event.message for change in evictions if change.event] == [
-        "2 pods were taken back before a node had them: spec.suspend is true;"
-        " the Job controller makes them again, with their gates"
+        "2 pods were taken back before they had a node: spec.suspend is true;"
+        " the Job controller creates them again, behind their gates"
     ]
     scene.tracked.work.on_job.evicted |= {"u-0", "u-1"}
     assert scene.evicted() == []
@@ -193,7 +193,7 @@ def test_what_is_held_for_it_says_which_node_is_avoided_and_why():
     [held] = plan.status.held
     assert held.hold.reason == "NodesFull"
     assert held.hold.message == (
-        f"a clip that was sent to a did not get to run: {WAITS}; 1 other place is held, too;"
+        f"a clip that was sent to a did not start: {WAITS}; 1 other place is held, too;"
         " 1 pod waits for a node to be added"
     )
 
@@ -231,8 +231,8 @@ def test_pods_of_one_node_are_told_of_in_one_event():
     assert [change.name for change in found] == ["p-0", "p-1", "p-2", "p-3"]
     told = [change.event for change in found if change.event is not None]
     assert [event.message.partition(";")[0] for event in told] == [
-        "3 pods that were sent to a did not get to run: the node is gone",
-        f"1 pod that was sent to b did not get to run: {WAITS}",
+        "3 pods that were sent to a did not start: the node is gone",
+        f"1 pod that was sent to b did not start: {WAITS}",
     ]
 
 

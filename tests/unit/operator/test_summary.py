@@ -47,7 +47,7 @@ def test_clips_that_are_held_are_counted_also_where_an_earlier_version_wrote_it(
 
 def test_another_attempt_that_nobody_has_taken_up_is_said_to_be_so():
     run = finished("2")
-    assert counters(run) == "another attempt was asked for; no operator has looked at it yet"
+    assert counters(run) == "another attempt was asked for; no operator has seen it yet"
     assert list(lines(run, WALL)) == [f"run: Pending: {counters(run)}"]
 
 
@@ -93,7 +93,7 @@ def test_a_status_that_no_operator_has_refreshed_is_said_to_be_old(run, said):
 
 def test_a_run_that_has_the_definitions_default_status_was_not_seen():
     run = {"metadata": {"name": "run", "generation": 1}, "spec": {"encode": {}}, "status": UNSEEN}
-    assert list(lines(run, WALL)) == ["run: Pending: no operator has looked at it yet"]
+    assert list(lines(run, WALL)) == ["run: Pending: no operator has seen it yet"]
 
 
 def test_the_reason_that_a_run_waits_for_is_shown_with_its_word_and_once():

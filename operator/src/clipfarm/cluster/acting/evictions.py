@@ -21,7 +21,7 @@ def stuck_pods(found: list[stuck.Stuck]) -> Iterator[Change]:
         if first.setdefault(node, each) is each:
             count = sum(other.pod.sent_to == node for other in found)
             clips = "1 pod that was" if count == 1 else f"{count} pods that were"
-            told = f"{clips} sent to {node} did not get to run: {each.why}; evicted, to be made again and go elsewhere"
+            told = f"{clips} sent to {node} did not start: {each.why}; evicted, and created again for another node"
         avoids = None if each.gone else (node, each.why)
         yield _eviction(pod, Notice("Warning", "PodStuck", told) if told else None, avoids)
 
@@ -42,7 +42,8 @@ def recalled_pods(plan: Plan, tracked: Tracked, store: Store) -> Iterator[Change
     found = [(waiting[recall.index], recall.why) for recall in plan.recalls if recall.index in waiting]
     for number, (pod, why) in enumerate(found):
         pods = "1 pod was" if len(found) == 1 else f"{len(found)} pods were"
-        told = f"{pods} taken back before a node had them: {why}; the Job controller makes them again, with their gates"
+        again = "the Job controller creates them again, behind their gates"
+        told = f"{pods} taken back before they had a node: {why}; {again}"
         yield _eviction(pod, Notice("Normal", "PodsRecalled", told) if number == 0 else None)
 
 

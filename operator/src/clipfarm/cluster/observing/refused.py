@@ -31,14 +31,20 @@ SUBJECT = re.compile(r'^(pods( "[^"]*")? is forbidden: |Pod "[^"]*" is invalid: 
 
 ADVICE: tuple[tuple[str, str], ...] = (
     (r"cannot \w+ resource", "give the operator the rights that the chart gives it"),
-    (r"PriorityClass", "create the PriorityClass, or make a new run with another {role}.pod.priorityClassName"),
-    (r"RuntimeClass", "create the RuntimeClass, or make a new run with another {role}.pod.runtimeClassName"),
+    (r"PriorityClass", "create the PriorityClass, or create a new run with another {role}.pod.priorityClassName"),
+    (r"RuntimeClass", "create the RuntimeClass, or create a new run with another {role}.pod.runtimeClassName"),
     (r"exceeded quota", "raise the quota, or free some of it in this namespace"),
     (r"failed quota", "the quota counts a resource that the pod does not name: give it a default by a LimitRange"),
-    (r"(maximum|minimum) .* usage per|limit to request ratio", "change the LimitRange, or make a new run with {size}"),
+    (
+        r"(maximum|minimum) .* usage per|limit to request ratio",
+        "change the LimitRange, or create a new run with {size}",
+    ),
     (r"violates PodSecurity", "label the namespace for a level that allows it, or remove what changes the pods"),
-    (r"failed calling webhook", "whoever runs that webhook has to start it again, or remove its configuration"),
-    (r"admission webhook|ValidatingAdmissionPolicy", "ask whoever runs that policy, or make a run that keeps to it"),
+    (r"failed calling webhook", "restart that webhook, or remove its configuration"),
+    (
+        r"admission webhook|ValidatingAdmissionPolicy",
+        "ask the owner of that policy, or create a run that complies with it",
+    ),
     (r"service ?account", "create the service account"),
     (r"security context constraint", "allow the namespace's default service account a constraint that fits"),
 )

@@ -109,25 +109,25 @@ def progressing(tracked: Tracked, status: Status) -> Finding:
         pods = "1 pod" if status.working == 1 else f"{status.working} pods"
         return ("True", "Rendering", f"{pods} at work{_more_wait(tracked, status)}")
     if status.encoding:
-        return ("True", "Encoding", f"the encoder is at work{_more_wait(tracked, status)}")
+        return ("True", "Encoding", f"the encoder is working{_more_wait(tracked, status)}")
     if status.missing and status.troubles and len(status.troubles) >= status.running:
         hold = status.missing
         return ("False", hold.reason, f"{hold.message}: {sentence(status.troubles[0])}")
     if status.troubles:
         first, count = status.troubles[0], len(status.troubles)
         pods = "1 pod does" if count == 1 else f"{count} pods do"
-        return ("False", word(first), f"{pods} not get to work: {sentence(first)}")
+        return ("False", word(first), f"{pods} not start working: {sentence(first)}")
     if status.running:
-        return ("True", "Starting", f"pods are on their way: {_on_their_way(tracked)}")
+        return ("True", "Starting", f"pods are starting: {_on_their_way(tracked)}")
     if tracked.error:
         return ("False", "Error", tracked.error)
     if status.phase == "Encoding" and tracked.memory.encoder_refusal:
         return ("False", "EncoderRefused", encoder_refused(tracked))
     if status.encoder_troubles:
         first = status.encoder_troubles[0]
-        return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
+        return ("False", word(first), f"the encoder's pod does not start working: {sentence(first)}")
     if status.phase == "Encoding":
-        return ("True", "Starting", "every clip is rendered; the encoder is on its way")
+        return ("True", "Starting", "every clip is rendered; the encoder is starting")
     if tracked.answers.trial.refusal:
         return ("False", "PodsRefused", _refused(tracked))
     if status.held:
@@ -146,7 +146,7 @@ def _waiting(tracked: Tracked) -> str:
         return "the operator is about to create the run's Job"
     look = f"`kubectl -n {tracked.owner.namespace} describe job {job_manifest.name(tracked.run)}`"
     unknown = tracked.answers.trial.unknown
-    why = f"; whether the API server takes them is not known: {unknown}" if unknown else ""
+    why = f"; it is unknown whether the API server accepts them: {unknown}" if unknown else ""
     return f"the Job controller has not created pods yet{why}; if that lasts, look at {look}"
 
 
@@ -160,7 +160,7 @@ def _more_wait(tracked: Tracked, status: Status) -> str:
         return f". More are refused: {tracked.answers.trial.refusal}"
     if status.troubles:
         first, count = status.troubles[0], len(status.troubles)
-        return f"; {count} more {'does' if count == 1 else 'do'} not get to work: {sentence(first)}"
+        return f"; {count} more {'does' if count == 1 else 'do'} not start working: {sentence(first)}"
     return ""
 
 
@@ -190,11 +190,11 @@ def _taken(tracked: Tracked, status: Status) -> str:
     """Say which GPUs others keep full, and who they are."""
     after = format_duration(tracked.run.spec.vram.held_warning_after)
     told = [
-        f"{state.gpu}{holders_suffix(state) or ' (by whom is not known)'}" for state in status.kept_full[:MOST_GPUS]
+        f"{state.gpu}{holders_suffix(state) or ' (by an unknown program)'}" for state in status.kept_full[:MOST_GPUS]
     ]
     more = len(status.kept_full) - len(told)
     which = ", ".join(told) + (f" and {more} more" if more else "")
-    return f"Others have kept full for longer than {after}: {which}"
+    return f"Other programs have kept full for longer than {after}: {which}"
 
 
 def storage_ready(tracked: Tracked) -> Finding:
@@ -206,7 +206,7 @@ def storage_ready(tracked: Tracked) -> Finding:
         case "Bound":
             return ("True", "Bound", f"clips go to the volume claim {name}")
         case "Missing" if tracked.run.spec.storage.claim_name:
-            return ("False", "Missing", f"there is no volume claim {name}; pods wait until somebody makes it")
+            return ("False", "Missing", f"there is no volume claim {name}; create it, pods wait for it")
         case "Lost":
             return ("False", "Lost", f"the volume of the claim {name} is gone")
         case _:
@@ -225,7 +225,7 @@ def given_up(tracked: Tracked, node: str, pods: int) -> str:
     what = "1 pod there was" if pods == 1 else f"{pods} pods there were"
     return (
         f"the node {node} did not answer for {after} (retry.lostAfter): {what} given up, and the clips are made"
-        f" elsewhere; bring the node back, or remove it with `kubectl delete node {node}`"
+        f" elsewhere; restart the node, or remove it with `kubectl delete node {node}`"
     )
 
 
@@ -234,5 +234,5 @@ def _is_suspended(tracked: Tracked) -> bool:
 
 
 def _suspended(tracked: Tracked) -> str:
-    by = f"by the queue {tracked.owner.queue}" if tracked.owner.queue else "by somebody"
-    return f"the Job {job_manifest.name(tracked.run)} is suspended {by}; clipfarm leaves that alone"
+    by = f"by the queue {tracked.owner.queue}" if tracked.owner.queue else "by a person or another controller"
+    return f"the Job {job_manifest.name(tracked.run)} is suspended {by}; clipfarm does not resume it"

@@ -27,21 +27,21 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     ]
     ready = any(encoder.ready for encoder in at_work)
     if ready and tracked.encoding.silence:
-        return ("Unknown", "Silent", f"the encoder does not say how far it is: {tracked.encoding.silence}")
+        return ("Unknown", "Silent", f"the encoder does not report its progress: {tracked.encoding.silence}")
     if ready:
         return ("True", "AtWork", f"{clips} encoded")
     if tracked.encoding.early_ends:
         last = tracked.encoding.early_ends[-1]
         return ("False", "Restarting", f"the encoder ended with {last.status}: {last.printed or 'it printed nothing'}")
     if at_work:
-        return ("False", "Loading", "the encoder runs, and loads its model")
+        return ("False", "Loading", "the encoder is loading its model")
     if status.encoder_troubles:
         first = status.encoder_troubles[0]
-        return ("False", word(first), f"the encoder's pod does not get to work: {sentence(first)}")
+        return ("False", word(first), f"the encoder's pod does not start working: {sentence(first)}")
     if any(encoder.state != "Ending" for encoder in tracked.memory.encoders.values()):
-        return ("False", "Starting", "the encoder's pod is on its way")
+        return ("False", "Starting", "the encoder's pod is starting")
     if tracked.memory.turn.made_room_at is not None:
-        comes_back = f"comes back when rendering is done, or after {format_duration(AWAY_SECONDS)} if clips wait for it"
+        comes_back = f"returns when rendering is done, or after {format_duration(AWAY_SECONDS)} if clips wait for it"
         return ("False", "MadeRoom", f"{clips} encoded; it left so that renderers can start, and {comes_back}")
     return ("False", "Waiting", "starts with the first complete clip")
 

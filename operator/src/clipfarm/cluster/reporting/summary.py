@@ -33,9 +33,9 @@ def counters(run: Mapping[str, Any]) -> str:
     """Return all counters in one line."""
     status = run.get("status", {})
     if not _seen(status):
-        return "no operator has looked at it yet"
+        return "no operator has seen it yet"
     if is_outdated(run):
-        return "another attempt was asked for; no operator has looked at it yet"
+        return "another attempt was asked for; no operator has seen it yet"
     total = status["total"]
     parts = [f"rendered {status['rendered']}/{total}"]
     parts += [f"encoded {status['encoded']}/{total}"] if run["spec"]["encode"].get("enabled", True) else []

@@ -45,7 +45,7 @@ class Page:
             ScrapeError: it is none, is nested too deeply, has numbers that are none, or little but brackets.
         """
         if sum(map(self.text.count, "[{")) > FEW_BRACKETS + len(self.text) // BRACKET_CHARACTERS:
-            raise ScrapeError("the answer: not JSON with anything in it (brackets above all)")
+            raise ScrapeError("the answer: not JSON with any content (almost only brackets)")
         try:
             return load(self.text, "the answer")
         except ContractError as error:
@@ -95,7 +95,7 @@ async def fetch(
             body = await _read(answer, most_bytes)
             return Page(body.decode(), _date(answer.headers.get("Date")))
     except UnicodeDecodeError as error:
-        raise ScrapeError("answers with something else than text") from error
+        raise ScrapeError("the answer is not text") from error
     except TimeoutError as error:
         raise ScrapeError(f"no answer within {TIMEOUT_SECONDS:g} s") from error
     except (*FAULTS, ValueError) as error:

@@ -10,11 +10,11 @@ def _holds(place: Place, _situation: Situation) -> str | None:
     if not place.states:
         return None  # it is sent nowhere: Kubernetes' scheduler finds a node
     if node.avoided:
-        return f"a clip that was sent to {node.name} did not get to run: {node.avoided}"
+        return f"a clip that was sent to {node.name} did not start: {node.avoided}"
     if node.room is not None and there.pods >= node.room:
         return f"{node.name} has room for {'1 clip' if node.room == 1 else f'{node.room} clips'} of this run"
     if node.room is not None and there.waits:
-        return f"a clip that was sent to {node.name} does not get to run: {there.waits}"
+        return f"a clip that was sent to {node.name} does not start: {there.waits}"
     return None
 
 

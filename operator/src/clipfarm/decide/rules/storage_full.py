@@ -9,7 +9,7 @@ def _holds(_candidate: Candidate, situation: Situation) -> str | None:
     free, largest = situation.world.free_bytes, situation.world.clip_bytes
     if free is None or free >= (situation.at_work + 1) * largest:
         return None
-    return f"{format_bytes(free)} left for clips of up to {format_bytes(largest)}; make room"
+    return f"{format_bytes(free)} left for clips of up to {format_bytes(largest)}; free some space"
 
 
 RULE = ClipRule(

@@ -9,6 +9,7 @@ from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.vram.claims import has_room, limit, needed, whole_gpus
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.place import Place
+from clipfarm.units import format_mib
 
 
 def _holds(place: Place, situation: Situation) -> str | None:
@@ -33,11 +34,11 @@ def _holds(place: Place, situation: Situation) -> str | None:
     high = situation.run.spec.vram.high
     if has_room(place, state.reading, per_clip, high):
         return None
+    used, total = format_mib(state.reading.used_mib), format_mib(state.reading.total_mib)
     claims = f", {_clips(place.count.unseen)} started just now" if place.count.unseen else ""
-    return (
-        f"{state.gpu}: {state.reading.used_mib:.0f} MiB in use{claims}, {needed(place, per_clip):.0f} MiB a clip,"
-        f" would pass {limit(place, state.reading, high):.0f} of {state.reading.total_mib:.0f} MiB"
-    )
+    most = f"the {format_mib(limit(place, state.reading, high))} limit ({high:.0%} of {total})"
+    another = f"another clip ({format_mib(needed(place, per_clip))})"
+    return f"{state.gpu}: {used} in use{claims}; {another} would exceed {most if place.count.pods else f'its {total}'}"
 
 
 def _no_gpu_left(place: Place, per_clip: Expected | None) -> str | None:

@@ -3,6 +3,7 @@
 from clipfarm.decide.rules.rule import PlaceRule
 from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.vram.place import Place
+from clipfarm.units import format_mib
 
 
 def _holds(place: Place, situation: Situation) -> str | None:
@@ -13,13 +14,16 @@ def _holds(place: Place, situation: Situation) -> str | None:
         totals = [state.reading.total_mib for state in place.states if state.reading is not None]
         if not totals or per_clip.alone <= max(totals):
             return None
-        return f"GPUs of {place.node.name} have {max(totals):.0f} MiB, and a clip takes {per_clip.alone:.0f} MiB"
+        largest, clip = format_mib(max(totals)), format_mib(per_clip.alone)
+        return f"the largest GPU of {place.node.name} has {largest}, less than a clip takes ({clip})"
     reading, first = place.fullest.reading, not place.count.pods
     most = per_clip.alone if first else per_clip.most
     if reading is None or most <= reading.total_mib or not (first or per_clip.given):
         return None
-    clip = f"vram.perClip asks for {most:.0f} MiB: lower it" if per_clip.given else f"a clip takes {most:.0f} MiB"
-    return f"{place.fullest.gpu} has {reading.total_mib:.0f} MiB, and {clip}"
+    has, takes = f"{place.fullest.gpu} has {format_mib(reading.total_mib)}", format_mib(most)
+    if per_clip.given:
+        return f"{has}, less than vram.perClip ({takes}); lower it if clips take less"
+    return f"{has}, less than a clip takes ({takes})"
 
 
 RULE = PlaceRule(

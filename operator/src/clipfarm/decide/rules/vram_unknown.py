@@ -17,7 +17,7 @@ def _holds(place: Place, situation: Situation) -> str | None:
 
 
 def _message(what: str) -> str:
-    return f"{what}; vram.whenUnknown: Admit starts clips all the same"
+    return f"{what}; vram.whenUnknown: Admit starts clips anyway"
 
 
 RULE = PlaceRule(
