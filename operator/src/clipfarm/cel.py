@@ -36,7 +36,7 @@ class FieldRule:
     holds: Callable[[Any], bool]
     cel: str
     hint: Callable[[Any], str] = lambda _: ""
-    """Returns what a run file's message says more about a value, such as one that is right."""
+    """Returns what a message adds about a value, such as a correct one."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._checked, handler(source))

@@ -25,7 +25,7 @@ SILENT = (
 
 
 class GpuError(Exception):
-    """There is no GPU here that can be asked; the message says why."""
+    """No GPU of this machine can be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _optix() -> Finding:
 
 
 def _processes(parts: list[nvml.Part]) -> Finding:
-    """Tell how clips' memory is measured here: in many containers the driver's numbers of processes mean nothing."""
+    """Return how clips' memory is measured here: in many containers the driver's process numbers have no meaning."""
     known = [pid for part in parts for pid in nvml.used_by_processes(part.handle)]
     if _is_the_machine() or any(Path(f"/proc/{pid}").exists() for pid in known):
         return Finding("memory", "of a clip: measured by its process")
@@ -138,7 +138,7 @@ def _processes(parts: list[nvml.Part]) -> Finding:
 
 
 def _is_the_machine() -> bool:
-    """Tell whether processes here have the machine's numbers: the second is then the kernel's own."""
+    """Return whether processes here have the machine's numbers: the second is then the kernel's own."""
     try:
         return Path("/proc/2/comm").read_text().strip() == "kthreadd"
     except OSError:

@@ -1,4 +1,4 @@
-"""Where the encoder's weights come from: the part of a run that says so."""
+"""The part of a run that names the encoder's weights."""
 
 from pathlib import PurePosixPath
 from typing import Annotated, Literal

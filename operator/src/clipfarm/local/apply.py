@@ -1,4 +1,4 @@
-"""Doing what a plan says: the only code here that starts or ends anything while a run goes on."""
+"""Carries out a plan: the only code here that starts or ends anything during a run."""
 
 from clipfarm.decide.plan import Plan
 from clipfarm.local import processes

@@ -57,7 +57,7 @@ class Comparison:
 
     verdict: Verdict
     lines: tuple[str, ...]
-    """What to tell of it, each in one line."""
+    """Findings to report, one line each."""
 
 
 @dataclass(frozen=True, slots=True)

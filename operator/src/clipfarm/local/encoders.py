@@ -31,7 +31,7 @@ class Encoder:
 
 
 def start_encoder(job: Job, number: int, cpus: int, node: str, now: float, lock: int | None) -> Encoder:
-    """Start one of the run's encoders, that follows the folder until it is told that no more clips come.
+    """Start one of the run's encoders, which follows the folder until no more clips will come.
 
     Args:
         number: which of them, from 0.

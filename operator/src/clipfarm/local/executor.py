@@ -31,7 +31,7 @@ PASSING = frozenset((
 ))  # fmt: skip
 """Errors that may pass: the disk is full, there are too many processes or files, a file server is away."""
 TICK = 1.0
-"""Seconds between two looks when nothing happens; a process that ends, or a signal, wakes the loop at once."""
+"""Seconds between two ticks when nothing happens; a process that ends, or a signal, wakes the loop at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ class _Bars:
 
 
 class Counts:
-    """Counts as bars where there is room for them; the counts themselves are there at any width."""
+    """Shows counts as bars if there is room for them, and the counts themselves at any width."""
 
     def __init__(self, counts: Mapping[str, int], total: int, note: str) -> None:
         self._counts = {name: (count, f"{count}/{total}") for name, count in counts.items()}

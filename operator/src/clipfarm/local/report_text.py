@@ -52,7 +52,7 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def _made_on(kinds: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say what clips were made on if it was more than one kind of machine: their bytes may differ."""
+    """Return what clips were made on if it was more than one kind of machine: their bytes may differ."""
     if len(kinds) < 2:
         return []
     told = [f"  - {Machine.parse(kind, 'madeOn')}: clips {kind['clips']}" for kind in kinds]

@@ -105,7 +105,7 @@ def _take(descriptor: int, folder: RunFolder, patience: float) -> str:
 
 
 def _has_ended(holder: str) -> bool:
-    """Tell whether a process that has written its name into a lock is known to be no more."""
+    """Return whether a process that has written its name into a lock is known to have ended."""
     found = _HOLDER.fullmatch(holder)
     if not found or (found[2] or socket.gethostname()) != socket.gethostname():
         return False
@@ -121,7 +121,7 @@ def _has_ended(holder: str) -> bool:
 
 
 def scan(job: Job) -> Scan:
-    """Tell which clips are complete, by their recipe and the sizes of their files.
+    """Return which clips are complete, by their recipe and the sizes of their files.
 
     Raises:
         FolderError: a clip or its features were made from another recipe, and would be mixed with this run's.

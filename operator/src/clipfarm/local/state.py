@@ -1,4 +1,4 @@
-"""What the local executor knows between two looks: its own processes, and what became of clips."""
+"""What the local executor knows between two ticks: its own processes, and what became of clips."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class State:
     unencoded: set[int]
     """Complete clips whose features are not there, or not trusted yet."""
     encoded_before: frozenset[int]
-    """Clips that had features when the run started: they tell nothing of the encoder's pace."""
+    """Clips that had features when the run started: they do not count for the encoder's speed."""
     clip_bytes: int
     """What a clip takes at most."""
     lock: int | None = None

@@ -41,7 +41,7 @@ class Owner:
 
     @property
     def queue(self) -> str:
-        """The queue that decides when the run's Job may go on; empty where there is none."""
+        """The queue that decides when the run's Job may continue; empty: none."""
         return self.labels.get(QUEUE_LABEL, "")
 
 

@@ -144,7 +144,7 @@ def _encoder(plan: Plan, tracked: Tracked, store: Store, images: Images) -> Chan
 
 
 def _encoder_template(tracked: Tracked, there: DeploymentView, images: Images) -> list[Manifest]:
-    """Return the patch that has a run's encoders made anew, if the run asks for something else than when they were.
+    """Return the patch that recreates a run's encoders, if the run asks for something else than when they were made.
 
     An operator of another version, or with other images, changes no encoder that is at work: it would lose the clips
     that are being encoded, and features of one run would come from two versions.

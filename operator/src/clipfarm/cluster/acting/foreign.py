@@ -4,11 +4,11 @@ from clipfarm.cluster.api.client import Manifest
 
 
 class ForeignError(Exception):
-    """Such an object is there; the message says whose it is."""
+    """Such an object exists; the message names its owner."""
 
 
 def foreign(manifest: Manifest) -> str:
-    """Say whose an object is that stands in the way, and what to do."""
+    """Return who owns an object that is in the way, and what to do."""
     metadata = manifest["metadata"]
     owner = next(iter(metadata.get("ownerReferences", ())), None)
     fields = metadata.get("managedFields", ())

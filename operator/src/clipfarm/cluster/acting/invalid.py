@@ -1,4 +1,4 @@
-"""Runs that the API server let through and that make no sense all the same: said in their status, and nothing else."""
+"""Runs that the API server accepted although they are wrong: their status says so, and nothing else is done."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ class Refusals:
         task.add_done_callback(self._tasks.discard)
 
     def forget(self, key: RunKey) -> None:
-        """Take note that a run is gone, or makes sense now."""
+        """Record that a run is gone, or is valid now."""
         self._reported.pop(key, None)
         self._not_before.pop(key, None)
 

@@ -46,7 +46,7 @@ class Gatekeeper:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def release(self, tracked: Tracked, pod: PodView, to: To) -> None:
-        """Begin to take a pod's gate off, and send it to where the plan says."""
+        """Begin to release a pod, and send it to the place in the plan."""
         tracked.releases.released[pod.uid] = to
         task = asyncio.create_task(self._release(tracked, pod, to, self._clock()))
         self._tasks.add(task)

@@ -29,7 +29,7 @@ from clipfarm_contract.objects import RESULTS_ANNOTATION
 
 LOGGER = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
-"""Between two looks at what is known already; most find nothing to do."""
+"""Seconds between two sweeps of a run; most find nothing to do."""
 SWEEP_SECONDS = 60.0
 SWEEP_PODS = 1000
 """While a run goes on, its pods are deleted once a minute, or when so many have succeeded: deleting takes time of the
@@ -172,7 +172,7 @@ class Sweeper:
         return {index for _, index in ended[: len(failed) - KEPT_FAILED]}
 
     async def _kept(self, key: RunKey, tracked: Tracked, job: JobView) -> Results:
-        """Return what is written down; read anew by each process, since a watch may not have brought it yet."""
+        """Return what is stored; each process reads it again, because a watch may not have delivered it yet."""
         sweeping = tracked.sweeping
         if sweeping.kept is None:
             found = await self._api.get(_job(key, job))

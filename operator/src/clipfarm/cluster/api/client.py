@@ -56,7 +56,7 @@ class ApiError(Exception):
 
     @property
     def passing(self) -> bool:
-        """Whether the same request may well succeed a moment later, or has been carried out all the same."""
+        """Whether the same request may succeed a moment later, or has been carried out anyway."""
         return self.code in PASSING or self.code >= 500
 
 
@@ -135,7 +135,7 @@ class Api:
         return f"{self._client.configuration.host}{path}"
 
     async def authorization(self) -> dict[str, str]:
-        """Return the header that says who asks.
+        """Return the header that identifies the client.
 
         Asked for each time: tokens are short-lived, and the configuration renews them.
         """
@@ -143,7 +143,7 @@ class Api:
         return {"Authorization": token} if token else {}
 
     async def get(self, path: str) -> Manifest | None:
-        """Return an object; None where there is none."""
+        """Return an object; None if there is none."""
         try:
             return await self._json("GET", path)
         except ApiError as error:

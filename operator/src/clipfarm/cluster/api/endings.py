@@ -78,7 +78,7 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
 
 
 def within(pod: FailedPod, blocks: Blocks) -> FailedPod:
-    """Return a pod that failed without what it says of clips that are not of its block."""
+    """Return a failed pod without what it reports of clips that are not in its block."""
     failed = pod.clips
     if failed:
         block = set(blocks.of_index(pod.index))
@@ -152,7 +152,7 @@ def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...
 
 
 def _failed_beside(status: Manifest) -> str:
-    """Say which other container failed, in a pod whose renderer did not."""
+    """Return which other container failed, in a pod whose renderer did not."""
     for entry in status.get("containerStatuses", ()):
         code = entry.get("state", {}).get("terminated", {}).get("exitCode", 0)
         if code and entry["name"] != CONTAINER:

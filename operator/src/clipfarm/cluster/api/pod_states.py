@@ -21,7 +21,7 @@ ENDING_SECONDS = 60.0
 """How long a pod is left to its kubelet after it was deleted: a node that was silent may have come back, and what the
 kubelet reports comes later. The pods have 30 s to end at most (``terminationGracePeriodSeconds``)."""
 QUIET = ("", "ContainerCreating", "PodInitializing")
-"""What the kubelet says of every container that it is about to start."""
+"""Reasons that the kubelet gives for every container that it is about to start."""
 PREEMPTION = re.compile(r"\.( no new claims to deallocate,)?( preemption: .*| not found)?$")
 """What the scheduler adds about pods of a lower priority that it might have ended, and did not."""
 IMAGE_PULL = ("ErrImagePull", "ImagePullBackOff")
@@ -30,7 +30,7 @@ IMAGE_PULL = ("ErrImagePull", "ImagePullBackOff")
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the API server says of one pod."""
+    """State of one pod, as the API server has it."""
 
     state: PodState
     at: float | None = None

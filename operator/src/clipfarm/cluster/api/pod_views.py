@@ -83,7 +83,7 @@ class EncoderPod:
     ready: bool = False
     """Whether its container answers its readiness probe."""
     ended: bool = False
-    """Whether the pod as a whole is over: evicted, or its node is gone."""
+    """Whether the pod as a whole has ended: evicted, or its node is gone."""
 
 
 def pod(manifest: Manifest) -> PodView | None:

@@ -46,7 +46,7 @@ class Cache(Generic[V]):
         return self._views.values()
 
     def put(self, uid: str, view: V) -> bool:
-        """Take in a view, and return whether it says anything new."""
+        """Store a view, and return whether it differs."""
         before = self._views.get(uid)
         if before is not None and self._run_of(before) != self._run_of(view):
             self.drop(uid)
@@ -72,7 +72,7 @@ def _run(view: Any) -> Hashable:
 
 @dataclass
 class Store:
-    """All that the operator looks at."""
+    """All objects that the operator watches."""
 
     runs: Cache[RunView] = field(default_factory=lambda: Cache(_run))
     pods: Cache[PodView] = field(default_factory=lambda: Cache(_run))

@@ -118,7 +118,7 @@ def pod(tracked: Tracked, images: Images) -> Manifest:
 
 
 def judge(error: ApiError) -> Trial:
-    """Return what a refused dry run says about the run's pods."""
+    """Return what a refused dry run means for the run's pods."""
     if UNABLE.search(error.message) or (error.passing and not WEBHOOK.search(error.message)):
         return Trial(unknown=error.message)
     return Trial(refusal=explained(error.message, "render"))

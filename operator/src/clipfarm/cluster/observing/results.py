@@ -95,7 +95,7 @@ def grouped(pods: Mapping[int, FailedPod], blocks: Blocks) -> tuple[Failed, ...]
 
 
 def pods(failed: Iterable[Failed], job: str, run: tuple[str, str], blocks: Blocks) -> dict[int, FailedPod]:
-    """Return pods that are gone as they were taken in, by their index."""
+    """Return deleted pods as they were recorded, by their index."""
     found = {}
     for each in failed:
         for index in each.indexes:

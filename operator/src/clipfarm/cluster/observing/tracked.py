@@ -19,7 +19,7 @@ from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.objects import split_uuid
 
 STUCK = ("Ready", "Stuck")
-"""Type and reason of the condition that says why a run goes on no more."""
+"""Type and reason of the condition that says why a run does not continue."""
 ENCODER_STUCK = ("EncoderReady", "Stuck")
 """The same of its encoders alone."""
 

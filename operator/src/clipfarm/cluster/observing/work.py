@@ -195,7 +195,7 @@ class EncoderReports:
     restarts: dict[str, int] = field(default_factory=dict)
     """Of each encoder's pod, by UID, those that were looked at."""
     silence: str = ""
-    """Why none of them answers, where that is so."""
+    """Why none of them answers; empty: one does."""
     early_ends: list[EarlyEnd] = field(default_factory=list)
     """Since one last encoded a clip, or the run was changed."""
     stuck: str = ""

@@ -36,7 +36,7 @@ Route = Literal["direct", "proxy"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What one encoder says."""
+    """Answer of one encoder."""
 
     done: int
     """The run's clips with features that it sees, also those of other encoders."""

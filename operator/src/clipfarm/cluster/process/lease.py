@@ -27,7 +27,7 @@ RENEWALS = 7
 RELEASES = 3
 """Attempts to release a Lease: a renewal that was under way may come in between, and a busy API server takes long."""
 LOOK_SECONDS = 1.0
-"""Between two looks of an operator that waits: a released Lease is taken within this."""
+"""Seconds between two attempts of an operator that waits: it takes a released Lease within this time."""
 
 
 @dataclass(slots=True)

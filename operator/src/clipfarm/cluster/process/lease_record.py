@@ -1,4 +1,4 @@
-"""A Lease as an object: what it says of its holder, and how it is read and written."""
+"""A Lease as an object: its holder, and how it is read and written."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,7 +77,7 @@ def read(where: str, item: Manifest) -> Record:
 
 
 def held_by(record: Record) -> str:
-    """Say who holds a Lease that is in this operator's way."""
+    """Return who holds a Lease that this operator needs."""
     where = record.path.split("/")[5]
     whose = record.installation or "unknown"
     return (

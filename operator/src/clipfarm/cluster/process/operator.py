@@ -39,7 +39,7 @@ from clipfarm.manifests.common import Images
 
 LOGGER = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
-"""Between two looks at a run when nothing happens: time itself may let a clip start."""
+"""Seconds between two ticks of a run when nothing happens: a clip may start because time has passed."""
 GATHER_SECONDS = 0.01
 """How long a wake-up waits for others: events come in swarms."""
 REST = 3.0
@@ -94,7 +94,7 @@ class Operator:
         self._refusals = Refusals(self.api, self.clock, self.wall)
 
     def mark(self, key: RunKey | None) -> None:
-        """Say that something happened to a run; None: perhaps to all."""
+        """Mark a run as due; None: all runs."""
         if key is None:
             self._all_due = True
         else:
@@ -178,7 +178,7 @@ class Operator:
         self._tick_seconds = self.last_tick - begun
 
     def _faulty(self, key: RunKey) -> None:
-        """Take note of a fault that was not foreseen, said once for each run until a look has gone well."""
+        """Record an unforeseen fault; it is logged once for each run until a tick succeeds."""
         FAULTS.inc()
         tracked = self.runs.get(key)
         if tracked is None or not tracked.fault:

@@ -35,7 +35,7 @@ def asked(pods: Mapping[str, Running | Encoder], now: float) -> list[str]:
 
 
 def newest(events: Iterable[Manifest]) -> Word | None:
-    """Return the newest word that says what keeps a pod from starting; None: there is none, or it is over."""
+    """Return the newest reason that keeps a pod from starting; None: there is none, or it has passed."""
     known = [each for each in events if each.get("reason") in (*READ, PULLED)]
     last = max(known, key=_at, default=None)
     if last is None or last["reason"] == PULLED:

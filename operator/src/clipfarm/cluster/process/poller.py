@@ -32,7 +32,7 @@ LOGGER = logging.getLogger(__name__)
 ENCODER_SECONDS = 2.0
 CLAIM_SECONDS = 2.0
 EVENT_SECONDS = 2.0
-"""Between two looks at Events of pods that start without a word; one that has none for long is asked each time."""
+"""Seconds between two reads of Events of pods that start without a reason; one without any is read each time."""
 TRIAL_SECONDS = 1.0
 """Between two looks for runs whose pods are missing; most have all of theirs, and are not asked about."""
 MEMORY_SECONDS = 0.5

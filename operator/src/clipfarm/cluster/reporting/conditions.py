@@ -139,7 +139,7 @@ def progressing(tracked: Tracked, status: Status) -> Finding:
 
 
 def _waiting(tracked: Tracked) -> str:
-    """Say what a run waits for that has no pod yet."""
+    """Return what a run without pods waits for."""
     if tracked.run.spec.storage is None:
         return storage_ready(tracked)[2]
     if tracked.memory.job is None:
@@ -155,7 +155,7 @@ def _refused(tracked: Tracked) -> str:
 
 
 def _more_wait(tracked: Tracked, status: Status) -> str:
-    """Say what is in the way of others, while some are at work."""
+    """Return what keeps further pods from working, while some are working."""
     if tracked.answers.trial.refusal:
         return f". More are refused: {tracked.answers.trial.refusal}"
     if status.troubles:
@@ -187,7 +187,7 @@ def vram_held(tracked: Tracked, status: Status) -> Finding:
 
 
 def _taken(tracked: Tracked, status: Status) -> str:
-    """Say which GPUs others keep full, and who they are."""
+    """Return which GPUs other programs keep full, and their names."""
     after = format_duration(tracked.run.spec.vram.held_warning_after)
     told = [
         f"{state.gpu}{holders_suffix(state) or ' (by an unknown program)'}" for state in status.kept_full[:MOST_GPUS]
@@ -220,7 +220,7 @@ def node_lost(tracked: Tracked) -> Finding:
 
 
 def given_up(tracked: Tracked, node: str, pods: int) -> str:
-    """Say that a node does not answer, and how many pods there were given up."""
+    """Return that a node does not answer, and how many of its pods were given up."""
     after = format_duration(tracked.run.spec.retry.lost_after)
     what = "1 pod there was" if pods == 1 else f"{pods} pods there were"
     return (

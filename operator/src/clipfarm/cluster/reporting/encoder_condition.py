@@ -47,7 +47,7 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
 
 
 def encoder_refused(tracked: Tracked) -> str:
-    """Say why the API server takes no pod of the encoder's, and what to do."""
+    """Return why the API server refuses the encoder's pods, and what to do."""
     why, deployment = tracked.memory.encoder_refusal, encoder_manifest.name(tracked.run)
     # The ReplicaSet controller waits twice as long after each refusal, up to 17 minutes.
     again = f"`kubectl -n {tracked.owner.namespace} rollout restart deployment {deployment}` then tries again at once"

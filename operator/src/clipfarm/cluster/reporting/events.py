@@ -65,7 +65,7 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
 
 
 def event(key: RunKey, uid: str, what: Notice, series: Series, wall: float) -> Manifest:
-    """Return the Event that says it."""
+    """Return the Event for it."""
     digest = hashlib.sha256(f"{uid} {what.reason} {series.first}".encode()).hexdigest()[:12]
     return {
         "apiVersion": "v1",

@@ -112,7 +112,7 @@ def _phase(tracked: Tracked, status: Status) -> Any:
 
 
 def _reason(phase: str, found: Iterable[Condition]) -> str:
-    """Return the word that says most: what a person has to act on, else what goes on or holds."""
+    """Return the most important reason: what a person has to act on, else what is going on or holds."""
     reasons = {condition.type: condition.reason for condition in found}
     reason = reasons["Ready"] if reasons["Ready"] not in ("Unfinished", "JobSuspended") else reasons["Progressing"]
     return "" if reason == phase else reason

@@ -13,7 +13,7 @@ OLD_SECONDS = 300.0
 FAILURES_SHOWN = 10
 FINISHED = ("Succeeded", "CompletedWithFailures", "Failed")
 ATTEMPTS = {ATTEMPT_ANNOTATION: "renderAttempt", ENCODE_ATTEMPT_ANNOTATION: "encodeAttempt"}
-"""What asks for another attempt, and where a status says which one it is of."""
+"""Annotations that ask for another attempt, and the fields of a status that name its attempts."""
 
 
 def is_outdated(run: Mapping[str, Any]) -> bool:
