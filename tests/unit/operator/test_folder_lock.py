@@ -119,7 +119,7 @@ class TestSweep:
         monkeypatch.setattr(fcntl, "flock", refuse)
         swept = scan.sweep(folder)
         assert (swept.removed, swept.left) == (0, 1)
-        assert swept.why.endswith(f"not known: {folder.writers}: {os.strerror(number)}")
+        assert swept.why.endswith(f"still writes them: {folder.writers}: {os.strerror(number)}")
 
     def test_of_a_living_writer_they_stay(self, folder, monkeypatch):
         monkeypatch.setattr(scan, "WRITERS_END_SECONDS", 0.1)
