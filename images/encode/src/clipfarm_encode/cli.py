@@ -24,7 +24,7 @@ MOST_SECONDS = 1e9
 
 
 class Seconds(click.FloatRange):
-    """A range of numbers that refuses what is none: ``nan`` is neither too small nor too large."""
+    """A range of numbers that refuses ``nan``, which is neither too small nor too large."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number."""
@@ -56,7 +56,7 @@ class Seconds(click.FloatRange):
     "--model",
     default="vjepa2_vitl16",
     show_default=True,
-    help="Also: vjepa2_vith16, vjepa2_vitg16, vjepa2_tiny16 (for trying things out).",
+    help="Also: vjepa2_vith16, vjepa2_vitg16, vjepa2_tiny16 (for trials).",
 )
 @click.option(
     "--weights",
@@ -64,50 +64,50 @@ class Seconds(click.FloatRange):
     "word random (features then mean nothing).",
 )
 @click.option(
-    "--weights-sha256", metavar="HEX", help="What the weights have to hash to; required for an https address."
+    "--weights-sha256", metavar="HEX", help="SHA-256 that the weights must have; required for an https address."
 )
-@click.option("--weights-revision", metavar="COMMIT", help="A commit of 40 digits: --weights is an id on Hugging Face.")
+@click.option("--weights-revision", metavar="COMMIT", help="Commit (40 digits), if --weights is an id on Hugging Face.")
 @click.option(
     "--weights-key",
     default="target_encoder",
     show_default=True,
     type=click.Choice(["target_encoder", "encoder"]),
-    help="Which entry of a .pt file to take.",
+    help="Entry of a .pt file to use.",
 )
 @click.option(
     "--batch-size",
     default=4,
     show_default=True,
     type=click.IntRange(1, MOST_BATCH),
-    help="Clips a batch; halved where the GPU's memory is too small. On the CPU no more than there are threads.",
+    help="Clips per batch; halved if the GPU's memory is too small. On the CPU at most one per thread.",
 )
 @click.option(
     "--dtype",
     default="fp16",
     show_default=True,
     type=click.Choice(["fp16", "fp32"]),
-    help="Of the saved features. Computed in float32 on CPU and MPS, with matrix products in float16 on CUDA.",
+    help="Type of the saved features. Computed in float32 on CPU and MPS, with matrix products in float16 on CUDA.",
 )
 @click.option(
     "--crop-size",
     default=256,
     show_default=True,
     type=click.IntRange(16, MOST_CROP),
-    help="Height and width of what the model sees, pixels, a multiple of 16.",
+    help="Height and width of the model's input, pixels, a multiple of 16.",
 )
 @click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="auto, cpu, cuda or mps. auto: CUDA, then MPS, then CPU. Of CUDA all devices are used that "
-    "CUDA_VISIBLE_DEVICES leaves, or some of them, as in cuda:1,3.",
+    help="auto, cpu, cuda or mps. auto: CUDA, then MPS, then CPU. With CUDA, all devices that "
+    "CUDA_VISIBLE_DEVICES leaves are used, or some of them: cuda:1,3.",
 )
 @click.option(
     "--compile/--no-compile",
     "compiled",
     default=False,
     show_default=True,
-    help="Compile the model first (torch.compile): a minute for the first clip of a shape, faster or not from then on. "
+    help="Compile the model first (torch.compile): it takes a minute for the first clip of a shape. "
     "Not on CUDA, where the encoder's own kernels are faster.",
 )
 @click.option(
@@ -119,7 +119,7 @@ class Seconds(click.FloatRange):
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
-    help="The run's seed: clips that were made with another, or from another --experiment, are another run's, and left "
+    help="The run's seed. Clips with another seed or --experiment belong to another run, and are left "
     "alone.  [default: any clip is encoded]",
 )
 @click.option(
@@ -131,13 +131,13 @@ class Seconds(click.FloatRange):
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Encode clips again that have features; with --watch only those whose features were made otherwise.",
+    help="Encode clips that have features again; with --watch only those with features of other settings.",
 )
 @click.option(
     "--watch",
     is_flag=True,
-    help="Go on with clips as they become complete, until .clipfarm/all-rendered is there. Any number of encoders may "
-    "watch one folder: each clip is claimed by one of them.",
+    help="Continue with clips as they become complete, until .clipfarm/all-rendered exists. Any number of encoders may "
+    "watch one folder: one of them claims each clip.",
 )
 @click.option(
     "--batch-wait",
@@ -151,7 +151,7 @@ class Seconds(click.FloatRange):
     default=30.0,
     show_default=True,
     type=Seconds(0, MOST_SECONDS, min_open=True),
-    help="With --watch: seconds without a sign of life after which another encoder's clips are taken over.",
+    help="With --watch: seconds without a heartbeat after which another encoder's clips are taken over.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), help="Serve /metrics and /progress there; 0: any free port.")
 @click.option(
@@ -160,7 +160,7 @@ class Seconds(click.FloatRange):
 @click.option(
     "--log-json",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep what /progress says in this file, too.",
+    help="Write the content of /progress to this file, too.",
 )
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one is gone.")
 @click.option("--parent", type=click.IntRange(1), metavar="PID", help="With --exit-with-parent: that process.")
@@ -169,7 +169,7 @@ class Seconds(click.FloatRange):
 def command(stopper: Stopper | None, /, **options: Any) -> int:
     """Turn clips (rgb/*.png) into V-JEPA 2 features (feature_maps/<model>.npy).
 
-    Clips that have features are skipped, so the same command goes on where it was ended. With --seed, a COMMAND after
+    Clips that have features are skipped, so the same command continues where it was ended. With --seed, a COMMAND after
     "--" is the run's own renderer.
     """
     stopper = stopper or Stopper()
