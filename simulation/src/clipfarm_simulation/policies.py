@@ -10,7 +10,7 @@ import numpy as np
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.run import API_VERSION, KIND, Run
-from clipfarm.vram.lag import Heard, counts_more
+from clipfarm.vram.lag import LagTracker, supersedes
 from clipfarm.world import Departed, Ended, GpuId, Moment, Node, Reading, Running, WatermarkState, World
 from clipfarm_contract.result import VramUse
 from clipfarm_simulation.fleet import End, Exporters, Fleet, Scenario
@@ -143,7 +143,7 @@ class Clipfarm:
         self._departed: dict[int, Departed] = {}
         self._unseen: deque[list[End]] = deque()
         """Clips that have ended, by second; the operator does not see it yet."""
-        self._heard = [Heard() for _ in fleet.scenario.nodes]
+        self._lags = [LagTracker() for _ in fleet.scenario.nodes]
         self._memory = LearnedMemory()
 
     def choose(self, now: int, free: int, waiting: list[int], ended: list[Ended], due: list[int]) -> Starts:
@@ -208,10 +208,10 @@ class Clipfarm:
             }
 
     def _ask(self, now: int) -> None:
-        """Ask each exporter: it tells what it collected last, and the operator knows how often it collects."""
+        """Ask each exporter: it reports what it collected last, and the operator knows how often it collects."""
         exporters, fleet = self._exporters, self._fleet
         told = fleet.scenario.tells_age
-        for node, heard in enumerate(self._heard):
+        for node, tracker in enumerate(self._lags):
             answer = []
             for number in np.flatnonzero(fleet.node_of == node):
                 value = float(exporters.values[number])
@@ -219,12 +219,12 @@ class Clipfarm:
                     at = float(exporters.collected_at[node]) if told else float(now)
                     lag = 0.0 if told else fleet.scenario.collects
                     answer.append(Reading(fleet.gpus[number], value, float(fleet.sizes[number]), at, lag))
-            for reading in heard.take(answer):
+            for reading in tracker.narrow(answer):
                 self._take_in(reading)
 
     def _take_in(self, reading: Reading) -> None:
         known = self._readings.get(reading.gpu)
-        if known is None or counts_more(reading, known):
+        if known is None or supersedes(reading, known):
             self._readings[reading.gpu] = reading
 
 

@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from clipfarm.vram.lag import Heard
+from clipfarm.vram.lag import LagTracker
 from helpers.runs import GPU0, GPU1, reading
 
 
 def lags(*answers, lag=30.0):
     """Return the lag of the first GPU after each answer: (time, used parts of two GPUs)."""
-    heard, found = Heard(), []
+    tracker, found = LagTracker(), []
     for at, used in answers:
         told = [replace(reading(gpu, part, at=at), lag=lag) for gpu, part in zip((GPU0, GPU1), used, strict=False)]
-        found.append(heard.take(told)[0].lag)
+        found.append(tracker.narrow(told)[0].lag)
     return found
 
 
@@ -36,4 +36,4 @@ def test_values_with_an_age_of_their_own_have_no_lag():
 
 
 def test_an_empty_answer_changes_nothing():
-    assert Heard().take([]) == ()
+    assert LagTracker().narrow([]) == ()

@@ -1,4 +1,4 @@
-"""How many encoders there should be, and how they take turns with renderers where there is not room for both."""
+"""How many encoders there should be, and how they take turns with renderers if there is no room for both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,19 +10,19 @@ from clipfarm.world import Encoding, Turn, World
 from clipfarm_contract.exit_codes import EncoderExitCode
 
 MOST_EARLY_ENDS = 3
-"""Encoders that may end early one after the other, for whatever reason, before a person has to look."""
+"""Encoders that may end early in a row, for any reason, before a person has to act."""
 IDLE_SECONDS = 300.0
-"""An encoder without work for so long leaves: its memory may be what others wait for. Loading a model takes up to a
-minute, so for clips that come more often it stays."""
+"""An encoder leaves after so long without work: others may need its memory. Loading a model takes up to a minute, so it
+stays for clips that come more often."""
 CROWDED_SECONDS = 15.0
-"""The same while renderers find no room, and none runs. A pod that has ended gives its room back within seconds."""
+"""The same while renderers find no room and none runs. A pod that has ended frees its room within seconds."""
 VRAM_SECONDS = 90.0
 """The same while GPU memory holds all renderers. A DCGM exporter collects every 30 s; values may be as old again."""
 START_SECONDS = 300.0
 """How long an encoder that does not answer may keep renderers waiting: its image or its weights may never come."""
 AWAY_SECONDS = 600.0
-"""An encoder that has made room comes back after this at the earliest, unless rendering is done before: then the time
-that loading its model takes is small beside the work that has gathered."""
+"""An encoder that has made room returns after this at the earliest, unless rendering is done before. Loading its model
+then takes little time compared with the work that has gathered."""
 VANISHED_SECONDS = 120.0
 """Clips that the encoders do not find for so long are gone. A listing may be 30 s old, and an NFS client may have it
 from a minute before."""
@@ -38,8 +38,8 @@ def failures(world: World) -> Mapping[int, str]:
 def remaining(world: World) -> int:
     """Return how many complete clips have neither features nor a reason why they cannot get any.
 
-    By the run's count of clips, or the encoders' own if that is more: it may be that some are complete and not counted.
-    At least one while encoders were asked for that have not answered yet.
+    It is the run's count or the encoders' own, whichever is larger: complete clips may not be counted yet. It is at
+    least one while encoders were asked for and have not answered yet.
     """
     encoding = world.encoding
     counted = world.encodable - encoding.encoded - len(failures(world))
@@ -48,16 +48,16 @@ def remaining(world: World) -> int:
 
 
 def scale(encode: Encode, world: World, held: Sequence[Held], *, finished: bool) -> tuple[int, Turn]:
-    """Return how many encoders should be there, and what the next tick has to know.
+    """Return how many encoders there should be, and what the next tick has to know.
 
-    None before the first clip is complete, none after the last is encoded. In between they stay while there is work,
-    and for some time without it. If renderers wait for room and none runs, they leave sooner.
+    There is none before the first clip is complete and none after the last is encoded. In between they stay while there
+    is work, and for some time without it. If renderers wait for room and none runs, they leave sooner.
 
     Args:
         encode: the run's options.
         world: the snapshot.
         held: clips that could run and are held.
-        finished: whether no clip will be rendered any more.
+        finished: whether no other clip will be rendered.
     """
     now, asked, wait = world.now, world.encoding.asked, renderers_wait(world, held)
     turn = _turn(world, waits=wait is not None)
@@ -124,9 +124,9 @@ def _passed(now: float, since: float | None, seconds: float) -> bool:
 
 
 def stuck(encoding: Encoding) -> str:
-    """Return why no encoder can work, where a person has to act; empty where one may still be started.
+    """Return why no encoder can work until a person acts; empty if one may still be started.
 
-    A usage error stays one. Anything else, a crash or a kill, may be of the moment.
+    A usage error stays one. Anything else, such as a crash or a kill, may be temporary.
     """
     if not encoding.early_ends:
         return encoding.stuck

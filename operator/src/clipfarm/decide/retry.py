@@ -1,4 +1,4 @@
-"""Which clips are tried again, which have failed for good, and when a run is not worth going on with."""
+"""Which clips are tried again, which have failed for good, and when a run ends early."""
 
 import re
 from collections import Counter
@@ -35,10 +35,10 @@ class Outcome:
 
 
 def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
-    """Sort failed attempts: only GPU memory that ran out is worth another try.
+    """Sort failed attempts: only a clip that ran out of GPU memory is tried again.
 
-    Another failure is the clip's own, since the same seed gives the same clip, and the run goes on without it. A
-    usage error is every clip's: nothing is to be gained by going through all of them.
+    Any other failure would recur, because the same seed makes the same clip; the run goes on without it. A usage error
+    concerns every clip, so the run ends without trying the others.
     """
     again, failed, fatal = [], [], ""
     for end in ended:
@@ -53,15 +53,15 @@ def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
 
 
 def stop(retry: Retry, world: World, outcome: Outcome) -> Outcome:
-    """End a run in which clip after clip fails alike and none is made; a run that has ended so stays ended."""
+    """End a run in which clips fail alike and none is complete; a run that ended so stays ended."""
     fatal = outcome.fatal or ("" if world.made else _all_alike(retry, outcome.failed)) or world.fatal
     return replace(outcome, fatal=fatal)
 
 
 def alike(reason: str) -> str:
-    """Return what a reason has in common with those of other clips: all but words that hold a digit.
+    """Return what a reason has in common with those of other clips: all but words with a digit.
 
-    Numbers, seeds, names of clips and of scratch folders differ from clip to clip where the cause is the same.
+    Numbers, seeds, and names of clips and scratch folders differ between clips even if the cause is the same.
     """
     return _VARIES.sub("…", reason[:_MOST_TEXT])
 

@@ -14,17 +14,17 @@ class ScaleUp:
 
     left: int
     pending: int
-    """Those that wait for a node already."""
+    """Clips that wait for a node already."""
     away_from: tuple[Label, ...]
-    """By labels that only they have."""
+    """Labels of those nodes, which no other node has."""
 
     @classmethod
     def of(cls, run: Run, world: World) -> "ScaleUp":
-        """Return what the run allows, less what waits already.
+        """Return what the run allows, less the clips that wait already.
 
-        The scheduler looks at no GPU memory. So such a clip keeps away from nodes whose GPUs clips share: it would
-        start there, whatever is in use. And if clips may share a GPU of the new node, one at a time is released: the
-        first on a GPU that was not measured yet.
+        Kubernetes' scheduler does not know GPU memory: it would start such a clip on a node whose GPUs clips share,
+        however full they are. So the clip avoids these nodes. If clips may share a GPU of the new node, only one is
+        released at a time, because that GPU is not measured yet.
         """
         sharing = [node for node in world.nodes if _shares(run, node)]
         shared = (*(node.label or (HOSTNAME_LABEL, node.name) for node in sharing), *world.unfit)
@@ -40,7 +40,7 @@ class ScaleUp:
         self.pending += 1
 
     def counted(self, hold: Hold) -> Hold:
-        """Return a hold with how many wait for a node, if that would end it."""
+        """Return a hold that also says how many pods wait for a node, if a node would end it."""
         if not (hold.capacity and self.pending):
             return hold
         pods = "1 pod waits" if self.pending == 1 else f"{self.pending} pods wait"
@@ -48,7 +48,7 @@ class ScaleUp:
 
 
 def _may_share(run: Run) -> bool:
-    """Tell whether several clips may come to one GPU of a new node."""
+    """Tell whether several clips may share a GPU of a new node."""
     wanted = requested(run.spec.render.pod)
     return run.spec.render.device != "cpu" and (wanted is None or wanted[0].endswith(".shared"))
 

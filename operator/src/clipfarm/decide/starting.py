@@ -1,4 +1,4 @@
-"""Pods that were released and do not get to work: which of them a person has to hear of, and in whose words."""
+"""Pods that were released and do not get to work: which of them are reported, and in which words."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -11,11 +11,11 @@ from clipfarm.world import Encoder, Running, Standing, World
 P = TypeVar("P", Running, Encoder, Running | Encoder)
 
 SLOW_SECONDS = 120.0
-"""From here on a pod that does not get to work is worth a warning. Until then it is on its way: an image of several GB
-is pulled, a node is added, and the kubelet itself gives a volume two minutes before it reports a timeout."""
+"""A pod that does not get to work for so long causes a warning. Until then it is on its way: an image of several GB is
+pulled, a node is added, and the kubelet gives a volume two minutes before it reports a timeout."""
 ROOM_SECONDS = 5.0
-"""From here on a pod that finds no room is reported. The scheduler tries a pod before it knows that the one whose place
-it takes has ended, and again as soon as it does."""
+"""A pod that finds no room for so long is reported. The scheduler tries a pod before it knows that its predecessor has
+ended, and again as soon as it knows."""
 
 
 class PodReason(StrEnum):
@@ -61,7 +61,7 @@ HINTS = {
     "SidecarRuns": "make it a native sidecar, or keep it out of these pods",
     "NodeSilent": "Kubernetes deletes the node's pods after a delay of its own, five minutes by default",
 }
-"""What to do, if the word alone says it."""
+"""What to do, for words that suffice to know it."""
 UNSCHEDULABLE = (
     (
         "unbound immediate PersistentVolumeClaims",
@@ -72,11 +72,11 @@ UNSCHEDULABLE = (
     ("untolerated taint", "add a toleration to the run's pod options"),
     ("node affinity/selector", "compare the run's nodeSelector with the nodes' labels"),
 )
-"""What to do, by what the scheduler says; the first that is found counts."""
+"""What to do, by a part of the scheduler's message; the first match counts."""
 WHOLE = ("Unschedulable", "SchedulingGated", "SidecarRuns", "NodeSilent", "NodeLost")
-"""Words whose message needs no word before it."""
+"""Words whose messages are complete without them."""
 PASSING = ("", "SchedulingGated", "Pulling", "Initializing", "Deleted", "ContainerStatusUnknown")
-"""Words of a pod that most likely gets on by itself. After ``SLOW_SECONDS`` they are reported, too."""
+"""Words of a pod that most likely proceeds by itself. After ``SLOW_SECONDS`` they are reported, too."""
 
 
 def word(standing: Standing) -> PodReason:
@@ -86,7 +86,7 @@ def word(standing: Standing) -> PodReason:
 
 
 def sentence(standing: Standing) -> str:
-    """Return why a pod gets on no further, and what to do if the word alone says it."""
+    """Return why a pod does not get to work, and what to do if that is known."""
     if not standing.message:
         return standing.reason or "neither the scheduler nor the kubelet says why"
     hint = HINTS.get(standing.reason, "")
@@ -97,12 +97,12 @@ def sentence(standing: Standing) -> str:
 
 
 def _not_at_work(pods: Iterable[P]) -> list[P]:
-    """Return the few pods that are to be looked at; there may be thousands."""
+    """Return the few pods, of possibly thousands, that are not at work."""
     return [pod for pod in pods if pod.standing.state != "Working" or pod.standing.reason]
 
 
 def is_slow(pod: Running | Encoder, now: float) -> bool:
-    """Tell whether a pod has not got to work for so long that a person should hear of it."""
+    """Tell whether a pod has not got to work for so long that it is reported."""
     if pod.state == "Lost":
         return True
     waits = pod.state in ("Released", "Bound", "Starting") or pod.standing.reason in ("SidecarRuns", "NodeSilent")
@@ -116,7 +116,7 @@ def _in_trouble(pod: Running | Encoder, now: float) -> bool:
 
 
 def troubles(pods: Iterable[Running | Encoder], now: float) -> tuple[Standing, ...]:
-    """Return where pods stand that do not get to work by themselves, the one that waits longest first."""
+    """Return the states of pods that do not get to work by themselves, the one that waits longest first."""
     found = [pod.standing for pod in _not_at_work(pods) if _in_trouble(pod, now)]
     return tuple(sorted(found, key=lambda standing: standing.since))
 
@@ -145,7 +145,7 @@ def refused(world: World) -> tuple[Held, ...]:
 
 
 def slow_sentence(pods: int, longest: Standing) -> str:
-    """Return what is said of pods that have not got to work for long."""
+    """Return the message about pods that have not got to work for long."""
     if longest.state == "Lost" or longest.reason in ("SidecarRuns", "NodeSilent"):
         return f"{'1 pod' if pods == 1 else f'{pods} pods'}: {sentence(longest)}"
     have = "1 pod has" if pods == 1 else f"{pods} pods have"

@@ -45,7 +45,7 @@ class Status:
     workers: int
     """Clips that may run at a time now."""
     fixed_workers: int | None
-    """The same, where it is settled; None: no node fits yet."""
+    """The same once it is fixed; None: no node fits yet."""
     clips_per_hour: float | None
     """Of the moving window; None before the first clip is done."""
     eta_seconds: float | None
@@ -56,13 +56,13 @@ class Status:
     kept_full: tuple[WatermarkState, ...]
     """GPUs that neighbours have kept full for longer than ``vram.heldWarningAfter``, while clips are held."""
     stuck: str
-    """What a person has to mend, where that is so."""
+    """What a person has to fix; empty: nothing."""
     working: int = 0
     """Renderers that run."""
     encoding: bool = False
     """An encoder runs, and has clips to encode."""
     troubles: tuple[Standing, ...] = ()
-    """Where renderers stand that do not get to work by themselves."""
+    """States of renderers that do not get to work by themselves."""
     encoder_troubles: tuple[Standing, ...] = ()
     """The same of encoders."""
 
@@ -73,7 +73,7 @@ class Status:
 
 
 def rendering_finished(world: World, outcome: Outcome) -> bool:
-    """Tell whether no clip will be rendered any more."""
+    """Tell whether no other clip will be rendered."""
     if world.running:
         return False
     return bool(outcome.fatal) or world.rendered + len(outcome.failed) >= world.total
@@ -124,7 +124,7 @@ def summarise(
 
 
 def _working(world: World) -> int:
-    """Count renderers that run; of a node that does not answer nobody can say so."""
+    """Count renderers that run; those on a node that does not answer are unknown, so they do not count."""
     standings = [pod.standing for pod in world.running]
     return sum(standing.state == "Working" and not standing.reason for standing in standings)
 

@@ -22,7 +22,7 @@ from clipfarm_contract.result import MIB
 LOGGER = logging.getLogger(__name__)
 LABELS = ("gpu", "UUID", "pci_bus_id", "device", "modelName", "GPU_I_PROFILE", "GPU_I_ID", "Hostname")
 FORGET_SECONDS = 600.0
-"""A GPU that was not seen for so long is no longer told of: it was taken out, or split another way."""
+"""A GPU that was not seen for so long is no longer reported: it was removed, or split another way."""
 
 
 @dataclass(eq=False)  # a registry keeps its collectors in a dict
@@ -129,7 +129,7 @@ def serve(node: str, host: str, port: int, interval: float, stop: threading.Even
                 agent.look(source)
                 stop.wait(interval)
         finally:
-            stop.set()  # should it fail in a way that nobody foresaw, a new process may do better
+            stop.set()  # if it fails in an unforeseen way, a new process may do better
 
     # A daemon: one that hangs in the driver must not keep the process from ending.
     threading.Thread(target=look_for_ever, daemon=True).start()

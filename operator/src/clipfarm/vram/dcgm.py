@@ -17,11 +17,11 @@ from clipfarm_contract.text import printable
 USED, FREE, RESERVED = "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_FB_RESERVED"
 """MiB each. The first two together are what may be allocated: what the driver keeps for itself is in neither."""
 TOTAL = "DCGM_FI_DEV_FB_TOTAL"
-"""MiB, the driver's part included; few exporters tell it."""
+"""MiB, the driver's part included; few exporters report it."""
 AGE = "clipfarm_agent_reading_age_seconds"
-"""How old a GPU's values were when they were told; by the agent alone."""
+"""Age of a GPU's values when they were reported; only the agent reports it."""
 HOLDER = "clipfarm_agent_holder_bytes"
-"""What the label ``holder`` has in use of a GPU, NaN where that is not known; by the agent alone."""
+"""GPU memory that the user in the label ``holder`` has, NaN if unknown; only the agent reports it."""
 PROBLEM = "clipfarm_agent_problem"
 """Its label ``problem`` says what the agent cannot read and why."""
 NAMES = (USED, FREE, TOTAL, AGE, HOLDER, PROBLEM)
@@ -50,12 +50,12 @@ class Value:
     labels: Mapping[str, str]
     value: float
     age: float = 0.0
-    """Seconds, where whoever hands it on says so."""
+    """Seconds, if the intermediary reports it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a source tells."""
+    """The readings of one answer of a source."""
 
     readings: tuple[Reading, ...] = ()
     problem: str = ""
@@ -64,7 +64,7 @@ class Answer:
 
 @dataclass
 class _Gpu:
-    """What was told of one GPU."""
+    """Values of one GPU."""
 
     values: dict[str, float] = field(default_factory=dict)
     age: float = 0.0
@@ -118,10 +118,10 @@ def answer(
         _take(gpus.setdefault(gpu, _Gpu()), value, exporters)
     over = _over(gpus)
     readings = []
-    for gpu, told in gpus.items():
+    for gpu, known in gpus.items():
         if gpu in over:
             continue
-        reading = _reading(gpu, told, now, lag)
+        reading = _reading(gpu, known, now, lag)
         if reading is None:
             problems.append(f"GPU {gpu.number}: no number, or nonsense, instead of used and free memory")
         else:
@@ -130,7 +130,7 @@ def answer(
 
 
 def _over(gpus: Mapping[GpuId, _Gpu]) -> set[GpuId]:
-    """Return what is told of beside what counts: a GPU as a whole that is split, or instances of one that was."""
+    """Return GPUs that do not count: a whole one that is split, or instances of one that was split before."""
     wholes = {(gpu.node, gpu.uuid): gpu for gpu in gpus if not gpu.instance}
     parts: dict[GpuId, list[GpuId]] = {}
     for gpu in gpus:
@@ -139,14 +139,14 @@ def _over(gpus: Mapping[GpuId, _Gpu]) -> set[GpuId]:
             parts.setdefault(whole, []).append(gpu)
     found: set[GpuId] = set()
     for whole, instances in parts.items():
-        # Some exporters tell of a split GPU as a whole, too, and nothing can start on that. A Prometheus remembers.
+        # Some exporters report a split GPU as a whole, too, and nothing can start on that. A Prometheus remembers.
         was_split = min(gpus[gpu].age for gpu in instances) > gpus[whole].age + MOST_APART
         found.update(instances if was_split else [whole])
     return found
 
 
 def one_line(text: str) -> str:
-    """Return a text of somebody else's as one line that is not too long, and that no terminal obeys."""
+    """Return a foreign text as one line of limited length without control characters."""
     return printable(" ".join(text[: 10 * MOST_TEXT].split()))[:MOST_TEXT]
 
 
@@ -159,7 +159,7 @@ def _values(text: str, wall: float | None) -> Iterator[Value]:
     if len(lines) > MOST_LINES or max(map(len, lines)) > MOST_LINE:
         raise FormatError(f"found {len(lines)} lines, expected at most {MOST_LINES}, of {MOST_LINE} characters")
     try:
-        # Only lines that are needed: an exporter tells much else, and the parser takes its time.
+        # Only the lines that are needed: an exporter reports much else, and the parser is slow.
         for family in text_string_to_metric_families("\n".join(lines) + "\n"):
             for sample in family.samples:
                 if sample.name in NAMES:
@@ -168,7 +168,7 @@ def _values(text: str, wall: float | None) -> Iterator[Value]:
                         raise ValueError(f"a value of the time {at}")
                     age = 0.0 if wall is None or at is None else max(0.0, wall - at)
                     yield Value(sample.name, sample.labels, float(sample.value), age)
-    except Exception as error:  # a foreign parser, fed by whoever answered: it may fail in any way
+    except Exception as error:  # a foreign parser on foreign input: it may fail in any way
         raise FormatError(f"not in Prometheus' text format: {one_line(str(error))}") from error
 
 
@@ -194,7 +194,7 @@ def _take(gpu: _Gpu, value: Value, exporters: Collection[str]) -> None:
     elif value.name == AGE:
         gpu.values[AGE] = value.value
     else:
-        # Where pods share a GPU it is told once for each; should they differ, the fuller GPU is meant.
+        # If pods share a GPU, it is reported once for each; if the values differ, the fuller one counts.
         gpu.values[value.name] = _fuller(value.name, value.value, gpu.values.get(value.name, value.value))
         gpu.age = max(gpu.age, value.age)
         pod = _pod(value.labels)

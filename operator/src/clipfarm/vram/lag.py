@@ -1,4 +1,4 @@
-"""How old an exporter's values may be, by when they change; and which of two readings is the newer one."""
+"""How old an exporter's values may be, estimated by when they change; and which of two readings is newer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -6,29 +6,29 @@ from dataclasses import dataclass, field, replace
 from clipfarm.world import GpuId, Reading
 
 LONG_AGO = 20.0
-"""Seconds after which what was read last counts as newer no more, whatever the lag of what is told now."""
+"""A reading that was taken so many seconds later is newer, whatever its lag."""
 
 
-def counts_more(reading: Reading, known: Reading) -> bool:
-    """Of two readings of a GPU the newest counts, by what it is surely not older than; of two as new the fuller."""
+def supersedes(reading: Reading, known: Reading) -> bool:
+    """Tell whether a reading of a GPU replaces the known one: by guaranteed age; of equals the fuller one wins."""
     newer = (reading.at - reading.lag, reading.used_mib) >= (known.at - known.lag, known.used_mib)
     return newer or reading.at - known.at > LONG_AGO
 
 
 @dataclass
-class Heard:
-    """What one exporter told last. It collects all values at a time, and tells the same ones until it does again."""
+class LagTracker:
+    """The last answer of one exporter. It collects all values at a time, and repeats them until it collects again."""
 
     _used: dict[GpuId, float] = field(default_factory=dict)
     _at: float = float("-inf")
     _not_before: float = float("-inf")
-    """No value that it tells now was collected before this."""
+    """No value of the last answer was collected before this."""
 
-    def take(self, readings: Iterable[Reading]) -> tuple[Reading, ...]:
-        """Return readings of one answer with a smaller lag where that can be told.
+    def narrow(self, readings: Iterable[Reading]) -> tuple[Reading, ...]:
+        """Return the readings of one answer, with a smaller lag if that can be derived.
 
-        One value that has changed since the last answer says that all were collected since then. While none changes
-        they grow older, up to the lag that the exporter's interval makes possible.
+        If one value has changed since the last answer, all were collected since then. While none changes they grow
+        older, up to the lag that the exporter's interval makes possible.
         """
         found = tuple(readings)
         if not found:

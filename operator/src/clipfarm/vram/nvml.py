@@ -106,7 +106,7 @@ def _reading(device: Device, now: float) -> Reading:
 
 
 def _holders(handle: object) -> tuple[Holder, ...]:
-    """Return whoever uses a GPU, the largest share first; what the driver does not tell is left out."""
+    """Return the users of a GPU, the largest share first; processes that the driver does not report are left out."""
     used: dict[str, float | None] = {}
     for pid, size in nvml.used_by_processes(handle).items():
         name = user_name(pid)
@@ -122,7 +122,7 @@ def _bus_id(handle: object) -> str:
 
 
 def _optional(ask: Callable[[Any], Any], handle: object) -> str:
-    """Return what the driver calls something; empty where it does not say."""
+    """Return a name from the driver; empty if it has none."""
     try:
         return str(_text(ask(handle)))
     except NVMLError:

@@ -53,11 +53,11 @@ def parse(
 
 
 def node_finder(nodes: Collection[str], addresses: Mapping[str, str]) -> NodeOf:
-    """Return how a value's node is told: by the first of :data:`NODE_LABELS` that names one.
+    """Return a function that finds a value's node, by the first of :data:`NODE_LABELS` that names one.
 
     Args:
         nodes: the cluster's nodes.
-        addresses: nodes by the addresses, and by the names, of the pods that tell of them: ``instance`` is an
+        addresses: nodes by the addresses, and by the names, of the pods that report them: ``instance`` is an
             exporter's address, and older exporters put their pod's name into ``Hostname``.
     """
 
@@ -86,7 +86,7 @@ def _values(series: list[dict[str, Any]], wall: float) -> Iterator[Value]:
         newest[_key(labels)] = max(at, newest.get(_key(labels), at))
     for labels, at, value in told:
         name, age = labels["__name__"], max(0.0, wall - at)
-        # Of series that differ only in who tells, or who uses the GPU, the newest count: the others have ended.
+        # Of series that differ only in their source or their user, the newest counts: the others have ended.
         if at == newest[_key(labels)] and (name not in PASSING or age < PASSING_SECONDS):
             yield Value(name, labels, value, age)
 

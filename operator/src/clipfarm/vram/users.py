@@ -1,4 +1,4 @@
-"""Who a process on a GPU is: its pod where that can be told, else its name."""
+"""The user of a GPU: the pod of a process if it has one, else the name of the process."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,12 @@ POD_UID = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})")
 
 
 def user_name(pid: int, proc: Path = PROC, pod_logs: Path = POD_LOGS) -> str:
-    """Return ``namespace/pod``, or ``name (pid N)``, or ``pid N``: whatever can be told of a process.
+    """Return ``namespace/pod``, or ``name (pid N)``, or ``pid N``: the most that is known of a process.
 
     Args:
         pid: the process, as the driver numbers it: in a container that is none of its own, unless it shares the
             node's process numbers.
-        proc: where processes are told of.
+        proc: the folder with information on processes.
         pod_logs: where the kubelet keeps the pods' logs, in folders ``NAMESPACE_NAME_UID``.
     """
     pod = _pod_uid(proc / str(pid) / "cgroup")
@@ -49,7 +49,7 @@ def _pod_name(uid: str, pod_logs: Path) -> str:
 
 
 def holders_text(holders: tuple[Holder, ...], most: int = 3) -> str:
-    """Return ``team/a 21 GiB, team/b 3.5 GiB and 2 more``; empty where nobody is known."""
+    """Return ``team/a 21 GiB, team/b 3.5 GiB and 2 more``; empty if they are unknown."""
     told = [f"{each.name} {each.used_mib / 1024:.3g} GiB" if each.used_mib else each.name for each in holders[:most]]
     more = len(holders) - len(told)
     return ", ".join(told) + (f" and {more} more" if more > 0 else "")

@@ -12,7 +12,7 @@ from clipfarm.cluster.vram.scrape import ScrapeError, fetch
 from clipfarm.cluster.vram.source import Source
 from clipfarm.vram import dcgm, prometheus
 from clipfarm.vram.dcgm import Answer, FormatError, one_line
-from clipfarm.vram.lag import counts_more
+from clipfarm.vram.lag import supersedes
 from clipfarm.world import GpuId, Holder, Reading
 from clipfarm_contract.result import GpuReading
 
@@ -156,7 +156,7 @@ class Gpus:
                 exporter = {source.title.removeprefix("pod ")}
                 node_of = (lambda _: source.node) if source.node else dcgm.hostname
                 answer = dcgm.parse(page.text, now, node_of, exporters=exporter, wall=wall, lag=self.collect_seconds)
-                answer = replace(answer, readings=source.heard.take(answer.readings))
+                answer = replace(answer, readings=source.lag.narrow(answer.readings))
                 if nodes and not source.node:
                     answer = _of_nodes(answer, nodes)
         except (ScrapeError, FormatError) as error:
@@ -191,12 +191,12 @@ class Gpus:
                     self._drop(other)
             if reading.holders or (gpu in self._held and self._held[gpu][0] == source.url):
                 self._held[gpu] = (source.url, reading)
-            if known is None or counts_more(reading, known):
+            if known is None or supersedes(reading, known):
                 self._told_by[gpu] = source
                 self._grouped = self._grouped if known is not None else None
                 self.readings[gpu] = replace(reading, holders=reading.holders or self._holders(gpu, reading.at))
                 for told in self._measured.values():
-                    if gpu in told and counts_more(reading, told[gpu]):
+                    if gpu in told and supersedes(reading, told[gpu]):
                         del told[gpu]
 
     def add_measured(self, namespace: str, node: str, told: GpuReading, as_of: float, now: float) -> None:
@@ -218,7 +218,7 @@ class Gpus:
         known = self.for_namespace(namespace)[gpu]
         reading = Reading(gpu, told.used_mib, told.total_mib, now, max(0.0, now - as_of), self._holders(gpu, now))
         alike = abs(reading.total_mib - known.total_mib) <= OTHER_SIZE * known.total_mib
-        if alike and counts_more(reading, known):
+        if alike and supersedes(reading, known):
             self._measured.setdefault(namespace, {})[gpu] = reading
 
     def _holders(self, gpu: GpuId, at: float) -> tuple[Holder, ...]:

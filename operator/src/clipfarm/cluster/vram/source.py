@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from clipfarm.vram.lag import Heard
+from clipfarm.vram.lag import LagTracker
 
 AGAIN_SECONDS, MOST_SECONDS = 1.0, 15.0
 """A source that fails is asked again after so long, then after twice that, and so on, up to the second."""
@@ -23,7 +23,7 @@ class Source:
     """In a row."""
     not_before: float = float("-inf")
     answered_at: float | None = None
-    heard: Heard = field(default_factory=Heard)
+    lag: LagTracker = field(default_factory=LagTracker)
 
     def failed(self, now: float, problem: str) -> None:
         """Take note that it reported nothing."""
