@@ -85,6 +85,17 @@ def test_encoders_of_this_run_are_added_up_also_those_that_were_there_one_after_
     assert written(folder, ended(model=""))[0]["encode"] is None
 
 
+@pytest.mark.parametrize(
+    "odd", [{"clips": 3}, {"seconds": "long"}, {"seconds": {"total": "long"}}, {"clips_per_second": []}, {"weights": 1}]
+)
+def test_a_file_beside_them_with_values_that_cannot_be_is_no_encoders(folder, odd):
+    encoder_log(folder, "a", 3, 30.0)
+    place = folder.state / "encode" / "friction"
+    (place / "odd.json").write_text(json.dumps(json.loads((place / "a.json").read_text()) | odd))
+    found, _ = written(folder, ended())
+    assert (found["encode"]["encoders"], found["encode"]["seconds"]["encode"]) == (1, 30.0)
+
+
 def test_versions_are_those_of_the_first_clip_that_says_them(folder):
     clip = folder.clip(2)
     clip.folder.mkdir(parents=True)
