@@ -20,8 +20,8 @@ def waiting(reason: str, message: str) -> Object:
     return {"waiting": {"reason": reason, "message": message}}
 
 
-def running() -> Object:
-    return {"running": {"startedAt": time_text()}}
+def running(age: float = 0.0) -> Object:
+    return {"running": {"startedAt": time_text(age)}}
 
 
 def terminated(code: int) -> Object:
@@ -50,10 +50,10 @@ class PlayedNode:
     def delete(self) -> None:
         self._request("DELETE")
 
-    def take(self, pod: Object, age: float = 0.0, **containers: Object) -> None:
-        """Say what the kubelet would: since when it has the pod, and the state of each container."""
+    def take(self, pod: Object, age: float = 0.0, *, ready: bool = True, **containers: Object) -> None:
+        """Say what the kubelet would: since when it has the pod, the state of each container, what probes found."""
         statuses = [
-            {"name": name.replace("_", "-"), "image": "i", "imageID": "", "ready": "running" in state,
+            {"name": name.replace("_", "-"), "image": "i", "imageID": "", "ready": ready and "running" in state,
              "restartCount": 0, "state": state}
             for name, state in containers.items()
         ]  # fmt: skip

@@ -20,6 +20,9 @@ CLIP_REPORT = "CLIP_REPORT"
 """A path outside ``CLIP_DIR`` where the renderer may write a JSON report (:class:`ChildReport`)."""
 CLIP_CACHE = "CLIP_CACHE"
 """A folder outside ``CLIP_DIR`` that the clips of a run share: whatever a renderer keeps there it can make again."""
+CLIP_PREPARING = "CLIPFARM_PREPARING"
+"""A file that the renderer keeps while it compiles for a GPU that this run has not used before, with what it does in a
+line: a pod's readiness probe looks for it."""
 
 RUN_EXPERIMENT = "CLIPFARM_EXPERIMENT"
 """JSON: the run's whole experiment with all its phases; what the supervisor reads."""

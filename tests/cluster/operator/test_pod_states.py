@@ -90,6 +90,28 @@ def test_an_image_that_is_missing_is_one_reason_whatever_the_kubelet_calls_it(
     assert len(told(runs, "ImagePullBackOff")) == 1
 
 
+def test_a_pod_that_compiles_kernels_has_a_reason_until_it_is_ready(
+    runs: Runs, node: PlayedNode, start_operator: Callable[..., Operator], definition: ControlPlane
+):
+    operator = start_operator(runs.namespace)
+    render = {"device": "gpu", "pod": {"nodeSelector": node.selector}}
+    runs.create(clips=1, workers=1, render=render, vram={"enabled": False})
+    [pod] = node.pods()
+    [container] = pod["spec"]["containers"]
+    [preparing] = [each["value"] for each in container["env"] if each["name"] == "CLIPFARM_PREPARING"]
+    assert preparing in container["readinessProbe"]["exec"]["command"][-1]
+    node.take(pod, 60, render=running(60), ready=False)
+    operator.end()
+    start_operator(runs.namespace)
+    status = stands(runs, "Running", "CompilingKernels")
+    assert [held["reason"] for held in status["held"]] == ["CompilingKernels"]
+    assert f"1 pod: compiling kernels for the GPU of {node.name}, once" in runs.condition("Progressing")["message"]
+    line = definition.kubectl("--namespace", runs.namespace.name, "get", "bmr").stdout.splitlines()[1]
+    assert line.split()[:3] == ["run", "Running", "CompilingKernels"]
+    node.take(pod, 60, render=running(60))
+    assert stands(runs, "Running", "Rendering")["held"] == []
+
+
 def test_a_renderer_that_has_ended_beside_a_container_that_lives_is_named(
     runs: Runs, node: PlayedNode, start_operator: Callable[..., Operator]
 ):

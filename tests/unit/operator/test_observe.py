@@ -706,6 +706,8 @@ class TestStatus:
         [
             (Reported("Working"), "Running", "Rendering"),
             (Reported("Starting"), "Running", "Starting"),
+            (Reported("Working", WALL - 60, "CompilingKernels", "compiling"), "Running", "CompilingKernels"),
+            (Reported("Working", WALL - 5, "CompilingKernels", "compiling"), "Running", "Starting"),
             (Reported("Starting", None, "ImagePullBackOff", "no/such:1: not found"), "Waiting", "ImagePullBackOff"),
             (Reported("Released", WALL - 10, "Unschedulable", "0/3 nodes fit"), "Waiting", "Unschedulable"),
             (Reported("Ending", None, "SidecarRuns", "istio-proxy keeps the pod alive"), "Waiting", "SidecarRuns"),
@@ -774,6 +776,12 @@ class TestStatus:
 
 
 HELD = {"reason": "ImagePullBackOff", "clips": "1", "count": 1, "message": "1 pod"}
+
+
+@pytest.mark.parametrize(("reason", "kind"), [("CompilingKernels", "Normal"), ("ImagePullBackOff", "Warning")])
+def test_kernels_that_are_compiled_are_told_and_are_no_warning(reason, kind):
+    [told] = notices({}, {"phase": "Pending", "held": [HELD | {"reason": reason}]})
+    assert (told.kind, told.reason) == (kind, reason)
 
 
 @pytest.mark.parametrize(

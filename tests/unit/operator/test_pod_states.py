@@ -186,6 +186,17 @@ TABLE = [
         Reported("Starting", unix_time(TAKEN), "CreateContainerError", "no such device"),
     ),
     ("the renderer runs", pod(running()), Reported("Working", unix_time(BEGAN))),
+    ("it is ready", pod(running() | {"ready": True}), Reported("Working", unix_time(BEGAN))),
+    (
+        "it compiles kernels first",
+        pod(running() | {"ready": False}),
+        Reported("Working", unix_time(BEGAN), "CompilingKernels", "compiling kernels for the GPU of node-1, once"),
+    ),
+    (
+        "a sidecar is not ready",
+        pod(running(), running("istio-proxy") | {"ready": False}),
+        Reported("Working", unix_time(BEGAN)),
+    ),
     (
         "the renderer runs beside a sidecar that crashes",
         pod(waiting("CrashLoopBackOff", "", "istio-proxy"), running()),
@@ -232,6 +243,7 @@ CRASHED_WORD = ("CrashLoopBackOff", "ended with 1: no such file: /clips/vitl.pt"
             Reported("Starting", unix_time(TAKEN), *CRASHED_WORD),
         ),
         ([SIDECAR, running("encode")], Reported("Working", unix_time(BEGAN))),
+        ([running("encode") | {"ready": False}], Reported("Working", unix_time(BEGAN))),
     ],
 )
 def test_an_encoder_that_ends_is_started_again_and_says_how_it_ended(containers, expected):

@@ -37,6 +37,27 @@ def test_a_pod_is_slow_after_two_minutes_and_a_lost_one_at_once(running, slow):
     assert starting.is_slow(running, NOW) is slow
 
 
+COMPILES = ("CompilingKernels", "compiling kernels for the GPU of a, once")
+
+
+@pytest.mark.parametrize("age", [starting.READY_SECONDS - 1, starting.READY_SECONDS, 600.0])
+def test_a_pod_that_compiles_kernels_is_said_to_after_its_first_probe_and_is_no_trouble(age):
+    run = make_run(render={"device": "cuda"})
+    running = (pod("Working", NOW - age, *COMPILES), pod("Working", 0.0, clip=1))
+    world = make_world(run, running=running, waiting=())
+    found = starting.held(world)
+    if age < starting.READY_SECONDS:
+        assert found == ()
+    else:
+        [held] = found
+        assert (held.hold.reason, held.indexes) == ("CompilingKernels", (0,))
+        assert held.hold.message.startswith("1 pod: compiling kernels for the GPU of a, once; a render image with")
+    assert starting.troubles(running, NOW) == ()
+    assert not starting.is_slow(running[0], NOW)
+    status = decide(run, world).status
+    assert (status.phase, status.working) == ("Running", 1)
+
+
 @pytest.mark.parametrize(
     ("running", "told"),
     [

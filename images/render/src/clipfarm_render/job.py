@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from clipfarm_contract.experiment import ClipRecipe, parse_clip_experiment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
 from clipfarm_contract.result import ChildReport
+from clipfarm_render.output import say
 
 TASK = "task.json"
 """In a waiting child's scratch folder: the variables that tell it what to make."""
@@ -82,6 +83,19 @@ class Job:
             yield
         finally:
             flag.unlink(missing_ok=True)
+
+
+@contextmanager
+def preparing(what: str, environ: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Say what is being prepared, in the log, and in the file that a pod's readiness probe looks for; or nothing."""
+    with ExitStack() as kept:
+        if what:
+            say(what)
+        if what and (path := environ.get(environment.CLIP_PREPARING)):
+            with suppress(OSError):  # it is only told to the operator
+                kept.callback(Path(path).unlink, missing_ok=True)
+                Path(path).write_text(f"{what}\n")
+        yield
 
 
 @dataclass(slots=True)

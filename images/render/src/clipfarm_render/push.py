@@ -20,7 +20,7 @@ from pathlib import Path
 from clipfarm_contract.environment import CLIP_REPORT, ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import dump
-from clipfarm_render.job import TASK, ClipError, Job, Report
+from clipfarm_render.job import TASK, ClipError, Job, Report, preparing
 from clipfarm_render.output import say
 from clipfarm_render.vram.messages import means_out_of_vram
 
@@ -58,9 +58,12 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         world.close()
 
     if kernels is not None and not renderer.is_warm:
-        with report.stage("kernels"), job.shared_work(), kernels.first_use(renderer.device) as first:
-            if first:
-                say(f"compiling kernels for {kernels.gpu}, once")
+        with (
+            report.stage("kernels"),
+            job.shared_work(),
+            kernels.first_use(renderer.device) as first,
+            preparing(f"compiling kernels for {kernels.gpu}, once" if first else ""),
+        ):
             renderer.warm_up()
 
     pictures: frames.Frames = frames.FullFrames(renderer)

@@ -17,6 +17,9 @@ ROOM_SECONDS = 5.0
 """A pod that finds no room for so long is reported. The scheduler tries a pod before it knows that its predecessor has
 ended, and again as soon as it knows."""
 
+READY_SECONDS = 15.0
+"""After its start, a pod's first readiness probe takes a moment; and it is asked every 10 s."""
+
 
 class PodReason(StrEnum):
     """Why pods do not get to work, in a word of the scheduler, the kubelet or the operator."""
@@ -37,6 +40,7 @@ class PodReason(StrEnum):
     FAILED_MOUNT = "FailedMount"
     FAILED_ATTACH_VOLUME = "FailedAttachVolume"
     FAILED_CREATE_POD_SAND_BOX = "FailedCreatePodSandBox"
+    COMPILING_KERNELS = "CompilingKernels"
     SIDECAR_RUNS = "SidecarRuns"
     NODE_SILENT = "NodeSilent"
     NODE_LOST = "NodeLost"
@@ -58,6 +62,7 @@ HINTS = {
     "FailedMount": "look at the volume claim with `kubectl describe pvc`",
     "FailedAttachVolume": "look at the volume claim with `kubectl describe pvc`",
     "FailedCreatePodSandBox": "check runtimeClassName, and the container runtime of the node",
+    "CompilingKernels": "a render image with kernels for it (`tools/images --kernels`) spares the minutes",
     "SidecarRuns": "make it a native sidecar, or keep it out of these pods",
     "NodeSilent": "Kubernetes deletes the node's pods after a delay of its own, five minutes by default",
 }
@@ -73,9 +78,9 @@ UNSCHEDULABLE = (
     ("node affinity/selector", "compare the run's nodeSelector with the nodes' labels"),
 )
 """What to do, by a part of the scheduler's message; the first match counts."""
-WHOLE = ("Unschedulable", "SchedulingGated", "SidecarRuns", "NodeSilent", "NodeLost")
+WHOLE = ("Unschedulable", "SchedulingGated", "CompilingKernels", "SidecarRuns", "NodeSilent", "NodeLost")
 """Words whose messages are complete without them."""
-PASSING = ("", "SchedulingGated", "Pulling", "Initializing", "Deleted", "ContainerStatusUnknown")
+PASSING = ("", "SchedulingGated", "Pulling", "Initializing", "CompilingKernels", "Deleted", "ContainerStatusUnknown")
 """Words of a pod that most likely proceeds by itself. After ``SLOW_SECONDS`` they are reported, too."""
 
 
@@ -109,6 +114,11 @@ def is_slow(pod: Running | Encoder, now: float) -> bool:
     return waits and now >= pod.since + SLOW_SECONDS
 
 
+def compiles(pod: Running | Encoder, now: float) -> bool:
+    """Tell whether a renderer compiles kernels, which takes minutes; it may not have been asked before."""
+    return pod.standing.reason == "CompilingKernels" and now >= pod.since + READY_SECONDS
+
+
 def _in_trouble(pod: Running | Encoder, now: float) -> bool:
     if pod.standing.reason == "Unschedulable":
         return now >= pod.since + ROOM_SECONDS
@@ -122,10 +132,10 @@ def troubles(pods: Iterable[Running | Encoder], now: float) -> tuple[Standing, .
 
 
 def held(world: World) -> tuple[Held, ...]:
-    """Return clips whose pods have not got to work for long, by what keeps them."""
+    """Return clips whose pods have not got to work for long, or compile kernels first, by what keeps them."""
     groups: dict[PodReason, list[Running]] = {}
     for pod in (*_not_at_work(world.running), *world.lost):
-        if is_slow(pod, world.now):
+        if is_slow(pod, world.now) or compiles(pod, world.now):
             groups.setdefault(word(pod.standing), []).append(pod)
     found = []
     for reason, pods in groups.items():
@@ -146,7 +156,7 @@ def refused(world: World) -> tuple[Held, ...]:
 
 def slow_sentence(pods: int, longest: Standing) -> str:
     """Return the message about pods that have not got to work for long."""
-    if longest.state == "Lost" or longest.reason in ("SidecarRuns", "NodeSilent"):
+    if longest.state == "Lost" or longest.reason in ("CompilingKernels", "SidecarRuns", "NodeSilent"):
         return f"{'1 pod' if pods == 1 else f'{pods} pods'}: {sentence(longest)}"
     have = "1 pod has" if pods == 1 else f"{pods} pods have"
     return f"{have} been {longest.state} for more than {SLOW_SECONDS / 60:.0f} minutes: {sentence(longest)}"

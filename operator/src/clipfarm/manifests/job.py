@@ -18,7 +18,7 @@ from clipfarm.manifests.common import (
 from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm.units import quantity_text
-from clipfarm_contract.environment import GPU, thread_environment
+from clipfarm_contract.environment import CLIP_PREPARING, GPU, thread_environment
 from clipfarm_contract.exit_codes import STOPPED, ExitCode
 from clipfarm_contract.objects import ATTEMPT_ANNOTATION, GATE, GPU_UUID_ANNOTATION, QUEUE_LABEL
 
@@ -26,6 +26,8 @@ ROLE = run_files.ROLE
 CONTAINER = "render"
 MOST_HOST_NAME = 63
 """Characters of one part of a DNS name (RFC 1035): the API server refuses an Indexed Job with longer ones."""
+PREPARING = "/tmp/clipfarm-preparing"  # noqa: S108 - of the pod's own
+"""There while a renderer compiles kernels."""
 GRACE_SECONDS = 10
 """Between SIGTERM and SIGKILL; the supervisor needs 2."""
 
@@ -112,6 +114,7 @@ def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
         # The image's own entrypoint hands signals on to clipfarm-render from the first moment.
         "args": arguments,
         "env": run_files.variables(run, owner, blocks) + variables + _gpu(run),
+        **_readiness(run),
         "resources": resources(render.threads, render.memory, render.pod),
         # A supervisor that refuses its command line, or is not there at all, says so in its last line.
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -129,6 +132,20 @@ def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
     }
 
 
+def _readiness(run: Run) -> Manifest:
+    """Return the probe by which a pod is not ready while it compiles kernels for a GPU that is new to the run."""
+    if not _compiles(run):
+        return {}
+    # What the file says is the message of the pod's event. A probe that a busy node does not answer once is no sign.
+    command = ["sh", "-c", f"! cat {PREPARING} 2>/dev/null"]
+    probe = {"exec": {"command": command}, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 2}
+    return {"readinessProbe": probe}
+
+
+def _compiles(run: Run) -> bool:
+    return run.spec.render.device != "cpu" and not run.spec.render.command
+
+
 def _gpu(run: Run) -> list[Manifest]:
     """Return the variables that bring a GPU into a pod.
 
@@ -139,6 +156,8 @@ def _gpu(run: Run) -> list[Manifest]:
     if render.device == "cpu":
         return []
     shown = nvidia("compute,graphics,utility", render.pod)  # OptiX is in the libraries for graphics
+    if _compiles(run):
+        shown = [*shown, {"name": CLIP_PREPARING, "value": PREPARING}]
     if requested(render.pod) is not None:
         return shown
     path = f"metadata.annotations['{GPU_UUID_ANNOTATION}']"

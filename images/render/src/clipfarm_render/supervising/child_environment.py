@@ -28,6 +28,7 @@ PASSED_ON = (
     environment.MKL_THREADING_LAYER,
     # GPUs: which ones, where compiled kernels are kept, and how processes share one.
     environment.GPU,
+    environment.CLIP_PREPARING,
     "CUDA_VISIBLE_DEVICES",
     "CUDA_DEVICE_ORDER",
     "CUDA_MODULE_LOADING",

@@ -53,7 +53,8 @@ def reported(manifest: Manifest, container: str, *, restarts: bool = False) -> R
     gates = [gate["name"] for gate in spec.get("schedulingGates", ())]
     if GATE in gates:
         return Reported("Gated", read_time(metadata.get("creationTimestamp")))
-    state: Manifest = _named(status.get("containerStatuses", ()), container).get("state", {})
+    named = _named(status.get("containerStatuses", ()), container)
+    state: Manifest = named.get("state", {})
     if "deletionTimestamp" in metadata:
         gone = read_time(metadata["deletionTimestamp"])
         asked = None if gone is None else gone - metadata.get("deletionGracePeriodSeconds", 0)
@@ -61,7 +62,12 @@ def reported(manifest: Manifest, container: str, *, restarts: bool = False) -> R
     if not spec.get("nodeName"):
         return _released(metadata, status, gates)
     if "running" in state:
-        return Reported("Working", read_time(state["running"].get("startedAt")))
+        since = read_time(state["running"].get("startedAt"))
+        # A renderer is ready from its start, and has a probe on GPUs alone: manifests/job.py. An encoder has another.
+        if not restarts and named.get("ready") is False:
+            what = f"compiling kernels for the GPU of {spec['nodeName']}, once"
+            return Reported("Working", since, "CompilingKernels", what)
+        return Reported("Working", since)
     if "terminated" in state and not restarts:
         return _ended(status, container, state["terminated"])
     if not status.get("startTime"):

@@ -13,7 +13,7 @@ from clipfarm.cluster.reporting.standard_conditions import (
     standard,
     stands_still,
 )
-from clipfarm.decide.starting import sentence, word
+from clipfarm.decide.starting import PodReason, sentence, word
 from clipfarm.decide.status import Status
 from clipfarm.decide.vram.watermarks import holders_suffix
 from clipfarm.manifests import job as job_manifest
@@ -110,6 +110,9 @@ def progressing(tracked: Tracked, status: Status) -> Finding:
         return ("True", "Rendering", f"{pods} at work{_more_wait(tracked, status)}")
     if status.encoding:
         return ("True", "Encoding", f"the encoder is working{_more_wait(tracked, status)}")
+    compiling = next((each.hold for each in status.held if each.hold.reason == PodReason.COMPILING_KERNELS), None)
+    if compiling:
+        return ("True", "CompilingKernels", compiling.message)
     if status.missing and status.troubles and len(status.troubles) >= status.running:
         hold = status.missing
         return ("False", hold.reason, f"{hold.message}: {sentence(status.troubles[0])}")

@@ -9,7 +9,7 @@ from clipfarm.cluster.api.client import Manifest
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.observing.series import Series
-from clipfarm.decide.starting import OTHER, WORDS
+from clipfarm.decide.starting import OTHER, WORDS, PodReason
 from clipfarm.run import API_VERSION, KIND
 
 MOST_TEXT = 1000
@@ -50,7 +50,7 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
         found.append(Notice("Normal", "VRAMReleased", "GPU memory holds no clip back any more"))
     known = {entry["reason"] for entry in _pods_held(before)}
     found += [
-        Notice("Warning", entry["reason"], entry["message"])
+        Notice(_kind(entry["reason"]), entry["reason"], entry["message"])
         for entry in _pods_held(after)
         if entry["reason"] not in known
     ]
@@ -87,6 +87,11 @@ def event(key: RunKey, uid: str, what: Notice, series: Series, wall: float) -> M
 def _waits_again(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Return whether a run only comes to wait, or goes on: with GPU memory that may be so each minute."""
     return after["phase"] == "Waiting" or (before.get("phase") == "Waiting" and after["phase"] == "Running")
+
+
+def _kind(reason: str) -> Literal["Normal", "Warning"]:
+    """Return the kind of an event about pods: kernels that are compiled are no fault."""
+    return "Normal" if reason == PodReason.COMPILING_KERNELS else "Warning"
 
 
 def _pods_held(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
