@@ -137,7 +137,7 @@ def test_a_source_that_does_not_answer_as_it_should_gives_no_number_and_says_why
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + page().encode(), "5000"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nDCGM_\r\n", ""),
         (b"HTTP/1.0 200 OK\r\n\r\n" + page().encode()[:-4], "ends in the middle of a line"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xfe\xfd\xfc", "something else than text"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xfe\xfd\xfc", "the answer is not text"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", ""),
         (b"", ""),
     ],
