@@ -69,7 +69,9 @@ def test_a_run_on_gpus_gets_done_where_a_policy_adds_affinity_and_another_refuse
     fields = [{"key": "metadata.name", "operator": "In", "values": ["node-0"]}]
     terms = pod["spec"]["affinity"]["nodeAffinity"][REQUIRED]["nodeSelectorTerms"]
     assert terms == [{"matchExpressions": [ARCH], "matchFields": fields}]
-    warned = [event for event in namespace.list(EVENTS) if "not on Thursdays" in event["message"]]
+    warned = wait_until(
+        lambda: [event for event in namespace.list(EVENTS) if "not on Thursdays" in event["message"]], "the warning"
+    )
     assert [(event["reason"], event["count"]) for event in warned] == [("Error", 1)]
     assert operator.log().count("not on Thursdays") == 2, "once when it was found, and once in the event"
 

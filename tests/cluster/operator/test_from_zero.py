@@ -156,7 +156,10 @@ def test_a_run_that_is_suspended_asks_for_no_node_any_more(runs: Runs, nodes: No
     runs.patch(suspend=True)
     wait_until(lambda: not uids(before) & uids(runs.pods()), "the pods to be made again", limit=60)
     assert not runs.at_work()
-    [message] = [event["message"] for event in runs.namespace.list(EVENTS) if event["reason"] == "PodsRecalled"]
+    [message] = wait_until(
+        lambda: [event["message"] for event in runs.namespace.list(EVENTS) if event["reason"] == "PodsRecalled"],
+        "the event",
+    )
     assert message.startswith("2 pods were taken back before they had a node: spec.suspend is true")
     with Kubelet(runs.namespace, lambda _: End(seconds=0.2)):
         nodes.add()

@@ -29,8 +29,13 @@ def test_an_operator_that_is_killed_20_times_and_an_api_server_that_is_restarted
     assert (status["phase"], status["rendered"], status["failed"]) == ("Succeeded", CLIPS, 0)
     assert runs.attempts() == dict.fromkeys(range(CLIPS), 1)
     assert WORKERS - 2 <= witness.most <= WORKERS
-    told = [event["reason"] for event in namespace.list(EVENTS) if event["involvedObject"]["kind"] == "BenchmarkRun"]
-    assert told.count("Succeeded") == 1
+
+    def reported() -> list[str]:
+        about_run = [each for each in namespace.list(EVENTS) if each["involvedObject"]["kind"] == "BenchmarkRun"]
+        return [event["reason"] for event in about_run]
+
+    wait_until(lambda: "Succeeded" in reported(), "the event of its end")
+    assert reported().count("Succeeded") == 1
 
 
 def test_an_operator_goes_on_while_the_api_server_comes_back(

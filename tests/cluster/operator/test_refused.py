@@ -212,7 +212,10 @@ def test_why_no_encoder_is_made_is_said(definition: ControlPlane, driven: Namesp
     found = wait_until(lambda: (entry := runs.condition("Progressing"))["reason"] == "EncoderRefused" and entry,
                        "nothing to be at work")  # fmt: skip
     assert (found["status"], found["message"]) == ("False", message)
-    assert [event["type"] for event in driven.list(EVENTS) if event["reason"] == "EncoderRefused"] == ["Warning"]
+    types = wait_until(
+        lambda: [event["type"] for event in driven.list(EVENTS) if event["reason"] == "EncoderRefused"], "the event"
+    )
+    assert types == ["Warning"]
     scene.make("scheduling.k8s.io/v1/priorityclasses", {"value": 1})
     done = definition.kubectl("--namespace", driven.name, "rollout", "restart", "deployment", "run-encode")
     assert not done.returncode, done.stderr

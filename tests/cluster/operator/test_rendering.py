@@ -23,8 +23,13 @@ def test_twenty_clips_are_made_once_each_and_never_more_at_a_time_than_there_are
     assert runs.condition("Ready")["status"] == "True"
     assert runs.condition("StorageReady")["status"] == "True"
     assert status["completionTime"]
-    reasons = [event["reason"] for event in namespace.list(EVENTS) if event["involvedObject"]["kind"] == "BenchmarkRun"]
-    assert sorted(reasons) == ["Running", "Succeeded"]
+
+    def reasons() -> list[str]:
+        about_run = [each for each in namespace.list(EVENTS) if each["involvedObject"]["kind"] == "BenchmarkRun"]
+        return [event["reason"] for event in about_run]
+
+    wait_until(lambda: "Succeeded" in reasons(), "the event of its end")
+    assert sorted(reasons()) == ["Running", "Succeeded"]
 
 
 ENDS = {

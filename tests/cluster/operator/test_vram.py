@@ -57,8 +57,12 @@ def test_clips_are_held_above_the_upper_mark_and_start_again_below_the_lower_one
     for pod in at_work:
         end_pod(driven, pod["metadata"]["name"])
     assert runs.finished()["phase"] == "Succeeded"
-    told = [event["reason"] for event in driven.list(EVENTS) if event["involvedObject"]["kind"] == "BenchmarkRun"]
-    assert {"VRAMHeld", "VRAMReleased"} <= set(told)
+
+    def reported() -> set[str]:
+        about_run = [each for each in driven.list(EVENTS) if each["involvedObject"]["kind"] == "BenchmarkRun"]
+        return {event["reason"] for event in about_run}
+
+    wait_until(lambda: {"VRAMHeld", "VRAMReleased"} <= reported(), "the events")
 
 
 def test_without_a_reading_clips_are_held_and_the_condition_says_which_node_and_why(
