@@ -34,8 +34,7 @@ def document(clips: int = 10, **spec: Any) -> dict[str, Any]:
 
 
 def make_run(clips: int = 10, **spec: Any) -> Run:
-    """Return a run whose pods make one clip each, if ``render`` does not say otherwise."""
-    return Run.model_validate(document(clips, **spec | {"render": {"clipsPerPod": 1} | spec.get("render", {})}))
+    return Run.model_validate(document(clips, **spec))
 
 
 def make_world(

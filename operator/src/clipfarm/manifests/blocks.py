@@ -5,7 +5,6 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from clipfarm.manifests.pod_work import clips_of_a_pod
 from clipfarm.packed import unpack
 from clipfarm.run import Run
 from clipfarm_contract.indexes import Indexes
@@ -30,7 +29,7 @@ class Blocks:
 
     @classmethod
     def of(cls, run: Run, only: str = "") -> "Blocks":
-        """Return blocks of as many clips as a pod makes, or larger ones where these would be too many indexes.
+        """Return blocks of ``clipsPerPod`` clips, or larger ones where these would be too many indexes.
 
         Args:
             run: whose clips.
@@ -42,8 +41,7 @@ class Blocks:
         start, end = run.spec.clips.start, run.spec.clips.end
         clips = _left(only, start, end) if only else Indexes.between(start, end)
         places = accumulate((last - first + 1 for first, last in clips.ranges), initial=0)
-        per_pod = clips_of_a_pod(run, clips.count)
-        return cls(clips, max(per_pod, math.ceil(clips.count / MOST_INDEXES)), tuple(places))
+        return cls(clips, max(run.spec.render.clips_per_pod, math.ceil(clips.count / MOST_INDEXES)), tuple(places))
 
     @property
     def count(self) -> int:
