@@ -162,6 +162,32 @@ def test_a_frame_of_another_size_or_that_is_no_picture_cannot_be_measured(pair):
     assert "cannot be measured: frame_00003.png: shape" in compared(pair).lines[1]
 
 
+def broken_png(clip):
+    whole = clip.frame(0).read_bytes()
+    clip.frame(0).write_bytes(whole.replace(b"IDAT", b"ID]T"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "damaged"),
+    [
+        (lambda clip: clip.actions.write_bytes(b""), "actions"),
+        (lambda clip: clip.actions.write_bytes(b"PK\x03\x04abc"), "actions"),
+        (lambda clip: clip.layer("depth", 0).write_bytes(b""), "depth"),
+        (lambda clip: clip.ground_truth.write_text("[" * 100_000), "ground_truth"),
+        (broken_png, "frame"),
+    ],
+)
+def test_a_damaged_file_is_a_difference_in_whatever_way_its_parser_fails(pair, harm, damaged):
+    harm(pair[0])
+    found = compared(pair)
+    assert found.verdict is Verdict.DIFFERENT
+    [name, why] = found.lines
+    path = Path(name.removesuffix(" differs"))
+    assert why.startswith(f"cannot be measured: {path.name}: ")
+    assert damaged in str(path)
+    assert "\n" not in why
+
+
 @pytest.mark.parametrize(
     ("verdict", "exact", "well"),
     [

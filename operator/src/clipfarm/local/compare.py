@@ -7,7 +7,8 @@ is measured (docs/reproducibility.md, "What another machine changes"); more than
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,11 +17,16 @@ from typing import Any
 from clipfarm_contract.experiment import LAYERS
 from clipfarm_contract.layout import Clip
 from clipfarm_contract.machine import Machine
+from clipfarm_contract.text import printable
 
 NUMBERS = 1e-6
 """Relative difference of two numbers of the motion that count as the same: float32 holds no more."""
 VALUES = 1e-3
 """Difference from which on a pixel of a layer of numbers counts, of its value or of 1, whichever is more."""
+
+
+class UnmeasurableError(Exception):
+    """A file of a clip cannot be compared; the message says which, and why."""
 
 
 class Verdict(Enum):
@@ -101,7 +107,7 @@ def compare(
         return Comparison(Verdict.IDENTICAL, ("every byte is the same",))
     try:
         distances, others = _measured(clip, again, differing, frames)
-    except (OSError, ValueError) as error:  # a file is not what its name says, or is gone
+    except UnmeasurableError as error:
         return Comparison(Verdict.DIFFERENT, (*_each(differing), f"cannot be measured: {error}"))
     where = _where(first, now)
     bounds = allowed(first, now)
@@ -149,8 +155,7 @@ def _measured(clip: Clip, again: Clip, differing: Collection[str], frames: int) 
     """Return the distances of layers, and the files that differ otherwise than by a little.
 
     Raises:
-        OSError: a file cannot be read.
-        ValueError: a file is not what its name says.
+        UnmeasurableError: a file cannot be read, or is not what its name says.
     """
     distances, known = [], {clip.preview.name}  # made of the frames, and of nothing else
     for layer in LAYERS:
@@ -165,27 +170,47 @@ def _measured(clip: Clip, again: Clip, differing: Collection[str], frames: int) 
     others = []
     for name in sorted(set(differing) - known):
         test = same.get(name)
-        if test is None or not test(clip.folder / name, again.folder / name):
-            others.append(name)
+        with _measuring(clip.folder / name):
+            if test is None or not test(clip.folder / name, again.folder / name):
+                others.append(name)
     return distances, others
 
 
-def _distance(layer: str, pairs: list[tuple[Path, Path]], frames: int) -> Distance:
-    import numpy as np  # what makes clips again brings it along
+@contextmanager
+def _measuring(path: Path) -> Iterator[None]:
+    """Name the file that cannot be measured."""
+    try:
+        yield
+    # Foreign parsers on files that may be damaged: numpy raises EOFError and BadZipFile among others, Pillow
+    # SyntaxError, and neither documents all that it raises.
+    except Exception as error:
+        why = printable(" ".join(str(error).split()))
+        raise UnmeasurableError(f"{path.name}: {why or type(error).__name__}") from error
 
+
+def _distance(layer: str, pairs: list[tuple[Path, Path]], frames: int) -> Distance:
     differing, most, pixels = 0, 0.0, 0
     for ours, theirs in pairs:
-        one, other = _pixels(ours), _pixels(theirs)
-        if one.shape != other.shape:
-            raise ValueError(f"{ours.name}: shape {one.shape} and {other.shape}")
-        with np.errstate(invalid="ignore"):  # infinitely far is as far as infinitely far
-            apart = np.where(one == other, 0.0, np.abs(one - other))
-        least = 0.0 if ours.suffix == ".png" else VALUES * np.maximum(1.0, np.minimum(np.abs(one), np.abs(other)))
-        differs = (apart > least) | np.isnan(apart)
-        height, width = one.shape[:2]
-        differing += int(differs.reshape(height, width, -1).any(axis=-1).sum())
-        most, pixels = max(most, float(apart.max())), height * width
+        with _measuring(ours):
+            count, of, by = _apart(ours, theirs)
+        differing, pixels, most = differing + count, of, max(most, by)
     return Distance(layer, differing, pixels * frames, most)
+
+
+def _apart(ours: Path, theirs: Path) -> tuple[int, int, float]:
+    """Return how many pixels of two frames differ, of how many, and by how much at most."""
+    import numpy as np  # what makes clips again brings it along
+
+    one, other = _pixels(ours), _pixels(theirs)
+    if one.shape != other.shape:
+        raise ValueError(f"shape {one.shape} and {other.shape}")
+    with np.errstate(invalid="ignore"):  # infinitely far is as far as infinitely far
+        apart = np.where(one == other, 0.0, np.abs(one - other))
+    least = 0.0 if ours.suffix == ".png" else VALUES * np.maximum(1.0, np.minimum(np.abs(one), np.abs(other)))
+    differs = (apart > least) | np.isnan(apart)
+    height, width = one.shape[:2]
+    count = int(differs.reshape(height, width, -1).any(axis=-1).sum())
+    return count, height * width, float(apart.max())
 
 
 def _pixels(path: Path) -> Any:
