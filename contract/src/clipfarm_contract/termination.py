@@ -8,7 +8,8 @@ Kubernetes takes that much from a container and shows it in the pod's status. It
      "gpu": {...}}                                                    # GpuReading; left out if it is not known
 
 A message that would be too long loses details step by step. Of a very large block only the counts are left:
-``{"done": 1, "failed": 1}``. Readers ignore keys that they do not know: a later version may add some.
+``{"done": 1, "failed": 1}``. Then ``"vram": [...]`` has the memory of some of its complete clips. Readers ignore keys
+that they do not know: a later version may add some.
 """
 
 import json
@@ -22,6 +23,9 @@ from clipfarm_contract.result import ClipResult, GpuReading, VramUse, take_secon
 
 MAX_BYTES = 4096
 """The kubelet cuts a longer message."""
+SAMPLES = (8, 3)
+"""Clips whose memory a shortened message keeps, as there is room: what later clips take is estimated from a mean and
+the largest peak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,13 @@ class Termination:
     failed: int = 0
     gpu: GpuReading | None = None
     """Memory of the clips' GPU after their processes had ended."""
+    sample: tuple[VramUse, ...] = ()
+    """GPU memory of some complete clips, if the message had no room for that of each."""
+
+    @property
+    def vram(self) -> tuple[VramUse, ...]:
+        """GPU memory of the clips that were made and are complete: of all, or of some if there was no room."""
+        return _made(self.clips or ()) or self.sample
 
     @classmethod
     def of(cls, clips: Iterable[ClipEnd], gpu: GpuReading | None = None) -> "Termination":
@@ -118,30 +129,47 @@ class Termination:
             ContractError: it is not such a message.
         """
         fields = Fields(load(text, "message"), "message")
-        gpu = _gpu(fields)
+        gpu, sample = _gpu(fields), _sample(fields)
         if fields.has("clips"):
-            return cls.of(fields.take_list("clips", ClipEnd.parse), gpu)
+            return replace(cls.of(fields.take_list("clips", ClipEnd.parse), gpu), sample=sample)
         done, failed = (_count(fields, name) if fields.has(name) else 0 for name in ("done", "failed"))
-        return cls(None, done, failed, gpu)
+        return cls(None, done, failed, gpu, sample)
 
     def dump(self) -> str:
         """Return the message, shortened step by step until it fits.
 
         First the reasons are cut, then clips lose their details, then their reasons; at last only the counts are left.
-        The GPU stays.
+        The GPU stays, and the memory of some complete clips.
         """
         for form in self._forms():
             text = json.dumps(form, separators=(",", ":"), ensure_ascii=False)
             if len(text.encode()) <= MAX_BYTES:
                 return text
-        raise AssertionError("two numbers and a GPU fit")
+        raise AssertionError("two numbers, a GPU and the memory of some clips fit")
 
     def _forms(self) -> Iterator[dict[str, Any]]:
         left = {"gpu": self.gpu.to_json()} if self.gpu else {}
+        samples = [{"vram": [use.to_json() for use in _spread(self.vram, most)]} for most in SAMPLES if self.vram]
         if self.clips is not None:
-            for clips in (self.clips, _cut(self.clips), _without_details(self.clips), _without_reasons(self.clips)):
+            for clips in (self.clips, _cut(self.clips)):
                 yield {"clips": [clip.to_json() for clip in clips]} | left
-        yield {"done": self.done, "failed": self.failed} | left
+            for clips in (_without_details(self.clips), _without_reasons(self.clips)):
+                for sample in (*samples, {}):  # which clips have failed matters more than their memory
+                    yield {"clips": [clip.to_json() for clip in clips]} | sample | left
+        for sample in (*samples, {}):
+            yield {"done": self.done, "failed": self.failed} | sample | left
+
+
+def _made(clips: Iterable[ClipEnd]) -> tuple[VramUse, ...]:
+    return tuple(clip.vram for clip in clips if clip.vram and not clip.exit_code and not clip.skipped)
+
+
+def _spread(uses: Sequence[VramUse], most: int) -> list[VramUse]:
+    """Return so many of them, from the smallest peak to the largest."""
+    if len(uses) <= most:
+        return list(uses)
+    by_peak = sorted(uses, key=lambda use: use.peak_mib)
+    return [by_peak[round(place * (len(uses) - 1) / (most - 1))] for place in range(most)]
 
 
 def _cut(clips: Sequence[ClipEnd]) -> list[ClipEnd]:
@@ -161,6 +189,13 @@ def _vram(fields: Fields) -> VramUse | None:
         return fields.take_object("vram", VramUse.parse) if fields.has("vram") else None
     except ContractError:
         return None
+
+
+def _sample(fields: Fields) -> tuple[VramUse, ...]:
+    try:
+        return tuple(fields.take_list("vram", VramUse.parse))[: max(SAMPLES)] if fields.has("vram") else ()
+    except ContractError:
+        return ()
 
 
 def _gpu(fields: Fields) -> GpuReading | None:

@@ -1,6 +1,7 @@
 """The termination message: what a supervisor writes is what an operator reads, of this version and of a later one."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,25 @@ def test_of_any_block_the_message_fits_and_counts_all_clips(clips, gpu):
     assert read.failed == sum(clip.exit_code != 0 for clip in clips)
     if read.clips is not None:
         assert [(clip.index, clip.exit_code) for clip in read.clips] == [(c.index, c.exit_code) for c in clips]
+
+
+@pytest.mark.parametrize(
+    ("clips", "kept", "named"),
+    [(2, 2, True), (13, 13, True), (20, 8, True), (60, 8, True), (130, 3, True), (200, 8, False), (100_000, 8, False)],
+)
+def test_the_memory_of_some_clips_stays_in_a_message_about_many(clips, kept, named):
+    ends = [
+        ClipEnd.of(replace(COMPLETE, index=10_000 + i, vram=replace(USE, peak_mib=3000.0 + i)), skipped=False)
+        for i in range(clips)
+    ]
+    read = Termination.parse(Termination.of(ends).dump())
+    peaks = [use.peak_mib for use in read.vram]
+    assert (len(peaks), read.clips is not None, read.done) == (kept, named, clips)
+    assert (min(peaks), max(peaks)) == (3000.0, 3000.0 + clips - 1)
+
+
+def test_an_odd_sample_of_memory_is_unknown():
+    assert Termination.parse('{"done": 3, "failed": 0, "vram": [{"peakMiB": -1}]}') == Termination(None, 3)
 
 
 def test_what_a_later_version_adds_is_passed_over():

@@ -88,9 +88,8 @@ def within(pod: FailedPod, blocks: Blocks) -> FailedPod:
 
 
 def clips_vram(manifest: Manifest) -> list[VramUse]:
-    """Return what a pod's complete clips say of GPU memory."""
-    clips = _termination(_ended(manifest.get("status", {}))).clips or ()
-    return [clip.vram for clip in clips if clip.vram and not clip.exit_code and not clip.skipped]
+    """Return what a pod's complete clips took of GPU memory; of a large block, what some of them took."""
+    return list(_termination(_ended(manifest.get("status", {}))).vram)
 
 
 def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:
