@@ -17,6 +17,7 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.manifests.common import Owner
 from clipfarm.world import POD_STATES, World
+from clipfarm_contract.environment import CLIP_PREPARING
 from clipfarm_contract.indexes import Indexes
 from helpers.runs import make_run
 
@@ -53,6 +54,7 @@ def pod(
     init: tuple[Container, ...] = (),
     deleted: bool = False,
     released_at: str = RELEASED,
+    env: dict[str, list[dict[str, str]]] | None = None,
 ) -> dict[str, Any]:
     """Return a pod as the API server has it; one that a kubelet has taken up has containers, and a node."""
     metadata: dict[str, Any] = {"name": "p", "namespace": "ns", "uid": "u", "creationTimestamp": CREATED}
@@ -68,6 +70,7 @@ def pod(
     if containers or taken:
         status |= {"startTime": TAKEN, "containerStatuses": list(containers), "initContainerStatuses": list(init)}
     spec: dict[str, Any] = {"schedulingGates": [{"name": name} for name in gates]} | ({"nodeName": on} if on else {})
+    spec["containers"] = [{"name": name, "env": variables} for name, variables in (env or {}).items()]
     return {"metadata": metadata, "spec": spec, "status": status}
 
 
@@ -75,6 +78,7 @@ def unscheduled(reason: str, message: str = "") -> dict[str, Any]:
     return pod(scheduled={"status": "False", "reason": reason, "message": message, "lastTransitionTime": CREATED})
 
 
+THREADS, PREPARING = {"name": "OMP_NUM_THREADS", "value": "2"}, {"name": CLIP_PREPARING, "value": "/tmp/file"}
 SIDECAR, INIT_RUNS = running("istio-proxy"), container("istio-init", running={"startedAt": TAKEN})
 CREATING, INITIALIZING = waiting("ContainerCreating"), waiting("PodInitializing")
 
@@ -186,15 +190,29 @@ TABLE = [
         Reported("Starting", unix_time(TAKEN), "CreateContainerError", "no such device"),
     ),
     ("the renderer runs", pod(running()), Reported("Working", unix_time(BEGAN))),
-    ("it is ready", pod(running() | {"ready": True}), Reported("Working", unix_time(BEGAN))),
+    (
+        "it is ready",
+        pod(running() | {"ready": True}, env={"render": [PREPARING]}),
+        Reported("Working", unix_time(BEGAN)),
+    ),
     (
         "it compiles kernels first",
-        pod(running() | {"ready": False}),
+        pod(running() | {"ready": False}, env={"render": [THREADS, PREPARING]}),
         Reported("Working", unix_time(BEGAN), "CompilingKernels", "compiling kernels for the GPU of node-1, once"),
     ),
     (
+        "a renderer that compiles none is not ready",
+        pod(running() | {"ready": False}, env={"render": [THREADS]}),
+        Reported("Working", unix_time(BEGAN)),
+    ),
+    (
+        "the variable is a sidecar's",
+        pod(running() | {"ready": False}, env={"istio-proxy": [PREPARING], "render": []}),
+        Reported("Working", unix_time(BEGAN)),
+    ),
+    (
         "a sidecar is not ready",
-        pod(running(), running("istio-proxy") | {"ready": False}),
+        pod(running(), running("istio-proxy") | {"ready": False}, env={"render": [PREPARING]}),
         Reported("Working", unix_time(BEGAN)),
     ),
     (

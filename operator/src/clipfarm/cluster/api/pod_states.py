@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from clipfarm.cluster.api.times import read_time
 from clipfarm.manifests.common import Manifest
 from clipfarm.world import PodState
+from clipfarm_contract.environment import CLIP_PREPARING
 from clipfarm_contract.objects import GATE, Placement
 
 MOST_TEXT = 500
@@ -63,8 +64,7 @@ def reported(manifest: Manifest, container: str, *, restarts: bool = False) -> R
         return _released(metadata, status, gates)
     if "running" in state:
         since = read_time(state["running"].get("startedAt"))
-        # A renderer is ready from its start, and has a probe on GPUs alone: manifests/job.py. An encoder has another.
-        if not restarts and named.get("ready") is False:
+        if named.get("ready") is False and _says_that_it_prepares(spec, container):
             what = f"compiling kernels for the GPU of {spec['nodeName']}, once"
             return Reported("Working", since, "CompilingKernels", what)
         return Reported("Working", since)
@@ -74,6 +74,16 @@ def reported(manifest: Manifest, container: str, *, restarts: bool = False) -> R
         return Reported("Bound", read_time(_condition(status, "PodScheduled").get("lastTransitionTime")))
     reason, message = _word(status, container, state)
     return Reported("Starting", read_time(status["startTime"]), reason, message[:MOST_TEXT])
+
+
+def _says_that_it_prepares(spec: Manifest, container: str) -> bool:
+    """Return whether a container has a probe by which it is not ready while it compiles kernels.
+
+    That is a renderer on a GPU (:mod:`clipfarm.manifests.job`). Any other is not ready for another reason: the kubelet
+    reports so for a moment at its start, and for as long as a condition of somebody else's does not hold.
+    """
+    env = _named(spec.get("containers", ()), container).get("env", ())
+    return any(variable.get("name") == CLIP_PREPARING for variable in env)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +188,8 @@ def _waiting(waiting: Manifest) -> tuple[str, str]:
     return reason, message
 
 
-def _named(statuses: Iterable[Manifest], name: str) -> Manifest:
-    return next((status for status in statuses if status.get("name") == name), {})
+def _named(those: Iterable[Manifest], name: str) -> Manifest:
+    return next((each for each in those if each.get("name") == name), {})
 
 
 def _condition(status: Manifest, kind: str) -> Manifest:
