@@ -23,6 +23,7 @@ from clipfarm.cluster.observing.refused import (
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Trial
+from clipfarm.cluster.process import poller
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import Images, Owner
@@ -157,6 +158,43 @@ def test_the_api_server_is_asked_some_seconds_after_pods_are_missing_and_then_no
         store.pods.put(pod.uid, pod)
     see(tracked, store, 1020.0)
     assert (tracked.answers.trial, tracked.memory.rendering.refused, is_due(tracked, 9999.0)) == (Trial(), (), False)
+
+
+def see_another(tracked: Tracked, store: Store, now: float) -> None:
+    """One look after a retry has replaced the Job; pods of the new one are missing, too."""
+    store.jobs.drop("job-1")
+    tracked.owner = replace(tracked.owner, attempt="2")
+    store.jobs.put("job-2", replace(job(), uid="job-2", owner="run-1", attempt="2"))
+    look(tracked, Seen(store, Gpus(), now, 1.8e9))
+    assert tracked.memory.rendering.job == "job-2"
+
+
+def test_what_was_answered_for_one_job_says_nothing_about_the_next(tracked):
+    store = Store()
+    see(tracked, store, 1000.0)
+    tracked.answers.trial = Trial("exceeded quota")
+    see(tracked, store, 1001.0)
+    assert tracked.memory.rendering.refused == (0, 1, 2)
+    see_another(tracked, store, 1002.0)
+    assert (tracked.answers.trial, tracked.memory.rendering.refused) == (Trial(), ())
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_an_answer_that_comes_after_its_job_was_replaced_is_dropped(tracked, replaced, monkeypatch):
+    store, marked = Store(), []
+    refusal = Trial("exceeded quota")
+    see(tracked, store, 1000.0)
+
+    async def answered_late(*_):
+        if replaced:
+            see_another(tracked, store, 1010.0)
+        return refusal
+
+    monkeypatch.setattr(poller.refused, "ask", answered_late)
+    monkeypatch.setattr(poller.refused, "is_due", lambda *_: True)
+    asking = poller.Poller(None, store, {KEY: tracked}, Gpus(), Images(), marked.append, "direct")
+    asyncio.run(asking._try(KEY, tracked))
+    assert (tracked.answers.trial, marked) == ((Trial(), []) if replaced else (refusal, [KEY]))
 
 
 class Server:

@@ -147,7 +147,7 @@ class Answers:
 
     def begin(self) -> None:
         """Forget the pods of the last Job."""
-        self.tried_at = float("-inf")
+        self.trial, self.tried_at = Trial(), float("-inf")
 
     def settle(self, left: Collection[str], standings: Mapping[str, Standing], *, missing: bool) -> None:
         """Drop what is over.

@@ -173,8 +173,10 @@ class Poller:
     async def _try(self, key: RunKey, tracked: Tracked) -> None:
         answers = tracked.answers
         if refused.is_due(tracked, time.monotonic()):
-            answers.tried_at = time.monotonic()
+            answers.tried_at, job = time.monotonic(), tracked.memory.rendering.job
             found = await refused.ask(self._api, tracked, self._images)
+            if job != tracked.memory.rendering.job:
+                return  # the next Job is asked about in its own time
             if found != answers.trial:
                 answers.trial = found
                 self._mark(key)
