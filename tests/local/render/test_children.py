@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clipfarm_contract.environment import CLIP_PREPARING
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_render.supervising import children
 from clipfarm_render.supervising.child import End
@@ -95,6 +96,18 @@ def test_time_for_the_whole_run_does_not_count(pids):
     with make(timeout=1.0) as block:
         shared = "flag = scratch / 'shared-work'; flag.touch(); time.sleep(1.5); flag.unlink()"
         assert run(block, shared).status == ExitCode.OK
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "time.sleep(60)", "os._exit(1)"])
+def test_a_child_that_is_killed_while_it_prepares_leaves_no_word_of_it(pids, end, tmp_path, monkeypatch):
+    told = tmp_path / "preparing"
+    monkeypatch.setenv(CLIP_PREPARING, str(told))
+    told.write_text("left by an earlier supervisor")
+    with make(timeout=1.0) as block:
+        seen = run(block, f"told = pathlib.Path({str(told)!r}); print(told.exists()); told.touch(); {end}")
+        assert seen.status
+        assert not told.exists()
+    assert seen.tail.last == "False"
 
 
 def test_no_child_is_left_waiting(pids):

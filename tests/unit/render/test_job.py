@@ -5,7 +5,7 @@ import pytest
 from clipfarm_contract.environment import CLIP_PREPARING
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.layout import Clip
-from clipfarm_render.job import SHARED_WORK, Job, preparing
+from clipfarm_render.job import SHARED_WORK, Job, forget_prepared, preparing
 from helpers.experiments import TINY
 
 
@@ -34,6 +34,16 @@ def test_what_is_prepared_is_said_and_stands_in_the_file_that_the_probe_looks_fo
         raise OSError("the disk is full")
     assert not told.exists()
     assert capsys.readouterr().err == "compiling kernels for NVIDIA H200, once\ncompiling\n"
+
+
+def test_what_a_killed_child_has_left_of_it_is_deleted_if_it_can_be(tmp_path):
+    told = tmp_path / "preparing"
+    told.write_text("compiling\n")
+    forget_prepared({})
+    assert told.exists()
+    for path in (told, told, tmp_path, tmp_path / "preparing" / "beyond"):  # the second time it is gone
+        forget_prepared({CLIP_PREPARING: str(path)})
+    assert not told.exists()
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,13 @@ class Job:
             flag.unlink(missing_ok=True)
 
 
+def forget_prepared(environ: Mapping[str, str] = os.environ) -> None:
+    """Delete what a child that was killed has left of :func:`preparing`; no child may be at work."""
+    if path := environ.get(environment.CLIP_PREPARING):
+        with suppress(OSError):  # as there
+            Path(path).unlink(missing_ok=True)
+
+
 @contextmanager
 def preparing(what: str, environ: Mapping[str, str] = os.environ) -> Iterator[None]:
     """Say what is being prepared, in the log, and in the file that a pod's readiness probe looks for; or nothing."""

@@ -23,7 +23,7 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.program import why_not_started
 from clipfarm_contract.result import ChildReport, VramUse
 from clipfarm_contract.scratch import Scratch
-from clipfarm_render.job import SHARED_WORK, TASK
+from clipfarm_render.job import SHARED_WORK, TASK, forget_prepared
 from clipfarm_render.supervising import child_environment
 from clipfarm_render.supervising.child import Child, ChildEnd
 from clipfarm_render.supervising.stopping import Stop
@@ -88,6 +88,7 @@ class Children:
             OSError: the child cannot be started now.
         """
         command, self.go_on = self.renderer.command, False
+        forget_prepared()
         started = self._take() if command is None else self._started(command, task)
         child, scratch = started
         place = scratch.path
@@ -107,6 +108,7 @@ class Children:
         finally:
             if not self.go_on:
                 _drop(started)
+            forget_prepared()
         if self.go_on:
             self._waiting = started
         return end, report
