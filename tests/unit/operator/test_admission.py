@@ -14,7 +14,7 @@ from clipfarm.decide.rules.table import Reason
 from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.place import OnNode, Place
-from clipfarm.decide.workers import limit as workers_of
+from clipfarm.decide.workers import workers as settled
 from clipfarm.run import default_workers
 from clipfarm.world import Ended, Holder, Neighbours, Node, Running, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
@@ -257,7 +257,7 @@ def test_fewer_workers_than_run_start_nothing_and_end_nothing():
 def test_the_default_leaves_two_cpus_and_is_at_least_one(cpus, threads, workers):
     assert default_workers(cpus, threads) == workers
     run = make_run(render={"threads": threads})
-    assert workers_of(run, make_world(run, cpus=cpus)) == workers
+    assert settled(run, make_world(run, cpus=cpus)).limit == workers
 
 
 def test_a_retry_that_is_due_comes_before_clips_that_were_never_tried():

@@ -22,10 +22,11 @@ from clipfarm.cluster.process.operator import decided
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests.common import Images, Owner
+from clipfarm.world import GpuId
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.objects import QUEUE_LABEL
-from helpers.runs import make_run
+from helpers.runs import make_run, reading
 
 KEY, NOW, WALL = ("ns", "test"), 1000.0, 1_800_000_000.0
 LONG_AGO = WALL - 3600
@@ -35,7 +36,7 @@ class Scene:
     """A run with a Job on one node, whose pods are what a test says."""
 
     def __init__(self, clips: int = 5000, parallelism: int | None = None, queue: str = "", **spec: Any) -> None:
-        self.store = Store()
+        self.store, self.gpus = Store(), Gpus()
         run = make_run(clips, **({"workers": 4, "storage": {"claimName": "clips"}} | spec))
         self.tracked = Tracked(run, Owner("ns", "run-1", {QUEUE_LABEL: queue} if queue else {}), 1, {})
         self.tracked.answers.claim = "Bound"
@@ -64,7 +65,7 @@ class Scene:
         return decide(self.tracked.run, look(self.tracked, self.seen(now)))
 
     def seen(self, now: float) -> Seen:
-        return Seen(self.store, Gpus(), now, WALL + now - NOW)
+        return Seen(self.store, self.gpus, now, WALL + now - NOW)
 
     def asks_for(self, now: float = NOW) -> int | None:
         """Return how many pods the Job is asked to have; None: as it is."""
@@ -246,3 +247,38 @@ class TestQueue:
         scene = Scene(workers=None, queue="team")
         scene.store.nodes.drop("n")
         assert scene.asks_for() == 2
+
+    def test_a_job_is_made_when_it_is_known_how_many_may_run(self):
+        scene = Scene(workers=None, queue="team", render={"device": "cuda"})
+        scene.store.nodes.put("m", NodeView("node-2", 8, 0, {}, (), True))
+        assert scene.asks_for() is None
+        [held] = scene.plan().status.held
+        assert held.hold.reason == "VRAMUnknown"
+        assert held.hold.message.startswith("GPUs of node-1 are unknown (")
+        assert "the queue has to be told how many pods may run" in held.hold.message
+        gpus = [GpuId("node-1", number) for number in range(2)]
+        scene.gpus.readings |= {gpu: reading(gpu, 0.1, at=NOW) for gpu in gpus}
+        assert scene.asks_for() is None, "the other node may still report some"
+        assert scene.asks_for(NOW + 59) is None
+        assert scene.asks_for(NOW + 60) == 4
+
+    @pytest.mark.parametrize(
+        ("spec", "node", "pods"),
+        [
+            ({"workers": 3}, {}, 3),
+            ({"vram": {"enabled": False}}, {"gpus": 1}, 2),
+            ({"vram": {"enabled": False}}, {"gpus": 4, "labels": {"nvidia.com/gpu.replicas": "4"}}, 2),
+            ({"vram": {"enabled": False}}, {}, None),
+            ({"vram": {"whenUnknown": "Admit"}}, {}, None),
+        ],
+    )
+    def test_where_gpus_are_unknown_it_goes_by_what_else_is_known(self, spec, node, pods):
+        scene = Scene(queue="team", render={"device": "cuda"}, **({"workers": None} | spec))
+        labels = node.get("labels", {})
+        scene.store.nodes.put("n", NodeView("node-1", 8, node.get("gpus", 0), labels, (), True))
+        assert scene.asks_for() == pods
+        if pods is None:
+            assert scene.asks_for(NOW + 60) == 6, "by its CPUs"
+
+    def test_an_unqueued_job_need_not_wait(self):
+        assert Scene(workers=None, render={"device": "cuda"}).asks_for() == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from clipfarm.decide.plan import decide
-from clipfarm.decide.workers import limit
+from clipfarm.decide.workers import workers as settled
 from clipfarm.world import Ended, GpuId, Node, Running, Standing
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import GPU0, NODE, make_run, make_world, reading
@@ -138,6 +138,10 @@ def test_nodes_that_can_never_take_a_pod_are_said_to_be_too_small(render, nodes,
     assert entry.hold.message.startswith(message)
 
 
+def limit(run, world):
+    return settled(run, world).limit
+
+
 class TestWorkers:
     def test_a_run_that_says_how_many_is_believed_at_any_time(self):
         run = make_run(workers=5)
@@ -179,21 +183,51 @@ class TestWorkers:
         assert limit(run, make_world(run, nodes=(Node(NODE, cpus, there, room=room),))) == workers
 
     @pytest.mark.parametrize(
-        ("spec", "workers"),
+        ("spec", "node", "first", "later"),
         [
-            ({}, None),
-            ({"vram": {"whenUnknown": "Admit"}}, 14),
-            ({"vram": {"enabled": False}}, 14),
-            ({"workers": 5}, 5),
+            ({}, {}, (None, False), (None, False)),
+            # The GPUs that Kubernetes counts do not help where no clip starts.
+            ({}, {"devices": 4}, (None, False), (None, False)),
+            # Clips start without: two, until the node has had time to report its GPUs, and then by its CPUs.
+            ({"vram": {"whenUnknown": "Admit"}}, {}, (2, False), (14, True)),
+            ({"vram": {"enabled": False}}, {}, (2, False), (14, True)),
+            ({"vram": {"whenUnknown": "Admit"}}, {"devices": 4}, (8, True), (8, True)),
+            ({"vram": {"enabled": False}}, {"devices": 4}, (8, True), (8, True)),
+            # It has no device for the run: nothing is to be known.
+            ({"vram": {"enabled": False}}, {"room": 0}, (None, False), (None, False)),
+            ({"workers": 5}, {}, (5, True), (5, True)),
         ],
     )
-    def test_they_are_not_settled_before_gpus_are_known_unless_clips_start_without(self, spec, workers):
+    def test_of_a_node_whose_gpus_are_unknown(self, spec, node, first, later):
         run = make_run(render={"device": "cuda"}, **spec)
-        unknown = Node("b", 16, gpu_problem="no exporter has answered yet")
-        assert limit(run, make_world(run, nodes=(unknown,))) == workers
-        if workers is None:
-            known = Node("a", 16, (GpuId("a", 0), GpuId("a", 1)))
-            assert limit(run, make_world(run, nodes=(known, unknown))) == 4
+        unknown = Node("b", 16, gpu_problem="no exporter has answered yet", **node)
+        at_first = settled(run, make_world(run, nodes=(unknown,)))
+        assert (at_first.limit, at_first.limit is not None and at_first.fixed) == first
+        world = make_world(run, nodes=(unknown,), now=1060.0, workers_since=at_first.since)
+        assert (settled(run, world).limit, settled(run, world).fixed) == later
+
+    def test_a_node_that_does_not_answer_at_first_is_waited_for(self):
+        run = make_run(render={"device": "cuda"}, vram={"staleAfter": "2m"})
+        a, b = ((GpuId(name, 0), GpuId(name, 1)) for name in "ab")
+        known, unknown = Node("a", 16, a), Node("b", 16, gpu_problem="pod b: no answer within 5 s")
+
+        def at(now, *nodes, since=1000.0):
+            found = settled(run, make_world(run, nodes=nodes, now=now, workers_since=since))
+            return found.limit, found.fixed, found.since
+
+        assert at(1000.0, unknown, since=None) == (None, False, None), "nothing to count with yet"
+        assert at(1000.0, known, unknown, since=None) == (4, False, 1000.0)
+        assert at(1119.0, known, unknown) == (4, False, 1000.0)
+        assert at(1119.0, known, Node("b", 16, b)) == (8, True, None)
+        assert at(1120.0, known, unknown) == (4, True, None), "it may never answer"
+        assert at(1001.0, known, Node("b", 16, room=0, gpu_problem="no exporter"))[:2] == (4, True)
+
+    def test_a_number_that_may_change_is_used_and_not_kept(self):
+        run = make_run(render={"device": "cuda"})
+        nodes = (Node(NODE, 16, (GPU0,)), Node("b", 16, gpu_problem="no answer"))
+        plan = admit(run, nodes=nodes, readings=(reading(GPU0, 0.1),))
+        assert (len(plan.start), plan.status.workers, plan.status.fixed_workers) == (1, 2, None)
+        assert (plan.status.workers_since, plan.status.workers_unknown) == (1000.0, "GPUs of b are unknown (no answer)")
 
     @pytest.mark.parametrize(("allowed", "clips"), [(2, 2), (5, 5), (0, 0)])
     def test_before_a_node_fits_there_are_as_many_as_may_ask_for_one(self, allowed, clips):

@@ -439,6 +439,16 @@ def test_a_node_hears_of_its_own_exporters_trouble_alone():
     asyncio.run(scene())
 
 
+def test_a_nodes_exporter_that_has_not_answered_yet_is_named():
+    async def scene():
+        async with exporter(hangs) as slow, open_session() as session:
+            gpus = Gpus(exporters=found_pods(pod(address="127.0.0.1", ports=metrics_at(slow))))
+            await gpus.look(session, NOW, WALL, {"node-1"})
+            assert gpus.problem("node-1") == "pod gpu/exporter-1: no answer yet"
+
+    asyncio.run(scene())
+
+
 def test_a_pod_that_is_gone_is_asked_no_more_and_its_gpus_become_unknown():
     async def scene():
         async with exporter(answers(page())) as url:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from clipfarm.decide import workers
 from clipfarm.decide.places import places, rank
 from clipfarm.decide.recall import Recall, recalls
 from clipfarm.decide.retry import Outcome
@@ -18,6 +17,7 @@ from clipfarm.decide.scale_up import ScaleUp
 from clipfarm.decide.vram.counts import Counts, PlaceKey
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.place import Place
+from clipfarm.decide.workers import Workers, workers
 from clipfarm.run import Run
 from clipfarm.world import GpuId, Label, WatermarkState, World
 
@@ -72,8 +72,8 @@ class Admission:
     held: tuple[Held, ...]
     workers: int
     """Clips that may run at a time now."""
-    fixed_workers: int | None
-    """The same once it is fixed; None: no node fits yet."""
+    settled: Workers
+    """The same, and whether it is fixed."""
     could_run: int
     """Clips that run, those that start now, and those that would if their pods existed."""
     recalls: tuple[Recall, ...] = ()
@@ -93,10 +93,10 @@ def choose(
 
     If no node has room for a clip, :mod:`clipfarm.decide.scale_up` admits a few without a node.
     """
-    fixed = workers.limit(run, world)
+    settled = workers(run, world)
     scale_up = ScaleUp.of(run, world)
     # Before there is a node, as many as may ask for one; at least one, so that the status says why none starts.
-    limit = fixed or max(1, scale_up.left + scale_up.pending)
+    limit = settled.limit or max(1, scale_up.left + scale_up.pending)
     at_work = len(world.running)
     situation = Situation(run, world, limit, outcome.fatal, at_work, per_clip)
     choice = Choice.among(places(run, world, watermarks, counts), situation)
@@ -113,7 +113,7 @@ def choose(
     for candidate in candidates:
         if would_run >= limit:
             break
-        hold = hold_of_clip(candidate, situation)
+        hold = hold_of_clip(candidate, situation) or _waits_for_number(candidate, situation, settled)
         place = choice.best() if hold is None else None
         if place is not None:
             choice.take(place)
@@ -135,11 +135,19 @@ def choose(
         tuple(start),
         tuple(Held(scale_up.counted(hold), tuple(indexes)) for hold, indexes in held.items()),
         limit,
-        fixed,
+        settled,
         situation.at_work,
         tuple(recalls(world, situation, room)),
         scale_up.counted(choice.hold) if waits_for_node else None,
     )
+
+
+def _waits_for_number(candidate: Candidate, situation: Situation, settled: Workers) -> Hold | None:
+    """Return why a queued run has no pods yet: a queue admits as many as are asked for at first, and never more."""
+    if candidate.made or not (situation.world.queued and settled.unknown):
+        return None
+    message = f"{settled.unknown}, and the queue has to be told how many pods may run; set workers to start without"
+    return Reason.VRAM_UNKNOWN.hold(message)
 
 
 @dataclass

@@ -45,7 +45,11 @@ class Status:
     workers: int
     """Clips that may run at a time now."""
     fixed_workers: int | None
-    """The same once it is fixed; None: no node fits yet."""
+    """The same once it is fixed; None: no node fits yet, or GPUs of one that fits are unknown."""
+    workers_since: float | None
+    """Since when there is a number that is not fixed; None: it is fixed, or there is none."""
+    workers_unknown: str
+    """Why it is not fixed; empty: it is, or no node fits yet."""
     clips_per_hour: float | None
     """Of the moving window; None before the first clip is done."""
     eta_seconds: float | None
@@ -85,6 +89,7 @@ def summarise(
     """Return the status for one snapshot."""
     failures = [Failure(end.index, "render", end.reason, end.named, end.done) for end in outcome.failed]
     failures += [Failure(clip, "encode", reason) for clip, reason in sorted(encoding.failures(world).items())]
+    settled = admission.settled
     to_render = world.total - world.rendered - len(outcome.failed)
     encode = run.spec.encode
     to_encode = to_render * world.block + encoding.remaining(world) if encode.enabled else 0
@@ -110,7 +115,9 @@ def summarise(
         missing=admission.missing,
         failures=tuple(failures),
         workers=admission.workers,
-        fixed_workers=admission.fixed_workers,
+        fixed_workers=settled.limit if settled.fixed else None,
+        workers_since=settled.since,
+        workers_unknown=settled.unknown,
         clips_per_hour=rendering.per_second * 3600 if rendering else None,
         eta_seconds=eta,
         watermarks=tuple(watermarks[gpu] for gpu in sorted(watermarks)),

@@ -34,3 +34,5 @@ class Node:
     """Why no clip is sent there for some time; empty: clips may be sent there."""
     label: Label | None = None
     """A label that no other node has; None: its name identifies it."""
+    devices: int = 0
+    """GPUs that Kubernetes' device plugin counts there, measured or not; 0: it counts none."""

@@ -67,6 +67,10 @@ class World:
     """Indexes that may start as soon as their pods are created, in order; a long list may be cut."""
     workers: int | None = None
     """Clips that may run at a time, as an earlier tick fixed it; None: not fixed."""
+    workers_since: float | None = None
+    """Since when there is such a number that is not fixed, as the last tick left it; None: there is none."""
+    queued: bool = False
+    """Whether a queue admits all pods of the run at once, so that their number has to be fixed before."""
     max_default_workers: int | None = None
     """The most that it is fixed at if the run names no number of workers."""
     grows: bool = False

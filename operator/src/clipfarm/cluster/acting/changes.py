@@ -83,6 +83,8 @@ def _job(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | N
                 return Change("delete", f"{path}/{name}", "Job", name, {"uid": old.uid})
         if taken or tracked.run.spec.storage is None or plan.status.finished:
             return None
+        if tracked.owner.queue and plan.status.workers_unknown:
+            return None  # it keeps the number of pods that it is made with
         made = job.job(tracked.run, tracked.owner, images, parallelism.first(plan, tracked, now))
         # No pod may be without them, so they are there before the Job is.
         return Change("create", path, "Job", name, made, needs=_run_files(tracked))

@@ -27,10 +27,20 @@ def sharing(node: NodeView, options: PodOptions, measured: int) -> Sharing:
         return "Chosen"
     if INSTANCE.fullmatch(wanted[0]):
         return "Whole"
-    replicas = node.labels.get(REPLICAS_LABEL, "1")
-    sliced = wanted[0].endswith(".shared") or (replicas.isdecimal() and int(replicas) > 1)
+    sliced = wanted[0].endswith(".shared") or _replicas(node) > 1
     # Without those labels, more devices than GPUs say the same.
     return "Sliced" if sliced or node.devices.get(wanted[0], 0) > measured > 0 else "Whole"
+
+
+def counted(node: NodeView) -> int:
+    """Return how many GPUs a node's device plugin gives out; 0 if it counts none."""
+    return node.gpus // _replicas(node)
+
+
+def _replicas(node: NodeView) -> int:
+    """Return in how many slices of time each GPU of a node is given out; 1 if its labels do not say."""
+    replicas = node.labels.get(REPLICAS_LABEL, "1")
+    return max(1, int(replicas)) if replicas.isdecimal() else 1
 
 
 def of_kind(gpus: tuple[GpuId, ...], readings: Mapping[GpuId, Reading], options: PodOptions) -> tuple[GpuId, ...]:

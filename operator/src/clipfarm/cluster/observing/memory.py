@@ -80,7 +80,9 @@ class Memory:
     turn: Turn = field(default_factory=Turn)
     """Of encoders and renderers, as the last decision left it."""
     workers: int | None = None
-    """Clips that may run at a time, once that is settled."""
+    """Clips that may run at a time, once that is fixed."""
+    workers_since: float | None = None
+    """Since when there is such a number that is not fixed; None: there is none."""
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     """Encoders' pods, by UID, as the last look saw them."""
     pods: Mapping[PodState, int] = field(default_factory=Counter)

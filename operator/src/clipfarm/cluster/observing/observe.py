@@ -114,6 +114,8 @@ def observe(tracked: Tracked, seen: Seen) -> tuple[World, Memory]:
         complete_clips=complete_clips,
         unmade=_unmade(tracked, memory, pods.values(), completed, failed, attempts.ended, releases.aside(now)),
         workers=memory.workers,
+        workers_since=memory.workers_since,
+        queued=bool(tracked.owner.queue),
         unfit=places.unfit(tracked, seen),
         max_default_workers=tracked.max_default_workers,
         grows=True,

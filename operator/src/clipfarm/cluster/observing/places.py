@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clipfarm.cluster.api.nodes import fits, own_label, selected
 from clipfarm.cluster.observing import stuck
-from clipfarm.cluster.observing.devices import capacity, of_kind, sharing
+from clipfarm.cluster.observing.devices import capacity, counted, of_kind, sharing
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.world import GpuId, Label, Node, Reading
@@ -35,6 +35,7 @@ def nodes(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading]) -> tu
                 sharing(node, render.pod, len(here)),
                 capacity(node, render),
                 label=own_label(node),
+                devices=counted(node),
             )
         )
     avoid = stuck.avoided(tracked, (node.name for node in found if node.gpus), seen.now)

@@ -255,11 +255,18 @@ class Operator:
 
 def decided(tracked: Tracked, plan: Plan, now: float) -> Memory:
     """Return what is remembered of a run once it is decided what to do."""
-    memory = replace(tracked.memory, watermarks=plan.watermarks, turn=plan.turn, workers=plan.status.fixed_workers)
+    status = plan.status
+    memory = replace(
+        tracked.memory,
+        watermarks=plan.watermarks,
+        turn=plan.turn,
+        workers=status.fixed_workers,
+        workers_since=status.workers_since,
+    )
     surplus = parallelism.surplus_since(plan, tracked, memory.job, now) if memory.job else None
     if surplus != memory.rendering.surplus_since:
         memory = replace(memory, rendering=replace(memory.rendering, surplus_since=surplus))
-    return replace(memory, still_since=still_since(tracked, plan.status, now))
+    return replace(memory, still_since=still_since(tracked, status, now))
 
 
 def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:

@@ -81,7 +81,9 @@ class Gpus:
         """Return why readings of a node are missing, if that is known; empty if nothing went wrong."""
         own, shared = self._by_node.get(node, []), self._by_node.get("", [])
         if own:
-            return "" if any(not source.problem for source in own) else _failing(own)
+            if any(source.answered_at is not None and not source.problem for source in own):
+                return ""
+            return _failing([source for source in own if source.problem]) or f"{own[0].title}: no answer yet"
         failing = [source for source in shared if source.problem]
         if failing:
             return _failing(failing)
@@ -270,4 +272,5 @@ def _of_nodes(answer: Answer, nodes: Collection[str]) -> Answer:
 
 def _failing(sources: list[Source]) -> str:
     texts = sorted(f"{source.title}: {source.problem}" for source in sources)
-    return texts[0] + (f", and {len(texts) - 1} more that fail" if len(texts) > 1 else "")
+    more = f", and {len(texts) - 1} more that fail" if len(texts) > 1 else ""
+    return texts[0] + more if texts else ""
