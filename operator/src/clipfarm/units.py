@@ -102,3 +102,8 @@ def format_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def format_clips(count: int) -> str:
+    """Return ``1 clip``, or ``2 clips``."""
+    return "1 clip" if count == 1 else f"{count} clips"

@@ -77,3 +77,11 @@ def test_the_plan_of_the_example_is_what_its_comments_say(tmp_path):
         "  phase B: 1000 clips (15000-15999), friction 0.01-0.15, mass 1-1 kg",
         "  phase A2: 1000 clips (16000-16999), friction 0.5-0.9, mass 1-1 kg",
     ]
+
+
+def test_a_plan_of_one_clip_says_so_in_the_singular():
+    ran = clipfarm("plan", EXAMPLE, "--start-job", 15999, "--end-job", 15999)
+    assert ran.stdout.splitlines()[:2] == [
+        "run friction: 1 clip (15999), seed 42",
+        "  phase B: 1 clip (15999), friction 0.01-0.15, mass 1-1 kg",
+    ]

@@ -4,6 +4,7 @@ from clipfarm.units import (
     cpus_text,
     duration_text,
     format_bytes,
+    format_clips,
     format_duration,
     parse_cpus,
     parse_duration,
@@ -83,3 +84,8 @@ def test_a_duration_is_written_as_it_is_read(text):
 @pytest.mark.parametrize("text", ["2Gi", "1Ti", "512Mi", "3Ki", "1000"])
 def test_a_size_is_written_as_it_is_read(text):
     assert quantity_text(parse_quantity(text)) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 clips"), (1, "1 clip"), (2, "2 clips")])
+def test_one_clip_is_singular(count, text):
+    assert format_clips(count) == text

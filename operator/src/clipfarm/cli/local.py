@@ -15,7 +15,7 @@ from clipfarm.local import executor, scan
 from clipfarm.local.job import Job
 from clipfarm.local.progress import counters, display
 from clipfarm.local.report import Forecast, forecast, grouped, write_report
-from clipfarm.units import format_bytes, format_duration
+from clipfarm.units import format_bytes, format_clips, format_duration
 from clipfarm_contract.indexes import compress
 
 
@@ -62,7 +62,8 @@ def _run(job: Job, lock: scan.Lock, console: Console, *, force_restart: bool, te
         say(f"half-made clips that stay (.clip_*): {swept.left}; {swept.why}")
     for clip, reason in found.damaged:
         say(f"clip {clip} is damaged and will be made again: {reason}")
-    say(f"{job.run.name}: {len(job.clips)} clips ({compress(job.clips)}), {len(found.complete)} already complete")
+    count = format_clips(len(job.clips))
+    say(f"{job.run.name}: {count} ({compress(job.clips)}), {len(found.complete)} already complete")
     for line in _settings(job):
         say(line)
     encodes = job.run.spec.encode.enabled

@@ -17,6 +17,7 @@ from clipfarm.local.observe import observe
 from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
 from clipfarm.manifests import preview
+from clipfarm.units import format_clips
 from clipfarm.world import Moment
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.indexes import compress
@@ -58,13 +59,13 @@ def describe(job: Job, console: Console) -> None:
 
 def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     spec, status = job.run.spec, plan.status
-    lines = [f"run {job.run.name}: {len(job.clips)} clips ({compress(job.clips)}), seed {spec.seed}"]
+    lines = [f"run {job.run.name}: {format_clips(len(job.clips))} ({compress(job.clips)}), seed {spec.seed}"]
     for phase in spec.experiment.phases:
         clips = [clip for clip in job.clips if phase.clips.start <= clip <= phase.clips.end]
         if clips:
             friction, mass = phase.friction, phase.mass
             lines.append(
-                f"  phase {phase.name}: {len(clips)} clips ({compress(clips)}),"
+                f"  phase {phase.name}: {format_clips(len(clips))} ({compress(clips)}),"
                 f" friction {friction.min:g}-{friction.max:g}, mass {mass.min:g}-{mass.max:g} kg"
             )
     scene = spec.experiment

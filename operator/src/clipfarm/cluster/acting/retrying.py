@@ -10,6 +10,7 @@ from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.blocks import Blocks, why_too_long
 from clipfarm.packed import pack
 from clipfarm.run import Run
+from clipfarm.units import format_clips
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.objects import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION, ONLY_ANNOTATION
 
@@ -46,7 +47,7 @@ def annotations(run: Mapping[str, Any], job: Mapping[str, Any] | None) -> tuple[
             raise NothingToRetryError(f"the list of what failed is too long: {problem}")
         made |= {ONLY_ANNOTATION: only, ATTEMPT_ANNOTATION: _next(before.get(ATTEMPT_ANNOTATION))}
         what = "to render" if to_render else "to look at"
-        said.append(f"{_clips(len(clips))} {what} ({ranges if len(ranges) <= 60 else ranges[:60] + '...'})")
+        said.append(f"{format_clips(len(clips))} {what} ({ranges if len(ranges) <= 60 else ranges[:60] + '...'})")
     if unencoded or _encoder_stuck(run):
         made[ENCODE_ATTEMPT_ANNOTATION] = _next(before.get(ENCODE_ATTEMPT_ANNOTATION))
         said.append("what was not encoded")
@@ -106,7 +107,3 @@ def _encoder_stuck(run: Mapping[str, Any]) -> bool:
 
 def _next(attempt: str | None) -> str:
     return str(int(attempt) + 1) if attempt and attempt.isdecimal() else "2"
-
-
-def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"

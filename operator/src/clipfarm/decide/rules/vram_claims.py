@@ -9,7 +9,7 @@ from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.vram.claims import has_room, limit, needed, whole_gpus
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.place import Place
-from clipfarm.units import format_mib
+from clipfarm.units import format_clips, format_mib
 
 
 def _holds(place: Place, situation: Situation) -> str | None:
@@ -24,7 +24,7 @@ def _holds(place: Place, situation: Situation) -> str | None:
         if not place.count.pods:
             return None  # a guess may be wrong, and only a clip that runs can correct it
         if place.count.pods >= max(1, 2 * place.count.proven):
-            waits = f"waits for a reading that shows {_clips(place.count.unseen)} started just now"
+            waits = f"waits for a reading that shows {format_clips(place.count.unseen)} started just now"
             return f"{state.gpu}: {waits}; vram.perClip: SIZE makes this faster"
         per_clip = situation.per_clip
         if per_clip is None:
@@ -35,7 +35,7 @@ def _holds(place: Place, situation: Situation) -> str | None:
     if has_room(place, state.reading, per_clip, high):
         return None
     used, total = format_mib(state.reading.used_mib), format_mib(state.reading.total_mib)
-    claims = f", {_clips(place.count.unseen)} started just now" if place.count.unseen else ""
+    claims = f", {format_clips(place.count.unseen)} started just now" if place.count.unseen else ""
     most = f"the {format_mib(limit(place, state.reading, high))} limit ({high:.0%} of {total})"
     another = f"another clip ({format_mib(needed(place, per_clip))})"
     return f"{state.gpu}: {used} in use{claims}; {another} would exceed {most if place.count.pods else f'its {total}'}"
@@ -47,11 +47,7 @@ def _no_gpu_left(place: Place, per_clip: Expected | None) -> str | None:
     if unclaimed > 0:
         return None
     measured = sum(state.reading is not None for state in place.states)
-    return f"{place.node.name}: {with_room} of {measured} GPUs have room, {_clips(place.count.pods)} there"
-
-
-def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"
+    return f"{place.node.name}: {with_room} of {measured} GPUs have room, {format_clips(place.count.pods)} there"
 
 
 RULE = PlaceRule(
