@@ -72,6 +72,7 @@ class Seconds(click.FloatRange):
     default="target_encoder",
     show_default=True,
     type=click.Choice(["target_encoder", "encoder"]),
+    metavar="[target_encoder|encoder]",  # click would write a hyphen
     help="Entry of a .pt file to use.",
 )
 @click.option(
