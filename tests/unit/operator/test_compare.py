@@ -1,17 +1,24 @@
 """What a clip that was made again may differ in, by what made it."""
 
+import importlib
 import json
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from clipfarm.cli import made_again
 from clipfarm.local.compare import OTHER_GPU, OTHER_PROCESSOR, SAME_GPU, Comparison, Verdict, allowed, compare
+from clipfarm_contract.layers import FLOOR, THING
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.machine import Machine
 
+clip_command = importlib.import_module("clipfarm.cli.clip")
 FRAMES, SIZE = 4, 50
 XEON, EPYC = Machine("Intel Xeon (family 6, model 207)"), Machine("AMD EPYC (family 25, model 17)")
 H200, NEWER, H100 = (Machine(XEON.processor, gpu, driver) for gpu, driver in
@@ -45,6 +52,12 @@ def change(clip, pixels, by=1, frame=0):
     Image.fromarray(values).save(clip.frame(frame))
 
 
+def spread(clip, pixels, by=1):
+    """Change some pixels, as many in each frame as can be."""
+    for frame in range(FRAMES):
+        change(clip, pixels // FRAMES + (frame < pixels % FRAMES), by, frame)
+
+
 def compared(pair, first=XEON, now=EPYC):
     ours, theirs = pair
     names = {str(path.relative_to(ours.folder)) for path in ours.folder.rglob("*") if path.is_file()}
@@ -53,19 +66,22 @@ def compared(pair, first=XEON, now=EPYC):
 
 
 @pytest.mark.parametrize(
-    ("first", "now", "bounds"),
+    ("first", "now", "bound"),
     [
-        (XEON, XEON, ()),
-        (XEON, EPYC, (OTHER_PROCESSOR,)),
-        (None, XEON, (OTHER_PROCESSOR, OTHER_GPU)),
-        (H200, H200, (SAME_GPU,)),
-        (H200, NEWER, (OTHER_GPU,)),
-        (H200, H100, (OTHER_GPU,)),
-        (H200, XEON, (OTHER_GPU,)),
+        (XEON, XEON, None),
+        (XEON, EPYC, OTHER_PROCESSOR),
+        (None, XEON, OTHER_PROCESSOR),
+        (XEON, None, OTHER_PROCESSOR),
+        (None, None, OTHER_PROCESSOR),
+        (None, H200, OTHER_GPU),
+        (H200, H200, SAME_GPU),
+        (H200, NEWER, OTHER_GPU),
+        (H200, H100, OTHER_GPU),
+        (H200, XEON, OTHER_GPU),
     ],
 )
-def test_how_far_two_makings_may_be_apart_depends_on_what_made_them(first, now, bounds):
-    assert allowed(first, now) == bounds
+def test_how_far_two_makings_may_be_apart_depends_on_what_made_them(first, now, bound):
+    assert allowed(first, now) == bound
 
 
 def test_equal_bytes_are_identical_wherever_they_were_made(pair):
@@ -74,12 +90,13 @@ def test_equal_bytes_are_identical_wherever_they_were_made(pair):
 
 
 def test_a_few_pixels_by_one_step_are_within_the_bound_of_another_processor_and_counted(pair):
-    change(pair[1], pixels=6)
+    change(pair[1], pixels=5)
     change(pair[1], pixels=4, frame=2)
     found = compared(pair)
     assert found.verdict is Verdict.WITHIN
     assert found.lines == (
-        "equal within the bound of another processor: rgb: 10 of 10,000 pixels differ (0.1000%), by at most 1 of 255;"
+        "equal within the bound of another processor: rgb: 9 of 10,000 pixels differ (0.0900%), in 2 frames, at most 5"
+        " in one, by at most 1 of 255;"
         " made on Intel Xeon (family 6, model 207), and again on AMD EPYC (family 25, model 17)",
     )
 
@@ -95,12 +112,14 @@ def test_a_few_pixels_by_one_step_are_within_the_bound_of_another_processor_and_
         (6, 1, H200, H200, Verdict.DIFFERENT),
         (50, 16, H200, XEON, Verdict.WITHIN),
         (50, 17, H200, XEON, Verdict.DIFFERENT),
-        (50, 16, None, XEON, Verdict.WITHIN),
-        (51, 1, None, XEON, Verdict.DIFFERENT),
+        (51, 1, H200, XEON, Verdict.DIFFERENT),
+        (10, 2, None, XEON, Verdict.WITHIN),
+        (11, 1, None, XEON, Verdict.DIFFERENT),
+        (50, 16, None, H200, Verdict.WITHIN),
     ],
 )
 def test_how_many_pixels_may_differ_and_by_how_much(pair, pixels, by, first, now, verdict):
-    change(pair[1], pixels, by)
+    spread(pair[1], pixels, by)
     assert compared(pair, first, now).verdict is verdict
 
 
@@ -119,14 +138,73 @@ def test_on_the_same_processor_every_byte_is_expected(pair):
     )
 
 
-def test_at_an_edge_a_pixel_of_the_depth_may_show_what_is_behind(pair):
-    depth = np.full((SIZE, SIZE), np.inf, np.float32)
-    depth[0, :10] = 3.0
-    np.save(pair[1].layer("depth", 1), depth)
+def test_one_frame_may_not_hold_what_all_of_them_may(pair):
+    change(pair[1], pixels=5)
     assert compared(pair).verdict is Verdict.WITHIN
-    depth[0, :11] = 3.0
-    np.save(pair[1].layer("depth", 1), depth)
-    assert compared(pair).verdict is Verdict.DIFFERENT
+    change(pair[0], pixels=6, frame=1)
+    change(pair[1], pixels=0)
+    found = compared(pair)
+    assert found.verdict is Verdict.DIFFERENT
+    assert "expected at most 0.10% by 2 of 255, and 0.20% of the pixels of a frame" in found.lines[0]
+
+
+def test_of_a_clip_whose_machine_is_not_recorded_the_verdict_says_what_it_counts_as(pair):
+    change(pair[1], pixels=1)
+    [line] = compared(pair, None, XEON).lines
+    assert line.startswith("equal within the bound of another processor: ")
+    assert "on a machine that is not recorded, which counts as another processor (if it was a GPU, use --device" in line
+
+
+def with_object(clip, layer, pixels=100, frames=range(FRAMES), value=3.0):
+    """Write a layer that shows an object of some pixels in some frames, and nothing in the others."""
+    clip.layer(layer, 0).parent.mkdir(exist_ok=True)
+    for i in range(FRAMES):
+        shown = (np.arange(SIZE * SIZE) < (pixels if i in frames else 0)).reshape(SIZE, SIZE)
+        if layer == "segmentation":
+            Image.fromarray(np.where(shown, np.uint8(THING), np.uint8(FLOOR))).save(clip.layer(layer, i))
+        elif layer == "depth":
+            np.save(clip.layer(layer, i), np.where(shown, np.float32(value), np.float32(np.inf)))
+        else:
+            values = np.where(shown[..., None], np.float16(value), np.float16(0)).repeat(3, axis=-1)
+            np.save(clip.layer(layer, i), values[..., :2].astype(np.float32) if layer == "flow" else values)
+
+
+@pytest.mark.parametrize("first", [None, EPYC, H200])
+@pytest.mark.parametrize("layer", ["segmentation", "flow", "depth", "normal", "object_coordinates"])
+@pytest.mark.parametrize("frames", [(), (0, 1, 2)])
+@pytest.mark.parametrize("pixels", [9, 25, 100])
+def test_the_object_may_be_missing_in_no_layer_and_no_frame(pair, first, layer, frames, pixels):
+    with_object(pair[0], layer, pixels, frames)
+    with_object(pair[1], layer, pixels)
+    assert compared(pair, first, XEON).verdict is Verdict.DIFFERENT
+
+
+@pytest.mark.parametrize("frames", [(), (0, 1, 2)])
+def test_of_a_large_run_one_frame_without_the_object_counts_if_another_layer_tells_its_size(pair, frames):
+    for clip in pair:
+        with_object(clip, "segmentation")
+    with_object(pair[0], "depth", frames=frames)
+    with_object(pair[1], "depth")
+    found = compared(pair, H200, XEON)
+    assert found.verdict is Verdict.DIFFERENT
+    assert "expected at most 5% of the 400 that show the object, and 10% of those of a frame" in found.lines[0]
+
+
+def test_a_clip_cannot_widen_its_own_bound_by_showing_the_object_everywhere(pair):
+    with_object(pair[0], "flow", pixels=SIZE * SIZE, value=0.01)
+    with_object(pair[1], "flow", pixels=100, value=0.01)
+    assert compared(pair, H200, XEON).verdict is Verdict.DIFFERENT
+
+
+def test_at_an_edge_pixels_of_other_layers_may_show_what_is_behind(pair):
+    for clip in pair:
+        with_object(clip, "segmentation")
+    for by, verdict in ((8, Verdict.WITHIN), (9, Verdict.DIFFERENT)):  # of 400, at most 2 %
+        for clip, pixels in zip(pair, (100, 100 - by // 2), strict=True):
+            with_object(clip, "depth", pixels, frames=(0, 1))
+        if by % 2:
+            with_object(pair[1], "depth", 100 - by, frames=(0,))
+        assert compared(pair).verdict is verdict
 
 
 @pytest.mark.parametrize(
@@ -159,7 +237,19 @@ def test_a_frame_of_another_size_or_that_is_no_picture_cannot_be_measured(pair):
     found = compared(pair)
     assert (found.verdict, found.lines[0]) == (Verdict.DIFFERENT, "rgb/frame_00003.png differs")
     Image.new("RGB", (8, 8)).save(pair[1].frame(3))
-    assert "cannot be measured: frame_00003.png: shape" in compared(pair).lines[1]
+    assert "cannot be measured: frame_00003.png: found shape" in compared(pair).lines[1]
+
+
+def claims_to_be_huge(clip):
+    whole = bytearray(clip.frame(0).read_bytes())
+    whole[16:24] = struct.pack(">2I", 60_000, 60_000)
+    whole[29:33] = struct.pack(">I", zlib.crc32(whole[12:29]))
+    clip.frame(0).write_bytes(whole)
+
+
+def array_that_claims_to_be_huge(clip):
+    whole = clip.layer("depth", 0).read_bytes()
+    clip.layer("depth", 0).write_bytes(whole.replace(b"(50, 50), }          ", b"(500000, 50000000), }"))
 
 
 def broken_png(clip):
@@ -175,6 +265,12 @@ def broken_png(clip):
         (lambda clip: clip.layer("depth", 0).write_bytes(b""), "depth"),
         (lambda clip: clip.ground_truth.write_text("[" * 100_000), "ground_truth"),
         (broken_png, "frame"),
+        (claims_to_be_huge, "frame"),
+        (array_that_claims_to_be_huge, "depth"),
+        (lambda clip: Image.new("P", (SIZE, SIZE)).save(clip.frame(0)), "frame"),
+        (lambda clip: np.save(clip.layer("depth", 0), np.full((SIZE, SIZE), np.inf)), "depth"),
+        (lambda clip: np.save(clip.states, np.ones((FRAMES, 2))), "states"),
+        (lambda clip: np.save(clip.actions, np.zeros((FRAMES, 2), bool)), "actions"),
     ],
 )
 def test_a_damaged_file_is_a_difference_in_whatever_way_its_parser_fails(pair, harm, damaged):
@@ -186,6 +282,42 @@ def test_a_damaged_file_is_a_difference_in_whatever_way_its_parser_fails(pair, h
     assert why.startswith(f"cannot be measured: {path.name}: ")
     assert damaged in str(path)
     assert "\n" not in why
+
+
+@pytest.mark.parametrize("name", ["rgb/frame_00000.png", "depth/depth_00000.npy", "ground_truth.json"])
+def test_what_is_no_file_is_not_waited_for(pair, name):
+    path = pair[0].folder / name
+    path.unlink()
+    os.mkfifo(path)
+    found = compare(*pair, [name], FRAMES, XEON, EPYC)
+    assert found.verdict is Verdict.DIFFERENT
+    assert found.lines[1] == f"cannot be measured: {path.name}: not a regular file"
+
+
+def test_infinitely_far_is_not_infinitely_near(pair):
+    for i in range(FRAMES):
+        np.save(pair[0].layer("depth", i), np.full((SIZE, SIZE), -np.inf, np.float32))
+    assert compared(pair, H200, XEON).verdict is Verdict.DIFFERENT
+
+
+@pytest.mark.parametrize(("one", "other"), [("true", "1"), ("1", "1.0"), ("0", "null")])
+def test_values_of_another_type_are_different(pair, one, other):
+    for clip, value in zip(pair, (one, other), strict=True):
+        clip.ground_truth.write_text(f'{{"rolls": {value}}}')
+    assert compared(pair).verdict is Verdict.DIFFERENT
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_clip_is_not_compared_with_a_copy_that_is_there_already(tmp_path, monkeypatch, linked):
+    for name in ("run", "kept"):
+        (tmp_path / name / "clip_00003").mkdir(parents=True)
+    if linked:
+        (tmp_path / "kept" / "clip_00003").rmdir()
+        (tmp_path / "kept" / "clip_00003").symlink_to(tmp_path / "run" / "clip_00003")
+    monkeypatch.setattr(clip_command, "again", lambda *_, **__: pytest.fail("made again"))
+    ran = CliRunner().invoke(clip_command.clip, [str(tmp_path / "run"), "3", "--output", str(tmp_path / "kept")])
+    assert ran.exit_code == 2
+    assert "clip_00003 exists already; move it away, or name another folder" in ran.output
 
 
 @pytest.mark.parametrize(

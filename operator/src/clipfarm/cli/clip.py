@@ -1,5 +1,6 @@
 """``clipfarm clip``: one clip made again from its own records."""
 
+import os
 from pathlib import Path
 
 import click
@@ -35,6 +36,8 @@ def clip(*, folder: Path, index: int, output: Path | None, device: str, exact: b
         fail(f"{found.folder}: not a folder")
     if output is not None and output == folder:
         fail(f"--output: found {output}, expected another folder than that of the clip")
+    if output is not None and os.path.lexists(kept := RunFolder(output).clip(index).folder):
+        fail(f"--output: {kept} exists already; move it away, or name another folder")
     with Scratch() as place:
         into = RunFolder(output or place.path)
         well = again(RunFolder(folder), index, device, into, exact=exact)
