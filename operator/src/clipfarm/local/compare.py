@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from clipfarm_contract import npy, regular
-from clipfarm_contract.experiment import LAYERS
+from clipfarm_contract.experiment import LAYERS, Scene
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layers import MOST_BYTES, THING
 from clipfarm_contract.layout import Clip
@@ -136,7 +136,7 @@ class Distance:
 
 
 def compare(
-    clip: Clip, again: Clip, differing: Collection[str], frames: int, first: Machine | None, now: Machine | None
+    clip: Clip, again: Clip, differing: Collection[str], scene: Scene, first: Machine | None, now: Machine | None
 ) -> Comparison:
     """Compare two makings of a clip by clipfarm's own renderer.
 
@@ -144,24 +144,26 @@ def compare(
         clip: as it is in the run.
         again: as it was made again.
         differing: their files whose bytes differ, by their paths inside the clip.
-        frames: how many each has.
+        scene: what both show.
         first: what made the clip in the run; None: not known.
         now: what made it again.
     """
     if not differing:
         return Comparison(Verdict.IDENTICAL, ("every byte is the same",))
     try:
-        distances, others = _measured(clip, again, differing, frames)
+        distances, others = _measured(clip, again, differing, scene)
     except UnmeasurableError as error:
         return Comparison(Verdict.DIFFERENT, (*_each(differing), f"cannot be measured: {error}"))
     where = _where(first, now)
     bound = allowed(first, now)
     if bound and not others and all(distance.within(bound) for distance in distances):
-        told = "; ".join(map(str, distances)) or "the preview alone differs"
+        told = "; ".join(map(str, distances)) or "the last digits of numbers"
         return Comparison(Verdict.WITHIN, (f"equal within the bound of {bound.cause}: {told}{where}",))
     exact = "every byte the same"
     found = [(str(distance), distance.expected(bound) if bound else exact) for distance in distances]
-    found += [(f"{name} differs", exact if not bound else "the same but for the last digits") for name in others]
+    found += [
+        (f"{name} differs", exact if not bound else "the same but for the last digits of numbers") for name in others
+    ]
     return Comparison(
         Verdict.DIFFERENT, (*(f"different: {each}; expected {expected}{where}" for each, expected in found),)
     )
@@ -194,13 +196,15 @@ def _each(names: Iterable[str]) -> list[str]:
     return [f"{name} differs" for name in sorted(names)]
 
 
-def _measured(clip: Clip, again: Clip, differing: Collection[str], frames: int) -> tuple[list[Distance], list[str]]:
+def _measured(clip: Clip, again: Clip, differing: Collection[str], scene: Scene) -> tuple[list[Distance], list[str]]:
     """Return the distances of layers, and the files that differ otherwise than by a little.
 
     Raises:
         UnmeasurableError: a file cannot be read, or is not what its name says.
     """
-    distances, known = [], {clip.preview.name}  # made of the frames, and of nothing else
+    distances: list[Distance] = []
+    known: set[str] = set()
+    frames = scene.frames
     for layer in LAYERS:
         names = [str(clip.layer(layer, i).relative_to(clip.folder)) for i in range(frames)]
         known.update(names)
@@ -210,6 +214,9 @@ def _measured(clip: Clip, again: Clip, differing: Collection[str], frames: int) 
         str(path.relative_to(clip.folder)): test
         for path, test in ((clip.actions, _same_array), (clip.states, _same_array), (clip.ground_truth, _same_json))
     }
+    same[clip.preview.name] = lambda ours, theirs: (
+        bool(_content(theirs)) and _content(ours) == _preview_of(clip, again, scene)
+    )
     others = []
     for name in sorted(set(differing) - known):
         test = same.get(name)
@@ -287,12 +294,14 @@ def _pixels(path: Path, like: Any = None) -> Any:
 
     if path.suffix == ".npy":
         return _array(path, like)
-    data = regular.read(path, path.name, MOST_BYTES)
+    data = _content(path)
     if not data.startswith(_PNG) or len(data) < _PNG_HEAD.size:
         raise ValueError("it does not begin as a PNG does")
     width, height = _PNG_HEAD.unpack_from(data)
     if like is not None and (height, width) != like.shape[:2]:  # before any memory is taken for them
         raise ValueError(f"found shape {(height, width)}, expected {like.shape[:2]}")
+    with Image.open(BytesIO(data), formats=["PNG"]) as picture:
+        picture.verify()  # of all checksums, some of which decoding passes over
     with Image.open(BytesIO(data), formats=["PNG"]) as picture:
         if picture.mode not in ("L", "RGB"):
             raise ValueError(f"found a picture of kind {picture.mode}, expected grey or RGB")
@@ -312,7 +321,7 @@ def _array(path: Path, like: Any = None) -> Any:
     """
     import numpy as np
 
-    data = regular.read(path, path.name, MOST_BYTES)
+    data = _content(path)
     head = npy.Head.parse(data[: npy.LONGEST_HEAD])
     kind = np.dtype(f"<{head.item}")
     if like is not None and (head.shape, kind) != (like.shape, like.dtype):
@@ -320,6 +329,29 @@ def _array(path: Path, like: Any = None) -> Any:
     if len(data) != head.start + head.value_bytes:
         raise ContractError(f"{len(data)} bytes, expected {head.start + head.value_bytes}")
     return np.frombuffer(data, kind, offset=head.start).reshape(head.shape)
+
+
+def _preview_of(clip: Clip, again: Clip, scene: Scene) -> bytes:
+    """Return the preview that belongs to a clip's frames, made as the renderer makes it.
+
+    A palette follows the whole picture, so a step in a few pixels of a frame may change many of its preview. Made of
+    the clip's own frames, it is the same to the byte.
+    """
+    from PIL import Image
+
+    pictures = []
+    for i in range(scene.frames):
+        picture = Image.fromarray(_pixels(clip.frame(i), like=_pixels(again.frame(i))))
+        pictures.append(picture.quantize(colors=128, method=Image.Quantize.MEDIANCUT))
+    first, *rest = pictures
+    made = BytesIO()
+    duration = round(100 / scene.fps) * 10
+    first.save(made, format="GIF", save_all=True, append_images=rest, duration=duration, loop=0)
+    return made.getvalue()
+
+
+def _content(path: Path) -> bytes:
+    return regular.read(path, path.name, MOST_BYTES)
 
 
 def _same_array(ours: Path, theirs: Path) -> bool:
