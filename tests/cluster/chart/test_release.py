@@ -54,9 +54,9 @@ def test_the_right_to_look_for_exporters_comes_with_their_namespace(
     values = {"watchNamespaces": [namespace.name], "vram__dcgm__namespace": exporters}
     installed, right = release(**values), ("list", "", "pods", exporters)
     assert right not in installed.granted(), "a Role takes a namespace that is there"
-    assert f"There is no namespace {exporters} yet" in installed.helm("status").stdout
+    assert f"namespace {exporters} does not exist yet" in installed.helm("status").stdout
     with temporary_namespace(control_plane.api, exporters):
-        assert f"There is no namespace {exporters}" not in installed.upgrade(**values)
+        assert f"namespace {exporters} does not exist" not in installed.upgrade(**values)
         assert right in installed.granted()
 
 
