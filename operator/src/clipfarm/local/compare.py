@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,6 @@ VALUES = 1e-3
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEAD = struct.Struct(">16x2I")
 """Width and height, behind the beginning of the file and of its first chunk."""
-
-
 EDGE_OF_A_FRAME = 0.1
 """Of the other layers, in one frame: differing pixels, as a share of those that show the object there."""
 FEWEST = 4
@@ -90,7 +89,8 @@ class Distance:
 
     layer: str
     by_frame: tuple[tuple[int, float], ...]
-    """Of each frame that differs: how many pixels do, and how many show the object."""
+    """Of each frame that differs: how many pixels do, and how many show the object; rgb is not bound by those, and has
+    none."""
     frame: int
     """Pixels of a frame."""
     pixels: int
@@ -205,11 +205,17 @@ def _measured(clip: Clip, again: Clip, differing: Collection[str], scene: Scene)
     distances: list[Distance] = []
     known: set[str] = set()
     frames = scene.frames
+
+    @cache  # every layer asks for every frame
+    def shown(i: int) -> float:
+        return _shown(again, i, scene.resolution**2)
+
     for layer in LAYERS:
         names = [str(clip.layer(layer, i).relative_to(clip.folder)) for i in range(frames)]
         known.update(names)
         if not set(names).isdisjoint(differing):
-            distances.append(_distance(layer, clip, again, [i for i in range(frames) if names[i] in differing], frames))
+            apart = [i for i in range(frames) if names[i] in differing]
+            distances.append(_distance(layer, clip, again, apart, frames, (lambda _: 0.0) if layer == "rgb" else shown))
     same: dict[str, Callable[[Path, Path], bool]] = {
         str(path.relative_to(clip.folder)): test
         for path, test in ((clip.actions, _same_array), (clip.states, _same_array), (clip.ground_truth, _same_json))
@@ -238,19 +244,20 @@ def _measuring(path: Path) -> Iterator[None]:
         raise UnmeasurableError(f"{path.name}: {why or type(error).__name__}") from error
 
 
-def _distance(layer: str, clip: Clip, again: Clip, differing: Collection[int], frames: int) -> Distance:
+def _distance(
+    layer: str, clip: Clip, again: Clip, differing: Collection[int], frames: int, shown: Callable[[int], float]
+) -> Distance:
     by_frame, most, pixels = [], 0.0, 0
     for i in differing:
         ours = clip.layer(layer, i)
         with _measuring(ours):
             count, pixels, by = _apart(ours, again.layer(layer, i))
-        by_frame.append((count, pixels if layer == "rgb" else _thing(again, i, pixels)))
+        by_frame.append((count, shown(i)))
         most = max(most, by)
-    thing = 0.0 if layer == "rgb" else sum(_thing(again, i, pixels) for i in range(frames))
-    return Distance(layer, tuple(by_frame), pixels, pixels * frames, thing, most)
+    return Distance(layer, tuple(by_frame), pixels, pixels * frames, sum(map(shown, range(frames))), most)
 
 
-def _thing(clip: Clip, i: int, pixels: int) -> float:
+def _shown(clip: Clip, i: int, pixels: int) -> float:
     """Return how many pixels of a frame show the object, by the first layer that tells.
 
     It is asked of the clip that was made again: what is in the other one must not widen its own bound.

@@ -4,11 +4,11 @@ Besides this :mod:`clipfarm.cluster.acting.release` takes gates off, :mod:`clipf
 that have ended, and nothing else changes a run's objects.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from clipfarm.cluster.acting.background import Background
 from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.acting.foreign import ForeignError, foreign
 from clipfarm.cluster.acting.lost import failed_status
@@ -47,17 +47,17 @@ def begin(work: Work, changes: Iterable[Change], now: float) -> None:
             work.on_job.avoided[node] = (now + AVOID_SECONDS, why)
 
 
-class Applier:
+class Applier(Background):
     """Carries plans out, in the background, one after the other for each run.
 
     What fails is tried again by a later tick, which sees that it is still undone.
     """
 
     def __init__(self, api: Api, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        super().__init__()
         self._api = api
         self._clock = clock
         self._wall = wall
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def free(self, tracked: Tracked) -> bool:
         """Return whether changes of a run may begin: none is under way, and none has failed just now."""
@@ -71,19 +71,7 @@ class Applier:
         wanted = [] if expired else list(changes)
         begin(tracked.work, wanted, self._clock())
         work = self._delete(tracked) if expired else self._do(tracked, wanted, status)
-        doing = tracked.work.doing = asyncio.create_task(work)
-        self._tasks.add(doing)
-        doing.add_done_callback(self._tasks.discard)
-
-    def cancel(self) -> None:
-        """Abandon what is under way."""
-        for task in self._tasks:
-            task.cancel()
-
-    async def close(self) -> None:
-        """End what is under way."""
-        self.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        tracked.work.doing = self._start(work)
 
     async def _do(self, tracked: Tracked, changes: list[Change], status: dict[str, Any] | None) -> None:
         for change in changes:

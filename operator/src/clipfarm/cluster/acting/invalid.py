@@ -1,11 +1,11 @@
 """Runs that the API server accepted although they are wrong: their status says so, and nothing else is done."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 
 from pydantic import ValidationError
 
+from clipfarm.cluster.acting.background import Background
 from clipfarm.cluster.api.client import FAULTS, MERGE_PATCH, Api, ApiError, Manifest
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.paths import run_path
@@ -19,25 +19,23 @@ LOGGER = logging.getLogger(__name__)
 AGAIN_SECONDS = 5.0
 
 
-class Refusals:
+class Refusals(Background):
     """Writes once into each run what is wrong with it; anew when it was changed."""
 
     def __init__(self, api: Api, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        super().__init__()
         self._api = api
         self._clock = clock
         self._wall = wall
         self._reported: dict[RunKey, RunView] = {}
         self._not_before: dict[RunKey, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def report(self, key: RunKey, view: RunView, error: ValueError) -> None:
         """Begin to write into a run's status what is wrong, unless that was done."""
         if self._reported.get(key) == view or self._clock() < self._not_before.get(key, 0.0):
             return
         self._not_before[key] = self._clock() + AGAIN_SECONDS
-        task = asyncio.create_task(self._write(key, view, error))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._start(self._write(key, view, error))
 
     def forget(self, key: RunKey) -> None:
         """Record that a run is gone, or is valid now."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from prometheus_client import Counter, Histogram
 
+from clipfarm.cluster.acting.background import Background
 from clipfarm.cluster.api.backoff import pause
 from clipfarm.cluster.api.client import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest, pointer
 from clipfarm.cluster.api.pod_views import PodView, gate_of
@@ -31,7 +32,7 @@ SECONDS = Histogram(
 )
 
 
-class Gatekeeper:
+class Gatekeeper(Background):
     """Takes gates off in the background.
 
     A pod whose gate was asked to be taken off counts as one that runs, until a watch shows it or the API server has
@@ -39,28 +40,16 @@ class Gatekeeper:
     """
 
     def __init__(self, api: Api, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        super().__init__()
         self._api = api
         self._clock = clock
         self._wall = wall
         self._limit = asyncio.Semaphore(AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def release(self, tracked: Tracked, pod: PodView, to: To) -> None:
         """Begin to release a pod, and send it to the place in the plan."""
         tracked.releases.released[pod.uid] = to
-        task = asyncio.create_task(self._release(tracked, pod, to, self._clock()))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def cancel(self) -> None:
-        """Abandon what is under way."""
-        for task in self._tasks:
-            task.cancel()
-
-    async def close(self) -> None:
-        """End what is under way."""
-        self.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._start(self._release(tracked, pod, to, self._clock()))
 
     async def _release(self, tracked: Tracked, pod: PodView, to: To, decided: float) -> None:
         releases, failures = tracked.releases, 0
