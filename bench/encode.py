@@ -39,7 +39,7 @@ from clipfarm_encode.files.claims import Claims
 from clipfarm_encode.files.clips import find_clips, read_frames
 from clipfarm_encode.files.decoding import Decoders
 from clipfarm_encode.files.features import Encoded, Recipe, save
-from clipfarm_encode.model.encoder import Encoder, get_encoder
+from clipfarm_encode.models.encoder import Encoder, get_encoder
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally

@@ -33,10 +33,10 @@ from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import find_clips, read_frames
 from clipfarm_encode.files.decoding import Decoders
-from clipfarm_encode.model.device import peak_flops
-from clipfarm_encode.model.encoder import EncodeError, Encoder, get_encoder
-from clipfarm_encode.model.preprocess import normalise
-from clipfarm_encode.model.weights import load_model
+from clipfarm_encode.models.device import peak_flops
+from clipfarm_encode.models.encoder import EncodeError, Encoder, get_encoder
+from clipfarm_encode.models.preprocess import normalise
+from clipfarm_encode.models.weights import load_model
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally

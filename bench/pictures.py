@@ -33,7 +33,7 @@ def ssim(made: Array, reference: Array, window: int = 7) -> float:
 def feature_distances(made: Sequence[Pixels], reference: Pixels) -> list[float]:
     """Return how far the features of pairs of frames, (2, height, width, 3), are from those of the reference."""
     # Here, so that the other parts do without PyTorch.
-    from clipfarm_encode.model.encoder import get_encoder
+    from clipfarm_encode.models.encoder import get_encoder
 
     encoder = get_encoder("vjepa2_vitl16", "random", "cpu", dtype="fp32")
     features = [next(encoder.encode([encoder.prepare(frames)])) for frames in (*made, reference)]

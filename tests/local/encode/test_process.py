@@ -36,7 +36,7 @@ features.place = paused
 """
 BUSY_IN_THE_MODEL = """
 import pathlib, torch
-from clipfarm_encode.model.vjepa2 import VJEPA2Encoder
+from clipfarm_encode.models.vjepa2.network import VJEPA2Encoder
 forward, calls = VJEPA2Encoder.forward, []
 def busy(self, video):
     calls.append(1)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from clipfarm_encode.model.kernels import SOURCE, THREADS, macros
+from clipfarm_encode.models.vjepa2.kernels import SOURCE, THREADS, macros
 
 HOST = Path(__file__).with_name("cuda_on_cpu.c")
 
 
 class Emulated:
-    """Launches as :class:`clipfarm_encode.model.kernels.Kernels` does, on tensors in the host's memory."""
+    """Launches as :class:`clipfarm_encode.models.vjepa2.kernels.Kernels` does, on tensors in the host's memory."""
 
     def __init__(self, folder: Path, dtype: torch.dtype, width: int, saved: torch.dtype) -> None:
         compiler = shutil.which("cc")

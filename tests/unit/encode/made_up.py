@@ -10,7 +10,7 @@ from transformers import VJEPA2Config, VJEPA2Model
 from clipfarm_contract.clip import complete
 from clipfarm_contract.experiment import Experiment, Impulse, Phase, PhaseClips, Range, Scene
 from clipfarm_contract.layout import Clip, RunFolder
-from clipfarm_encode.model.vjepa2 import Config
+from clipfarm_encode.models.vjepa2.network import Config
 
 
 def make_frames(folder: Path, *, frames: int = 4, size: int = 48, seed: int = 0) -> None:

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from clipfarm_encode.model.device import choose_devices, named_peak
-from clipfarm_encode.model.vjepa2 import CONFIGS
+from clipfarm_encode.models.device import choose_devices, named_peak
+from clipfarm_encode.models.vjepa2.network import CONFIGS
 
 pytestmark = pytest.mark.torch
 

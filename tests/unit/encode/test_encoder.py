@@ -5,8 +5,8 @@ import torch
 import clipfarm_encode
 from clipfarm_encode import encode_single_clip, get_encoder
 from clipfarm_encode.files.clips import ClipError
-from clipfarm_encode.model.encoder import EncodeError, Encoder, OutOfMemoryError
-from clipfarm_encode.model.memory import BatchSizes, is_out_of_memory
+from clipfarm_encode.models.encoder import EncodeError, Encoder, OutOfMemoryError
+from clipfarm_encode.models.memory import BatchSizes, is_out_of_memory
 from unit.encode.made_up import make_clip
 
 pytestmark = pytest.mark.torch

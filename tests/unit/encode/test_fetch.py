@@ -10,8 +10,8 @@ import types
 
 import pytest
 
-from clipfarm_encode.model import fetch, partial
-from clipfarm_encode.model.fetch import FetchError, cache_folder, from_address, from_huggingface
+from clipfarm_encode.models import fetch, partial
+from clipfarm_encode.models.fetch import FetchError, cache_folder, from_address, from_huggingface
 from helpers.local import wait_until
 
 CONTENT = b"weights" * 1000

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clipfarm_encode.model.graph import Graphs
+from clipfarm_encode.models.vjepa2.graph import Graphs
 
 pytestmark = pytest.mark.torch
 

@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from clipfarm_encode.model.half import halved, representable
-from clipfarm_encode.model.kernels import KernelError, compile_kernels, macros
-from clipfarm_encode.model.operations import Fused, Plain
-from clipfarm_encode.model.preprocess import normalise
-from clipfarm_encode.model.vjepa2 import CONFIGS, Config, VJEPA2Encoder, random_state
+from clipfarm_encode.models.preprocess import normalise
+from clipfarm_encode.models.vjepa2.half import halved, representable
+from clipfarm_encode.models.vjepa2.kernels import KernelError, compile_kernels, macros
+from clipfarm_encode.models.vjepa2.network import CONFIGS, Config, VJEPA2Encoder, random_state
+from clipfarm_encode.models.vjepa2.operations import Fused, Plain
 from unit.encode.emulated import Emulated
 
 pytestmark = pytest.mark.torch

@@ -6,13 +6,14 @@ import types
 import pytest
 import torch
 
-from clipfarm_encode.model import lane as module
-from clipfarm_encode.model.half import halved
-from clipfarm_encode.model.kernels import KernelError
-from clipfarm_encode.model.lane import OVERFLOWS_BEFORE_GIVING_UP, FullLane, HalfLane, half_lane
-from clipfarm_encode.model.operations import Fused, Plain
-from clipfarm_encode.model.pinned import Ring
-from clipfarm_encode.model.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
+from clipfarm_encode.models.lane import FullLane
+from clipfarm_encode.models.pinned import Ring
+from clipfarm_encode.models.vjepa2 import half_lane as module
+from clipfarm_encode.models.vjepa2.half import halved
+from clipfarm_encode.models.vjepa2.half_lane import OVERFLOWS_BEFORE_GIVING_UP, HalfLane, half_lane
+from clipfarm_encode.models.vjepa2.kernels import KernelError
+from clipfarm_encode.models.vjepa2.network import CONFIGS, VJEPA2Encoder, random_state
+from clipfarm_encode.models.vjepa2.operations import Fused, Plain
 from unit.encode.emulated import Emulated
 
 pytestmark = pytest.mark.torch

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from clipfarm_encode.model.memory import FITS_BEFORE_RAISING, BatchSizes
+from clipfarm_encode.models.memory import FITS_BEFORE_RAISING, BatchSizes
 
 SHAPE = (4, 3, 32, 32)
 

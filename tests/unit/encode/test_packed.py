@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from clipfarm_encode.model import packed
-from clipfarm_encode.model.encoder import get_encoder
-from clipfarm_encode.model.packed import PackedLinear, pack
-from clipfarm_encode.model.vjepa2 import CONFIGS, Config
-from clipfarm_encode.model.weights import load_model
+from clipfarm_encode.models.encoder import get_encoder
+from clipfarm_encode.models.vjepa2 import packed
+from clipfarm_encode.models.vjepa2.network import CONFIGS, Config
+from clipfarm_encode.models.vjepa2.packed import PackedLinear, pack
+from clipfarm_encode.models.weights import load_model
 from unit.encode.made_up import reference
 
 pytestmark = pytest.mark.torch

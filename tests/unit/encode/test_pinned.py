@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from clipfarm_encode.model.pinned import Ring
+from clipfarm_encode.models.pinned import Ring
 
 pytestmark = pytest.mark.torch
 

@@ -11,11 +11,11 @@ from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import pipeline as module
 from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.files.decoding import Decoders
-from clipfarm_encode.model.encoder import Encoder
-from clipfarm_encode.model.lane import Computed
-from clipfarm_encode.model.memory import BatchSizes
-from clipfarm_encode.model.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
-from clipfarm_encode.model.weights import Weights
+from clipfarm_encode.models.encoder import Encoder
+from clipfarm_encode.models.lane import Computed
+from clipfarm_encode.models.memory import BatchSizes
+from clipfarm_encode.models.vjepa2.network import CONFIGS, VJEPA2Encoder, random_state
+from clipfarm_encode.models.weights import Weights
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally

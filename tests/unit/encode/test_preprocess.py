@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers.models.vjepa2.video_processing_vjepa2 import VJEPA2VideoProcessor
 
-from clipfarm_encode.model.preprocess import Preprocessing, normalise, resize_and_crop
+from clipfarm_encode.models.preprocess import Preprocessing, normalise, resize_and_crop
 
 pytestmark = pytest.mark.torch
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from clipfarm_encode.model.vjepa2 import CONFIGS, Config, VJEPA2Encoder, random_state, rope_tables
-from clipfarm_encode.model.weights import load_model
+from clipfarm_encode.models.vjepa2.network import CONFIGS, Config, VJEPA2Encoder, random_state, rope_tables
+from clipfarm_encode.models.weights import load_model
 from unit.encode.made_up import empty_reference, reference
 
 pytestmark = pytest.mark.torch

@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from clipfarm_encode.model import weights as weights_module
-from clipfarm_encode.model.fitting import WeightsError
-from clipfarm_encode.model.vjepa2 import CONFIGS, Config
-from clipfarm_encode.model.weights import load_model
+from clipfarm_encode.models import weights as weights_module
+from clipfarm_encode.models.fitting import WeightsError
+from clipfarm_encode.models.vjepa2.network import CONFIGS, Config
+from clipfarm_encode.models.weights import load_model
 from unit.encode.made_up import published, reference
 
 pytestmark = pytest.mark.torch

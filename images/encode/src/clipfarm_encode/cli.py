@@ -15,7 +15,7 @@ from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, appl
 from clipfarm_contract.parent import Parent
 from clipfarm_contract.text import printable
 from clipfarm_encode import dependencies
-from clipfarm_encode.model import partial
+from clipfarm_encode.models import partial
 from clipfarm_encode.stopping import Stopper
 
 PROGRAM = "clipfarm-encode"

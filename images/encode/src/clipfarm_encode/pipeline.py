@@ -13,8 +13,8 @@ from clipfarm_encode.batches import Batches, Prepared
 from clipfarm_encode.files.clips import ClipError, Found, UnreadableError
 from clipfarm_encode.files.decoding import Decoders
 from clipfarm_encode.files.features import Encoded, all_finite, save
-from clipfarm_encode.model.encoder import Batch, EncodeError, Encoder, OutOfMemoryError
-from clipfarm_encode.model.lane import Computed
+from clipfarm_encode.models.encoder import Batch, EncodeError, Encoder, OutOfMemoryError
+from clipfarm_encode.models.lane import Computed
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.selection import Destination, Source, first
 from clipfarm_encode.stopping import Latch

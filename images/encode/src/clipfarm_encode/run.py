@@ -16,8 +16,8 @@ from clipfarm_encode.files.claims import Claims
 from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.files.decoding import Decoders
 from clipfarm_encode.files.identity import Identity, IdentityError
-from clipfarm_encode.model.device import choose_devices, memory_held, peak_flops
-from clipfarm_encode.model.encoder import Encoder, get_encoder
+from clipfarm_encode.models.device import choose_devices, memory_held, peak_flops
+from clipfarm_encode.models.encoder import Encoder, get_encoder
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.serving import Server

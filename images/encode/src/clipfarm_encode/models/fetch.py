@@ -25,7 +25,7 @@ from typing import IO, Any
 import click
 
 from clipfarm_contract import regular
-from clipfarm_encode.model import partial
+from clipfarm_encode.models import partial
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 REVISION = re.compile(r"[0-9a-f]{40}")

@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
-from clipfarm_encode.model.vjepa2 import LAYER_NORM_EPS, rotate
+from clipfarm_encode.models.vjepa2.network import LAYER_NORM_EPS, rotate
 
 LANES = 32
 """Threads of a warp, which does a row of a norm."""
@@ -50,7 +50,7 @@ class Operations(Protocol):
 
 
 class Launch(Protocol):
-    """Starts one of the kernels: :meth:`clipfarm_encode.model.kernels.Kernels.launch`."""
+    """Starts one of the kernels: :meth:`clipfarm_encode.models.vjepa2.kernels.Kernels.launch`."""
 
     def __call__(self, name: str, threads: int, *arguments: Tensor | int) -> None:
         """See there."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from clipfarm_encode.model.half import HalfModel
+from clipfarm_encode.models.vjepa2.half import HalfModel
 
 Shape = tuple[int, ...]
 

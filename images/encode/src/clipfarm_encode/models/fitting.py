@@ -1,11 +1,9 @@
 """Tensors of a file to those of the model: strictly, or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-
-from clipfarm_encode.model.vjepa2 import Config, VJEPA2Encoder
 
 State = dict[str, Tensor]
 
@@ -17,14 +15,26 @@ class WeightsError(ValueError):
     """The weights cannot be used; the message is one line that says why."""
 
 
-def fit(config: Config, found: State, names: Callable[[str], tuple[str, ...]], source: str) -> State:
+def fit(
+    expected: State,
+    found: State,
+    names: Callable[[str], tuple[str, ...]],
+    source: str,
+    *,
+    published: Mapping[str, tuple[int, ...]],
+) -> State:
     """Return the model's tensors in float32, each joined from those that ``names`` gives for it.
+
+    Args:
+        expected: the model's own, of which the shapes count.
+        found: the file's.
+        names: of the file's tensors that, one below the other, make up one of the model's.
+        source: where they come from, for messages.
+        published: shapes of the tensors that have another one in files than in the model, by the model's names.
 
     Raises:
         WeightsError: a key is missing, surplus, or of another shape.
     """
-    with torch.device("meta"):
-        expected = VJEPA2Encoder(config).state_dict()
     wanted = {own: names(own) for own in expected}
     theirs = [name for parts in wanted.values() for name in parts]
     if missing := [name for name in theirs if name not in found]:
@@ -33,9 +43,7 @@ def fit(config: Config, found: State, names: Callable[[str], tuple[str, ...]], s
         raise WeightsError(f"{source}: key {surplus[0]} belongs to no part of the model{more(surplus)}")
     state = {}
     for own, parts in wanted.items():
-        shape = tuple(expected[own].shape)
-        if own == "patch_embed.proj.weight":  # a Conv3d there, one matrix here
-            shape = (config.width, 3, config.tubelet, config.patch, config.patch)
+        shape = published.get(own) or tuple(expected[own].shape)
         part_shape = (shape[0] // len(parts), *shape[1:])
         for name in parts:
             dtype = getattr(found[name], "dtype", type(found[name]).__name__)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clipfarm_encode.model.vjepa2 import Mlp, VJEPA2Encoder
+from clipfarm_encode.models.vjepa2.network import Mlp, VJEPA2Encoder
 
 _TOLERANCE = 1e-4
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
-from clipfarm_encode.model.fitting import State, WeightsError, first_line, fit
-from clipfarm_encode.model.vjepa2 import Config
+from clipfarm_encode.models.fitting import State, WeightsError, first_line
+from clipfarm_encode.models.vjepa2.network import Config
+from clipfarm_encode.models.vjepa2.published import fit_published
 
 
 def read_checkpoint(path: Path, config: Config, key: str) -> State:
@@ -27,4 +28,4 @@ def read_checkpoint(path: Path, config: Config, key: str) -> State:
     state = {name.removeprefix("module.").removeprefix("backbone."): tensor for name, tensor in entries[key].items()}
     # Left in the checkpoints by an earlier model of the same code; rotary positions took its place.
     state.pop("pos_embed", None)
-    return fit(config, state, lambda name: (name,), str(path))
+    return fit_published(config, state, lambda name: (name,), str(path))

@@ -7,8 +7,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from clipfarm_contract import regular
-from clipfarm_encode.model.fitting import State, WeightsError, first_line, fit, more
-from clipfarm_encode.model.vjepa2 import CONFIGS, LAYER_NORM_EPS, Config
+from clipfarm_encode.models.fitting import State, WeightsError, first_line, more
+from clipfarm_encode.models.vjepa2.network import CONFIGS, LAYER_NORM_EPS, Config
+from clipfarm_encode.models.vjepa2.published import fit_published
 
 MOST_MLP_RATIO = 1000
 """Far above any model's; more is a mistake."""
@@ -32,7 +33,7 @@ def read_folder(path: Path, config: Config) -> State:
         found |= tensors
     # The predictor serves the training; features come from the encoder alone.
     found = {name: tensor for name, tensor in found.items() if not name.startswith("predictor.")}
-    return fit(config, found, _huggingface_names, str(path))
+    return fit_published(config, found, _huggingface_names, str(path))
 
 
 def _huggingface_names(own: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""V-JEPA 2's encoder in half precision for CUDA: the model of :mod:`clipfarm_encode.model.vjepa2`, laid out for speed.
+"""V-JEPA 2's encoder in half precision for CUDA: :mod:`~clipfarm_encode.models.vjepa2.network`, laid out for speed.
 
 Matrix products and attention are PyTorch's. What is between them costs as much time again when each step reads and
 writes the device's memory in float32, so here it is little:
@@ -22,9 +22,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clipfarm_encode.model.operations import Operations
-from clipfarm_encode.model.preprocess import MEAN, STD
-from clipfarm_encode.model.vjepa2 import Block, Config, VJEPA2Encoder, rope_tables
+from clipfarm_encode.models.preprocess import MEAN, STD
+from clipfarm_encode.models.vjepa2.network import Block, Config, VJEPA2Encoder, rope_tables
+from clipfarm_encode.models.vjepa2.operations import Operations
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from torch import Tensor
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.files.clips import Frames, read_frames
 from clipfarm_encode.files.features import Features, Recipe
-from clipfarm_encode.model.device import choose_devices, free_memory, saved_dtype
-from clipfarm_encode.model.lane import Computed, FullLane, HalfLane, Lane, half_lane
-from clipfarm_encode.model.memory import BatchSizes, is_out_of_memory
-from clipfarm_encode.model.packed import pack
-from clipfarm_encode.model.preprocess import Preprocessing, resize_and_crop
-from clipfarm_encode.model.vjepa2 import CONFIGS, VJEPA2Encoder
-from clipfarm_encode.model.weights import DEFAULT_KEY, Weights, load_model
+from clipfarm_encode.models.device import choose_devices, free_memory, saved_dtype
+from clipfarm_encode.models.lane import Computed, FullLane, Lane
+from clipfarm_encode.models.memory import BatchSizes, is_out_of_memory
+from clipfarm_encode.models.preprocess import Preprocessing, resize_and_crop
+from clipfarm_encode.models.vjepa2.half_lane import HalfLane, half_lane
+from clipfarm_encode.models.vjepa2.network import CONFIGS, VJEPA2Encoder
+from clipfarm_encode.models.vjepa2.packed import pack
+from clipfarm_encode.models.weights import DEFAULT_KEY, Weights, load_model
 
 DTYPES = {"fp16": "float16", "fp32": "float32"}
 

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from clipfarm_contract import regular
-from clipfarm_encode.model.checkpoint import read_checkpoint
-from clipfarm_encode.model.fetch import FetchError, from_address, from_huggingface, is_address
-from clipfarm_encode.model.fitting import State, WeightsError
-from clipfarm_encode.model.huggingface import read_folder, safetensors_of
-from clipfarm_encode.model.vjepa2 import CONFIGS, VJEPA2Encoder, random_state
+from clipfarm_encode.models.fetch import FetchError, from_address, from_huggingface, is_address
+from clipfarm_encode.models.fitting import State, WeightsError
+from clipfarm_encode.models.vjepa2.checkpoint import read_checkpoint
+from clipfarm_encode.models.vjepa2.huggingface import read_folder, safetensors_of
+from clipfarm_encode.models.vjepa2.network import CONFIGS, VJEPA2Encoder, random_state
 
 RANDOM = "random"
 RANDOM_SEED = 0
@@ -53,7 +53,7 @@ def load_model(
     """Build a model on the CPU in float32 and fill it.
 
     Args:
-        model: one of :data:`~clipfarm_encode.model.vjepa2.CONFIGS`.
+        model: one of :data:`~clipfarm_encode.models.vjepa2.network.CONFIGS`.
         source: ``random``, a ``.pt`` file as published, a folder with ``config.json`` and safetensors, the https
             address of a ``.pt`` file, or a Hugging Face id.
         key: which entry of a ``.pt`` file to take, ``target_encoder`` or ``encoder``.

@@ -1,5 +1,0 @@
-"""From a clip's decoded frames to its features.
-
-:mod:`vjepa2` is V-JEPA 2's encoder, and :mod:`weights` loads it. :mod:`encoder` puts it on devices. A :mod:`lane` moves
-a batch to a device and its features back, in full precision or in :mod:`half`.
-"""

@@ -1,0 +1,7 @@
+"""V-JEPA 2.
+
+:mod:`network` is the model, read top to bottom; :mod:`packed` makes it fast on a CPU. :mod:`half` lays it out for CUDA
+in half precision: :mod:`operations` are its steps, :mod:`kernels` compiles those of ``kernels.cu``, and :mod:`graph`
+launches a batch as a whole. :mod:`half_lane` moves batches there and features back. :mod:`checkpoint` and
+:mod:`huggingface` read the two kinds of published weights.
+"""
