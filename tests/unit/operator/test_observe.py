@@ -248,6 +248,19 @@ class TestBlocks:
         assert (status["rendered"], status["failed"]) == (2, 1)
         assert status["failures"] == [{"clips": "3-5", "stage": "render", "reason": "why"}]
 
+    def test_they_are_those_of_the_job_whatever_another_version_would_choose(self):
+        scene = Scene(10, render={"clipsPerPod": 1}).job(clips_per_pod=4, completed="0-1", failed="2")
+        scene.failed(2, ExitCode.FAILED, clips=((9, "black"),), done=1)
+        assert (scene.look().total, scene.look().block) == (3, 4)
+        status = scene.status()
+        assert (status["phase"], status["rendered"], status["failed"]) == ("CompletedWithFailures", 9, 1)
+        assert status["failures"] == [{"clips": "9", "stage": "render", "reason": "black"}]
+
+    def test_an_unfinished_run_does_not_succeed_if_its_job_has_fewer_indexes_than_it_would_get(self):
+        scene = Scene(10, render={"clipsPerPod": 5}).job(clips_per_pod=1, completed="0-1")
+        status = scene.status()
+        assert (status["phase"], status["rendered"]) == ("Running", 2)
+
     def test_clips_of_an_earlier_job_count_where_only_some_are_left(self):
         scene = Scene(10, only="3,7").job(completed="0")
         assert (scene.look().total, scene.look().complete_clips) == (2, 9)

@@ -7,7 +7,7 @@ import pytest
 from clipfarm.cluster.acting.retrying import NothingToRetryError, annotations
 from clipfarm.manifests.blocks import Blocks
 from clipfarm_contract.indexes import Indexes
-from clipfarm_contract.objects import ONLY_ANNOTATION
+from clipfarm_contract.objects import CLIPS_PER_POD_ANNOTATION, ONLY_ANNOTATION
 from helpers.runs import document, make_run
 
 
@@ -16,8 +16,8 @@ def ended(clips: int, **spec: Any) -> dict[str, Any]:
     return document(clips, **spec) | {"status": {"phase": "CompletedWithFailures"}}
 
 
-def job(failed: str) -> dict[str, Any]:
-    return {"status": {"failedIndexes": failed}}
+def job(failed: str, annotations: dict[str, str] | None = None) -> dict[str, Any]:
+    return {"metadata": {"annotations": annotations or {}}, "spec": {}, "status": {"failedIndexes": failed}}
 
 
 def test_every_second_of_50000_clips_can_be_tried_again():
@@ -31,6 +31,11 @@ def test_every_second_of_50000_clips_can_be_tried_again():
 def test_a_few_clips_stay_readable():
     made, _ = annotations(ended(10), job("2,5-6"))
     assert made[ONLY_ANNOTATION] == "2,5-6"
+
+
+def test_a_failed_index_stands_for_the_clips_that_its_job_gave_it():
+    made, _ = annotations(ended(20), job("1", {CLIPS_PER_POD_ANNOTATION: "4"}))
+    assert made[ONLY_ANNOTATION] == "4-7"
 
 
 def test_a_list_that_fits_into_no_config_map_is_refused_with_what_to_do():

@@ -12,9 +12,12 @@ from clipfarm.cluster.api.nodes import node
 from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.store import UNREADABLE, Cache, Store, watchers
 from clipfarm.cluster.api.times import unix_time
+from clipfarm.manifests import job as manifest
+from clipfarm.manifests.common import Images, Owner
 from clipfarm.world import EarlyEnd, GpuId
 from clipfarm_contract.exit_codes import ENDED_WITH_2, ExitCode
 from clipfarm_contract.objects import Gpu
+from helpers.runs import make_run
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 
@@ -347,3 +350,35 @@ def test_a_change_that_says_nothing_new_wakes_nobody():
     with pytest.raises(StopTestError):
         asyncio.run(watcher.run(OneList([pod()], events=[("MODIFIED", again)])))
     assert marked.count(("ns", "run")) == 1
+
+
+@pytest.mark.parametrize(
+    ("annotations", "arguments", "clips"),
+    [
+        ({"clipfarm.dev/clips-per-pod": "9"}, ["--count", "9"], 9),
+        # An operator that recorded nothing: what its pods are asked for.
+        ({}, ["--block", "$(JOB_COMPLETION_INDEX)", "--count", "4", "--", "./own", "--count", "7"], 4),
+        ({"clipfarm.dev/clips-per-pod": "many"}, ["--count", "4"], 4),
+        ({"clipfarm.dev/clips-per-pod": "0"}, [], None),
+        ({}, ["--count"], None),
+        ({}, ["--count", "-1"], None),
+        ({}, [], None),
+    ],
+)
+def test_a_job_says_how_many_clips_each_of_its_pods_makes(annotations, arguments, clips):
+    containers = [{"name": "sidecar", "args": ["--count", "2"]}, {"name": "render", "args": arguments}]
+    job = {
+        "metadata": pod(annotations=annotations)["metadata"],
+        "spec": {"template": {"spec": {"containers": containers}}},
+    }
+    assert views.clips_per_pod(job) == clips
+    found = views.job(job)
+    assert found is not None
+    assert found.clips_per_pod == clips
+
+
+def test_the_job_that_a_run_gets_says_it():
+    made = manifest.job(make_run(10, render={"clipsPerPod": 3}), Owner("ns", "run-1", {}), Images(), 1)
+    assert views.clips_per_pod(made) == 3
+    del made["metadata"]["annotations"]
+    assert views.clips_per_pod(made) == 3, "as of Jobs of earlier versions"

@@ -28,12 +28,14 @@ class Blocks:
     """How many clips come before each of their ranges: a retry may have tens of thousands of ranges."""
 
     @classmethod
-    def of(cls, run: Run, only: str = "") -> "Blocks":
-        """Return blocks of ``clipsPerPod`` clips, or larger ones where these would be too many indexes.
+    def of(cls, run: Run, only: str = "", per_index: int | None = None) -> "Blocks":
+        """Return the blocks of a Job that is there, or of one that is to be made.
 
         Args:
             run: whose clips.
             only: ranges of clips, where not all are to be made.
+            per_index: clips of an index, as the Job that is there records it. None: ``clipsPerPod``, or more where
+                these would be too many indexes.
 
         Raises:
             ValueError: ``only`` is no list of clips of this run.
@@ -41,7 +43,9 @@ class Blocks:
         start, end = run.spec.clips.start, run.spec.clips.end
         clips = _left(only, start, end) if only else Indexes.between(start, end)
         places = accumulate((last - first + 1 for first, last in clips.ranges), initial=0)
-        return cls(clips, max(run.spec.render.clips_per_pod, math.ceil(clips.count / MOST_INDEXES)), tuple(places))
+        if per_index is None:
+            per_index = max(run.spec.render.clips_per_pod, math.ceil(clips.count / MOST_INDEXES))
+        return cls(clips, per_index, tuple(places))
 
     @property
     def count(self) -> int:

@@ -20,7 +20,13 @@ from clipfarm.run import Run
 from clipfarm.units import quantity_text
 from clipfarm_contract.environment import CLIP_PREPARING, GPU, thread_environment
 from clipfarm_contract.exit_codes import STOPPED, ExitCode
-from clipfarm_contract.objects import ATTEMPT_ANNOTATION, GATE, GPU_UUID_ANNOTATION, QUEUE_LABEL
+from clipfarm_contract.objects import (
+    ATTEMPT_ANNOTATION,
+    CLIPS_PER_POD_ANNOTATION,
+    GATE,
+    GPU_UUID_ANNOTATION,
+    QUEUE_LABEL,
+)
 
 ROLE = run_files.ROLE
 CONTAINER = "render"
@@ -45,8 +51,9 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
     """Return the whole Job."""
     blocks, spec = Blocks.of(run, owner.only), run.spec
     made = metadata(run, owner, name(run), ROLE)
+    made["annotations"] = {CLIPS_PER_POD_ANNOTATION: str(blocks.per_index)}
     if owner.attempt:
-        made["annotations"] = {ATTEMPT_ANNOTATION: owner.attempt}
+        made["annotations"][ATTEMPT_ANNOTATION] = owner.attempt
     if owner.queue:
         made["labels"][QUEUE_LABEL] = owner.queue
     return {

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from clipfarm.cluster.api.views import clips_per_pod
 from clipfarm.cluster.reporting.summary import FINISHED, phase
 from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.blocks import Blocks, why_too_long
@@ -89,7 +90,7 @@ def _parsed(run: Mapping[str, Any]) -> Run:
 def _failed_clips(run: Mapping[str, Any], job: Mapping[str, Any], only: str) -> list[int]:
     parsed = _parsed(run)
     try:
-        blocks, status = Blocks.of(parsed, only), job.get("status", {})
+        blocks, status = Blocks.of(parsed, only, clips_per_pod(job)), job.get("status", {})
     except ValueError as error:
         raise NothingToRetryError(str(error)) from None
     indexes = list(Indexes.parse(status.get("failedIndexes", "")))

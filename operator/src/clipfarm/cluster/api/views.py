@@ -4,14 +4,19 @@ Others write these objects, and :mod:`clipfarm.cluster.api.owners` says whose on
 unknown; an object that cannot be read at all is left out (:mod:`clipfarm.cluster.api.store`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
-from clipfarm.cluster.api.owners import RunKey, controller, owning_run, run_key
+from clipfarm.cluster.api.owners import COUNT, RunKey, controller, owning_run, run_key
 from clipfarm.manifests.common import Manifest
+from clipfarm.manifests.job import CONTAINER
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.objects import (
     ASKED_ANNOTATION,
     ATTEMPT_ANNOTATION,
+    CLIPS_PER_POD_ANNOTATION,
     ENCODE_ATTEMPT_ANNOTATION,
     ONLY_ANNOTATION,
     RESULTS_ANNOTATION,
@@ -53,6 +58,8 @@ class JobView:
     """Whether its controller has nothing left to do for it."""
     results: str = ""
     """What pods that were deleted have left, as text."""
+    clips_per_pod: int | None = None
+    """Clips that each of its pods makes; None: it does not say."""
     name: str = ""
 
 
@@ -120,8 +127,26 @@ def job(manifest: Manifest) -> JobView | None:
             each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in status.get("conditions", ())
         ),
         results=metadata.get("annotations", {}).get(RESULTS_ANNOTATION, ""),
+        clips_per_pod=clips_per_pod(manifest),
         name=metadata["name"],
     )
+
+
+def clips_per_pod(manifest: Mapping[str, Any]) -> int | None:
+    """Return how many clips each pod of a Job makes, as the Job records it; None if it does not say.
+
+    An operator that recorded nothing named the number to the pods alone.
+    """
+    recorded = manifest["metadata"].get("annotations", {}).get(CLIPS_PER_POD_ANNOTATION, "")
+    number = recorded if COUNT.fullmatch(recorded) else _count_argument(manifest)
+    return int(number) if COUNT.fullmatch(number) and int(number) else None
+
+
+def _count_argument(manifest: Mapping[str, Any]) -> str:
+    pod: Manifest = manifest["spec"].get("template", {}).get("spec", {})
+    containers: list[Manifest] = pod.get("containers", [])
+    arguments = [text for each in containers if each["name"] == CONTAINER for text in each.get("args", ())]
+    return next((value for name, value in pairwise(arguments) if name == "--count"), "")
 
 
 def deployment(manifest: Manifest) -> DeploymentView | None:

@@ -104,7 +104,7 @@ class Memory:
         if uid == rendering.job:
             return self
         # The clips that are left are dealt out when a Job is made, and stay so while it is there.
-        blocks = Blocks.of(run, owner.only)
+        blocks = Blocks.of(run, owner.only, job.clips_per_pod if job else None)
         failed = results.read(job.results if job else "").failed
         final = results.pods(failed, uid, (owner.namespace, run.name), blocks)
         # Encoders get another chance.
