@@ -11,7 +11,7 @@ from clipfarm_render.picture.cycles import CyclesRenderer
 from clipfarm_render.scene import bodies, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.physics import Trajectory
+from clipfarm_render.scene.motion import Motion, Trajectory
 from clipfarm_render.scene.sample import Sample, draw
 
 PHASE = Phase("A", Range(0.5, 0.9), Range(1, 1))
@@ -52,10 +52,10 @@ def build(
     sample = replace(draw(5, PHASE, Impulse(12, 13, 1), (shape,)), **how)
     camera = Camera(resolution)
     body = bodies.make(sample, assets, AssetFiles(scratch))
-    built = stage.build(body, camera, frames, 30)
+    built = stage.build([body], camera, frames, 30)
     world = physics.simulator(built.scene, scratch)
-    renderer = CyclesRenderer(built, sample, samples, 2, "cpu", scratch)
+    renderer = CyclesRenderer(built, samples, 2, "cpu", scratch)
     trajectory = physics.simulate(world, body, sample.push, frames + 1, 30)
     trajectory.positions[:, 2] += height
-    built.animate(trajectory)
+    built.animate(Motion.of(trajectory))
     return Set(renderer, built, sample, camera, trajectory)

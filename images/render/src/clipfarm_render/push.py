@@ -40,21 +40,23 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         from clipfarm_render.scene import bodies, ground_truth, physics, stage
         from clipfarm_render.scene.camera import Camera
         from clipfarm_render.scene.manifest import AssetFiles
+        from clipfarm_render.scene.motion import Motion
         from clipfarm_render.scene.sample import draw
 
     with report.stage("simulate"):
         sample = draw(job.seed, phase, scene.impulse, scene.objects)
         camera = Camera(scene.resolution)
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
-        built = stage.build(body, camera, scene.frames, scene.fps)
+        built = stage.build([body], camera, scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)
         kernels = None if job.device == "cpu" else gpu_cache.use(job.cache)
-        renderer = studio.renderer(built, sample, scene, limits.blender, job.device, scratch)
+        renderer = studio.renderer(built, scene, limits.blender, job.device, scratch)
         # The renderer follows the scene by now, so that the keyframes reach it. One frame more than the clip has:
         # the flow of the last one leads there.
-        beyond = physics.simulate(world, body, sample.push, scene.frames + 1, scene.fps)
+        beyond = Motion.of(physics.simulate(world, body, sample.push, scene.frames + 1, scene.fps))
         built.animate(beyond)
-        trajectory = beyond.first(scene.frames)
+        moving = beyond.first(scene.frames)
+        (trajectory,) = moving.trajectories
         world.close()
 
     if kernels is not None and not renderer.is_warm:
@@ -69,13 +71,15 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
     pictures: frames.Frames = frames.FullFrames(renderer)
     if scene.background == "cached":
         with report.stage("background"), job.shared_work():
-            still = background.get(job.cache, renderer, scene.samples_per_pixel, renderer.device, scratch)
+            still = background.get(
+                job.cache, renderer, scene.samples_per_pixel, renderer.device, scratch, built.fixtures
+            )
         helpers = 0 if renderer.device == "cpu" else frames.HELPERS
-        pictures = frames.CompositeFrames(renderer, built, sample, trajectory, still, scene.samples_per_pixel, helpers)
+        pictures = frames.CompositeFrames(renderer, built, moving, still, scene.samples_per_pixel, helpers)
 
     with report.stage("render"):
         job.clip.rgb.mkdir()
-        frames.write_all(pictures, trajectory, job.clip)
+        frames.write_all(pictures, moving, job.clip)
         if scene.layers != ("rgb",):
             layers.write_all(renderer, built, scratch, scene.layers, scene.frames, job.clip)
     report.seconds["cycles"] = renderer.seconds_in_cycles

@@ -14,7 +14,7 @@ from clipfarm_render.scene import arena, bodies
 from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.kubric_compat import kb
-from clipfarm_render.scene.physics import Trajectory
+from clipfarm_render.scene.motion import Trajectory
 from clipfarm_render.scene.sample import Sample
 
 
