@@ -12,15 +12,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from clipfarm_contract.experiment import Experiment
+from clipfarm_contract.experiments.scene import Declared, parse_clip
 from clipfarm_contract.layout import Clip
+from clipfarm_render import experiments
 from clipfarm_render.picture import preview
 from clipfarm_render.picture.cycles import CyclesRenderer, save_png
 from clipfarm_render.scene import bodies, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.motion import Motion
-from clipfarm_render.scene.sample import draw
 from clipfarm_render.seeds import clip_seed
 
 LAYERS = ("rgba", "backward_flow", "forward_flow", "depth", "normal", "object_coordinates")
@@ -36,18 +35,19 @@ class PlainRenderer(CyclesRenderer):
 def main() -> None:
     """Make clip INDEX of the experiment in FILE in FOLDER: plain_clip.py FILE SEED INDEX FOLDER."""
     file, seed, index, folder = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
-    recipe = Experiment.from_json(file.read_text()).recipe(seed, index)
-    scene, clip = recipe.scene, Clip(folder)
+    recipe = Declared.from_json(file.read_text()).experiment().recipe(seed, index)
+    scene, phase = parse_clip(recipe.experiment, "experiment")
+    clip = Clip(folder)
     with tempfile.TemporaryDirectory(prefix="clipfarm-plain-") as place:
         scratch = Path(place)
-        sample = draw(clip_seed(seed, index), recipe.phase, scene.impulse, scene.objects)
+        sample = experiments.draw(scene, phase, clip_seed(seed, index))
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
-        built = stage.build([body], Camera(scene.resolution), scene.frames, scene.fps)
+        built = stage.build(body, Camera(scene.resolution), scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)
-        renderer = PlainRenderer(built, scene.samples_per_pixel, 2, "cpu", scratch)
+        renderer = PlainRenderer(built, sample, scene.samples_per_pixel, 2, "cpu", scratch)
         renderer.blender_scene.render.threads_mode = "AUTO"
         renderer.blender_scene.render.image_settings.file_format = "PNG"
-        built.animate(Motion.of(physics.simulate(world, body, sample.push, scene.frames, scene.fps)))
+        built.animate(physics.simulate(world, body, sample.push, scene.frames, scene.fps))
         layers = renderer.render(return_layers=LAYERS)
         clip.rgb.mkdir(parents=True)
         for frame in range(scene.frames):

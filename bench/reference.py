@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clipfarm_contract.experiment import Experiment
+from clipfarm_contract.experiments.scene import Declared, parse_clip
+from clipfarm_render import experiments
 from clipfarm_render.picture import background, view
 from clipfarm_render.picture.boxes import Box
 from clipfarm_render.picture.cycles import CyclesRenderer
@@ -14,29 +15,27 @@ from clipfarm_render.picture.region import Rule
 from clipfarm_render.scene import bodies, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.motion import Motion
-from clipfarm_render.scene.sample import draw
 from clipfarm_render.seeds import clip_seed
 
 
 def write(file: str, seed: str, index: str, frame: str, samples: str, target: str) -> None:
     """Write 8-bit ``pictures`` of the frame and the next, and ``near``: what the object changes in the first."""
-    recipe = Experiment.from_json(Path(file).read_text()).recipe(int(seed), int(index))
-    scene = recipe.scene
+    recipe = Declared.from_json(Path(file).read_text()).experiment().recipe(int(seed), int(index))
+    scene, phase = parse_clip(recipe.experiment, "experiment")
     with tempfile.TemporaryDirectory(prefix="clipfarm-reference-") as place:
         scratch = Path(place)
-        sample = draw(clip_seed(int(seed), int(index)), recipe.phase, scene.impulse, scene.objects)
+        sample = experiments.draw(scene, phase, clip_seed(int(seed), int(index)))
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
         camera = Camera(scene.resolution)
-        built = stage.build([body], camera, scene.frames, scene.fps)
+        built = stage.build(body, camera, scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)
-        renderer = CyclesRenderer(built, scene.samples_per_pixel, 2, "cpu", scratch)
-        motion = Motion.of(physics.simulate(world, body, sample.push, scene.frames, scene.fps))
-        built.animate(motion)
+        renderer = CyclesRenderer(built, sample, scene.samples_per_pixel, 2, "cpu", scratch)
+        trajectory = physics.simulate(world, body, sample.push, scene.frames, scene.fps)
+        built.animate(trajectory)
         # Few samples are enough to know where the object changes anything.
         behind = background.get(None, renderer, 4, "cpu", scratch)
-        frames = CompositeFrames(renderer, built, motion, behind, 4)
-        region = Rule(behind.surroundings, camera).find(frames.solids(int(frame)))
+        frames = CompositeFrames(renderer, built, sample, trajectory, behind, 4)
+        region = Rule(behind.surroundings, camera).find(frames.solid(int(frame)))
         near = region.weak.pixels
         everything = Box(0, 0, scene.resolution, scene.resolution)
         pictures = []

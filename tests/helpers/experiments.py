@@ -1,6 +1,10 @@
 """The push experiment as the renderer reads it, in JSON's terms."""
 
+import json
 from typing import Any
+
+from clipfarm_contract.experiment import ClipRecipe
+from clipfarm_contract.experiments.scene import Declared
 
 PUSH: dict[str, Any] = {
     "name": "push",
@@ -23,3 +27,18 @@ PUSH: dict[str, Any] = {
 }
 
 TINY = PUSH | {"frames": 4, "resolution": 64, "samplesPerPixel": 4}
+
+
+def declared(**changes: Any) -> Declared:
+    """Return PUSH as the renderer reads it, with some fields replaced, those of its phase by ``phase``.
+
+    A field of the phase is left out if its value is ``...``.
+    """
+    phase = PUSH["phases"][0] | changes.pop("phase", {})
+    phase = {name: value for name, value in phase.items() if value is not ...}
+    return Declared.from_json(json.dumps(PUSH | {"phases": [phase]} | changes))
+
+
+def make_recipe(index: int = 7, seed: int = 42, **changes: Any) -> ClipRecipe:
+    """Return the recipe of a clip of PUSH, whose frames are not composited; ``changes`` as in :func:`declared`."""
+    return declared(**changes).experiment().recipe(seed, index)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clipfarm_contract import regular
-from clipfarm_contract.experiment import Assets
+from clipfarm_contract.experiments.scene import Assets
 from clipfarm_contract.fields import ContractError
 
 MOST_MANIFEST_BYTES = 2**30

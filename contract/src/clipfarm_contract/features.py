@@ -151,7 +151,7 @@ def input_difference(head: npy.Head, sidecar: object, clip: Clip) -> str | None:
         if regular.is_gone(error):
             return None
         raise
-    count, crop = manifest.recipe.scene.frames, _at(sidecar, ("preprocessing", "crop"))
+    count, crop = manifest.recipe.picture.frames, _at(sidecar, ("preprocessing", "crop"))
     if isinstance(crop, int) and head.shape[:1] != ((tokens := count // TUBELET * (crop // PATCH) ** 2),):
         return f"an array of shape {head.shape}, expected {tokens} tokens of the clip's {count} frames"
     if sha256 is None:

@@ -68,6 +68,11 @@ class Fields:
         items = cast("list[object]", self.take(name, list))
         return tuple(parse(item, f"{self.path(name)}[{i}]") for i, item in enumerate(items))
 
+    def rest(self) -> dict[str, Any]:
+        """Take all fields that are left, as they are."""
+        left, self._left = self._left, {}
+        return left
+
     def done(self) -> None:
         """Raise ContractError if a field is left that was not taken."""
         for name in self._left:

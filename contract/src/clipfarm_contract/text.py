@@ -1,7 +1,7 @@
 """Text of programs that are not ours, made fit to be shown."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal obeys instead of showing it: all controls but tab and line feed, and those that turn the direction of
@@ -13,9 +13,10 @@ def printable(text: str) -> str:
     return _OBEYED.sub(lambda found: _written_out(ord(found[0])), text)
 
 
-def any_of(names: Sequence[str]) -> str:
-    """Return ``cube, sphere or torus``; of two or more."""
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+def any_of(names: Iterable[str]) -> str:
+    """Return ``cube, sphere or torus``; of one or more."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _written_out(code: int) -> str:

@@ -31,6 +31,7 @@ from clipfarm_contract.bounds import MOST_BATCH, MOST_CROP, MOST_FRICTION
 from clipfarm_contract.environment import MOST_THREADS
 from clipfarm_contract.experiment import Background
 from clipfarm_contract.experiment import Experiment as ContractExperiment
+from clipfarm_contract.experiments.scene import Declared
 
 RUN_NAME = r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$"
 """It is a label of all that is made for the run, and the beginning of host names, which have no dots."""
@@ -80,8 +81,7 @@ class Retry(Model):
     """What to do if clips cannot be rendered."""
 
     limit: int = Field(default=1, ge=0, le=100)
-    """Further attempts at a clip whose renderer ran out of GPU memory (exit code 2), and at clips of a pod that ended
-    early because its first ones failed alike."""
+    """Further attempts at a clip whose renderer ran out of GPU memory (exit code 2)."""
     delay: Annotated[Seconds, Field(ge=0)] = 30.0
     """Minimum time between the end of an attempt and the next one."""
     stop_after: int = Field(default=20, ge=0, le=10_000)
@@ -201,17 +201,21 @@ class SpecFields(Model):
 class RunSpec(RuleOptions, SpecFields):
     """``spec`` of a BenchmarkRun; the fields that rules of admission bring come last."""
 
+    def declared(self) -> Declared:
+        """Return the experiment as the renderer reads it."""
+        document = self.experiment.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return Declared.from_json(json.dumps(document | {"background": self.render.background}))
+
     def contract(self) -> ContractExperiment:
-        """Return the experiment as the renderer knows it."""
-        return ContractExperiment.from_json(self.experiment_json())
+        """Return the experiment as it is handed on."""
+        return self.declared().experiment()
 
     def experiment_json(self) -> str:
         """Return the JSON that the renderer gets, all defaults filled in.
 
         How the background is rendered belongs to it, because the frames' bytes depend on it.
         """
-        experiment = self.experiment.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return json.dumps(experiment | {"background": self.render.background}, sort_keys=True)
+        return json.dumps(self.declared().document(), sort_keys=True)
 
     rules = (
         Rule(

@@ -177,9 +177,7 @@ def test_an_encoder_leaves_the_clips_of_another_run_alone(run, tmp_path):
     make_clip(run.root, 5, seed=1)
     finish(run)
     experiment = make_experiment()
-    [entry] = experiment.phases
-    phase = entry.phase.to_json() | {"clips": {"start": entry.start, "end": entry.end}}
-    (tmp_path / "experiment.json").write_text(json.dumps(experiment.scene.to_json() | {"phases": [phase]}))
+    (tmp_path / "experiment.json").write_text(json.dumps(experiment.document))
     identity = ("--seed", SEED, "--experiment", tmp_path / "experiment.json")
     with started(command(run, "--watch", "--clips", "0-6", "--log-json", run.encode_log(), *identity)) as process:
         assert process.wait(PATIENCE) == 0, process.stdout.read()

@@ -6,15 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from clipfarm_contract.experiment import Assets, Impulse, Phase, Range
+from clipfarm_contract.experiments.scene import Assets
+from clipfarm_render import experiments
 from clipfarm_render.picture.cycles import CyclesRenderer
 from clipfarm_render.scene import bodies, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.motion import Motion, Trajectory
-from clipfarm_render.scene.sample import Sample, draw
+from clipfarm_render.scene.physics import Trajectory
+from clipfarm_render.scene.sample import Sample
+from helpers.experiments import declared
 
-PHASE = Phase("A", Range(0.5, 0.9), Range(1, 1))
+
+def draw(shape: str) -> Sample:
+    """Return the sample of one clip."""
+    made = declared(objects=[shape], phase={"mass": {"min": 1, "max": 1}})
+    sample: Sample = experiments.draw(made.scene, made.phases[0].phase, 5)
+    return sample
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,13 @@ def build(
 ) -> Set:
     """Build a scene of one object; ``how`` replaces what its sample holds, and ``height`` lifts it into the air."""
     height = how.pop("height", 0.0)
-    sample = replace(draw(5, PHASE, Impulse(12, 13, 1), (shape,)), **how)
+    sample = replace(draw(shape), **how)
     camera = Camera(resolution)
     body = bodies.make(sample, assets, AssetFiles(scratch))
-    built = stage.build([body], camera, frames, 30)
+    built = stage.build(body, camera, frames, 30)
     world = physics.simulator(built.scene, scratch)
-    renderer = CyclesRenderer(built, samples, 2, "cpu", scratch)
+    renderer = CyclesRenderer(built, sample, samples, 2, "cpu", scratch)
     trajectory = physics.simulate(world, body, sample.push, frames + 1, 30)
     trajectory.positions[:, 2] += height
-    built.animate(Motion.of(trajectory))
+    built.animate(trajectory)
     return Set(renderer, built, sample, camera, trajectory)

@@ -10,20 +10,19 @@ import numpy as np
 import pytest
 
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_contract.experiment import Assets, Impulse
+from clipfarm_contract.experiments.scene import Assets
 from clipfarm_contract.layers import THING
 from clipfarm_render.picture.layers import LayerPass
 from clipfarm_render.scene import arena, bodies
 from clipfarm_render.scene.manifest import AssetError, AssetFiles
-from clipfarm_render.scene.sample import draw
 from helpers.experiments import TINY
 
 from . import bundle
 from .conftest import Supervisor
-from .scenes import PHASE, build
+from .scenes import build, draw
 
 pytestmark = pytest.mark.blender
-SAMPLE = replace(draw(5, PHASE, Impulse(12, 13, 1), ("wedge",)), size=1.4, mass=2.0)
+SAMPLE = replace(draw("wedge"), size=1.4, mass=2.0)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_a_clip_made_without_a_home_and_with_variables_that_blender_obeys_has_th
 
 
 def test_a_clip_made_by_blender_with_its_user_interface_has_the_same_files(everything, tmp_path):
-    whole = "import bpy, sys; from clipfarm_render import push; sys.exit(push.main())"
+    whole = "import bpy, sys; from clipfarm_render import clip; sys.exit(clip.main())"
     ended = Supervisor(tmp_path)(sys.executable, "-c", whole, index=3, experiment=EVERYTHING, seed=SEED_OF_ALL)
     assert ended.code == ExitCode.OK, ended.lines
     ours, theirs = hashes(everything.run.clip(3)), hashes(ended.run.clip(3))

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from clipfarm_contract import clip as clips
 from clipfarm_contract.clip import ClipState
-from clipfarm_contract.experiment import ClipRecipe, Impulse, Phase, Range, Scene
 from clipfarm_contract.layout import RunFolder
+from helpers.experiments import make_recipe
 
-SCENE = Scene("push", 4, 30, 64, 4, ("rgb",), ("cube",), Impulse(12, 13, 1), True)
-RECIPE = ClipRecipe(42, 7, SCENE, Phase("A1", Range(0.5, 0.9), Range(0.5, 3)))
+RECIPE = make_recipe(frames=4, resolution=64)
 ENTRY = {"sha256": "0" * 64, "size": 1}
 
 

@@ -10,11 +10,10 @@ import pytest
 
 from clipfarm_contract import clip as clips
 from clipfarm_contract.clip import ClipManifest, ClipState
-from clipfarm_contract.experiment import ClipRecipe, Impulse, Phase, Range, Scene
 from clipfarm_contract.layout import Clip, RunFolder
+from helpers.experiments import make_recipe
 
-SCENE = Scene("push", 32, 30, 256, 64, ("rgb",), ("cube",), Impulse(12, 13, 1), True)
-RECIPE = ClipRecipe(42, 7, SCENE, Phase("A1", Range(0.5, 0.9), Range(0.5, 3)))
+RECIPE = make_recipe(frames=32)
 FILES = {"ground_truth.json": b"{}", "rgb/frame_00000.png": b"picture 0", "rgb/frame_00001.png": b"picture 1"}
 
 
@@ -93,10 +92,10 @@ def test_what_the_first_system_counted_as_complete_is_damaged(made, harm, reason
     ("recipe", "difference"),
     [
         (replace(RECIPE, seed=7), "seed 42 instead of 7"),
-        (replace(RECIPE, scene=replace(SCENE, fps=24)), "experiment.fps 30 instead of 24"),
-        (replace(RECIPE, scene=replace(SCENE, layers=("rgb", "flow"))), 'experiment.layers ["rgb"] instead of'),
-        (replace(RECIPE, phase=replace(RECIPE.phase, name="B")), 'experiment.phase.name "A1" instead of "B"'),
-        (replace(RECIPE, phase=replace(RECIPE.phase, mass=Range(1, 3))), "experiment.phase.mass.min 0.5 instead of 1"),
+        (make_recipe(frames=32, fps=24), "experiment.fps 30 instead of 24"),
+        (make_recipe(frames=32, layers=["rgb", "flow"]), 'experiment.layers ["rgb"] instead of'),
+        (make_recipe(frames=32, phase={"name": "B"}), 'experiment.phase.name "A1" instead of "B"'),
+        (make_recipe(frames=32, phase={"mass": {"min": 1, "max": 3}}), "experiment.phase.mass.min 0.5 instead of 1.0"),
     ],
 )
 def test_a_clip_of_another_recipe_is_foreign_and_the_difference_is_named(made, recipe, difference):

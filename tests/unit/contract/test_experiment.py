@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from clipfarm_contract.experiment import COMPOSITING, ClipRecipe, Experiment, parse_clip_experiment
+from clipfarm_contract.experiment import COMPOSITING, ClipRecipe, Experiment
+from clipfarm_contract.experiments.scene import Declared, clip_json, parse_clip
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.result import ChildReport
 from helpers.runs import make_run
@@ -43,7 +44,7 @@ def changed(place, value):
 )
 def test_what_is_wrong_is_named_with_its_field(place, value, message):
     with pytest.raises(ContractError) as error:
-        Experiment.from_json(changed(place, value))
+        Declared.from_json(changed(place, value))
     assert str(error.value) == message
 
 
@@ -56,7 +57,7 @@ def test_a_recipe_survives_json_and_makes_an_experiment_of_its_own():
     recipe = Experiment.from_json(JSON).recipe(42, 3)
     assert ClipRecipe.parse(json.loads(json.dumps(recipe.to_json())), "recipe") == recipe
     assert Experiment.from_json(recipe.run_experiment_json()).recipe(42, 3) == recipe
-    assert parse_clip_experiment(recipe.experiment_json()) == (recipe.scene, recipe.phase)
+    assert clip_json(*parse_clip(json.loads(recipe.experiment_json()), "")) == recipe.experiment
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_what_python_reads_and_json_does_not_allow_is_refused(text):
 
 def test_a_number_beyond_all_floats_is_refused():
     with pytest.raises(ContractError, match=r"impulse\.min: found 1000"):
-        Experiment.from_json(changed("impulse.min", 10**400))
+        Declared.from_json(changed("impulse.min", 10**400))
 
 
 def test_a_reason_is_one_line_whatever_the_renderer_wrote(tmp_path):

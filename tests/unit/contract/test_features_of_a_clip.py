@@ -9,13 +9,12 @@ import pytest
 
 from clipfarm_contract import clip as clips
 from clipfarm_contract.clip import FileEntry
-from clipfarm_contract.experiment import ClipRecipe, Impulse, Phase, Range, Scene
 from clipfarm_contract.features import State, Wanted, frames_sha256, inspect
 from clipfarm_contract.layout import Clip, RunFolder
+from helpers.experiments import make_recipe
 
 WANTED = Wanted("m", "float16", 32)
-SCENE = Scene("push", 4, 30, 32, 64, ("rgb",), ("cube",), Impulse(1, 2, 1), False)
-RECIPE = ClipRecipe(42, 7, SCENE, Phase("A1", Range(0.5, 0.9), Range(0.5, 3)))
+RECIPE = make_recipe(frames=4, resolution=32)
 TOKENS = 4 // 2 * (32 // 16) ** 2
 
 

@@ -8,9 +8,10 @@ from PIL import Image
 from transformers import VJEPA2Config, VJEPA2Model
 
 from clipfarm_contract.clip import complete
-from clipfarm_contract.experiment import Experiment, Impulse, Phase, PhaseClips, Range, Scene
+from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.models.vjepa2.network import Config
+from helpers.experiments import declared
 
 
 def make_frames(folder: Path, *, frames: int = 4, size: int = 48, seed: int = 0) -> None:
@@ -27,8 +28,8 @@ SEED = 42
 
 def make_experiment(*, frames: int = 4, size: int = 48) -> Experiment:
     """Return the experiment that :func:`make_clip` makes clips of."""
-    scene = Scene("push", frames, 30, size, 8, ("rgb",), ("cube",), Impulse(12, 13, 1), False)
-    return Experiment(scene, (PhaseClips(0, 99_999, Phase("A1", Range(0.5, 0.9), Range(0.5, 3))),))
+    phase = {"clips": {"start": 0, "end": 99_999}}
+    return declared(frames=frames, resolution=size, phase=phase).experiment()
 
 
 def make_clip(
@@ -45,8 +46,8 @@ def make_clip(
     run = RunFolder(root)
     attempt = run.attempt(index, "test")
     experiment = experiment or make_experiment(frames=frames, size=size)
-    scene = experiment.scene
-    make_frames(attempt, frames=scene.frames, size=scene.resolution, seed=index)
+    picture = experiment.picture
+    make_frames(attempt, frames=picture.frames, size=picture.resolution, seed=index)
     complete(attempt, run.clip(index), experiment.recipe(seed, index), {}, renderer)
     return run.clip(index)
 

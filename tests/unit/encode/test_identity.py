@@ -7,7 +7,7 @@ import pytest
 
 from clipfarm_contract.clip import complete
 from clipfarm_contract.environment import RUN_EXPERIMENT
-from clipfarm_contract.experiment import COMPOSITING, Range
+from clipfarm_contract.experiment import COMPOSITING, Experiment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import find_clips
@@ -16,12 +16,16 @@ from clipfarm_encode.selection import Once, survey
 from unit.encode.made_up import SEED, make_clip, make_experiment, make_frames
 from unit.encode.shared import give_features
 
+
+def changed(document, **phase):
+    """The experiment with another first phase."""
+    return {**document, "phases": [{**document["phases"][0], **phase}]}
+
+
 EXPERIMENT = make_experiment()
-[PHASE] = EXPERIMENT.phases
-CLIPS = {"start": PHASE.start, "end": PHASE.end}
-TEXT = json.dumps(EXPERIMENT.scene.to_json() | {"phases": [PHASE.phase.to_json() | {"clips": CLIPS}]})
+TEXT = json.dumps(EXPERIMENT.document)
 RUN = Identity(SEED, EXPERIMENT, None)
-HEAVIER = replace(EXPERIMENT, phases=(replace(PHASE, phase=replace(PHASE.phase, mass=Range(4, 4))),))
+HEAVIER = Experiment(changed(EXPERIMENT.document, mass={"min": 4.0, "max": 4.0}))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +34,7 @@ HEAVIER = replace(EXPERIMENT, phases=(replace(PHASE, phase=replace(PHASE.phase, 
         ({}, None),
         ({"seed": 1}, "seed 1 instead of 42"),
         ({"size": 32}, "experiment.resolution 32 instead of 48"),
-        ({"experiment": HEAVIER}, "experiment.phase.mass.max 4.0 instead of 3"),
+        ({"experiment": HEAVIER}, "experiment.phase.mass.max 4.0 instead of 3.0"),
         ({"renderer": ("python3", "ball.py")}, "renderer python3 ball.py instead of of clipfarm"),
     ],
 )
@@ -50,7 +54,7 @@ def test_a_clip_is_the_runs_own_if_seed_experiment_and_renderer_agree(tmp_path, 
     ],
 )
 def test_a_clip_is_the_runs_own_whichever_version_composited_it(tmp_path, renderer, compositing):
-    experiment = replace(EXPERIMENT, scene=replace(EXPERIMENT.scene, background="cached"))
+    experiment = Experiment({**EXPERIMENT.document, "background": "cached"})
     run = RunFolder(tmp_path)
     make_frames(run.attempt(0, "test"))
     recipe = replace(experiment.recipe(SEED, 0), compositing=compositing)
@@ -67,7 +71,7 @@ def test_a_clip_under_another_ones_name_and_one_of_no_phase_are_not_the_runs(tmp
     (tmp_path / "clip_00004").rename(tmp_path / "clip_3")
     [found] = find_clips(tmp_path)
     assert RUN.difference(found) == "the name clip_3 instead of clip_00003"
-    few = Identity(SEED, replace(EXPERIMENT, phases=(replace(PHASE, end=2),)), None)
+    few = Identity(SEED, Experiment(changed(EXPERIMENT.document, clips={"start": 0, "end": 2})), None)
     (tmp_path / "clip_3").rename(tmp_path / "clip_00003")
     [found] = find_clips(tmp_path)
     assert few.difference(found) == "clip 3: no phase of the experiment holds it"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from clipfarm.cli import made_again
 from clipfarm.local.compare import OTHER_GPU, OTHER_PROCESSOR, SAME_GPU, Comparison, Verdict, allowed, compare
-from clipfarm_contract.experiment import Impulse, Scene
+from clipfarm_contract.experiment import Picture
 from clipfarm_contract.layers import FLOOR, THING
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.machine import Machine
@@ -22,7 +22,7 @@ from clipfarm_render.picture import preview
 
 clip_command = importlib.import_module("clipfarm.cli.clip")
 FRAMES, SIZE = 4, 50
-SCENE = Scene("push", FRAMES, 12, SIZE, 64, ("rgb",), ("cube",), Impulse(1, 2, 1), True)
+PICTURE = Picture(FRAMES, 12, SIZE, ("rgb",))
 XEON, EPYC = Machine("Intel Xeon (family 6, model 207)"), Machine("AMD EPYC (family 25, model 17)")
 H200, NEWER, H100 = (Machine(XEON.processor, gpu, driver) for gpu, driver in
                      (("NVIDIA H200", "580.159"), ("NVIDIA H200", "590.44"), ("NVIDIA H100", "580.159")))  # fmt: skip
@@ -65,7 +65,7 @@ def compared(pair, first=XEON, now=EPYC):
     ours, theirs = pair
     names = {str(path.relative_to(ours.folder)) for path in ours.folder.rglob("*") if path.is_file()}
     differing = [name for name in names if (ours.folder / name).read_bytes() != (theirs.folder / name).read_bytes()]
-    return compare(*pair, differing, SCENE, first, now)
+    return compare(*pair, differing, PICTURE, first, now)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_what_is_no_file_is_not_waited_for(pair, name):
     path = pair[0].folder / name
     path.unlink()
     os.mkfifo(path)
-    found = compare(*pair, [name], SCENE, XEON, EPYC)
+    found = compare(*pair, [name], PICTURE, XEON, EPYC)
     assert found.verdict is Verdict.DIFFERENT
     assert found.lines[1] == f"cannot be measured: {path.name}: not a regular file"
 
@@ -307,24 +307,24 @@ def test_what_is_no_file_is_not_waited_for(pair, name):
 def test_the_preview_is_the_one_of_the_frames(pair):
     spread(pair[0], pixels=48, by=16)
     for clip in pair:
-        preview.write(clip, FRAMES, SCENE.fps)
+        preview.write(clip, FRAMES, PICTURE.fps)
     assert pair[0].preview.read_bytes() != pair[1].preview.read_bytes()
     assert compared(pair, H200, XEON).verdict is Verdict.WITHIN
-    preview.write(pair[0], FRAMES, SCENE.fps * 2)
+    preview.write(pair[0], FRAMES, PICTURE.fps * 2)
     assert compared(pair, H200, XEON).lines[1].startswith("different: preview.gif differs")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"GIF89a", b"anything"])
 def test_a_preview_of_something_else_or_that_is_missing_is_different(pair, content):
     for clip in pair:
-        preview.write(clip, FRAMES, SCENE.fps)
+        preview.write(clip, FRAMES, PICTURE.fps)
     pair[0].preview.unlink() if content is None else pair[0].preview.write_bytes(content)
-    assert compare(*pair, ["preview.gif"], SCENE, XEON, EPYC).verdict is Verdict.DIFFERENT
+    assert compare(*pair, ["preview.gif"], PICTURE, XEON, EPYC).verdict is Verdict.DIFFERENT
 
 
 def test_a_preview_that_is_not_made_again_is_different(pair):
-    preview.write(pair[0], FRAMES, SCENE.fps)
-    assert compare(*pair, ["preview.gif"], SCENE, XEON, EPYC).verdict is Verdict.DIFFERENT
+    preview.write(pair[0], FRAMES, PICTURE.fps)
+    assert compare(*pair, ["preview.gif"], PICTURE, XEON, EPYC).verdict is Verdict.DIFFERENT
 
 
 def test_infinitely_far_is_not_infinitely_near(pair):

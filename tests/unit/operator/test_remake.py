@@ -7,11 +7,10 @@ import pytest
 
 from clipfarm.local.remake import RemakeError, differences
 from clipfarm_contract import clip as clips
-from clipfarm_contract.experiment import ClipRecipe, Impulse, Phase, Range, Scene
 from clipfarm_contract.layout import Clip, RunFolder
+from helpers.experiments import make_recipe
 
-SCENE = Scene("push", 2, 30, 32, 64, ("rgb",), ("cube",), Impulse(1, 2, 1), False)
-RECIPE = ClipRecipe(42, 7, SCENE, Phase("A1", Range(0.5, 0.9), Range(0.5, 3)))
+RECIPE = make_recipe(frames=2, resolution=32)
 
 
 @pytest.fixture

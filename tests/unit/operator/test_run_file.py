@@ -161,7 +161,7 @@ def test_seed_0_is_a_seed_like_any_other():
 def test_the_examples_are_good_runs_whose_experiment_the_renderer_reads(path):
     run = read_run(path)
     experiment = run.spec.contract()
-    assert experiment.recipe(run.spec.seed, run.spec.clips.end).scene.frames == run.spec.experiment.frames
+    assert experiment.recipe(run.spec.seed, run.spec.clips.end).picture.frames == run.spec.experiment.frames
 
 
 @pytest.mark.parametrize(

@@ -6,23 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipfarm_contract.experiment import Impulse, Scene
 from clipfarm_contract.layout import Clip
 from clipfarm_render import checks
 from clipfarm_render.checks import CheckError
+from clipfarm_render.experiments import push
+from helpers.experiments import declared
 
 SIZE = 64
-SCENE = Scene(
-    name="push",
-    frames=6,
-    fps=30,
-    resolution=SIZE,
-    samples_per_pixel=4,
-    layers=("rgb",),
-    objects=("cube",),
-    impulse=Impulse(min=12, max=13, at_frame=2),
-    preview=False,
-)
+SCENE = declared(frames=6, resolution=SIZE).scene
 
 
 class MadeUp:
@@ -49,7 +40,12 @@ class MadeUp:
         np.save(self.clip.states, self.states)
         trajectory = {"positions": self.positions, "quaternions": [[1, 0, 0, 0]] * len(self.positions)}
         self.clip.ground_truth.write_text(
-            json.dumps({"object": {"bounds": [[-0.6] * 3, [0.6] * 3], "trajectory": trajectory}})
+            json.dumps(
+                {
+                    "impulse": {"atFrame": 2},
+                    "object": {"bounds": [[-0.6] * 3, [0.6] * 3], "trajectory": trajectory},
+                }
+            )
         )
 
 
@@ -60,7 +56,7 @@ def made_up(tmp_path):
 
 def failure(made_up):
     with pytest.raises(CheckError) as raised:
-        checks.check(made_up.clip, SCENE)
+        checks.check(made_up.clip, SCENE, push.CHECKS)
     message = str(raised.value)
     assert "\n" not in message
     return message
@@ -68,7 +64,7 @@ def failure(made_up):
 
 def test_a_good_clip_passes_and_its_values_are_kept(made_up):
     made_up.write()
-    found = checks.check(made_up.clip, SCENE)
+    found = checks.check(made_up.clip, SCENE, push.CHECKS)
     assert found["frames"] == 6
     assert found["at_rest"] == {"drift": 0.0, "grey": 0.0}
     assert found["moves"]["step"] == pytest.approx(0.3)

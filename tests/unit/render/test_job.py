@@ -3,7 +3,7 @@ import json
 import pytest
 
 from clipfarm_contract.environment import CLIP_PREPARING
-from clipfarm_contract.experiment import Experiment
+from clipfarm_contract.experiments.scene import Declared
 from clipfarm_contract.layout import Clip
 from clipfarm_render.job import SHARED_WORK, Job, forget_prepared, preparing
 from helpers.experiments import TINY
@@ -11,8 +11,9 @@ from helpers.experiments import TINY
 
 @pytest.fixture
 def job(tmp_path):
-    recipe = Experiment.from_json(json.dumps(TINY)).recipe(seed=0, index=0)
-    return Job(1, Clip(tmp_path / "clip"), recipe, "cpu", tmp_path / "report.json", None)
+    made = Declared.from_json(json.dumps(TINY))
+    recipe, phase = made.experiment().recipe(seed=0, index=0), made.phases[0].phase
+    return Job(1, Clip(tmp_path / "clip"), recipe, made.scene, phase, "cpu", tmp_path / "report.json", None)
 
 
 def test_a_flag_is_there_while_work_is_shared_and_gone_after_it_even_if_it_fails(job, tmp_path):

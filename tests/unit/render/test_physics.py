@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from clipfarm_contract.bounds import STEP_RATE
-from clipfarm_contract.experiment import SHAPES, Impulse, Phase, Range
+from clipfarm_contract.experiment import SHAPES
+from clipfarm_render.experiments import draw
 from clipfarm_render.scene import arena, bodies, ground_truth, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.sample import Push, Sample, draw
+from clipfarm_render.scene.sample import Push, Sample
+from helpers.experiments import declared
 
 CUBE = Sample(
     size=1.3,
@@ -30,7 +32,7 @@ FRICTIONS = [0.05, 0.2, 0.35, 0.5, 0.7, 0.9]
 def run(tmp_path: Path):
     def run(sample, frames=240, fps=STEP_RATE):
         body = bodies.make(sample, None, AssetFiles(tmp_path))
-        built = stage.build([body], Camera(64), frames, fps)
+        built = stage.build(body, Camera(64), frames, fps)
         world = physics.simulator(built.scene, tmp_path)
         return physics.simulate(world, body, sample.push, frames, fps)
 
@@ -154,8 +156,8 @@ def test_a_wall_gives_back_half_of_the_speed_wherever_in_a_step_it_is_met(run, s
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", range(8))
 def test_the_object_stays_within_the_walls_and_gains_no_energy(run, shape, seed):
-    phase = Phase("any", friction=Range(0.01, 0.9), mass=Range(0.5, 3))
-    sample = replace(draw(seed, phase, Impulse(min=12, max=13, at_frame=1)), shape=shape)
+    made = declared(phase={"friction": {"min": 0.01, "max": 0.9}})
+    sample = replace(draw(made.scene, made.phases[0].phase, seed), shape=shape)
     trajectory = run(sample, frames=300)
     assert np.abs(trajectory.positions[:, :2]).max() < arena.HALF_SIZE
     assert trajectory.positions[:, 2].min() > 0

@@ -1,30 +1,43 @@
+"""What a clip draws: today's values, whatever may be added to an experiment."""
+
+import hashlib
+import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from clipfarm_contract.experiment import Impulse, Phase, Range
+from clipfarm_contract.experiment import SHAPES
+from clipfarm_render import experiments
 from clipfarm_render.scene import arena
-from clipfarm_render.scene.sample import MIN_CONTRAST, SIZE, START, contrast, contrasting, draw
+from clipfarm_render.scene.sample import MIN_CONTRAST, contrast, contrasting
+from clipfarm_render.seeds import clip_seed
+from helpers.experiments import declared
 
-PHASE = Phase("A", friction=Range(0.5, 0.9), mass=Range(0.5, 3))
-IMPULSE = Impulse(min=12, max=13, at_frame=1)
+
+def draw(seed, objects=("cube",), **phase):
+    made = declared(objects=list(objects), phase=phase)
+    return experiments.draw(made.scene, made.phases[0].phase, seed)
+
+
+def between(low, high):
+    return {"min": low, "max": high}
 
 
 def test_the_same_seed_draws_the_same_values():
-    assert draw(5, PHASE, IMPULSE) == draw(5, PHASE, IMPULSE)
-    assert draw(5, PHASE, IMPULSE) != draw(6, PHASE, IMPULSE)
+    assert draw(5) == draw(5)
+    assert draw(5) != draw(6)
 
 
 def test_values_stay_in_their_ranges_and_fill_them():
-    samples = [draw(seed, PHASE, IMPULSE) for seed in range(500)]
+    samples = [draw(seed) for seed in range(500)]
     for values, low, high in (
         ([s.friction for s in samples], 0.5, 0.9),
         ([s.mass for s in samples], 0.5, 3),
         ([s.push.magnitude for s in samples], 12, 13),
-        ([s.size for s in samples], SIZE.min, SIZE.max),
-        ([s.position[0] for s in samples], START.min, START.max),
-        ([s.position[1] for s in samples], START.min, START.max),
+        ([s.size for s in samples], 1.1, 1.5),
+        ([s.position[0] for s in samples], -1.5, 1.5),
+        ([s.position[1] for s in samples], -1.5, 1.5),
         ([s.yaw for s in samples], 0, 2 * np.pi),
         ([s.push.direction for s in samples], 0, 2 * np.pi),
     ):
@@ -33,13 +46,11 @@ def test_values_stay_in_their_ranges_and_fill_them():
 
 
 def test_equal_bounds_make_a_constant_and_leave_all_other_values_as_they_were():
-    free = draw(5, PHASE, IMPULSE)
-    fixed = draw(5, replace(PHASE, mass=Range(1, 1)), IMPULSE)
-    assert fixed == replace(free, mass=1.0)
+    assert draw(5, mass=between(1, 1)) == replace(draw(5), mass=1.0)
 
 
 def test_the_impulse_has_its_magnitude_in_the_plane():
-    push = draw(5, PHASE, IMPULSE).push
+    push = draw(5).push
     assert np.hypot(push.x, push.y) == pytest.approx(push.magnitude)
 
 
@@ -52,13 +63,56 @@ def test_every_hue_stands_out_from_every_tile(hue):
 
 
 def test_a_seeds_values_never_change_between_versions():
-    sample = draw(0, PHASE, IMPULSE)
+    sample = draw(0)
     assert sample.size == pytest.approx(1.3547846732800906)
     assert sample.friction == pytest.approx(0.7917986243935994)
 
 
 def test_the_choice_among_objects_leaves_all_other_values_as_they_were_and_takes_each():
     objects = ("cube", "torus", "wedge")
-    drawn = [draw(seed, PHASE, IMPULSE, objects) for seed in range(60)]
+    drawn = [draw(seed, objects) for seed in range(60)]
     assert {sample.shape for sample in drawn} == set(objects)
-    assert [replace(sample, shape="cube") for sample in drawn] == [draw(seed, PHASE, IMPULSE) for seed in range(60)]
+    assert [replace(sample, shape="cube") for sample in drawn] == [draw(seed) for seed in range(60)]
+
+
+# Made with clipfarm 0.1, whose push had two laws a phase: SHA-256 of friction and mass of 1,000 clips of each of two
+# runs, as doubles, and of all that these clips drew.
+OF_BEFORE = {
+    "A1": (
+        between(0.5, 0.9),
+        between(0.5, 3),
+        "fd5529465c914d55156c701ad89f0720fe93e1d3d132e77429cc9c842ed86588",
+        "1910eefd9e89b05d335c97c8ac3cecd43237b72e9a944c9368e55e8783ea393e",
+    ),
+    "B": (
+        between(0.01, 0.15),
+        between(1, 1),
+        "889e8a79218d2f991b06b13af16fa27b774251baf6c0e5c37bc8b25947c27db1",
+        "5fd5291781c7d6f6244ab3c0424224a3c2b2527b4cf4fe42cd135f1dfc9e8361",
+    ),
+    "A2": (
+        between(0.5, 0.9),
+        between(1, 1),
+        "1e1d22813b98035203efd5516f4f530189591b7389a62c867980701ed996e71a",
+        "184073737ee9ab68d3eb7028d6b1d38c110a72e092eca40aa2ac69c5c8e9e333",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["fields", "factors"])
+@pytest.mark.parametrize("name", OF_BEFORE)
+def test_clips_draw_what_they_drew_before_there_were_factors_in_both_forms_of_a_run(name, form):
+    friction, mass, of_laws, of_all = OF_BEFORE[name]
+    laws = {"friction": friction, "mass": mass}
+    left_out = {"friction": ..., "mass": ...}
+    made = declared(objects=list(SHAPES), phase=laws if form == "fields" else left_out | {"factors": laws})
+    few, everything = hashlib.sha256(), hashlib.sha256()
+    for run in (0, 42):
+        for index in range(1000):
+            drawn = experiments.draw(made.scene, made.phases[0].phase, clip_seed(run, index))
+            few.update(struct.pack("<2d", drawn.friction, drawn.mass))
+            values = (drawn.size, *drawn.position, drawn.yaw, *drawn.colour, drawn.friction, drawn.mass)
+            pushed = (drawn.push.magnitude, drawn.push.direction, drawn.push.at_frame)
+            everything.update(struct.pack("<12d", *values, *pushed))
+            everything.update(drawn.shape.encode())
+    assert (few.hexdigest(), everything.hexdigest()) == (of_laws, of_all)

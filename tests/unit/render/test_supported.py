@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from clipfarm_contract.experiment import Experiment
+from clipfarm_contract.experiments.scene import Declared
 from clipfarm_contract.fields import ContractError
 from clipfarm_render.supervising.supported import refuse_unsupported
 from helpers.experiments import PUSH
@@ -15,12 +15,12 @@ def refusal(change):
     document = json.loads(json.dumps(PUSH))
     change(document)
     with pytest.raises(ContractError) as raised:
-        refuse_unsupported(Experiment.from_json(json.dumps(document)))
+        refuse_unsupported(Declared.from_json(json.dumps(document)))
     return str(raised.value)
 
 
 def test_the_push_experiment_is_supported():
-    refuse_unsupported(Experiment.from_json(json.dumps(PUSH)))
+    refuse_unsupported(Declared.from_json(json.dumps(PUSH)))
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,12 @@ def test_what_cannot_be_made_is_refused_by_its_field(field, value, message):
     assert refusal(lambda document: document.update({field: value})) == message
 
 
-@pytest.mark.parametrize("at", [-1, 15])
-def test_a_push_needs_a_frame_before_and_one_after(at):
+@pytest.mark.parametrize(
+    ("at", "expected"), [(-1, "0 or more"), (15, "14 or less, so that 1 of the 16 frames comes after it")]
+)
+def test_a_push_needs_a_frame_before_and_one_after(at, expected):
     message = refusal(lambda document: document["impulse"].update(atFrame=at))
-    assert message == f"experiment.impulse.atFrame: found {at}, expected 0 to 14, so that motion can follow"
+    assert message == f"experiment.phases[0].atFrame: found {at}, expected {expected}"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_a_push_needs_a_frame_before_and_one_after(at):
     [
         ("friction", {"min": -1, "max": 0.5}, "friction: found -1 to 0.5, expected 0 to 1"),
         ("friction", {"min": 0.5, "max": 1.5}, "friction: found 0.5 to 1.5, expected 0 to 1"),
-        ("mass", {"min": 0, "max": 1}, "mass.min: found 0, expected more than 0"),
+        ("mass", {"min": 0, "max": 1}, "mass: found 0 to 1, expected more than 0 kg"),
     ],
 )
 def test_a_phase_no_body_can_have_is_refused(field, bounds, message):
@@ -80,7 +82,7 @@ def test_an_asset_that_the_manifest_lists_is_supported(tmp_path):
     _, change = asked_of(tmp_path, json.dumps(MANIFEST), ["cube", "teapot"])
     document = json.loads(json.dumps(PUSH))
     change(document)
-    refuse_unsupported(Experiment.from_json(json.dumps(document)))
+    refuse_unsupported(Declared.from_json(json.dumps(document)))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What is checked before a clip counts, from the files as they were written."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipfarm_contract.experiment import Scene
+from clipfarm_contract.experiments.scene import Scene
 from clipfarm_contract.layout import Clip
 from clipfarm_render.job import ClipError
 from clipfarm_render.scene.camera import Camera
 
-REST_LIMIT_M = 1e-4
-"""How far the object may drift while it is said to rest."""
-REST_LIMIT_GREY = 1.0
-"""Mean difference, of 255, between two frames of a scene at rest."""
-MOTION_LIMIT_M = 1e-3
-"""How far the object has to get between the frame of the push and the next."""
-CHANGED_BY = 24
-"""A pixel has changed when one of its channels differs by this much of 255: above the noise of any sample count."""
-MOTION_LIMIT_PIXELS = 4
 DARK, BRIGHT = 10.0, 245.0
 """Mean grey, of 255, outside of which a picture shows nothing."""
 
@@ -39,17 +30,24 @@ class Written:
     frames: npt.NDArray[np.uint8]
     """(frames, height, width, 3)"""
     states: npt.NDArray[np.float32]
-    """(frames, 2) m"""
+    """(frames, n) as the experiment documents them"""
     corners: npt.NDArray[np.float64]
     """(frames, 8, 3) corners of the box around the object, m"""
+    truth: Mapping[str, Any]
+    """``ground_truth.json``"""
 
 
 Values = Mapping[str, Any]
 Check = Callable[[Written, Scene], Values]
 
 
-def check(clip: Clip, scene: Scene) -> Values:
+def check(clip: Clip, scene: Scene, own: Sequence[Check] = ()) -> Values:
     """Run all checks on a clip's files.
+
+    Args:
+        clip: what was written.
+        scene: what was to be written.
+        own: what its experiment checks beyond ``COMMON``.
 
     Returns:
         The values found, by check. They depend on the clip's bytes alone.
@@ -59,7 +57,7 @@ def check(clip: Clip, scene: Scene) -> Values:
     """
     written = read(clip, scene)
     found: dict[str, Any] = {"frames": len(written.frames)}
-    for rule in RULES:
+    for rule in (*own, *COMMON):
         found[rule.__name__] = rule(written, scene)
     return found
 
@@ -77,37 +75,10 @@ def read(clip: Clip, scene: Scene) -> Written:
         raise CheckError(f"frames: found {len(present)} of {scene.frames}, first wrong one {odd}")
     frames = np.stack([_read_frame(clip.frame(i), scene.resolution) for i in range(scene.frames)])
     states = np.load(clip.states)
-    if states.shape != (scene.frames, 2):
-        raise CheckError(f"frames: states have shape {states.shape}, expected {(scene.frames, 2)}")
-    return Written(frames, states, _corners(json.loads(clip.ground_truth.read_text())["object"]))
-
-
-def at_rest(written: Written, scene: Scene) -> Values:
-    """Up to the frame of the push, nothing moves."""
-    until = scene.impulse.at_frame + 1
-    drift = _farthest(written.states[:until], written.states[0])
-    first = written.frames[0].astype(np.int16)
-    grey = max(float(np.abs(frame - first).mean()) for frame in written.frames[:until])
-    if drift > REST_LIMIT_M or grey > REST_LIMIT_GREY:
-        raise CheckError(
-            f"at_rest: before the push the object moves {drift:.4f} m (limit {REST_LIMIT_M:g}) and the picture "
-            f"changes by {grey:.2f} of 255 (limit {REST_LIMIT_GREY:g})"
-        )
-    return {"drift": _rounded(drift), "grey": _rounded(grey)}
-
-
-def moves(written: Written, scene: Scene) -> Values:
-    """In the frame after the push the object has moved, and the picture shows motion from then on."""
-    at = scene.impulse.at_frame
-    step = _farthest(written.states[at + 1 : at + 2], written.states[at])
-    before = written.frames[at].astype(np.int16)
-    pixels = max(int((np.abs(frame - before).max(axis=-1) >= CHANGED_BY).sum()) for frame in written.frames[at + 1 :])
-    if step < MOTION_LIMIT_M or pixels < MOTION_LIMIT_PIXELS:
-        raise CheckError(
-            f"moves: in the frame after the push the object moves {step:.4f} m (at least {MOTION_LIMIT_M:g}), "
-            f"and {pixels} pixels change later (at least {MOTION_LIMIT_PIXELS})"
-        )
-    return {"step": _rounded(step), "pixels": pixels}
+    if len(states) != scene.frames:
+        raise CheckError(f"frames: states have shape {states.shape}, expected {scene.frames} rows")
+    truth = json.loads(clip.ground_truth.read_text())
+    return Written(frames, states, _corners(truth["object"]), truth)
 
 
 def in_view(written: Written, scene: Scene) -> Values:
@@ -117,7 +88,7 @@ def in_view(written: Written, scene: Scene) -> Values:
     worst = int(margins.argmin())
     if margins[worst] < 0:
         raise CheckError(f"in_view: the object leaves the picture by {-margins[worst]:.1f} pixels in frame {worst}")
-    return {"marginPixels": _rounded(float(margins[worst]))}
+    return {"marginPixels": rounded(float(margins[worst]))}
 
 
 def lit(written: Written, scene: Scene) -> Values:
@@ -128,10 +99,11 @@ def lit(written: Written, scene: Scene) -> Values:
         raise CheckError(
             f"lit: frame {worst} has mean brightness {grey[worst]:.1f} of 255, expected {DARK:g} to {BRIGHT:g}"
         )
-    return {"darkest": _rounded(float(grey.min())), "brightest": _rounded(float(grey.max()))}
+    return {"darkest": rounded(float(grey.min())), "brightest": rounded(float(grey.max()))}
 
 
-RULES: tuple[Check, ...] = (at_rest, moves, in_view, lit)
+COMMON: tuple[Check, ...] = (in_view, lit)
+"""What every clip is checked for."""
 
 
 def _read_frame(path: Path, resolution: int) -> npt.NDArray[np.uint8]:
@@ -162,9 +134,11 @@ def _corners(thing: Mapping[str, Any]) -> npt.NDArray[np.float64]:
     return turned
 
 
-def _farthest(points: npt.NDArray[np.float32], origin: npt.NDArray[np.float32]) -> float:
+def farthest(points: npt.NDArray[np.float32], origin: npt.NDArray[np.float32]) -> float:
+    """Return the largest distance of points (n, m) from an origin."""
     return float(np.linalg.norm(points.astype(np.float64) - origin, axis=1).max())
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Return a value as it is recorded."""
     return round(value, 4)

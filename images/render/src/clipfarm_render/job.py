@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from clipfarm_contract import environment
-from clipfarm_contract.experiment import ClipRecipe, parse_clip_experiment
-from clipfarm_contract.fields import ContractError
+from clipfarm_contract.experiment import ClipRecipe
+from clipfarm_contract.experiments.scene import Phase, Scene, parse_clip
+from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.layout import Clip
 from clipfarm_contract.result import ChildReport
 from clipfarm_render.output import say
@@ -34,6 +35,8 @@ class Job:
     """The clip's own."""
     clip: Clip
     recipe: ClipRecipe
+    scene: Scene
+    phase: Phase
     device: str
     report: Path | None
     cache: Path | None
@@ -58,14 +61,16 @@ class Job:
                 raise ContractError(f"{name}: not set; the supervisor (clipfarm-render) sets it")
             return environ[name]
 
-        scene, phase = parse_clip_experiment(text(environment.CLIP_EXPERIMENT))
+        where = environment.CLIP_EXPERIMENT
+        experiment = Fields(load(text(where), where), where).rest()
+        scene, phase = parse_clip(experiment, where)
         report, cache = environ.get(environment.CLIP_REPORT), environ.get(environment.CLIP_CACHE)
         return cls(
             seed=whole(environment.CLIP_SEED),
             clip=Clip(Path(text(environment.CLIP_DIR))),
-            recipe=ClipRecipe(
-                whole(environment.CLIP_RUN_SEED), whole(environment.CLIP_INDEX), scene, phase, scene.compositing
-            ),
+            recipe=ClipRecipe.of(whole(environment.CLIP_RUN_SEED), whole(environment.CLIP_INDEX), experiment),
+            scene=scene,
+            phase=phase,
             device=environ.get(environment.CLIP_DEVICE, "cpu"),
             report=Path(report) if report else None,
             cache=Path(cache) if cache else None,

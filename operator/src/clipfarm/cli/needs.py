@@ -51,7 +51,7 @@ def _command(run: Run) -> Missing | None:
 
 def _manifest(run: Run) -> Missing | None:
     """Check the asset manifest as the built-in renderer does; another renderer may read it in its own way."""
-    found = run.spec.contract().scene
+    found = run.spec.declared().scene
     if found.assets is None or run.spec.render.command:
         return None
     problem = assets.problem(found.assets, [name for name in found.objects if name not in SHAPES])

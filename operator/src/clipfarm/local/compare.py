@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from clipfarm_contract import npy, regular
-from clipfarm_contract.experiment import LAYERS, Scene
+from clipfarm_contract.experiment import LAYERS, Picture
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layers import MOST_BYTES, THING
 from clipfarm_contract.layout import Clip
@@ -136,7 +136,7 @@ class Distance:
 
 
 def compare(
-    clip: Clip, again: Clip, differing: Collection[str], scene: Scene, first: Machine | None, now: Machine | None
+    clip: Clip, again: Clip, differing: Collection[str], picture: Picture, first: Machine | None, now: Machine | None
 ) -> Comparison:
     """Compare two makings of a clip by clipfarm's own renderer.
 
@@ -144,14 +144,14 @@ def compare(
         clip: as it is in the run.
         again: as it was made again.
         differing: their files whose bytes differ, by their paths inside the clip.
-        scene: what both show.
+        picture: what both show.
         first: what made the clip in the run; None: not known.
         now: what made it again.
     """
     if not differing:
         return Comparison(Verdict.IDENTICAL, ("every byte is the same",))
     try:
-        distances, others = _measured(clip, again, differing, scene)
+        distances, others = _measured(clip, again, differing, picture)
     except UnmeasurableError as error:
         return Comparison(Verdict.DIFFERENT, (*_each(differing), f"cannot be measured: {error}"))
     where = _where(first, now)
@@ -196,7 +196,9 @@ def _each(names: Iterable[str]) -> list[str]:
     return [f"{name} differs" for name in sorted(names)]
 
 
-def _measured(clip: Clip, again: Clip, differing: Collection[str], scene: Scene) -> tuple[list[Distance], list[str]]:
+def _measured(
+    clip: Clip, again: Clip, differing: Collection[str], picture: Picture
+) -> tuple[list[Distance], list[str]]:
     """Return the distances of layers, and the files that differ otherwise than by a little.
 
     Raises:
@@ -204,11 +206,11 @@ def _measured(clip: Clip, again: Clip, differing: Collection[str], scene: Scene)
     """
     distances: list[Distance] = []
     known: set[str] = set()
-    frames = scene.frames
+    frames = picture.frames
 
     @cache  # every layer asks for every frame
     def shown(i: int) -> float:
-        return _shown(again, i, scene.resolution**2)
+        return _shown(again, i, picture.resolution**2)
 
     for layer in LAYERS:
         names = [str(clip.layer(layer, i).relative_to(clip.folder)) for i in range(frames)]
@@ -221,7 +223,7 @@ def _measured(clip: Clip, again: Clip, differing: Collection[str], scene: Scene)
         for path, test in ((clip.actions, _same_array), (clip.states, _same_array), (clip.ground_truth, _same_json))
     }
     same[clip.preview.name] = lambda ours, theirs: (
-        bool(_content(theirs)) and _content(ours) == _preview_of(clip, again, scene)
+        bool(_content(theirs)) and _content(ours) == _preview_of(clip, again, picture)
     )
     others = []
     for name in sorted(set(differing) - known):
@@ -338,7 +340,7 @@ def _array(path: Path, like: Any = None) -> Any:
     return np.frombuffer(data, kind, offset=head.start).reshape(head.shape)
 
 
-def _preview_of(clip: Clip, again: Clip, scene: Scene) -> bytes:
+def _preview_of(clip: Clip, again: Clip, picture: Picture) -> bytes:
     """Return the preview that belongs to a clip's frames, made as the renderer makes it.
 
     A palette follows the whole picture, so a step in a few pixels of a frame may change many of its preview. Made of
@@ -347,12 +349,12 @@ def _preview_of(clip: Clip, again: Clip, scene: Scene) -> bytes:
     from PIL import Image
 
     pictures = []
-    for i in range(scene.frames):
-        picture = Image.fromarray(_pixels(clip.frame(i), like=_pixels(again.frame(i))))
-        pictures.append(picture.quantize(colors=128, method=Image.Quantize.MEDIANCUT))
+    for i in range(picture.frames):
+        frame = Image.fromarray(_pixels(clip.frame(i), like=_pixels(again.frame(i))))
+        pictures.append(frame.quantize(colors=128, method=Image.Quantize.MEDIANCUT))
     first, *rest = pictures
     made = BytesIO()
-    duration = round(100 / scene.fps) * 10
+    duration = round(100 / picture.fps) * 10
     first.save(made, format="GIF", save_all=True, append_images=rest, duration=duration, loop=0)
     return made.getvalue()
 

@@ -31,7 +31,7 @@ def remake(clip: Clip, into: RunFolder, device: str) -> Clip:
         RemakeError: its records cannot be read, or the renderer failed.
     """
     recipe, renderer = _made_from(clip)
-    if renderer is None and recipe.scene.background == "cached" and recipe.compositing != COMPOSITING:
+    if renderer is None and recipe.picture.background == "cached" and recipe.compositing != COMPOSITING:
         raise RemakeError(
             f"found a clip of another version of clipfarm (compositing {recipe.compositing}), expected {COMPOSITING};"
             " only that version makes its bytes again"

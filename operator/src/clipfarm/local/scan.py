@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipfarm.local.features import wanted
@@ -163,7 +163,7 @@ def _difference_of_other(job: Job, clip: int) -> str | None:
     except (OSError, ContractError):
         return None
     made = manifest.recipe
-    same = replace(job.recipe(job.clips[0]), index=made.index, phase=made.phase)
+    same = job.recipe(job.clips[0]).of_phase(made)
     difference = same.difference(made)
     if difference is None and manifest.renderer != job.renderer:
         difference = "another renderer"

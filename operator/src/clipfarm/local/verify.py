@@ -71,7 +71,7 @@ def compared_when_made_again(run: RunFolder, index: int, device: str, place: Run
     differing, made = differences(clip, again), ClipManifest.read(again.manifest)
     if made.renderer is not None and differing:  # only its author knows what another machine changes
         return Comparison(Verdict.DIFFERENT, tuple(f"{name} differs" for name in differing))
-    return compare(clip, again, differing, made.recipe.scene, machine_of(run, index), machine_of(place, index))
+    return compare(clip, again, differing, made.recipe.picture, machine_of(run, index), machine_of(place, index))
 
 
 def machine_of(run: RunFolder, index: int) -> Machine | None:

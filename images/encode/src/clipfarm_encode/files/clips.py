@@ -122,10 +122,10 @@ def read_clip(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_a
         raise _unreadable("clip.json", error) from None
     except ContractError as error:
         raise ClipError(str(error)) from None
-    scene = manifest.recipe.scene
+    picture = manifest.recipe.picture
     paths = _paths(clip)
-    if len(paths) != scene.frames:
-        raise ClipError(f"rgb: {len(paths)} frames, expected {scene.frames}")
+    if len(paths) != picture.frames:
+        raise ClipError(f"rgb: {len(paths)} frames, expected {picture.frames}")
     frames: list[tuple[Path, str | None]] = []
     for i, path in enumerate(paths):
         entry = manifest.files.get(f"rgb/{path.name}")
@@ -140,7 +140,7 @@ def read_clip(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_a
         if size != entry.size:
             raise ClipError(f"rgb/{path.name}: {size} bytes, expected {entry.size}")
         frames.append((path, entry.sha256))
-    return _stack(frames, scene.resolution, allocate)
+    return _stack(frames, picture.resolution, allocate)
 
 
 def _unreadable(where: str, error: OSError) -> ClipError:

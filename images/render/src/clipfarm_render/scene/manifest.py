@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from clipfarm_contract import regular
 from clipfarm_contract.assets import MOST_MANIFEST_BYTES
-from clipfarm_contract.experiment import Assets
+from clipfarm_contract.experiments.scene import Assets
 from clipfarm_render.job import ClipError
 from clipfarm_render.scene.kubric_compat import kb
 

@@ -2,18 +2,16 @@
 
 import colorsys
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from clipfarm_contract.experiment import Impulse, Phase, Range
+from clipfarm_contract.experiments.declaration import Declaration
+from clipfarm_contract.experiments.laws import Value
+from clipfarm_contract.experiments.scene import Phase
 from clipfarm_render.scene.arena import TILE_DARK
 
-SIZE = Range(1.1, 1.5)
-"""Width of the object, m: the edge of a cube, the diameter of a round one, the longest side of an asset."""
-START = Range(-1.5, 1.5)
-"""Where the object's centre starts, on x and on y, m: the middle of the arena, so that any direction has way to go."""
 MIN_CONTRAST = 3.0
 """Contrast ratio of the object's colour against the floor's tiles. WCAG 2.1, 1.4.11, asks 3 of graphical objects."""
 
@@ -62,26 +60,37 @@ class Sample:
     """A name of ``SHAPES``, or the id of an asset."""
 
 
-def draw(seed: int, phase: Phase, impulse: Impulse, objects: Sequence[str] = ("cube",)) -> Sample:
-    """Draw a clip's values from ``default_rng(seed)``.
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Where the values of one clip come from."""
 
-    Always the same number of draws in the same order, whatever the ranges hold: changing one range, or how a clip
-    is rendered, leaves all other values of the clip as they were. New draws go to the end.
-    """
-    rng = np.random.default_rng(seed)
+    declaration: Declaration
+    phase: Phase
+    seed: int
+    """The clip's own."""
+    seed_of: Callable[[str], int] | None = None
+    """Returns the seed that a factor is drawn from, by its name; None: the clip's own for all."""
 
-    def uniform(low: float, high: float) -> float:
-        return float(rng.uniform(low, high))
+    def values(self, stream: int = 0) -> Mapping[str, Value]:
+        """Draw a value for each factor, all of them from ``default_rng(seed)``; further streams are spawned from it.
 
-    size = uniform(SIZE.min, SIZE.max)
-    position = (uniform(START.min, START.max), uniform(START.min, START.max))
-    yaw = uniform(0, math.tau)
-    colour = contrasting(hue=uniform(0, 1), saturation=uniform(0.8, 1), value=uniform(0.6, 0.95))
-    friction = uniform(phase.friction.min, phase.friction.max)
-    mass = uniform(phase.mass.min, phase.mass.max)
-    push = Push(uniform(impulse.min, impulse.max), uniform(0, math.tau), impulse.at_frame)
-    shape = objects[int(uniform(0, 1) * len(objects))]
-    return Sample(size, position, yaw, colour, friction, mass, push, shape)
+        Always one number a factor, in the order of the declaration, whatever the laws are: changing a law, or how a
+        clip is rendered, leaves all other values of the clip as they were.
+        """
+        factors = self.declaration.factors
+        numbers: dict[int, list[float]] = {}
+
+        def number(place: int, factor: str) -> float:
+            seed = self.seed if self.seed_of is None else self.seed_of(factor)
+            if seed not in numbers:
+                sequence = np.random.SeedSequence(seed, spawn_key=(stream,)) if stream else seed
+                numbers[seed] = np.random.default_rng(sequence).random(len(factors)).tolist()
+            return numbers[seed][place]
+
+        return {
+            factor.name: factor.value(self.phase.laws[factor.name], number(place, factor.name))
+            for place, factor in enumerate(factors)
+        }
 
 
 def contrasting(hue: float, saturation: float, value: float) -> Vector3:

@@ -123,7 +123,7 @@ def _result(
         if not rendered.alone:
             code, reason = ExitCode.FAILED, "a process that the renderer has left behind cannot be ended"
         if code is ExitCode.OK:
-            written.check(attempt, recipe.scene.frames)
+            written.check(attempt, recipe.picture.frames)
             clips.complete(attempt, run.clip(recipe.index), recipe, report.checks, renderer.command)
     except CannotStartError as error:
         code, reason = ExitCode.USAGE, str(error)

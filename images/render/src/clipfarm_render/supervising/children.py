@@ -31,7 +31,7 @@ from clipfarm_render.supervising.watch import End
 from clipfarm_render.vram.observer import VramObserver
 from clipfarm_render.vram.use import in_all
 
-BUILT_IN = (sys.executable, "-m", "clipfarm_render.push", "--wait")
+BUILT_IN = (sys.executable, "-m", "clipfarm_render.clip", "--wait")
 
 
 Started: TypeAlias = tuple[Child, Scratch]

@@ -3,22 +3,14 @@
 from collections.abc import Callable
 
 from clipfarm_contract import assets
-from clipfarm_contract.bounds import A_DIVISOR, LEAST_PIXELS, MOST_FRICTION, MOST_PIXELS, STEP_RATE
-from clipfarm_contract.experiment import (
-    BACKGROUNDS,
-    LAYERS,
-    SHAPES,
-    Experiment,
-    Impulse,
-    Phase,
-    PhaseClips,
-    Scene,
-)
+from clipfarm_contract.bounds import A_DIVISOR, LEAST_PIXELS, MOST_PIXELS, STEP_RATE
+from clipfarm_contract.experiment import BACKGROUNDS, LAYERS, SHAPES
+from clipfarm_contract.experiments.scene import Declared, PhaseClips, Scene
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.text import any_of
 
 
-def refuse_unsupported(experiment: Experiment) -> None:
+def refuse_unsupported(experiment: Declared) -> None:
     """Check an experiment against the rules.
 
     Raises:
@@ -29,13 +21,9 @@ def refuse_unsupported(experiment: Experiment) -> None:
         if problem:
             raise ContractError(f"experiment.{problem}")
     for i, entry in enumerate(experiment.phases):
-        problem = _phase(entry)
+        problem = _phase(entry, experiment.scene)
         if problem:
             raise ContractError(f"experiment.phases[{i}].{problem}")
-
-
-def _name(scene: Scene) -> str | None:
-    return None if scene.name == "push" else f'name: found "{scene.name}", expected push'
 
 
 def _layers(scene: Scene) -> str | None:
@@ -84,24 +72,13 @@ def _samples(scene: Scene) -> str | None:
     )
 
 
-def _impulse(scene: Scene) -> str | None:
-    impulse: Impulse = scene.impulse
-    if not 0 <= impulse.at_frame <= scene.frames - 2:
-        return f"impulse.atFrame: found {impulse.at_frame}, expected 0 to {scene.frames - 2}, so that motion can follow"
-    return None if impulse.min > 0 else f"impulse.min: found {impulse.min:g}, expected more than 0"
-
-
-def _phase(entry: PhaseClips) -> str | None:
-    phase: Phase = entry.phase
+def _phase(entry: PhaseClips, scene: Scene) -> str | None:
     if not 0 <= entry.start <= entry.end:
         return f"clips: found {entry.start} to {entry.end}, expected a range of whole numbers from 0"
-    if not (phase.friction.min >= 0 and phase.friction.max <= MOST_FRICTION):
-        return f"friction: found {phase.friction.min:g} to {phase.friction.max:g}, expected 0 to {MOST_FRICTION:g}"
-    return None if phase.mass.min > 0 else f"mass.min: found {phase.mass.min:g}, expected more than 0"
+    return scene.problem(entry.phase)
 
 
 SCENE_RULES: tuple[Callable[[Scene], str | None], ...] = (
-    _name,
     _layers,
     _objects,
     _background,
@@ -109,5 +86,4 @@ SCENE_RULES: tuple[Callable[[Scene], str | None], ...] = (
     _fps,
     _resolution,
     _samples,
-    _impulse,
 )

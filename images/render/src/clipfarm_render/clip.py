@@ -1,9 +1,9 @@
-"""The push experiment: one clip, from its seed to its files.
+"""One clip, from its seed to its files.
 
-An object lies on a floor with walls, rests, and gets a push. Run by the supervisor as a child process; what it has
-to make stands in its environment (:mod:`clipfarm_contract.environment`). With ``--wait FD`` it loads everything first,
-and the rest of its environment comes in a file, when a line on the standard input says so. When that clip is done,
-it writes its exit code to the file descriptor, as one byte, and waits for the next line.
+What happens in it is told by its experiment's story (:mod:`clipfarm_render.experiments`). The supervisor runs this
+module as a child process; its environment says what to make (:mod:`clipfarm_contract.environment`). With ``--wait FD``
+it loads everything first, and the rest of its environment comes in a file, when a line on the standard input says so.
+When that clip is done, it writes its exit code to the file descriptor, as one byte, and waits for the next line.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ from clipfarm_render.vram.messages import means_out_of_vram
 
 
 def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> None:
-    """Make the files of one clip: sample, build, simulate, render, save, check."""
-    scene, phase = job.recipe.scene, job.recipe.phase
+    """Make the files of one clip: draw, build, simulate, render, save, check."""
+    scene = job.scene
     with report.stage("import"):
         # Imported here, so that the thread limits are in force and the seconds are counted.
         from clipfarm_render.picture import headless
@@ -35,28 +35,23 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         headless.import_blender()
         import numpy as np
 
-        from clipfarm_render import checks
+        from clipfarm_render import checks, experiments
         from clipfarm_render.picture import background, frames, gpu_cache, layers, preview, studio
-        from clipfarm_render.scene import bodies, ground_truth, physics, stage
-        from clipfarm_render.scene.camera import Camera
-        from clipfarm_render.scene.manifest import AssetFiles
-        from clipfarm_render.scene.motion import Motion
-        from clipfarm_render.scene.sample import draw
+        from clipfarm_render.scene import ground_truth, physics
+
+        story = experiments.story(scene.name)
 
     with report.stage("simulate"):
-        sample = draw(job.seed, phase, scene.impulse, scene.objects)
-        camera = Camera(scene.resolution)
-        body = bodies.make(sample, scene.assets, AssetFiles(scratch))
-        built = stage.build([body], camera, scene.frames, scene.fps)
+        sample = experiments.draw(scene, job.phase, job.seed)
+        built = story.build(sample, scene, scratch)
         world = physics.simulator(built.scene, scratch)
         kernels = None if job.device == "cpu" else gpu_cache.use(job.cache)
-        renderer = studio.renderer(built, scene, limits.blender, job.device, scratch)
+        renderer = studio.renderer(built, sample, scene, limits.blender, job.device, scratch)
         # The renderer follows the scene by now, so that the keyframes reach it. One frame more than the clip has:
         # the flow of the last one leads there.
-        beyond = Motion.of(physics.simulate(world, body, sample.push, scene.frames + 1, scene.fps))
+        beyond = story.move(world, built, sample, scene.frames + 1, scene.fps)
         built.animate(beyond)
-        moving = beyond.first(scene.frames)
-        (trajectory,) = moving.trajectories
+        trajectory = beyond.first(scene.frames)
         world.close()
 
     if kernels is not None and not renderer.is_warm:
@@ -71,28 +66,27 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
     pictures: frames.Frames = frames.FullFrames(renderer)
     if scene.background == "cached":
         with report.stage("background"), job.shared_work():
-            still = background.get(
-                job.cache, renderer, scene.samples_per_pixel, renderer.device, scratch, built.fixtures
-            )
+            still = background.get(job.cache, renderer, scene.samples_per_pixel, renderer.device, scratch)
         helpers = 0 if renderer.device == "cpu" else frames.HELPERS
-        pictures = frames.CompositeFrames(renderer, built, moving, still, scene.samples_per_pixel, helpers)
+        pictures = frames.CompositeFrames(renderer, built, sample, trajectory, still, scene.samples_per_pixel, helpers)
 
     with report.stage("render"):
         job.clip.rgb.mkdir()
-        frames.write_all(pictures, moving, job.clip)
+        frames.write_all(pictures, trajectory, job.clip)
         if scene.layers != ("rgb",):
             layers.write_all(renderer, built, scratch, scene.layers, scene.frames, job.clip)
     report.seconds["cycles"] = renderer.seconds_in_cycles
 
     with report.stage("save"):
         job.clip.actions.parent.mkdir()
-        np.save(job.clip.actions, ground_truth.actions(sample, scene.frames))
-        np.save(job.clip.states, ground_truth.states(trajectory))
-        truth = ground_truth.describe(job.recipe, job.seed, sample, body, camera, trajectory)
-        job.clip.ground_truth.write_text(dump(truth))
+        truth = story.truth(sample, built, trajectory, scene)
+        np.save(job.clip.actions, truth.actions)
+        np.save(job.clip.states, truth.states)
+        described = ground_truth.describe(job.recipe, job.seed, scene, built.camera, job.phase.name)
+        job.clip.ground_truth.write_text(dump({**described, **truth.document}))
         if scene.preview:
             preview.write(job.clip, scene.frames, scene.fps)
-        report.checks = checks.check(job.clip, scene)
+        report.checks = checks.check(job.clip, scene, story.CHECKS)
 
 
 def load() -> None:
@@ -104,9 +98,11 @@ def load() -> None:
         headless.import_blender()
         from PIL import Image
 
-        from clipfarm_render import checks  # noqa: F401
+        from clipfarm_render import experiments
         from clipfarm_render.picture import background, frames, layers, preview, studio  # noqa: F401
         from clipfarm_render.scene import ground_truth  # noqa: F401
+
+        experiments.story("push")
 
         Image.preinit()  # which files it knows
 

@@ -1,0 +1,26 @@
+"""Stories: what happens in each built-in experiment, from the values that a clip has drawn to its ground truth.
+
+An experiment is declared in the contract (:mod:`clipfarm_contract.experiments`), under the same name. A story is a
+module with the functions of :class:`~clipfarm_render.experiments.story.Story`.
+"""
+
+import importlib
+from typing import Any, cast
+
+from clipfarm_contract.experiments.scene import Phase, Scene
+from clipfarm_render.experiments.story import Story
+from clipfarm_render.scene.sample import Stream
+
+STORIES = {"push": "clipfarm_render.experiments.push"}
+"""Modules by the name of the experiment; loaded when a clip asks for one, because that loads Blender."""
+
+
+def story(name: str) -> Story:
+    """Return the story of a built-in experiment."""
+    return cast("Story", importlib.import_module(STORIES[name]))
+
+
+def draw(scene: Scene, phase: Phase, seed: int) -> Any:
+    """Return the sample of a clip with this seed of its own."""
+    stream = Stream(scene.declaration, phase, seed)
+    return story(scene.name).draw(stream.values(), stream.values, scene)
