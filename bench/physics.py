@@ -31,7 +31,7 @@ from clipfarm_contract.experiment import SHAPES
 from clipfarm_render.scene import arena, bodies, ground_truth, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.physics import Trajectory
+from clipfarm_render.scene.motion import Trajectory
 from clipfarm_render.scene.sample import Push, Sample
 
 FRICTIONS = (0.02, 0.05, 0.1, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.9)
@@ -77,7 +77,7 @@ def sample_of(shape: str, friction: float, **more: object) -> Sample:
 def run(scratch: Path, sample: Sample, frames: int) -> Trajectory:
     """Simulate at 240 frames a second."""
     body = bodies.make(sample, None, AssetFiles(scratch))
-    built = stage.build(body, Camera(64), frames, STEP_RATE)
+    built = stage.build([body], Camera(64), frames, STEP_RATE)
     world = physics.simulator(built.scene, scratch)
     return physics.simulate(world, body, sample.push, frames, STEP_RATE)
 

@@ -20,6 +20,7 @@ from clipfarm_render.picture.cycles import CyclesRenderer, save_png
 from clipfarm_render.scene import bodies, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
+from clipfarm_render.scene.motion import Motion
 from clipfarm_render.seeds import clip_seed
 
 LAYERS = ("rgba", "backward_flow", "forward_flow", "depth", "normal", "object_coordinates")
@@ -42,12 +43,12 @@ def main() -> None:
         scratch = Path(place)
         sample = experiments.draw(scene, phase, clip_seed(seed, index))
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
-        built = stage.build(body, Camera(scene.resolution), scene.frames, scene.fps)
+        built = stage.build([body], Camera(scene.resolution), scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)
-        renderer = PlainRenderer(built, sample, scene.samples_per_pixel, 2, "cpu", scratch)
+        renderer = PlainRenderer(built, scene.samples_per_pixel, 2, "cpu", scratch)
         renderer.blender_scene.render.threads_mode = "AUTO"
         renderer.blender_scene.render.image_settings.file_format = "PNG"
-        built.animate(physics.simulate(world, body, sample.push, scene.frames, scene.fps))
+        built.animate(Motion.of(physics.simulate(world, body, sample.push, scene.frames, scene.fps)))
         layers = renderer.render(return_layers=LAYERS)
         clip.rgb.mkdir(parents=True)
         for frame in range(scene.frames):

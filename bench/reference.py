@@ -15,6 +15,7 @@ from clipfarm_render.picture.region import Rule
 from clipfarm_render.scene import bodies, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
+from clipfarm_render.scene.motion import Motion
 from clipfarm_render.seeds import clip_seed
 
 
@@ -27,15 +28,15 @@ def write(file: str, seed: str, index: str, frame: str, samples: str, target: st
         sample = experiments.draw(scene, phase, clip_seed(int(seed), int(index)))
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
         camera = Camera(scene.resolution)
-        built = stage.build(body, camera, scene.frames, scene.fps)
+        built = stage.build([body], camera, scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)
-        renderer = CyclesRenderer(built, sample, scene.samples_per_pixel, 2, "cpu", scratch)
-        trajectory = physics.simulate(world, body, sample.push, scene.frames, scene.fps)
-        built.animate(trajectory)
+        renderer = CyclesRenderer(built, scene.samples_per_pixel, 2, "cpu", scratch)
+        motion = Motion.of(physics.simulate(world, body, sample.push, scene.frames, scene.fps))
+        built.animate(motion)
         # Few samples are enough to know where the object changes anything.
         behind = background.get(None, renderer, 4, "cpu", scratch)
-        frames = CompositeFrames(renderer, built, sample, trajectory, behind, 4)
-        region = Rule(behind.surroundings, camera).find(frames.solid(int(frame)))
+        frames = CompositeFrames(renderer, built, motion, behind, 4)
+        region = Rule(behind.surroundings, camera).find(frames.solids(int(frame)))
         near = region.weak.pixels
         everything = Box(0, 0, scene.resolution, scene.resolution)
         pictures = []

@@ -29,6 +29,10 @@ RUN_EXPERIMENT = "CLIPFARM_EXPERIMENT"
 RUN_CLIPS = "CLIPFARM_CLIPS"
 """In a pod: the clips that its Job makes, as ranges. They stand on the supervisor's command line, too."""
 
+GIVE_UP_AFTER = "CLIPFARM_GIVE_UP_AFTER"
+"""To the supervisor of a block: how many clips in a row may fail alike, while no clip of the run is complete, before it
+leaves the others untried; unset: all are tried."""
+
 GPU = "CLIPFARM_GPU"
 """UUID of the one GPU that the supervisor's clips are to use; empty: those that the process sees."""
 

@@ -1,7 +1,8 @@
 """Exit codes of a renderer and of an encoder.
 
-Of a renderer's only ``OUT_OF_VRAM`` is worth a second try: the memory may be free later. Its usage error is 64
-(``EX_USAGE`` of BSD's sysexits.h) and never 2, because argparse's own 2, and python's 2 for a missing script, would
+Of a renderer's only ``OUT_OF_VRAM`` is worth a second try: the memory may be free later. The supervisor of a block
+adds ``GAVE_UP``, because clips that were not tried may be good. Its usage error is 64 (``EX_USAGE`` of BSD's
+sysexits.h) and never 2, because argparse's own 2, and python's 2 for a missing script, would
 be retried as if GPU memory had run out.
 """
 
@@ -19,6 +20,13 @@ class ExitCode(IntEnum):
     """GPU memory ran out; the clip is tried again later."""
     USAGE = 64
     """The command line or the environment is wrong; nothing was tried."""
+    GAVE_UP = 75
+    """Of a block alone: its first clips failed alike, and no clip of the run is complete; the others were not tried.
+    ``EX_TEMPFAIL`` of sysexits.h: trying again may help."""
+
+
+WORTH_ANOTHER_ATTEMPT = frozenset({ExitCode.OUT_OF_VRAM, ExitCode.GAVE_UP})
+"""Ends after which a clip, or a block, gets another attempt."""
 
 
 ENDED_WITH_2 = "ended with 2, which the contract keeps for GPU memory"

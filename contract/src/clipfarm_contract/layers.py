@@ -7,7 +7,8 @@ the upper left corner: x to the right, y down, and the middle of the first is (0
 =================== ============================ =====================================================================
 layer               file                         value
 =================== ============================ =====================================================================
-segmentation        segmentation/seg_00000.png   (height, width) uint8: ``NOTHING``, ``THING``, ``FLOOR`` or ``WALL``
+segmentation        segmentation/seg_00000.png   (height, width) uint8: ``NOTHING``, ``FLOOR``, ``WALL``, ``FIXTURE``,
+                                                 or the number of a body (:func:`body_number`); ``THING`` is the first
 flow                flow/flow_00000.npy          (height, width, 2) float32: where the point that is seen moves to by
                                                  the next frame, x and y in pixels; of the last frame too
 depth               depth/depth_00000.npy        (height, width) float32: distance along the camera's axis (not along
@@ -33,10 +34,17 @@ from clipfarm_contract import regular
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.npy import Head
 
-NOTHING, THING, FLOOR, WALL = range(4)
-"""Values of the segmentation."""
+NOTHING, THING, FLOOR, WALL, FIXTURE = range(5)
+"""Values of the segmentation. A fixture stands still, such as a ramp or a screen."""
+MOST_BODIES = 200
+"""Far above any use; their numbers fit into 8 bits."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def body_number(body: int) -> int:
+    """Return the value of a clip's body in the segmentation: 1 for body 0, then 11, 12, ... for bodies 1, 2, ..."""
+    return THING if body == 0 else 10 + body
 
 
 @dataclass(frozen=True, slots=True)

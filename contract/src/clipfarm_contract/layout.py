@@ -1,6 +1,8 @@
 """Where each file of a clip and of a run lies."""
 
+import os
 import re
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,10 @@ def clip_index(name: str) -> int | None:
 def is_attempt(name: str) -> bool:
     """Tell whether a folder's name is that of a clip still being written, as ``.clip_00042.1f3a``."""
     return _ATTEMPT.fullmatch(name) is not None
+
+
+def _indexes(entries: Iterable[os.DirEntry[str]]) -> Iterator[int]:
+    return (index for entry in entries if (index := clip_index(entry.name)) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,14 @@ class RunFolder:
             return []
         found = (clip_index(entry.name) for entry in self.root.iterdir())
         return sorted(index for index in found if index is not None)
+
+    def has_clip_of(self, clips: Container[int]) -> bool:
+        """Return whether one of some clips is there, complete by its ``clip.json``; its files are not looked at."""
+        try:
+            with os.scandir(self.root) as entries:
+                return any(self.clip(index).manifest.exists() for index in _indexes(entries) if index in clips)
+        except FileNotFoundError:
+            return False
 
     def attempts(self) -> list[Path]:
         """Return the folders of clips that a process is writing, or was writing when it was killed."""

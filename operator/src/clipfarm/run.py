@@ -81,7 +81,8 @@ class Retry(Model):
     """What to do if clips cannot be rendered."""
 
     limit: int = Field(default=1, ge=0, le=100)
-    """Further attempts at a clip whose renderer ran out of GPU memory (exit code 2)."""
+    """Further attempts at a clip whose renderer ran out of GPU memory (exit code 2), and at clips of a pod that ended
+    early because its first ones failed alike."""
     delay: Annotated[Seconds, Field(ge=0)] = 30.0
     """Minimum time between the end of an attempt and the next one."""
     stop_after: int = Field(default=20, ge=0, le=10_000)

@@ -42,13 +42,14 @@ ENDS = {
     6: ["evicted", 2, 0],  # the eviction does not take the place of the second attempt
     7: [77],  # an exit code of nobody's
     8: [143, 0],  # somebody deleted it
+    9: [75, 0],  # the first clips of its block failed alike, then done
 }
 
 
 def test_what_becomes_of_a_clip_follows_from_how_its_pods_end(runs: Runs, operator: Operator, namespace: Namespace):
-    runs.create(clips=9, ends=ENDS, workers=9, retry={"limit": 1, "delay": "1s"})
+    runs.create(clips=10, ends=ENDS, workers=10, retry={"limit": 1, "delay": "1s"})
     status = runs.finished()
-    assert (status["phase"], status["rendered"], status["failed"]) == ("CompletedWithFailures", 5, 4)
+    assert (status["phase"], status["rendered"], status["failed"]) == ("CompletedWithFailures", 6, 4)
     assert runs.attempts() == {clip: len(ends) for clip, ends in ENDS.items()}
     reasons = {entry["clips"]: entry["reason"] for entry in status["failures"]}
     assert reasons == {
@@ -58,7 +59,7 @@ def test_what_becomes_of_a_clip_follows_from_how_its_pods_end(runs: Runs, operat
         "7": "exit status 77",
     }
     job = namespace.get(JOBS, "run-render")["status"]
-    assert (job["completedIndexes"], job["failedIndexes"]) == ("0,2,5,6,8", "1,3,4,7")
+    assert (job["completedIndexes"], job["failedIndexes"]) == ("0,2,5,6,8,9", "1,3,4,7")
     assert "retry" in runs.condition("Ready")["message"]
 
 
@@ -123,6 +124,19 @@ def test_pods_that_make_blocks_are_counted_in_clips(runs: Runs, operator: Operat
     status = runs.finished()
     assert (status["total"], status["rendered"], status["failed"]) == (10, 9, 1)
     assert status["failures"] == [{"clips": "4", "stage": "render", "reason": "black"}]
+
+
+def test_a_run_whose_pods_give_up_ends_before_they_are_tried_again_and_stays_ended(runs: Runs, operator: Operator):
+    said = {"clips": [{"index": i, "exitCode": 1, "reason": f"no bean for clip {i}"} for i in (0, 1, 2)]}
+    pod = {"annotations": {"clipfarm.test/end": "75", "clipfarm.test/message": json.dumps(said)}}
+    runs.create(clips=100, workers=1, retry={"stopAfter": 3}, render={"clipsPerPod": 10, "pod": pod})
+    status = runs.finished()
+    assert (status["phase"], status["failed"]) == ("Failed", 10)
+    assert runs.condition("Ready")["message"].endswith("(retry.stopAfter): no bean for clip 0")
+    wait_until(lambda: not runs.gated(), "the pods at their gates to go")
+    listed = {entry["reason"]: entry["clips"] for entry in runs.status()["failures"]}
+    assert listed["not tried: its pod ended early, after clips before it had failed"] == "3-9"
+    assert (runs.status()["phase"], runs.attempts()) == ("Failed", {0: 1})
 
 
 def test_the_claim_is_made_and_stays_when_the_run_is_deleted(runs: Runs, operator: Operator, namespace: Namespace):

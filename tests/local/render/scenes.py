@@ -12,7 +12,7 @@ from clipfarm_render.picture.cycles import CyclesRenderer
 from clipfarm_render.scene import bodies, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.physics import Trajectory
+from clipfarm_render.scene.motion import Motion, Trajectory
 from clipfarm_render.scene.sample import Sample
 from helpers.experiments import declared
 
@@ -59,10 +59,10 @@ def build(
     sample = replace(draw(shape), **how)
     camera = Camera(resolution)
     body = bodies.make(sample, assets, AssetFiles(scratch))
-    built = stage.build(body, camera, frames, 30)
+    built = stage.build([body], camera, frames, 30)
     world = physics.simulator(built.scene, scratch)
-    renderer = CyclesRenderer(built, sample, samples, 2, "cpu", scratch)
+    renderer = CyclesRenderer(built, samples, 2, "cpu", scratch)
     trajectory = physics.simulate(world, body, sample.push, frames + 1, 30)
     trajectory.positions[:, 2] += height
-    built.animate(trajectory)
+    built.animate(Motion.of(trajectory))
     return Set(renderer, built, sample, camera, trajectory)

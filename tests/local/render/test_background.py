@@ -12,6 +12,7 @@ from clipfarm_render.picture.frames import CompositeFrames, write_all
 from clipfarm_render.picture.region import Rule
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.kubric_compat import kb
+from clipfarm_render.scene.motion import Motion
 
 from .scenes import build
 
@@ -41,7 +42,7 @@ def scene(request, kept, tmp_path_factory):
 
 def frames_of(scene):
     made, behind = scene
-    return CompositeFrames(made.renderer, made.stage, made.sample, made.trajectory, behind, SAMPLES)
+    return CompositeFrames(made.renderer, made.stage, Motion.of(made.trajectory), behind, SAMPLES)
 
 
 def seen(picture):
@@ -59,7 +60,7 @@ def converged(scene):
 def test_what_lies_outside_of_the_region_changes_by_less_than_half_a_step(scene, converged):
     _, behind = scene
     frames = frames_of(scene)
-    region = Rule(behind.surroundings, Camera(SIZE)).find(frames.solid(0))
+    region = Rule(behind.surroundings, Camera(SIZE)).find(frames.solids(0))
     difference = seen(converged) - seen(behind.clean)
     outside = ~region.weak.pixels
     assert 0.1 < outside.mean() < 0.95
@@ -76,7 +77,7 @@ def test_a_frame_is_no_worse_than_a_full_render_anywhere_and_the_same_in_expecta
     composite = seen(frames.linear(0))
     full = seen(made.renderer.render_box(EVERYTHING, SAMPLES))
     reference = seen(converged)
-    region = Rule(scene[1].surroundings, Camera(SIZE)).find(frames.solid(0))
+    region = Rule(scene[1].surroundings, Camera(SIZE)).find(frames.solids(0))
     for part in (np.ones((SIZE, SIZE), bool), region.weak.pixels, ~region.weak.pixels):
         assert error(composite, reference, part) <= error(full, reference, part)
     # In a shadow, the noise of the lit background has little in common with that of the frame.
@@ -92,7 +93,7 @@ def test_no_seam_is_to_be_seen_at_the_regions_edge(scene, converged):
     reference = seen(converged)
     difference = seen(frames.linear(0)) - reference
     of_full = seen(made.renderer.render_box(EVERYTHING, SAMPLES)) - reference
-    region = Rule(behind.surroundings, Camera(SIZE)).find(frames.solid(0)).weak.pixels
+    region = Rule(behind.surroundings, Camera(SIZE)).find(frames.solids(0)).weak.pixels
     edge = np.zeros_like(region)
     edge[1:] |= region[1:] & ~region[:-1]
     edge[:-1] |= region[:-1] & ~region[1:]
@@ -141,8 +142,9 @@ def test_frames_written_with_helpers_are_those_written_one_after_the_other(kept,
     written = []
     for helpers in (0, 2):
         (clip := Clip(tmp_path / str(helpers))).rgb.mkdir(parents=True)
-        frames = CompositeFrames(made.renderer, made.stage, made.sample, made.trajectory, behind, 4, helpers)
-        write_all(frames, made.trajectory, clip)
+        motion = Motion.of(made.trajectory)
+        frames = CompositeFrames(made.renderer, made.stage, motion, behind, 4, helpers)
+        write_all(frames, motion, clip)
         written.append([clip.frame(frame).read_bytes() for frame in range(len(made.trajectory.positions))])
     assert written[0] == written[1]
     assert len(set(written[0])) > 1, "the object moves"

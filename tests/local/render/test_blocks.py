@@ -5,6 +5,7 @@ import json
 import pytest
 
 from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.termination import Termination
 
 from .conftest import python
 
@@ -71,3 +72,56 @@ def test_a_list_of_clips_may_come_as_a_file(supervise, tmp_path):
     ranges.write_text("3-4,9\n")
     ended = supervise(*python(WRITE), index=None, count=2, options=["--clips-from", ranges, "--block", 1])
     assert (ended.code, ended.run.clips()) == (ExitCode.OK, [9])
+
+
+SAY_AND_FAIL = "sys.exit(f'clip {os.environ[\"CLIP_INDEX\"]}: no bean')"
+GIVE_UP = ["--clips", "0-9", "--give-up-after", 3, "--block"]
+
+
+class TestGivingUp:
+    def test_a_block_whose_first_clips_fail_alike_leaves_the_others_untried(self, supervise, tmp_path):
+        message = tmp_path / "message"
+        options = [*GIVE_UP, 0, "--termination-message", message]
+        ended = supervise(*python(SAY_AND_FAIL), index=None, count=5, options=options)
+        assert ended.code == ExitCode.GAVE_UP
+        said = "the last 3 clips failed alike, and no clip of the run is complete: 2 of this block are not tried"
+        assert f"clipfarm-render: {said}" in ended.lines
+        told = Termination.parse(message.read_text())
+        assert [(clip.index, clip.exit_code) for clip in told.clips] == [(0, 1), (1, 1), (2, 1)]
+        assert "clip 1: no bean" in told.clips[1].reason
+
+    def test_the_variable_that_a_pod_has_says_when(self, supervise, monkeypatch):
+        monkeypatch.setenv("CLIPFARM_GIVE_UP_AFTER", "2")
+        ended = supervise(*python(f"'CLIPFARM_GIVE_UP_AFTER' in os.environ and sys.exit(9); {SAY_AND_FAIL}"), count=4)
+        assert ended.code == ExitCode.GAVE_UP
+        assert "no bean" in ended.result(1).reason
+        assert not ended.run.result(2).exists()
+
+    @pytest.mark.parametrize(
+        ("program", "complete"),
+        [
+            (SAY_AND_FAIL, 7),  # another pod has made a clip of the run
+            (f"{SAY_AND_FAIL} if int(os.environ['CLIP_INDEX']) else {WRITE}", None),
+            ("sys.exit('abcde'[int(os.environ['CLIP_INDEX'])])", None),
+        ],
+    )
+    def test_all_are_tried_once_a_clip_is_complete_or_if_they_fail_in_different_ways(
+        self, supervise, program, complete
+    ):
+        if complete is not None:
+            supervise(*python(WRITE), index=complete)
+        ended = supervise(*python(program), index=None, count=5, options=[*GIVE_UP, 0])
+        assert ended.code == ExitCode.FAILED
+        assert ended.run.result(4).exists()
+
+    def test_a_clip_of_another_run_in_the_same_folder_does_not_count(self, supervise):
+        supervise(*python(WRITE), index=12)
+        assert supervise(*python(SAY_AND_FAIL), index=None, count=5, options=[*GIVE_UP, 1]).code == ExitCode.GAVE_UP
+
+    def test_the_last_clip_is_no_reason_to_leave_any_out(self, supervise):
+        assert supervise(*python(SAY_AND_FAIL), index=None, count=3, options=[*GIVE_UP, 0]).code == ExitCode.FAILED
+
+    def test_if_gpu_memory_ran_out_the_block_says_so(self, supervise):
+        ended = supervise(*python("sys.exit(2)"), index=None, count=5, options=[*GIVE_UP, 0])
+        assert ended.code == ExitCode.OUT_OF_VRAM
+        assert not ended.run.result(3).exists()

@@ -86,7 +86,7 @@ def test_segmentation_tells_object_floor_and_walls(seen):
     assert (np.abs(walls[:, :2]).max(axis=1) > arena.HALF_SIZE - 1e-3).all()
     assert walls[:, 2].max() < arena.WALL_HEIGHT + 1e-3
     points, own = seen.on_the_object()
-    low, high = seen.scene.stage.body.bounds
+    low, high = seen.scene.stage.bodies[0].bounds
     assert (own > low - 2e-3).all()
     assert (own < high + 2e-3).all()
 
@@ -132,7 +132,7 @@ def test_normals_point_out_of_the_surface_in_the_axes_of_the_world(seen):
 def test_object_coordinates_run_from_0_to_1_through_the_objects_box_and_are_0_elsewhere(seen):
     found, thing = seen.layer("object_coordinates"), seen.layer("segmentation") == THING
     _, own = seen.on_the_object()
-    low, high = seen.scene.stage.body.bounds
+    low, high = seen.scene.stage.bodies[0].bounds
     assert found[thing] == pytest.approx((own - low) / (high - low), abs=2e-3)
     assert not found[~thing].any()
 

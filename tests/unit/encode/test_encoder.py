@@ -64,17 +64,28 @@ def test_arguments_that_make_no_sense_are_refused_by_name(arguments, message):
         get_encoder(**(defaults | arguments))
 
 
+def test_an_encoder_of_the_same_model_may_crop_otherwise_and_save_another_type(encoder):
+    other = encoder.like(crop_size=16, dtype="fp32")
+    assert (other.preprocessing.crop, encoder.preprocessing.crop) == (16, 32)
+    clip = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    (found,), (expected,) = other.encode([clip]), encoder.encode([clip])
+    assert (found.dtype, expected.dtype) == (np.float32, np.float16)
+    assert (found.astype(np.float16) == expected).all()
+    with pytest.raises(ValueError, match="crop_size: 40 is not a multiple of 16"):
+        encoder.like(crop_size=40)
+
+
 class SmallMemory:
     """A lane to a device whose memory holds ``room`` clips, and never a black one."""
 
     def __init__(self, lane, room, message):
         self._lane, self.room, self.message, self.sizes = lane, room, message, []
 
-    def launch(self, clips):
+    def launch(self, clips, output):
         self.sizes.append(len(clips))
         if len(clips) > self.room or any(not clip.any() for clip in clips):
             raise RuntimeError(self.message)
-        return self._lane.launch(clips)
+        return self._lane.launch(clips, output)
 
 
 def small_encoder(room, message="CUDA out of memory. Tried to allocate 2.00 GiB"):

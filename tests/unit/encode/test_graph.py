@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from clipfarm_encode.models.base import OWN, Output
 from clipfarm_encode.models.vjepa2.graph import Graphs
 
 pytestmark = pytest.mark.torch
@@ -42,7 +43,7 @@ class Model:
     def tables(self, video):
         return video, video
 
-    def __call__(self, video):
+    def __call__(self, video, output):
         self.calls.append(tuple(video.shape))
         features, overflowed = torch.zeros_like(video), torch.zeros(len(video))
 
@@ -53,7 +54,7 @@ class Model:
             launch()
         else:
             Model.recording.launched = launch
-        return features, overflowed
+        return (features,), overflowed
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def video(batch, value):
 
 
 def doubled(graphs, batch, value):
-    features, _ = graphs(video(batch, value))
+    (features,), _ = graphs(video(batch, value))
     assert (features == 2 * value).all()
     return features
 
@@ -77,6 +78,12 @@ def test_the_second_batch_of_a_shape_and_size_is_captured_and_the_next_ones_are_
     for value in range(1, 6):
         doubled(graphs, 4, value)
     assert graphs.model.calls == [(4, 2), (4, 2)]
+
+
+def test_another_output_of_the_same_batch_is_captured_anew(graphs):
+    for output in (OWN, OWN, OWN, Output(last=1), Output(last=1), Output(last=1)):
+        graphs(video(4, 1), output)
+    assert graphs.model.calls == [(4, 2)] * 4
 
 
 def test_what_a_batch_returned_stays_when_the_next_one_is_replayed(graphs):

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from clipfarm_encode.models.base import Output
 from clipfarm_encode.models.preprocess import normalise
 from clipfarm_encode.models.vjepa2.half import halved, representable
 from clipfarm_encode.models.vjepa2.kernels import KernelError, compile_kernels, macros
@@ -51,8 +52,35 @@ def test_the_model_in_half_precision_is_the_model(shape, dtype, bound):
     model, video = made_up(SHAPES[shape]), pixels(2, 4, 3, 32, 48)
     with torch.inference_mode():
         expected = model(normalise(video))
-        found, overflowed = halved(model, dtype, CPU, Plain(dtype, torch.float32))(video)
+        (found,), overflowed = halved(model, dtype, CPU, Plain(dtype, torch.float32))(video)
     assert distance(found, expected) < bound
+    assert overflowed.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        Output(layers=(1, 3), norm=True),
+        Output(layers=(2,), norm=False),
+        Output(last=1),
+        Output(layers=(3, 4), norm=False, last=1, pool="space"),
+        Output(pool="space"),
+    ],
+    ids=str,
+)
+def test_every_output_in_half_precision_is_the_models(output, tmp_path):
+    model, video = made_up(SHAPES["small"]), pixels(2, 4, 3, 32, 48)
+    fused = Fused(
+        Emulated(tmp_path, torch.float16, model.config.width, torch.float32).launch, torch.float16, torch.float32
+    )
+    plain = Plain(torch.float32, torch.float32)
+    with torch.inference_mode():
+        expected = model.outputs(normalise(video), output)
+        exact, _ = halved(model, torch.float32, CPU, plain)(video, output)
+        found, overflowed = halved(model, torch.float16, CPU, fused)(video, output)
+    for ours, half, own in zip(exact, found, expected, strict=True):
+        torch.testing.assert_close(ours, own, rtol=1e-4, atol=1e-4)
+        assert distance(half, own) < 3e-6
     assert overflowed.tolist() == [0, 0]
 
 
@@ -65,8 +93,8 @@ def test_the_kernels_compute_what_pytorch_does(shape, dtype, tmp_path):
     fused = Fused(kernels.launch, dtype, torch.float32)
     model = made_up(config)
     with torch.inference_mode():
-        expected, _ = halved(model, torch.float32, CPU, exact)(video)
-        found, overflowed = halved(model, dtype, CPU, fused)(video)
+        (expected,), _ = halved(model, torch.float32, CPU, exact)(video)
+        (found,), overflowed = halved(model, dtype, CPU, fused)(video)
     assert distance(found, expected) < (3e-6 if dtype is torch.float16 else 2e-4)
     assert overflowed.tolist() == [0, 0]
     assert kernels.launched == [
@@ -118,11 +146,11 @@ def test_values_beyond_float16_are_reported_and_bfloat16_holds_them(fused, tmp_p
     model.blocks[1].norm2.bias.data.zero_()
     with torch.inference_mode():
         half = halved(model, torch.float16, CPU, operations)
-        features, overflowed = half(pixels(2, 2, 3, 32, 32))
+        (features,), overflowed = half(pixels(2, 2, 3, 32, 32))
         assert overflowed.tolist() == [1, 1]
         assert not features.isfinite().all()
         again = half.to(CPU, torch.bfloat16, Plain(torch.bfloat16, torch.float16))
-        features, overflowed = again(pixels(2, 2, 3, 32, 32))
+        (features,), overflowed = again(pixels(2, 2, 3, 32, 32))
     assert overflowed.tolist() == [0, 0]
     assert features.isfinite().all()
 

@@ -6,6 +6,7 @@ import types
 import pytest
 import torch
 
+from clipfarm_encode.models.base import Output
 from clipfarm_encode.models.lane import FullLane
 from clipfarm_encode.models.pinned import Ring
 from clipfarm_encode.models.vjepa2 import half_lane as module
@@ -97,16 +98,36 @@ def test_a_batch_comes_back_in_order_and_as_float32_computes_it(gpu, saved):
     for _ in range(3):
         computed = lane.launch(clips)()
         assert [each.compute for each in computed] == ["float16"] * 3
-        assert all(each.features.dtype == str(saved).removeprefix("torch.") for each in computed)
+        assert all(each.features[0].dtype == str(saved).removeprefix("torch.") for each in computed)
         for found, expected in zip(computed, exact, strict=True):
-            assert distance(found.features.astype("float32"), expected.features) < 1e-5
+            assert distance(found.features[0].astype("float32"), expected.features[0]) < 1e-5
+
+
+def test_layers_come_back_side_by_side_and_pooled(gpu):
+    output = Output(layers=(2, 4), last=1, pool="space")
+    clips = [clip(), clip(7)]
+    exact = FullLane(model(), CPU, torch.float32).launch(clips, output)()
+    found = half_lane(model(), CPU, torch.float32).launch(clips, output)()
+    for ours, expected in zip(found, exact, strict=True):
+        assert [each.shape for each in ours.features] == [(1, CONFIG.width)] * 2
+        for layer, other in zip(ours.features, expected.features, strict=True):
+            assert distance(layer, other) < 1e-5
+
+
+def test_a_lane_that_saves_another_type_shares_the_model(gpu):
+    lane = half_lane(model(), CPU, torch.float16)
+    other = lane.saving(torch.float32)
+    assert other._model.model._patch.data_ptr() == lane._model.model._patch.data_ptr()
+    found, expected = (each.launch([clip()])()[0].features[0] for each in (other, lane))
+    assert found.dtype == "float32"
+    assert (found.astype("float16") == expected).all()
 
 
 def test_the_next_batch_may_be_launched_before_the_last_one_is_fetched(gpu):
     lane = half_lane(model(), CPU, torch.float32)
-    alone = [lane.launch([each])()[0].features.copy() for each in (clip(), clip(7))]
+    alone = [lane.launch([each])()[0].features[0].copy() for each in (clip(), clip(7))]
     waiting = [lane.launch([clip()]), lane.launch([clip(7)])]
-    assert [wait()[0].features.tobytes() for wait in waiting] == [each.tobytes() for each in alone]
+    assert [wait()[0].features[0].tobytes() for wait in waiting] == [each.tobytes() for each in alone]
 
 
 def test_without_kernels_pytorch_computes_and_a_line_says_so(gpu):
@@ -118,7 +139,7 @@ def test_without_kernels_pytorch_computes_and_a_line_says_so(gpu):
         "CUDA's Python bindings cannot be imported (No module named 'cuda')"
     )
     exact = FullLane(model(), CPU, torch.float32).launch([clip()])()
-    assert distance(lane.launch([clip()])()[0].features, exact[0].features) < 1e-5
+    assert distance(lane.launch([clip()])()[0].features[0], exact[0].features[0]) < 1e-5
 
 
 @pytest.mark.parametrize(("bfloat16", "wider"), [(True, "bfloat16"), (False, "float32")])
@@ -130,7 +151,7 @@ def test_a_clip_beyond_float16_is_computed_again_in_a_wider_type_and_the_others_
     assert [each.compute for each in computed] == ["float16", wider, "float16"]
     exact = FullLane(model(overflowing=True), CPU, torch.float32).launch(clips)()
     for found, expected in zip(computed, exact, strict=True):
-        assert distance(found.features, expected.features) < 2e-4
+        assert distance(found.features[0], expected.features[0]) < 2e-4
 
 
 def test_after_eight_clips_in_a_row_float16_is_not_tried_any_more(gpu):
@@ -153,7 +174,7 @@ def test_weights_beyond_float16_are_computed_in_a_wider_type_from_the_start(gpu)
 def test_a_lane_on_another_device_computes_the_same(gpu):
     lane = half_lane(model(), CPU, torch.float32)
     other = lane.on(CPU)
-    assert other.launch([clip()])()[0].features.tobytes() == lane.launch([clip()])()[0].features.tobytes()
+    assert other.launch([clip()])()[0].features[0].tobytes() == lane.launch([clip()])()[0].features[0].tobytes()
 
 
 def test_a_model_may_already_be_on_the_device(gpu):

@@ -11,6 +11,7 @@ from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import pipeline as module
 from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.models.base import OWN
 from clipfarm_encode.models.encoder import Encoder
 from clipfarm_encode.models.lane import Computed
 from clipfarm_encode.models.memory import BatchSizes
@@ -39,11 +40,11 @@ class Device(Encoder):
         self.batches, self.given_back = [], 0
         launch = self._lane.launch
 
-        def limited(clips):
+        def limited(clips, output=OWN):
             self.batches.append(len(clips))
             if len(clips) > room:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-            return launch(clips)
+            return launch(clips, output)
 
         self._lane.launch = limited
 
@@ -185,7 +186,7 @@ def test_features_that_are_not_finite_are_not_saved(run, monkeypatch):
     device = Device()
     launch = device._lane.launch
     nan = np.full((8, 192), np.nan, np.float16)
-    device._lane.launch = lambda clips: lambda: [Computed(nan, "float16") for _ in launch(clips)()]
+    device._lane.launch = lambda clips, output: lambda: [Computed((nan,), "float16") for _ in launch(clips)()]
     _, reporter = start(run, [device])
     assert set(reporter.tally.failures.values()) == {"its features are not finite numbers"}
     assert not list(run.root.rglob("feature_maps/*.npy"))
@@ -195,7 +196,7 @@ def test_a_clip_computed_in_another_precision_than_the_others_says_so_once_and_i
     device = Device()
     launch = device._lane.launch
 
-    def launched(clips):
+    def launched(clips, output):
         wait = launch(clips)
         return lambda: [Computed(each.features, "bfloat16" if i < 2 else "float32") for i, each in enumerate(wait())]
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from clipfarm_encode.models.base import Output
 from clipfarm_encode.models.vjepa2.network import CONFIGS, Config, VJEPA2Encoder, random_state, rope_tables
 from clipfarm_encode.models.weights import load_model
 from unit.encode.made_up import empty_reference, reference
@@ -32,6 +33,27 @@ def test_features_are_those_of_transformers(shape, tmp_path, monkeypatch):
         found = model(video)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() <= 1e-4
+
+
+def test_layers_are_the_hidden_states_of_transformers(tmp_path, monkeypatch):
+    config = Config(width=128, layers=4, heads=2)
+    oracle = reference(config, 64, 8)
+    oracle.save_pretrained(tmp_path)
+    monkeypatch.setitem(CONFIGS, "shape", config)
+    model, _ = load_model("shape", str(tmp_path))
+    video = torch.randn(2, 8, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        states = oracle(video, skip_predictor=True, output_hidden_states=True).hidden_states  # the first: tubelets
+        normed = [oracle.encoder.layernorm(states[number]) for number in (1, 3)]
+        for found, expected in zip(model.outputs(video, Output(layers=(1, 3))), normed, strict=True):
+            assert (found - expected).abs().max() <= 1e-4
+        (raw,) = model.outputs(video, Output(layers=(2,), norm=False))
+        assert (raw - states[2]).abs().max() <= 1e-4
+        (last,) = model.outputs(video, Output(layers=(3,), last=1))
+        assert torch.equal(last, model.outputs(video, Output(layers=(3,)))[0][:, -16:])
+        (means,) = model.outputs(video, Output(layers=(3,), last=2, pool="space"))
+        expected = normed[1].view(2, 4, 16, 128).mean(dim=2)[:, -2:]
+        assert (means - expected).abs().max() <= 1e-4
 
 
 def test_a_video_that_is_not_square_is_laid_out_in_rows_of_its_own_width():

@@ -915,6 +915,38 @@ class TestRunsThatEndAsAWhole:
             scene.failed(index, ExitCode.FAILED, clips=told, reason="no bean")
             assert scene.status()["phase"] == phase
 
+    def test_blocks_that_were_given_up_end_a_run_although_each_would_get_another_attempt(self):
+        scene = Scene(100, render={"clipsPerPod": 10}, retry={"stopAfter": 6}).job()
+        for index in (0, 1):
+            told = tuple((clip, "no bean") for clip in range(10 * index, 10 * index + 3))
+            scene.failed(index, ExitCode.GAVE_UP, clips=told, reason="no bean")
+            assert scene.status()["failed"] == 20 * index
+        # Their next pods are there, and go with all others when the Job has none any more.
+        gated = scene.pod(0, gate=0, uid="again")
+        ended = scene.status()
+        scene.store.pods.drop(gated)
+        for status in (ended, scene.status()):
+            assert (status["phase"], status["failed"]) == ("Failed", 20)
+            assert {each["reason"]: each["clips"] for each in status["failures"]} == {
+                "no bean": "0-2,10-12",
+                "not tried: its pod ended early, after clips before it had failed": "3-9,13-19",
+            }
+
+    def test_a_block_that_was_given_up_is_tried_again_and_the_run_goes_on(self):
+        scene = Scene(100, render={"clipsPerPod": 10}).job()
+        scene.failed(0, ExitCode.GAVE_UP, clips=((0, "no bean"),), reason="no bean")
+        scene.pod(0, gate=0, uid="again")
+        assert scene.status()["held"] == [
+            {
+                "reason": "RetryDelay", "clips": "0-9", "count": 10,
+                "message": "its first clips failed alike, so the pod ended before the others were tried; starts again"
+                " 30s after that",
+            }
+        ]  # fmt: skip
+        assert [start.index for start in decide(scene.tracked.run, scene.look(NOW + 31)).start] == [0]
+        scene.failed(0, ExitCode.FAILED, clips=((0, "no bean"),), reason="no bean", attempts=2, done=9)
+        assert scene.status()["failures"] == [{"clips": "0", "stage": "render", "reason": "no bean"}]
+
     def test_a_pod_that_tells_of_clips_of_others_or_of_more_than_it_has_is_not_believed(self):
         scene = Scene(20, render={"clipsPerPod": 10}).job()
         told = ((3, "black"), (3, "black"), (17, "not its own"), (-1, "none"))

@@ -1,9 +1,9 @@
 import pytest
 
 from clipfarm.decide.plan import decide
-from clipfarm.decide.retry import Again, alike, judge
+from clipfarm.decide.retry import Again, judge, stop
 from clipfarm.run import Retry
-from clipfarm.world import Ended
+from clipfarm.world import Ended, Running
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import make_run, make_world
 
@@ -19,12 +19,17 @@ def ended(clip, code, attempts=1, at=1000.0):
         (ExitCode.OUT_OF_VRAM, 2, 1, False),
         (ExitCode.OUT_OF_VRAM, 1, 0, False),
         (ExitCode.OUT_OF_VRAM, 3, 3, True),
+        (ExitCode.GAVE_UP, 1, 1, True),
+        (ExitCode.GAVE_UP, 2, 1, False),
+        (ExitCode.GAVE_UP, 1, 0, False),
         (ExitCode.FAILED, 1, 5, False),
         (ExitCode.USAGE, 1, 5, False),
         (ExitCode.OK, 1, 5, False),  # ended with 0 and left no clip
     ],
 )
-def test_only_gpu_memory_that_ran_out_is_tried_again_and_only_so_often(code, attempts, limit, again):
+def test_only_gpu_memory_that_ran_out_and_blocks_that_were_given_up_are_tried_again_and_only_so_often(
+    code, attempts, limit, again
+):
     outcome = judge(Retry(limit=limit), [ended(7, code, attempts)])
     assert [entry.index for entry in outcome.again] == ([7] if again else [])
     assert [entry.index for entry in outcome.failed] == ([] if again else [7])
@@ -54,6 +59,11 @@ def failures(count, reason="no such bean", clips=1):
     return tuple(Ended(clip, ExitCode.FAILED, reason, 1000.0, 1, final=True, clips=clips) for clip in range(count))
 
 
+def gave_up(count, reason="no such bean"):
+    blocks = range(50, 50 + count)
+    return tuple(Ended(block, ExitCode.GAVE_UP, reason, 1000.0, 1, clips=3) for block in blocks)
+
+
 STOPS = {
     # failed clips, what else is so, retry.stopAfter; whether the run ends
     "twenty that fail alike": (failures(20), {}, 20, True),
@@ -69,6 +79,10 @@ STOPS = {
     "twenty pods whose reason is gone": (failures(20, clips=0), {}, 20, False),
     "a thousand of a run that is to try all": (failures(90), {}, 0, False),
     "one of a run that has no patience": (failures(1), {}, 1, True),
+    "seven blocks that were given up after three clips": ((), {"gave_up": gave_up(7)}, 20, True),
+    "six of them": ((), {"gave_up": gave_up(6)}, 20, False),
+    "six of them, and two clips": (failures(2), {"gave_up": gave_up(6)}, 20, True),
+    "seven of them after a clip that is complete": ((), {"gave_up": gave_up(7), "complete_clips": 1}, 20, False),
     "twenty that are tried again": (tuple(ended(i, ExitCode.OUT_OF_VRAM) for i in range(20)), {}, 20, False),
 }  # fmt: skip
 
@@ -88,25 +102,18 @@ def test_a_run_whose_clips_all_fail_alike_ends(case):
         assert (plan.status.phase, bool(plan.start)) == ("Running", True)
 
 
+def test_blocks_that_were_given_up_have_failed_once_the_run_ends_but_for_those_that_run():
+    run = make_run(clips=100)
+    waits = Ended(50, ExitCode.GAVE_UP, "no such bean", 1000.0, 1)
+    running = (Running(51, "here", None, 990.0),)
+    world = make_world(run, gave_up=gave_up(7), ended=(waits,), running=running)
+    outcome = stop(run.spec.retry, world, judge(run.spec.retry, world.ended))
+    assert outcome.fatal
+    assert not outcome.again
+    assert [end.index for end in outcome.failed] == [50, 52, 53, 54, 55, 56]
+
+
 def test_a_run_that_has_ended_so_stays_ended_when_its_pods_are_gone():
     run = make_run(clips=100)
     status = decide(run, make_world(run, ended=failures(20, clips=0), fatal="20 clips failed alike: no bean")).status
     assert (status.phase, status.stuck) == ("Failed", "20 clips failed alike: no bean")
-
-
-@pytest.mark.parametrize(
-    ("one", "another", "same"),
-    [
-        ("timed out after 600 s", "timed out after 600 s", True),
-        ("in_view: the object leaves the picture by 3.1 pixels in frame 7",
-         "in_view: the object leaves the picture by 12.0 pixels in frame 11", True),
-        ("No such file: '/clips/.clip_00001.0a1b/x'", "No such file: '/clips/.clip_00002.9f3c/x'", True),
-        ("cannot open /tmp/clipfarm-abcdefgh/model", "cannot open /tmp/clipfarm-a1cd_fgh/model", True),
-        ("exit status 1; last line: seed 17 is odd", "exit status 1; last line: seed 4711 is odd", True),
-        ("exit status 1; last line: no bean", "exit status 1; last line: no rice", False),
-        ("killed by signal 9 (SIGKILL)", "killed by signal 11 (SIGSEGV)", False),
-        ("moves: the object moves 0 m", "in_view: the object leaves", False),
-    ],
-)  # fmt: skip
-def test_reasons_are_alike_if_they_differ_only_in_words_that_hold_a_digit(one, another, same):
-    assert (alike(one) == alike(another)) is same

@@ -32,7 +32,7 @@ FRICTIONS = [0.05, 0.2, 0.35, 0.5, 0.7, 0.9]
 def run(tmp_path: Path):
     def run(sample, frames=240, fps=STEP_RATE):
         body = bodies.make(sample, None, AssetFiles(tmp_path))
-        built = stage.build(body, Camera(64), frames, fps)
+        built = stage.build([body], Camera(64), frames, fps)
         world = physics.simulator(built.scene, tmp_path)
         return physics.simulate(world, body, sample.push, frames, fps)
 

@@ -215,7 +215,8 @@ class Pipeline:
     def _save(self, found: Found, encoded: Encoded, result: Computed) -> None:
         try:
             start = time.monotonic()
-            if not all_finite(result.features):
+            (features,) = result.features
+            if not all_finite(features):
                 raise ClipError("its features are not finite numbers")
             recipe = replace(self._destination.recipe, compute=result.compute)
             clip = self._destination.clip(found)
@@ -224,7 +225,7 @@ class Pipeline:
                     raise FileNotFoundError(2, "its folder is gone", found.name)
                 if self._destination.out_dir is not None:
                     clip.folder.mkdir(parents=True, exist_ok=True)
-                ours = save(result.features, encoded, clip, recipe, source=found.clip, again=self._again)
+                ours = save(features, encoded, clip, recipe, source=found.clip, again=self._again)
         except (ClipError, OSError) as error:
             self._fail(found, error)
         except BaseException as error:  # noqa: BLE001  as above

@@ -46,12 +46,12 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         built = story.build(sample, scene, scratch)
         world = physics.simulator(built.scene, scratch)
         kernels = None if job.device == "cpu" else gpu_cache.use(job.cache)
-        renderer = studio.renderer(built, sample, scene, limits.blender, job.device, scratch)
+        renderer = studio.renderer(built, scene, limits.blender, job.device, scratch)
         # The renderer follows the scene by now, so that the keyframes reach it. One frame more than the clip has:
         # the flow of the last one leads there.
         beyond = story.move(world, built, sample, scene.frames + 1, scene.fps)
         built.animate(beyond)
-        trajectory = beyond.first(scene.frames)
+        moving = beyond.first(scene.frames)
         world.close()
 
     if kernels is not None and not renderer.is_warm:
@@ -66,20 +66,22 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
     pictures: frames.Frames = frames.FullFrames(renderer)
     if scene.background == "cached":
         with report.stage("background"), job.shared_work():
-            still = background.get(job.cache, renderer, scene.samples_per_pixel, renderer.device, scratch)
+            still = background.get(
+                job.cache, renderer, scene.samples_per_pixel, renderer.device, scratch, built.fixtures
+            )
         helpers = 0 if renderer.device == "cpu" else frames.HELPERS
-        pictures = frames.CompositeFrames(renderer, built, sample, trajectory, still, scene.samples_per_pixel, helpers)
+        pictures = frames.CompositeFrames(renderer, built, moving, still, scene.samples_per_pixel, helpers)
 
     with report.stage("render"):
         job.clip.rgb.mkdir()
-        frames.write_all(pictures, trajectory, job.clip)
+        frames.write_all(pictures, moving, job.clip)
         if scene.layers != ("rgb",):
             layers.write_all(renderer, built, scratch, scene.layers, scene.frames, job.clip)
     report.seconds["cycles"] = renderer.seconds_in_cycles
 
     with report.stage("save"):
         job.clip.actions.parent.mkdir()
-        truth = story.truth(sample, built, trajectory, scene)
+        truth = story.truth(sample, built, moving, scene)
         np.save(job.clip.actions, truth.actions)
         np.save(job.clip.states, truth.states)
         described = ground_truth.describe(job.recipe, job.seed, scene, built.camera, job.phase.name)

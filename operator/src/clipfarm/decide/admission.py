@@ -101,7 +101,7 @@ def choose(
     situation = Situation(run, world, limit, outcome.fatal, at_work, per_clip)
     choice = Choice.among(places(run, world, watermarks, counts), situation)
     candidates = itertools.chain(
-        (Candidate(again.index, again.due) for again in outcome.again),
+        (Candidate(again.index, again.due, again.gave_up) for again in outcome.again),
         map(Candidate, world.waiting),
         (Candidate(index, made=False) for index in world.unmade),
     )

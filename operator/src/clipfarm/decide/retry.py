@@ -1,17 +1,13 @@
 """Which clips are tried again, which have failed for good, and when a run ends early."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from clipfarm.run import Retry
 from clipfarm.world import Ended, World
-from clipfarm_contract.exit_codes import ExitCode
-
-_VARIES = re.compile(r"[^\s/]*\d[^\s/]*|clipfarm-\w+")
-"""A word, or a part of a path, that holds a digit; or the name of a scratch folder, which has none now and then."""
-_MOST_TEXT = 1000
+from clipfarm_contract.exit_codes import WORTH_ANOTHER_ATTEMPT, ExitCode
+from clipfarm_contract.reasons import alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +17,8 @@ class Again:
     index: int
     """Its index in the Job; on one machine, its clip."""
     due: float
+    gave_up: bool = False
+    """Whether its pod ended before all of its clips were tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +33,15 @@ class Outcome:
 
 
 def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
-    """Sort failed attempts: only a clip that ran out of GPU memory is tried again.
+    """Sort failed attempts: a clip that ran out of GPU memory is tried again, and a block that was given up.
 
     Any other failure would recur, because the same seed makes the same clip; the run goes on without it. A usage error
     concerns every clip, so the run ends without trying the others.
     """
     again, failed, fatal = [], [], ""
     for end in ended:
-        if end.exit_code is ExitCode.OUT_OF_VRAM and end.attempts <= retry.limit and not end.final:
-            again.append(Again(end.index, due=end.at + retry.delay))
+        if end.exit_code in WORTH_ANOTHER_ATTEMPT and end.attempts <= retry.limit and not end.final:
+            again.append(Again(end.index, end.at + retry.delay, gave_up=end.exit_code is ExitCode.GAVE_UP))
             continue
         failed.append(end)
         if end.exit_code is ExitCode.USAGE:
@@ -53,17 +51,19 @@ def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
 
 
 def stop(retry: Retry, world: World, outcome: Outcome) -> Outcome:
-    """End a run in which clips fail alike and none is complete; a run that ended so stays ended."""
-    fatal = outcome.fatal or ("" if world.made else _all_alike(retry, outcome.failed)) or world.fatal
-    return replace(outcome, fatal=fatal)
+    """End a run in which clips fail alike and none is complete; a run that ended so stays ended.
 
-
-def alike(reason: str) -> str:
-    """Return what a reason has in common with those of other clips: all but words with a digit.
-
-    Numbers, seeds, and names of clips and scratch folders differ between clips even if the cause is the same.
+    Clips of a block that was given up count, although it gets another attempt, which is for the clips not tried. In a
+    run that ends there is none.
     """
-    return _VARIES.sub("…", reason[:_MOST_TEXT])
+    tried = outcome.failed + world.gave_up
+    fatal = outcome.fatal or ("" if world.made else _all_alike(retry, tried)) or world.fatal
+    if not fatal:
+        return outcome
+    running = {pod.index for pod in world.running}
+    left = outcome.failed + tuple(end for end in world.gave_up if end.index not in running)
+    again = tuple(entry for entry in outcome.again if not entry.gave_up)
+    return Outcome(again, tuple(sorted(left, key=lambda end: end.index)), fatal)
 
 
 def _all_alike(retry: Retry, failed: Sequence[Ended]) -> str:

@@ -18,8 +18,8 @@ from clipfarm.manifests.common import (
 from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm.units import quantity_text
-from clipfarm_contract.environment import CLIP_PREPARING, GPU, thread_environment
-from clipfarm_contract.exit_codes import STOPPED, ExitCode
+from clipfarm_contract.environment import CLIP_PREPARING, GIVE_UP_AFTER, GPU, thread_environment
+from clipfarm_contract.exit_codes import STOPPED, WORTH_ANOTHER_ATTEMPT, ExitCode
 from clipfarm_contract.objects import (
     ATTEMPT_ANNOTATION,
     CLIPS_PER_POD_ANNOTATION,
@@ -34,6 +34,9 @@ MOST_HOST_NAME = 63
 """Characters of one part of a DNS name (RFC 1035): the API server refuses an Indexed Job with longer ones."""
 PREPARING = "/tmp/clipfarm-preparing"  # noqa: S108 - of the pod's own
 """There while a renderer compiles kernels."""
+ALIKE = 3
+"""Clips of a pod that fail alike before it ends early, while no clip of the run is complete: so a run whose clips all
+fail ends after some clips, and not after some blocks. A pod that was wrong about it costs ``retry.delay``."""
 GRACE_SECONDS = 10
 """Between SIGTERM and SIGKILL; the supervisor needs 2."""
 
@@ -76,13 +79,13 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
                         "action": "Ignore",
                         "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [STOPPED]},
                     },
-                    # Anything but success and VRAM would end the same way again.
+                    # Anything but these would end the same way again.
                     {
                         "action": "FailIndex",
                         "onExitCodes": {
                             "containerName": CONTAINER,
                             "operator": "NotIn",
-                            "values": [int(ExitCode.OK), int(ExitCode.OUT_OF_VRAM)],
+                            "values": [int(ExitCode.OK), *map(int, sorted(WORTH_ANOTHER_ATTEMPT))],
                         },
                     },
                 ]
@@ -120,7 +123,7 @@ def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
         "imagePullPolicy": images.pull_policy,
         # The image's own entrypoint hands signals on to clipfarm-render from the first moment.
         "args": arguments,
-        "env": run_files.variables(run, owner, blocks) + variables + _gpu(run),
+        "env": run_files.variables(run, owner, blocks) + variables + _give_up(run, blocks) + _gpu(run),
         **_readiness(run),
         "resources": resources(render.threads, render.memory, render.pod),
         # A supervisor that refuses its command line, or is not there at all, says so in its last line.
@@ -137,6 +140,12 @@ def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         **pod_spec(run, render.pod, container, [shm, *run_files.volumes(run, owner, blocks)]),
     }
+
+
+def _give_up(run: Run, blocks: Blocks) -> list[Manifest]:
+    """Return the variable that says when a pod ends early; a supervisor of an earlier version knows none."""
+    clips = min(ALIKE, run.spec.retry.stop_after)
+    return [{"name": GIVE_UP_AFTER, "value": str(clips)}] if 0 < clips < blocks.per_index else []
 
 
 def _readiness(run: Run) -> Manifest:

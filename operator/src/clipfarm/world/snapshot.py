@@ -44,6 +44,8 @@ class World:
     """Pods that were given up with their node: they take no worker, and none of the memory that counts."""
     ended: tuple[Ended, ...] = ()
     """Indexes whose last attempt failed and that do not run now."""
+    gave_up: tuple[Ended, ...] = ()
+    """Blocks whose last attempt ended before all of their clips were tried and that get another one, begun or not."""
     readings: tuple[Reading, ...] = ()
     """At most one for each GPU, of any age."""
     watermarks: Mapping[GpuId, WatermarkState] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from torch import Tensor
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.files.clips import Frames, read_frames
 from clipfarm_encode.files.features import Features, Recipe
+from clipfarm_encode.models.base import OWN, Output
 from clipfarm_encode.models.device import choose_devices, free_memory, saved_dtype
 from clipfarm_encode.models.lane import Computed, FullLane, Lane
 from clipfarm_encode.models.memory import BatchSizes, is_out_of_memory
@@ -84,6 +85,22 @@ class Encoder:
         other.device, other.sizes, other._lane = device, BatchSizes(self._most), self._lane.on(device)
         return other
 
+    def like(self, *, crop_size: int | None = None, dtype: str | None = None) -> "Encoder":
+        """Return an encoder with this one's loaded model that crops otherwise, or saves another type.
+
+        Raises:
+            ValueError: the crop is not made of whole patches, or there is no such type.
+        """
+        other = copy.copy(self)
+        if crop_size is not None:
+            _check_crop(self.name, crop_size)
+            other.preprocessing = Preprocessing(crop_size)
+        if dtype is not None:
+            _check_dtype(dtype)
+            other._saved = np.dtype(DTYPES[dtype])
+            other._lane = self._lane.saving(saved_dtype(other._saved.name))
+        return other
+
     def prepare(self, frames: Frames) -> Tensor:
         """Return what :meth:`encode` takes: (frames, 3, crop, crop) uint8, of (frames, height, width, 3) uint8."""
         return resize_and_crop(torch.from_numpy(frames).permute(0, 3, 1, 2), self.preprocessing)
@@ -101,12 +118,12 @@ class Encoder:
         while start < len(clips):
             size = self.sizes.size(tuple(clips[start].shape))
             for result in self.start(clips[start : start + size]).results():
-                yield result if isinstance(result, EncodeError) else result.features
+                yield result if isinstance(result, EncodeError) else result.features[0]
             start += size
 
-    def start(self, clips: Sequence[Tensor]) -> "Batch":
+    def start(self, clips: Sequence[Tensor], output: Output = OWN) -> "Batch":
         """Launch a batch of no more clips than :attr:`sizes` says; on CUDA this returns before it is computed."""
-        return Batch(self, clips, self._lane)
+        return Batch(self, clips, self._lane, output)
 
     def out_of_memory(self, shape: Sequence[int], message: str) -> OutOfMemoryError:
         """Return the error of one clip that does not fit."""
@@ -134,13 +151,14 @@ class Batch:
     One that fails, for want of memory above all, is computed again in halves, down to the one clip that it fails for.
     """
 
-    def __init__(self, encoder: Encoder, clips: Sequence[Tensor], lane: Lane) -> None:
+    def __init__(self, encoder: Encoder, clips: Sequence[Tensor], lane: Lane, output: Output) -> None:
         self.clips = clips
         self._encoder = encoder
         self._lane = lane
+        self._output = output
         self._problem: tuple[bool, str] | None = None
         try:
-            self._wait = lane.launch(clips)
+            self._wait = lane.launch(clips, output)
         except (RuntimeError, MemoryError) as error:
             self._problem = _problem(error)
 
@@ -164,7 +182,7 @@ class Batch:
             self._encoder.sizes.failed(shape, count)
         if count > 1:
             for half in (self.clips[: count // 2], self.clips[count // 2 :]):
-                yield from Batch(self._encoder, half, self._lane).results()
+                yield from Batch(self._encoder, half, self._lane, self._output).results()
         elif full:
             yield self._encoder.out_of_memory(shape, message)
         else:
@@ -207,12 +225,10 @@ def get_encoder(
     """
     if model not in CONFIGS:
         raise ValueError(f"model: {model} is none of {', '.join(CONFIGS)}")
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype: {dtype} is none of {', '.join(DTYPES)}")
+    _check_dtype(dtype)
     if not weights:
         raise ValueError("weights: none given; a .pt file, a Hugging Face folder, or random")
-    if crop_size <= 0 or crop_size % CONFIGS[model].patch:
-        raise ValueError(f"crop_size: {crop_size} is not a multiple of {CONFIGS[model].patch}")
+    _check_crop(model, crop_size)
     target = choose_devices(device)[0]
     loaded, origin = load_model(model, str(weights), weights_key, weights_sha256, weights_revision)
     return Encoder(
@@ -244,6 +260,16 @@ def _lane(model: VJEPA2Encoder, device: torch.device, saved: torch.dtype, *, com
     elif device.type == "cpu":
         pack(model)
     return FullLane(model, device, saved)
+
+
+def _check_dtype(dtype: str) -> None:
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype: {dtype} is none of {', '.join(DTYPES)}")
+
+
+def _check_crop(model: str, crop_size: int) -> None:
+    if crop_size <= 0 or crop_size % CONFIGS[model].patch:
+        raise ValueError(f"crop_size: {crop_size} is not a multiple of {CONFIGS[model].patch}")
 
 
 def _most_at_once(device: torch.device, batch_size: int, *, compiled: bool) -> int:

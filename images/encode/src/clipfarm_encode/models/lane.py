@@ -5,16 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clipfarm_encode.files.features import Features
+from clipfarm_encode.models.base import OWN, Output
 from clipfarm_encode.models.preprocess import normalise
 
 
 class Computed(NamedTuple):
     """A clip's features, and the precision in which its matrix products were computed."""
 
-    features: Features
+    features: tuple[Features, ...]
+    """An array for each layer that was asked for."""
     compute: str
 
 
@@ -26,12 +28,25 @@ class Lane(Protocol):
         """Precision of the matrix products, as PyTorch names it."""
         ...
 
-    def launch(self, clips: Sequence[Tensor]) -> Callable[[], list[Computed]]:
+    def launch(self, clips: Sequence[Tensor], output: Output = OWN) -> Callable[[], list[Computed]]:
         """Start with a batch, and return a function that waits for its features.
 
         Args:
             clips: all of one shape, (frames, 3, crop, crop) uint8, in the host's memory.
+            output: what is wanted of each.
         """
+        ...
+
+    def saving(self, saved: torch.dtype) -> "Lane":
+        """Return a lane with the same model on the same device, whose features are of another type."""
+        ...
+
+
+class Network(Protocol):
+    """A model in float32."""
+
+    def outputs(self, video: Tensor, output: Output) -> tuple[Tensor, ...]:
+        """Return (batch, tokens, width) for each layer, of (batch, frames, 3, height, width) normalised pixels."""
         ...
 
 
@@ -45,7 +60,7 @@ class FullLane:
 
     compute = "float32"
 
-    def __init__(self, model: nn.Module, device: torch.device, saved: torch.dtype) -> None:
+    def __init__(self, model: Network, device: torch.device, saved: torch.dtype) -> None:
         self._model = model
         self._device = device
         self._saved = saved
@@ -53,26 +68,30 @@ class FullLane:
             self._threads = torch.get_num_threads()
             self._beside = ThreadPoolExecutor(self._threads, "clip")
 
+    def saving(self, saved: torch.dtype) -> "FullLane":
+        """See :class:`Lane`."""
+        return FullLane(self._model, self._device, saved)
+
     @torch.inference_mode()
-    def launch(self, clips: Sequence[Tensor]) -> Callable[[], list[Computed]]:
+    def launch(self, clips: Sequence[Tensor], output: Output = OWN) -> Callable[[], list[Computed]]:
         """See :class:`Lane`."""
         if self._device.type == "cpu":
-            features = self._side_by_side(clips)
+            features = self._side_by_side(clips, output)
         else:
-            features = list(self._compute(torch.stack(list(clips)).to(self._device)).cpu().numpy())
+            features = self._compute(torch.stack(list(clips)).to(self._device), output)
         return lambda: [Computed(each, self.compute) for each in features]
 
-    def _side_by_side(self, clips: Sequence[Tensor]) -> list[Features]:
+    def _side_by_side(self, clips: Sequence[Tensor], output: Output) -> list[tuple[Features, ...]]:
         share = self._threads // min(len(clips), self._threads)
 
         @torch.inference_mode()
-        def compute(clip: Tensor) -> Features:
+        def compute(clip: Tensor) -> tuple[Features, ...]:
             torch.set_num_threads(share)  # of this thread's own computations
-            features: Features = self._compute(clip[None])[0].numpy()
-            return features
+            return self._compute(clip[None], output)[0]
 
         return [compute(clips[0])] if len(clips) == 1 else list(self._beside.map(compute, clips))
 
-    def _compute(self, video: Tensor) -> Tensor:
-        features: Tensor = self._model(normalise(video))
-        return features.to(self._saved)
+    def _compute(self, video: Tensor, output: Output) -> list[tuple[Features, ...]]:
+        """Return the layers of each clip."""
+        layers = self._model.outputs(normalise(video), output)
+        return list(zip(*(each.to(self._saved).cpu().numpy() for each in layers), strict=True))

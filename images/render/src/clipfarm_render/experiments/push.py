@@ -16,7 +16,8 @@ from clipfarm_render.experiments.story import Another, Truth, Values
 from clipfarm_render.scene import arena, bodies, ground_truth, physics, stage
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.physics import Simulator, Trajectory
+from clipfarm_render.scene.motion import Motion
+from clipfarm_render.scene.physics import Simulator
 from clipfarm_render.scene.sample import Push, Sample, contrasting
 from clipfarm_render.scene.stage import Stage
 
@@ -49,17 +50,17 @@ def draw(values: Values, _another: Another, _scene: Scene) -> Sample:
 def build(sample: Sample, scene: Scene, scratch: Path) -> Stage:
     """Return the scene: the object at its place on the floor."""
     body = bodies.make(sample, scene.assets, AssetFiles(scratch))
-    return stage.build(body, Camera(scene.resolution), scene.frames, scene.fps)
+    return stage.build([body], Camera(scene.resolution), scene.frames, scene.fps)
 
 
-def move(world: Simulator, built: Stage, sample: Sample, frames: int, fps: int) -> Trajectory:
+def move(world: Simulator, built: Stage, sample: Sample, frames: int, fps: int) -> Motion:
     """Let the object settle, rest, and take the push."""
-    return physics.simulate(world, built.body, sample.push, frames, fps)
+    return Motion.of(physics.simulate(world, built.bodies[0], sample.push, frames, fps))
 
 
-def truth(sample: Sample, built: Stage, motion: Trajectory, scene: Scene) -> Truth:
+def truth(sample: Sample, built: Stage, motion: Motion, scene: Scene) -> Truth:
     """Return what the clip records of itself. Lengths m, masses kg, impulses N s."""
-    push = sample.push
+    push, (trajectory,) = sample.push, motion.trajectories
     actions = np.zeros((scene.frames, 2), np.float32)
     actions[push.at_frame] = push.x, push.y
     document: dict[str, Any] = {
@@ -70,7 +71,7 @@ def truth(sample: Sample, built: Stage, motion: Trajectory, scene: Scene) -> Tru
             "shape": sample.shape,
             "size": sample.size,
             "colour": list(sample.colour),
-            **ground_truth.describe_body(built.body, motion),
+            **ground_truth.describe_body(built.bodies[0], trajectory),
         },
         "arena": {
             "halfSize": arena.HALF_SIZE,
@@ -79,7 +80,7 @@ def truth(sample: Sample, built: Stage, motion: Trajectory, scene: Scene) -> Tru
             "wallRestitution": bodies.RESTITUTION,
         },
     }
-    return Truth(actions, ground_truth.states(motion), document)
+    return Truth(actions, ground_truth.states(trajectory), document)
 
 
 def at_rest(written: Written, _scene: Scene) -> Mapping[str, Any]:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from clipfarm_contract.experiments.laws import Value
 from clipfarm_contract.experiments.scene import Scene
 from clipfarm_render.checks import Check
-from clipfarm_render.scene.physics import Simulator, Trajectory
+from clipfarm_render.scene.motion import Motion
+from clipfarm_render.scene.physics import Simulator
 from clipfarm_render.scene.stage import Stage
 
 Values = Mapping[str, Value]
@@ -48,8 +49,8 @@ class Story(Protocol):
             ClipError: an asset cannot be read.
         """
 
-    def move(self, world: Simulator, stage: Stage, sample: Any, frames: int, fps: int) -> Trajectory:
+    def move(self, world: Simulator, stage: Stage, sample: Any, frames: int, fps: int) -> Motion:
         """Simulate, and return the motion on each frame."""
 
-    def truth(self, sample: Any, stage: Stage, motion: Trajectory, scene: Scene) -> Truth:
+    def truth(self, sample: Any, stage: Stage, motion: Motion, scene: Scene) -> Truth:
         """Return what the clip records of itself."""

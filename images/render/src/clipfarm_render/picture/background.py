@@ -1,10 +1,10 @@
 """What stands still, rendered once for all clips of a run.
 
-Floor, walls, lights and camera are the same in every frame of every clip, and one noise pattern serves all frames. So
-the scene without the object is rendered once at many samples, and of each frame only the region that the object
-changes. There the frame is what is rendered, minus the same pixels without the object at the same samples, plus the
-clean background: the noise of what has hardly changed is in both, and falls out (a control variate, in the words of
-Monte Carlo integration). In expectation that is the full render.
+Floor, walls, fixtures, lights and camera are the same in every frame of a clip, and most often in every clip. One noise
+pattern serves all frames. So the scene without the objects is rendered once at many samples, and of each frame only
+the region that the objects change. There the frame is what is rendered, minus the same pixels without the objects at
+the same samples, plus the clean background: the noise of what has hardly changed is in both, and falls out (a control
+variate, in the words of Monte Carlo integration). In expectation that is the full render.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import io
 import json
 import platform
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,7 @@ from clipfarm_render.picture.boxes import Box
 from clipfarm_render.picture.cycles import CyclesRenderer, Picture
 from clipfarm_render.picture.region import Surroundings
 from clipfarm_render.scene import arena, camera, stage
+from clipfarm_render.scene.fixtures import Fixture
 
 CLEAN = 16
 """How many times a frame's samples the background gets: its noise is a quarter of a frame's. It costs as much as
@@ -42,7 +43,7 @@ there is smoothed (:mod:`clipfarm_render.picture.smooth`). 2 samples, smoothed, 
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """The scene without the object."""
+    """The scene without the objects."""
 
     clean: Picture
     """At ``CLEAN`` times the samples."""
@@ -58,7 +59,14 @@ def weak_samples(samples: int) -> int:
     return min(samples, max(2, samples // WEAK))
 
 
-def get(folder: Path | None, renderer: CyclesRenderer, samples: int, device: str, scratch: Path) -> Background:
+def get(
+    folder: Path | None,
+    renderer: CyclesRenderer,
+    samples: int,
+    device: str,
+    scratch: Path,
+    fixtures: Sequence[Fixture] = (),
+) -> Background:
     """Return the background, from the run's folder where it lies there; made and left there where it does not.
 
     Of several processes that miss it at once, one makes it and the others wait. All would make the same bytes, so
@@ -66,15 +74,16 @@ def get(folder: Path | None, renderer: CyclesRenderer, samples: int, device: str
 
     Args:
         folder: where backgrounds are kept; None keeps none.
-        renderer: of a clip of the run, whose object is left out.
+        renderer: of a clip of the run, whose objects are left out.
         samples: of a frame.
         device: what it is rendered on.
         scratch: a folder for files in between.
+        fixtures: of the clip's stage; others have another background.
     """
     view.load()
     if folder is None:
         return _make(renderer, samples, scratch)
-    path = folder / f"{key(renderer.blender_scene.render.resolution_x, samples, device)}.npz"
+    path = folder / f"{key(renderer.blender_scene.render.resolution_x, samples, device, fixtures)}.npz"
     found = _read(path)
     if found is None:
         with alone(path.with_suffix(".lock")):
@@ -85,13 +94,14 @@ def get(folder: Path | None, renderer: CyclesRenderer, samples: int, device: str
     return found
 
 
-def key(resolution: int, samples: int, device: str) -> str:
+def key(resolution: int, samples: int, device: str, fixtures: Sequence[Fixture] = ()) -> str:
     """Return the hash of all that a background depends on: settings, versions, and the code that makes it."""
     code = [Path(__file__), *(Path(str(module.__file__)) for module in (arena, camera, cycles, materials, stage, view))]
     depends: Mapping[str, Any] = {
         "resolution": resolution,
         "samples": [samples, weak_samples(samples), samples * CLEAN],
         "device": device,
+        "fixtures": [fixture.look for fixture in fixtures],
         "machine": platform.machine(),
         "bpy": bpy.app.version_string,
         "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
@@ -102,7 +112,7 @@ def key(resolution: int, samples: int, device: str) -> str:
 def _make(renderer: CyclesRenderer, samples: int, scratch: Path) -> Background:
     size = renderer.blender_scene.render.resolution_x
     everything = Box(0, 0, size, size)
-    with renderer.without_the_object():
+    with renderer.without_bodies():
         clean = renderer.render_box(everything, samples * CLEAN)
         strong = renderer.render_box(everything, samples)
         weak = renderer.render_box(everything, weak_samples(samples))

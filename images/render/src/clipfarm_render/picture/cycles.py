@@ -17,11 +17,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from clipfarm_render.picture import device, exr, materials, meshes, view
-from clipfarm_render.picture.boxes import Box
+from clipfarm_render.picture.boxes import Box, Mask
 from clipfarm_render.scene import arena
-from clipfarm_render.scene.bodies import ShapeAsset
+from clipfarm_render.scene.bodies import Body, ShapeAsset
+from clipfarm_render.scene.fixtures import Fixture
 from clipfarm_render.scene.kubric_compat import AttributeSetter, Blender, kb, register_object3d_setters
-from clipfarm_render.scene.sample import Sample
 from clipfarm_render.scene.stage import Stage
 
 PNG_COMPRESSION = 1
@@ -37,14 +37,11 @@ Picture = npt.NDArray[np.float32]
 class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published without types
     """Renders the frames of a stage; follows its scene from the moment it is made."""
 
-    def __init__(
-        self, stage: Stage, sample: Sample, samples_per_pixel: int, threads: int, on: str, scratch: Path
-    ) -> None:
+    def __init__(self, stage: Stage, samples_per_pixel: int, threads: int, on: str, scratch: Path) -> None:
         """Set up Blender for the stage.
 
         Args:
             stage: what to render.
-            sample: the clip's values; the renderer needs its colours.
             samples_per_pixel: rays a pixel.
             threads: how many threads Cycles may use, exactly.
             on: ``cpu``, ``cuda``, ``optix``, or ``gpu`` for the better of the two.
@@ -67,8 +64,10 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         self.blender_scene.render.threads_mode = "FIXED"
         self.blender_scene.render.threads = threads
         self.device = device.use(self.blender_scene, on)
-        self._dress(stage, sample)
-        self._thing, self._floor = (asset.linked_objects[self] for asset in (stage.body.asset, stage.floor))
+        self._dress(stage)
+        self._floor = stage.floor.linked_objects[self]
+        self._things = [body.asset.linked_objects[self] for body in stage.bodies]
+        self._visible: Mask | None = None
 
     def add_asset(self, asset: Any) -> Any:
         """Add what the scene got; called by Kubric."""
@@ -85,9 +84,17 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         asset.observe(AttributeSetter(made, "scale"), "scale")
         return made
 
-    def exchange(self, stage: Stage, sample: Sample, scratch: Path) -> None:
-        """Show another stage that differs in its object alone; both objects are shapes of our own making."""
-        asset, thing, old = stage.body.asset, self._thing, self._thing.data
+    def exchange(self, stage: Stage, scratch: Path) -> None:
+        """Show another stage that differs in its objects alone; all objects are shapes of our own making."""
+        for body, thing in zip(stage.bodies, self._things, strict=True):
+            self._exchange(body, thing)
+        stage.floor.linked_objects[self] = self._floor
+        self._visible = None
+        self._raw = scratch / "raw"
+        self.seconds_in_cycles = 0.0
+
+    def _exchange(self, body: Body, thing: Any) -> None:
+        asset, old = body.asset, thing.data
         thing.animation_data_clear()
         made = meshes.from_shape(asset.shape, asset.uid)
         thing.data = made.data
@@ -95,12 +102,10 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         for material in old.materials:
             bpy.data.materials.remove(material)
         bpy.data.meshes.remove(old)
-        thing.active_material = materials.plain("thing", sample.colour, ROUGHNESS)
+        thing.active_material = materials.plain(asset.name, body.colour, ROUGHNESS)
         thing.location, thing.rotation_quaternion, thing.scale = asset.position, asset.quaternion, asset.scale
         register_object3d_setters(asset, thing)
-        asset.linked_objects[self], stage.floor.linked_objects[self] = thing, self._floor
-        self._raw = scratch / "raw"
-        self.seconds_in_cycles = 0.0
+        asset.linked_objects[self] = thing
 
     def render_frame(self, frame: int, path: Path) -> None:
         """Render one frame into an 8-bit RGB PNG."""
@@ -121,9 +126,16 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         self.render_box(Box(0, 0, 4, 4), 1)
         self.is_warm = True
 
+    def follow(self, visible: Mask) -> None:
+        """From now on, show on each frame the bodies that are there: (frames, bodies)."""
+        self._visible = visible
+
     def go_to(self, frame: int) -> None:
         """Put everything where it is in a frame."""
         self.blender_scene.frame_set(frame)
+        if self._visible is not None:
+            for thing, visible in zip(self._things, self._visible[frame].tolist(), strict=True):
+                thing.hide_render = not visible
 
     def render_box(self, box: Box, samples: int) -> Picture:
         """Render some pixels of the present frame, in linear light.
@@ -148,13 +160,16 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         return picture
 
     @contextmanager
-    def without_the_object(self) -> Iterator[None]:
+    def without_bodies(self) -> Iterator[None]:
         """Render what stands still, alone."""
-        self._thing.hide_render = True
+        hidden = [thing for thing in self._things if not thing.hide_render]
+        for thing in hidden:
+            thing.hide_render = True
         try:
             yield
         finally:
-            self._thing.hide_render = False
+            for thing in hidden:
+                thing.hide_render = False
 
     def _leave_out_unused_passes(self) -> None:
         scene = self.blender_scene
@@ -188,12 +203,13 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
             settings.color_depth, settings.exr_codec = "32", "NONE"
         render.filepath = str(self._raw.with_suffix(".png" if file_format == "PNG" else ".exr"))
 
-    def _dress(self, stage: Stage, sample: Sample) -> None:
+    def _dress(self, stage: Stage) -> None:
         """Give the assets their looks, which Kubric's own materials cannot do on this Blender."""
         stage.floor.linked_objects[self].active_material = materials.grid("floor")
-        thing = stage.body.asset.linked_objects[self]
-        if not any(thing.data.materials):  # an asset may bring its own along
-            thing.active_material = materials.plain("thing", sample.colour, ROUGHNESS)
+        for body in stage.bodies:
+            thing = body.asset.linked_objects[self]
+            if not any(thing.data.materials):  # an asset may bring its own along
+                thing.active_material = materials.plain(body.asset.name, body.colour, ROUGHNESS)
         wall = materials.plain("wall", arena.WALL, roughness=0.6)
         thickness, height = arena.WALL_THICKNESS / 2, arena.WALL_HEIGHT / 2
         across = arena.HALF_SIZE + thickness
@@ -203,8 +219,15 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
             asset = kb.Cube(name=f"wall_{name}", scale=scale, position=(x * across, y * across, height))
             self.add(asset)
             asset.linked_objects[self].active_material = wall
+        self.fixtures = [self._show_fixture(fixture) for fixture in stage.fixtures]
         for light in bpy.data.lights:
             light.angle = arena.SUN_ANGLE
+
+    def _show_fixture(self, fixture: Fixture) -> Any:
+        made = meshes.from_shape(fixture.seen, fixture.name, smooth=False)
+        made.active_material = materials.plain(fixture.name, fixture.colour, roughness=0.6)
+        self.blender_scene.collection.objects.link(made)
+        return made
 
 
 def save_png(source: Path | npt.NDArray[np.uint8], path: Path) -> None:

@@ -17,9 +17,9 @@ from clipfarm_render.picture.boxes import Part
 from clipfarm_render.picture.cycles import CyclesRenderer, Picture, save_png
 from clipfarm_render.picture.region import Region, Rule, Solid
 from clipfarm_render.picture.smooth import Smoother
+from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.camera import Camera
-from clipfarm_render.scene.physics import Trajectory
-from clipfarm_render.scene.sample import Sample
+from clipfarm_render.scene.motion import Motion, Trajectory
 from clipfarm_render.scene.stage import Stage
 
 HELPERS = 2
@@ -37,20 +37,15 @@ class Frames(Protocol):
         """Wait until all frames are written."""
 
 
-def write_all(frames: Frames, trajectory: Trajectory, clip: Clip) -> None:
-    """Write every frame. One in which the object is just where it was is a copy of the frame before."""
-    moving = [frame for frame in range(len(trajectory.positions)) if not _stands_still(trajectory, frame)]
+def write_all(frames: Frames, motion: Motion, clip: Clip) -> None:
+    """Write every frame. One in which every object is just where it was is a copy of the frame before."""
+    moving = [frame for frame in range(motion.frames) if not motion.stands_still(frame)]
     with closing(frames):
         for frame in moving:
             frames.write(frame, clip.frame(frame))
-    for frame in range(len(trajectory.positions)):
+    for frame in range(motion.frames):
         if frame not in moving:
             shutil.copyfile(clip.frame(frame - 1), clip.frame(frame))
-
-
-def _stands_still(trajectory: Trajectory, frame: int) -> bool:
-    columns = (trajectory.positions, trajectory.quaternions)
-    return frame > 0 and all(bool((column[frame] == column[frame - 1]).all()) for column in columns)
 
 
 class FullFrames:
@@ -74,14 +69,13 @@ def _rules(behind: Background, camera: Camera) -> tuple[Rule, Smoother]:
 
 
 class CompositeFrames:
-    """Renders of each frame what the object changes, and takes the rest from the background."""
+    """Renders of each frame what the objects change, and takes the rest from the background."""
 
     def __init__(
         self,
         renderer: CyclesRenderer,
         stage: Stage,
-        sample: Sample,
-        trajectory: Trajectory,
+        motion: Motion,
         background: Background,
         samples: int,
         helpers: int = 0,
@@ -91,17 +85,14 @@ class CompositeFrames:
         Args:
             renderer: of the stage.
             stage: animated.
-            sample: the clip's values.
-            trajectory: of the object.
-            background: the stage without the object.
+            motion: of the objects.
+            background: the stage without the objects.
             samples: of a frame.
             helpers: threads that work beside the renderer; none: all is done one after the other.
         """
-        self._renderer, self._stage, self._trajectory = renderer, stage, trajectory
+        self._renderer, self._stage, self._motion = renderer, stage, motion
         self._background, self._samples = background, samples
         self._rule, self._smooth = _rules(background, Camera(stage.scene.resolution[0]))
-        # An asset may have any colours of its own: the brightest is assumed.
-        self._colour = (1.0, 1.0, 1.0) if stage.body.described else sample.colour
         self._helpers = ThreadPoolExecutor(helpers) if helpers else None
         self._regions: dict[int, Future[Region]] = {}
         self._unwritten: list[Future[None]] = []
@@ -112,7 +103,7 @@ class CompositeFrames:
             self._save(self.linear(frame), path)
             return
         if not self._regions:
-            later = range(frame, len(self._trajectory.positions))
+            later = range(frame, self._motion.frames)
             self._regions = {each: self._helpers.submit(self.region, each) for each in later}
         region = self._regions[frame].result()
         weak, strong = self._render(frame, region)
@@ -131,8 +122,8 @@ class CompositeFrames:
         return self._composite(region, *self._render(frame, region))
 
     def region(self, frame: int) -> Region:
-        """Return what the object changes in a frame."""
-        return self._rule.find(self.solid(frame))
+        """Return what the objects change in a frame."""
+        return self._rule.find(self.solids(frame))
 
     def _render(self, frame: int, region: Region) -> tuple[Picture, Picture]:
         """Return weak and strong part of a frame, in pictures that hold nothing of use elsewhere."""
@@ -161,9 +152,14 @@ class CompositeFrames:
             picture[box.slices] = self._renderer.render_box(box, samples)
         return picture
 
-    def solid(self, frame: int) -> Solid:
-        """Return the object as it is in a frame."""
-        axes = Quaternion(self._trajectory.quaternions[frame]).rotation_matrix
-        centre = self._trajectory.positions[frame]
-        body = self._stage.body
-        return Solid(body.outline @ axes.T + centre, axes, body.bounds, centre, self._colour)
+    def solids(self, frame: int) -> list[Solid]:
+        """Return the objects that are there in a frame."""
+        moving = zip(self._stage.bodies, self._motion.trajectories, self._motion.visible[frame], strict=True)
+        return [_solid(body, trajectory, frame) for body, trajectory, there in moving if there]
+
+
+def _solid(body: Body, trajectory: Trajectory, frame: int) -> Solid:
+    axes, centre = Quaternion(trajectory.quaternions[frame]).rotation_matrix, trajectory.positions[frame]
+    # An asset may have any colours of its own: the brightest is assumed.
+    colour = (1.0, 1.0, 1.0) if body.described else body.colour
+    return Solid(body.outline @ axes.T + centre, axes, body.bounds, centre, colour)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipfarm_contract.layers import FLOOR, NOTHING, THING, WALL
+from clipfarm_contract.layers import FIXTURE, FLOOR, NOTHING, WALL, body_number
 from clipfarm_contract.layout import Clip
 from clipfarm_render.picture import exr
 from clipfarm_render.picture.cycles import CyclesRenderer
@@ -37,7 +37,11 @@ class LayerPass:
             if thing.type == "MESH":
                 thing.pass_index = WALL
         stage.floor.linked_objects[renderer].pass_index = FLOOR
-        stage.body.asset.linked_objects[renderer].pass_index = THING
+        for fixture in renderer.fixtures:
+            fixture.pass_index = FIXTURE
+        self._numbers = [body_number(i) for i in range(len(stage.bodies))]
+        for body, number in zip(stage.bodies, self._numbers, strict=True):
+            body.asset.linked_objects[renderer].pass_index = number
         self._scene = renderer.blender_scene.copy()
         self._scene.name = "layers"
         self._set_up_rays()
@@ -59,7 +63,7 @@ class LayerPass:
         segmentation = np.where(hit, read("IndexOB", "X")[..., 0].round(), NOTHING).astype(np.uint8)
         # Cycles gives the way back from the next frame on Z and W, with y up.
         flow = read("Vector", "ZW") * np.array((-1, 1), np.float32)
-        thing = (segmentation == THING)[..., None]
+        thing = np.isin(segmentation, self._numbers)[..., None]
         return {
             "segmentation": segmentation,
             "flow": np.where(hit[..., None], flow, 0).astype(np.float32),

@@ -12,11 +12,11 @@ from clipfarm_render.scene.kubric_compat import kb
 from clipfarm_render.scene.shapes import Shape
 
 
-def from_shape(shape: Shape, name: str) -> bpy.types.Object:
+def from_shape(shape: Shape, name: str, *, smooth: bool = True) -> bpy.types.Object:
     """Return a shape of size 1, not yet in any scene."""
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(shape.vertices.tolist(), [], [list(face) for face in shape.faces])
-    mesh.polygons.foreach_set("use_smooth", [True] * len(mesh.polygons))
+    mesh.polygons.foreach_set("use_smooth", [smooth] * len(mesh.polygons))
     # Left to itself, Blender would take the mean of a vertex' facets, which is wrong all around the tip of a cone.
     mesh.normals_split_custom_set(shape.normals.tolist())
     return bpy.data.objects.new(name, mesh)

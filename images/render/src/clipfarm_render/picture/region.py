@@ -1,7 +1,7 @@
-"""Which pixels an object changes, found by a rule with a bound.
+"""Which pixels the objects change, found by a rule with a bound.
 
-Outside of the region that :meth:`Rule.find` returns, the object changes a pixel by less than half a step of the 8-bit
-picture, in expectation. It changes a pixel in three ways, and each has its part of the rule:
+Outside of the region that :meth:`Rule.find` returns, the objects together change a pixel by less than half a step of
+the 8-bit picture, in expectation. An object changes a pixel in three ways, and each has its part of the rule:
 
 - it is seen there: its outline in the picture, and the reach of the pixel filter around it;
 - it shades what is seen there from a sun: its outline along the sun's rays, and the penumbra around it;
@@ -14,6 +14,7 @@ Everything is asked for cells of the picture, and a cell's neighbours are taken 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,10 +70,10 @@ class Solid:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """What an object changes."""
+    """What some objects change."""
 
     own: Mask
-    """(height, width) where pixels may show the object itself."""
+    """(height, width) where pixels may show an object itself."""
     strong: Part
     """Where it is seen, or casts a shadow."""
     weak: Part
@@ -93,15 +94,18 @@ class Rule:
         slack = (surroundings.half_step / (surroundings.reflectance + GLOSS)).astype(np.float64)
         self._slack = _least_in_cells(slack, coarse.cell, coarse.count).reshape(-1, 3)
 
-    def find(self, solid: Solid) -> Region:
-        """Return the region that an object changes."""
-        seen = convex.hull(self._camera.project(solid.outline))
+    def find(self, solids: Sequence[Solid]) -> Region:
+        """Return the region that objects change; of none it is empty."""
         fine, size = self._fine, self._camera.resolution
+        own, strong = np.zeros((size, size), np.bool_), np.zeros((fine.count, fine.count), np.bool_)
         # From the middle of a cell to the middle of its farthest pixel.
         reach = fine.cell / math.sqrt(2)
-        strong = convex.contains(seen, fine.pixels, reach + FILTER_REACH) | self._shaded(solid)
-        weak = _merged(strong, self._coarse.cell // fine.cell) | self._lit_otherwise(solid)
-        return Region(self._own(seen), Part(strong, fine.cell, size), Part(_grown(weak), self._coarse.cell, size))
+        for solid in solids:
+            seen = convex.hull(self._camera.project(solid.outline))
+            own |= self._own(seen)
+            strong |= convex.contains(seen, fine.pixels, reach + FILTER_REACH) | self._shaded(solid)
+        weak = _merged(strong, self._coarse.cell // fine.cell) | self._lit_otherwise(solids)
+        return Region(own, Part(strong, fine.cell, size), Part(_grown(weak), self._coarse.cell, size))
 
     def _own(self, seen: Array) -> Mask:
         size = self._camera.resolution
@@ -128,7 +132,13 @@ class Rule:
             shaded |= (distance > 0) & convex.contains(outline, points @ plane, penumbra + self._fine.span)
         return shaded
 
-    def _lit_otherwise(self, solid: Solid) -> Mask:
+    def _lit_otherwise(self, solids: Sequence[Solid]) -> Mask:
+        change = sum((self._change(solid) for solid in solids), np.zeros_like(self._slack))
+        changed: Mask = (change > self._slack).any(axis=-1)
+        return changed.reshape(self._coarse.points.shape[:2])
+
+    def _change(self, solid: Solid) -> Array:
+        """Return by how much an object changes the light from around, (points, 3) irradiance over pi, at most."""
         places, normals, areas, light = _patches(solid)
         points = self._coarse.points.reshape(-1, 3)
         # Products of all points with all patches, (points, patches). Not by BLAS: its sums depend on its threads.
@@ -138,9 +148,7 @@ class Rule:
         leaving = np.minimum((places * normals).sum(axis=-1) - _products(points, normals), 0)
         arriving = np.maximum(_products(self._normals, places) - (points * self._normals).sum(axis=-1)[:, None], 0)
         factors = -leaving * arriving * (areas / math.pi) / (distance * np.maximum(distance, areas))
-        change = np.stack([(factors * channel).sum(axis=-1) for channel in light.T], axis=-1)
-        changed: Mask = (change > self._slack).any(axis=-1)
-        return changed.reshape(self._coarse.points.shape[:2])
+        return np.stack([(factors * channel).sum(axis=-1) for channel in light.T], axis=-1)
 
 
 class _Grid:

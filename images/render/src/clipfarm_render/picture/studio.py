@@ -1,7 +1,7 @@
 """The renderer of this process, kept from clip to clip.
 
-Between two clips of a run nothing changes but the object. So Cycles keeps its device, its kernels, and what stands
-still; only the object is exchanged. The pictures are those of a renderer set up anew, to the bit.
+Between two clips of a run often nothing changes but the objects. So Cycles keeps its device, its kernels, and what
+stands still; only the objects are exchanged. The pictures are those of a renderer set up anew, to the bit.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from clipfarm_contract.experiments.scene import Scene
 from clipfarm_render.picture.cycles import CyclesRenderer
-from clipfarm_render.scene.sample import Sample
 from clipfarm_render.scene.stage import Stage
 
 
@@ -18,6 +17,8 @@ class _Settings:
     """What has to be the same."""
 
     size: tuple[int, int, int, int]
+    bodies: tuple[str, ...]
+    fixtures: tuple[str, ...]
     threads: int
     device: str
 
@@ -25,7 +26,7 @@ class _Settings:
 _kept: tuple[_Settings, CyclesRenderer] | None = None
 
 
-def renderer(stage: Stage, sample: Sample, scene: Scene, threads: int, device: str, scratch: Path) -> CyclesRenderer:
+def renderer(stage: Stage, scene: Scene, threads: int, device: str, scratch: Path) -> CyclesRenderer:
     """Return a renderer of the stage, which has not been animated yet.
 
     Raises:
@@ -33,15 +34,17 @@ def renderer(stage: Stage, sample: Sample, scene: Scene, threads: int, device: s
     """
     global _kept
     size = scene.resolution, scene.samples_per_pixel, scene.frames, scene.fps
-    settings = _Settings(size, threads, device)
-    if _kept is not None and _kept[0] == settings and not stage.body.described:
+    bodies, fixtures = (body.asset.name for body in stage.bodies), (fixture.look for fixture in stage.fixtures)
+    settings = _Settings(size, tuple(bodies), tuple(fixtures), threads, device)
+    from_files = any(body.described for body in stage.bodies)
+    if _kept is not None and _kept[0] == settings and not from_files:
         made = _kept[1]
-        made.exchange(stage, sample, scratch)
+        made.exchange(stage, scratch)
         return made
     _kept = None  # the next line takes its scene apart
-    made = CyclesRenderer(stage, sample, scene.samples_per_pixel, threads, device, scratch)
+    made = CyclesRenderer(stage, scene.samples_per_pixel, threads, device, scratch)
     # Assets bring materials of their own along; other layers leave a scene of their own behind.
-    keeps = scene.layers == ("rgb",) and not stage.body.described
+    keeps = scene.layers == ("rgb",) and not from_files
     if keeps:
         _kept = settings, made
     return made

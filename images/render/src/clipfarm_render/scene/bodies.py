@@ -1,4 +1,4 @@
-"""The object that is pushed: what simulator, renderer and checks have to know of it."""
+"""The objects that move: what simulator, renderer and checks have to know of each."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiments.scene import Assets
 from clipfarm_render.scene.kubric_compat import kb
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.sample import Sample
+from clipfarm_render.scene.sample import Sample, Vector3
 from clipfarm_render.scene.shapes import Shape, shape
 
 RESTITUTION = 0.5
@@ -42,8 +42,34 @@ class ShapeAsset(kb.PhysicalObject):  # type: ignore[misc]  # Kubric is publishe
 
 
 @dataclass(frozen=True, slots=True)
+class Spec:
+    """What an object is, and where it starts."""
+
+    name: str
+    """In Blender's scene; unlike that of any other object of the clip."""
+    shape: str
+    """A name of ``SHAPES``, or the id of an asset."""
+    size: float
+    """Width of the object, m."""
+    mass: float
+    """kg"""
+    friction: float
+    """Coefficient of friction on the floor, no unit."""
+    colour: Vector3
+    """Linear RGB reflectance, 0 to 1."""
+    position: tuple[float, float]
+    """Where its centre starts, x and y, m."""
+    quaternion: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+    """Rotation at the start as w, x, y, z."""
+    height: float = 0.0
+    """Of its lowest point above the floor at the start, m."""
+    restitution: float = RESTITUTION
+    """Share of the speed across a surface of restitution 1 that is left after a hit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
-    """The object of one clip."""
+    """One object of a clip."""
 
     asset: kb.PhysicalObject
     outline: Array
@@ -54,6 +80,7 @@ class Body:
     origin: Array
     """(3,) the origin of its mesh, from its centre of mass, in its own axes, m."""
     rolls: bool
+    colour: Vector3
     described: Mapping[str, Any] = field(default_factory=dict)
     """What ``ground_truth.json`` says of it beyond its shape, size and colour."""
 
@@ -64,36 +91,66 @@ class Body:
 
 
 def make(sample: Sample, assets: Assets | None, files: AssetFiles) -> Body:
-    """Return the object of a clip, at its place on the floor.
+    """Return the object of a clip of one object, at its place on the floor.
 
     Raises:
         ClipError: the manifest or the asset cannot be read.
     """
-    place: dict[str, Any] = {
-        "name": "thing",
-        "quaternion": (math.cos(sample.yaw / 2), 0, 0, math.sin(sample.yaw / 2)),
-        "mass": sample.mass,
-        "friction": sample.friction,
-        "restitution": RESTITUTION,
+    spec = Spec(
+        "thing",
+        sample.shape,
+        sample.size,
+        sample.mass,
+        sample.friction,
+        sample.colour,
+        sample.position,
+        (math.cos(sample.yaw / 2), 0, 0, math.sin(sample.yaw / 2)),
+    )
+    return place(spec, assets, files)
+
+
+def place(spec: Spec, assets: Assets | None, files: AssetFiles) -> Body:
+    """Return an object at the place where it starts.
+
+    Raises:
+        ClipError: the manifest or the asset cannot be read.
+    """
+    traits: dict[str, Any] = {
+        "name": spec.name,
+        "quaternion": spec.quaternion,
+        "mass": spec.mass,
+        "friction": spec.friction,
+        "restitution": spec.restitution,
     }
-    if sample.shape in SHAPES:
-        made = shape(sample.shape)
-        place["position"] = (*sample.position, made.bottom * sample.size)
-        asset = ShapeAsset(made, scale=(sample.size,) * 3, **place)
-        inertia = np.array(made.inertia) * sample.mass * sample.size**2
-        return Body(asset, extremes(made.vertices) * sample.size, inertia, np.zeros(3), made.rolls)
+    if spec.shape in SHAPES:
+        made = shape(spec.shape)
+        vertices = made.vertices * spec.size
+        traits["position"] = (*spec.position, spec.height - _lowest(vertices, spec.quaternion))
+        asset = ShapeAsset(made, scale=(spec.size,) * 3, **traits)
+        inertia = np.array(made.inertia) * spec.mass * spec.size**2
+        return Body(asset, extremes(made.vertices) * spec.size, inertia, np.zeros(3), made.rolls, spec.colour)
     assert assets is not None, "asked for before anything starts"
-    return _from_manifest(sample, assets, files, place)
+    return _from_manifest(spec, assets, files, traits)
 
 
-def _from_manifest(sample: Sample, assets: Assets, files: AssetFiles, place: dict[str, Any]) -> Body:
-    """Return an asset, scaled so that its longest side is ``sample.size``."""
-    found = files.open(assets, sample.shape)
-    scale = sample.size / float(np.ptp(found.bounds, axis=0).max())
+def _from_manifest(spec: Spec, assets: Assets, files: AssetFiles, traits: dict[str, Any]) -> Body:
+    """Return an asset, scaled so that its longest side is ``spec.size``."""
+    found = files.open(assets, spec.shape)
+    scale = spec.size / float(np.ptp(found.bounds, axis=0).max())
     corners = np.array([(x, y, z) for x in found.bounds[:, 0] for y in found.bounds[:, 1] for z in found.bounds[:, 2]])
     outline = (corners - found.centre_of_mass) * scale
-    place["position"] = (*sample.position, -outline[:, 2].min())
-    asset = found.create(scale=(scale,) * 3, **place)
-    inertia = np.array(found.inertia) * sample.mass * scale**2
+    traits["position"] = (*spec.position, spec.height - _lowest(outline, spec.quaternion))
+    asset = found.create(scale=(scale,) * 3, **traits)
+    inertia = np.array(found.inertia) * spec.mass * scale**2
     described = {"asset": found.described}
-    return Body(asset, outline, inertia, -found.centre_of_mass * scale, rolls=False, described=described)
+    origin = -found.centre_of_mass * scale
+    return Body(asset, outline, inertia, origin, rolls=False, colour=spec.colour, described=described)
+
+
+def _lowest(points: Array, quaternion: tuple[float, float, float, float]) -> float:
+    """Return how high the lowest of the points (n, 3) lies above the centre of mass; most often below it."""
+    w, x, y, z = quaternion
+    if not x and not y:  # upright: no digit of a start on the floor depends on the turn
+        return float(points[:, 2].min())
+    down = np.array((2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)))
+    return float((points @ down).min())

@@ -14,7 +14,7 @@ from clipfarm_contract.experiments.scene import Scene
 from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.kubric_compat import kb
-from clipfarm_render.scene.physics import Trajectory
+from clipfarm_render.scene.motion import Trajectory
 
 
 def states(trajectory: Trajectory) -> npt.NDArray[np.float32]:

@@ -7,18 +7,17 @@ two bodies, the floor's is 1, and air resistance (Bullet's damping, 0.04 unless 
 walls are smooth and give back half of the speed that meets them. Nothing resists a sphere that rolls.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pybullet
 
 from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_render.scene import arena
 from clipfarm_render.scene.bodies import Body, ShapeAsset
 from clipfarm_render.scene.kubric_compat import PyBullet, kb, register_physical_object_setters
+from clipfarm_render.scene.motion import Trajectory
 from clipfarm_render.scene.sample import Push
 from clipfarm_render.scene.shapes import Shape
 
@@ -28,31 +27,6 @@ floor at once: pushing it out again then adds up to 9 % of the push's energy, wi
 SETTLE_FRAMES = 2
 FLOOR_FRICTION = 1.0
 FLOOR_RESTITUTION = 0.0
-
-Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Trajectory:
-    """The object's motion, one row a frame."""
-
-    positions: Array
-    """(frames, 3) centre of mass, m."""
-    quaternions: Array
-    """(frames, 4) rotation as w, x, y, z."""
-    velocities: Array
-    """(frames, 3) m/s."""
-    angular_velocities: Array
-    """(frames, 3) radians/s."""
-
-    def first(self, frames: int) -> "Trajectory":
-        """Return the first rows."""
-        return Trajectory(
-            self.positions[:frames],
-            self.quaternions[:frames],
-            self.velocities[:frames],
-            self.angular_velocities[:frames],
-        )
 
 
 class Simulator(PyBullet):  # type: ignore[misc]  # Kubric is published without types

@@ -1,5 +1,6 @@
 """The scene of one clip in Kubric's terms: what simulator and renderer both follow."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyquaternion import Quaternion
@@ -8,8 +9,9 @@ from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_render.scene import arena, physics
 from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.fixtures import Fixture
 from clipfarm_render.scene.kubric_compat import kb
-from clipfarm_render.scene.physics import Trajectory
+from clipfarm_render.scene.motion import Motion
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +20,50 @@ class Stage:
 
     scene: kb.Scene
     floor: kb.Cube
-    body: Body
+    bodies: tuple[Body, ...]
     camera: Camera
+    fixtures: tuple[Fixture, ...] = ()
 
-    def animate(self, trajectory: Trajectory) -> None:
-        """Set the object's keyframes. The renderer has to follow the scene already: keyframes are only pushed."""
-        asset = self.body.asset
-        for frame, (position, quaternion) in enumerate(zip(trajectory.positions, trajectory.quaternions, strict=True)):
-            # What moves is the centre of mass; what is drawn hangs on the mesh's origin.
-            asset.position = position + Quaternion(quaternion).rotate(self.body.origin)
-            asset.quaternion = quaternion
-            asset.keyframe_insert("position", frame)
-            asset.keyframe_insert("quaternion", frame)
+    def animate(self, motion: Motion) -> None:
+        """Set the objects' keyframes. The renderer has to follow the scene already: keyframes are only pushed."""
+        for body, trajectory in zip(self.bodies, motion.trajectories, strict=True):
+            asset, rows = body.asset, zip(trajectory.positions, trajectory.quaternions, strict=True)
+            for frame, (position, quaternion) in enumerate(rows):
+                # What moves is the centre of mass; what is drawn hangs on the mesh's origin.
+                asset.position = position + Quaternion(quaternion).rotate(body.origin)
+                asset.quaternion = quaternion
+                asset.keyframe_insert("position", frame)
+                asset.keyframe_insert("quaternion", frame)
 
 
-def build(body: Body, camera: Camera, frames: int, fps: int) -> Stage:
-    """Return the scene: floor, object, camera and lights. Frames count from 0."""
+def build(
+    bodies: Sequence[Body],
+    camera: Camera,
+    frames: int,
+    fps: int,
+    *,
+    fixtures: Sequence[Fixture] = (),
+    gravity: float = arena.GRAVITY,
+    floor_restitution: float = physics.FLOOR_RESTITUTION,
+) -> Stage:
+    """Return the scene: floor, objects, camera and lights. Frames count from 0.
+
+    Args:
+        bodies: what moves.
+        camera: what it is seen by.
+        frames: how many are shown.
+        fps: frames a second.
+        fixtures: what stands still beyond floor and walls.
+        gravity: downwards, m / s^2.
+        floor_restitution: of the floor; a body's own is multiplied by it.
+    """
     scene = kb.Scene(
         frame_start=0,
         frame_end=frames - 1,
         frame_rate=fps,
         step_rate=STEP_RATE,
         resolution=(camera.resolution, camera.resolution),
-        gravity=(0, 0, -arena.GRAVITY),
+        gravity=(0, 0, -gravity),
         ambient_illumination=kb.Color(*arena.SKY),
         background=kb.Color(*arena.SKY),
     )
@@ -50,9 +73,9 @@ def build(body: Body, camera: Camera, frames: int, fps: int) -> Stage:
         position=(0, 0, -1),
         static=True,
         friction=physics.FLOOR_FRICTION,
-        restitution=physics.FLOOR_RESTITUTION,
+        restitution=floor_restitution,
     )
-    scene.add([floor, body.asset])
+    scene.add([floor, *(body.asset for body in bodies)])
     scene.camera = kb.PerspectiveCamera(
         name="camera",
         position=camera.position,
@@ -70,4 +93,4 @@ def build(body: Body, camera: Camera, frames: int, fps: int) -> Stage:
                 look_at=(0, 0, 0),
             )
         )
-    return Stage(scene, floor, body, camera)
+    return Stage(scene, floor, tuple(bodies), camera, tuple(fixtures))

@@ -11,15 +11,21 @@ from clipfarm_render.output import say
 from clipfarm_render.supervising import attempt
 from clipfarm_render.supervising.attempt import Outcome, Stopped
 from clipfarm_render.supervising.children import Children, Renderer
+from clipfarm_render.supervising.giving_up import Patience, hopeless
 from clipfarm_render.supervising.stopping import Stop
 
 PROGRAM = "clipfarm-render"
 
 
-def make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, stop: Stop) -> list[Outcome]:
+def make_all(
+    run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, stop: Stop, patience: Patience
+) -> list[Outcome]:
     """Make the clips one after the other; one that fails does not stop the others, unless all would fail so.
 
     While a process goes on with a clip, the one before it is hashed, synced and renamed.
+
+    Returns:
+        What came of the clips that were tried, in order.
 
     Raises:
         Stopped: ``stop`` asked to end.
@@ -39,16 +45,26 @@ def make_all(run: RunFolder, recipes: Sequence[ClipRecipe], renderer: Renderer, 
             outcomes.append(beside.submit(finished, finish, recipe.index))
             if not children.go_on and outcomes[-1].result().result.exit_code is ExitCode.USAGE:
                 break
+            if following is not None and hopeless(run, outcomes, patience):
+                left = len(recipes) - len(outcomes)
+                say(
+                    f"{PROGRAM}: the last {patience.after} clips failed alike, and no clip of the run is complete:"
+                    f" {left} of this block {'is' if left == 1 else 'are'} not tried"
+                )
+                break
         return [outcome.result() for outcome in outcomes]
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
-    """Return the block's exit code, which is that of the clips whose end decides what comes next.
+def exit_code(outcomes: Sequence[Outcome], clips: int) -> ExitCode:
+    """Return the exit code of a block of so many clips, which is that of the clips whose end decides what comes next.
 
-    Out of VRAM counts more than failed: the block is worth another try, and clips that are complete will be skipped.
+    Out of VRAM counts more than failed: the block is worth another try, and clips that are complete will be skipped. So
+    is one that was given up.
     """
     codes = {outcome.result.exit_code for outcome in outcomes}
-    order = (ExitCode.USAGE, ExitCode.OUT_OF_VRAM, ExitCode.FAILED)
+    if len(outcomes) < clips:
+        codes.add(ExitCode.GAVE_UP)
+    order = (ExitCode.USAGE, ExitCode.OUT_OF_VRAM, ExitCode.GAVE_UP, ExitCode.FAILED)
     return next((code for code in order if code in codes), ExitCode.OK)
 
 

@@ -44,8 +44,8 @@ PASSED_ON = (
     "NVIDIA_VISIBLE_DEVICES",
 )
 """Variables that the built-in renderer gets if the supervisor has them; and no other."""
-OF_THE_RUN = (environment.RUN_EXPERIMENT, environment.RUN_CLIPS)
-"""Variables that say what all clips are: a child makes one, and its task says which."""
+OF_THE_RUN = (environment.RUN_EXPERIMENT, environment.RUN_CLIPS, environment.GIVE_UP_AFTER)
+"""Variables that say what all clips are, and when to leave some out: a child makes one, and its task says which."""
 
 
 def compose(inherited: Mapping[str, str], scratch: Path, *, own_command: bool) -> dict[str, str]:

@@ -16,7 +16,13 @@ import click
 
 from clipfarm_contract import regular, scratch, streams
 from clipfarm_contract.bounds import LAST_CLIP
-from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, ThreadLimits, apply_thread_limits
+from clipfarm_contract.environment import (
+    GIVE_UP_AFTER,
+    RUN_EXPERIMENT,
+    ThreadLimitError,
+    ThreadLimits,
+    apply_thread_limits,
+)
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_contract.experiments.scene import Declared
@@ -31,6 +37,7 @@ from clipfarm_render.supervising import strays, termination
 from clipfarm_render.supervising.attempt import Stopped
 from clipfarm_render.supervising.block import PROGRAM, exit_code, make_all
 from clipfarm_render.supervising.children import Renderer
+from clipfarm_render.supervising.giving_up import Patience
 from clipfarm_render.supervising.stopping import Stop
 from clipfarm_render.supervising.supported import refuse_unsupported
 from clipfarm_render.vram import reading
@@ -97,6 +104,14 @@ class UsageError(Exception):
     help=f"Clips that one process of the built-in renderer makes; default: 1 on a CPU, {CLIPS_PER_PROCESS} on a GPU.",
 )
 @click.option(
+    "--give-up-after",
+    type=click.IntRange(min=0),
+    envvar=GIVE_UP_AFTER,
+    metavar="N",
+    help="End early once N clips in a row have failed alike and no clip of the run is complete; default: the variable"
+    f" {GIVE_UP_AFTER}, else all are tried, as with 0.",
+)
+@click.option(
     "--termination-message", type=click.Path(path_type=Path), help="Write the block's outcome there, as JSON."
 )
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
@@ -116,6 +131,7 @@ def cli(
     device: str,
     timeout: float,
     clips_per_process: int | None,
+    give_up_after: int | None,
     termination_message: Path | None,
     exit_with_parent: bool,
     parent: int | None,
@@ -124,8 +140,9 @@ def cli(
     """Make the clips INDEX to INDEX + COUNT - 1 of a run, or a block of the clips in RANGES, each in a child process.
 
     A COMMAND after "--" takes the place of the built-in renderer; it finds its task in CLIP_INDEX, CLIP_SEED,
-    CLIP_DIR and CLIP_EXPERIMENT. Exit codes: 0 all are complete, 2 GPU memory ran out, 1 a clip failed,
-    64 nothing was tried because the command line or the experiment is wrong.
+    CLIP_DIR and CLIP_EXPERIMENT. Exit codes: 0 all are complete, 2 GPU memory ran out, 75 the first clips failed
+    alike and the others were not tried (--give-up-after), 1 a clip failed, 64 nothing was tried because the command
+    line or the experiment is wrong.
     """
     stop = Stop(Parent(parent) if exit_with_parent else None)
     stop.listen()
@@ -135,7 +152,7 @@ def cli(
         if clips is not None:
             raise UsageError("expected either --clips or --clips-from")
         clips = _read("--clips-from", clips_from).strip()
-    chosen = _chosen(index, count, clips, block)
+    known, chosen = _chosen(index, count, clips, block)
     recipes = _recipes(_read_experiment(experiment), seed, chosen, own_command=bool(command))
     if command and (problem := why_not(command)):
         raise UsageError(f"COMMAND: {problem}")
@@ -145,7 +162,7 @@ def cli(
         f"{len(chosen)} from clip {chosen[0]} on, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}"
     )
     try:
-        outcomes = make_all(RunFolder(output), recipes, renderer, stop)
+        outcomes = make_all(RunFolder(output), recipes, renderer, stop, Patience(give_up_after or 0, known))
     except Stopped:
         _say(f"stopped by signal {stop.exit_code - 128}")
         return stop.exit_code
@@ -153,7 +170,7 @@ def cli(
         _write_termination_message(termination_message, termination.message(outcomes))
         if device != "cpu" and (gpu := reading.measure_in_time()):
             _write_termination_message(termination_message, termination.message(outcomes, gpu))
-    return exit_code(outcomes)
+    return exit_code(outcomes, len(recipes))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,21 +209,22 @@ def _read(option: str, path: Path) -> str:
         raise UsageError(f"{option}: {path} cannot be read: {error}") from error
 
 
-def _chosen(index: int | None, count: int, clips: str | None, block: int | None) -> Sequence[int]:
-    """Return the clips to make; never none."""
+def _chosen(index: int | None, count: int, clips: str | None, block: int | None) -> tuple[Indexes, Sequence[int]]:
+    """Return all clips that are named, and those of them to make; never none."""
     if (index is None) == (clips is None) or (clips is None) != (block is None):
         raise UsageError("expected either --index, or --clips with --block")
     if index is not None:
-        return range(index, index + count)
+        return Indexes.between(index, index + count - 1), range(index, index + count)
     assert clips is not None
     assert block is not None
     try:
-        chosen = list(itertools.islice(Indexes.parse(clips), block * count, (block + 1) * count))
+        known = Indexes.parse(clips)
     except ValueError:
         raise UsageError(f'--clips: found "{clips[:60]}", expected ranges such as 0-99,200') from None
+    chosen = list(itertools.islice(known, block * count, (block + 1) * count))
     if not chosen:
         raise UsageError(f"--block: found {block}, but --clips has no clips left for it")
-    return chosen
+    return known, chosen
 
 
 def _recipes(declared: Declared, seed: int, indexes: Sequence[int], *, own_command: bool) -> list[ClipRecipe]:

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 from clipfarm.cluster.api.owners import COUNT, RunKey, controller, index_of, run_key
 from clipfarm.cluster.api.times import read_time, unix_time
-from clipfarm.decide.retry import alike
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Manifest
 from clipfarm.manifests.job import CONTAINER
 from clipfarm_contract.exit_codes import ENDED_WITH_2, STOPPED, ExitCode
 from clipfarm_contract.fields import ContractError
+from clipfarm_contract.reasons import alike
 from clipfarm_contract.result import GpuReading, VramUse
 from clipfarm_contract.termination import Termination
 

@@ -1,13 +1,13 @@
 """How indexes of a Job have failed: for good, or so that they are tried again."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipfarm.cluster.api.endings import FailedPod, within
 from clipfarm.cluster.observing.memory import Rendering
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.world import Ended
-from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.exit_codes import WORTH_ANOTHER_ATTEMPT, ExitCode
 from clipfarm_contract.indexes import Indexes
 
 
@@ -17,6 +17,8 @@ class Failures:
 
     ended: tuple[Ended, ...]
     """Indexes whose last attempt failed: for good, or with a new pod that waits at its gate."""
+    gave_up: tuple[Ended, ...]
+    """Indexes whose last attempt ended before all of their clips were tried, and that get another one."""
     failed_at: Mapping[str, float]
     final: Mapping[int, FailedPod]
 
@@ -26,6 +28,7 @@ def failures(
     blocks: Blocks,
     failed: Mapping[str, FailedPod],
     gated: Collection[int],
+    completed: Indexes,
     for_good: Indexes,
     limit: int,
     now: float,
@@ -40,6 +43,7 @@ def failures(
         blocks: its clips.
         failed: the run's pods that have failed, by UID.
         gated: indexes whose pods wait at their gates.
+        completed: indexes that the Job reports as complete.
         for_good: indexes that the Job reports as failed.
         limit: ``retry.limit``.
         now: the time, on this process's own clock.
@@ -56,17 +60,20 @@ def failures(
         at = failed_at[uid] = rendering.failed_at.get(uid, now - age)
         if pod.index not in latest or _order(pod) > _order(latest[pod.index][0]):
             latest[pod.index] = (pod, at)
-    again, new = [], {}
+    again, gave_up, new = [], [], {}
     for index, (pod, at) in latest.items():
         # The Job comes to the same conclusion, but some time later.
-        is_last = not pod.disrupted and (pod.exit_code is not ExitCode.OUT_OF_VRAM or pod.attempts > limit)
+        is_last = not pod.disrupted and (pod.exit_code not in WORTH_ANOTHER_ATTEMPT or pod.attempts > limit)
         if is_last or index in for_good:
             new[index] = within(pod, blocks)
-        elif index in gated and not pod.disrupted:
-            again.append(Ended(index, pod.exit_code, pod.reason, at, pod.attempts))
+        elif not pod.disrupted:
+            if index in gated:
+                again.append(Ended(index, pod.exit_code, pod.reason, at, pod.attempts))
+            if pod.exit_code is ExitCode.GAVE_UP and index not in completed:
+                gave_up.append(replace(_final(index, within(pod, blocks), at), final=False))
     final = {**rendering.final, **new} if new else rendering.final
     ended = [_final(index, final.get(index), now) for index in sorted(final.keys() | set(for_good))]
-    return Failures(tuple(again + ended), failed_at, final)
+    return Failures(tuple(again + ended), tuple(gave_up), failed_at, final)
 
 
 def _order(pod: FailedPod) -> tuple[bool, int, float]:

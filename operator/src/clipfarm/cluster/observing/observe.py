@@ -58,7 +58,7 @@ def observe(tracked: Tracked, seen: Seen) -> tuple[World, Memory]:
     encoders = _encoders(tracked, store, standings)
     completed, failed = (_below(found, total) for found in ((job.completed, job.failed) if job else (Indexes(),) * 2))
     limit = run.spec.retry.limit
-    attempts = failures(rendering, blocks, failed_pods, gated, failed, limit, now, seen.wall)
+    attempts = failures(rendering, blocks, failed_pods, gated, completed, failed, limit, now, seen.wall)
     missing = refused.missing_since(rendering, job, total, every_pod.values(), now)
     trial = tracked.answers.trial_of(missing)
     lowering, lowered = _lowering(rendering, tracked.work.on_job, job, every_pod.values(), now)
@@ -103,6 +103,7 @@ def observe(tracked: Tracked, seen: Seen) -> tuple[World, Memory]:
         running=running,
         lost=lost,
         ended=attempts.ended,
+        gave_up=attempts.gave_up,
         readings=tuple(readings.values()),
         watermarks=memory.watermarks,
         completions=following.completions,

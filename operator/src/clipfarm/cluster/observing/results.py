@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm.cluster.api.endings import FailedPod
-from clipfarm.decide.retry import alike
 from clipfarm.manifests.blocks import MOST_INDEXES, Blocks
 from clipfarm.packed import pack, unpack
 from clipfarm.world import ClipMemory
@@ -20,6 +19,7 @@ from clipfarm_contract.bounds import LAST_CLIP
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.reasons import alike
 
 MOST_TEXT = 150_000
 """Bytes. All annotations of an object have 256 KiB together."""

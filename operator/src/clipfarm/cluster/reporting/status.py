@@ -1,13 +1,13 @@
 """From a decided status to what the API server keeps: counters of clips, not of blocks, and reasons, not too many."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.conditions import conditions
 from clipfarm.decide.plan import Plan
-from clipfarm.decide.status import Status
+from clipfarm.decide.status import Failure, Status
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.run_status import Condition, FailedClips, GpuMemory, HeldClips, PodCounts, RunStatus
 from clipfarm.units import format_bytes, format_duration
@@ -16,6 +16,7 @@ from clipfarm.world import WatermarkState, World
 from clipfarm_contract.indexes import compress
 from clipfarm_contract.result import MIB
 
+NOT_TRIED = "not tried: its pod ended early, after clips before it had failed"
 MOST_REASONS = 20
 """Reasons that a status lists; an object has to stay small."""
 MOST_TEXT = 1000
@@ -150,14 +151,24 @@ def _failures(blocks: Blocks, status: Status) -> tuple[tuple[FailedClips, ...], 
             continue
         block = blocks.of_index(failure.clip)
         count += len(block) - failure.done
-        named = failure.named if len(block) > 1 else ()
-        for clip, reason in named or [(clip, failure.reason) for clip in block]:
+        for clip, reason in _reasons(block, failure):
             groups.setdefault(("render", (reason or failure.reason)[:MOST_TEXT]), []).append(clip)
     most = sorted(groups.items(), key=lambda entry: -len(entry[1]))[:MOST_REASONS]
     listed = tuple(
         FailedClips(clips=_cut(compress(clips)), stage=stage, reason=reason) for (stage, reason), clips in most
     )
     return listed, count
+
+
+def _reasons(block: list[int], failure: Failure) -> Iterator[tuple[int, str]]:
+    """Yield clips of a block that are not complete, with reasons; all of it if its pod did not report which."""
+    if len(block) == 1 or not failure.named:
+        yield from ((clip, failure.reason) for clip in block)
+        return
+    yield from failure.named
+    # They are made in their order: of those that are not named, the first ones are complete.
+    named = dict(failure.named)
+    yield from ((clip, NOT_TRIED) for clip in [clip for clip in block if clip not in named][failure.done :])
 
 
 def _cut(ranges: str, most: int = MOST_TEXT) -> str:

@@ -1,4 +1,7 @@
-"""A clip that ran out of GPU memory waits for ``retry.delay``, so that the memory can come free."""
+"""A clip that ran out of GPU memory waits for ``retry.delay``, so that the memory can come free.
+
+So does a block that was given up, so that by then another clip of the run may be complete.
+"""
 
 from clipfarm.decide.rules.rule import ClipRule
 from clipfarm.decide.rules.subjects import Candidate, Situation
@@ -10,7 +13,10 @@ def _holds(candidate: Candidate, situation: Situation) -> str | None:
     if candidate.due is None or situation.world.now >= candidate.due:
         return None
     spec = situation.run.spec
-    ended = ENDED_WITH_2 if spec.render.device == "cpu" else "ran out of GPU memory"
+    if candidate.gave_up:
+        ended = "its first clips failed alike, so the pod ended before the others were tried"
+    else:
+        ended = ENDED_WITH_2 if spec.render.device == "cpu" else "ran out of GPU memory"
     return f"{ended}; starts again {format_duration(spec.retry.delay)} after that"
 
 
@@ -20,7 +26,8 @@ def _until(candidate: Candidate, _situation: Situation) -> float | None:
 
 RULE = ClipRule(
     word="RetryDelay",
-    means="Clips that ran out of GPU memory (or on a CPU ended with 2) wait for `retry.delay`.",
+    means="Clips that ran out of GPU memory (or on a CPU ended with 2) wait for `retry.delay`. So do those of a pod"
+    " that ended early because its first clips failed alike.",
     remedy="Nothing.",
     passes=True,
     frees_worker=True,

@@ -22,6 +22,8 @@ class Candidate:
     """Its index in the Job; on one machine, its clip."""
     due: float | None = None
     """When a clip that is tried again may start; None: it was never tried."""
+    gave_up: bool = False
+    """Whether its last pod ended before all of its clips were tried."""
     made: bool = True
     """Whether its pod exists. A clip without a pod starts nothing, and counts as held, or as one that could run."""
 

@@ -3,40 +3,42 @@
 import torch
 from torch import Tensor
 
+from clipfarm_encode.models.base import OWN, Output
 from clipfarm_encode.models.vjepa2.half import HalfModel
 
-Shape = tuple[int, ...]
+Asked = tuple[tuple[int, ...], Output]
+"""Shape of a batch, and what is wanted of it."""
 
 
 class Graphs:
-    """A model whose batches are launched as a whole from the second one of a shape and size in a row.
+    """A model whose batches are launched as a whole from the second one of a shape, size and output in a row.
 
     One graph is kept, with the memory that it computes in: of the batches that came last.
     """
 
     def __init__(self, model: HalfModel) -> None:
         self.model = model
-        self._last: Shape | None = None
+        self._last: Asked | None = None
         self._captured: Captured | None = None
         self._impossible = False
 
-    def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, video: Tensor, output: Output = OWN) -> tuple[tuple[Tensor, ...], Tensor]:
         """Compute on the current stream, which is not the default one; see :class:`HalfModel`."""
-        shape = tuple(video.shape)
-        if self._captured is not None and self._captured.shape == shape:
+        asked = tuple(video.shape), output
+        if self._captured is not None and self._captured.asked == asked:
             return self._captured(video)
-        if shape == self._last and not self._impossible:
+        if asked == self._last and not self._impossible:
             self._captured = None
             try:
-                self._captured = Captured(self.model, video)
+                self._captured = Captured(self.model, video, output)
             except (
                 RuntimeError
             ):  # whatever is the matter, want of memory too: one by one it works, or says what is wrong
                 self._impossible = True
             else:
                 return self._captured(video)
-        self._last = shape
-        return self.model(video)
+        self._last = asked
+        return self.model(video, output)
 
     def forget(self) -> None:
         """Give up what is kept."""
@@ -46,22 +48,22 @@ class Graphs:
 class Captured:
     """What a model launches for a batch, and the memory that this is about."""
 
-    def __init__(self, model: HalfModel, like: Tensor) -> None:
+    def __init__(self, model: HalfModel, like: Tensor, output: Output) -> None:
         """Capture, on the current stream; nothing is computed yet. The model has been called for this shape before."""
-        self.shape = tuple(like.shape)
+        self.asked = tuple(like.shape), output
         self._tables = model.tables(like)  # the graph has their addresses, and others may drop them
         self._video = torch.empty_like(like)
         self._graph = torch.cuda.CUDAGraph()
         # Other threads may use the device meanwhile, for other models or copies.
         self._graph.capture_begin(capture_error_mode="thread_local")
         try:
-            self._results = model(self._video)
+            self._results = model(self._video, output)
         finally:
             self._graph.capture_end()
 
-    def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, video: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """Compute. Pixels and results are copied on the device: the next batch may overwrite what the graph knows."""
         self._video.copy_(video)
         self._graph.replay()
         features, overflowed = self._results
-        return features.clone(), overflowed.clone()
+        return tuple(each.clone() for each in features), overflowed.clone()

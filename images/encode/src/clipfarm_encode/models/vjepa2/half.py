@@ -22,9 +22,10 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from clipfarm_encode.models.base import OWN, Output, last_steps, pooled
 from clipfarm_encode.models.preprocess import MEAN, STD
-from clipfarm_encode.models.vjepa2.network import Block, Config, VJEPA2Encoder, rope_tables
-from clipfarm_encode.models.vjepa2.operations import Operations
+from clipfarm_encode.models.vjepa2.network import LAYER_NORM_EPS, Block, Config, VJEPA2Encoder, rope_tables
+from clipfarm_encode.models.vjepa2.operations import Operations, checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +88,44 @@ class HalfModel:
             (self._norm[0].to(device), self._norm[1].to(device)),
         )
 
-    def __call__(self, video: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, video: Tensor, output: Output = OWN) -> tuple[tuple[Tensor, ...], Tensor]:
         """Encode a batch.
 
         Returns:
-            (batch, tokens, width) features as they are saved, and (batch,) int32: 1 where a clip's are not finite.
+            For each layer that is asked for, (batch, tokens, width) features as they are saved; and (batch,) int32: 1
+            where a clip's are not finite.
         """
         batch = len(video)
+        steps = self._steps(video)
         cos, sin = self.tables(video)
         do = self._operations
+        layers = output.layers or (len(self._blocks),)
+        found = []
         x = functional.linear(do.tubelets(video), self._patch)
-        for block, (before, between) in zip(
-            self._blocks, self._shifts[:-1].view(-1, 2, self.config.width), strict=True
-        ):
+        for number, block in enumerate(self._blocks[: layers[-1]], 1):
+            before, between = self._shifts[2 * number - 2], self._shifts[2 * number - 1]
             qkv = functional.linear(do.norm(x, before), block.qkv)
             do.rope(qkv, block.qk_bias, cos, sin)
             x.addmm_(self._attended(qkv, batch), block.proj.t())
             x.addmm_(do.hidden(do.norm(x, between), block.fc1, block.fc1_bias), block.fc2.t())
-        return do.last_norm(x, self._shifts[-1], *self._norm, batch)
+            if number in layers:
+                found.append(self._finished(x, self._shifts[2 * number], batch, steps, output))
+        features, overflowed = zip(*found, strict=True)
+        return features, torch.stack(overflowed).amax(dim=0) if len(overflowed) > 1 else overflowed[0]
+
+    def _finished(self, x: Tensor, shift: Tensor, batch: int, steps: int, output: Output) -> tuple[Tensor, Tensor]:
+        """Return a layer's output, (batch, tokens, width) as it is saved, and where it is not finite."""
+        tokens = last_steps(x.view(batch, -1, self.config.width), steps, output)
+        if output.norm and output.pool == "none":
+            return self._operations.last_norm(tokens.reshape(-1, self.config.width), shift, *self._norm, batch)
+        stream = tokens + shift  # float32
+        if output.norm:
+            stream = functional.layer_norm(stream, shift.shape, *self._norm, LAYER_NORM_EPS)
+        return checked(pooled(stream, steps, output), self._operations.saved)
+
+    def _steps(self, video: Tensor) -> int:
+        _, frames, _, height, width = video.shape
+        return self.config.grid(frames, height, width)[0]
 
     def tables(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Return the cosines and sines of a video's tokens, (tokens, head_dim) float32 each."""

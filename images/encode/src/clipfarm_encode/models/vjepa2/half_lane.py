@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clipfarm_encode.models.base import OWN, Output
 from clipfarm_encode.models.lane import Computed
 from clipfarm_encode.models.pinned import Ring
 from clipfarm_encode.models.vjepa2.graph import Graphs
@@ -52,6 +53,10 @@ class HalfLane:
         """Return a lane with a copy of the model on another device."""
         return HalfLane(self._model.model, device, self._saved)
 
+    def saving(self, saved: torch.dtype) -> "HalfLane":
+        """See :class:`~clipfarm_encode.models.lane.Lane`; the two share the model's memory."""
+        return HalfLane(self._model.model, self._device, saved)
+
     @property
     def compute(self) -> str:
         """Precision of the matrix products of clips that do not overflow."""
@@ -66,10 +71,10 @@ class HalfLane:
                 self.note = f"the encoder's CUDA kernels cannot be used, so it is slower than it could be: {error}"
         return Plain(dtype, self._saved)
 
-    def launch(self, clips: Sequence[Tensor]) -> Callable[[], list[Computed]]:
-        """See :class:`Lane`; returns before the batch is computed."""
+    def launch(self, clips: Sequence[Tensor], output: Output = OWN) -> Callable[[], list[Computed]]:
+        """See :class:`~clipfarm_encode.models.lane.Lane`; returns before the batch is computed."""
         model = self._model
-        wait = self._launch(clips, model)
+        wait = self._launch(clips, output, model)
 
         def results() -> list[Computed]:
             computed, overflowed = wait()
@@ -77,7 +82,7 @@ class HalfLane:
                 return computed
             again = [i for i, each in enumerate(overflowed) if each]
             if again:
-                others, _ = self._launch([clips[i] for i in again], self._fallback())()
+                others, _ = self._launch([clips[i] for i in again], output, self._fallback())()
                 for i, each in zip(again, others, strict=True):
                     computed[i] = each
             self._count(overflowed)
@@ -86,7 +91,9 @@ class HalfLane:
         return results
 
     @torch.inference_mode()
-    def _launch(self, clips: Sequence[Tensor], model: Graphs) -> Callable[[], tuple[list[Computed], list[int]]]:
+    def _launch(
+        self, clips: Sequence[Tensor], output: Output, model: Graphs
+    ) -> Callable[[], tuple[list[Computed], list[int]]]:
         staged = self._pixels.take(torch.uint8, (len(clips), *clips[0].shape))
         with torch.cuda.device(self._device):
             with torch.cuda.stream(self._into):
@@ -97,12 +104,12 @@ class HalfLane:
             self._of.wait_stream(self._into)
             with torch.cuda.stream(self._of):
                 video.record_stream(self._of)
-                features, overflowed = model(video)
+                features, overflowed = model(video, output)
             self._out_of.wait_stream(self._of)
             with torch.cuda.stream(self._out_of):
-                fetched = self._features.take(features.dtype, features.shape)
+                fetched = [self._features.take(each.dtype, each.shape) for each in features]
                 flags = self._flags.take(overflowed.dtype, overflowed.shape)
-                for here, there in ((fetched, features), (flags, overflowed)):
+                for here, there in (*zip(fetched, features, strict=True), (flags, overflowed)):
                     there.record_stream(self._out_of)
                     here.tensor.copy_(there, non_blocking=True)
                 # Waits in the driver, without a core that spins.
@@ -114,7 +121,8 @@ class HalfLane:
             found = flags.tensor.tolist()
             flags.give_back()
             staged.give_back()
-            return [Computed(each, _name(model.model.dtype)) for each in fetched.arrays()], found
+            layers = zip(*(each.arrays() for each in fetched), strict=True)
+            return [Computed(each, _name(model.model.dtype)) for each in layers], found
 
         return wait
 

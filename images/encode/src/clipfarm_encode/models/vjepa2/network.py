@@ -17,6 +17,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from clipfarm_encode.models.base import OWN, Output, last_steps, pooled
+
 LAYER_NORM_EPS = 1e-6
 ROPE_BASE = 10_000.0
 INITIAL_STD = 0.02
@@ -98,7 +100,11 @@ class VJEPA2Encoder(nn.Module):
         self.norm = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
 
     def forward(self, video: Tensor) -> Tensor:
-        """Encode a batch of videos.
+        """Encode a batch of videos; see :meth:`outputs`."""
+        return self.outputs(video)[0]
+
+    def outputs(self, video: Tensor, output: Output = OWN) -> tuple[Tensor, ...]:
+        """Return what is asked for of a batch of videos, a tensor for each layer.
 
         Raises:
             ValueError: the frames or the size cannot be cut into whole tubelets.
@@ -106,11 +112,15 @@ class VJEPA2Encoder(nn.Module):
         _, frames, _, height, width = video.shape
         grid = self.config.grid(frames, height, width)
         cos, sin = rope_tables(grid, self.config.head_dim, video.device)
+        layers = output.layers or (self.config.layers,)
+        found = []
         x = self.patch_embed(video)
-        for block in self.blocks:
-            x = block(x, cos, sin)
-        out: Tensor = self.norm(x)
-        return out
+        for number in range(1, layers[-1] + 1):
+            x = self.blocks[number - 1](x, cos, sin)
+            if number in layers:
+                tokens = last_steps(x, grid[0], output)
+                found.append(pooled(self.norm(tokens) if output.norm else tokens, grid[0], output))
+        return tuple(found)
 
 
 class PatchEmbed(nn.Module):

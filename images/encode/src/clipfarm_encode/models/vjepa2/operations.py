@@ -21,6 +21,9 @@ HEADS_OF_A_THREAD = 4
 class Operations(Protocol):
     """All take and return tensors of the model's half precision, unless said otherwise."""
 
+    saved: torch.dtype
+    """Type of the features."""
+
     def tubelets(self, video: Tensor) -> Tensor:
         """(batch, frames, 3, height, width) uint8 to (batch * tokens, 1536), a pixel v as (v - 128) / 64."""
         ...
@@ -45,7 +48,15 @@ class Operations(Protocol):
         ...
 
     def last_norm(self, x: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, batch: int) -> tuple[Tensor, Tensor]:
-        """Return features, (batch, tokens, width) as they are saved, and (batch,) int32: 1 where one is not finite."""
+        """Return features, (batch, tokens, width) as they are saved, and (batch,) int32: 1 where one is not finite.
+
+        Args:
+            x: (batch * tokens, width), contiguous.
+            shift: (width,) float32, added to it before the norm.
+            weight: the norm's, (width,) float32.
+            bias: the same.
+            batch: number of clips.
+        """
         ...
 
 
@@ -57,12 +68,17 @@ class Launch(Protocol):
         ...
 
 
+def checked(features: Tensor, saved: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return (batch, tokens, width) as it is saved, and (batch,) int32: 1 where a value is not finite."""
+    return features.to(saved), (~features.isfinite().all(dim=(1, 2))).int()
+
+
 class Plain:
     """With PyTorch's own operators."""
 
     def __init__(self, dtype: torch.dtype, saved: torch.dtype) -> None:
         self._dtype = dtype
-        self._saved = saved
+        self.saved = saved
 
     def tubelets(self, video: Tensor) -> Tensor:
         """See :meth:`Operations.tubelets`."""
@@ -88,8 +104,7 @@ class Plain:
     def last_norm(self, x: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """See :meth:`Operations.last_norm`."""
         normed = functional.layer_norm(x + shift, shift.shape, weight, bias, LAYER_NORM_EPS)
-        features = normed.view(batch, -1, shift.numel())
-        return features.to(self._saved), (~features.isfinite().all(dim=(1, 2))).int()
+        return checked(normed.view(batch, -1, shift.numel()), self.saved)
 
 
 class Fused:
@@ -98,7 +113,7 @@ class Fused:
     def __init__(self, launch: Launch, dtype: torch.dtype, saved: torch.dtype) -> None:
         self._launch = launch
         self._dtype = dtype
-        self._saved = saved
+        self.saved = saved
 
     def tubelets(self, video: Tensor) -> Tensor:
         """See :meth:`Operations.tubelets`."""
@@ -130,7 +145,7 @@ class Fused:
     def last_norm(self, x: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """See :meth:`Operations.last_norm`."""
         tokens = len(x) // batch
-        features = torch.empty((batch, tokens, shift.numel()), dtype=self._saved, device=x.device)
+        features = torch.empty((batch, tokens, shift.numel()), dtype=self.saved, device=x.device)
         overflowed = torch.zeros(batch, dtype=torch.int32, device=x.device)
         arguments = (x, shift, weight, bias, features, overflowed, len(x), tokens)
         self._launch("last_layer_norm", len(x) * LANES, *arguments)
