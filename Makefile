@@ -4,7 +4,7 @@ SOURCES := operator/src contract/src images/render/src images/encode/src simulat
 PYTEST_ARGS ?=
 
 .PHONY: help setup demo clean test test-pythons test-node lint format crds docs golden chart licences images base-image \
-  bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gpu
+  bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gallery bench-gpu
 
 # A line with `##@` begins a group, and `##` behind a target is what it does.
 help: ## Show this list
@@ -88,6 +88,10 @@ bench-encode: setup ## Measure the encoder (a quarter of an hour on two cores)
 
 bench-vram: setup ## Try the rules of GPU memory on simulated GPUs, and draw docs/images/vram-*.png (half an hour)
 	@$(BIN)/python bench/vram_sim.py --plot docs/images
+
+bench-gallery: setup ## Measure the gallery of 17,000 clips: making it, and opening it in a browser
+	@tools/setup test
+	@$(BIN)/python bench/gallery.py
 
 bench-gpu: setup ## Measure all that needs a GPU (under eight minutes on one)
 	@$(BIN)/python bench/on_gpu.py

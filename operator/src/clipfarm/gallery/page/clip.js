@@ -1,0 +1,157 @@
+"use strict";
+/* One clip: its frames, its path, and all that is true of it. */
+
+gallery.buildClip = () => {
+  const {element} = gallery;
+  const byId = (id) => document.getElementById(id);
+  const dialog = byId("clip"), picture = byId("clip-picture"), slider = byId("clip-frame"), play = byId("clip-play");
+  const SVG = "http://www.w3.org/2000/svg";
+  let row = -1, truth = null, timer = 0, fromStrip = false;
+
+  const rate = () => 1000 / Math.min(Math.max(truth?.fps ?? 12, 1), 30);
+  const frames = () => Math.max(1, fromStrip ? gallery.table.strip[row] : gallery.table.frames[row]);
+
+  const show = (frame) => {
+    slider.value = frame;
+    byId("clip-at").textContent = `${frame + 1} / ${frames()}`;
+    if (fromStrip) picture.style.transform = `translateX(${-100 * frame / frames()}%)`;
+    else if (gallery.table.frames[row]) picture.src = gallery.frame(row, frame);
+    mark(fromStrip && truth ? Math.round(frame * (truth.states.length - 1) / Math.max(1, frames() - 1)) : frame);
+  };
+  const pause = () => {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "Play";
+    play.setAttribute("aria-pressed", "false");
+  };
+  const start = () => {
+    pause();
+    play.textContent = "Pause";
+    play.setAttribute("aria-pressed", "true");
+    timer = setInterval(() => show((Number(slider.value) + 1) % frames()), rate());
+  };
+  play.addEventListener("click", () => { if (timer) pause(); else start(); });
+  slider.addEventListener("input", () => { pause(); show(Number(slider.value)); });
+
+  /* A page that was moved away from its run has no frames any more, but still the strip. */
+  picture.addEventListener("error", () => {
+    const pictures = row < 0 ? 0 : gallery.table.strip[row];
+    if (fromStrip || !pictures) return;
+    fromStrip = true;
+    const at = Number(slider.value);
+    slider.max = pictures - 1;
+    picture.src = gallery.thumbnail(row).src;
+    picture.style.setProperty("--n", pictures);
+    show(Math.min(at, pictures - 1));
+  });
+
+  const svg = (tag, attributes) => {
+    const shape = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, value);
+    return shape;
+  };
+  let dot = null;
+  const drawPath = () => {
+    const states = truth?.states ?? [], half = truth?.truth?.arena?.halfSize;
+    byId("clip-path-figure").hidden = !(states.length && states[0].length >= 2);
+    dot = null;
+    if (!states.length || states[0].length < 2) return;
+    const [xs, ys] = [states.map((state) => state[0]), states.map((state) => -state[1])]; // y points up
+    const middle = half ? [0, 0] : [(Math.min(...xs) + Math.max(...xs)) / 2, (Math.min(...ys) + Math.max(...ys)) / 2];
+    const reach = half ?? Math.max(1e-3, ...xs.map((x) => Math.abs(x - middle[0])), ...ys.map((y) => Math.abs(y - middle[1])));
+    const room = reach * 1.08, thin = room / 70;
+    const plane = byId("clip-path");
+    plane.setAttribute("viewBox", `${middle[0] - room} ${middle[1] - room} ${2 * room} ${2 * room}`);
+    const wall = {class: "wall", x: middle[0] - reach, y: middle[1] - reach, width: 2 * reach, height: 2 * reach, "stroke-width": thin};
+    const way = {class: "way", points: xs.map((x, i) => `${x},${ys[i]}`).join(" "), "stroke-width": thin};
+    dot = svg("circle", {class: "at", r: thin * 2.6});
+    plane.replaceChildren(...(half ? [svg("rect", wall)] : []), svg("polyline", way),
+      svg("circle", {class: "from", cx: xs[0], cy: ys[0], r: thin * 2, "stroke-width": thin}), dot);
+  };
+  const mark = (frame) => {
+    const state = truth?.states?.[frame];
+    if (!dot || !state) return;
+    dot.setAttribute("cx", state[0]);
+    dot.setAttribute("cy", -state[1]);
+  };
+
+  /* A document as lines of place and value. */
+  const lines = (value, place = "") => {
+    if (Array.isArray(value) && value.every((each) => typeof each !== "object" || each === null)) {
+      return [[place, value.map(gallery.number).join(", ")]];
+    }
+    if (Array.isArray(value) && value.flat(Infinity).length <= 24 && value.every(Array.isArray)) {
+      return [[place, value.map((each) => `(${each.map(gallery.number).join(", ")})`).join(" ")]];
+    }
+    if (value !== null && typeof value === "object") {
+      return Object.entries(value).flatMap(([key, inner]) => lines(inner, place ? `${place}.${key}` : key));
+    }
+    return [[place, gallery.number(value)]];
+  };
+  const fill = (table, pairs) => table.replaceChildren(element("tbody", {}, ...pairs.map(([name, text]) =>
+    element("tr", {}, element("th", {scope: "row"}, name), element("td", {}, text)))));
+  const unitOf = (name) => {
+    const unit = gallery.table.byName.get(name)?.unit;
+    return unit ? ` ${unit}` : "";
+  };
+  const withUnit = ([name, value]) => [name.replaceAll("_", " "), gallery.number(value) + unitOf(name)];
+
+  const open = async (index) => {
+    row = gallery.table.rowOf.get(index) ?? -1;
+    if (row < 0) return;
+    pause();
+    truth = null;
+    fromStrip = false;
+    picture.style.cssText = "";
+    const phase = gallery.table.byName.get("phase");
+    byId("clip-title").textContent = `${gallery.clipName(index)}${phase ? ` · ${gallery.value(phase, row)}` : ""}`;
+    picture.alt = `Frame of clip ${index}`;
+    slider.max = Math.max(0, gallery.table.frames[row] - 1);
+    const folder = `${gallery.table.run}/${gallery.clipName(index)}`;
+    byId("clip-links").replaceChildren(...["ground_truth.json", "clip.json", ""].map((name) =>
+      element("a", {href: `${folder}/${name}`}, name || "folder")));
+    const position = gallery.shown.indexOf(row);
+    byId("clip-before").disabled = position <= 0;
+    byId("clip-after").disabled = position < 0 || position + 1 >= gallery.shown.length;
+    if (!gallery.table.frames[row]) picture.removeAttribute("src");
+    show(0);
+    if (!dialog.open) dialog.showModal();
+    try {
+      truth = await gallery.truth(index);
+    } catch (error) {
+      fill(byId("clip-truth"), [["truth", error.message]]);
+    }
+    if (gallery.wish.open !== index) return; // another one was opened meanwhile
+    fill(byId("clip-outcomes"), Object.entries(truth?.outcomes ?? {}).map(withUnit));
+    if (truth) fill(byId("clip-truth"), lines(truth.truth).map(([place, text]) => [place, text + unitOf(place)]));
+    drawPath();
+    show(0);
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) start();
+  };
+
+  const step = (by) => {
+    const next = gallery.shown[gallery.shown.indexOf(row) + by];
+    if (next !== undefined && gallery.shown.includes(row)) gallery.ask({open: gallery.table.index[next]});
+  };
+  byId("clip-before").addEventListener("click", () => step(-1));
+  byId("clip-after").addEventListener("click", () => step(1));
+  byId("clip-close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  dialog.addEventListener("keydown", (event) => {
+    if (event.target === slider) return; // its arrow keys go from frame to frame
+    if (event.key === "ArrowLeft") step(-1);
+    else if (event.key === "ArrowRight") step(1);
+    else if (event.key === " " && event.target === dialog) { event.preventDefault(); play.click(); }
+  });
+  dialog.addEventListener("close", () => {
+    pause();
+    const was = row;
+    gallery.ask({open: null});
+    gallery.focusClip(was);
+  });
+
+  gallery.listeners.push((changes) => {
+    if (!("open" in changes)) return;
+    if (gallery.wish.open === null) { if (dialog.open) dialog.close(); } else open(gallery.wish.open);
+  });
+};

@@ -1,0 +1,102 @@
+"""Thumbnails: some of a clip's pictures side by side, in one small file that the page plays."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from clipfarm.gallery import places
+from clipfarm.gallery.rows import frames
+from clipfarm_contract import regular
+from clipfarm_contract.layout import Clip
+
+SIDE = 128
+"""Height and width of a picture in a strip, pixels: twice that of a small card, for dense screens."""
+QUALITY = 72
+"""Of WebP. A strip of 12 pictures of a rendered clip takes about 15 kB."""
+AROUND = (0, 0, 0)
+"""Colour beside a picture that is not square."""
+
+
+def make(clip: Clip) -> Image.Image | None:
+    """Return a clip's strip; None if it has no pictures.
+
+    Raises:
+        OSError: a picture cannot be read, or is damaged.
+    """
+    names = frames(clip)
+    if not names:
+        return None
+    shown = [names[i] for i in places.chosen(len(names))]
+    strip = Image.new("RGB", (SIDE * len(shown), SIDE), AROUND)
+    for i, name in enumerate(shown):
+        small = ImageOps.contain(_picture(clip, name), (SIDE, SIDE), Image.Resampling.BOX)
+        strip.paste(small, (i * SIDE + (SIDE - small.width) // 2, (SIDE - small.height) // 2))
+    return strip
+
+
+def make_all(clips: Sequence[tuple[int, Clip]], folder: Path, threads: int, done: Callable[[], None]) -> dict[int, str]:
+    """Make the strips of clips that have none, or an older one than the clip.
+
+    Args:
+        clips: their numbers and folders.
+        folder: of the gallery.
+        threads: at work at the same time.
+        done: called after each clip.
+
+    Returns:
+        Why a clip has none, by its number.
+    """
+    problems: dict[int, str] = {}
+
+    def one(each: tuple[int, Clip]) -> None:
+        index, clip = each
+        path = places.strip(folder, index)
+        try:
+            if not _is_current(path, clip):
+                _write(path, make(clip))
+        except OSError as error:
+            problems[index] = regular.describe(error) if error.errno else str(error)
+        done()
+
+    for parent in {places.strip(folder, index).parent for index, _ in clips}:
+        parent.mkdir(parents=True, exist_ok=True)
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for _ in pool.map(one, clips):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return problems
+
+
+def _picture(clip: Clip, name: str) -> Image.Image:
+    try:
+        with regular.opened(clip.rgb / name, name) as file, Image.open(file, formats=["PNG"]) as picture:
+            return picture.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        # Pillow's own words name its file object.
+        raise OSError(f"{name}: damaged, or not a PNG picture") from error
+
+
+def _is_current(path: Path, clip: Clip) -> bool:
+    try:
+        return path.stat().st_mtime >= clip.rgb.stat().st_mtime
+    except OSError:
+        return False
+
+
+def _write(path: Path, strip: Image.Image | None) -> None:
+    if strip is None:
+        path.unlink(missing_ok=True)
+        return
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        strip.save(temporary, "WEBP", quality=QUALITY, method=2)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,165 @@
+"""What is true of a clip, as flat columns: factors that were drawn, and outcomes of the motion.
+
+Factors are all single values of ``ground_truth.json``, whatever the experiment: ``object.size`` is the value ``size``
+in the object ``object``. Outcomes are computed from the states. Needs the standard library alone.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from clipfarm_contract import layers, regular
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.layout import Clip
+
+Value = float | str | bool
+
+NOT_DRAWN = frozenset(("recipe", "versions", "seed", "video", "camera", "cameras", "arena", "checks", "trajectory"))
+"""Parts of a ground truth that are the same for all clips, or no single values."""
+MOST_FACTORS = 64
+"""Of a clip: more are no factors, but data."""
+DEEPEST = 4
+STILL_METRES_PER_SECOND = 0.02
+"""Below this speed, the object has stopped. Half a millimetre in a frame of 1/30 s."""
+UNITS = {
+    "mass": "kg", "size": "m", "gravity": "m/s²", "impulse.magnitude": "N s", "impulse.x": "N s", "impulse.y": "N s",
+    "distance": "m", "displacement": "m", "stopping_distance": "m", "stopping_time": "s", "top_speed": "m/s",
+    "final_speed": "m/s",
+}  # fmt: skip
+"""Of a column, by its name or the last part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is true of one clip."""
+
+    name: str
+    """As ``clip_00042``."""
+    phase: str
+    """Empty if the clip does not say."""
+    document: Mapping[str, Any]
+    """The ground truth as it is written."""
+    factors: Mapping[str, Value]
+    outcomes: Mapping[str, float]
+    """An outcome that does not exist, such as the stopping distance of what still moves, is left out."""
+    states: tuple[tuple[float, ...], ...]
+    """State of each frame; empty if the clip has none."""
+    fps: float | None
+
+    @property
+    def columns(self) -> Mapping[str, Value]:
+        """Factors and outcomes."""
+        return {**self.factors, **self.outcomes}
+
+
+def read(clip: Clip) -> Truth:
+    """Read what is true of a clip.
+
+    Raises:
+        OSError: a file cannot be read.
+        ContractError: a file is damaged; the message names it.
+    """
+    document = _document(clip.ground_truth)
+    manifest = _document(clip.manifest)
+    recipe = manifest.get("recipe")
+    experiment = recipe.get("experiment") if isinstance(recipe, dict) else None
+    scene: Mapping[str, Any] = experiment if isinstance(experiment, dict) else {}
+    phase = document.get("phase", scene.get("phase"))
+    name = phase.get("name") if isinstance(phase, dict) else phase
+    fps = scene.get("fps")
+    states = _states(clip.states)
+    rate = float(fps) if isinstance(fps, int | float) and fps > 0 else None
+    return Truth(
+        name=clip.folder.name,
+        phase=name if isinstance(name, str) else "",
+        document=document,
+        factors=dict(_flat({key: value for key, value in document.items() if key != "phase"})),
+        outcomes=outcomes(states, rate) | _events(document),
+        states=states,
+        fps=rate,
+    )
+
+
+def outcomes(states: Sequence[Sequence[float]], fps: float | None) -> dict[str, float]:
+    """Return what became of the motion, by the first two numbers of each frame's state, x and y in m.
+
+    The distance is measured along the path. Distance and time of stopping exist only if the object has stopped.
+    """
+    if len(states) < 2 or len(states[0]) < 2:
+        return {}
+    steps = [math.dist(before[:2], after[:2]) for before, after in pairwise(states)]
+    if not all(map(math.isfinite, steps)):
+        return {}
+    found = {"distance": sum(steps), "displacement": math.dist(states[0][:2], states[-1][:2])}
+    if fps is None:
+        return found
+    found |= {"top_speed": max(steps) * fps, "final_speed": steps[-1] * fps}
+    moving = [i for i, step in enumerate(steps) if step * fps >= STILL_METRES_PER_SECOND]
+    if moving and moving[-1] < len(steps) - 1:
+        found |= {"stopping_distance": found["distance"], "stopping_time": (moving[-1] + 1 - moving[0]) / fps}
+    return found
+
+
+def unit(column: str) -> str:
+    """Return the unit of a column; empty if it has none, or if it is not known."""
+    return UNITS.get(column) or UNITS.get(column.rpartition(".")[2], "")
+
+
+def _events(document: Mapping[str, Any]) -> dict[str, float]:
+    events = document.get("events")
+    if not isinstance(events, dict):
+        return {}
+    return {name: float(len(found)) for name, found in sorted(events.items()) if isinstance(found, list)}
+
+
+def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
+    """Yield single values with their place; those in ``factors`` by their own name, which wins over others."""
+    factors = document.get("factors")
+    own = dict(_leaves(factors, "", 0)) if isinstance(factors, dict) else {}
+    rest = {key: value for key, value in document.items() if key not in ("factors", "events")}
+    found = own | {name: value for name, value in _leaves(rest, "", 0) if name not in own}
+    yield from list(found.items())[:MOST_FACTORS]
+
+
+def _leaves(value: Any, place: str, depth: int) -> Iterator[tuple[str, Value]]:
+    if isinstance(value, bool | str) or (isinstance(value, int | float) and math.isfinite(value)):
+        yield place, value
+    elif isinstance(value, Mapping) and depth < DEEPEST:
+        for key, inner in value.items():
+            if key not in NOT_DRAWN:
+                yield from _leaves(inner, f"{place}.{key}" if place else str(key), depth + 1)
+    elif isinstance(value, list) and depth < DEEPEST and all(isinstance(each, dict) for each in value):
+        for number, inner in enumerate(value[:4]):
+            yield from _leaves(inner, f"{place}.{number}", depth + 1)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """Return a JSON object; an empty one if there is no file."""
+    try:
+        found = json.loads(regular.read(path, path.name))
+    except OSError as error:
+        if not regular.is_gone(error):
+            raise
+        return {}
+    except (ValueError, RecursionError):
+        raise ContractError(f"{path.name}: not JSON") from None
+    if not isinstance(found, dict):
+        raise ContractError(f"{path.name}: expected an object")
+    return found
+
+
+def _states(path: Path) -> tuple[tuple[float, ...], ...]:
+    try:
+        layer = layers.read(path)
+    except OSError as error:
+        if not regular.is_gone(error):
+            raise
+        return ()
+    if len(layer.shape) != 2:
+        return ()
+    rows, width = layer.shape
+    return tuple(tuple(layer.values[i * width : (i + 1) * width]) for i in range(rows))
