@@ -33,10 +33,13 @@ from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import find_clips, read_frames
 from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.models.batch import EncodeError
+from clipfarm_encode.models.catalogue import load_model
 from clipfarm_encode.models.device import peak_flops
-from clipfarm_encode.models.encoder import EncodeError, Encoder, get_encoder
+from clipfarm_encode.models.encoder import Encoder, get_encoder
 from clipfarm_encode.models.preprocess import normalise
-from clipfarm_encode.models.weights import load_model
+from clipfarm_encode.models.vjepa2.model import VJEPA2
+from clipfarm_encode.models.vjepa2.network import CONFIGS
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally
@@ -108,7 +111,7 @@ def measure(encoder: Encoder, folder: Path, arguments: argparse.Namespace) -> No
                 rates[stage].append(count / seconds)
     peak = peak_flops(encoder.device)
     if peak is not None:
-        flop = encoder.config.flop(arguments.frames, arguments.crop, arguments.crop)
+        flop = encoder.model.flop(arguments.frames, arguments.crop, arguments.crop)
         report("encode_mfu", [rate * flop / peak for rate in rates["model"]], goal=0.55)
     for stage, samples in rates.items():
         report(f"encode_{stage}_clips_per_second", samples)
@@ -144,8 +147,9 @@ def pipeline(encoder: Encoder, root: Path, arguments: argparse.Namespace) -> flo
 def distance(encoder: Encoder, clip: torch.Tensor, arguments: argparse.Namespace) -> None:
     """Compare features of a clip, as they are saved, with those of the same weights in float32 on the same device."""
     model, _ = load_model(arguments.model, "random")
+    assert isinstance(model, VJEPA2)
     with torch.inference_mode():
-        expected = model.to(encoder.device)(normalise(clip[None].to(encoder.device)))[0].cpu()
+        expected = model.network.to(encoder.device)(normalise(clip[None].to(encoder.device)))[0].cpu()
     (found,) = encoder.encode([clip])
     if isinstance(found, EncodeError):
         raise found
@@ -162,7 +166,7 @@ def transformers_loop(
         from transformers.models.vjepa2.video_processing_vjepa2 import VJEPA2VideoProcessor
     except ImportError:
         return None
-    config = encoder.config
+    config = CONFIGS[arguments.model]
     half = torch.bfloat16 if encoder.device.type == "cuda" else torch.float32
     model = VJEPA2Model(
         VJEPA2Config(

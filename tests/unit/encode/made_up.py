@@ -10,7 +10,9 @@ from transformers import VJEPA2Config, VJEPA2Model
 from clipfarm_contract.clip import complete
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.layout import Clip, RunFolder
-from clipfarm_encode.models.vjepa2.network import Config
+from clipfarm_encode.models.catalogue import load_model
+from clipfarm_encode.models.vjepa2.network import Config, VJEPA2Encoder
+from clipfarm_encode.models.weights import Weights
 from helpers.experiments import declared
 
 
@@ -99,3 +101,9 @@ def published(model: VJEPA2Model) -> dict[str, torch.Tensor]:
             state[own] = tensor
     state["pos_embed"] = torch.zeros(1, 8, model.config.hidden_size)
     return {f"module.backbone.{name}": tensor.clone() for name, tensor in state.items()}
+
+
+def load_network(name: str, *arguments: str, **more: str) -> tuple[VJEPA2Encoder, Weights]:
+    """Return a loaded V-JEPA 2's network, and where its weights came from."""
+    model, weights = load_model(name, *arguments, **more)
+    return model.network, weights

@@ -195,7 +195,7 @@ TINY = ["--in_place", "--model", MODEL, "--weights", "random"]
         ([], "one of --in-place and --out-dir is needed"),
         (["--in_place"], "--weights is needed"),
         (["--in_place", "--weights", "random", "--crop_size", "50"], "crop_size: 50 is not a multiple of 16"),
-        (["--in_place", "--weights", "random", "--model", "vitl"], "model: vitl is none of"),
+        (["--in_place", "--weights", "random", "--model", "vitl"], "model: vitl is unknown, expected"),
         (["--in_place", "--weights", "nowhere.pt"], "nowhere.pt: no such file or folder"),
         (["--in_place", "--weights", "random", "--device", "cuda"], "device: cuda is not there"),
         (["--in_place", "--weights", "random", "--dtype", "fp8"], "fp8"),

@@ -5,7 +5,8 @@ import torch
 import clipfarm_encode
 from clipfarm_encode import encode_single_clip, get_encoder
 from clipfarm_encode.files.clips import ClipError
-from clipfarm_encode.models.encoder import EncodeError, Encoder, OutOfMemoryError
+from clipfarm_encode.models.batch import EncodeError, OutOfMemoryError
+from clipfarm_encode.models.encoder import Encoder
 from clipfarm_encode.models.memory import BatchSizes, is_out_of_memory
 from unit.encode.made_up import make_clip
 
@@ -51,7 +52,11 @@ def test_features_do_not_depend_on_the_others_of_a_batch(encoder, threads):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"model": "vjepa3"}, "model: vjepa3 is none of vjepa2_vitl16, "),
+        ({"model": "vjepa3"}, "model: vjepa3 is unknown, expected vjepa2_vitl16 or another V-JEPA 2"),
+        ({"model": "vjepa3_vitl16"}, "model: vjepa3_vitl16 is unknown, expected"),
+        ({"model": "lane:none"}, "model: lane:none is unknown, expected"),
+        ({"model": "base_model"}, "model: base_model is unknown, expected"),
+        ({"model": "vjepa2_vitl14"}, "model: vjepa2_vitl14 is none of vjepa2_vitl16, vjepa2_vith16"),
         ({"dtype": "fp64"}, "dtype: fp64 is none of fp16, fp32"),
         ({"weights": ""}, "weights: none given"),
         ({"crop_size": 250}, "crop_size: 250 is not a multiple of 16"),
@@ -86,6 +91,9 @@ class SmallMemory:
         if len(clips) > self.room or any(not clip.any() for clip in clips):
             raise RuntimeError(self.message)
         return self._lane.launch(clips, output)
+
+    def forget(self):
+        pass
 
 
 def small_encoder(room, message="CUDA out of memory. Tried to allocate 2.00 GiB"):

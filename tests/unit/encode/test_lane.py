@@ -9,6 +9,7 @@ import torch
 from clipfarm_encode.models.base import Output
 from clipfarm_encode.models.lane import FullLane
 from clipfarm_encode.models.pinned import Ring
+from clipfarm_encode.models.preprocess import IMAGENET
 from clipfarm_encode.models.vjepa2 import half_lane as module
 from clipfarm_encode.models.vjepa2.half import halved
 from clipfarm_encode.models.vjepa2.half_lane import OVERFLOWS_BEFORE_GIVING_UP, HalfLane, half_lane
@@ -91,7 +92,7 @@ def distance(one, other):
 @pytest.mark.parametrize("saved", [torch.float16, torch.float32])
 def test_a_batch_comes_back_in_order_and_as_float32_computes_it(gpu, saved):
     clips = [clip(), clip(7), clip(250)]
-    exact = FullLane(model(), CPU, torch.float32).launch(clips)()
+    exact = FullLane(model(), IMAGENET, CPU, torch.float32).launch(clips)()
     lane = half_lane(model(), CPU, saved)
     assert isinstance(lane._model.model._operations, Fused)
     assert lane.note is None
@@ -106,7 +107,7 @@ def test_a_batch_comes_back_in_order_and_as_float32_computes_it(gpu, saved):
 def test_layers_come_back_side_by_side_and_pooled(gpu):
     output = Output(layers=(2, 4), last=1, pool="space")
     clips = [clip(), clip(7)]
-    exact = FullLane(model(), CPU, torch.float32).launch(clips, output)()
+    exact = FullLane(model(), IMAGENET, CPU, torch.float32).launch(clips, output)()
     found = half_lane(model(), CPU, torch.float32).launch(clips, output)()
     for ours, expected in zip(found, exact, strict=True):
         assert [each.shape for each in ours.features] == [(1, CONFIG.width)] * 2
@@ -138,7 +139,7 @@ def test_without_kernels_pytorch_computes_and_a_line_says_so(gpu):
         "the encoder's CUDA kernels cannot be used, so it is slower than it could be: "
         "CUDA's Python bindings cannot be imported (No module named 'cuda')"
     )
-    exact = FullLane(model(), CPU, torch.float32).launch([clip()])()
+    exact = FullLane(model(), IMAGENET, CPU, torch.float32).launch([clip()])()
     assert distance(lane.launch([clip()])()[0].features[0], exact[0].features[0]) < 1e-5
 
 
@@ -149,7 +150,7 @@ def test_a_clip_beyond_float16_is_computed_again_in_a_wider_type_and_the_others_
     lane = half_lane(model(overflowing=True), CPU, torch.float32)
     computed = lane.launch(clips)()
     assert [each.compute for each in computed] == ["float16", wider, "float16"]
-    exact = FullLane(model(overflowing=True), CPU, torch.float32).launch(clips)()
+    exact = FullLane(model(overflowing=True), IMAGENET, CPU, torch.float32).launch(clips)()
     for found, expected in zip(computed, exact, strict=True):
         assert distance(found.features[0], expected.features[0]) < 2e-4
 

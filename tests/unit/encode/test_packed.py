@@ -6,8 +6,7 @@ from clipfarm_encode.models.encoder import get_encoder
 from clipfarm_encode.models.vjepa2 import packed
 from clipfarm_encode.models.vjepa2.network import CONFIGS, Config
 from clipfarm_encode.models.vjepa2.packed import PackedLinear, pack
-from clipfarm_encode.models.weights import load_model
-from unit.encode.made_up import reference
+from unit.encode.made_up import load_network, reference
 
 pytestmark = pytest.mark.torch
 
@@ -21,8 +20,8 @@ def test_a_packed_model_gives_the_features_of_transformers(tmp_path, monkeypatch
     config = Config(width=128, layers=2, heads=2, mlp_ratio=48 / 11)
     oracle = reference(config)
     oracle.save_pretrained(tmp_path)
-    monkeypatch.setitem(CONFIGS, "shape", config)
-    model, _ = load_model("shape", str(tmp_path))
+    monkeypatch.setitem(CONFIGS, "vjepa2_shape", config)
+    model, _ = load_network("vjepa2_shape", str(tmp_path))
     if not pack(model):
         pytest.skip("not on this processor")
     assert sum(isinstance(module, PackedLinear) for module in model.modules()) == 1 + 2 * 4
@@ -33,7 +32,7 @@ def test_a_packed_model_gives_the_features_of_transformers(tmp_path, monkeypatch
 
 
 def test_where_the_operators_are_missing_the_layers_stay(monkeypatch, video):
-    model, _ = load_model("vjepa2_tiny16", "random")
+    model, _ = load_network("vjepa2_tiny16", "random")
     with torch.inference_mode():
         before = model(video)
         monkeypatch.setattr(packed, "_works", lambda: False)

@@ -11,10 +11,10 @@ from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import pipeline as module
 from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.files.decoding import Decoders
-from clipfarm_encode.models.base import OWN
+from clipfarm_encode.models.base import OWN, Computed
 from clipfarm_encode.models.encoder import Encoder
-from clipfarm_encode.models.lane import Computed
 from clipfarm_encode.models.memory import BatchSizes
+from clipfarm_encode.models.vjepa2.model import VJEPA2
 from clipfarm_encode.models.vjepa2.network import CONFIGS, VJEPA2Encoder, random_state
 from clipfarm_encode.models.weights import Weights
 from clipfarm_encode.pipeline import Pipeline
@@ -35,7 +35,7 @@ class Device(Encoder):
     def __init__(self, room=100, batch_size=4):
         model = VJEPA2Encoder(CONFIGS[NAME])
         model.load_state_dict(random_state(CONFIGS[NAME], 0))
-        super().__init__(model.eval(), NAME, Weights("random", "00", None), torch.device("cpu"), crop_size=32)
+        super().__init__(VJEPA2(model.eval()), NAME, Weights("random", "00", None), torch.device("cpu"), crop_size=32)
         self.sizes = BatchSizes(batch_size)
         self.batches, self.given_back = [], 0
         launch = self._lane.launch

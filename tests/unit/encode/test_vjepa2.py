@@ -3,8 +3,7 @@ import torch
 
 from clipfarm_encode.models.base import Output
 from clipfarm_encode.models.vjepa2.network import CONFIGS, Config, VJEPA2Encoder, random_state, rope_tables
-from clipfarm_encode.models.weights import load_model
-from unit.encode.made_up import empty_reference, reference
+from unit.encode.made_up import empty_reference, load_network, reference
 
 pytestmark = pytest.mark.torch
 
@@ -25,8 +24,8 @@ def test_features_are_those_of_transformers(shape, tmp_path, monkeypatch):
     config, frames, crop = SHAPES[shape]
     oracle = reference(config, crop, frames)
     oracle.save_pretrained(tmp_path)
-    monkeypatch.setitem(CONFIGS, "shape", config)
-    model, _ = load_model("shape", str(tmp_path))
+    monkeypatch.setitem(CONFIGS, "vjepa2_shape", config)
+    model, _ = load_network("vjepa2_shape", str(tmp_path))
     video = torch.randn(2, frames, 3, crop, crop, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = oracle.encoder(video).last_hidden_state
@@ -39,8 +38,8 @@ def test_layers_are_the_hidden_states_of_transformers(tmp_path, monkeypatch):
     config = Config(width=128, layers=4, heads=2)
     oracle = reference(config, 64, 8)
     oracle.save_pretrained(tmp_path)
-    monkeypatch.setitem(CONFIGS, "shape", config)
-    model, _ = load_model("shape", str(tmp_path))
+    monkeypatch.setitem(CONFIGS, "vjepa2_shape", config)
+    model, _ = load_network("vjepa2_shape", str(tmp_path))
     video = torch.randn(2, 8, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         states = oracle(video, skip_predictor=True, output_hidden_states=True).hidden_states  # the first: tubelets

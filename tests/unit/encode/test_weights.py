@@ -9,8 +9,7 @@ from safetensors.torch import load_file, save_file
 from clipfarm_encode.models import weights as weights_module
 from clipfarm_encode.models.fitting import WeightsError
 from clipfarm_encode.models.vjepa2.network import CONFIGS, Config
-from clipfarm_encode.models.weights import load_model
-from unit.encode.made_up import published, reference
+from unit.encode.made_up import load_network, published, reference
 
 pytestmark = pytest.mark.torch
 
@@ -19,7 +18,7 @@ SMALL = Config(width=48, layers=2, heads=2)
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setitem(CONFIGS, "small", SMALL)
+    monkeypatch.setitem(CONFIGS, "vjepa2_small", SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +40,8 @@ def write_checkpoint(path, oracle, **changes):
 
 def test_both_forms_give_the_same_model(oracle, folder, tmp_path):
     write_checkpoint(tmp_path / "small.pt", oracle)
-    from_folder, _ = load_model("small", str(folder))
-    from_file, _ = load_model("small", str(tmp_path / "small.pt"))
+    from_folder, _ = load_network("vjepa2_small", str(folder))
+    from_file, _ = load_network("vjepa2_small", str(tmp_path / "small.pt"))
     for (name, ours), theirs in zip(from_folder.state_dict().items(), from_file.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs), name
     video = torch.randn(1, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -55,17 +54,17 @@ def test_the_entry_of_the_checkpoint_is_recorded_with_the_hash_of_the_file(oracl
     write_checkpoint(tmp_path / "small.pt", oracle)
     entries = torch.load(tmp_path / "small.pt", weights_only=True)
     torch.save({"encoder": entries["target_encoder"], "target_encoder": {}}, tmp_path / "other.pt")
-    _, weights = load_model("small", str(tmp_path / "small.pt"))
+    _, weights = load_network("vjepa2_small", str(tmp_path / "small.pt"))
     assert (weights.source, weights.key) == ("small.pt", "target_encoder")
     assert re.fullmatch("[0-9a-f]{64}", weights.sha256)
-    _, other = load_model("small", str(tmp_path / "other.pt"), "encoder")
+    _, other = load_network("vjepa2_small", str(tmp_path / "other.pt"), "encoder")
     assert other.key == "encoder"
     assert other.sha256 != weights.sha256
 
 
 def test_random_weights_say_that_they_mean_nothing():
-    _, weights = load_model("small", "random")
-    _, again = load_model("small", "random")
+    _, weights = load_network("vjepa2_small", "random")
+    _, again = load_network("vjepa2_small", "random")
     assert weights == again
     assert "mean nothing" in weights.to_json()["note"]
 
@@ -93,19 +92,19 @@ def test_random_weights_say_that_they_mean_nothing():
 def test_a_checkpoint_that_does_not_fit_is_refused_by_key(oracle, tmp_path, changes, message):
     write_checkpoint(tmp_path / "small.pt", oracle, **changes)
     with pytest.raises(WeightsError, match=message):
-        load_model("small", str(tmp_path / "small.pt"))
+        load_network("vjepa2_small", str(tmp_path / "small.pt"))
 
 
 def test_only_the_documented_leftover_is_ignored(oracle, tmp_path):
     write_checkpoint(tmp_path / "small.pt", oracle, **{"module.backbone.pos_embed": None})
-    load_model("small", str(tmp_path / "small.pt"))
+    load_network("vjepa2_small", str(tmp_path / "small.pt"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"hello world\n" * 100, b"PK\x03\x04 broken zip"])
 def test_a_file_that_holds_no_weights_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "vitl.pt").write_bytes(content)
     with pytest.raises(WeightsError, match=r"vitl\.pt: not a PyTorch file") as caught:
-        load_model("small", str(tmp_path / "vitl.pt"))
+        load_network("vjepa2_small", str(tmp_path / "vitl.pt"))
     assert "\n" not in str(caught.value)
 
 
@@ -116,13 +115,13 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
 
     torch.save({"target_encoder": Evil()}, tmp_path / "evil.pt")
     with pytest.raises(WeightsError, match="nothing but weights"):
-        load_model("small", str(tmp_path / "evil.pt"))
+        load_network("vjepa2_small", str(tmp_path / "evil.pt"))
 
 
 def test_a_checkpoint_without_the_entry_names_those_that_it_has(tmp_path):
     torch.save({"ema_encoder": {}, "epoch": 1}, tmp_path / "new.pt")
     with pytest.raises(WeightsError, match="entry target_encoder is missing; found: ema_encoder, epoch"):
-        load_model("small", str(tmp_path / "new.pt"))
+        load_network("vjepa2_small", str(tmp_path / "new.pt"))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +141,7 @@ def test_a_folder_that_does_not_fit_is_refused_by_key(folder, drop, add, message
         state[add] = torch.zeros(48)
     save_file(state, folder / "model.safetensors")
     with pytest.raises(WeightsError, match=message):
-        load_model("small", str(folder))
+        load_network("vjepa2_small", str(folder))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +169,7 @@ def test_a_folder_of_another_model_is_refused_by_its_config(folder, field, value
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {field: value}))
     with pytest.raises(WeightsError, match=f"config.json: {message}"):
-        load_model("small", str(folder))
+        load_network("vjepa2_small", str(folder))
 
 
 def split(folder, *, index=True):
@@ -189,9 +188,9 @@ def split(folder, *, index=True):
 
 
 def test_a_folder_in_several_files_is_read_whole(folder):
-    whole, weights = load_model("small", str(folder))
+    whole, weights = load_network("vjepa2_small", str(folder))
     split(folder)
-    parts, weights_of_parts = load_model("small", str(folder))
+    parts, weights_of_parts = load_network("vjepa2_small", str(folder))
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
     assert weights.sha256 != weights_of_parts.sha256
 
@@ -202,9 +201,9 @@ def test_another_checkpoint_in_the_folder_is_neither_read_nor_hashed(folder, nam
     state = load_file(folder / "model.safetensors")
     if several and name in split(folder):
         return
-    before, weights = load_model("small", str(folder))
+    before, weights = load_network("vjepa2_small", str(folder))
     save_file({key: tensor + 1 for key, tensor in state.items()} | {"x": torch.zeros(1)}, folder / name)
-    after, again = load_model("small", str(folder))
+    after, again = load_network("vjepa2_small", str(folder))
     assert all(torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
     assert again.sha256 == weights.sha256
 
@@ -297,7 +296,7 @@ def test_a_folder_that_does_not_say_which_weights_are_meant_is_refused(folder, c
     harm, message = FOLDERS[case]
     harm(folder)
     with pytest.raises(WeightsError, match=re.escape(message)):
-        load_model("small", str(folder))
+        load_network("vjepa2_small", str(folder))
 
 
 @pytest.mark.parametrize(
@@ -308,24 +307,24 @@ def test_weights_that_are_no_floating_point_numbers_of_their_own_are_refused_by_
     save_file(state | {(key := "encoder.layernorm.weight"): state[key].to(dtype)}, folder / "model.safetensors")
     name = str(dtype).removeprefix("torch.")
     with pytest.raises(WeightsError, match=f"key {key} holds {name}, expected float32, float16 or bfloat16"):
-        load_model("small", str(folder))
+        load_network("vjepa2_small", str(folder))
     write_checkpoint(tmp_path / "small.pt", oracle, **{"module.backbone.norm.weight": state[key].to(dtype)})
     with pytest.raises(WeightsError, match=f"key norm.weight holds {name}"):
-        load_model("small", str(tmp_path / "small.pt"))
+        load_network("vjepa2_small", str(tmp_path / "small.pt"))
 
 
 def test_an_entry_that_is_no_tensor_is_refused_by_key(oracle, tmp_path):
     write_checkpoint(tmp_path / "small.pt", oracle, **{"module.backbone.norm.weight": "text"})
     with pytest.raises(WeightsError, match=r"key norm\.weight holds str, expected float32"):
-        load_model("small", str(tmp_path / "small.pt"))
+        load_network("vjepa2_small", str(tmp_path / "small.pt"))
 
 
 def test_weights_are_held_against_the_hash_that_is_asked_for(oracle, tmp_path):
     write_checkpoint(tmp_path / "small.pt", oracle)
-    _, weights = load_model("small", str(tmp_path / "small.pt"))
-    load_model("small", str(tmp_path / "small.pt"), sha256=weights.sha256)
+    _, weights = load_network("vjepa2_small", str(tmp_path / "small.pt"))
+    load_network("vjepa2_small", str(tmp_path / "small.pt"), sha256=weights.sha256)
     with pytest.raises(WeightsError, match=f"SHA-256 is {weights.sha256}, expected 0000"):
-        load_model("small", str(tmp_path / "small.pt"), sha256="0" * 64)
+        load_network("vjepa2_small", str(tmp_path / "small.pt"), sha256="0" * 64)
 
 
 def test_weights_from_an_address_and_from_hugging_face_are_called_by_the_last_part_of_their_source(
@@ -337,21 +336,21 @@ def test_weights_from_an_address_and_from_hugging_face_are_called_by_the_last_pa
         weights_module, "from_address", lambda *arguments: asked.append(arguments) or tmp_path / "small.pt"
     )
     monkeypatch.setattr(weights_module, "from_huggingface", lambda *arguments: asked.append(arguments) or folder)
-    sha256 = load_model("small", str(tmp_path / "small.pt"))[1].sha256
-    _, from_web = load_model("small", "https://example.org/small.pt", sha256=sha256)
-    _, from_hub = load_model("small", "facebook/vjepa2-small", revision="0" * 40)
+    sha256 = load_network("vjepa2_small", str(tmp_path / "small.pt"))[1].sha256
+    _, from_web = load_network("vjepa2_small", "https://example.org/small.pt", sha256=sha256)
+    _, from_hub = load_network("vjepa2_small", "facebook/vjepa2-small", revision="0" * 40)
     assert (from_web.source, from_hub.source) == ("small.pt", "vjepa2-small")
     assert asked == [("https://example.org/small.pt", sha256), ("facebook/vjepa2-small", "0" * 40)]
 
 
 def test_weights_that_cannot_be_fetched_are_an_error_of_the_weights():
     with pytest.raises(WeightsError, match="needs its SHA-256"):
-        load_model("small", "https://example.org/vitl.pt")
+        load_network("vjepa2_small", "https://example.org/vitl.pt")
 
 
 def test_weights_that_are_not_there_are_named(tmp_path):
     with pytest.raises(WeightsError, match=r"nowhere\.pt: no such file or folder"):
-        load_model("small", str(tmp_path / "nowhere.pt"))
+        load_network("vjepa2_small", str(tmp_path / "nowhere.pt"))
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "device"])
@@ -359,4 +358,4 @@ def test_weights_that_are_neither_a_file_nor_a_folder_are_refused(tmp_path, kind
     path = tmp_path / "vitl.pt"
     os.mkfifo(path) if kind == "FIFO" else path.symlink_to("/dev/zero")
     with pytest.raises(WeightsError, match=r"vitl\.pt: neither a file nor a folder"):
-        load_model("vjepa2_tiny16", str(path))
+        load_network("vjepa2_tiny16", str(path))

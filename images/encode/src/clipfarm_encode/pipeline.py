@@ -13,8 +13,9 @@ from clipfarm_encode.batches import Batches, Prepared
 from clipfarm_encode.files.clips import ClipError, Found, UnreadableError
 from clipfarm_encode.files.decoding import Decoders
 from clipfarm_encode.files.features import Encoded, all_finite, save
-from clipfarm_encode.models.encoder import Batch, EncodeError, Encoder, OutOfMemoryError
-from clipfarm_encode.models.lane import Computed
+from clipfarm_encode.models.base import Computed
+from clipfarm_encode.models.batch import Batch, EncodeError, OutOfMemoryError
+from clipfarm_encode.models.encoder import Encoder
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.selection import Destination, Source, first
 from clipfarm_encode.stopping import Latch
@@ -194,8 +195,8 @@ class Pipeline:
         self._reporter.computed(
             number,
             clips=len(clips),
-            tokens=len(clips) * encoder.config.tokens(frames, height, width),
-            flop=len(clips) * encoder.config.flop(frames, height, width),
+            tokens=len(clips) * encoder.model.tokens(frames, height, width),
+            flop=len(clips) * encoder.model.flop(frames, height, width),
             # Since the batch before it was done: the two were on the device at the same time.
             seconds=done - max(began, done_before),
         )

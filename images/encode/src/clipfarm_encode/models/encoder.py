@@ -11,29 +11,19 @@ from torch import Tensor
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.files.clips import Frames, read_frames
 from clipfarm_encode.files.features import Features, Recipe
-from clipfarm_encode.models.base import OWN, Output
+from clipfarm_encode.models.base import OWN, Model, Output
+from clipfarm_encode.models.batch import Batch, EncodeError, OutOfMemoryError
+from clipfarm_encode.models.catalogue import find, load_model
 from clipfarm_encode.models.device import choose_devices, free_memory, saved_dtype
-from clipfarm_encode.models.lane import Computed, FullLane, Lane
-from clipfarm_encode.models.memory import BatchSizes, is_out_of_memory
-from clipfarm_encode.models.preprocess import Preprocessing, resize_and_crop
-from clipfarm_encode.models.vjepa2.half_lane import HalfLane, half_lane
-from clipfarm_encode.models.vjepa2.network import CONFIGS, VJEPA2Encoder
-from clipfarm_encode.models.vjepa2.packed import pack
-from clipfarm_encode.models.weights import DEFAULT_KEY, Weights, load_model
+from clipfarm_encode.models.memory import BatchSizes
+from clipfarm_encode.models.preprocess import resize_and_crop
+from clipfarm_encode.models.weights import DEFAULT_KEY, Weights
 
 DTYPES = {"fp16": "float16", "fp32": "float32"}
 
 
-class EncodeError(RuntimeError):
-    """The device could not compute a clip's features; the message is one line."""
-
-
-class OutOfMemoryError(EncodeError):
-    """One clip alone does not fit into the device's memory; the message names the sizes."""
-
-
 class Encoder:
-    """A V-JEPA 2 encoder with its weights, ready on its device.
+    """A model with its weights, ready on its device.
 
     Features of a clip do not depend on which other clips are in its batch, on the CPU to the last bit: there each
     clip is computed on its own, since matrix products of other sizes add up in another order. More clips at a time
@@ -42,7 +32,7 @@ class Encoder:
 
     def __init__(
         self,
-        model: VJEPA2Encoder,
+        model: Model,
         name: str,
         weights: Weights,
         device: torch.device,
@@ -55,12 +45,12 @@ class Encoder:
         self.name = name
         self.weights = weights
         self.device = device
-        self.config = model.config
-        self.preprocessing = Preprocessing(crop_size)
+        self.model = model
+        self.preprocessing = model.preprocessing(crop_size)
         self._most = _most_at_once(device, batch_size, compiled=compiled)
         self.sizes = BatchSizes(self._most)
         self._saved = np.dtype(DTYPES[dtype])
-        self._lane = _lane(model, device, saved_dtype(self._saved.name), compiled=compiled)
+        self._lane = model.lane(device, saved_dtype(self._saved.name), compiled=compiled)
 
     @property
     def recipe(self) -> Recipe:
@@ -76,11 +66,10 @@ class Encoder:
     @property
     def note(self) -> str | None:
         """What is worth knowing of this encoder before its first clip, in a line."""
-        return self._lane.note if isinstance(self._lane, HalfLane) else None
+        return self._lane.note
 
     def on(self, device: torch.device) -> "Encoder":
-        """Return an encoder with a copy of this one's model on another CUDA device."""
-        assert isinstance(self._lane, HalfLane), "only of CUDA devices there is more than one"
+        """Return an encoder with a copy of this one's model on another device."""
         other = copy.copy(self)
         other.device, other.sizes, other._lane = device, BatchSizes(self._most), self._lane.on(device)
         return other
@@ -93,8 +82,8 @@ class Encoder:
         """
         other = copy.copy(self)
         if crop_size is not None:
-            _check_crop(self.name, crop_size)
-            other.preprocessing = Preprocessing(crop_size)
+            find(self.name).check(self.name, crop_size)
+            other.preprocessing = self.model.preprocessing(crop_size)
         if dtype is not None:
             _check_dtype(dtype)
             other._saved = np.dtype(DTYPES[dtype])
@@ -112,7 +101,7 @@ class Encoder:
             clips: all of one shape, (frames, 3, crop, crop) uint8.
 
         Yields:
-            (frames/2 * (crop/16)^2, width) of the encoder's dtype.
+            (tokens, width) of the encoder's dtype, in order of time, row and column.
         """
         start = 0
         while start < len(clips):
@@ -128,7 +117,7 @@ class Encoder:
     def out_of_memory(self, shape: Sequence[int], message: str) -> OutOfMemoryError:
         """Return the error of one clip that does not fit."""
         frames, _, height, width = shape
-        tokens = np.prod(self.config.grid(frames, height, width))
+        tokens = self.model.tokens(frames, height, width)
         free = free_memory(self.device)
         return OutOfMemoryError(
             f"GPU memory is too small for one clip of {frames} frames at {width} x {height} pixels ({tokens} tokens"
@@ -138,55 +127,11 @@ class Encoder:
 
     def give_back(self) -> None:
         """Give memory that is cached for the next batch back to the device, for other programs."""
-        if isinstance(self._lane, HalfLane):
-            self._lane.forget()
+        self._lane.forget()
+        if self.device.type == "cuda":
             torch.cuda.empty_cache()
         elif self.device.type == "mps":
             torch.mps.empty_cache()
-
-
-class Batch:
-    """Clips under way on a device.
-
-    One that fails, for want of memory above all, is computed again in halves, down to the one clip that it fails for.
-    """
-
-    def __init__(self, encoder: Encoder, clips: Sequence[Tensor], lane: Lane, output: Output) -> None:
-        self.clips = clips
-        self._encoder = encoder
-        self._lane = lane
-        self._output = output
-        self._problem: tuple[bool, str] | None = None
-        try:
-            self._wait = lane.launch(clips, output)
-        except (RuntimeError, MemoryError) as error:
-            self._problem = _problem(error)
-
-    def results(self) -> Iterator[Computed | EncodeError]:
-        """Wait, and yield each clip's features, in order, or why there are none."""
-        computed: list[Computed] = []
-        if self._problem is None:
-            try:
-                computed = self._wait()
-            except (RuntimeError, MemoryError) as error:
-                self._problem = _problem(error)
-        # Below the handlers, not in them: an exception keeps the failed computation's tensors for as long as it lives.
-        shape, count = tuple(self.clips[0].shape), len(self.clips)
-        if self._problem is None:
-            self._encoder.sizes.fitted(shape, count)
-            yield from computed
-            return
-        full, message = self._problem
-        self._encoder.give_back()
-        if full:
-            self._encoder.sizes.failed(shape, count)
-        if count > 1:
-            for half in (self.clips[: count // 2], self.clips[count // 2 :]):
-                yield from Batch(self._encoder, half, self._lane, self._output).results()
-        elif full:
-            yield self._encoder.out_of_memory(shape, message)
-        else:
-            yield EncodeError(message)
 
 
 def get_encoder(
@@ -205,7 +150,7 @@ def get_encoder(
     """Load a model onto a device.
 
     Args:
-        model: ``vjepa2_vitl16``, ``vjepa2_vith16``, ``vjepa2_vitg16``, or the small ``vjepa2_tiny16``.
+        model: as ``vjepa2_vitl16``, or the small ``vjepa2_tiny16``.
         weights: a ``.pt`` file as published, a Hugging Face folder, an https address, a Hugging Face id, or
             ``random``.
         device: ``cpu``, ``cuda``, ``cuda:1,3``, ``mps``, or ``auto``: the first of CUDA, MPS and CPU that is there. Of
@@ -214,7 +159,7 @@ def get_encoder(
         weights_sha256: what the weights have to hash to; required for an address.
         weights_revision: a commit, 40 hexadecimal digits: ``weights`` is a Hugging Face id.
         dtype: of the features: ``fp16`` or ``fp32``.
-        crop_size: height and width of what the model sees, pixels, a multiple of 16.
+        crop_size: height and width of what the model sees, pixels, a multiple of its patch.
         batch_size: the most clips that are computed at once.
         compiled: compile the model's blocks with torch.compile: a minute at the first clip, and then faster or not.
             Without effect on CUDA, where the encoder's own kernels are faster.
@@ -223,12 +168,10 @@ def get_encoder(
         ValueError: an argument is not one of these, the device is not there, or (as WeightsError) the weights cannot
             be used.
     """
-    if model not in CONFIGS:
-        raise ValueError(f"model: {model} is none of {', '.join(CONFIGS)}")
+    find(model).check(model, crop_size)
     _check_dtype(dtype)
     if not weights:
         raise ValueError("weights: none given; a .pt file, a Hugging Face folder, or random")
-    _check_crop(model, crop_size)
     target = choose_devices(device)[0]
     loaded, origin = load_model(model, str(weights), weights_key, weights_sha256, weights_revision)
     return Encoder(
@@ -237,7 +180,7 @@ def get_encoder(
 
 
 def encode_single_clip(encoder: Encoder, clip_folder: str | Path) -> Features:
-    """Return the features of one clip's folder, (frames/2 * (crop/16)^2, width); nothing is written.
+    """Return the features of one clip's folder, (tokens, width); nothing is written.
 
     Raises:
         ClipError: a frame is missing, damaged, or unlike the others.
@@ -250,26 +193,9 @@ def encode_single_clip(encoder: Encoder, clip_folder: str | Path) -> Features:
     return features
 
 
-def _lane(model: VJEPA2Encoder, device: torch.device, saved: torch.dtype, *, compiled: bool) -> Lane:
-    if device.type == "cuda":
-        return half_lane(model, device, saved)
-    model = model.to(device)
-    if compiled:
-        for block in model.blocks:  # all alike: what is compiled for one serves them all
-            block.compile()
-    elif device.type == "cpu":
-        pack(model)
-    return FullLane(model, device, saved)
-
-
 def _check_dtype(dtype: str) -> None:
     if dtype not in DTYPES:
         raise ValueError(f"dtype: {dtype} is none of {', '.join(DTYPES)}")
-
-
-def _check_crop(model: str, crop_size: int) -> None:
-    if crop_size <= 0 or crop_size % CONFIGS[model].patch:
-        raise ValueError(f"crop_size: {crop_size} is not a multiple of {CONFIGS[model].patch}")
 
 
 def _most_at_once(device: torch.device, batch_size: int, *, compiled: bool) -> int:
@@ -277,8 +203,3 @@ def _most_at_once(device: torch.device, batch_size: int, *, compiled: bool) -> i
         return batch_size
     # torch.compile compiles for the threads that it finds, and not in several of them at a time.
     return 1 if compiled else min(batch_size, torch.get_num_threads())
-
-
-def _problem(error: Exception) -> tuple[bool, str]:
-    """Return whether memory was short, and the first line of what the device said."""
-    return is_out_of_memory(error), (str(error) or type(error).__name__).splitlines()[0]

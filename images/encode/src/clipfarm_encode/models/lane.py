@@ -1,57 +1,32 @@
-"""How a batch gets onto a device and its features back."""
+"""A model in full precision on a device."""
 
+import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
 from clipfarm_encode.files.features import Features
-from clipfarm_encode.models.base import OWN, Output
-from clipfarm_encode.models.preprocess import normalise
-
-
-class Computed(NamedTuple):
-    """A clip's features, and the precision in which its matrix products were computed."""
-
-    features: tuple[Features, ...]
-    """An array for each layer that was asked for."""
-    compute: str
-
-
-class Lane(Protocol):
-    """One model on one device: batches in, features out."""
-
-    @property
-    def compute(self) -> str:
-        """Precision of the matrix products, as PyTorch names it."""
-        ...
-
-    def launch(self, clips: Sequence[Tensor], output: Output = OWN) -> Callable[[], list[Computed]]:
-        """Start with a batch, and return a function that waits for its features.
-
-        Args:
-            clips: all of one shape, (frames, 3, crop, crop) uint8, in the host's memory.
-            output: what is wanted of each.
-        """
-        ...
-
-    def saving(self, saved: torch.dtype) -> "Lane":
-        """Return a lane with the same model on the same device, whose features are of another type."""
-        ...
+from clipfarm_encode.models.base import OWN, Computed, Output
+from clipfarm_encode.models.preprocess import Statistics, normalise
 
 
 class Network(Protocol):
-    """A model in float32."""
+    """A model in float32, on some device."""
 
     def outputs(self, video: Tensor, output: Output) -> tuple[Tensor, ...]:
         """Return (batch, tokens, width) for each layer, of (batch, frames, 3, height, width) normalised pixels."""
         ...
 
+    def to(self, device: torch.device) -> Self:
+        """Move the model, and return it."""
+        ...
+
 
 class FullLane:
-    """In float32, on the CPU or MPS; everything happens at once in :meth:`launch`.
+    """In float32; everything happens at once in :meth:`launch`.
 
     On the CPU each clip of a batch is computed on its own, all of them side by side, with an equal share of the
     threads. A core that has a clip to itself waits for no other at the end of each layer, and finds more of what it
@@ -59,9 +34,11 @@ class FullLane:
     """
 
     compute = "float32"
+    note: str | None = None
 
-    def __init__(self, model: Network, device: torch.device, saved: torch.dtype) -> None:
-        self._model = model
+    def __init__(self, model: Network, statistics: Statistics, device: torch.device, saved: torch.dtype) -> None:
+        self._model = model.to(device)
+        self._statistics = statistics
         self._device = device
         self._saved = saved
         if device.type == "cpu":
@@ -69,12 +46,19 @@ class FullLane:
             self._beside = ThreadPoolExecutor(self._threads, "clip")
 
     def saving(self, saved: torch.dtype) -> "FullLane":
-        """See :class:`Lane`."""
-        return FullLane(self._model, self._device, saved)
+        """See :class:`~clipfarm_encode.models.base.Lane`."""
+        return FullLane(self._model, self._statistics, self._device, saved)
+
+    def on(self, device: torch.device) -> "FullLane":
+        """See :class:`~clipfarm_encode.models.base.Lane`."""
+        return FullLane(copy.deepcopy(self._model), self._statistics, device, self._saved)
+
+    def forget(self) -> None:
+        """See :class:`~clipfarm_encode.models.base.Lane`; nothing is kept."""
 
     @torch.inference_mode()
     def launch(self, clips: Sequence[Tensor], output: Output = OWN) -> Callable[[], list[Computed]]:
-        """See :class:`Lane`."""
+        """See :class:`~clipfarm_encode.models.base.Lane`."""
         if self._device.type == "cpu":
             features = self._side_by_side(clips, output)
         else:
@@ -93,5 +77,5 @@ class FullLane:
 
     def _compute(self, video: Tensor, output: Output) -> list[tuple[Features, ...]]:
         """Return the layers of each clip."""
-        layers = self._model.outputs(normalise(video), output)
+        layers = self._model.outputs(normalise(video, self._statistics), output)
         return list(zip(*(each.to(self._saved).cpu().numpy() for each in layers), strict=True))

@@ -1,22 +1,21 @@
-"""Weights: the published checkpoint, a Hugging Face folder, or random ones; strictly, or not at all.
+"""Weights: where they come from, and what they are known by.
 
-The publisher's own loader ignores keys that do not fit, so a wrong file gives features of a half-random model. Here
-a key that is missing, surplus or of another shape stops the encoder with its name.
+The publisher's own loader of V-JEPA 2 ignores keys that do not fit, so a wrong file gives features of a half-random
+model. Here a key that is missing, surplus or of another shape stops the encoder with its name
+(:mod:`clipfarm_encode.models.fitting`).
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from clipfarm_contract import regular
 from clipfarm_encode.models.fetch import FetchError, from_address, from_huggingface, is_address
-from clipfarm_encode.models.fitting import State, WeightsError
-from clipfarm_encode.models.vjepa2.checkpoint import read_checkpoint
-from clipfarm_encode.models.vjepa2.huggingface import read_folder, safetensors_of
-from clipfarm_encode.models.vjepa2.network import CONFIGS, VJEPA2Encoder, random_state
+from clipfarm_encode.models.fitting import WeightsError
 
 RANDOM = "random"
 RANDOM_SEED = 0
@@ -35,6 +34,8 @@ class Weights:
     """Of the file; of the safetensors files' hashes where there are several; of the tensors where they are random."""
     key: str | None
     """Which entry of a published checkpoint was taken; None for the other kinds."""
+    licence: str | None = None
+    """Of the weights, as their publisher names it; None: not said by what was loaded."""
 
     @property
     def random(self) -> bool:
@@ -43,63 +44,39 @@ class Weights:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
-        note = {"note": RANDOM_NOTE} if self.random else {}
-        return {"source": self.source, "sha256": self.sha256, "key": self.key} | note
+        more = {"licence": self.licence} if self.licence else {}
+        more |= {"note": RANDOM_NOTE} if self.random else {}
+        return {"source": self.source, "sha256": self.sha256, "key": self.key} | more
 
 
-def load_model(
-    model: str, source: str, key: str = DEFAULT_KEY, sha256: str | None = None, revision: str | None = None
-) -> tuple[VJEPA2Encoder, Weights]:
-    """Build a model on the CPU in float32 and fill it.
+def locate(source: str, sha256: str | None, revision: str | None) -> Path | None:
+    """Return the file or folder that holds the weights, fetched if it has to be; None: random ones.
 
     Args:
-        model: one of :data:`~clipfarm_encode.models.vjepa2.network.CONFIGS`.
-        source: ``random``, a ``.pt`` file as published, a folder with ``config.json`` and safetensors, the https
-            address of a ``.pt`` file, or a Hugging Face id.
-        key: which entry of a ``.pt`` file to take, ``target_encoder`` or ``encoder``.
-        sha256: what the weights have to hash to (:attr:`Weights.sha256`); required for an address.
+        source: ``random``, a file or a folder, an https address, or a Hugging Face id.
+        sha256: of the file at an address.
         revision: a commit: ``source`` is a Hugging Face id.
 
     Raises:
-        WeightsError: the source cannot be had or read, is not what ``sha256`` says, or does not fit the model.
+        WeightsError: the source cannot be had.
     """
-    loaded, weights = _load(model, _locate(source, sha256, revision), key)
-    if sha256 is not None and sha256 != weights.sha256:
-        raise WeightsError(f"{source}: SHA-256 is {weights.sha256}, expected {sha256}")
-    return loaded, weights
-
-
-def _locate(source: str, sha256: str | None, revision: str | None) -> str:
-    """Return the file or folder that holds the weights, fetched where it has to be."""
     try:
         if revision is not None:
-            return str(from_huggingface(source, revision))
-        return str(from_address(source, sha256)) if is_address(source) else source
+            return from_huggingface(source, revision)
+        if is_address(source):
+            return from_address(source, sha256)
     except FetchError as error:
         raise WeightsError(str(error)) from None
-
-
-def _load(model: str, source: str, key: str) -> tuple[VJEPA2Encoder, Weights]:
-    config = CONFIGS[model]
-    path = Path(source)
     if source == RANDOM:
-        state = random_state(config, RANDOM_SEED)
-        weights = Weights(RANDOM, _hash_tensors(state), None)
-    elif path.is_dir():
-        state = read_folder(path, config)
-        weights = Weights(path.resolve().name, _hash_files(safetensors_of(path)), None)
-    elif path.is_file():
-        state = read_checkpoint(path, config, key)
-        weights = Weights(path.name, _hash_files([path]), key)
-    else:
+        return None
+    path = Path(source)
+    if not (path.is_dir() or path.is_file()):
         raise WeightsError(f"{source}: {'neither a file nor a folder' if path.exists() else 'no such file or folder'}")
-    with torch.device("meta"):
-        filled = VJEPA2Encoder(config)
-    filled.load_state_dict(state, assign=True)
-    return filled.eval().requires_grad_(False), weights
+    return path
 
 
-def _hash_files(files: list[Path]) -> str:
+def hash_files(files: Sequence[Path]) -> str:
+    """Return the SHA-256 of a file, or of the hashes of several."""
     digests = []
     for path in files:
         with regular.opened(path, path.name) as file:
@@ -107,7 +84,8 @@ def _hash_files(files: list[Path]) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _hash_tensors(state: State) -> str:
+def hash_tensors(state: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors with their names, shapes and types."""
     digest = hashlib.sha256()
     for name, tensor in sorted(state.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())

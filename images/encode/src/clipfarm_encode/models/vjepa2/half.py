@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clipfarm_encode.models.base import OWN, Output, last_steps, pooled
-from clipfarm_encode.models.preprocess import MEAN, STD
+from clipfarm_encode.models.preprocess import IMAGENET
 from clipfarm_encode.models.vjepa2.network import LAYER_NORM_EPS, Block, Config, VJEPA2Encoder, rope_tables
 from clipfarm_encode.models.vjepa2.operations import Operations, checked
 
@@ -143,7 +143,7 @@ def halved(model: VJEPA2Encoder, dtype: torch.dtype, device: torch.device, opera
     """Return a model in half precision on a device; the one that it comes from stays as and where it is."""
     proj = model.patch_embed.proj
     pixels = 2 * 16 * 16  # of a tubelet and colour
-    mean, std = (torch.tensor(each, device=device).mul(255).repeat_interleave(pixels) for each in (MEAN, STD))
+    mean, std = (torch.tensor(each, device=device).mul(255).repeat_interleave(pixels) for each in IMAGENET)
     weight = proj.weight.to(device) / std
     shifts = [proj.bias.to(device) + weight @ (128 - mean)]
     blocks = []

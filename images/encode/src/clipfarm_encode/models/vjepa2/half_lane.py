@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clipfarm_encode.models.base import OWN, Output
-from clipfarm_encode.models.lane import Computed
+from clipfarm_encode.models.base import OWN, Computed, Output
 from clipfarm_encode.models.pinned import Ring
 from clipfarm_encode.models.vjepa2.graph import Graphs
 from clipfarm_encode.models.vjepa2.half import HalfModel, halved, representable
@@ -54,7 +53,7 @@ class HalfLane:
         return HalfLane(self._model.model, device, self._saved)
 
     def saving(self, saved: torch.dtype) -> "HalfLane":
-        """See :class:`~clipfarm_encode.models.lane.Lane`; the two share the model's memory."""
+        """See :class:`~clipfarm_encode.models.base.Lane`; the two share the model's memory."""
         return HalfLane(self._model.model, self._device, saved)
 
     @property
@@ -72,7 +71,7 @@ class HalfLane:
         return Plain(dtype, self._saved)
 
     def launch(self, clips: Sequence[Tensor], output: Output = OWN) -> Callable[[], list[Computed]]:
-        """See :class:`~clipfarm_encode.models.lane.Lane`; returns before the batch is computed."""
+        """See :class:`~clipfarm_encode.models.base.Lane`; returns before the batch is computed."""
         model = self._model
         wait = self._launch(clips, output, model)
 
