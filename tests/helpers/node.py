@@ -219,7 +219,7 @@ def run(name: str, clips: int, program: str = "", **spec: Any) -> Object:
         **{
             "workers": 2,
             "storage": {"claimName": CLAIM},
-            "render": {"sharedMemory": "64Mi", "memory": "1Gi"} | render,
+            "render": {"sharedMemory": "64Mi", "memory": "1Gi", "clipsPerPod": 1} | render,
             "encode": {"enabled": False},
         }
         | spec,

@@ -30,9 +30,9 @@ GATE = "clipfarm.dev/admission"
 def run_document(name: str = "run", clips: int = 4, *, seconds: str = "0", ends: Any = None, **spec: Any) -> Object:
     """Return a run whose pods last ``seconds`` and end as ``ends`` says; see tools/cluster/stages/pods.yaml."""
     annotations = {"clipfarm.test/run-seconds": seconds} | ({"clipfarm.test/ends": json.dumps(ends)} if ends else {})
-    # All pods stay, for tests to look at; what happens to them otherwise has tests of its own.
+    # All pods stay, for tests to look at, and each makes one clip; what happens otherwise has tests of its own.
     pod = {"annotations": annotations | spec.pop("annotations", {})}
-    render = {"keepPods": "all", "pod": pod} | spec.pop("render", {})
+    render = {"keepPods": "all", "clipsPerPod": 1, "pod": pod} | spec.pop("render", {})
     made = document(clips, **({"storage": {"size": "1Gi"}, "render": render} | spec))
     made["metadata"]["name"] = name
     return made

@@ -34,7 +34,8 @@ def document(clips: int = 10, **spec: Any) -> dict[str, Any]:
 
 
 def make_run(clips: int = 10, **spec: Any) -> Run:
-    return Run.model_validate(document(clips, **spec))
+    """Return a run whose pods make one clip each, if ``render`` does not say otherwise."""
+    return Run.model_validate(document(clips, **spec | {"render": {"clipsPerPod": 1} | spec.get("render", {})}))
 
 
 def make_world(

@@ -53,8 +53,9 @@ class Render(Model):
     """Device that Cycles computes on; ``gpu``: OptiX if the driver has it, else CUDA."""
     threads: int = Field(default=1, ge=1, le=MOST_THREADS)
     """CPU threads per clip: the pod's CPU limit, OMP_NUM_THREADS and similar variables, BLENDER_CPU_THREADS."""
-    clips_per_pod: int = Field(default=1, ge=1, le=100_000)
-    """Clips that one pod makes one after the other, in a cluster."""
+    clips_per_pod: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Clips that one pod makes one after the other, in a cluster; default: as many as take about three minutes, if each
+    worker makes at least 4 pods; 1 with your own renderer."""
     timeout: PositiveSeconds = 600.0
     """Time limit of a clip; a clip that takes longer fails."""
     memory: PositiveBytes = 2 * 2**30

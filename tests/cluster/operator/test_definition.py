@@ -58,6 +58,7 @@ IMMUTABLE: list[tuple[str, Any]] = [
     ("storage", {"size": "2Gi"}),
     ("experiment.frames", 16),
     ("render.threads", 2),
+    ("render.clipsPerPod", 2),
     ("render.pod.nodeSelector.pool", "other"),
     ("retry.limit", 3),
     ("encode.enabled", False),
@@ -98,6 +99,16 @@ def test_what_they_do_not_depend_on_can(made: Namespace):
         patch: dict[str, Any] = {"spec": {}}
         put(patch, f"spec.{field}", value)
         made.patch(RUNS, "friction", body=patch)
+
+
+def test_one_clip_per_pod_which_was_a_default_once_may_be_left_out_later(runs: Runs, namespace: Namespace):
+    for clips in (1, 2):
+        runs.create(f"with-{clips}", render={"clipsPerPod": clips})
+    runs.patch("with-1", render={"clipsPerPod": None})
+    assert "clipsPerPod" not in runs.get("with-1")["spec"]["render"]
+    for name, clips in (("with-1", 1), ("with-2", None)):
+        with pytest.raises(ApiError, match=r"spec\.render\.clipsPerPod: .*cannot be changed; make a new run"):
+            runs.patch(name, render={"clipsPerPod": clips})
 
 
 def test_defaults_are_shown(made: Namespace):

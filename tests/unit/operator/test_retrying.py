@@ -12,8 +12,8 @@ from helpers.runs import document, make_run
 
 
 def ended(clips: int, **spec: Any) -> dict[str, Any]:
-    """Return a run of which some clips have failed."""
-    return document(clips, **spec) | {"status": {"phase": "CompletedWithFailures"}}
+    """Return a run of which some clips have failed, with one clip for each pod."""
+    return document(clips, **{"render": {"clipsPerPod": 1}} | spec) | {"status": {"phase": "CompletedWithFailures"}}
 
 
 def job(failed: str, annotations: dict[str, str] | None = None) -> dict[str, Any]:

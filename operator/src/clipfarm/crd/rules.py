@@ -19,6 +19,16 @@ def _immutable(field: str) -> Validation:
     return validation(f"!({guard}) || ({same})" if guard else same, UNCHANGEABLE, f".{field}")
 
 
+def _clips_per_pod() -> Validation:
+    """Return a rule of ``spec``: ``clipsPerPod`` stays as it was, but may be left out where it was 1.
+
+    It was 1 by default once. `kubectl replace` of a file that does not have it would be refused without this.
+    """
+    now, before = "self.render.clipsPerPod", "oldSelf.render.clipsPerPod"
+    rule = f"has({now}) ? has({before}) && {now} == {before} : !has({before}) || {before} == 1"
+    return validation(f"!has(self.render) || ({rule})", UNCHANGEABLE, ".render.clipsPerPod")
+
+
 def _fields_of_render(*but: str) -> list[str]:
     """Return paths of all fields of ``render`` but some, which the pods do not depend on."""
     names = [field.alias or name for name, field in Render.model_fields.items()]
@@ -37,7 +47,7 @@ IMMUTABLE: list[Validation] = [
             "seed",
             "clips",
             "experiment",
-            *_fields_of_render("keepPods", "scaleUp"),
+            *_fields_of_render("clipsPerPod", "keepPods", "scaleUp"),
             "retry.limit",
             "encode.enabled",
             "encode.model",
@@ -46,5 +56,6 @@ IMMUTABLE: list[Validation] = [
             "encode.dtype",
         )
     ],
+    _clips_per_pod(),
 ]
 """Rules of ``spec``."""

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from clipfarm.manifests.pod_work import clips_of_a_pod
 from clipfarm.packed import unpack
 from clipfarm.run import Run
 from clipfarm_contract.indexes import Indexes
@@ -28,14 +29,15 @@ class Blocks:
     """How many clips come before each of their ranges: a retry may have tens of thousands of ranges."""
 
     @classmethod
-    def of(cls, run: Run, only: str = "", per_index: int | None = None) -> "Blocks":
+    def of(cls, run: Run, only: str = "", per_index: int | None = None, workers: int | None = None) -> "Blocks":
         """Return the blocks of a Job that is there, or of one that is to be made.
 
         Args:
             run: whose clips.
             only: ranges of clips, where not all are to be made.
-            per_index: clips of an index, as the Job that is there records it. None: ``clipsPerPod``, or more where
-                these would be too many indexes.
+            per_index: clips of an index, as the Job that is there records it. None: as many as a pod of a new Job makes
+                (:mod:`clipfarm.manifests.pod_work`), or more where these would be too many indexes.
+            workers: clips that may run at a time, for a new Job; None: unknown.
 
         Raises:
             ValueError: ``only`` is no list of clips of this run.
@@ -44,7 +46,7 @@ class Blocks:
         clips = _left(only, start, end) if only else Indexes.between(start, end)
         places = accumulate((last - first + 1 for first, last in clips.ranges), initial=0)
         if per_index is None:
-            per_index = max(run.spec.render.clips_per_pod, math.ceil(clips.count / MOST_INDEXES))
+            per_index = max(clips_of_a_pod(run, clips.count, workers), math.ceil(clips.count / MOST_INDEXES))
         return cls(clips, per_index, tuple(places))
 
     @property

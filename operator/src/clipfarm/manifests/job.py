@@ -44,15 +44,24 @@ GRACE_SECONDS = 10
 def name(run: Run) -> str:
     """Return the Job's name: the host names of its pods, which end with their index, have to fit, too.
 
-    It goes by all clips of the run, so that a Job of those that are tried again has the same.
+    It goes by all clips of the run, so that a Job of those that are tried again has the same. Where the run does not
+    say how many clips a pod makes it leaves room for the host names of pods with one each.
     """
-    last = Blocks.of(run).count - 1
+    last = Blocks.of(run, per_index=run.spec.render.clips_per_pod or 1).count - 1
     return f"{shortened(run.name, MOST_HOST_NAME - len(f'-render-{last}'))}-render"
 
 
-def job(run: Run, owner: Owner, images: Images, parallelism: int) -> Manifest:
-    """Return the whole Job."""
-    blocks, spec = Blocks.of(run, owner.only), run.spec
+def job(run: Run, owner: Owner, images: Images, parallelism: int, workers: int | None = None) -> Manifest:
+    """Return the whole Job.
+
+    Args:
+        run: whose clips it makes.
+        owner: the same, as the API server knows it.
+        images: the operator's own.
+        parallelism: how many pods it begins with.
+        workers: clips that may run at a time; None: unknown.
+    """
+    blocks, spec = Blocks.of(run, owner.only, workers=workers), run.spec
     made = metadata(run, owner, name(run), ROLE)
     made["annotations"] = {CLIPS_PER_POD_ANNOTATION: str(blocks.per_index)}
     if owner.attempt:

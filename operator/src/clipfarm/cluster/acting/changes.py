@@ -85,7 +85,8 @@ def _job(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | N
             return None
         if tracked.owner.queue and plan.status.workers_unknown:
             return None  # it keeps the number of pods that it is made with
-        made = job.job(tracked.run, tracked.owner, images, parallelism.first(plan, tracked, now))
+        pods = parallelism.first(plan, tracked, now)
+        made = job.job(tracked.run, tracked.owner, images, pods, _known_workers(plan))
         # No pod may be without them, so they are there before the Job is.
         return Change("create", path, "Job", name, made, needs=_run_files(tracked))
     unfinished = there.completed.count + there.failed.count < tracked.memory.blocks.count
@@ -100,6 +101,12 @@ def _job(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | N
     if wanted == there.parallelism:
         return None
     return Change("patch", f"{path}/{name}", "Job", name, {"spec": {"parallelism": wanted}}, lowers=lowers)
+
+
+def _known_workers(plan: Plan) -> int | None:
+    """Return how many clips may run at a time, also if that may still change; None if no node fits the run yet."""
+    status = plan.status
+    return status.workers if status.fixed_workers is not None or status.workers_since is not None else None
 
 
 def _with_files(tracked: Tracked, change: Change | None, now: float) -> Iterator[Change | None]:
