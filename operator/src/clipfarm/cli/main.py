@@ -23,6 +23,7 @@ COMMANDS = (
     "local",
     "operator",
     "plan",
+    "probe",
     "report",
     "retry",
     "status",
