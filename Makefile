@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
 BIN := .venv/bin
-SOURCES := operator/src contract/src images/render/src images/encode/src simulation/src tests bench tools/cluster tools/container_images tools/images tools/cli-reference tools/release
+SOURCES := operator/src contract/src images/render/src images/encode/src export/src simulation/src tests bench tools/cluster tools/container_images tools/images tools/cli-reference tools/release
 PYTEST_ARGS ?=
 
 .PHONY: help setup demo clean test test-pythons test-node lint format crds docs golden chart licences images base-image \

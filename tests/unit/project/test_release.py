@@ -77,7 +77,7 @@ def test_a_lock_file_with_the_former_version_is_named_for_each_package(clone: Pa
     set_version(clone, "0.2.0", "0.1.0")
     done = release(clone, "check", "v0.2.0")
     assert done.returncode == 1
-    names = ("-workspace", "-contract", "", "-simulation", "-test-helpers", "-encode", "-render")
+    names = ("-workspace", "-contract", "", "-simulation", "-test-helpers", "-encode", "-render", "-export")
     lines = {f"uv.lock: found clipfarm{name} 0.1.0, expected 0.2.0; run uv lock" for name in names}
     assert set(done.stderr.splitlines()) == lines
 

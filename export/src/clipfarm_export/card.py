@@ -1,0 +1,117 @@
+"""``README.md`` of an export: the card that hubs show, and that tells `datasets` which file is what."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from clipfarm_export import croissant, tables
+from clipfarm_export.job import Job
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_VIDEO = {
+    "lossless": "H.264 in RGB without loss: decoded, it is exactly what was rendered. `pixels_sha256` of a row is the"
+    " SHA-256 of these RGB values. Browsers cannot play it; `previews/` has some clips that they can.",
+    "h264": "H.264 (CRF 18), which browsers play. It is not lossless: `pixels_sha256` of a row is that of the rendered"
+    " frames before.",
+    "png": "the rendered PNGs, unchanged. `pixels_sha256` of a row is the SHA-256 of their RGB values.",
+}
+
+
+def text(job: Job, report: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
+    """Return the card.
+
+    Args:
+        job: the export.
+        report: the content of ``export.json``.
+        sizes: bytes of each file.
+    """
+    front = yaml.safe_dump(_front(job, report), sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n\n" + "\n\n".join(_sections(job, report, sizes)) + "\n"
+
+
+def _front(job: Job, report: Mapping[str, Any]) -> dict[str, Any]:
+    tags = ["physics", "simulation", "world-models", "clipfarm"]
+    count = report["clips"]
+    front: dict[str, Any] = {
+        "license": job.options.license,
+        "pretty_name": job.options.name,
+        "size_categories": [next((name for most, name in _SIZES if count < most), "n>1M")],
+        "task_categories": ["video-classification"],
+        "tags": [*tags, "LeRobot"] if job.options.format == "lerobot" else tags,
+    }
+    if job.options.format == "hf":
+        data = [{"split": split, "path": f"data/{split}-*.parquet"} for split in job.survey.splits]
+        front["configs"] = [
+            {"config_name": "clips", "data_files": data, "default": True},
+            {"config_name": "metadata", "data_files": tables.CLIPS},
+        ]
+    return front
+
+
+def _sections(job: Job, report: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
+    options = job.options
+    found = [f"# {options.name}", croissant.description(job, report), "## Splits", _splits(job)]
+    found += ["## Load it", _load(job), "## What is in it", _VIDEO_LINE + _VIDEO[options.video], _files(sizes)]
+    if options.features:
+        sets = "\n".join(f"- `{name}`" for name in options.features)
+        found += ["## Features", _FEATURES, sets]
+    found += ["## How it was made", _how(report)]
+    if report["leftOut"]:
+        found += [
+            "## What is not in it",
+            f"`export.json` lists {len(report['leftOut'])} entries that were left out, with the reason of each.",
+        ]
+    return found
+
+
+_VIDEO_LINE = "The frames are "
+_FEATURES = (
+    "`features/NAME/index.json` says which file holds which tensor; a tensor has the name of its clip. Its values are"
+    " those of the run, byte for byte."
+)
+
+
+def _splits(job: Job) -> str:
+    rows = ["| split | phase | clips | ranges |", "| --- | --- | --- | --- |"]
+    for split, clips in job.survey.splits.items():
+        phase = job.survey.phases[clips[0].phase]
+        ranges = ", ".join(_range(name, value) for name, value in phase.items() if name != "name")
+        rows.append(f"| `{split}` | {clips[0].phase} | {len(clips)} | {ranges} |")
+    return "\n".join(rows)
+
+
+def _range(name: str, value: Any) -> str:
+    if isinstance(value, dict) and value.keys() == {"min", "max"}:
+        return (
+            f"{name} {value['min']:g} to {value['max']:g}"
+            if value["min"] < value["max"]
+            else f"{name} {value['min']:g}"
+        )
+    return f"{name} {value}"
+
+
+def _load(job: Job) -> str:
+    split = next(iter(job.survey.splits))
+    return (
+        "```python\nfrom datasets import load_dataset\n\n"
+        f'clips = load_dataset("PATH", split="{split}")          # or the name on a hub\n'
+        f'facts = load_dataset("PATH", "metadata", split="train")   # the same without videos and series\n```'
+    )
+
+
+def _files(sizes: Mapping[str, int]) -> str:
+    folders: dict[str, list[int]] = {}
+    for name, size in sizes.items():
+        folders.setdefault(name.rpartition("/")[0], []).append(size)
+    rows = [f"| `{folder}/` | {len(of)} | {sum(of) / 2**20:.1f} MiB |" for folder, of in sorted(folders.items())]
+    return "\n".join(["| folder | files | size |", "| --- | --- | --- |", *rows])
+
+
+def _how(report: Mapping[str, Any]) -> str:
+    return (
+        f"clipfarm {report['versions']['clipfarm']} simulated and rendered each clip from the seed"
+        f" {report['run']['seed']} and the clip's number. The column `recipe` has all that a clip was made from, and"
+        " `metadata/provenance.parquet` the hash of each of its original files. `sha256sum --check SHA256SUMS` checks"
+        " the files of this data set."
+    )

@@ -1,0 +1,144 @@
+"""``clipfarm-export``, which ``clipfarm export`` becomes: the command line."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+
+from clipfarm_contract import streams
+from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.signals import not_ignored
+from clipfarm_contract.text import printable
+from clipfarm_export.destination import Folder, destination
+from clipfarm_export.errors import ExportError
+from clipfarm_export.export import Outcome, export
+from clipfarm_export.options import FORMATS, MIB, VIDEOS, Options
+from clipfarm_export.progress import display
+
+USAGE = 2
+FAILED = 1
+
+
+CONTEXT = {
+    "help_option_names": ["-h", "--help"],
+    "token_normalize_func": lambda token: token.replace("_", "-"),
+    "max_content_width": 100,
+}
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("run_folder", type=click.Path(path_type=Path))
+@click.argument("dest")
+@click.option("--format", "format_", type=click.Choice(FORMATS), required=True, help="What reads it.")
+@click.option("--name", required=True, help="Title of the data set.")
+@click.option("--license", "license_", required=True, help="Identifier of its licence, such as cc-by-4.0.")
+@click.option(
+    "--video",
+    type=click.Choice(VIDEOS),
+    default="lossless",
+    show_default=True,
+    help="How frames are stored: exactly, as browsers play them, or as the rendered pictures.",
+)
+@click.option("--features", multiple=True, metavar="NAME", help="Feature set to export, too; may be repeated.")
+@click.option("--layers", default="", metavar="NAMES", help="Layers to export, too, as depth,flow.")
+@click.option(
+    "--previews", type=click.IntRange(0, 1000), default=24, show_default=True, help="Clips that get a video for people."
+)
+@click.option(
+    "--shard-size",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="About how many MiB a file of clips has.",
+)
+@click.option("--overwrite", is_flag=True, help="Remove the export that is in DEST first.")
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    run_folder: Path,
+    dest: str,
+    format_: str,
+    name: str,
+    license_: str,
+    video: str,
+    features: tuple[str, ...],
+    layers: str,
+    previews: int,
+    shard_size: int,
+    overwrite: bool,
+) -> None:
+    """Write the clips of RUN_FOLDER as a data set into DEST: a folder, or an address such as s3://bucket/name.
+
+    Only complete clips are exported, and each one's hashes are computed first. The same command continues an export
+    that was stopped, and the same clips give the same bytes.
+
+    Exit code: 0 if every clip is exported, 1 if clips that are there were left out, 2 for a mistake in the command
+    line, 128 + N if signal N ended it.
+    """
+    options = Options(
+        format=format_,
+        name=name,
+        license=license_,
+        video=video,
+        features=tuple(dict.fromkeys(features)),
+        layers=tuple(dict.fromkeys(filter(None, (each.strip() for each in layers.split(","))))),
+        previews=previews,
+        shard_bytes=shard_size * MIB,
+    )
+    try:
+        if not run_folder.is_dir():
+            raise ExportError(f"{run_folder}: not a folder")
+        place = destination(dest)
+        _apart(run_folder, place)
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        with display(console) as progress:
+            outcome = export(RunFolder(run_folder), place, options, progress, overwrite=overwrite)
+    except ExportError as error:
+        click.echo(printable(f"{context.command_path}: {error}"), err=True)
+        raise SystemExit(USAGE) from None
+    _summarise(outcome, place.url)
+    raise SystemExit(1 if any(not each.reason.startswith("failed to render") for each in outcome.left_out) else 0)
+
+
+def _apart(run: Path, place: object) -> None:
+    """Refuse a destination inside of the run: no program adds files to it but those that make it."""
+    if isinstance(place, Folder):
+        ours, theirs = place.root.resolve(), run.resolve()
+        if ours == theirs or theirs in ours.parents or ours in theirs.parents:
+            raise ExportError(f"{place.root}: found a folder that holds the run or lies in it, expected one beside it")
+
+
+def _summarise(outcome: Outcome, url: str) -> None:
+    begun = "complete already: " if outcome.was_complete else "exported "
+    click.echo(printable(f"{begun}{outcome.clips} clips in {outcome.files} files, {outcome.size / MIB:.1f} MiB: {url}"))
+    for each in outcome.left_out[:10]:
+        click.echo(printable(f"left out: {each.clip}: {each.reason}"))
+    if len(outcome.left_out) > 10:
+        click.echo(f"left out: {len(outcome.left_out) - 10} more, listed in export.json")
+
+
+def main(name: str = "clipfarm-export") -> None:
+    """Run the command line; a mistake is reported in one line.
+
+    A signal ends it with 128 + its number. What it was making is removed on the way out; what is finished stays.
+    """
+    streams.guard(name)
+    for number in not_ignored(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        command.main(prog_name=name, standalone_mode=False)
+    except click.UsageError as error:
+        click.echo(printable(f"{name}: {' '.join(error.format_message().split())}"), err=True)
+        sys.exit(USAGE)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(printable(f"{name}: {where}{error.strerror or error}"), err=True)
+        sys.exit(FAILED)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -1,0 +1,144 @@
+"""One clip, read and verified: its hashes are computed before any of it is exported."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from clipfarm_contract import regular
+from clipfarm_contract.clip import ClipManifest, damage
+from clipfarm_contract.fields import ContractError, load
+from clipfarm_contract.layout import Clip
+from clipfarm_export.errors import LeftOutError
+from clipfarm_export.survey import Candidate
+from clipfarm_export.truth import Columns, text
+from clipfarm_export.video import Frame
+
+MOST_FILE_BYTES = 2**30
+"""A file of a clip that is larger is a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedClip:
+    """A clip whose files were all found to be what ``clip.json`` says."""
+
+    candidate: Candidate
+    place: Clip
+    manifest: ClipManifest
+    clip_json: str
+    truth: dict[str, Any]
+    frames: tuple[str, ...]
+    """Paths of its frames inside the folder, in order."""
+
+    def pictures(self) -> Iterator[Frame]:
+        """Return the frames, decoded one by one."""
+        for name in self.frames:
+            with Image.open(io.BytesIO(self.read(name))) as picture:
+                yield np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+    def read(self, name: str) -> bytes:
+        """Return a file of the clip.
+
+        Raises:
+            LeftOutError: it cannot be read, or has changed since it was verified.
+        """
+        try:
+            data = regular.read(self.place.folder / name, name, MOST_FILE_BYTES)
+        except (OSError, ContractError) as error:
+            raise LeftOutError(f"{name}: {error}") from None
+        if sha256(data) != self.manifest.files[name].sha256:
+            raise LeftOutError(f"{name}: changed while it was exported")
+        return data
+
+    def tables(self) -> dict[str, NDArray[Any] | None]:
+        """Return actions and states, (frames, values) each; None where the clip has none."""
+        paths = {"actions": self.place.actions, "states": self.place.states}
+        return {name: self._array(f"{path.parent.name}/{path.name}") for name, path in paths.items()}
+
+    def layer(self, name: str) -> NDArray[Any]:
+        """Return a layer of all frames in one array, (frames, height, width, ...).
+
+        Raises:
+            LeftOutError: the clip does not have it.
+        """
+        found = []
+        for i in range(len(self.frames)):
+            path = self.place.layer(name, i)
+            inside = f"{path.parent.name}/{path.name}"
+            if inside not in self.manifest.files:
+                raise LeftOutError(f"has no {inside}")
+            data = self.read(inside)
+            found.append(_pixels(data) if path.suffix == ".png" else _loaded(data, inside))
+        return np.stack(found)
+
+    def facts(self, columns: Columns) -> dict[str, Any]:
+        """Return the row of a table that describes the clip, without its pictures and series."""
+        candidate, seed = self.candidate, self.truth.get("seed")
+        drawn = seed.get("clip") if isinstance(seed, dict) else None
+        recipe = self.manifest.recipe.to_json()
+        return {
+            "clip_id": candidate.name,
+            "index": candidate.index,
+            "phase": candidate.phase,
+            "split": candidate.split,
+            "num_frames": len(self.frames),
+            "fps": candidate.fps,
+            # As text: a seed may have 64 bits and more, of which other programs keep 53.
+            "seed_run": str(recipe["seed"]),
+            "seed_clip": None if drawn is None else str(drawn),
+            **columns.values(self.truth),
+            "recipe": text(recipe),
+        }
+
+    def _array(self, name: str) -> NDArray[Any] | None:
+        return _loaded(self.read(name), name) if name in self.manifest.files else None
+
+
+def verified(candidate: Candidate, place: Clip) -> VerifiedClip:
+    """Compute every hash of a clip, and return it.
+
+    Raises:
+        LeftOutError: it is damaged, cannot be read, or has no frames.
+    """
+    if problems := damage(place):
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise LeftOutError(f"{problems[0]}{more}")
+    try:
+        content = regular.read(place.manifest, place.manifest.name)
+        manifest = ClipManifest.read(place.manifest)
+        truth: object = {}
+        if place.ground_truth.name in manifest.files:
+            truth = load(regular.read(place.ground_truth, place.ground_truth.name), place.ground_truth.name)
+    except (OSError, ContractError) as error:
+        raise LeftOutError(str(error)) from None
+    if sha256(content) != candidate.sha256:
+        raise LeftOutError("was replaced while the export was made")
+    frames = sorted(name for name in manifest.files if name.startswith("rgb/") and name.lower().endswith(".png"))
+    if not frames:
+        raise LeftOutError("has no frames in rgb/")
+    return VerifiedClip(
+        candidate, place, manifest, content.decode(), truth if isinstance(truth, dict) else {}, tuple(frames)
+    )
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _loaded(data: bytes, name: str) -> NDArray[Any]:
+    try:
+        found: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise LeftOutError(f"{name}: {error}") from None
+    return found
+
+
+def _pixels(data: bytes) -> NDArray[Any]:
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture)

@@ -1,0 +1,200 @@
+"""Where an export goes: a folder of this machine, or of any store that fsspec knows.
+
+A file appears under its name whole: in a folder by rename; object stores show an upload when it is complete.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import fsspec
+
+from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.tree import remove
+from clipfarm_export.errors import ExportError
+
+STATE = ".clipfarm-export"
+"""Folder of what an unfinished export needs to go on; it goes when the export is complete."""
+
+
+class Destination(Protocol):
+    """A place for files with names such as ``data/A1-00000-of-00007.parquet``."""
+
+    url: str
+
+    def names(self) -> list[str]:
+        """Return the names of all files there, in order."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return a small file's content; None if it is not there."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file."""
+
+    def publish(self, made: Path, name: str) -> None:
+        """Bring a file that was made in :meth:`staging` to its place."""
+
+    def staging(self) -> contextlib.AbstractContextManager[Path]:
+        """Return a new folder for files that are being made."""
+
+    def local(self, name: str) -> contextlib.AbstractContextManager[Path]:
+        """Return a file of the export as one of this machine, for reading."""
+
+    def size(self, names: Iterable[str]) -> int:
+        """Return the bytes of files."""
+
+    def remove_state(self) -> None:
+        """Remove the folder ``STATE``."""
+
+    def clear(self) -> None:
+        """Remove every file."""
+
+
+class Folder:
+    """A folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = str(root)
+
+    def names(self) -> list[str]:
+        """Return the names of all files there, in order."""
+        found = (Path(place, name) for place, _, names in os.walk(self.root) for name in names)
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
+
+    def read(self, name: str) -> bytes | None:
+        """Return a small file's content; None if it is not there."""
+        try:
+            return (self.root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file by rename."""
+        write_atomically(self.root / name, content)
+
+    def publish(self, made: Path, name: str) -> None:
+        """Give a file its name."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made.replace(path)
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Return a new folder on the same file system, so that a file can be renamed to its place."""
+        place = self.root / STATE / "making"
+        remove(place)  # of an export that was killed
+        place.mkdir(parents=True)
+        try:
+            yield place
+        finally:
+            remove(place)
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """Return the file."""
+        yield self.root / name
+
+    def size(self, names: Iterable[str]) -> int:
+        """Return the bytes of files."""
+        return sum((self.root / name).stat().st_size for name in names)
+
+    def remove_state(self) -> None:
+        """Remove the folder ``STATE``."""
+        remove(self.root / STATE)
+
+    def clear(self) -> None:
+        """Remove every file."""
+        remove(self.root)
+
+
+class Store:
+    """A folder of a store that fsspec knows, such as ``s3://bucket/folder`` or ``hf://datasets/NAME``."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:
+            raise ExportError(f"{url}: {error}") from None
+
+    def names(self) -> list[str]:
+        """Return the names of all files there, in order."""
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.find(self._root)
+        except FileNotFoundError:
+            return []
+        begin = self._root.strip("/") + "/"
+        return sorted(str(path).lstrip("/").removeprefix(begin) for path in found)
+
+    def read(self, name: str) -> bytes | None:
+        """Return a small file's content; None if it is not there."""
+        try:
+            content: bytes = self._fs.cat_file(self._path(name))
+        except FileNotFoundError:
+            return None
+        return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file."""
+        self._make_parent(name)
+        self._fs.pipe_file(self._path(name), content)
+
+    def publish(self, made: Path, name: str) -> None:
+        """Upload a file."""
+        self._make_parent(name)
+        self._fs.put_file(str(made), self._path(name))
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Return a new folder of this machine."""
+        with tempfile.TemporaryDirectory(prefix="clipfarm-export-") as place:
+            yield Path(place)
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """Download a file, for as long as it is read."""
+        with tempfile.TemporaryDirectory(prefix="clipfarm-export-") as place:
+            path = Path(place) / "file"
+            self._fs.get_file(self._path(name), str(path))
+            yield path
+
+    def size(self, names: Iterable[str]) -> int:
+        """Return the bytes of files."""
+        return sum(self._fs.size(self._path(name)) or 0 for name in names)
+
+    def remove_state(self) -> None:
+        """Remove the folder ``STATE``."""
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm(self._path(STATE), recursive=True)
+
+    def clear(self) -> None:
+        """Remove every file."""
+        for name in self.names():
+            self._fs.rm_file(self._path(name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _make_parent(self, name: str) -> None:
+        self._fs.makedirs(self._fs._parent(self._path(name)), exist_ok=True)
+
+
+def destination(given: str) -> Destination:
+    """Return the destination that a user named.
+
+    Raises:
+        ExportError: it is a file, or no library is installed for its kind of store.
+    """
+    kind, separator, rest = given.partition("://")
+    if separator and kind != "file":
+        return Store(given)
+    path = Path(rest if separator else given).absolute()
+    if path.exists() and not path.is_dir():
+        raise ExportError(f"{path}: found a file, expected a folder")
+    return Folder(path)

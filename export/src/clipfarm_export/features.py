@@ -1,0 +1,193 @@
+"""Feature sets as safetensors files of one to two gigabytes, copied from the clips without being in memory.
+
+The format is a head of JSON and then the values (https://huggingface.co/docs/safetensors). A clip's array keeps its
+bytes; its tensor is named after the clip, and after the clip and its own name where a set has several arrays a clip.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clipfarm_contract import npy, regular
+from clipfarm_contract.clip import FEATURES
+from clipfarm_contract.features import array_problem, input_difference
+from clipfarm_contract.fields import ContractError, load
+from clipfarm_contract.layout import Clip
+from clipfarm_export.errors import LeftOutError
+from clipfarm_export.job import Job, shard_name
+from clipfarm_export.parts import Made, Part, Tick
+from clipfarm_export.survey import Candidate, LeftOut
+from clipfarm_export.truth import text
+
+_DTYPES = {"e": "F16", "f": "F32", "d": "F64", "B": "U8"}
+_CHUNK = 2**20
+_MOST_HEAD = 2**20
+_OF_A_CLIP = ("input", "sha256", "frames", "shape")
+"""What of a sidecar differs from clip to clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An array in a file of a clip."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    size: int
+
+
+def parts(job: Job, name: str, left_out: frozenset[str]) -> list[Part]:
+    """Return the parts of one feature set; clips that were left out have none."""
+    sizes = {}
+    for clip in job.survey.clips:
+        path = _path(job.run.clip(clip.index), name)
+        if path is not None and clip.name not in left_out:
+            sizes[clip] = path.stat().st_size
+    groups: list[list[Candidate]] = [[]]
+    left = job.options.features_shard_bytes
+    for clip, size in sizes.items():
+        if groups[-1] and size > left:
+            groups.append([])
+            left = job.options.features_shard_bytes
+        groups[-1].append(clip)
+        left -= size
+    if not sizes:
+        return []
+    first = _sidecar(job.run.clip(groups[0][0].index), name)
+    return [_part(job, name, number, len(groups), group, first) for number, group in enumerate(groups)]
+
+
+def missing(job: Job, name: str, left_out: frozenset[str]) -> list[LeftOut]:
+    """Return the exported clips that do not have a feature set."""
+    return [
+        LeftOut(clip.name, f"has no features {name}")
+        for clip in job.survey.clips
+        if clip.name not in left_out and _path(job.run.clip(clip.index), name) is None
+    ]
+
+
+def index(made: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return the content of the index, in the form of a model's: which tensor is in which file."""
+    weight_map = {tensor: Path(file).name for file, tensors in files.items() for tensor in tensors}
+    return {"metadata": dict(made), "weight_map": weight_map}
+
+
+def _part(job: Job, name: str, number: int, of: int, clips: Sequence[Candidate], first: dict[str, Any]) -> Part:
+    file = shard_name(f"features/{name}", "features", number, of, "safetensors")
+
+    def make(folder: Path, tick: Tick) -> Made:
+        found: list[tuple[Candidate, Path, list[Tensor]]] = []
+        left_out: list[LeftOut] = []
+        for clip in clips:
+            try:
+                found.append((clip, *_looked_at(job.run.clip(clip.index), name, first)))
+            except LeftOutError as error:
+                left_out.append(LeftOut(clip.name, f"features {name}: {error}"))
+            tick()
+        tensors = _write(folder / file, found) if found else []
+        return Made(left_out, {"set": name, "file": file, "tensors": tensors, "made": first})
+
+    return Part(f"features-{name}-{number:05d}", len(clips), make)
+
+
+def _looked_at(clip: Clip, name: str, first: dict[str, Any]) -> tuple[Path, list[Tensor]]:
+    """Return a clip's features, every byte hashed.
+
+    Raises:
+        LeftOutError: they are not what their sidecar says, or were made in another way than those of the first clip.
+    """
+    path = _path(clip, name)
+    if path is None:
+        raise LeftOutError("gone")
+    try:
+        sidecar = load(regular.read(path.with_suffix(".json"), f"{name}.json"), f"{name}.json")
+        if not isinstance(sidecar, dict):
+            raise LeftOutError(f"{name}.json: expected an object")
+        if _made(sidecar) != first:
+            raise LeftOutError("made in another way than those of the first clip")
+        if path.suffix == ".npy":
+            head = npy.read_head(path)
+            if problem := array_problem(head, sidecar) or input_difference(head, sidecar, clip):
+                raise LeftOutError(problem)
+            tensors = [Tensor(clip.folder.name, _DTYPES[head.item], head.shape, head.start, head.value_bytes)]
+        else:
+            tensors = [*_tensors(path, clip.folder.name)]
+        with regular.opened(path, path.name) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sidecar.get("sha256"):
+                raise LeftOutError(f"sha256 is not the one in {name}.json")
+    except ContractError as error:
+        raise LeftOutError(str(error)) from None
+    except OSError as error:
+        raise LeftOutError(f"cannot be read: {regular.describe(error)}") from None
+    return path, tensors
+
+
+def _write(path: Path, clips: Sequence[tuple[Candidate, Path, list[Tensor]]]) -> list[str]:
+    """Write a safetensors file; return the names of its tensors."""
+    head: dict[str, Any] = {"__metadata__": {"format": "np"}}
+    position = 0
+    for _, _, tensors in clips:
+        for tensor in tensors:
+            head[tensor.name] = {
+                "dtype": tensor.dtype,
+                "shape": list(tensor.shape),
+                "data_offsets": [position, position + tensor.size],
+            }
+            position += tensor.size
+    content = json.dumps(head, separators=(",", ":")).encode()
+    content += b" " * (-len(content) % 8)  # values begin at a multiple of 8
+    path.parent.mkdir(parents=True)
+    with path.open("xb") as output:
+        output.write(struct.pack("<Q", len(content)) + content)
+        for _, source, tensors in clips:
+            with regular.opened(source, source.name) as file:
+                for tensor in tensors:
+                    file.seek(tensor.begin)
+                    left = tensor.size
+                    while left and (data := file.read(min(_CHUNK, left))):
+                        output.write(data)
+                        left -= len(data)
+                    if left:
+                        raise OSError(f"{source}: became shorter while it was exported")
+    return [name for name in head if name != "__metadata__"]
+
+
+def _tensors(path: Path, clip: str) -> Iterator[Tensor]:
+    with regular.opened(path, path.name) as file:
+        (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+        if length > _MOST_HEAD:
+            raise LeftOutError(f"{path.name}: not a safetensors file")
+        found = load(file.read(length), path.name)
+    tensors = {name: each for name, each in found.items() if name != "__metadata__"} if isinstance(found, dict) else {}
+    for name, each in sorted(tensors.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = each["data_offsets"]
+        own = clip if len(tensors) == 1 else f"{clip}/{name}"
+        yield Tensor(own, each["dtype"], tuple(each["shape"]), 8 + length + begin, end - begin)
+
+
+def _sidecar(clip: Clip, name: str) -> dict[str, Any]:
+    try:
+        found = load(regular.read(clip.features_sidecar(name), f"{name}.json"), f"{name}.json")
+    except (OSError, ContractError):
+        return {}
+    return _made(found) if isinstance(found, dict) else {}
+
+
+def _made(sidecar: dict[str, Any]) -> dict[str, Any]:
+    """Return how features were made: a sidecar without what belongs to one clip."""
+    return {key: value for key, value in sidecar.items() if key not in _OF_A_CLIP}
+
+
+def _path(clip: Clip, name: str) -> Path | None:
+    folder = clip.folder / FEATURES
+    return next((path for end in ("npy", "safetensors") if (path := folder / f"{name}.{end}").is_file()), None)
+
+
+def metadata(made: Mapping[str, Any]) -> dict[str, str]:
+    """Return how features were made as the index has it: texts alone."""
+    return {key: value if isinstance(value, str) else text(value) for key, value in sorted(made.items())}

@@ -1,0 +1,166 @@
+"""Tables of clips: their columns, and files of them that never are in memory whole."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipfarm_export.truth import Columns, Kind
+
+ROWS = 100
+"""Most rows of a row group: a reader that wants one clip reads at most so many."""
+GROUP_BYTES = 64 * 2**20
+"""A row group ends when its rows take so much, so that large clips do not fill the memory."""
+MEDIA = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""A video or a picture, as `datasets` stores it."""
+_FLOATS = pa.list_(pa.float64())
+_TABLE = pa.list_(pa.list_(pa.float32()))
+_ARROW = {
+    Kind.BOOL: pa.bool_(),
+    Kind.INT: pa.int64(),
+    Kind.FLOAT: pa.float64(),
+    Kind.TEXT: pa.string(),
+    Kind.VECTOR: _FLOATS,
+    Kind.MATRIX: pa.list_(_FLOATS),
+    Kind.JSON: pa.string(),
+}
+HEAVY = (Kind.MATRIX,)
+"""Kinds of columns that the table without pictures leaves out, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The columns of a kind of table."""
+
+    fields: tuple[tuple[str, pa.DataType], ...]
+    features: Mapping[str, Any]
+    """The same as `datasets` describes them; without that it would take a video for bytes."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [name for name, _ in self.fields]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the files."""
+        info = json.dumps({"info": {"features": dict(self.features)}})
+        return pa.schema(list(self.fields), metadata={"huggingface": info})
+
+    def without(self, names: Iterable[str]) -> "Table":
+        """Return the table without some columns."""
+        left = set(self.names) - set(names)
+        return self.only([name for name in self.names if name in left])
+
+    def only(self, names: Sequence[str]) -> "Table":
+        """Return the table with some columns alone."""
+        types = dict(self.fields)
+        return Table(tuple((name, types[name]) for name in names), {name: self.features[name] for name in names})
+
+
+def table(columns: Columns, *, media: Mapping[str, str], layers: Sequence[str]) -> Table:
+    """Return the table of a run's clips.
+
+    Args:
+        columns: those of the ground truths.
+        media: names of the columns of videos (``Video``) and of lists of pictures (``Image``).
+        layers: names of the layers, each the bytes of a .npy file.
+    """
+    fields: dict[str, pa.DataType] = {
+        "clip_id": pa.string(),
+        "index": pa.int64(),
+        "phase": pa.string(),
+        "split": pa.string(),
+        "num_frames": pa.int64(),
+        "fps": pa.int64(),
+        "seed_run": pa.string(),
+        "seed_clip": pa.string(),
+        **{name: _ARROW[columns.kinds[name]] for name in columns.names()},
+        "recipe": pa.string(),
+        "video_sha256": pa.string(),
+        "pixels_sha256": pa.string(),
+        "actions": _TABLE,
+        "states": _TABLE,
+    }
+    features: dict[str, Any] = {name: _feature(kind) for name, kind in fields.items()}
+    for name, kind in media.items():
+        fields[name] = MEDIA if kind == "Video" else pa.list_(MEDIA)
+        features[name] = {"_type": kind} if kind == "Video" else {"feature": {"_type": kind}, "_type": "List"}
+    for name in layers:
+        fields[name], features[name] = pa.binary(), {"dtype": "binary", "_type": "Value"}
+    return Table(tuple(fields.items()), features)
+
+
+def light(whole: Table, columns: Columns) -> Table:
+    """Return the table without its heavy columns: what fits into memory of any number of clips."""
+    heavy = [name for name, kind in columns.kinds.items() if kind in HEAVY]
+    series = ["actions", "states", *heavy]
+    binary = [name for name, kind in whole.fields if kind in (pa.binary(), MEDIA, pa.list_(MEDIA))]
+    return whole.without([*series, *binary])
+
+
+def write(path: Path, what: Table, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows into a Parquet file, a group at a time; return how many there were.
+
+    Pages end where the content says so, and not after a number of bytes: a hub that stores files in chunks then keeps
+    what two versions of an export have in common once.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    schema, count = what.schema, 0
+    with pq.ParquetWriter(path, schema, compression="zstd", use_content_defined_chunking=True) as writer:
+        for group in _groups(rows):
+            count += len(group)
+            writer.write_table(pa.Table.from_pylist([dict(row) for row in group], schema=schema))
+    return count
+
+
+def join(path: Path, what: Table, parts: Iterable[Path]) -> int:
+    """Write the rows of files of the same columns into one; return how many there were."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with pq.ParquetWriter(path, what.schema, compression="zstd", use_content_defined_chunking=True) as writer:
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                for batch in file.iter_batches(columns=what.names):
+                    count += batch.num_rows
+                    writer.write_table(pa.Table.from_batches([batch]).cast(what.schema))
+    return count
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Return the rows of a file, a few in memory at a time."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=ROWS, columns=list(columns) if columns else None):
+            yield from batch.to_pylist()
+
+
+def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    group: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += sum(_size(value) for value in row.values())
+        if len(group) == ROWS or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, list) and value and isinstance(value[0], dict) else 0
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if pa.types.is_list(kind):
+        return {"feature": _feature(kind.value_type), "_type": "List"}
+    names = {pa.string(): "string", pa.float64(): "float64", pa.float32(): "float32", pa.bool_(): "bool"}
+    return {"dtype": names.get(kind, str(kind)), "_type": "Value"}

@@ -1,0 +1,89 @@
+"""The tables beside the clips, the same in every format: a row a clip, small enough to be read whole.
+
+``metadata/clips.parquet`` has everything of a clip but its pictures and series. ``metadata/provenance.parquet`` has its
+``clip.json`` as it was in the run: the recipe and the hash of every file, from which the clip can be made again.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from clipfarm_export import rows
+from clipfarm_export.clips import VerifiedClip, sha256
+from clipfarm_export.destination import STATE, Destination
+from clipfarm_export.job import Job, Packed
+from clipfarm_export.parts import Made, Part, Tick
+
+CLIPS = "metadata/clips.parquet"
+PROVENANCE = "metadata/provenance.parquet"
+_TEXT = {"dtype": "string", "_type": "Value"}
+_PROVENANCE = rows.Table(
+    (("clip_id", pa.string()), ("index", pa.int64()), ("clip_json", pa.string())),
+    {"clip_id": _TEXT, "index": {"dtype": "int64", "_type": "Value"}, "clip_json": _TEXT},
+)
+
+
+def describe(job: Job, packed: Packed) -> dict[str, Any]:
+    """Return a clip's row without its pictures, layers and series."""
+    facts = packed.clip.facts(job.survey.columns)
+    return facts | {"video_sha256": sha256(packed.video) if packed.video else None, "pixels_sha256": packed.pixels}
+
+
+def whole(job: Job) -> rows.Table:
+    """Return the table of all that is known of a clip; pictures in the form in which `datasets` has them."""
+    media = {"images": "Image"} if job.options.video == "png" else {"video": "Video"}
+    return rows.table(job.survey.columns, media=media, layers=job.options.layers)
+
+
+def light(job: Job) -> rows.Table:
+    """Return the table of ``metadata/clips.parquet``."""
+    return rows.light(whole(job), job.survey.columns)
+
+
+class Kept:
+    """The rows of a part for the tables beside the clips, until all parts are made."""
+
+    def __init__(self, job: Job, part: str) -> None:
+        self._table = _of_a_part(job)
+        self._path = rows_of(part)
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: Mapping[str, Any], clip: VerifiedClip) -> None:
+        """Take a clip's row."""
+        self._rows.append({name: row.get(name) for name in self._table.names} | {"clip_json": clip.clip_json})
+
+    def write(self, folder: Path) -> int:
+        """Write the rows, as a file of the part; return how many there are."""
+        return rows.write(folder / self._path, self._table, self._rows)
+
+
+def rows_of(part: str) -> str:
+    """Return the name of the file with a part's rows."""
+    return f"{STATE}/rows/{part}.parquet"
+
+
+def part(job: Job, place: Destination, of: Sequence[str]) -> Part:
+    """Return the part that joins the rows of other parts into the two tables."""
+
+    def make(folder: Path, tick: Tick) -> Made:
+        with ExitStack() as files:
+            paths = [files.enter_context(place.local(rows_of(each))) for each in of]
+            rows.join(folder / CLIPS, light(job), paths)
+            rows.join(folder / PROVENANCE, _PROVENANCE, paths)
+        tick()
+        return Made()
+
+    return Part("metadata", 0, make)
+
+
+def _of_a_part(job: Job) -> rows.Table:
+    fields = light(job)
+    return rows.Table((*fields.fields, ("clip_json", pa.string())), dict(fields.features) | {"clip_json": _TEXT})
+
+
+def lists(table: Any) -> list[list[float]] | None:
+    """Return a table of numbers as a column holds it."""
+    return None if table is None else [list(map(float, row)) for row in table.reshape(len(table), -1)]

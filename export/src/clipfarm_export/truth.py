@@ -1,0 +1,141 @@
+"""``ground_truth.json`` as columns of a table.
+
+Nothing here knows the experiment: each number, text or list of numbers becomes a column named after its place, so a
+factor of a new experiment is exported without a change. What has no fixed form (the camera, events) becomes JSON text.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+WHOLE = ("camera", "events", "versions")
+"""Kept in one column each, as JSON text."""
+ELSEWHERE = ("recipe", "phase", "seed", "video")
+"""Said by columns that every export has."""
+RESERVED = (
+    *("clip_id", "index", "phase", "split", "num_frames", "fps", "seed_run", "seed_clip", "recipe", "clip_json"),
+    *(
+        "video",
+        "images",
+        "video_sha256",
+        "pixels_sha256",
+        "actions",
+        "states",
+        "segmentation",
+        "flow",
+        "depth",
+        "normal",
+    ),
+    "object_coordinates",
+)
+"""Names of columns that do not come from the ground truth."""
+_INT64 = 2**63
+
+
+class Kind(Enum):
+    """Type of a column."""
+
+    BOOL = "bool"
+    INT = "int64"
+    FLOAT = "float64"
+    TEXT = "string"
+    VECTOR = "list of float64"
+    MATRIX = "list of lists of float64"
+    JSON = "JSON text"
+
+    def joined(self, other: "Kind") -> "Kind":
+        """Return the type that holds the values of both."""
+        if self is other:
+            return self
+        return Kind.FLOAT if {self, other} == {Kind.INT, Kind.FLOAT} else Kind.JSON
+
+
+@dataclass(slots=True)
+class Columns:
+    """The columns of a run's ground truths, in order of their names."""
+
+    kinds: dict[str, Kind] = field(default_factory=dict)
+
+    def add(self, truth: Mapping[str, Any]) -> None:
+        """Take a clip's ground truth into account."""
+        for name, value in _leaves(truth):
+            if value is None:
+                continue
+            kind = _kind(name, value)
+            self.kinds[name] = self.kinds[name].joined(kind) if name in self.kinds else kind
+
+    def names(self) -> list[str]:
+        """Return the names of all columns."""
+        return sorted(self.kinds)
+
+    def values(self, truth: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a clip's values, None where its ground truth has none."""
+        found = dict(_leaves(truth))
+        return {name: _value(found.get(name), self.kinds[name]) for name in self.names()}
+
+
+def text(value: object) -> str:
+    """Return JSON on one line; the same value always gives the same text."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _leaves(truth: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in truth.items():
+        if name in WHOLE:
+            yield name, value
+        elif name not in ELSEWHERE:
+            # What an experiment draws may stand in an object of its own; its columns carry the factors' own names.
+            yield from _below("" if name == "factors" and isinstance(value, Mapping) else _snake(name), value)
+
+
+def _below(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _below(f"{name}_{_snake(str(key))}".strip("_"), inner)
+    else:
+        yield (f"truth_{name}" if name in (*RESERVED, *WHOLE) else name), value
+
+
+def _kind(name: str, value: Any) -> Kind:
+    if name in WHOLE:
+        return Kind.JSON
+    if isinstance(value, bool):
+        return Kind.BOOL
+    if isinstance(value, int):
+        return Kind.INT if -_INT64 <= value < _INT64 else Kind.JSON
+    if isinstance(value, float):
+        return Kind.FLOAT
+    if isinstance(value, str):
+        return Kind.TEXT
+    if _is_vector(value):
+        return Kind.VECTOR
+    return Kind.MATRIX if isinstance(value, list) and value and all(map(_is_vector, value)) else Kind.JSON
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(each) in (int, float) for each in value)
+
+
+def _value(value: Any, kind: Kind) -> Any:
+    if value is None:
+        return None
+    match kind:
+        case Kind.JSON:
+            return text(value)
+        case Kind.FLOAT:
+            return float(value)
+        case Kind.VECTOR:
+            return [float(each) for each in value]
+        case Kind.MATRIX:
+            return [[float(each) for each in row] for row in value]
+        case _:
+            return value
+
+
+def _snake(name: str) -> str:
+    """Return ``at_frame`` for ``atFrame``."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"\W+", "_", spaced).strip("_").lower()

@@ -1,0 +1,169 @@
+"""What `clipfarm export` writes, leaves out and refuses."""
+
+import io
+import json
+import os
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from clipfarm_contract.clip import complete
+from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.layout import Clip, RunFolder
+from clipfarm_contract.result import ClipResult
+from helpers.exports import content, export
+from helpers.run_folder import FEATURES, FRAMES, SIZE, experiment, make_run
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("run") / "clips", features=True)
+
+
+def test_damaged_clips_are_left_out_and_reported(tmp_path):
+    run = make_run(tmp_path / "run", features=True)
+    frame = run.clip(1).frame(3)
+    frame.write_bytes(frame.read_bytes()[:-1] + b"x")
+    run.clip(2).manifest.write_text("{}")
+    array = run.clip(4).features(FEATURES)
+    np.save(array, np.load(array) + np.float16(1))
+    done = export(run.root, tmp_path / "out", "--features", FEATURES)
+    assert done.exit_code == 1
+    report = json.loads((tmp_path / "out" / "export.json").read_text())
+    reasons = {each["clip"]: each["reason"] for each in report["leftOut"]}
+    assert reasons.keys() == {"clip_00001", "clip_00002", "clip_00004"}
+    assert reasons["clip_00001"].startswith("rgb/frame_00003.png: sha256")
+    assert reasons["clip_00002"].startswith("clip.json.version: missing")
+    assert reasons["clip_00004"] == f"features {FEATURES}: sha256 is not the one in {FEATURES}.json"
+    for clip, reason in reasons.items():
+        assert f"left out: {clip}: {reason}" in done.stdout
+    there = pq.read_table(tmp_path / "out" / "metadata" / "clips.parquet")["index"].to_pylist()
+    assert there == [0, 3, 4, 5]
+    index = json.loads((tmp_path / "out" / "features" / FEATURES / "index.json").read_text())
+    assert list(index["weight_map"]) == ["clip_00000", "clip_00003", "clip_00005"]
+
+
+def test_a_complete_export_is_not_made_again_and_the_run_keeps_its_files(a_run, tmp_path):
+    before = content(a_run.root)
+    assert export(a_run.root, tmp_path / "out").exit_code == 0
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    done = export(a_run.root, tmp_path / "out")
+    assert (done.exit_code, done.stdout.startswith("complete already: 6 clips")) == (0, True)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == times
+    assert content(a_run.root) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--features", "vitl"], "--features: found 'vitl', expected a feature set", id="no such features"),
+        pytest.param(
+            ["--layers", "depth"], "--layers: found 'depth', expected a layer of this run", id="no such layer"
+        ),
+        pytest.param(["--video", "gif"], "'gif' is not one of", id="no such video"),
+    ],
+)
+def test_what_the_run_does_not_have_is_refused_in_one_line(a_run, tmp_path, arguments, said):
+    done = export(a_run.root, tmp_path / "out", *arguments)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1 or "Usage" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(a_run, tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    for arguments in ([], ["--overwrite"]):
+        done = export(a_run.root, tmp_path, *arguments)
+        assert done.exit_code == 2
+        assert "thesis.tex" in done.stderr
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_an_export_of_other_options_is_only_replaced_if_asked_for(a_run, tmp_path):
+    place = tmp_path / "out"
+    assert export(a_run.root, place).exit_code == 0
+    done = export(a_run.root, place, "--video", "h264")
+    assert done.exit_code == 2
+    assert "--overwrite" in done.stderr
+    assert export(a_run.root, place, "--video", "h264", "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize("inside", ["", "export", ".."])
+def test_a_destination_in_the_run_or_around_it_is_refused(a_run, inside):
+    done = export(a_run.root, os.path.normpath(a_run.root / inside))
+    assert done.exit_code == 2
+    assert "expected one beside it" in done.stderr
+
+
+def test_clips_of_two_runs_are_not_mixed(tmp_path):
+    run = make_run(tmp_path / "run")
+    make_run(tmp_path / "other", fps=15)
+    run.clip(3).folder.rename(tmp_path / "moved")
+    (tmp_path / "other" / "clip_00003").rename(run.clip(3).folder)
+    done = export(run.root, tmp_path / "out")
+    assert done.exit_code == 2
+    assert "clips of 2 different runs (clips 0-2,4-5; clips 3)" in done.stderr
+
+
+def test_frames_can_be_exported_as_the_pictures_that_were_rendered(a_run, tmp_path):
+    assert export(a_run.root, tmp_path, "--video", "png").exit_code == 0
+    [row] = pq.read_table(tmp_path / "data" / "A1-00000-of-00001.parquet", filters=[("index", "==", 1)]).to_pylist()
+    assert [each["bytes"] for each in row["images"]] == [a_run.clip(1).frame(i).read_bytes() for i in range(FRAMES)]
+    assert "video" not in row
+
+
+def test_layers_are_exported_as_arrays_over_all_frames(tmp_path):
+    run = make_run(tmp_path / "run", 2, layers=["rgb", "depth", "segmentation"])
+    assert export(run.root, tmp_path / "out", "--layers", "depth,segmentation").exit_code == 0
+    [row] = pq.read_table(tmp_path / "out" / "data" / "A1-00000-of-00001.parquet").to_pylist()
+    for name in ("depth", "segmentation"):
+        values = np.load(io.BytesIO(row[name]))
+        assert values.shape == (FRAMES, SIZE, SIZE)
+        path = run.clip(0).layer(name, 5)
+        assert np.array_equal(values[5], np.load(path) if path.suffix == ".npy" else np.asarray(Image.open(path)))
+
+
+def test_files_are_of_about_the_size_that_is_wanted(tmp_path):
+    run = make_run(tmp_path / "run", 4, resolution=256, frames=8)
+    arguments = ["--video", "png", "--shard-size", 1, "--previews", 0]
+    assert export(run.root, tmp_path / "out", *arguments).exit_code == 0
+    names = sorted(path.name for path in (tmp_path / "out" / "data").iterdir())
+    assert names == [
+        "A1-00000-of-00002.parquet",
+        "A1-00001-of-00002.parquet",
+        "slippery_floor-00000-of-00002.parquet",
+        "slippery_floor-00001-of-00002.parquet",
+    ]
+
+
+def test_a_row_group_has_at_most_100_clips(tmp_path):
+    run = make_run(tmp_path / "run", 210, frames=2, resolution=16)
+    assert export(run.root, tmp_path / "out", "--previews", 0).exit_code == 0
+    file = pq.ParquetFile(tmp_path / "out" / "data" / "A1-00000-of-00001.parquet")
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [100, 5]
+
+
+def test_clips_that_failed_are_in_the_report_and_no_fault_of_the_export(tmp_path):
+    run = make_run(tmp_path / "run", 2)
+    result = ClipResult(
+        7, ExitCode.FAILED, reason="moves: the cube never moved", seconds={}, cpu_seconds=1.0, peak_rss_mib=1.0
+    )
+    run.result(7).parent.mkdir(parents=True)
+    run.result(7).write_text(json.dumps(result.to_json()))
+    done = export(run.root, tmp_path / "out")
+    assert done.exit_code == 0
+    assert "left out: clip_00007: failed to render: moves: the cube never moved" in done.stdout
+
+
+def test_a_run_of_a_renderer_that_writes_frames_alone_is_exported(tmp_path):
+    what = experiment(1)
+    attempt = Clip(RunFolder(tmp_path / "run").attempt(0, "made"))
+    attempt.rgb.mkdir(parents=True)
+    Image.new("RGB", (SIZE, SIZE)).save(attempt.frame(0))
+    complete(attempt.folder, RunFolder(tmp_path / "run").clip(0), what.recipe(1, 0), {}, ("draw",))
+    assert export(tmp_path / "run", tmp_path / "out").exit_code == 0
+    [row] = pq.read_table(tmp_path / "out" / "data" / "A1-00000-of-00001.parquet").to_pylist()
+    assert (row["num_frames"], row["actions"], row["seed_clip"]) == (1, None, None)
