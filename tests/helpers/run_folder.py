@@ -30,17 +30,25 @@ def experiment(clips: int, **scene: Any) -> Experiment:
     return Experiment.from_json(json.dumps(document))
 
 
-def make_run(root: Path, clips: int = 6, *, features: bool = False, **scene: Any) -> RunFolder:
-    """Write a run's folder; ``scene`` fields take the place of those of the experiment."""
+def make_run(root: Path, clips: int = 6, *, features: bool = False, states: bool = True, **scene: Any) -> RunFolder:
+    """Write a run's folder.
+
+    Args:
+        root: where.
+        clips: how many.
+        features: whether they have a feature set.
+        states: whether they have states.
+        scene: fields in place of those of the experiment.
+    """
     run, what = RunFolder(root), experiment(clips, **scene)
     for index in range(clips):
-        make_clip(run, index, what)
+        make_clip(run, index, what, states=states)
         if features:
             give_features(run.clip(index))
     return run
 
 
-def make_clip(run: RunFolder, index: int, what: Experiment) -> Clip:
+def make_clip(run: RunFolder, index: int, what: Experiment, *, states: bool = True) -> Clip:
     """Write a complete clip: a square that slides over a still picture."""
     recipe, rng = what.recipe(SEED, index), np.random.default_rng(index)
     frames, size = recipe.picture.frames, recipe.picture.resolution
@@ -48,11 +56,11 @@ def make_clip(run: RunFolder, index: int, what: Experiment) -> Clip:
     attempt.rgb.mkdir(parents=True)
     attempt.actions.parent.mkdir()
     still = np.random.default_rng(0).integers(90, 110, (size, size, 3), np.uint8)
-    states = np.cumsum(rng.uniform(0, 0.1, (frames, 2)), axis=0).astype(np.float32)
+    places = np.cumsum(rng.uniform(0, 0.1, (frames, 2)), axis=0).astype(np.float32)
     actions = np.zeros((frames, 2), np.float32)
     actions[1] = rng.uniform(1, 2, 2)
     colour = rng.integers(0, 256, 3, np.uint8)
-    for i, (x, y) in enumerate(states):
+    for i, (x, y) in enumerate(places):
         picture = still.copy()
         left, top = int(x * size) % (size - 8), int(y * size) % (size - 8)
         picture[top : top + 8, left : left + 8] = colour
@@ -60,8 +68,9 @@ def make_clip(run: RunFolder, index: int, what: Experiment) -> Clip:
     for layer in recipe.picture.layers:
         _write_layer(attempt, layer, frames, size, rng)
     np.save(attempt.actions, actions)
-    np.save(attempt.states, states)
-    attempt.ground_truth.write_text(json.dumps(_truth(recipe.to_json(), rng, states, actions)))
+    if states:
+        np.save(attempt.states, places)
+    attempt.ground_truth.write_text(json.dumps(_truth(recipe.to_json(), rng, places, actions)))
     complete(attempt.folder, run.clip(index), recipe, {})
     return run.clip(index)
 

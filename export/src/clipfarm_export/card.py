@@ -1,12 +1,23 @@
 """``README.md`` of an export: the card that hubs show, and that tells `datasets` which file is what."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import yaml
 
-from clipfarm_export import croissant, tables
+from clipfarm_export import croissant
 from clipfarm_export.job import Job
+
+
+class Format(Protocol):
+    """What a format says of itself on the card."""
+
+    def configs(self, job: Job) -> list[dict[str, Any]]:
+        """Return the configurations for `datasets`; none if it does not read this format."""
+
+    def loading(self, job: Job) -> str:
+        """Return an example in Python."""
+
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _VIDEO = {
@@ -18,19 +29,20 @@ _VIDEO = {
 }
 
 
-def text(job: Job, report: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
+def text(job: Job, form: Format, report: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
     """Return the card.
 
     Args:
         job: the export.
+        form: its format.
         report: the content of ``export.json``.
         sizes: bytes of each file.
     """
-    front = yaml.safe_dump(_front(job, report), sort_keys=False, allow_unicode=True)
-    return f"---\n{front}---\n\n" + "\n\n".join(_sections(job, report, sizes)) + "\n"
+    front = yaml.safe_dump(_front(job, report, form.configs(job)), sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n\n" + "\n\n".join(_sections(job, form, report, sizes)) + "\n"
 
 
-def _front(job: Job, report: Mapping[str, Any]) -> dict[str, Any]:
+def _front(job: Job, report: Mapping[str, Any], configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     tags = ["physics", "simulation", "world-models", "clipfarm"]
     count = report["clips"]
     front: dict[str, Any] = {
@@ -40,19 +52,19 @@ def _front(job: Job, report: Mapping[str, Any]) -> dict[str, Any]:
         "task_categories": ["video-classification"],
         "tags": [*tags, "LeRobot"] if job.options.format == "lerobot" else tags,
     }
-    if job.options.format == "hf":
-        data = [{"split": split, "path": f"data/{split}-*.parquet"} for split in job.survey.splits]
-        front["configs"] = [
-            {"config_name": "clips", "data_files": data, "default": True},
-            {"config_name": "metadata", "data_files": tables.CLIPS},
-        ]
-    return front
+    return front | ({"configs": configs} if configs else {})
 
 
-def _sections(job: Job, report: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
+def _sections(job: Job, form: Format, report: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
     options = job.options
     found = [f"# {options.name}", croissant.description(job, report), "## Splits", _splits(job)]
-    found += ["## Load it", _load(job), "## What is in it", _VIDEO_LINE + _VIDEO[options.video], _files(sizes)]
+    found += [
+        "## Load it",
+        f"```python\n{form.loading(job)}\n```",
+        "## What is in it",
+        _VIDEO_LINE + _VIDEO[options.video],
+        _files(sizes),
+    ]
     if options.features:
         sets = "\n".join(f"- `{name}`" for name in options.features)
         found += ["## Features", _FEATURES, sets]
@@ -89,15 +101,6 @@ def _range(name: str, value: Any) -> str:
             else f"{name} {value['min']:g}"
         )
     return f"{name} {value}"
-
-
-def _load(job: Job) -> str:
-    split = next(iter(job.survey.splits))
-    return (
-        "```python\nfrom datasets import load_dataset\n\n"
-        f'clips = load_dataset("PATH", split="{split}")          # or the name on a hub\n'
-        f'facts = load_dataset("PATH", "metadata", split="train")   # the same without videos and series\n```'
-    )
 
 
 def _files(sizes: Mapping[str, int]) -> str:

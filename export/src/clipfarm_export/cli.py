@@ -14,7 +14,7 @@ from clipfarm_contract.signals import not_ignored
 from clipfarm_contract.text import printable
 from clipfarm_export.destination import Folder, destination
 from clipfarm_export.errors import ExportError
-from clipfarm_export.export import Outcome, export
+from clipfarm_export.export import Outcome, export, module
 from clipfarm_export.options import FORMATS, MIB, VIDEOS, Options
 from clipfarm_export.progress import display
 
@@ -50,9 +50,7 @@ CONTEXT = {
 @click.option(
     "--shard-size",
     type=click.IntRange(1),
-    default=500,
-    show_default=True,
-    help="About how many MiB a file of clips has.",
+    help="About how many MiB a file of clips has.  [default: 500 for hf, 1000 for webdataset]",
 )
 @click.option("--overwrite", is_flag=True, help="Remove the export that is in DEST first.")
 @click.pass_context
@@ -68,7 +66,7 @@ def command(
     features: tuple[str, ...],
     layers: str,
     previews: int,
-    shard_size: int,
+    shard_size: int | None,
     overwrite: bool,
 ) -> None:
     """Write the clips of RUN_FOLDER as a data set into DEST: a folder, or an address such as s3://bucket/name.
@@ -87,7 +85,7 @@ def command(
         features=tuple(dict.fromkeys(features)),
         layers=tuple(dict.fromkeys(filter(None, (each.strip() for each in layers.split(","))))),
         previews=previews,
-        shard_bytes=shard_size * MIB,
+        shard_bytes=(shard_size or module(format_).SHARD_MIB) * MIB,
     )
     try:
         if not run_folder.is_dir():

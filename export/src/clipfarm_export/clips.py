@@ -15,7 +15,7 @@ from clipfarm_contract.clip import ClipManifest, damage
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip
 from clipfarm_export.errors import LeftOutError
-from clipfarm_export.survey import Candidate
+from clipfarm_export.survey import Candidate, tables_of
 from clipfarm_export.truth import Columns, text
 from clipfarm_export.video import Frame
 
@@ -57,8 +57,7 @@ class VerifiedClip:
 
     def tables(self) -> dict[str, NDArray[Any] | None]:
         """Return actions and states, (frames, values) each; None where the clip has none."""
-        paths = {"actions": self.place.actions, "states": self.place.states}
-        return {name: self._array(f"{path.parent.name}/{path.name}") for name, path in paths.items()}
+        return {name: self._array(path) for name, path in tables_of(self.place).items()}
 
     def layer(self, name: str) -> NDArray[Any]:
         """Return a layer of all frames in one array, (frames, height, width, ...).

@@ -58,7 +58,7 @@ def export(run: RunFolder, place: Destination, options: Options, progress: Progr
     progress.begin("looking at the clips", len(run.clips()))
     found = survey(run, progress.tick)
     job = Job(run, options, found)
-    form = importlib.import_module(f"clipfarm_export.formats.{options.format}")
+    form = module(options.format)
     _check(job)
     fingerprint = _fingerprint(job)
     if overwrite:
@@ -79,6 +79,11 @@ def export(run: RunFolder, place: Destination, options: Options, progress: Progr
     outcome = _outcome(place)
     place.remove_state()
     return outcome
+
+
+def module(name: str) -> Any:
+    """Return the module of a format."""
+    return importlib.import_module(f"clipfarm_export.formats.{name}")
 
 
 def _check(job: Job) -> None:
@@ -191,7 +196,7 @@ def _describe(
         found = features.index(made, {facts["file"]: facts["tensors"] for facts in of_set})
         small[f"features/{name}/index.json"] = dump(found).encode()
     small |= form.describe(job, records)
-    small["README.md"] = card.text(job, report, {name: entry["size"] for name, entry in files.items()}).encode()
+    small["README.md"] = card.text(job, form, report, {name: entry["size"] for name, entry in files.items()}).encode()
     small[REPORT] = dump(report).encode()
     small["croissant.json"] = dump(croissant.document(job, report, files | _entries(small))).encode()
     for name, content in small.items():

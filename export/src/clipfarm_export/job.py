@@ -14,7 +14,7 @@ from clipfarm_export.survey import Candidate, Survey
 from clipfarm_export.video import LOSSLESS, counted, decode, encode, pixels_sha256, small
 
 # What a clip's PNGs become, measured (docs/export.md): enough to make files of about the size that is wanted.
-_OF_PNG = {"lossless": 0.2, "h264": 0.05, "png": 1.0}
+_OF_PNG = {"lossless": 0.15, "h264": 0.025, "png": 1.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-FORMATS = ("hf",)
+FORMATS = ("hf", "webdataset")
 VIDEOS = ("lossless", "h264", "png")
 MIB = 2**20
 
@@ -16,13 +16,13 @@ class Options:
     name: str
     license: str
     """An identifier such as ``cc-by-4.0``, as hubs list them."""
+    shard_bytes: int
+    """About how large a file of clips becomes."""
     video: str = "lossless"
     features: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     previews: int = 24
     """How many clips, evenly spread, get a video for people."""
-    shard_bytes: int = 500 * MIB
-    """About how large a file of clips becomes."""
     features_shard_bytes: int = 1500 * MIB
 
     def to_json(self) -> dict[str, Any]:

@@ -64,6 +64,8 @@ class Survey:
     """What all clips have in common: the recipe without the clip's number and phase, and the renderer's command."""
     phases: dict[str, Any] = field(default_factory=dict)
     """Each phase as the recipes have it, in order of its first clip."""
+    tables: set[str] = field(default_factory=lambda: {"actions", "states"})
+    """Which of these every clip has."""
     features: dict[str, int] = field(default_factory=dict)
     """Clips that have a feature set, by its name."""
 
@@ -107,6 +109,7 @@ def survey(run: RunFolder, tick: Callable[[], None] = lambda: None) -> Survey:
         found.scene = common
         found.phases.setdefault(phase["name"], phase)
         found.columns.add(truth)
+        found.tables &= {name for name, path in tables_of(clip).items() if path in manifest.files}
         for name in feature_sets(clip):
             found.features[name] = found.features.get(name, 0) + 1
         found.clips.append(
@@ -138,6 +141,12 @@ def feature_sets(clip: Clip) -> list[str]:
         return []
     sets = {name.rpartition(".")[0] for name in names if name.endswith((".npy", ".safetensors")) and name[0] != "."}
     return sorted(name for name in sets if f"{name}.json" in names)
+
+
+def tables_of(clip: Clip) -> dict[str, str]:
+    """Return where a clip has its actions and states, inside its folder."""
+    paths = {"actions": clip.actions, "states": clip.states}
+    return {name: path.relative_to(clip.folder).as_posix() for name, path in paths.items()}
 
 
 def _truth(clip: Clip, manifest: ClipManifest) -> dict[str, Any]:

@@ -1,66 +1,58 @@
 """For `datasets.load_dataset`: Parquet files with a row a clip, some clips of one phase in each."""
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from clipfarm_export import rows, tables
-from clipfarm_export.job import Job, Packed, shard_name
-from clipfarm_export.parts import Made, Part, Record, Tick
-from clipfarm_export.survey import Candidate, LeftOut
-from clipfarm_export.work import in_order
+from clipfarm_export.formats import shards
+from clipfarm_export.formats.arrays import npy_bytes
+from clipfarm_export.job import Job
+from clipfarm_export.parts import Part, Record
+
+SHARD_MIB = 500
+"""About what hubs recommend: their viewers read a file whole."""
 
 
 def parts(job: Job) -> list[Part]:
     """Return the parts that hold the clips."""
-    found = []
-    for split, clips in job.survey.splits.items():
-        shards = job.shards(clips)
-        found += [_part(job, split, number, len(shards), shard) for number, shard in enumerate(shards)]
-    return found
+
+    def write(path: Path, clips: Iterator[shards.Clip]) -> None:
+        rows.write(path, tables.whole(job), (_row(*clip) for clip in clips))
+
+    return shards.parts(job, "parquet", write)
 
 
-def _part(job: Job, split: str, number: int, of: int, clips: Sequence[Candidate]) -> Part:
-    name = f"data-{split}-{number:05d}"
-
-    def make(folder: Path, tick: Tick) -> Made:
-        left_out: list[LeftOut] = []
-        kept = tables.Kept(job, name)
-
-        def made() -> Iterator[dict[str, Any]]:
-            for packed in in_order(clips, job.pack, left_out, tick):
-                row = _row(job, packed)
-                kept.add(row, packed.clip)
-                yield row
-
-        count = rows.write(folder / shard_name("data", split, number, of, "parquet"), tables.whole(job), made())
-        kept.write(folder)
-        return Made(left_out, {"split": split, "clips": count})
-
-    return Part(name, len(clips), make)
+def configs(job: Job) -> list[dict[str, Any]]:
+    """Return what the card tells `datasets`: a split for each phase, and the table without pictures."""
+    data = [{"split": split, "path": f"data/{split}-*.parquet"} for split in job.survey.splits]
+    return [
+        {"config_name": "clips", "data_files": data, "default": True},
+        {"config_name": "metadata", "data_files": tables.CLIPS},
+    ]
 
 
-def _row(job: Job, packed: Packed) -> dict[str, Any]:
+def loading(job: Job) -> str:
+    """Return an example for the card."""
+    split = next(iter(job.survey.splits))
+    return (
+        "from datasets import load_dataset\n\n"
+        f'clips = load_dataset("PATH", split="{split}")              # or the name on a hub\n'
+        'facts = load_dataset("PATH", "metadata", split="train")   # the same without videos and series'
+    )
+
+
+def describe(job: Job, records: Sequence[Record]) -> Mapping[str, bytes]:
+    """Return the files that only this format has: none, the card says it all."""
+    return {}
+
+
+def _row(facts: dict[str, Any], packed: Any) -> dict[str, Any]:
     clip = packed.clip
-    row = tables.describe(job, packed) | {name: tables.lists(each) for name, each in clip.tables().items()}
+    row = facts | {name: tables.lists(each) for name, each in clip.tables().items()}
     if packed.video is None:
         names = (Path(name).name for name in clip.frames)
         row["images"] = [{"bytes": data, "path": name} for name, data in zip(names, packed.pictures, strict=True)]
     else:
         row["video"] = {"bytes": packed.video, "path": f"{clip.candidate.name}.mp4"}
     return row | {name: npy_bytes(values) for name, values in packed.layers.items()}
-
-
-def npy_bytes(values: Any) -> bytes:
-    """Return an array as the bytes of a .npy file."""
-    content = io.BytesIO()
-    np.save(content, values)
-    return content.getvalue()
-
-
-def describe(job: Job, records: Sequence[Record]) -> dict[str, bytes]:
-    """Return the files that only this format has: none, the card says it all."""
-    return {}
