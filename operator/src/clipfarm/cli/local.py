@@ -1,13 +1,16 @@
 """``clipfarm local``: a run on this machine."""
 
+import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from clipfarm.cli import needs
-from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, os_error_line, run_options
+from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, os_error_line, page_options, run_options
 from clipfarm.cli.output import Sayer
 from clipfarm.cli.plan import describe
 from clipfarm.decide.status import Status
@@ -25,8 +28,18 @@ from clipfarm_contract.indexes import compress
 @run_options
 @click.option("--force-restart", is_flag=True, help="Remove this run's clips in the folder first, and start over.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
+@page_options
 @one_line_errors
-def local(*, run_file: Path, output: Path, options: Options, force_restart: bool, dry_run: bool) -> None:
+def local(
+    *,
+    run_file: Path,
+    output: Path,
+    options: Options,
+    force_restart: bool,
+    dry_run: bool,
+    page_port: int | None,
+    page_host: str,
+) -> None:
     """Render and encode the clips of RUN_FILE on this machine.
 
     The same command continues where it was stopped: a complete clip is never made twice. Exit code: 0 if every clip
@@ -42,13 +55,16 @@ def local(*, run_file: Path, output: Path, options: Options, force_restart: bool
         return
     try:
         with scan.locked(job.folder) as lock:
-            code = _run(job, lock, console, force_restart=force_restart, test=options.is_test)
+            page = None if page_port is None else (page_host, page_port)
+            code = _run(job, lock, console, force_restart=force_restart, test=options.is_test, page=page)
     except scan.FolderError as error:
         fail(str(error))
     raise SystemExit(code)
 
 
-def _run(job: Job, lock: scan.Lock, console: Console, *, force_restart: bool, test: bool) -> int:
+def _run(
+    job: Job, lock: scan.Lock, console: Console, *, force_restart: bool, test: bool, page: tuple[str, int] | None
+) -> int:
     say = Sayer(console)
     if lock.unsure:
         say(f"NOTE: {lock.unsure}; start no second run in this folder, because nothing would stop it")
@@ -68,8 +84,13 @@ def _run(job: Job, lock: scan.Lock, console: Console, *, force_restart: bool, te
         say(line)
     encodes = job.run.spec.encode.enabled
     started = time.monotonic()
-    with display(console, encodes=encodes) as screen:
-        ended = executor.run(job, found, lock.descriptor, screen.show)
+    with _page(job, page, say) as show_page, display(console, encodes=encodes) as screen:
+
+        def show(status: Status) -> None:
+            screen.show(status)
+            show_page(status)
+
+        ended = executor.run(job, found, lock.descriptor, show)
     wall, status, stopped_by = time.monotonic() - started, ended.status, ended.stopped_by
     try:
         write_report(job, ended, wall, complete_before=len(found.complete))
@@ -84,6 +105,27 @@ def _run(job: Job, lock: scan.Lock, console: Console, *, force_restart: bool, te
         if expected:
             say(_forecast_line(expected, status.workers))
     return 0 if status.phase == "Succeeded" else 1
+
+
+@contextmanager
+def _page(job: Job, at: tuple[str, int] | None, say: Sayer) -> Iterator[Callable[[Status], None]]:
+    """Serve a page about the run, if it is asked for; yield what takes in each status."""
+    if at is None:
+        yield lambda _: None
+        return
+    # Here, because a web server takes half a second to import.
+    from clipfarm.live.local_page import LocalPage, served
+
+    source = LocalPage(job)
+    with ExitStack() as stack:
+        try:
+            address = stack.enter_context(served(source, *at))
+        except OSError as error:
+            # asyncio's own words are a sentence; a name that is not known has a number of its own kind.
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            fail(f"--page-port: cannot serve at {at[0]}, port {at[1]}: {why}")
+        say(f"page: {address}")
+        yield source.show
 
 
 def _settings(job: Job) -> list[str]:

@@ -9,7 +9,7 @@ import time
 
 import click
 
-from clipfarm.cli.options import fail
+from clipfarm.cli.options import fail, page_options
 from clipfarm.cli.seconds import Seconds
 from clipfarm.cli.vram_sources import Sources, vram_sources
 from clipfarm.manifests.common import Images
@@ -75,6 +75,7 @@ from clipfarm.manifests.common import Images
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of /healthz, /readyz and /metrics.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="Their port; 0: any.")
+@page_options
 def operator(
     *,
     namespaces: tuple[str, ...],
@@ -90,6 +91,8 @@ def operator(
     installation: str,
     host: str,
     port: int,
+    page_port: int | None,
+    page_host: str,
 ) -> None:
     """Watch BenchmarkRuns and make their clips, in the cluster of the current kubeconfig or of this pod."""
     # Here, because they take a second to import, and other commands have no use for them.
@@ -131,7 +134,7 @@ def operator(
                 patience=stuck_after,
                 max_default_workers=max_default_workers,
             )
-            await serve(made, host, port)
+            await serve(made, host, port, None if page_port is None else (page_host, page_port))
 
     try:
         asyncio.run(run())

@@ -122,6 +122,15 @@ def run_options(command: Command) -> Command:
     return decorated  # type: ignore[no-any-return]
 
 
+def page_options(command: Command) -> Command:
+    """Add the address of a page that is served while the command runs."""
+    port = click.option(
+        "--page-port", type=click.IntRange(0, 65535), help="Serve a page that shows the run live at this port; 0: any."
+    )
+    host = click.option("--page-host", default="127.0.0.1", show_default=True, help="Address of that page.")
+    return port(host(command))
+
+
 def one_line_errors(command: Command) -> Command:
     """Report an error of the system (a name that is too long, a file in place of a folder) in one line."""
 

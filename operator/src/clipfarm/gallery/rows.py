@@ -45,7 +45,7 @@ def rows(run: RunFolder, clips: Iterable[int]) -> Iterator[Row | Failure]:
             if not clip.manifest.exists() and not clip.features("any").parent.is_dir():
                 yield Failure(index, "read", f"{clip.manifest.name}: missing")
                 continue
-            yield Row(index, truth.read(clip), len(frames(clip)), _features(clip))
+            yield Row(index, truth.read(clip), len(frames(clip)), features(clip))
         except ContractError as error:
             yield Failure(index, "read", str(error))
         except OSError as error:
@@ -89,7 +89,8 @@ def failures(run: RunFolder, complete: Iterable[int]) -> list[Failure]:
     return sorted(found.values(), key=lambda failure: (failure.index, failure.stage))
 
 
-def _features(clip: Clip) -> tuple[str, ...]:
+def features(clip: Clip) -> tuple[str, ...]:
+    """Return the names of a clip's feature sets, in order."""
     folder = clip.features("any").parent
     try:
         names = [path for path in folder.iterdir() if path.suffix in FEATURE_FILES and not path.name.startswith(".")]

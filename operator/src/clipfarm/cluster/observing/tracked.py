@@ -48,6 +48,8 @@ class Tracked:
     """The same, of those alone whose pods are deleted."""
     held: Mapping[str, int] = field(default_factory=dict)
     """Clips that could run and are held, by reason, as the loop last decided."""
+    clips_per_hour: float | None = None
+    """How fast clips are completed, as the loop last saw it; None: not known yet."""
     fatal: str = field(init=False)
     """Why the run ended as a whole, by the status that this process found."""
     fault: str = ""

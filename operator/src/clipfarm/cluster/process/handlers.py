@@ -16,7 +16,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, disable_created_met
 
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.process.operator import Operator
+from clipfarm.cluster.process.page import ClusterPage
 from clipfarm.cluster.process.vram_metrics import GpuMetrics
+from clipfarm.live import serving
 from clipfarm.run import API_VERSION
 
 END_SECONDS = 2.0
@@ -25,13 +27,17 @@ ALIVE_SECONDS = 60.0
 """A tick has to have finished within this; the loop ticks each second, and waits for no request."""
 
 
-async def serve(operator: Operator, host: str, port: int) -> None:
+async def serve(operator: Operator, host: str, port: int, page: tuple[str, int] | None = None) -> None:
     """Run the operator until a signal ends it, or a part of it fails.
 
     Args:
         operator: the loop.
         host: address of /healthz, /readyz and /metrics.
         port: their port.
+        page: address and port of the page; None: none is served.
+
+    Raises:
+        OSError: an address cannot be had.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter was made is of no use
     loop = asyncio.get_running_loop()
@@ -39,7 +45,10 @@ async def serve(operator: Operator, host: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     REGISTRY.register(GpuMetrics(operator.gpus, operator.runs, operator.clock))
-    server = await _serve_http(operator, host, port)
+    servers = [await _serve_http(operator, host, port)]
+    if page is not None:
+        servers.append(await serving.start(ClusterPage(operator), *page))
+        logging.getLogger(__name__).info("page at %s", serving.address(servers[-1]))
     kopf_stop = threading.Event()
     kopf_end: asyncio.Future[None] = loop.create_future()
     threading.Thread(
@@ -61,7 +70,8 @@ async def serve(operator: Operator, host: str, port: int) -> None:
         work.cancel()
         stopped.cancel()
         await asyncio.wait((work, kopf_end), timeout=END_SECONDS)
-        await server.cleanup()
+        for server in servers:
+            await server.cleanup()
     for end in (work, kopf_end):
         if end.done() and not end.cancelled():
             await end

@@ -223,6 +223,7 @@ class Operator:
         world = look(tracked, seen)
         plan = decide(tracked.run, world)
         tracked.memory = decided(tracked, plan, now)
+        tracked.clips_per_hour = plan.status.clips_per_hour
         tracked.held = collections.Counter()
         for held in plan.status.held:
             tracked.held[held.hold.reason] += sum(tracked.memory.blocks.size(index) for index in held.indexes)

@@ -88,6 +88,10 @@ gallery.buildClip = () => {
     }
     return [[place, gallery.number(value)]];
   };
+  const drawnFirst = (all) => { // what was drawn differs from clip to clip, the rest hardly does
+    const drawn = ([place]) => gallery.table.byName.has(place);
+    return [...all.filter(drawn), ...all.filter((line) => !drawn(line))];
+  };
   const fill = (table, pairs) => table.replaceChildren(element("tbody", {}, ...pairs.map(([name, text]) =>
     element("tr", {}, element("th", {scope: "row"}, name), element("td", {}, text)))));
   const unitOf = (name) => {
@@ -108,7 +112,7 @@ gallery.buildClip = () => {
     picture.alt = `Frame of clip ${index}`;
     slider.max = Math.max(0, gallery.table.frames[row] - 1);
     const folder = `${gallery.table.run}/${gallery.clipName(index)}`;
-    byId("clip-links").replaceChildren(...["ground_truth.json", "clip.json", ""].map((name) =>
+    byId("clip-links").replaceChildren(...["ground_truth.json", "clip.json", ...(gallery.table.live ? [] : [""])].map((name) =>
       element("a", {href: `${folder}/${name}`}, name || "folder")));
     const position = gallery.shown.indexOf(row);
     byId("clip-before").disabled = position <= 0;
@@ -123,7 +127,7 @@ gallery.buildClip = () => {
     }
     if (gallery.wish.open !== index) return; // another one was opened meanwhile
     fill(byId("clip-outcomes"), Object.entries(truth?.outcomes ?? {}).map(withUnit));
-    if (truth) fill(byId("clip-truth"), lines(truth.truth).map(([place, text]) => [place, text + unitOf(place)]));
+    if (truth) fill(byId("clip-truth"), drawnFirst(lines(truth.truth)).map(([place, text]) => [place, text + unitOf(place)]));
     drawPath();
     show(0);
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) start();
@@ -150,7 +154,7 @@ gallery.buildClip = () => {
     gallery.focusClip(was);
   });
 
-  gallery.listeners.push((changes) => {
+  gallery.listen("clip", (changes) => {
     if (!("open" in changes)) return;
     if (gallery.wish.open === null) { if (dialog.open) dialog.close(); } else open(gallery.wish.open);
   });

@@ -21,7 +21,7 @@ gallery.buildFilters = (place) => {
     if (title) place.append(element("details", {open: role === "factor"}, element("summary", {}, title), ...parts));
     else place.append(...parts);
   }
-  gallery.listeners.push(() => refreshers.forEach((refresh) => refresh()));
+  gallery.listen("filters", () => refreshers.forEach((refresh) => refresh()));
 
   function words(column) {
     const boxes = column.levels.map((level, i) => {
@@ -105,7 +105,7 @@ gallery.buildFilters = (place) => {
 /* Filters that are on, each with a button that takes it off. */
 gallery.buildChips = (place) => {
   const {element} = gallery;
-  gallery.listeners.push(() => {
+  gallery.listen("chips", () => {
     const {filters, clips} = gallery.wish;
     const chips = Object.entries(filters).map(([name, wanted]) => {
       const column = gallery.table.byName.get(name);

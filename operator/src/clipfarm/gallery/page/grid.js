@@ -120,11 +120,14 @@ gallery.buildGrid = (place) => {
     if (card) gallery.ask({open: gallery.table.index[Number(card.dataset.row)]});
   });
 
-  gallery.listeners.push((changes) => {
-    if (Object.keys(changes).every((key) => key === "open")) return;
-    cells.forEach(({cell}) => cell.remove());
-    cells.clear();
-    active = 0;
+  gallery.listen("grid", (changes) => {
+    const asked = Object.keys(changes);
+    if (asked.length && asked.every((key) => key === "open")) return;
+    if (asked.length) { // without any, there are more clips, and what is seen stays
+      cells.forEach(({cell}) => cell.remove());
+      cells.clear();
+      active = 0;
+    }
     measure();
     draw();
   });

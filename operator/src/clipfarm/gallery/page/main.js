@@ -2,32 +2,27 @@
 /* Puts the page together when the table of clips has come. */
 
 gallery.start = () => {
+  const {table} = gallery;
+  document.title = table.index.length ? `${table.name}: clips` : table.name;
+  document.getElementById("title").textContent = table.name;
+  if (table.live) gallery.follow();
+  if (table.index.length) gallery.showClips();
+};
+
+/* Everything below the status: built once, when there is a first clip. */
+gallery.showClips = () => {
   const byId = (id) => document.getElementById(id);
-  const {table, element} = gallery;
-  document.title = `${table.name}: clips`;
-  byId("title").textContent = table.name;
-
-  /* The first plot: what became of the push against the first factor that differs. */
-  const numbers = gallery.numbers();
-  const named = (...names) => names.map((name) => numbers.find((column) => column.name === name)).find(Boolean);
-  const full = (column) => column && column.values.filter((value) => value !== null).length * 2 > table.index.length;
-  const x = named("friction") ?? numbers.find((column) => column.role === "factor") ?? numbers[0];
-  const stopping = named("stopping_distance");
-  const y = (full(stopping) ? stopping : named("distance")) ?? numbers.find((column) => column !== x) ?? x;
-  Object.assign(gallery.defaults, {x: x?.name ?? "", y: y?.name ?? "", colour: table.byName.get("phase")?.differs ? "phase" : ""});
-
+  gallery.setDefaults();
+  byId("columns").hidden = false;
+  byId("live-clips").hidden = true;
   gallery.buildFilters(byId("filter-list"));
   gallery.buildChips(byId("chips"));
-  byId("columns").hidden = false;
-  if (numbers.length) gallery.buildPlot(); else document.querySelector(".plot").hidden = true;
+  gallery.buildPlot();
   gallery.buildGrid(byId("grid"));
   gallery.buildClip();
-
-  const sort = byId("sort"), order = byId("sort-order");
-  sort.replaceChildren(element("option", {value: ""}, "number"),
-    ...numbers.map((column) => element("option", {value: column.name}, gallery.labelWithUnit(column))));
-  sort.addEventListener("change", () => gallery.ask({sort: sort.value}));
-  order.addEventListener("click", () => gallery.ask({descending: !gallery.wish.descending}));
+  gallery.offerOrders();
+  byId("sort").addEventListener("change", (event) => gallery.ask({sort: event.target.value}));
+  byId("sort-order").addEventListener("click", () => gallery.ask({descending: !gallery.wish.descending}));
   byId("none-clear").addEventListener("click", gallery.clearFilters);
 
   const wide = matchMedia("(min-width: 900px)");
@@ -35,21 +30,45 @@ gallery.start = () => {
   wide.addEventListener("change", fold);
   fold();
 
-  gallery.showFailures(table.failures);
-  gallery.listeners.push(() => {
+  gallery.listen("counts", () => {
+    const {table, wish} = gallery;
     const all = table.index.length, shown = gallery.shown.length;
-    byId("count").textContent = shown === all ? `${all} clips` : `${shown} of ${all} clips`;
+    byId("count").textContent = shown === all ? `${all} clip${all === 1 ? "" : "s"}` : `${shown} of ${all} clips`;
     byId("none").hidden = shown > 0 || all === 0;
-    sort.value = gallery.wish.sort;
-    order.setAttribute("aria-pressed", String(gallery.wish.descending));
+    byId("plot-section").hidden = !gallery.numbers().length;
+    byId("sort").value = wish.sort;
+    byId("sort-order").setAttribute("aria-pressed", String(wish.descending));
   });
+  gallery.showFailures(gallery.table.failures);
   addEventListener("hashchange", () => gallery.ask(gallery.fromAddress(), {keepAddress: true}));
   gallery.ask(gallery.fromAddress(), {keepAddress: true});
 };
 
+/* The first plot: what became of the push against the first factor that differs. */
+gallery.setDefaults = () => {
+  const {table} = gallery, numbers = gallery.numbers();
+  const named = (name) => numbers.find((column) => column.name === name);
+  const full = (column) => column && column.values.filter((value) => value !== null).length * 2 > table.index.length;
+  const x = named("friction") ?? numbers.find((column) => column.role === "factor") ?? numbers[0];
+  const stopping = named("stopping_distance");
+  const y = (full(stopping) ? stopping : named("distance")) ?? numbers.find((column) => column !== x) ?? x;
+  const colour = table.byName.get("phase")?.differs ? "phase" : "";
+  Object.assign(gallery.defaults, {x: x?.name ?? "", y: y?.name ?? "", colour});
+  if (table.live) Object.assign(gallery.defaults, {sort: "finished", descending: true});
+};
+
+gallery.offerOrders = () => {
+  const {table, element} = gallery;
+  const options = [["", "number"], ...(table.finished ? [["finished", "time of completion"]] : []),
+    ...gallery.numbers().map((column) => [column.name, gallery.labelWithUnit(column)])];
+  document.getElementById("sort").replaceChildren(...options.map(([value, text]) => element("option", {value}, text)));
+};
+
 /* Clips that are not there, those with the same reason in one line. */
-gallery.showFailures = (failures) => {
+gallery.showFailures = (all) => {
   const {element} = gallery;
+  // While a run goes on, its own card names those that failed.
+  const failures = gallery.table.live ? all.filter(({stage}) => stage === "read") : all;
   const groups = new Map();
   for (const {index, stage, reason} of failures) {
     const key = `${stage}\n${reason}`;

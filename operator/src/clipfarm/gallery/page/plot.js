@@ -91,7 +91,7 @@ gallery.buildPlot = () => {
     pen.lineWidth = 1;
     pen.textAlign = "center";
     pen.textBaseline = "top";
-    for (const tick of ticks(...bounds(x), Math.max(2, width / 60))) {
+    for (const tick of ticks(...bounds(x), Math.min(10, width / 60))) {
       const place = Math.round(at.x.to(tick)) + 0.5;
       pen.beginPath(); pen.moveTo(place, MARGIN.top); pen.lineTo(place, bottom); pen.stroke();
       pen.fillText(gallery.number(tick), place, bottom + 5);
@@ -239,16 +239,19 @@ gallery.buildPlot = () => {
     const select = document.getElementById(id);
     const options = columns.map((column) => element("option", {value: column.name}, gallery.labelWithUnit(column)));
     select.replaceChildren(...(none ? [element("option", {value: ""}, none)] : []), ...options);
-    select.addEventListener("change", () => gallery.ask({[key]: select.value}));
-    gallery.listeners.push(() => { select.value = gallery.wish[key]; });
+    select.onchange = () => gallery.ask({[key]: select.value});
+    gallery.listen(id, () => { select.value = gallery.wish[key]; });
   };
-  const numbers = gallery.numbers();
-  chosen("plot-x", numbers, "x");
-  chosen("plot-y", numbers, "y");
-  chosen("plot-colour", gallery.table.columns.filter((column) => column.differs), "colour", "none");
+  gallery.offerAxes = () => {
+    chosen("plot-x", gallery.numbers(), "x");
+    chosen("plot-y", gallery.numbers(), "y");
+    chosen("plot-colour", gallery.table.columns.filter((column) => column.differs), "colour", "none");
+  };
+  gallery.offerAxes();
 
-  gallery.listeners.push((changes) => {
-    if (Object.keys(changes).every((key) => key === "open")) return;
+  gallery.listen("plot", (changes) => {
+    const asked = Object.keys(changes);
+    if (asked.length && asked.every((key) => key === "open")) return;
     const {table, wish} = gallery;
     [x, y, colour] = [wish.x, wish.y, wish.colour].map((name) => table.byName.get(name) ?? null);
     current = -1;

@@ -14,18 +14,24 @@ const gallery = {
     x: "", y: "", colour: "phase",
     open: null,  // number of the clip that is open
   },
-  listeners: [],
+  listeners: new Map(),
 };
+
+/* Have a part of the page follow every change; a part that is built anew takes its former place. */
+gallery.listen = (part, listener) => gallery.listeners.set(part, listener);
 
 /* Data comes as scripts that call this: a page that was opened as a file cannot read other files. */
 gallery.receive = (kind, value) => gallery[`receive_${kind}`](value);
 
 gallery.receive_clips = (table) => {
+  gallery.take(table);
+  gallery.start();
+};
+gallery.take = (table) => {
   table.byName = new Map(table.columns.map((column) => [column.name, column]));
   table.rowOf = new Map(table.index.map((index, row) => [index, row]));
   for (const column of table.columns) gallery.measure(column);
   gallery.table = table;
-  gallery.start();
 };
 
 /* Add a column's bounds, and whether its values differ: a constant is of no use as a filter or an axis. */
@@ -50,7 +56,7 @@ gallery.ask = (changes, {keepAddress = false} = {}) => {
   Object.assign(gallery.wish, changes);
   gallery.choose();
   if (!keepAddress) gallery.keepInAddress();
-  for (const listener of gallery.listeners) listener(changes);
+  for (const listener of gallery.listeners.values()) listener(changes);
 };
 
 gallery.filter = (name, wanted) => {
@@ -88,7 +94,7 @@ gallery.choose = () => {
   }
   const shown = [];
   for (let row = 0; row < rows; row++) if (fits[row]) shown.push(row);
-  const by = table.byName.get(wish.sort);
+  const by = wish.sort === "finished" && table.finished ? {values: table.finished} : table.byName.get(wish.sort);
   const sign = wish.descending ? -1 : 1;
   if (by) {
     const {values} = by; // what has no value comes last, in either order
