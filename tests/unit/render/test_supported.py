@@ -26,7 +26,7 @@ def test_the_push_experiment_is_supported():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("name", "fall", 'experiment.name: found "fall", expected push'),
+        ("name", "fall", 'experiment.name: found "fall", expected push, drop, collide, ramp, occlude or stack'),
         ("layers", ["rgb", "heat"], f'experiment.layers: found "heat", expected {LAYERS}'),
         ("layers", ["flow"], "experiment.layers: found ['flow'], expected rgb among them"),
         ("objects", ["cube", "egg"], f'experiment.objects: found "egg", expected {SHAPES}, or an asset of'

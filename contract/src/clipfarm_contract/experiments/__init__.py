@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
-from clipfarm_contract.experiments import push
+from clipfarm_contract.experiments import collide, drop, occlude, push, ramp, stack
 from clipfarm_contract.experiments.declaration import Declaration
 
-EXPERIMENTS: Mapping[str, Declaration] = {declaration.name: declaration for declaration in (push.DECLARATION,)}
+EXPERIMENTS: Mapping[str, Declaration] = {
+    module.DECLARATION.name: module.DECLARATION for module in (push, drop, collide, ramp, occlude, stack)
+}
 """By the name that a run file gives."""

@@ -30,9 +30,9 @@ class Written:
     frames: npt.NDArray[np.uint8]
     """(frames, height, width, 3)"""
     states: npt.NDArray[np.float32]
-    """(frames, n) as the experiment documents them"""
+    """(frames, ...) as the experiment documents them"""
     corners: npt.NDArray[np.float64]
-    """(frames, 8, 3) corners of the box around the object, m"""
+    """(frames, 8 for each body, 3) corners of the boxes around the bodies, m; NaN while a body is not there"""
     truth: Mapping[str, Any]
     """``ground_truth.json``"""
 
@@ -78,16 +78,18 @@ def read(clip: Clip, scene: Scene) -> Written:
     if len(states) != scene.frames:
         raise CheckError(f"frames: states have shape {states.shape}, expected {scene.frames} rows")
     truth = json.loads(clip.ground_truth.read_text())
-    return Written(frames, states, _corners(truth["object"]), truth)
+    bodies = truth["bodies"] if "bodies" in truth else [truth["object"]]
+    return Written(frames, states, np.concatenate([_corners(body) for body in bodies], axis=1), truth)
 
 
 def in_view(written: Written, scene: Scene) -> Values:
-    """All corners of the box around the object lie in the picture, on every frame."""
+    """All corners of the boxes around the bodies lie in the picture, on every frame."""
     points = Camera(scene.resolution).project(written.corners.reshape(-1, 3)).reshape(len(written.corners), -1)
     margins = np.minimum(points, scene.resolution - points).min(axis=1)
     worst = int(margins.argmin())
     if margins[worst] < 0:
-        raise CheckError(f"in_view: the object leaves the picture by {-margins[worst]:.1f} pixels in frame {worst}")
+        thing = "the object" if "object" in written.truth else "an object"
+        raise CheckError(f"in_view: {thing} leaves the picture by {-margins[worst]:.1f} pixels in frame {worst}")
     return {"marginPixels": rounded(float(margins[worst]))}
 
 

@@ -44,13 +44,14 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
     with report.stage("simulate"):
         sample = experiments.draw(scene, job.phase, job.seed)
         built = story.build(sample, scene, scratch)
-        world = physics.simulator(built.scene, scratch)
+        world = physics.simulator(built.scene, scratch, built.fixtures)
         kernels = None if job.device == "cpu" else gpu_cache.use(job.cache)
         renderer = studio.renderer(built, scene, limits.blender, job.device, scratch)
         # The renderer follows the scene by now, so that the keyframes reach it. One frame more than the clip has:
         # the flow of the last one leads there.
         beyond = story.move(world, built, sample, scene.frames + 1, scene.fps)
         built.animate(beyond)
+        renderer.follow(beyond.visible)
         moving = beyond.first(scene.frames)
         world.close()
 

@@ -2,7 +2,6 @@
 
 import statistics
 from dataclasses import dataclass
-from functools import cached_property
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,7 +76,7 @@ class WatermarkState:
     """Since when neighbours have used so much that not one clip of this run could start; None: they do not."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Neighbours:
     """Memory of a GPU that processes other than this run's clips use. Times are those of readings."""
 
@@ -95,7 +94,7 @@ class Neighbours:
     samples: int = 0
     """Readings in that mean."""
 
-    @cached_property
+    @property
     def least_mib(self) -> float:
         """Memory that they use all the time: the median of the last 40 s, as each reading is off by a clip or so."""
         return max(0.0, statistics.median_low(left for _, left in self.lately))
@@ -105,12 +104,12 @@ class Neighbours:
         """Standard deviation of a clip's use, estimated from readings; None: too few readings."""
         return 1.25 * self.scatter if self.samples >= 20 else None
 
-    @cached_property
+    @property
     def now_mib(self) -> float:
         """Memory that they use now: what they use all the time, or more if the last reading alone shows it."""
         return max(self.least_mib, self.surely)
 
-    @cached_property
+    @property
     def most_mib(self) -> float:
         """Memory that they use now, or in the largest burst if bursts recur."""
         return max(self.now_mib, *(size for _, size in self.bursts)) if len(self.bursts) > 1 else self.now_mib

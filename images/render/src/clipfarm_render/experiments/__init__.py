@@ -7,11 +7,12 @@ module with the functions of :class:`~clipfarm_render.experiments.story.Story`.
 import importlib
 from typing import Any, cast
 
+from clipfarm_contract.experiments import EXPERIMENTS
 from clipfarm_contract.experiments.scene import Phase, Scene
 from clipfarm_render.experiments.story import Story
 from clipfarm_render.scene.sample import Stream
 
-STORIES = {"push": "clipfarm_render.experiments.push"}
+STORIES = {name: f"{__name__}.{name}" for name in EXPERIMENTS}
 """Modules by the name of the experiment; loaded when a clip asks for one, because that loads Blender."""
 
 

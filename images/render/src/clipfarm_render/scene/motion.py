@@ -62,6 +62,9 @@ class Motion:
     """(frames, bodies) whether a body is there."""
     collisions: tuple[Collision, ...] = ()
     """In the order in which they happen."""
+    given: Array | None = None
+    """(frames, bodies, 3) impulse that all that stands still has given each body since the frame before, N s: of floor,
+    walls and fixtures, friction included; None if it was not recorded."""
 
     @classmethod
     def of(cls, *trajectories: Trajectory) -> "Motion":
@@ -79,6 +82,7 @@ class Motion:
             self,
             trajectories=tuple(each.first(frames) for each in self.trajectories),
             visible=self.visible[:frames],
+            given=None if self.given is None else self.given[:frames],
             collisions=tuple(each for each in self.collisions if each.frame < frames),
         )
 

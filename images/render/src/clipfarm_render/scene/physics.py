@@ -7,6 +7,7 @@ two bodies, the floor's is 1, and air resistance (Bullet's damping, 0.04 unless 
 walls are smooth and give back half of the speed that meets them. Nothing resists a sphere that rolls.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import pybullet
 from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_render.scene import arena
 from clipfarm_render.scene.bodies import Body, ShapeAsset
+from clipfarm_render.scene.fixtures import Fixture
 from clipfarm_render.scene.kubric_compat import PyBullet, kb, register_physical_object_setters
 from clipfarm_render.scene.motion import Trajectory
 from clipfarm_render.scene.sample import Push
-from clipfarm_render.scene.shapes import Shape
 
 SUBSTEPS = 10
 """Of the solver in each step. In one whole step a fast body gets 6 cm into a wall, and a cone's rim into wall and
@@ -32,14 +33,26 @@ FLOOR_RESTITUTION = 0.0
 class Simulator(PyBullet):  # type: ignore[misc]  # Kubric is published without types
     """Kubric's simulator, which knows our own shapes too."""
 
+    def __init__(self, scene: kb.Scene, scratch: Path) -> None:
+        """Follow a scene, with a folder for Kubric's own files."""
+        self.names: dict[int, str] = {}
+        """What Bullet's numbers stand for."""
+        self.moving: set[int] = set()
+        super().__init__(scene, scratch_dir=scratch)
+
     def add_asset(self, asset: Any) -> int | None:
         """Add what the scene got; called by Kubric."""
-        if not isinstance(asset, ShapeAsset):
-            added: int | None = super().add_asset(asset)
-            return added
+        added: int | None = self._add_shape(asset) if isinstance(asset, ShapeAsset) else super().add_asset(asset)
+        if added is not None:
+            self.names[added] = asset.name
+            if not asset.static:
+                self.moving.add(added)
+        return added
+
+    def _add_shape(self, asset: ShapeAsset) -> int:
         body = pybullet.createMultiBody(
             asset.mass,
-            self._collision_shape(asset.shape, asset.scale[0]),
+            self._collision_shape(asset, asset.scale[0]),
             basePosition=asset.position,
             baseOrientation=np.roll(asset.quaternion, -1),
             # As Kubric does for its own objects: without both, bodies stick to walls, and brake by 15 to 45 % more
@@ -57,23 +70,30 @@ class Simulator(PyBullet):  # type: ignore[misc]  # Kubric is published without 
         # Bullet gives the number to the next simulator, and Kubric would end that one when this one is collected.
         self._physics_client._client = -1
 
-    def _collision_shape(self, shape: Shape, size: float) -> int:
-        """Return what touches floor and walls. Both are planes, and a plane touches a body only on its convex hull."""
+    def _collision_shape(self, asset: ShapeAsset, size: float) -> int:
+        """Return what touches others: the convex hull. Floor and walls are planes, and touch nothing else of a body."""
         half, client = size / 2, {"physicsClientId": self.physics_client}
-        if shape.name == "cube":
+        if asset.shape.name == "cube":
             return int(pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=[half] * 3, **client))
-        if shape.name == "sphere":
+        if asset.shape.name == "sphere":
             return int(pybullet.createCollisionShape(pybullet.GEOM_SPHERE, radius=half, **client))
-        hull = (shape.vertices * size).tolist()
+        hull = (asset.felt * size).tolist()
         return int(pybullet.createCollisionShape(pybullet.GEOM_MESH, vertices=hull, **client))
 
 
-def simulator(scene: kb.Scene, scratch: Path) -> Simulator:
-    """Return a simulator that follows ``scene``, with the barriers behind the arena's walls.
+def simulator(
+    scene: kb.Scene,
+    scratch: Path,
+    fixtures: Sequence[Fixture] = (),
+    *,
+    wall_friction: float = 0.0,
+    wall_restitution: float = 1.0,
+) -> Simulator:
+    """Return a simulator that follows ``scene``, with the barriers behind the arena's walls, and with fixtures.
 
-    The barriers are known to the simulator alone; what is seen of the walls, the renderer adds.
+    Barriers and fixtures are known to the simulator alone; what is seen of them, the renderer adds.
     """
-    made = Simulator(scene, scratch_dir=scratch)
+    made = Simulator(scene, scratch)
     # Bullet's default solver leaves the friction of a contact in place whose load it has since found to be zero, so a
     # body brakes by up to 14 % more than its friction says. This one does not.
     pybullet.setPhysicsEngineParameter(
@@ -92,10 +112,24 @@ def simulator(scene: kb.Scene, scratch: Path) -> Simulator:
             scale=(thickness if x else across + thickness, thickness if y else across + thickness, height),
             position=(x * across, y * across, height),
             static=True,
-            friction=0.0,
-            restitution=1.0,
+            friction=wall_friction,
+            restitution=wall_restitution,
         )
         made.add(barrier)
+        made.names[barrier.linked_objects[made]] = "wall"
+    for fixture in fixtures:
+        for number, slab in enumerate(fixture.felt):
+            box = kb.Cube(
+                name=f"{fixture.name}_{number}",
+                scale=slab.half,
+                position=slab.position,
+                quaternion=slab.quaternion,
+                static=True,
+                friction=slab.friction,
+                restitution=slab.restitution,
+            )
+            made.add(box)
+            made.names[box.linked_objects[made]] = fixture.name
     return made
 
 

@@ -44,6 +44,7 @@ def build(
     *,
     fixtures: Sequence[Fixture] = (),
     gravity: float = arena.GRAVITY,
+    floor_friction: float = physics.FLOOR_FRICTION,
     floor_restitution: float = physics.FLOOR_RESTITUTION,
 ) -> Stage:
     """Return the scene: floor, objects, camera and lights. Frames count from 0.
@@ -55,6 +56,7 @@ def build(
         fps: frames a second.
         fixtures: what stands still beyond floor and walls.
         gravity: downwards, m / s^2.
+        floor_friction: of the floor; a body's own is multiplied by it.
         floor_restitution: of the floor; a body's own is multiplied by it.
     """
     scene = kb.Scene(
@@ -72,7 +74,7 @@ def build(
         scale=(arena.FLOOR_EXTENT, arena.FLOOR_EXTENT, 1),
         position=(0, 0, -1),
         static=True,
-        friction=physics.FLOOR_FRICTION,
+        friction=floor_friction,
         restitution=floor_restitution,
     )
     scene.add([floor, *(body.asset for body in bodies)])
