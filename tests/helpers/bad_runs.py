@@ -103,6 +103,10 @@ BAD = [
     ("spec.encode.weights", {"source": "https://example.org/vitl.pt", "sha256": "0" * 64, "revision": "0" * 40},
      "spec.encode.weights.revision: expected only beside an id on Hugging Face"),
     ("spec.encode.cropSize", 250, "spec.encode.cropSize: found 250, expected a multiple of 16, the model's patch size"),
+    ("spec.encode.model", "vjepa2_vitl15", 'spec.encode.model: found "vjepa2_vitl15", expected a model such as'
+     " vjepa2_vitl16 or timm:vit_small_patch14_dinov2"),
+    ("spec.encode.model", "timm:../x", 'spec.encode.model: found "timm:../x", expected a model such as'
+     " vjepa2_vitl16 or timm:vit_small_patch14_dinov2"),
     ("spec.encode.cropSize", 1040, "spec.encode.cropSize: found 1040, expected 1024 or less"),
     ("spec.encode.batchSize", 1025, "spec.encode.batchSize: found 1025, expected 1024 or less"),
     ("spec.encode.batchSize", 0, "spec.encode.batchSize: found 0, expected 1 or more"),

@@ -9,6 +9,7 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.indexes`: numbers of clips as ranges, ``1,3-5``
 - :mod:`~clipfarm_contract.layers`: what the layers of a frame mean, and how their files become values
 - :mod:`~clipfarm_contract.clip`: ``clip.json``, and how a folder becomes a complete clip
+- :mod:`~clipfarm_contract.models`: what a model's name says of it
 - :mod:`~clipfarm_contract.features`: whether a clip has the features that are wanted
 - :mod:`~clipfarm_contract.regular`: reading files that another program may have put there
 - :mod:`~clipfarm_contract.locks`: locks of the file system

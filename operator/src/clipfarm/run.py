@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from clipfarm.cel import FieldRule, Rule
+from clipfarm.cel import Rule
 from clipfarm.decide.rules.table import RuleOptions
 from clipfarm.decide.vram.options import Vram
 from clipfarm.experiment import ClipRange, Experiment
@@ -32,6 +32,8 @@ from clipfarm_contract.environment import MOST_THREADS
 from clipfarm_contract.experiment import Background
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 from clipfarm_contract.experiments.scene import Declared
+from clipfarm_contract.models import MOST_MODEL_NAME, VJEPA2_PATCH, facts
+from clipfarm_contract.models import NAME as MODEL_NAME
 
 RUN_NAME = r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$"
 """It is a label of all that is made for the run, and the beginning of host names, which have no dots."""
@@ -94,8 +96,15 @@ class Retry(Model):
     their clips made elsewhere."""
 
 
-PATCHES = FieldRule("a multiple of 16, the model's patch size", holds=lambda size: size % 16 == 0, cel="self % 16 == 0")
+_PATCHES = f"expected a multiple of {VJEPA2_PATCH}, the model's patch size"
 _NEEDS_WEIGHTS = "missing, expected {source: FILE or FOLDER or random}, or encode.enabled: false"
+
+
+def _cut_patches(encode: "Encode") -> str | None:
+    known = facts(encode.model)
+    if known is None or encode.crop_size % known.patch == 0:
+        return None
+    return f"cropSize: found {encode.crop_size}, {_PATCHES}"
 
 
 class Encode(Model):
@@ -103,16 +112,17 @@ class Encode(Model):
 
     enabled: bool = True
     """Whether clips are encoded."""
-    model: Literal["vjepa2_vitl16", "vjepa2_vith16", "vjepa2_vitg16", "vjepa2_tiny16"] = "vjepa2_vitl16"
-    """Model of the V-JEPA 2 family; vjepa2_tiny16 has no published weights and is for trials."""
+    model: Annotated[str, Field(pattern=MODEL_NAME, max_length=MOST_MODEL_NAME)] = "vjepa2_vitl16"
+    """Model: ``vjepa2_vitl16``, ``vjepa2_vith16``, ``vjepa2_vitg16``; an image encoder of timm, as
+    ``timm:vit_small_patch14_dinov2``; or ``vjepa2_tiny16``, which has no published weights and is for trials."""
     weights: Weights | None = None
     """Source of the model's weights; required if clips are encoded."""
     batch_size: int = Field(default=4, ge=1, le=MOST_BATCH)
     """Clips per batch; halved if a GPU's memory is too small; on a CPU at most one per thread."""
     replicas: int = Field(default=1, ge=1, le=1000)
     """Number of encoders that share the work. On one machine they share its CPUs and divide its GPUs."""
-    crop_size: Annotated[int, Field(ge=16, le=MOST_CROP), PATCHES] = 256
-    """Width and height of the model's input, pixels; a multiple of its patch size, 16."""
+    crop_size: int = Field(default=256, ge=14, le=MOST_CROP)
+    """Width and height of the model's input, pixels; a multiple of its patch size, which is 16 for V-JEPA 2."""
     dtype: Literal["fp16", "fp32"] = "fp16"
     """Type of the saved features."""
     memory: PositiveBytes = 8 * 2**30
@@ -128,6 +138,12 @@ class Encode(Model):
             cel="!self.enabled || has(self.weights)",
             message=_NEEDS_WEIGHTS,
             field=".weights",
+        ),
+        Rule(
+            _cut_patches,
+            cel=f"self.model.contains(':') || self.cropSize % {VJEPA2_PATCH} == 0",
+            message=_PATCHES,
+            field=".cropSize",
         ),
     )
 

@@ -15,6 +15,7 @@ from clipfarm.run import KIND, RUN_NAME, Run
 from clipfarm.yaml_documents import MOST_BYTES, DocumentError, documents
 from clipfarm_contract import regular
 from clipfarm_contract.fields import ContractError
+from clipfarm_contract.models import NAME as MODEL_NAME
 
 Overrides = Mapping[tuple[str, ...], Any]
 """Values from the command line, by their place in the document: ``("spec", "seed"): 7``."""
@@ -179,6 +180,7 @@ def _line(detail: ErrorDetails) -> str:
 _PATTERNS = {
     RUN_NAME: "lower-case letters, digits and dashes, at most 52",
     NO_NUL: "a text without NUL characters",
+    MODEL_NAME: "a model such as vjepa2_vitl16 or timm:vit_small_patch14_dinov2",
 }
 """What patterns ask for, in words."""
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from clipfarm_contract.models import Facts, facts
 from clipfarm_encode.models.base import Output
 from clipfarm_encode.models.vjepa2.network import CONFIGS, Config, VJEPA2Encoder, random_state, rope_tables
 from unit.encode.made_up import empty_reference, load_network, reference
@@ -115,3 +116,9 @@ def test_random_weights_are_the_same_for_the_same_seed():
     first, again, other = random_state(config, 0), random_state(config, 0), random_state(config, 1)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["blocks.0.attn.qkv.weight"], other["blocks.0.attn.qkv.weight"])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_models_numbers_are_those_that_its_name_stands_for(name):
+    config = CONFIGS[name]
+    assert facts(name) == Facts(config.tubelet, config.patch, config.width, config.layers)

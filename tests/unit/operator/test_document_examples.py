@@ -17,7 +17,8 @@ NOW = 50.0
 
 @pytest.fixture(scope="module")
 def example() -> dict[str, Any]:
-    [text] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), re.DOTALL)
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), re.DOTALL)
+    [text] = [each for each in examples if "RULE = " in each]
     module: dict[str, Any] = {"__name__": "quiet_hours"}
     exec(compile(text, "docs/extending.md", "exec", dont_inherit=True), module)
     return module

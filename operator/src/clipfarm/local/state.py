@@ -14,6 +14,7 @@ from clipfarm.run import Run
 from clipfarm.vram.nvml import Look, NvmlSource
 from clipfarm.world import Departed, EarlyEnd, Ended, GpuId, Reading, Turn, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.models import Facts, facts
 
 WINDOW = 32
 """Completions that the moving window of the ETA holds."""
@@ -21,8 +22,8 @@ WAITING_SHOWN = 1024
 """Waiting clips that a snapshot names; more could not start in one tick anyway."""
 
 
-WIDEST_MODEL = 1408
-"""Numbers a token of ViT-g."""
+LARGEST_MODEL = Facts(step=1, patch=14, width=1664, layers=48)
+"""What is taken for a model whose name says nothing of it: an image encoder as wide as they come."""
 
 
 @dataclass
@@ -104,6 +105,7 @@ def largest_clip(run: Run) -> int:
     """
     scene, encode = run.spec.experiment, run.spec.encode
     frames = scene.frames * scene.resolution**2 * 3 * len(scene.layers)
-    tokens = scene.frames // 2 * (encode.crop_size // 16) ** 2
-    features = tokens * WIDEST_MODEL * (2 if encode.dtype == "fp16" else 4) if encode.enabled else 0
-    return frames + features
+    if not encode.enabled:
+        return frames
+    model = facts(encode.model) or LARGEST_MODEL
+    return frames + model.tokens(scene.frames, encode.crop_size) * model.width * (2 if encode.dtype == "fp16" else 4)

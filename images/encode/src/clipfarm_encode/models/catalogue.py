@@ -27,7 +27,7 @@ def find(name: str) -> Family:
             module = importlib.import_module(path)
             if hasattr(module, "check") and hasattr(module, "load"):
                 return cast(Family, module)
-    raise ValueError(f"model: {name} is unknown, expected vjepa2_vitl16 or another V-JEPA 2")
+    raise ValueError(f"model: {name} is unknown, expected vjepa2_vitl16 or another V-JEPA 2, or timm:NAME")
 
 
 def load_model(

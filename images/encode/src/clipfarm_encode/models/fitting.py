@@ -1,6 +1,7 @@
 """Tensors of a file to those of the model: strictly, or not at all."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -15,13 +16,18 @@ class WeightsError(ValueError):
     """The weights cannot be used; the message is one line that says why."""
 
 
+def by_own_name(name: str) -> tuple[str, ...]:
+    """Return the names of a file whose tensors are called as the model's own."""
+    return (name,)
+
+
 def fit(
     expected: State,
     found: State,
     names: Callable[[str], tuple[str, ...]],
     source: str,
     *,
-    published: Mapping[str, tuple[int, ...]],
+    published: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
 ) -> State:
     """Return the model's tensors in float32, each joined from those that ``names`` gives for it.
 
@@ -65,6 +71,11 @@ def first_line(error: Exception) -> str:
     """Return the first line of an error; the name of its type if it is no sentence, as the key of a KeyError."""
     first = (str(error).strip().splitlines() or [""])[0][:120]
     return first if " " in first else type(error).__name__
+
+
+def short(value: object) -> str:
+    """Return a value as a message shows it."""
+    return repr(value)[:120]
 
 
 def _name(dtype: object) -> str:

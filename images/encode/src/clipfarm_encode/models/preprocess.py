@@ -39,6 +39,9 @@ class Preprocessing:
     squash: bool = False
     """Whether both sides become ``resize`` long, whatever the picture's shape."""
 
+    half_pixels: Literal["down", "even"] = "down"
+    """How the crop's corner is rounded if an odd number of pixels is cut off: transformers' way, or torchvision's."""
+
     def to_json(self) -> dict[str, Any]:
         """Return what a features' sidecar says of it."""
         squash = {"squash": True} if self.squash else {}
@@ -64,8 +67,8 @@ def resize_and_crop(frames: Tensor, preprocessing: Preprocessing) -> Tensor:
         short = min(height, width)
         size = [preprocessing.resize * height // short, preprocessing.resize * width // short]
     resized = functional.interpolate(frames, size, mode=preprocessing.interpolation, antialias=True)
-    # Rounded down where an odd number of pixels is left over, as the reference does.
-    top, left = ((side - preprocessing.crop) // 2 for side in size)
+    cut = (side - preprocessing.crop for side in size)
+    top, left = (each // 2 if preprocessing.half_pixels == "down" else round(each / 2) for each in cut)
     cropped: Tensor = resized[..., top : top + preprocessing.crop, left : left + preprocessing.crop].contiguous()
     return cropped
 

@@ -1,11 +1,9 @@
 """Weights in a ``.pt`` file, as V-JEPA 2's publisher has them."""
 
-import zipfile
 from pathlib import Path
 
-import torch
-
-from clipfarm_encode.models.fitting import State, WeightsError, first_line
+from clipfarm_encode.models.fitting import State, WeightsError
+from clipfarm_encode.models.tensor_files import read_pickle
 from clipfarm_encode.models.vjepa2.network import Config
 from clipfarm_encode.models.vjepa2.published import fit_published
 
@@ -16,12 +14,7 @@ def read_checkpoint(path: Path, config: Config, key: str) -> State:
     Raises:
         WeightsError: it is no such file, or does not fit the model.
     """
-    try:
-        entries = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # noqa: BLE001 - bytes that are no pickle make the unpickler raise anything at all
-        raise WeightsError(f"{path}: not a PyTorch file with nothing but weights ({first_line(error)})") from None
+    entries = read_pickle(path)
     if not isinstance(entries, dict) or not isinstance(entries.get(key), dict):
         found = ", ".join(map(str, entries)) if isinstance(entries, dict) else type(entries).__name__
         raise WeightsError(f"{path}: entry {key} is missing; found: {found}")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import torch
 
+from clipfarm_encode.models.tensor_files import safetensors_of
 from clipfarm_encode.models.vjepa2.checkpoint import read_checkpoint
-from clipfarm_encode.models.vjepa2.huggingface import read_folder, safetensors_of
+from clipfarm_encode.models.vjepa2.huggingface import read_folder
 from clipfarm_encode.models.vjepa2.model import VJEPA2
 from clipfarm_encode.models.vjepa2.network import CONFIGS, VJEPA2Encoder, random_state
 from clipfarm_encode.models.weights import RANDOM, RANDOM_SEED, Weights, hash_files, hash_tensors
