@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -16,8 +17,6 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of 100 clips in three phases, some with features, and clips that failed."""
-    import numpy as np
-
     run = make_clips(tmp_path_factory.mktemp("runs") / "a run & more", frames=14, size=32, **PHASES)
     give_features(run.clip(0), "tiny", np.zeros((7, 4, 3), np.float16))
     for index, code, reason in ((100, 2, "out of memory"), (101, 2, "out of memory"), (107, 1, HOSTILE)):
@@ -165,7 +164,7 @@ def test_everything_works_by_keyboard(page):
     after = title.inner_text()
     page.keyboard.press("Escape")
     assert not page.locator("#clip").is_visible()
-    assert page.evaluate(focused).startswith(f"clip {int(after[5:10])},")
+    page.wait_for_function(f"{focused}?.startsWith('clip {int(after[5:10])},')")  # a dialog reports its end a bit later
 
 
 def test_the_plot_is_read_out_and_opened_by_keyboard(page, run):
@@ -221,6 +220,22 @@ def test_only_cards_that_can_be_seen_are_in_the_document(chromium, tmp_path, mak
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         page.wait_for_selector(".card[data-row='299']")
         assert page.locator(".card").count() < 120
+
+
+def test_features_are_shown_in_place_of_frames_and_beside_a_clip(chromium, tmp_path, make_gallery):
+    run = make_clips(tmp_path / "run", frames=6, size=16, A=3)
+    for index in (0, 1):
+        give_features(run.clip(index), "tiny", np.random.default_rng(index).normal(size=(3, 4, 5)).astype(np.float16))
+    with opened(chromium, make_gallery(run, "--features", "tiny")) as page:
+        page.get_by_label("Show").select_option("tiny")
+        page.wait_for_function("document.querySelector('.card img').naturalWidth === 3 * 128")
+        assert page.locator(".frame").first.get_attribute("style") == "--n: 3;"
+        assert "strips/000/2.webp" in page.locator(".card img").nth(2).get_attribute("src")
+        page.locator(".card").first.click()
+        page.wait_for_function("document.querySelector('#clip-features img').naturalWidth === 3 * 128")
+        page.get_by_label("Frame", exact=True).fill("5")
+        moved = page.locator("#clip-features img").evaluate("image => image.style.transform")
+        assert moved.startswith("translateX(-66.6")
 
 
 def test_without_thumbnails_cards_show_frames(chromium, tmp_path, make_gallery):

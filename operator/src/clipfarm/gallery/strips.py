@@ -56,7 +56,7 @@ def make_all(clips: Sequence[tuple[int, Clip]], folder: Path, threads: int, done
         path = places.strip(folder, index)
         try:
             if not _is_current(path, clip):
-                _write(path, make(clip))
+                _renew(path, make(clip))
         except OSError as error:
             problems[index] = regular.describe(error) if error.errno else str(error)
         done()
@@ -90,10 +90,19 @@ def _is_current(path: Path, clip: Clip) -> bool:
         return False
 
 
-def _write(path: Path, strip: Image.Image | None) -> None:
+def _renew(path: Path, strip: Image.Image | None) -> None:
     if strip is None:
         path.unlink(missing_ok=True)
-        return
+    else:
+        write(path, strip)
+
+
+def write(path: Path, strip: Image.Image) -> None:
+    """Write a strip by rename, so that a page never sees half of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         strip.save(temporary, "WEBP", quality=QUALITY, method=2)

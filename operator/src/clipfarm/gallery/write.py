@@ -42,7 +42,18 @@ def document(folder: Path, run: RunFolder, rows: Sequence[Row], failures: Sequen
     """Return what the page loads first."""
     shown = {row.index: len(places.chosen(row.frames)) for row in rows if places.strip(folder, row.index).exists()}
     link = quote(Path(os.path.relpath(run.root, folder)).as_posix())
-    return {"name": run.root.name, "run": link, "clipsAFile": CLIPS_A_FILE} | table(rows, failures, shown)
+    about = {"name": run.root.name, "run": link, "clipsAFile": CLIPS_A_FILE, "features": _features(folder, rows)}
+    return about | table(rows, failures, shown)
+
+
+def _features(folder: Path, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the sets whose features are there as pictures, and which clips have them."""
+    parent = folder / places.FEATURES
+    names = sorted(each.name for each in parent.iterdir() if each.is_dir()) if parent.is_dir() else []
+    return [
+        {"name": name, "there": [int(places.feature_strip(folder, name, row.index).exists()) for row in rows]}
+        for name in names
+    ]
 
 
 def script(kind: str, value: Mapping[str, Any]) -> str:

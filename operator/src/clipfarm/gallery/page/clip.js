@@ -16,6 +16,10 @@ gallery.buildClip = () => {
     byId("clip-at").textContent = `${frame + 1} / ${frames()}`;
     if (fromStrip) picture.style.transform = `translateX(${-100 * frame / frames()}%)`;
     else if (gallery.table.frames[row]) picture.src = gallery.frame(row, frame);
+    for (const image of byId("clip-features").querySelectorAll("img")) { // features have fewer time steps than frames
+      const steps = gallery.pictures(image), at = Math.min(steps - 1, Math.floor(frame * steps / frames()));
+      image.style.transform = `translateX(${-100 * at / steps}%)`;
+    }
     mark(fromStrip && truth ? Math.round(frame * (truth.states.length - 1) / Math.max(1, frames() - 1)) : frame);
   };
   const pause = () => {
@@ -117,6 +121,13 @@ gallery.buildClip = () => {
     const position = gallery.shown.indexOf(row);
     byId("clip-before").disabled = position <= 0;
     byId("clip-after").disabled = position < 0 || position + 1 >= gallery.shown.length;
+    const sets = (gallery.table.features ?? []).filter(({there}) => there[row]);
+    byId("clip-features").replaceChildren(...sets.map(({name}) => {
+      const image = element("img", {alt: `Features ${name} as colours`, src: gallery.thumbnail(row, name).src});
+      const frame = element("span", {class: "frame"}, image);
+      image.onload = () => frame.style.setProperty("--n", gallery.pictures(image));
+      return element("figure", {}, frame, element("figcaption", {class: "hint"}, name));
+    }));
     if (!gallery.table.frames[row]) picture.removeAttribute("src");
     show(0);
     if (!dialog.open) dialog.showModal();

@@ -61,13 +61,17 @@ gallery.compress = (indexes) => {
   return parts.join(", ");
 };
 
-/* A clip's strip of small pictures, or its first frame if it has none. */
-gallery.thumbnail = (row) => {
+/* A clip's strip of small pictures, or its first frame if it has none; features, if they are to be shown. */
+gallery.thumbnail = (row, show = gallery.wish.show) => {
   const {table} = gallery;
-  const index = table.index[row], pictures = table.strip[row];
-  if (pictures) return {src: `strips/${String(Math.floor(index / 1000)).padStart(3, "0")}/${index}.webp`, pictures};
+  const place = `${String(Math.floor(table.index[row] / 1000)).padStart(3, "0")}/${table.index[row]}.webp`;
+  const set = table.features?.find(({name}) => name === show);
+  if (set?.there[row]) return {src: `features/${encodeURIComponent(set.name)}/${place}`, pictures: 1, measured: true};
+  if (table.strip[row]) return {src: `strips/${place}`, pictures: table.strip[row]};
   return {src: table.frames[row] ? gallery.frame(row, 0) : "", pictures: 1};
 };
+/* The number of square pictures in a strip that has been loaded. */
+gallery.pictures = (image) => Math.max(1, Math.round(image.naturalWidth / image.naturalHeight));
 gallery.frame = (row, frame) => {
   const name = `frame_${String(frame).padStart(5, "0")}.png`;
   return `${gallery.table.run}/${gallery.clipName(gallery.table.index[row])}/rgb/${name}`;

@@ -48,8 +48,9 @@ gallery.buildGrid = (place) => {
   const make = (row, position) => {
     const {table} = gallery;
     const index = table.index[row], phase = table.byName.get("phase");
-    const {src, pictures} = gallery.thumbnail(row);
+    const {src, pictures, measured} = gallery.thumbnail(row);
     const image = element("img", {alt: "", decoding: "async", src: src || null});
+    if (measured) image.onload = () => image.parentElement.style.setProperty("--n", gallery.pictures(image));
     const values = [gallery.wish.x, gallery.wish.y].map((name) => table.byName.get(name)).filter(Boolean);
     const words = values.map((column) => `${gallery.label(column)} ${gallery.valueWithUnit(column, row)}`);
     const caption = [element("b", {}, String(index))];
@@ -62,7 +63,7 @@ gallery.buildGrid = (place) => {
       type: "button", class: "card", "data-row": row,
       "aria-label": [`clip ${index}`, ...(phase ? [`phase ${gallery.value(phase, row)}`] : []), ...words].join(", "),
     }, element("span", {class: "frame", style: `--n:${pictures}`}, image), element("span", {class: "caption"}, ...caption));
-    if (pictures === 1 && table.frames[row] > 1) playFrames(card, image, row);
+    if (pictures === 1 && !measured && table.frames[row] > 1) playFrames(card, image, row);
     const cell = element("div", {
       class: "cell", role: "listitem", "aria-setsize": gallery.shown.length, "aria-posinset": position + 1,
     }, card);

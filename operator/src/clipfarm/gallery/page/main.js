@@ -21,6 +21,7 @@ gallery.showClips = () => {
   gallery.buildGrid(byId("grid"));
   gallery.buildClip();
   gallery.offerOrders();
+  byId("show").addEventListener("change", (event) => gallery.ask({show: event.target.value}));
   byId("sort").addEventListener("change", (event) => gallery.ask({sort: event.target.value}));
   byId("sort-order").addEventListener("click", () => gallery.ask({descending: !gallery.wish.descending}));
   byId("none-clear").addEventListener("click", gallery.clearFilters);
@@ -37,6 +38,7 @@ gallery.showClips = () => {
     byId("none").hidden = shown > 0 || all === 0;
     byId("plot-section").hidden = !gallery.numbers().length;
     byId("sort").value = wish.sort;
+    byId("show").value = wish.show;
     byId("sort-order").setAttribute("aria-pressed", String(wish.descending));
   });
   gallery.showFailures(gallery.table.failures);
@@ -61,6 +63,9 @@ gallery.offerOrders = () => {
   const {table, element} = gallery;
   const options = [["", "number"], ...(table.finished ? [["finished", "time of completion"]] : []),
     ...gallery.numbers().map((column) => [column.name, gallery.labelWithUnit(column)])];
+  const sets = (table.features ?? []).map(({name}) => element("option", {value: name}, name));
+  document.getElementById("show").replaceChildren(element("option", {value: ""}, "frames"), ...sets);
+  document.getElementById("show-label").hidden = !sets.length;
   document.getElementById("sort").replaceChildren(...options.map(([value, text]) => element("option", {value}, text)));
 };
 

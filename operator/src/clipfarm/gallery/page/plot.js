@@ -164,7 +164,7 @@ gallery.buildPlot = () => {
     current = row;
     draw();
     if (row < 0) { tip.hidden = true; return; }
-    const {src, pictures} = gallery.thumbnail(row);
+    const {src, pictures} = gallery.thumbnail(row, "");
     const [name, ...rest] = describe(row);
     tip.replaceChildren(
       ...(src ? [element("span", {class: "frame", style: `--n:${pictures}`}, element("img", {src, alt: ""}))] : []),

@@ -11,6 +11,7 @@ const gallery = {
     filters: {}, // column -> {levels: [...]} or {from, to}
     clips: "",
     sort: "", descending: false,
+    show: "",    // a feature set in place of the frames
     x: "", y: "", colour: "phase",
     open: null,  // number of the clip that is open
   },
