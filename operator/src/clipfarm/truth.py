@@ -84,6 +84,29 @@ def read(clip: Clip) -> Truth:
     )
 
 
+def phase_of(clip: Clip) -> str | None:
+    """Return the name of the phase that a clip belongs to; None if its ``clip.json`` does not say."""
+    return _phase(clip).get("name")
+
+
+def splits_of(clip: Clip) -> frozenset[str]:
+    """Return the names of the parts of a run that a clip belongs to: its phase, and the split that this names."""
+    phase = _phase(clip)
+    return frozenset(phase[field] for field in ("name", "split") if field in phase)
+
+
+def _phase(clip: Clip) -> dict[str, str]:
+    """Return the words of a clip's phase.
+
+    Only these are read: a check of the whole file would take most of the time of opening a large run.
+    """
+    try:
+        found = json.loads(regular.read(clip.manifest, clip.manifest.name))["recipe"]["experiment"]["phase"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {name: value for name, value in found if isinstance(value, str) and value}
+
+
 def outcomes(states: Sequence[Sequence[float]], fps: float | None) -> dict[str, float]:
     """Return what became of the motion, by the first two numbers of each frame's state, x and y in m.
 

@@ -53,7 +53,7 @@ def test_what_an_item_holds_belongs_to_the_caller(run):
 )
 def test_a_window_is_part_of_a_clip_with_the_frames_of_the_same_time(run, window, step, starts):
     clips = ClipDataset(run.root, window=window, step=step)
-    assert [first for entry, first in clips.windows if entry.clip.folder.name == "clip_00001"] == starts
+    assert [first for entry, first in clips.windows if entry.clip.name == "clip_00001"] == starts
     at = len(starts) + len(starts) - 1  # the last of clip 1
     first, states = starts[-1], np.load(run.clip(1).states)
     assert np.array_equal(clips[at]["features"], values(1)[first : first + window])
@@ -133,7 +133,7 @@ def test_what_cannot_be_is_refused_in_one_line(run, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     root = run.root
-    assert refused(empty) == f"{empty}: no clips, expected folders such as clip_00042"
+    assert refused(empty) == f"{empty}: no clips, expected folders such as clip_00042, or an export"
     assert refused(root, split="C") == f"{root}: found no clips of phase 'C', expected one of ['A1', 'B']"
     assert refused(root, "n") == f"{root}: no clip can be read; clip_00000: no features n yet"
     assert refused(root, window=0) == "window: found 0, expected 1 or more"

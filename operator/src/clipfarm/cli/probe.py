@@ -96,9 +96,9 @@ def probe(
 
 def _clips(run: RunFolder, split: str | None, most: int | None, keep: str | None) -> list[int]:
     """Return the clips that are asked for, evenly spread if some are left out."""
-    from clipfarm.data.dataset import phase_of
     from clipfarm.local.verify import sample
     from clipfarm.probe.samples import ProbeError
+    from clipfarm.truth import phase_of
 
     clips = run.clips()
     if not run.root.is_dir():

@@ -1,6 +1,5 @@
 """``ClipDataset``: clips with their features as training loops take them."""
 
-import json
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,36 +7,32 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from clipfarm.data import feature_files
+from clipfarm.data.errors import DataError
+from clipfarm.data.exported import ExportedClip, is_export, of_export
 from clipfarm.data.feature_files import FeatureFile
-from clipfarm_contract import npy, regular
+from clipfarm.data.sources import RunClip, of_run
+from clipfarm_contract import regular
 from clipfarm_contract.fields import ContractError
-from clipfarm_contract.layout import Clip, RunFolder
 
 NAMES_SHOWN = 5
-
-
-class DataError(ValueError):
-    """A folder does not hold what was asked for; the message is one line for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """What is known of a clip before it is read."""
 
-    clip: Clip
+    clip: RunClip | ExportedClip
     features: tuple[FeatureFile, ...]
     steps: int
     """Time steps that all its arrays have."""
     stride: int
     """Frames of a time step."""
+    frames: int | None
+    """Frames that have actions and states; None: it has neither."""
 
 
 class ClipDataset:
-    """The clips of a run folder, each as a dictionary; what PyTorch's ``DataLoader`` calls a map-style data set.
+    """The clips of a run folder or of an export, each as a dictionary; PyTorch's ``DataLoader`` takes it as it is.
 
     An item has these entries, NumPy arrays that belong to the caller (``DataLoader`` turns them into tensors):
 
@@ -65,7 +60,7 @@ class ClipDataset:
         """Look at every clip once, without reading its values.
 
         Args:
-            folder: a run folder, with clips such as ``clip_00042``.
+            folder: a run folder, with clips such as ``clip_00042``; or what ``clipfarm export --format hf`` wrote.
             features: a set's name, or several; ``SET/TENSOR`` names a layer of a set with several. By default, the
                 only set that the clips have.
             split: the phase whose clips are wanted; by default all.
@@ -83,9 +78,10 @@ class ClipDataset:
         self.folder = Path(folder)
         self.left_out: dict[str, str] = {}
         """Clips that are not part of the data set, with the reason of each."""
-        clips = [RunFolder(self.folder).clip(index) for index in RunFolder(self.folder).clips()]
+        clips: Sequence[RunClip | ExportedClip]
+        clips = of_export(self.folder) if is_export(self.folder) else of_run(self.folder)
         if not clips:
-            raise DataError(f"{self.folder}: no clips, expected folders such as clip_00042")
+            raise DataError(f"{self.folder}: no clips, expected folders such as clip_00042, or an export")
         if split is not None:
             clips = _of_split(clips, split, self.folder)
         self._several = features is not None and not isinstance(features, str)
@@ -95,7 +91,7 @@ class ClipDataset:
         if not entries:
             name, reason = next(iter(self.left_out.items()))
             raise DataError(f"{self.folder}: no clip can be read; {name}: {reason}")
-        self._truth = entries[0].clip.states.exists()
+        self._truth = entries[0].frames is not None
         self._window = window
         self.windows = tuple(_windows(entries, window, step))
         """The clip and the first time step of each item."""
@@ -126,72 +122,58 @@ class ClipDataset:
                 item["features"] = arrays[0]
             if self._truth:
                 frames = slice(first * entry.stride, (first + steps) * entry.stride)
-                item["actions"] = _rows(clip.actions, frames)
-                item["states"] = _rows(clip.states, frames)
+                item["actions"], item["states"] = clip.rows(frames)
         except (OSError, ValueError) as error:
-            raise DataError(f"{clip.folder}: {error}; it was readable when the data set was made") from error
-        return item | {"clip_name": clip.folder.name}
+            raise DataError(f"{clip.place}: {error}; it was readable when the data set was made") from error
+        return item | {"clip_name": clip.name}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Read all items in order."""
         return (self[i] for i in range(len(self)))
 
-    def _look(self, clip: Clip) -> _Entry | None:
+    def _look(self, clip: RunClip | ExportedClip) -> _Entry | None:
         """Return what is known of a clip, or put it among those that are left out."""
         try:
-            files = tuple(feature_files.find(clip, name) for name in self.features)
-            frames = npy.read_head(clip.states).shape[0] if clip.states.exists() else None
+            files = tuple(clip.find(name) for name in self.features)
+            frames = clip.frames()
         except ContractError as error:
-            self.left_out[clip.folder.name] = str(error)
+            self.left_out[clip.name] = str(error)
             return None
         except OSError as error:
-            self.left_out[clip.folder.name] = regular.describe(error)
+            self.left_out[clip.name] = regular.describe(error)
             return None
         if not files and frames is None:
-            self.left_out[clip.folder.name] = "neither features nor states"
+            self.left_out[clip.name] = "neither features nor states"
             return None
         stride = files[0].stride if files else 1
         steps = min([file.shape[0] for file in files], default=frames or 0)
         if odd := next((file for file in files if file.stride != stride), None):
-            self.left_out[clip.folder.name] = f"{odd.path.name}: found {odd.stride} frames a time step, not {stride}"
+            self.left_out[clip.name] = f"{odd.path.name}: found {odd.stride} frames a time step, not {stride}"
             return None
-        return _Entry(clip, files, min(steps, frames // stride) if frames else steps, stride)
+        return _Entry(clip, files, min(steps, frames // stride) if frames else steps, stride, frames)
 
 
-def _asked(features: str | Sequence[str] | None, clips: Sequence[Clip]) -> tuple[str, ...]:
+def _asked(features: str | Sequence[str] | None, clips: Sequence[RunClip | ExportedClip]) -> tuple[str, ...]:
     if isinstance(features, str):
         return (features,)
     if features is not None:
         return tuple(features)
     for clip in clips:
-        if found := feature_files.names(clip):
+        if found := clip.sets():
             if len(found) > 1:
-                raise DataError(f"{clip.folder}: found several feature sets, name one: {', '.join(found)}")
+                raise DataError(f"{clip.place}: found several feature sets, name one: {', '.join(found)}")
             return tuple(found)
     return ()
 
 
-def _of_split(clips: Sequence[Clip], split: str, folder: Path) -> list[Clip]:
-    phases = [phase_of(clip) for clip in clips]
-    wanted = [clip for clip, phase in zip(clips, phases, strict=True) if phase == split]
+def _of_split(clips: Sequence[RunClip | ExportedClip], split: str, folder: Path) -> list[RunClip | ExportedClip]:
+    splits = [clip.splits for clip in clips]
+    wanted = [clip for clip, own in zip(clips, splits, strict=True) if split in own]
     if not wanted:
-        known = sorted({phase for phase in phases if phase is not None})
+        known = sorted(frozenset().union(*splits))
         more = ", ..." if len(known) > NAMES_SHOWN else ""
         raise DataError(f"{folder}: found no clips of phase {split!r}, expected one of {known[:NAMES_SHOWN]}{more}")
     return wanted
-
-
-def phase_of(clip: Clip) -> str | None:
-    """Return the name of the phase that a clip belongs to; None if its ``clip.json`` does not say.
-
-    Only this field is read: a check of the whole file would take most of the time of opening a large run.
-    """
-    try:
-        found = json.loads(regular.read(clip.manifest, clip.manifest.name))
-        name = found["recipe"]["experiment"]["phase"]["name"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return name if isinstance(name, str) else None
 
 
 def _windows(entries: Sequence[_Entry], window: int | None, step: int | None) -> Iterator[tuple[_Entry, int]]:
@@ -201,7 +183,3 @@ def _windows(entries: Sequence[_Entry], window: int | None, step: int | None) ->
         else:
             for first in range(0, entry.steps - window + 1, step or window):
                 yield entry, first
-
-
-def _rows(path: Path, rows: slice) -> NDArray[Any]:
-    return np.array(np.load(path, mmap_mode="r", allow_pickle=False)[rows])

@@ -55,7 +55,7 @@ def names(clip: Clip) -> list[str]:
         if path.suffix == ".npy":
             found.append(path.stem)
         elif path.suffix == ".safetensors":
-            found += [f"{path.stem}/{tensor}" for tensor in sorted(_tensors(path))]
+            found += [f"{path.stem}/{tensor}" for tensor in sorted(tensors(path))]
     return found
 
 
@@ -71,25 +71,38 @@ def find(clip: Clip, name: str) -> FeatureFile:
         OSError: a file cannot be read.
     """
     stem, _, tensor = name.partition("/")
-    array = clip.features(stem)
-    packed = array.with_suffix(".safetensors")
+    plain = clip.features(stem)
+    packed = plain.with_suffix(".safetensors")
     sidecar = _sidecar(clip, stem)
-    if not tensor and array.exists():
-        head = npy.read_head(array)
-        return _file(array, head.start, _DTYPES.get(head.item), head.shape, sidecar)
+    if not tensor and plain.exists():
+        head = npy.read_head(plain)
+        return array(plain, head.start, head.item, head.shape, sidecar)
     if not packed.exists():
         raise ContractError(f"no features {name} yet")
-    tensors = _tensors(packed)
-    if not tensor and len(tensors) == 1:
-        [tensor] = tensors
-    if tensor not in tensors:
-        listed = ", ".join(f"{stem}/{each}" for each in sorted(tensors))
+    heads = tensors(packed)
+    if not tensor and len(heads) == 1:
+        [tensor] = heads
+    if tensor not in heads:
+        listed = ", ".join(f"{stem}/{each}" for each in sorted(heads))
         raise ContractError(f"{packed.name}: found {name}, expected one of {listed}")
-    dtype, shape, start = tensors[tensor]
-    return _file(packed, start, _DTYPES.get(dtype), shape, sidecar)
+    dtype, shape, start = heads[tensor]
+    return array(packed, start, dtype, shape, sidecar)
 
 
-def _file(path: Path, start: int, dtype: str | None, shape: tuple[int, ...], sidecar: Any) -> FeatureFile:
+def array(path: Path, start: int, item: str, shape: tuple[int, ...], sidecar: Any) -> FeatureFile:
+    """Return an array of features.
+
+    Args:
+        path: of its file.
+        start: where its values begin, bytes.
+        item: type of a value, as the head of the file calls it.
+        shape: as in the head, tokens of all time steps in one dimension or not.
+        sidecar: how the set was made.
+
+    Raises:
+        ContractError: it cannot be one of features.
+    """
+    dtype = _DTYPES.get(item)
     if dtype is None or len(shape) not in (2, 3):
         raise ContractError(f"{path.name}: found shape {shape}, expected (tokens, width) of floating point numbers")
     steps = _steps(shape, sidecar)
@@ -129,7 +142,7 @@ def _sidecar(clip: Clip, stem: str) -> Any:
     return found if isinstance(found, dict) else {}
 
 
-def _tensors(path: Path) -> dict[str, tuple[str, tuple[int, ...], int]]:
+def tensors(path: Path) -> dict[str, tuple[str, tuple[int, ...], int]]:
     """Return type, shape and place of each tensor in a safetensors file, by the format's head.
 
     Raises:
