@@ -25,9 +25,11 @@ def read(environment: str, program: str, *arguments: object) -> Any:
     """Run ``tests/readers/PROGRAM.py`` in an environment, and return the JSON of its last line."""
     # No hub is asked for anything: what is read lies on this machine.
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    interpreter = python(environment)
+    libraries = {"LD_LIBRARY_PATH": ":".join(map(str, _libraries(interpreter.parents[1])))}
     done = subprocess.run(
-        [python(environment), "-I", FOLDER / f"{program}.py", *map(str, arguments)],
-        env=os.environ | offline,
+        [interpreter, "-I", FOLDER / f"{program}.py", *map(str, arguments)],
+        env=os.environ | offline | libraries,
         capture_output=True,
         text=True,
         check=False,
@@ -66,3 +68,15 @@ def _make(place: Path, lock: Path) -> None:
     subprocess.run([uv, "venv", "--quiet", "--python", "3.11", place], **run)
     install = [uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--python", place / "bin" / "python"]
     subprocess.run([*install, "-r", lock], **run)
+    own, folder = _libraries(place)
+    own.mkdir()
+    for library in folder.glob("lib*-*.so.*"):
+        name, _, version = library.name.partition(".so.")
+        link = own / f"{name.rpartition('-')[0]}.so.{version.partition('.')[0]}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(library)
+
+
+def _libraries(place: Path) -> tuple[Path, Path]:
+    """Return where FFmpeg's libraries are: those of PyAV, under the names by which torchcodec looks for them."""
+    return place / "ffmpeg", place / "lib" / "python3.11" / "site-packages" / "av.libs"

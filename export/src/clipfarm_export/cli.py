@@ -50,7 +50,7 @@ CONTEXT = {
 @click.option(
     "--shard-size",
     type=click.IntRange(1),
-    help="About how many MiB a file of clips has.  [default: 500 for hf, 1000 for webdataset]",
+    help="About how many MiB a file of clips has.  [default: 500 for hf, 1000 for webdataset, 200 for lerobot]",
 )
 @click.option("--overwrite", is_flag=True, help="Remove the export that is in DEST first.")
 @click.pass_context

@@ -36,10 +36,24 @@ class VerifiedClip:
     """Paths of its frames inside the folder, in order."""
 
     def pictures(self) -> Iterator[Frame]:
-        """Return the frames, decoded one by one."""
+        """Return the frames, decoded one by one.
+
+        Raises:
+            LeftOutError: one is no picture, or of another size than the first.
+        """
+        shape: tuple[int, ...] | None = None
         for name in self.frames:
-            with Image.open(io.BytesIO(self.read(name))) as picture:
-                yield np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+            try:
+                with Image.open(io.BytesIO(self.read(name))) as picture:
+                    frame = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                raise LeftOutError(f"{name}: {' '.join(str(error).split())}") from None
+            if shape and frame.shape != shape:
+                raise LeftOutError(
+                    f"{name}: {frame.shape[1]} x {frame.shape[0]} pixels, others {shape[1]} x {shape[0]}"
+                )
+            shape = frame.shape
+            yield frame
 
     def read(self, name: str) -> bytes:
         """Return a file of the clip.

@@ -60,6 +60,7 @@ def export(run: RunFolder, place: Destination, options: Options, progress: Progr
     job = Job(run, options, found)
     form = module(options.format)
     _check(job)
+    form.check(job)
     fingerprint = _fingerprint(job)
     if overwrite:
         _clear(place)
@@ -70,7 +71,11 @@ def export(run: RunFolder, place: Destination, options: Options, progress: Progr
     records = _make(form.parts(job), place, progress)
     left_out = frozenset(each.clip for record in records for each in record.left_out)
     more = [part for name in options.features for part in features.parts(job, name, left_out)]
-    extra = [tables.part(job, place, [record.name for record in records]), previews.part(job, left_out)]
+    extra = [
+        *form.after(job, place, records),
+        tables.part(job, place, [record.name for record in records]),
+        previews.part(job, left_out),
+    ]
     records += _make([*more, *extra], place, progress)
 
     progress.begin("describing", 0)

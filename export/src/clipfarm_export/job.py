@@ -63,8 +63,8 @@ class Job:
             raise LeftOutError("its video does not decode to its frames; please report this with the clip's frames")
         return Packed(clip, video, (), digest.hexdigest(), layers)
 
-    def shards(self, clips: Sequence[Candidate]) -> list[list[Candidate]]:
-        """Divide clips into files of about ``shard_bytes``, by the sizes that their ``clip.json`` lists.
+    def shards(self, clips: Sequence[Candidate], most: int | None = None) -> list[list[Candidate]]:
+        """Divide clips into files of about ``shard_bytes`` and ``most`` clips, by the sizes that ``clip.json`` lists.
 
         So the division is known before anything is encoded, and the same whenever the export is continued.
         """
@@ -72,7 +72,7 @@ class Job:
         left = float(self.options.shard_bytes)
         for clip in clips:
             size = self._estimate(clip)
-            if found[-1] and size > left:
+            if found[-1] and (size > left or len(found[-1]) == most):
                 found.append([])
                 left = self.options.shard_bytes
             found[-1].append(clip)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-FORMATS = ("hf", "webdataset")
+FORMATS = ("hf", "webdataset", "lerobot")
 VIDEOS = ("lossless", "h264", "png")
 MIB = 2**20
 

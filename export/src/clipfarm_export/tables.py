@@ -46,8 +46,16 @@ def light(job: Job) -> rows.Table:
 class Kept:
     """The rows of a part for the tables beside the clips, until all parts are made."""
 
-    def __init__(self, job: Job, part: str) -> None:
-        self._table = _of_a_part(job)
+    def __init__(self, job: Job, part: str, series: Sequence[str] = (), texts: Sequence[str] = ()) -> None:
+        """Keep the rows of a part.
+
+        Args:
+            job: the export.
+            part: its name.
+            series: heavy columns to keep, too, beside those of the ground truth.
+            texts: further columns.
+        """
+        self._table = _of_a_part(job, series, texts)
         self._path = rows_of(part)
         self._rows: list[dict[str, Any]] = []
 
@@ -79,9 +87,16 @@ def part(job: Job, place: Destination, of: Sequence[str]) -> Part:
     return Part("metadata", 0, make)
 
 
-def _of_a_part(job: Job) -> rows.Table:
-    fields = light(job)
-    return rows.Table((*fields.fields, ("clip_json", pa.string())), dict(fields.features) | {"clip_json": _TEXT})
+def _of_a_part(job: Job, series: Sequence[str], texts: Sequence[str]) -> rows.Table:
+    """Return the columns of a part's rows; with series, those of the ground truth are kept, too."""
+    names = light(job).names
+    if series:
+        names += [name for name in (*job.survey.columns.names(), *series) if name not in names]
+    found = whole(job).only(names)
+    more = [*texts, "clip_json"]
+    return rows.Table(
+        (*found.fields, *((name, pa.string()) for name in more)), {**found.features, **dict.fromkeys(more, _TEXT)}
+    )
 
 
 def lists(table: Any) -> list[list[float]] | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from clipfarm_export import rows, tables
+from clipfarm_export.destination import Destination
 from clipfarm_export.formats import shards
 from clipfarm_export.formats.arrays import npy_bytes
 from clipfarm_export.job import Job
@@ -14,6 +15,10 @@ SHARD_MIB = 500
 """About what hubs recommend: their viewers read a file whole."""
 
 
+def check(job: Job) -> None:
+    """Refuse what this format does not have: nothing."""
+
+
 def parts(job: Job) -> list[Part]:
     """Return the parts that hold the clips."""
 
@@ -21,6 +26,11 @@ def parts(job: Job) -> list[Part]:
         rows.write(path, tables.whole(job), (_row(*clip) for clip in clips))
 
     return shards.parts(job, "parquet", write)
+
+
+def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]:
+    """Return the parts that need all clips: none."""
+    return []
 
 
 def configs(job: Job) -> list[dict[str, Any]]:

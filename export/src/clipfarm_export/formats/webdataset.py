@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clipfarm_export.destination import Destination
 from clipfarm_export.formats import shards
 from clipfarm_export.formats.arrays import npy_bytes
 from clipfarm_export.job import Job, Packed
@@ -26,6 +27,10 @@ from clipfarm_export.truth import text
 
 SHARD_MIB = 1000
 """About a gigabyte, as webdataset's authors recommend: read from front to end, and spread over workers by the file."""
+
+
+def check(job: Job) -> None:
+    """Refuse what this format does not have: nothing."""
 
 
 def parts(job: Job) -> list[Part]:
@@ -40,6 +45,11 @@ def parts(job: Job) -> list[Part]:
                     tar.addfile(member, io.BytesIO(content))
 
     return shards.parts(job, "tar", write)
+
+
+def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]:
+    """Return the parts that need all clips: none."""
+    return []
 
 
 def configs(job: Job) -> list[dict[str, Any]]:

@@ -1,0 +1,115 @@
+"""For `lerobot` (data sets of version 3.0): an episode a clip, many episodes in each video and each table.
+
+The videos come first (:mod:`clipfarm_export.formats.episode_videos`). Only when all of them are there is it known which
+clips are in, and so the number of each episode; then the tables are written.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from clipfarm_contract.fields import dump
+from clipfarm_export import rows, tables
+from clipfarm_export.destination import Destination
+from clipfarm_export.errors import ExportError
+from clipfarm_export.formats import episode_videos
+from clipfarm_export.formats.episodes import Episodes
+from clipfarm_export.formats.frame_features import FrameFeatures
+from clipfarm_export.job import Job
+from clipfarm_export.parts import Made, Part, Record, Tick
+
+SHARD_MIB = 200
+"""As `lerobot` itself divides videos."""
+VERSION = "v3.0"
+CHUNK = 1000
+"""Files in a folder."""
+
+
+def check(job: Job) -> None:
+    """Refuse what this format does not have."""
+    if job.options.video == "png":
+        raise ExportError("--video: found png, expected lossless or h264: lerobot keeps frames as videos")
+    if job.options.layers:
+        raise ExportError("--layers: expected none: lerobot has no place for them; --format hf and webdataset have")
+
+
+def parts(job: Job) -> list[Part]:
+    """Return the parts that hold the videos."""
+    return episode_videos.parts(job)
+
+
+def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]:
+    """Return the part with the tables of frames and episodes."""
+    there = [record for record in records if record.facts["clips"]]
+
+    def make(folder: Path, tick: Tick) -> Made:
+        with ExitStack() as files:
+            kept = [(r, files.enter_context(place.local(tables.rows_of(r.name)))) for r in there]
+            features = FrameFeatures.of(job, [path for _, path in kept])
+            episodes = Episodes(job, features, folder)
+            for record, path in kept:
+                number = record.facts["file"]
+                target = folder / f"data/chunk-{number // CHUNK:03d}/file-{number % CHUNK:03d}.parquet"
+                rows.write(target, features.table(), _frames(episodes, features, number, rows.read(path)))
+            episodes.close()
+        info = _info(job, features, episodes, there)
+        for name, content in (("info", info), ("stats", episodes.stats())):
+            (folder / f"meta/{name}.json").write_text(dump(content))
+        return Made()
+
+    return [Part("lerobot-tables", 0, make)]
+
+
+def configs(job: Job) -> list[dict[str, Any]]:
+    """Return what the card tells `datasets`: the frames as one table."""
+    return [{"config_name": "default", "data_files": "data/*/*.parquet"}]
+
+
+def loading(job: Job) -> str:
+    """Return an example for the card."""
+    return (
+        "from lerobot.datasets.lerobot_dataset import LeRobotDataset\n\n"
+        'clips = LeRobotDataset("NAME", root="PATH", delta_timestamps={"observation.images.camera": [0.0, 0.1]})\n'
+        'clips[0]["observation.images.camera"], clips[0]["observation.state"]'
+    )
+
+
+def describe(job: Job, records: Sequence[Record]) -> Mapping[str, bytes]:
+    """Return the small files that only this format has: none, they are made with the tables."""
+    return {}
+
+
+def _frames(
+    episodes: Episodes, features: FrameFeatures, file: int, clips: Iterator[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Return a row for each frame of the clips of a file."""
+    for clip in clips:
+        values = features.values(clip)
+        start, number, task = episodes.add(clip, values, file)
+        for i in range(clip["num_frames"]):
+            yield {name: value[i] for name, value in values.items()} | {
+                "timestamp": i / clip["fps"],
+                "frame_index": i,
+                "episode_index": number,
+                "index": start + i,
+                "task_index": task,
+            }
+
+
+def _info(job: Job, features: FrameFeatures, episodes: Episodes, there: Sequence[Record]) -> dict[str, Any]:
+    return {
+        "codebase_version": VERSION,
+        "robot_type": None,
+        "total_episodes": episodes.count,
+        "total_frames": episodes.frames,
+        "total_tasks": len(episodes.tasks),
+        "chunks_size": CHUNK,
+        "data_files_size_in_mb": 100,
+        "video_files_size_in_mb": SHARD_MIB,
+        "fps": job.survey.clips[0].fps,
+        "splits": episodes.splits,
+        "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
+        "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
+        "features": {episode_videos.KEY: episode_videos.feature(job, there[0])} | features.described(),
+    }
