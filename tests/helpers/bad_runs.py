@@ -29,6 +29,7 @@ BAD = [
     ("spec.seed", "forty-two", 'spec.seed: found "forty-two", expected a whole number'),
     ("spec.seed", -1, "spec.seed: found -1, expected 0 or more"),
     ("spec.workers", 0, "spec.workers: found 0, expected 1 or more"),
+    ("spec.priority", 0, "spec.priority: found 0, expected 1 or more"),
     ("spec.workers", 2.5, "spec.workers: found 2.5, expected a whole number"),
     ("spec.experiment.fps", 25, f"spec.experiment.fps: found 25, {FPS} 24"),
     ("spec.experiment.fps", 29, f"spec.experiment.fps: found 29, {FPS} 30"),

@@ -69,6 +69,7 @@ IMMUTABLE: list[tuple[str, Any]] = [
 ]
 MUTABLE: list[tuple[str, Any]] = [
     ("workers", 7),
+    ("priority", 3),
     ("suspend", True),
     ("vram.high", 0.9),
     ("vram.whenUnknown", "Admit"),

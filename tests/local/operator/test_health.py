@@ -9,7 +9,7 @@ from clipfarm.cluster.acting.invalid import refused
 from clipfarm.cluster.api.views import JobView, run
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Trial
-from clipfarm.cluster.process.operator import decided
+from clipfarm.cluster.process.tick import decided
 from clipfarm.cluster.reporting.standard_conditions import PROGRESS_SECONDS
 from clipfarm.cluster.reporting.status import run_status
 from clipfarm.decide.plan import decide

@@ -13,6 +13,7 @@ from clipfarm.decide.rules.subjects import Candidate, Situation
 from clipfarm.decide.rules.table import Reason
 from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
+from clipfarm.decide.vram.others import NONE, of
 from clipfarm.decide.vram.place import OnNode, Place
 from clipfarm.decide.workers import workers as settled
 from clipfarm.run import default_workers
@@ -46,11 +47,23 @@ def gpu_at(used=None, gpu=GPU0, *, closed=False, holders=(), neighbours=None):
     return WatermarkState(gpu, closed, found, "" if found else "no reading yet", neighbours)
 
 
-def place(*states, seen=0, unseen=0, sharing="Chosen", room=None, waits="", ran_out=False, gone=0, gpu=True):
+def place(
+    *states,
+    seen=0,
+    unseen=0,
+    sharing="Chosen",
+    room=None,
+    waits="",
+    ran_out=False,
+    gone=0,
+    gpu=True,
+    others=NONE,
+    kept="",
+):
     """Return a place of 10,000 MiB a GPU, with pods of this run that a reading shows, and such that it does not."""
     pods = seen + unseen
     count = Counts(pods, unseen, gone, proven=seen, ran_out=ran_out)
-    return Place(Node(NODE, 8, PAIR, sharing=sharing, room=room), states, gpu, count, OnNode(pods, waits))
+    return Place(Node(NODE, 8, PAIR, sharing=sharing, room=room), states, gpu, count, OnNode(pods, waits), others, kept)
 
 
 def situation(at_work=0, workers=4, fatal="", per_clip=None, wall=0.0, **spec):
@@ -100,6 +113,14 @@ SPREAD = known(1500, 1200, 900.0, 220.0)
 NEIGHBOURS = Neighbours(990.0, ((990.0, 1000.0),))  # 1,000 MiB at all times
 BURSTS = replace(NEIGHBOURS, bursts=((500.0, 3000.0), (700.0, 2500.0)))  # and 3,000 MiB at times
 ENCODER = (Holder("lab/friction-encode", 5.5 * 1024), Holder("python (pid 4711)"))
+
+SIZED, UNSIZED = Expected(1000, 1000), None
+
+
+def theirs(per_clip=SIZED, *, seen=0, unseen=0, gone=0, ran_out=False):
+    """Return clips of another run on the GPU."""
+    return of(Counts(seen + unseen, unseen, gone, float(seen + gone), ended=gone, ran_out=ran_out), per_clip)
+
 
 # reason, place, situation, the beginning of the hold's message (None: no hold)
 PLACE_TABLE = [
@@ -205,6 +226,40 @@ PLACE_TABLE = [
     ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.6, GPU1), unseen=2, sharing="Sliced"), known(1000), None),
     ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.8, GPU1), seen=2, sharing="Sliced"), known(1000),
      "GPU 1 on here: 7.8 GiB"),
+    # Clips of other runs claim memory as this run's do.
+    ("VRAMClaims", place(gpu_at(0.60), others=theirs(unseen=1)), known(1000), None),
+    ("VRAMClaims", place(gpu_at(0.66), others=theirs(unseen=1)), known(1000),
+     "GPU 0 on here: 6.4 GiB in use, 1 clip of other runs started just now (1.0 GiB); another clip (1.0 GiB) would"
+     " exceed the 8.3 GiB limit (85% of 9.8 GiB)"),
+    ("VRAMClaims", place(gpu_at(0.56), unseen=1, others=theirs(unseen=1)), known(1000),
+     "GPU 0 on here: 5.5 GiB in use, 1 clip started just now, 1 clip of other runs started just now (1.0 GiB);"),
+    # Beside them the first clip of a run is not the first on the GPU: memory comes free when they end.
+    ("VRAMClaims", place(gpu_at(0.76), others=theirs(seen=1)), known(1000), "GPU 0 on here: 7.4 GiB in use; another"),
+    ("VRAMClaims", place(gpu_at(0.8), others=theirs(Expected(1000, 1000, 700.0), seen=1, gone=1)), known(1000), None),
+    # What a clip of another run takes may be unknown: until a reading shows it, it may take anything.
+    ("VRAMClaims", place(gpu_at(0.1), others=theirs(UNSIZED, unseen=1)), known(1000),
+     "GPU 0 on here: waits for a reading that shows 1 clip of other runs, of unknown size; vram.perClip"),
+    ("VRAMClaims", place(gpu_at(0.1), others=theirs(UNSIZED, seen=1)), known(1000), None),
+    # A clip of unknown size counts as the largest of other runs, beside clips of theirs.
+    ("VRAMClaims", place(gpu_at(0.1), others=theirs(seen=1)), situation(), None),
+    ("VRAMClaims", place(gpu_at(0.76), others=theirs(seen=1)), replace(situation(), largest_mib=1000.0),
+     "GPU 0 on here: 7.4 GiB in use; another clip (1.0 GiB) would exceed"),
+    ("VRAMClaims", place(gpu_at(0.74), others=theirs(seen=1)), replace(situation(), largest_mib=1000.0), None),
+    # All clips of all runs have to fit by their averages, if these are known.
+    ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=3,
+                         others=theirs(SPREAD.per_clip, unseen=3)), SPREAD, None),
+    ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=3,
+                         others=theirs(SPREAD.per_clip, unseen=4)), SPREAD, "GPU 0 on here: 6.8 GiB in"),
+    ("VRAMClaims", place(gpu_at(0.1), gpu_at(0.1, GPU1), unseen=1, others=theirs(unseen=1), sharing="Whole"),
+     known(1000), "here: 2 of 2 GPUs"),
+    ("VRAMHigh", place(gpu_at(0.1), others=theirs(ran_out=True, gone=1)), situation(),
+     "GPU 0 on here: a clip ran out of memory there; waits"),
+    ("VRAMHigh", place(gpu_at(0.9, closed=True), others=theirs(seen=5)), situation(),
+     "GPU 0 on here at 90%; starts again below 70%"),
+    ("FairShare", place(gpu_at(0.1)), situation(), None),
+    ("FairShare", place(gpu_at(0.1), kept="team/large"), situation(),
+     "GPU 0 on here: memory that comes free is kept for team/large, which has a smaller share of the GPUs"),
+    ("FairShare", place(gpu_at(0.1), kept="team/large"), situation(**OFF), None),
 ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Refusal
 from clipfarm.cluster.process.encoders import Progress, follow
-from clipfarm.cluster.process.operator import decided
+from clipfarm.cluster.process.tick import decided
 from clipfarm.cluster.reporting.events import notices
 from clipfarm.cluster.reporting.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, run_status, write_due
 from clipfarm.cluster.reporting.summary import OLD_SECONDS

@@ -13,8 +13,8 @@ from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.cluster.process.operator import decided
 from clipfarm.cluster.process.poller import measured_at
+from clipfarm.cluster.process.tick import decided
 from clipfarm.cluster.reporting.conditions import vram_held
 from clipfarm.cluster.reporting.events import notices
 from clipfarm.cluster.vram.gpus import Gpus

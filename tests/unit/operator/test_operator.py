@@ -7,8 +7,9 @@ import pytest
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import JobView, RunView
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.cluster.process import operator as operator_module
-from clipfarm.cluster.process.operator import REPORT_SECONDS, Operator, _expired
+from clipfarm.cluster.process import tick as tick_module
+from clipfarm.cluster.process.operator import Operator
+from clipfarm.cluster.process.tick import REPORT_SECONDS, _expired
 from clipfarm.manifests.common import Images, Owner
 from clipfarm_contract.indexes import Indexes
 from helpers.runs import document, make_run
@@ -55,16 +56,16 @@ class Written:
 def test_a_fault_is_said_until_a_look_has_gone_well(monkeypatch, caplog):
     clock = [1000.0]
     operator = Operator(None, Images(), clock=lambda: clock[0], wall=lambda: 1.8e9)
-    operator._applier = Written()
+    operator._ticker.applier = Written()
     operator.store.runs.put("run-1", RunView(("ns", "test"), "run-1", 1, {}, "", "", "", False, document()))
-    decide, faulty = operator_module.decide, False
+    look, faulty = tick_module.look, False
 
     def sometimes(*arguments: Any) -> Any:
         if faulty:
             raise KeyError("resources")
-        return decide(*arguments)
+        return look(*arguments)
 
-    monkeypatch.setattr(operator_module, "decide", sometimes)
+    monkeypatch.setattr(tick_module, "look", sometimes)
 
     def ready_after_tick() -> str:
         clock[0] += 2.0

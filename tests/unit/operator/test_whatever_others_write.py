@@ -15,7 +15,8 @@ from clipfarm.cluster.api.endings import clips_vram, gpu_reading
 from clipfarm.cluster.api.owners import INDEX_ANNOTATION
 from clipfarm.cluster.api.store import Store, Watcher, watchers
 from clipfarm.cluster.process import encoders, pod_events
-from clipfarm.cluster.process.operator import FAULTS, Operator
+from clipfarm.cluster.process.operator import Operator
+from clipfarm.cluster.process.tick import FAULTS
 from clipfarm.cluster.reporting.summary import lines
 from clipfarm.cluster.reporting.vram import gpu_rows
 from clipfarm.cluster.vram.exporters import Finding, exporter_pod
@@ -234,7 +235,7 @@ class Nothing:
 def operator() -> Operator:
     """An operator that writes nothing."""
     made = Operator(None, Images(), clock=lambda: NOW, wall=lambda: WALL)  # type: ignore[arg-type]
-    made._applier = made._gatekeeper = made._refusals = Nothing()  # type: ignore[assignment]
+    made._ticker.applier = made._ticker.gatekeeper = made._ticker.roster.refusals = Nothing()  # type: ignore[assignment]
     source = Source("a", "a", answered_at=NOW)
     made.gpus._add(source, Answer((Reading(GPU, 10.0, 100.0, NOW),)))
     return made

@@ -1,25 +1,18 @@
 """Which clips start now, and where; and why the others wait."""
 
-import heapq
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 
-from clipfarm.decide.places import places, rank
+from clipfarm.decide.choice import Choice
 from clipfarm.decide.recall import Recall, recalls
 from clipfarm.decide.retry import Outcome
-from clipfarm.decide.rules import no_node
 from clipfarm.decide.rules.rule import Hold
 from clipfarm.decide.rules.subjects import Candidate, Situation
-from clipfarm.decide.rules.table import Reason, hold_of_clip, hold_of_place
+from clipfarm.decide.rules.table import Reason, hold_of_clip
 from clipfarm.decide.scale_up import ScaleUp
-from clipfarm.decide.vram.counts import Counts, PlaceKey
-from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.place import Place
-from clipfarm.decide.workers import Workers, workers
-from clipfarm.run import Run
-from clipfarm.world import GpuId, Label, WatermarkState, World
+from clipfarm.decide.workers import Workers
+from clipfarm.world import GpuId, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,121 +74,98 @@ class Admission:
     """Why clips wait for a node to be added; None: none does."""
 
 
-def choose(
-    run: Run,
-    world: World,
-    watermarks: Mapping[GpuId, WatermarkState],
-    outcome: Outcome,
-    counts: Mapping[PlaceKey, Counts],
-    per_clip: Expected | None,
-) -> Admission:
-    """Take clips in order, those that are tried again first, and admit each that no rule holds.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A clip that was admitted."""
 
-    If no node has room for a clip, :mod:`clipfarm.decide.scale_up` admits a few without a node.
-    """
-    settled = workers(run, world)
-    scale_up = ScaleUp.of(run, world)
-    # Before there is a node, as many as may ask for one; at least one, so that the status says why none starts.
-    limit = settled.limit or max(1, scale_up.left + scale_up.pending)
-    at_work = len(world.running)
-    situation = Situation(run, world, limit, outcome.fatal, at_work, per_clip)
-    choice = Choice.among(places(run, world, watermarks, counts), situation)
-    candidates = itertools.chain(
-        (Candidate(again.index, again.due, again.gave_up) for again in outcome.again),
-        map(Candidate, world.waiting),
-        (Candidate(index, made=False) for index in world.unmade),
-    )
-    start: list[Start] = []
-    held: dict[Hold, list[int]] = {}
-    # A clip that a rule holds would run now without it. It takes a worker in this count, so that "held" means clips
-    # that could be running, and the walk ends.
-    would_run = at_work
-    for candidate in candidates:
-        if would_run >= limit:
-            break
-        hold = hold_of_clip(candidate, situation) or _waits_for_number(candidate, situation, settled)
-        place = choice.best() if hold is None else None
-        if place is not None:
-            choice.take(place)
-            situation.at_work += 1
-            if candidate.made:
-                start.append(Start(candidate.index, place.node.name, place.gpu, bound=bool(place.states)))
-        elif hold is None and choice.hold.capacity and scale_up.left:
-            scale_up.take()
-            situation.at_work += 1
-            if candidate.made:
-                start.append(Start(candidate.index, "", None, away_from=scale_up.away_from))
-        else:
-            held.setdefault(hold or choice.hold, []).append(candidate.index)
-        if hold is None or not hold.frees_worker:
-            would_run += 1
-    room = 1 if choice.best() is not None else 0
-    waits_for_node = bool(scale_up.pending and not room and choice.hold.capacity)
-    return Admission(
-        tuple(start),
-        tuple(Held(scale_up.counted(hold), tuple(indexes)) for hold, indexes in held.items()),
-        limit,
-        settled,
-        situation.at_work,
-        tuple(recalls(world, situation, room)),
-        scale_up.counted(choice.hold) if waits_for_node else None,
-    )
+    place: Place | None
+    """None: it waits for a node to be added."""
 
 
-def _waits_for_number(candidate: Candidate, situation: Situation, settled: Workers) -> Hold | None:
-    """Return why a queued run has no pods yet: a queue admits as many as are asked for at first, and never more."""
-    if candidate.made or not (situation.world.queued and settled.unknown):
-        return None
-    message = f"{settled.unknown}, and the queue has to be told how many pods may run; set workers to start without"
-    return Reason.VRAM_UNKNOWN.hold(message)
+class Admitting:
+    """The admission of one run's clips within a tick, one clip a turn.
 
-
-@dataclass
-class Choice:
-    """The places that are left, the best one first.
-
-    A place that a rule holds is out for the rest of the tick, because it only fills up. So each clip costs the time of
-    one look into a heap, however many clips and places there are.
+    Clips are taken in order, those that are tried again first, and each that no rule holds is admitted. If no node has
+    room for a clip, :mod:`clipfarm.decide.scale_up` admits a few without a node.
     """
 
-    situation: Situation
-    _heap: list[tuple[tuple[float, float], int, Place]]
-    _held: list[Hold] = field(default_factory=list)
+    def __init__(self, situation: Situation, settled: Workers, outcome: Outcome, choice: Choice) -> None:
+        """Begin before the first clip.
 
-    @classmethod
-    def among(cls, found: list[Place], situation: Situation) -> "Choice":
-        """Begin with all places."""
-        heap = [(rank(place, situation.per_clip), number, place) for number, place in enumerate(found)]
-        heapq.heapify(heap)
-        return cls(situation, heap)
-
-    def best(self) -> Place | None:
-        """Return the best place that no rule holds; None: no place is left."""
-        while self._heap:
-            place = self._heap[0][2]
-            hold = hold_of_place(place, self.situation)
-            if hold is None:
-                return place
-            heapq.heappop(self._heap)
-            self._held.append(hold)
-        return None
-
-    def take(self, place: Place) -> None:
-        """Count a clip that starts at the best place."""
-        place.admit()
-        heapq.heapreplace(self._heap, (rank(place, self.situation.per_clip), self._heap[0][1], place))
-
-    @cached_property
-    def hold(self) -> Hold:
-        """Why no place takes a clip, once none is left: the reason of the best one.
-
-        One more node helps if none of the places will take a clip by itself.
+        Args:
+            situation: what rules look at; it counts the clips that are admitted.
+            settled: how many clips may run at a time, and whether that is fixed.
+            outcome: which clips are tried again.
+            choice: the places.
         """
-        if not self._held:
-            return Reason.NO_NODE.hold(no_node.RULE.message(self.situation))
-        first, others = self._held[0], len(self._held) - 1
-        if not others:
-            return first
-        more = "1 other place is held, too" if others == 1 else f"{others} other places are held, too"
-        capacity = all(hold.capacity for hold in self._held)
-        return replace(first, message=f"{first.message}; {more}", capacity=capacity)
+        world = situation.world
+        self._situation, self._settled, self._choice = situation, settled, choice
+        self._scale_up = ScaleUp.of(situation.run, world)
+        # Before there is a node, as many as may ask for one; at least one, so that the status says why none starts.
+        situation.workers = settled.limit or max(1, self._scale_up.left + self._scale_up.pending)
+        self._candidates = itertools.chain(
+            (Candidate(again.index, again.due, again.gave_up) for again in outcome.again),
+            map(Candidate, world.waiting),
+            (Candidate(index, made=False) for index in world.unmade),
+        )
+        self._start: list[Start] = []
+        self._held: dict[Hold, list[int]] = {}
+        self.waits = False
+        """Whether a clip is held because no place takes it."""
+        # A clip that a rule holds would run now without it. It takes a worker in this count, so that "held" means clips
+        # that could be running, and the walk ends.
+        self._would_run = situation.at_work
+
+    def turn(self) -> Turn | None:
+        """Admit one clip; None once no other clip is admitted."""
+        situation = self._situation
+        while self._would_run < situation.workers and (candidate := next(self._candidates, None)) is not None:
+            hold = hold_of_clip(candidate, situation) or self._waits_for_number(candidate)
+            place = self._choice.best() if hold is None else None
+            if hold is None or not hold.frees_worker:
+                self._would_run += 1
+            if place is not None:
+                self._choice.take(place)
+                return self._admit(
+                    candidate, Start(candidate.index, place.node.name, place.gpu, bool(place.states)), place
+                )
+            if hold is None and self._choice.hold.capacity and self._scale_up.left:
+                self._scale_up.take()
+                return self._admit(candidate, Start(candidate.index, "", None, away_from=self._scale_up.away_from))
+            self.waits |= hold is None
+            self._held.setdefault(hold or self._choice.hold, []).append(candidate.index)
+        return None
+
+    def _admit(self, candidate: Candidate, start: Start, place: Place | None = None) -> Turn:
+        self._situation.at_work += 1
+        if candidate.made:
+            self._start.append(start)
+        return Turn(place)
+
+    def wanted(self) -> Place | None:
+        """Return the place to be kept for the next clip, if clips of other runs are all that is in its way."""
+        return self._choice.wanted() if self.waits else None
+
+    def result(self) -> Admission:
+        """Return what starts and what is held, after the last turn."""
+        choice, scale_up = self._choice, self._scale_up
+        room = 1 if choice.best() is not None else 0
+        waits_for_node = bool(scale_up.pending and not room and choice.hold.capacity)
+        return Admission(
+            tuple(self._start),
+            tuple(Held(scale_up.counted(hold), tuple(indexes)) for hold, indexes in self._held.items()),
+            self._situation.workers,
+            self._settled,
+            self._situation.at_work,
+            tuple(recalls(self._situation.world, self._situation, room)),
+            scale_up.counted(choice.hold) if waits_for_node else None,
+        )
+
+    def _waits_for_number(self, candidate: Candidate) -> Hold | None:
+        """Return why a queued run has no pods yet: a queue admits as many as are asked for at first, and never more."""
+        unknown = self._settled.unknown
+        if candidate.made or not (self._situation.world.queued and unknown):
+            return None
+        return Reason.VRAM_UNKNOWN.hold(
+            f"{unknown}, and the queue has to be told how many pods may run; set workers to start without"
+        )

@@ -43,13 +43,18 @@ def places(
 def rank(place: Place, per_clip: Expected | None) -> tuple[float, float]:
     """Return a key that puts the place with the fewest clips first, and among equals the one with most memory left.
 
+    Clips of all runs count.
+
     Clips on one GPU share its speed, and a GPU that neighbours keep busy is slower: its clips end later, and so it gets
     fewer. Going by memory alone would crowd them on the emptiest GPU, and none would be done sooner.
     """
-    reading = place.fullest.reading if place.fullest else None
+    reading, gpus = place.fullest.reading if place.fullest else None, max(1, len(place.states))
+    # Of a sliced node, others are those on one GPU.
+    pods = place.count.pods / gpus + place.others.pods / (gpus if place.node.sharing == "Whole" else 1)
     if reading is None:
-        return (place.count.pods / max(1, len(place.states)), math.inf)
+        return (pods, math.inf)
     use = reading.used_mib
     if per_clip is not None:
-        use = min(measured(place, per_clip), counted(place, place.count.pods * per_clip.mean, per_clip))
-    return (place.count.pods / len(place.states), use / reading.total_mib)
+        clips = place.count.pods * per_clip.mean + place.others.peaks
+        use = min(measured(place, per_clip), counted(place, clips, per_clip))
+    return (pods, use / reading.total_mib)

@@ -1,10 +1,16 @@
 """The whole of what clipfarm decides, on one screen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from clipfarm.decide import admission, encoding, recall, retry, status
+from clipfarm.decide.choice import Choice
+from clipfarm.decide.places import places
+from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.vram import counts, expected, watermarks
+from clipfarm.decide.vram.ledger import Ledger
+from clipfarm.decide.workers import workers
 from clipfarm.run import Run
 from clipfarm.world import GpuId, Turn, WatermarkState, World
 
@@ -30,23 +36,84 @@ class Plan:
     status: status.Status
 
 
+class Draft:
+    """One run within a tick, from the look at it to its plan. Other runs' turns come in between."""
+
+    def __init__(self, name: str, run: Run, world: World) -> None:
+        """Find out how much memory its clips take, and where they are."""
+        self.name, self.run, self.world = name, run, world
+        self._fresh = watermarks.fresh(run.spec.vram, world)
+        self.per_clip = expected.expected(run.spec.vram, world)
+        self.counted = counts.counts(run.spec.vram, world, self._fresh, self.per_clip)
+
+    def enter(self, ledger: Ledger) -> None:
+        """Enter its clips into the ledger of all runs, and those of other processes that it knows of."""
+        used = {gpu: reading.used_mib for gpu, reading in self._fresh.items()}
+        if self.run.spec.render.device != "cpu":
+            ledger.put(self.name, self.world.nodes, self.counted, self.per_clip, used)
+        for other in self.world.others:
+            theirs = replace(self.world, running=other.running, departed=other.departed)
+            vram = self.run.spec.vram.model_copy(update={"allocation_time": other.allocation_time})
+            size = expected.reported(other.clip) if other.clip else None
+            ledger.put(other.name, self.world.nodes, counts.counts(vram, theirs, self._fresh, size), size, used)
+
+    def begin(self, ledger: Ledger) -> None:
+        """Judge GPUs and retries, once the clips of all runs are entered."""
+        run, world = self.run, self.world
+        self._ledger = ledger
+        self.marks = watermarks.update(
+            run.spec.vram, world, self.counted, self.per_clip, partial(ledger.on_gpu, self.name)
+        )
+        self.outcome = retry.stop(run.spec.retry, world, retry.judge(run.spec.retry, world.ended))
+        largest = ledger.largest_mib(self.name)
+        self._situation = situation = Situation(
+            run, world, 0, self.outcome.fatal, len(world.running), self.per_clip, largest
+        )
+        there = places(run, world, self.marks, self.counted)
+        choice = Choice.among(there, situation, partial(ledger.refresh, self.name))
+        self._admitting = admission.Admitting(situation, workers(run, world), self.outcome, choice)
+
+    @property
+    def at_work(self) -> int:
+        """Its clips that run or were admitted."""
+        return self._situation.at_work
+
+    @property
+    def waits(self) -> bool:
+        """Whether a clip could run and no place takes it, after the last turn."""
+        return self._admitting.waits
+
+    def turn(self) -> bool:
+        """Admit one clip; return whether there was one to admit."""
+        turn = self._admitting.turn()
+        if turn is not None and turn.place is not None:
+            self._ledger.start(self.name, turn.place)
+        if turn is None and (place := self._admitting.wanted()) is not None:
+            self._ledger.keep(self.name, place)
+        return turn is not None
+
+    def plan(self) -> Plan:
+        """Return the plan, after the last turn."""
+        admitted = self._admitting.result()
+        finished = status.rendering_finished(self.world, self.outcome)
+        encoders, turn = encoding.scale(self.run.spec.encode, self.world, admitted.held, finished=finished)
+        return Plan(
+            start=admitted.start,
+            could_run=admitted.could_run,
+            recalls=admitted.recalls,
+            encoders=encoders,
+            turn=turn,
+            no_more_clips=finished,
+            watermarks=self.marks,
+            status=status.summarise(self.run, self.world, self.marks, self.outcome, admitted),
+        )
+
+
 def decide(run: Run, world: World) -> Plan:
     """Return the plan for one snapshot: no I/O, no clock, no memory."""
-    vram = run.spec.vram
-    per_clip = expected.expected(vram, world)
-    counted = counts.counts(vram, world, watermarks.fresh(vram, world), per_clip)
-    marks = watermarks.update(vram, world, counted, per_clip)
-    outcome = retry.stop(run.spec.retry, world, retry.judge(run.spec.retry, world.ended))
-    admitted = admission.choose(run, world, marks, outcome, counted, per_clip)
-    finished = status.rendering_finished(world, outcome)
-    encoders, turn = encoding.scale(run.spec.encode, world, admitted.held, finished=finished)
-    return Plan(
-        start=admitted.start,
-        could_run=admitted.could_run,
-        recalls=admitted.recalls,
-        encoders=encoders,
-        turn=turn,
-        no_more_clips=finished,
-        watermarks=marks,
-        status=status.summarise(run, world, marks, outcome, admitted),
-    )
+    draft, ledger = Draft(run.name, run, world), Ledger()
+    draft.enter(ledger)
+    draft.begin(ledger)
+    while draft.turn():
+        pass
+    return draft.plan()

@@ -2,6 +2,7 @@
 
 import statistics
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,7 +77,7 @@ class WatermarkState:
     """Since when neighbours have used so much that not one clip of this run could start; None: they do not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Neighbours:
     """Memory of a GPU that processes other than this run's clips use. Times are those of readings."""
 
@@ -94,7 +95,7 @@ class Neighbours:
     samples: int = 0
     """Readings in that mean."""
 
-    @property
+    @cached_property
     def least_mib(self) -> float:
         """Memory that they use all the time: the median of the last 40 s, as each reading is off by a clip or so."""
         return max(0.0, statistics.median_low(left for _, left in self.lately))
@@ -104,12 +105,12 @@ class Neighbours:
         """Standard deviation of a clip's use, estimated from readings; None: too few readings."""
         return 1.25 * self.scatter if self.samples >= 20 else None
 
-    @property
+    @cached_property
     def now_mib(self) -> float:
         """Memory that they use now: what they use all the time, or more if the last reading alone shows it."""
         return max(self.least_mib, self.surely)
 
-    @property
+    @cached_property
     def most_mib(self) -> float:
         """Memory that they use now, or in the largest burst if bursts recur."""
         return max(self.now_mib, *(size for _, size in self.bursts)) if len(self.bursts) > 1 else self.now_mib

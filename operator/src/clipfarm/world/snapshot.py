@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from clipfarm.world.encoders import Encoding, Turn
 from clipfarm.world.gpus import ClipMemory, GpuId, Reading, WatermarkState
 from clipfarm.world.nodes import Label, Node
+from clipfarm.world.others import OtherRun
 from clipfarm.world.pods import Departed, Ended, Running
 
 
@@ -87,6 +88,8 @@ class World:
     """Clips that were complete before this attempt at the run began."""
     fatal: str = ""
     """Why the run ended as a whole, by its own status: the attempts that showed it may not be there any more."""
+    others: tuple[OtherRun, ...] = ()
+    """Runs of other processes that share its GPUs; runs that are decided in the same tick are not among them."""
 
     @property
     def now(self) -> float:

@@ -35,6 +35,8 @@ class Tracked:
     """As the API server has it. The applier writes it, when it has written it there."""
     max_default_workers: int | None = None
     """The most workers that are settled on, where the run does not say."""
+    created: str = ""
+    """When the run was created, as the API server writes it: of runs with equal shares the oldest comes first."""
     memory: Memory = field(init=False)
     """What is remembered from the last look. The loop replaces it, once a look."""
     releases: Releases = field(default_factory=Releases)
@@ -116,7 +118,14 @@ def tracked_run(view: RunView, max_default_workers: int | None) -> Tracked:
     document = view.document
     run = Run.model_validate({name: document[name] for name in ("apiVersion", "kind", "metadata", "spec")})
     owner = Owner(view.run[0], view.uid, view.labels, view.only, view.attempt, view.encode_attempt)
-    return Tracked(run, owner, view.generation, document.get("status", {}), max_default_workers=max_default_workers)
+    return Tracked(
+        run,
+        owner,
+        view.generation,
+        document.get("status", {}),
+        max_default_workers=max_default_workers,
+        created=document["metadata"].get("creationTimestamp", ""),
+    )
 
 
 def is_current(tracked: Tracked, view: RunView) -> bool:

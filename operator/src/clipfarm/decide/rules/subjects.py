@@ -42,6 +42,8 @@ class Situation:
     """Pods that run, and those that this plan starts: it grows by each clip that is admitted."""
     per_clip: Expected | None = None
     """GPU memory that a clip takes; None: unknown."""
+    largest_mib: float | None = None
+    """GPU memory of the largest clip of other runs; None: none is known."""
 
     @property
     def sure_per_clip(self) -> Expected | None:

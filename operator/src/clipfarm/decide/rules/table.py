@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Self
 
 from clipfarm.decide.rules import (
+    fair_share,
     fatal,
     no_node,
     nodes_full,
@@ -38,6 +39,7 @@ class Reason(_Ruled, StrEnum):
     VRAM_HIGH = vram_high.RULE
     VRAM_TOO_SMALL = vram_too_small.RULE
     VRAM_CLAIMS = vram_claims.RULE
+    FAIR_SHARE = fair_share.RULE
     NO_NODE = no_node.RULE
 
     def __new__(cls, rule: Rule) -> Self:
@@ -53,7 +55,7 @@ class Reason(_Ruled, StrEnum):
         return Hold(self, message, rule.more_nodes_help, rule.frees_worker, rule.about_vram, until)
 
 
-class RuleOptions(suspended.Options):
+class RuleOptions(suspended.Options, fair_share.Options):
     """Fields of a run's spec that rules bring: a rule's ``Options`` are listed among the bases."""
 
 

@@ -10,6 +10,9 @@ from clipfarm.decide.vram.claims import has_room, limit, needed, whole_gpus
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.place import Place
 from clipfarm.units import format_clips, format_mib
+from clipfarm.world import Reading
+
+FASTER = "vram.perClip: SIZE makes this faster"
 
 
 def _holds(place: Place, situation: Situation) -> str | None:
@@ -20,25 +23,42 @@ def _holds(place: Place, situation: Situation) -> str | None:
         return _no_gpu_left(place, per_clip)
     if state.reading is None:
         return None
+    if place.others.unknown > 0.5:
+        clips = format_clips(round(place.others.unknown))
+        return f"{state.gpu}: waits for a reading that shows {clips} of other runs, of unknown size; {FASTER}"
     if per_clip is None:
-        if not place.count.pods:
+        if place.empty:
             return None  # a guess may be wrong, and only a clip that runs can correct it
-        if place.count.pods >= max(1, 2 * place.count.proven):
+        if place.count.pods and place.count.pods >= max(1, 2 * place.count.proven):
             waits = f"waits for a reading that shows {format_clips(place.count.unseen)} started just now"
-            return f"{state.gpu}: {waits}; vram.perClip: SIZE makes this faster"
-        per_clip = situation.per_clip
+            return f"{state.gpu}: {waits}; {FASTER}"
+        per_clip = _guess(place, state.reading, situation)
         if per_clip is None:
-            # No clip takes more, on average, than all that is in use divided by those that readings show.
-            share = state.reading.used_mib / place.count.proven
-            per_clip = Expected(share, share)
+            return None
     high = situation.run.spec.vram.high
     if has_room(place, state.reading, per_clip, high):
         return None
     used, total = format_mib(state.reading.used_mib), format_mib(state.reading.total_mib)
-    claims = f", {format_clips(place.count.unseen)} started just now" if place.count.unseen else ""
+    unseen, theirs = place.count.unseen, round(place.others.unseen)
+    claims = f", {format_clips(unseen)} started just now" if unseen else ""
+    if theirs:
+        claims += f", {format_clips(theirs)} of other runs started just now ({format_mib(place.others.claimed)})"
     most = f"the {format_mib(limit(place, state.reading, high))} limit ({high:.0%} of {total})"
     another = f"another clip ({format_mib(needed(place, per_clip))})"
-    return f"{state.gpu}: {used} in use{claims}; {another} would exceed {most if place.count.pods else f'its {total}'}"
+    return f"{state.gpu}: {used} in use{claims}; {another} would exceed {f'its {total}' if place.empty else most}"
+
+
+def _guess(place: Place, reading: Reading, situation: Situation) -> Expected | None:
+    """Return what a clip takes at most while that is not known; None: nothing points to it."""
+    if not place.count.pods:
+        # Clips of other runs are there, which a clip that takes too much would break.
+        most = situation.largest_mib
+        return None if most is None else Expected(most, most)
+    if situation.per_clip is not None:
+        return situation.per_clip
+    # No clip takes more, on average, than all that is in use divided by those that readings show.
+    share = max(0.0, reading.used_mib - place.others.showing) / place.count.proven
+    return Expected(share, share)
 
 
 def _no_gpu_left(place: Place, per_clip: Expected | None) -> str | None:

@@ -18,14 +18,14 @@ def _closed(place: Place, situation: Situation) -> str | None:
     state, reading = closed[0]
     below = opens_below(situation.run.spec.vram, reading, state.neighbours)
     use = f"{state.gpu} at {reading.used_fraction:.0%}{holders_suffix(state)}; starts again below {below:.0%}"
-    if place.count.pods:
-        return use
-    return f"{use}; no clip of this run is on it, so something else has to free the memory"
+    if place.empty:
+        return f"{use}; no clip of this run is on it, so something else has to free the memory"
+    return use
 
 
 def _ran_out(place: Place) -> str | None:
     """A reading from before a clip ran out of memory says nothing: something else has the memory now."""
-    if not place.count.ran_out:
+    if not (place.count.ran_out or place.others.ran_out):
         return None
     if place.fullest is None or place.fullest.reading is None:
         return None  # no newer reading will come; the delay of the retry has to be enough

@@ -16,7 +16,7 @@ def _holds(place: Place, situation: Situation) -> str | None:
             return None
         largest, clip = format_mib(max(totals)), format_mib(per_clip.alone)
         return f"the largest GPU of {place.node.name} has {largest}, less than a clip takes ({clip})"
-    reading, first = place.fullest.reading, not place.count.pods
+    reading, first = place.fullest.reading, place.empty
     most = per_clip.alone if first else per_clip.most
     if reading is None or most <= reading.total_mib or not (first or per_clip.given):
         return None

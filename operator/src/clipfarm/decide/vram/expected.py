@@ -2,10 +2,11 @@
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from clipfarm.decide.vram.options import Vram
-from clipfarm.world import World
+from clipfarm.world import ClipMemory, World
 from clipfarm_contract.result import MIB
 
 MARGIN = 1.1
@@ -18,6 +19,22 @@ DEVIATIONS = 2.5
 """How far clips together may exceed their average use, in standard deviations. Found by simulation."""
 TYPICAL = 1 / 3
 """A guess at the time until a clip has allocated, as a fraction of the longest, for clips that do not report it."""
+
+
+class Summed(Protocol):
+    """Clips of other runs together: :class:`clipfarm.decide.vram.others.Others`."""
+
+    @property
+    def peaks(self) -> float:
+        """Memory if all are at their peaks, MiB."""
+
+    @property
+    def usual(self) -> float:
+        """Memory on average, MiB."""
+
+    @property
+    def variance(self) -> float:
+        """Variance of it at one moment, MiB²."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +56,19 @@ class Expected:
     deviation: float = math.inf
     """Standard deviation of a clip's use at any moment while it renders; infinite: unknown."""
 
-    def together(self, clips: int) -> float:
-        """Return the most that so many clips use at a time, MiB.
+    def together(self, clips: int, others: "Summed | None" = None) -> float:
+        """Return the most that so many clips, and those of other runs, use at a time, MiB.
 
         Peaks seldom coincide: the more clips, the closer their sum is to its average. The last clip may be the largest
         so far.
         """
-        every = (clips - 1) * self.mean + self.most
-        usual = clips * self.average + DEVIATIONS * self.deviation * math.sqrt(clips)
-        return min(every, usual + self.most - self.mean)
+        every, known = (clips - 1) * self.mean + self.most, math.isfinite(self.deviation)
+        usual = clips * (self.average if known else self.mean)
+        deviation = self.deviation * math.sqrt(clips) if known else 0.0
+        if others is not None:
+            every, usual = every + others.peaks, usual + others.usual
+            deviation = math.hypot(deviation, math.sqrt(max(0.0, others.variance)))
+        return min(every, usual + DEVIATIONS * deviation + self.most - self.mean)
 
     @property
     def alone(self) -> float:
@@ -59,6 +80,14 @@ class Expected:
         return self.most if self.given else self.mean
 
 
+def reported(learned: ClipMemory) -> Expected:
+    """Return what the next clip takes, by what finished ones have reported."""
+    most = learned.peak_mib * (MARGIN if learned.clips < FEW else 1.0)
+    return Expected(
+        most, learned.mean_mib, learned.average_mib, learned.allocated_after, deviation=learned.deviation_mib
+    )
+
+
 def expected(vram: Vram, world: World) -> Expected | None:
     """Return what a clip takes: the larger of ``vram.perClip`` and what the run's clips have reported.
 
@@ -67,15 +96,8 @@ def expected(vram: Vram, world: World) -> Expected | None:
     """
     given, learned = (vram.per_clip or 0.0) / MIB, world.clip_memory
     if learned is not None:
-        most = learned.peak_mib * (MARGIN if learned.clips < FEW else 1.0)
-        return Expected(
-            max(given, most),
-            learned.mean_mib,
-            learned.average_mib,
-            learned.allocated_after,
-            given=given >= most,
-            deviation=learned.deviation_mib,
-        )
+        found = reported(learned)
+        return replace(found, most=max(given, found.most), given=given >= found.most)
     states = world.watermarks.values()
     shares = [state.per_clip_mib for state in states if state.per_clip_mib]
     # Neighbours may have changed on some of the GPUs; the median is right.

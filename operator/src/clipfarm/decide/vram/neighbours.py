@@ -1,10 +1,11 @@
-"""GPU memory that neighbours use: what readings of the whole GPU show beyond the run's own clips."""
+"""GPU memory that neighbours use: what readings of the whole GPU show beyond clips of which clipfarm knows."""
 
 import math
 from dataclasses import replace
 
 from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
+from clipfarm.decide.vram.others import NONE, Others
 from clipfarm.world import Neighbours, Reading
 
 RECENT_SECONDS = 40.0
@@ -20,7 +21,11 @@ BURST_PART = 0.05
 
 
 def follow(
-    reading: Reading, before: Neighbours | None, count: Counts | None, per_clip: Expected | None
+    reading: Reading,
+    before: Neighbours | None,
+    count: Counts | None,
+    per_clip: Expected | None,
+    others: Others = NONE,
 ) -> Neighbours | None:
     """Return what neighbours use, given what was known before and a reading; None until it is known what clips take.
 
@@ -33,18 +38,20 @@ def follow(
         before: the state after the reading before; None: there is none.
         count: the run's pods on the GPU.
         per_clip: memory that a clip takes.
+        others: clips of other runs on the GPU.
     """
     if per_clip is None or not per_clip.average:
         return None
     if before is not None and before.at >= reading.at:
         return before
     count = count or Counts()
-    left = reading.used_mib - count.showing * per_clip.average
+    left = reading.used_mib - count.showing * per_clip.average - others.showing
     kept = before.lately if before else ()
     lately = (*(each for each in kept if each[0] > reading.at - RECENT_SECONDS), (reading.at, left))
     shown = count.pods + count.ended
     chance = (per_clip.most - per_clip.average) * math.sqrt(shown)
-    surely = max(0.0, reading.used_mib - shown * per_clip.average - chance)
+    chance = math.hypot(chance, math.sqrt(max(0.0, others.shown_square)))
+    surely = max(0.0, reading.used_mib - shown * per_clip.average - others.shown - chance)
     bursts = tuple(burst for burst in (before.bursts if before else ()) if burst[0] > reading.at - BURST_SECONDS)
     in_burst = surely > min(each for _, each in lately) + BURST_PART * reading.total_mib
     if in_burst and before is not None and before.in_burst and bursts:
@@ -53,7 +60,7 @@ def follow(
         bursts = (*bursts, (reading.at, surely))
     found = Neighbours(reading.at, lately, bursts, surely, in_burst)
     scatter, samples = (before.scatter, before.samples) if before else (0.0, 0)
-    if count.pods and len(lately) > FEW_READINGS:
+    if count.pods and not others.any and len(lately) > FEW_READINGS:
         samples = min(samples + 1, MANY_READINGS)
         scatter += (abs(left - found.least_mib) / math.sqrt(count.pods) - scatter) / samples
     return replace(found, scatter=scatter, samples=samples)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from clipfarm.decide.vram.counts import Counts
+from clipfarm.decide.vram.others import NONE, Others
 from clipfarm.world import GpuId, Node, WatermarkState
 
 
@@ -26,6 +27,12 @@ class Place:
     needs_gpu: bool
     count: Counts = field(default_factory=Counts)
     on_node: OnNode = field(default_factory=OnNode)
+    others: Others = NONE
+    """Clips of other runs there; of several GPUs, on the one that counts."""
+    kept_for: str = ""
+    """The run whose next clip the place is kept for; empty: none."""
+    changes: int = -1
+    """How many changes of the ledger on the node are taken into account."""
 
     @property
     def gpu(self) -> GpuId | None:
@@ -35,7 +42,14 @@ class Place:
     @property
     def fullest(self) -> WatermarkState | None:
         """The GPU that counts: the fullest one, as a clip may come to any of them. None: nothing is measured."""
+        if len(self.states) == 1:
+            return self.states[0]
         return max(self.states, key=lambda each: each.reading.used_fraction if each.reading else math.inf, default=None)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no clip of any run is there: waiting would not free memory."""
+        return not (self.count.pods or self.others.pods)
 
     def admit(self) -> None:
         """Count one more pod."""

@@ -1,12 +1,13 @@
 """Watermarks: a GPU closes for new clips above ``vram.high``, and opens again below ``vram.low``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from clipfarm.decide.vram.counts import Counts, PlaceKey
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.neighbours import follow
 from clipfarm.decide.vram.options import Vram
+from clipfarm.decide.vram.others import NONE, Others
 from clipfarm.units import format_duration
 from clipfarm.world import GpuId, Neighbours, Node, Reading, WatermarkState, World
 
@@ -19,7 +20,7 @@ def fresh(vram: Vram, world: World) -> dict[GpuId, Reading]:
 def opens_below(vram: Vram, reading: Reading, neighbours: Neighbours | None) -> float:
     """Return the fraction of a GPU below which it opens again.
 
-    The use of the run's own clips is known, and they end soon. So ``low`` counts only if neighbours use that much.
+    The use of clips is known, and they end soon. So ``low`` counts only if neighbours use that much.
     """
     if neighbours is not None and neighbours.now_mib < vram.low * reading.total_mib:
         return vram.high
@@ -36,16 +37,32 @@ def holders_suffix(state: WatermarkState) -> str:
 
 
 def update(
-    vram: Vram, world: World, counts: Mapping[PlaceKey, Counts], per_clip: Expected | None
+    vram: Vram,
+    world: World,
+    counts: Mapping[PlaceKey, Counts],
+    per_clip: Expected | None,
+    others_on: Callable[[Node, GpuId], Others] = lambda _node, _gpu: NONE,
 ) -> Mapping[GpuId, WatermarkState]:
     """Return the state of each GPU that the nodes have.
 
     It is closed above ``high`` and open below ``low`` (below ``high`` if neighbours use less than ``low``); in between
     it stays as it was. Without a fresh reading it keeps its state, and the use is unknown, not zero.
+
+    Args:
+        vram: the run's options.
+        world: the snapshot.
+        counts: the run's clips.
+        per_clip: memory that one of them takes.
+        others_on: returns the clips of other runs on a GPU.
     """
     readings = {reading.gpu: reading for reading in world.readings}
+
+    def state(node: Node, gpu: GpuId, count: Counts | None) -> WatermarkState:
+        reading, before = readings.get(gpu), world.watermarks.get(gpu)
+        return _state(vram, gpu, node, reading, before, world.now, count, per_clip, others_on(node, gpu))
+
     return {
-        gpu: _state(vram, gpu, node, readings.get(gpu), world.watermarks.get(gpu), world.now, count, per_clip)
+        gpu: state(node, gpu, count)
         for node in world.nodes
         for gpu in node.gpus
         for count in (counts.get(gpu if node.sharing == "Chosen" else node.name),)
@@ -61,6 +78,7 @@ def _state(
     now: float,
     count: Counts | None,
     per_clip: Expected | None,
+    others: Others,
 ) -> WatermarkState:
     was_closed = before is not None and before.closed
     if reading is None:
@@ -72,11 +90,13 @@ def _state(
     fraction = reading.used_fraction
     known = before.neighbours if before else None
     # If a node gives out its GPUs itself, it is not known which clip is on which.
-    neighbours = follow(reading, known, count, per_clip) if node.sharing == "Chosen" else None
+    neighbours = follow(reading, known, count, per_clip, others) if node.sharing == "Chosen" else None
     closed = fraction > vram.high or (was_closed and fraction >= opens_below(vram, reading, neighbours))
-    idle, share = _share(reading, before, count or Counts()) if node.sharing == "Chosen" else (None, None)
+    idle, share = _share(reading, before, count or Counts(), others) if node.sharing == "Chosen" else (None, None)
     most = per_clip.alone if per_clip and not per_clip.guessed else 0.0
-    kept_full = (count is None or not count.pods) and (closed or reading.used_mib + most > reading.total_mib)
+    kept_full = (
+        not (count and count.pods) and not others.pods and (closed or reading.used_mib + most > reading.total_mib)
+    )
     since = (before.kept_full_since if before else None) or now
     return WatermarkState(
         gpu, closed, reading, "", neighbours, idle, share, kept_full_since=since if kept_full else None
@@ -88,11 +108,16 @@ def _blind(gpu: GpuId, before: WatermarkState | None, problem: str) -> Watermark
     return replace(before or WatermarkState(gpu, False, None), reading=None, problem=problem, kept_full_since=None)
 
 
-def _share(reading: Reading, before: WatermarkState | None, count: Counts) -> tuple[float | None, float | None]:
+def _share(
+    reading: Reading, before: WatermarkState | None, count: Counts, others: Others
+) -> tuple[float | None, float | None]:
     """Return the use without clips, and the use of each clip beyond that; None until there was such a moment."""
     idle, share = (before.idle_mib, before.per_clip_mib) if before else (None, None)
+    if others.any and (others.unseen or others.ended or others.blind):
+        return idle, share
+    used = max(0.0, reading.used_mib - others.showing)
     if not count.pods and not count.ended:
-        return reading.used_mib, share
+        return used, share
     if idle is not None and count.pods and not count.unseen and not count.ended:
-        share = max(0.0, reading.used_mib - idle) / count.pods
+        share = max(0.0, used - idle) / count.pods
     return idle, share

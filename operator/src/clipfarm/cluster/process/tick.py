@@ -1,0 +1,204 @@
+"""One tick: look at all runs that something happened to, decide for them in a fair order, and act on each."""
+
+import collections
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from prometheus_client import Counter
+
+from clipfarm.cluster.acting import parallelism
+from clipfarm.cluster.acting.apply import Applier
+from clipfarm.cluster.acting.changes import changes
+from clipfarm.cluster.acting.release import Gatekeeper
+from clipfarm.cluster.api.owners import RunKey
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.api.times import unix_time
+from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.look import look
+from clipfarm.cluster.observing.memory import Memory
+from clipfarm.cluster.observing.seen import Seen
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process.roster import Roster
+from clipfarm.cluster.reporting.conditions import still_since
+from clipfarm.cluster.reporting.status import may_write, run_status, write_due
+from clipfarm.cluster.vram.gpus import Gpus
+from clipfarm.decide.fair import Balance, FairOrder
+from clipfarm.decide.plan import Draft, Plan
+from clipfarm.decide.vram.ledger import Ledger
+from clipfarm.manifests import report
+from clipfarm.manifests.common import Images
+from clipfarm.world import Moment
+
+LOGGER = logging.getLogger(__name__)
+REPORT_SECONDS = 600.0
+"""How long a run whose time is over waits for its report to be written."""
+FAULTS = Counter("clipfarm_run_faults_total", "Looks at a run that ended with a fault that was not foreseen")
+
+
+@dataclass
+class Ticker:
+    """What a tick needs, and what it hands to the next."""
+
+    store: Store
+    gpus: Gpus
+    runs: dict[RunKey, Tracked]
+    roster: Roster
+    applier: Applier
+    gatekeeper: Gatekeeper
+    images: Images
+    patience: float
+    """Seconds for which a pod may find no room on the node that it was sent to."""
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    ledger: Ledger = field(default_factory=Ledger)
+    """Clips of all runs. Those of a run that is not due are as its last look found them, a second ago at most."""
+    _balance: Balance = field(default_factory=Balance)
+    _waiting: set[RunKey] = field(default_factory=set)
+    """Runs that wait for memory, or for room on a node: what comes free may be theirs, whichever run had it."""
+    _looked: dict[RunKey, tuple[Tracked, Draft]] = field(default_factory=dict)
+    """Each run at its last look."""
+    _leaving: dict[str, tuple[Tracked, Draft]] = field(default_factory=dict)
+    """Runs that are gone, by UID, whose pods are still there."""
+
+    def forget(self) -> None:
+        """Forget all runs: another operator acts from now on."""
+        self.ledger, self._balance = Ledger(), Balance()
+        for kept in (self._waiting, self._looked, self._leaving):
+            kept.clear()
+
+    def tick(self, due: Collection[RunKey]) -> None:
+        """Look, decide and act. A fault in one run does not keep others from it."""
+        seen = Seen(self.store, self.gpus, self.clock(), self.wall())
+        looked: dict[RunKey, tuple[Tracked, Draft]] = {}
+        for key in sorted({*due, *self._waiting}):
+            with self._guard(key):
+                tracked = self.roster.follow(key)
+                if key in self._looked and self._looked[key][0] is not tracked:
+                    self._leave(key)
+                if tracked is not None:
+                    looked[key] = tracked, Draft("/".join(key), tracked.run, look(tracked, seen))
+        self._decide(looked, seen)
+        for key, (tracked, draft) in looked.items():
+            with self._guard(key):
+                self._act(tracked, draft, seen)
+                tracked.fault = ""
+        self._looked |= looked
+
+    def _decide(self, looked: dict[RunKey, tuple[Tracked, Draft]], seen: Seen) -> None:
+        """Enter the clips of all runs into the ledger, and let the runs take turns."""
+        self.ledger.release()
+        self._enter_leaving(seen)
+        for key, (_, draft) in sorted(looked.items(), key=lambda each: each[1][1].per_clip is None):
+            with self._guard(key, looked):
+                draft.enter(self.ledger)
+        for key, (_, draft) in list(looked.items()):
+            with self._guard(key, looked):
+                draft.begin(self.ledger)
+        oldest_first = sorted(looked.values(), key=lambda each: each[0].created)
+        order = FairOrder((draft for _, draft in oldest_first), self._balance.clips)
+        by_name = {draft.name: key for key, (_, draft) in looked.items()}
+        while (next_ := order.pop()) is not None:
+            with self._guard(by_name[next_.name], looked):
+                if next_.turn():
+                    order.push(next_)
+        order.settle(self._balance, seen.now)
+
+    def _leave(self, key: RunKey) -> None:
+        """Take note that a run is gone: its pods have memory until they have ended."""
+        tracked, draft = self._looked.pop(key)
+        self.ledger.drop(draft.name)
+        self._waiting.discard(key)
+        self._leaving[tracked.owner.uid] = tracked, draft
+
+    def _enter_leaving(self, seen: Seen) -> None:
+        """Enter the pods of runs that are gone, at the size that was known."""
+        for uid, (tracked, draft) in list(self._leaving.items()):
+            name, pods = f"{draft.name} (deleted)", self.store.pods.of(tracked.key)
+            there = tuple(pod for uid, (_, pod) in tracked.memory.rendering.at_work.items() if uid in pods)
+            if not there:
+                self.ledger.drop(name)
+                del self._leaving[uid]
+                continue
+            readings = tuple(seen.gpus.for_namespace(tracked.key[0]).values())
+            world = replace(draft.world, moment=Moment(seen.now, seen.wall), running=there, readings=readings)
+            Draft(name, draft.run, world).enter(self.ledger)
+
+    def _act(self, tracked: Tracked, draft: Draft, seen: Seen) -> None:
+        """Carry out what was decided for a run."""
+        plan, now = draft.plan(), seen.now
+        tracked.memory = decided(tracked, plan, now)
+        tracked.clips_per_hour = plan.status.clips_per_hour
+        tracked.held = collections.Counter()
+        for held in plan.status.held:
+            tracked.held[held.hold.reason] += sum(tracked.memory.blocks.size(index) for index in held.indexes)
+        (self._waiting.add if draft.waits else self._waiting.discard)(tracked.key)
+        self._release(plan, tracked)
+        if not self.applier.free(tracked):
+            return
+        wanted = changes(plan, tracked, seen, self.images, self.patience)
+        new_status = None
+        if may_write(tracked, now):
+            status = run_status(tracked, draft.world, plan, seen.wall)
+            new_status = status if write_due(tracked, status, now) else None
+        expired = _expired(tracked, self.store.reports.of(tracked.key).values(), seen.wall)
+        if wanted or new_status is not None or expired:
+            self.applier.apply(tracked, wanted, new_status, expired=expired)
+
+    def _release(self, plan: Plan, tracked: Tracked) -> None:
+        rendering = tracked.memory.rendering
+        if not plan.start or tracked.memory.job is None or rendering.lowering is not None:
+            return
+        pods = {
+            pod.index: pod
+            for uid, pod in self.store.pods.of(tracked.key).items()
+            if pod.gated and pod.owner == rendering.job and uid not in tracked.releases.released
+        }
+        for start in plan.start:
+            pod = pods.get(start.index)
+            if pod is not None:
+                self.gatekeeper.release(tracked, pod, start.to)
+
+    @contextmanager
+    def _guard(self, key: RunKey, looked: dict[RunKey, tuple[Tracked, Draft]] | None = None) -> Iterator[None]:
+        """Go on with the other runs after an unforeseen fault; it is logged once for each run until a tick succeeds."""
+        try:
+            yield
+        except Exception:
+            FAULTS.inc()
+            tracked = self.runs.get(key)
+            if tracked is None or not tracked.fault:
+                LOGGER.exception("%s/%s: a fault that was not foreseen; this run stands still, others go on", *key)
+            if tracked is not None:
+                tracked.fault = "the operator cannot look at this run: a fault that was not foreseen; its log has more"
+            if looked is not None:
+                looked.pop(key, None)
+
+
+def decided(tracked: Tracked, plan: Plan, now: float) -> Memory:
+    """Return what is remembered of a run once it is decided what to do."""
+    status = plan.status
+    memory = replace(
+        tracked.memory,
+        watermarks=plan.watermarks,
+        turn=plan.turn,
+        workers=status.fixed_workers,
+        workers_since=status.workers_since,
+    )
+    surplus = parallelism.surplus_since(plan, tracked, memory.job, now) if memory.job else None
+    if surplus != memory.rendering.surplus_since:
+        memory = replace(memory, rendering=replace(memory.rendering, surplus_since=surplus))
+    return replace(memory, still_since=still_since(tracked, status, now))
+
+
+def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:
+    """Return whether a finished run has been there for as long as it asked.
+
+    Its report, whose Job goes with it, may take some time on top of that.
+    """
+    ttl, ended = tracked.run.spec.ttl_after_finished, tracked.status.get("completionTime")
+    if ttl is None or ended is None or wall < unix_time(ended) + ttl:
+        return False
+    own = (each for each in reports if (each.owner, each.attempt) == (tracked.owner.uid, report.attempt(tracked.owner)))
+    return any(each.ended for each in own) or wall >= unix_time(ended) + ttl + REPORT_SECONDS

@@ -1,0 +1,155 @@
+"""One ledger of the clips of all runs: what each run's clips claim on each GPU, and what readings show of them.
+
+It is made anew from what is seen, so a restart loses nothing. A clip that starts is entered at once: the next run
+decides with it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from clipfarm.decide.vram import others
+from clipfarm.decide.vram.counts import Counts, PlaceKey
+from clipfarm.decide.vram.expected import Expected
+from clipfarm.decide.vram.others import NONE, Others
+from clipfarm.decide.vram.place import Place
+from clipfarm.world import GpuId, Node
+
+
+@dataclass(slots=True)
+class Account:
+    """The clips of one run."""
+
+    per_clip: Expected | None
+    """Memory that one takes; None: unknown."""
+    counts: dict[PlaceKey, Counts]
+    """By GPU; by node if the node gives out its GPUs itself."""
+    sums: dict[PlaceKey, Others] = field(default_factory=dict)
+    """The same, as other runs see them."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Claims of all runs."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    """By the run's name."""
+    _totals: dict[PlaceKey, Others] = field(default_factory=dict)
+    _kept: dict[PlaceKey, str] = field(default_factory=dict)
+    """Places that are kept for a run in this tick."""
+    _changes: dict[str, int] = field(default_factory=dict)
+    """How often a clip was started on a node, or a place kept there, in this tick."""
+
+    def put(
+        self,
+        run: str,
+        nodes: Iterable[Node],
+        counts: Mapping[PlaceKey, Counts],
+        per_clip: Expected | None,
+        used: Mapping[GpuId, float],
+    ) -> None:
+        """Enter the clips of a run in place of those entered before.
+
+        Args:
+            run: its name.
+            nodes: where its clips may be.
+            counts: its clips, by place.
+            per_clip: memory that one takes; None: unknown.
+            used: memory in use by fresh readings, by GPU, MiB.
+        """
+        self.drop(run)
+        account = Account(per_clip, {})
+        for node in nodes:
+            keys: tuple[PlaceKey, ...] = node.gpus if node.sharing == "Chosen" else (node.name,) if node.gpus else ()
+            for key in keys:
+                if key in counts:
+                    account.counts[key] = replace(counts[key])
+                    self._enter(account, key, used.get(key) if isinstance(key, GpuId) else None)
+        self.accounts[run] = account
+
+    def drop(self, run: str) -> None:
+        """Forget a run's clips."""
+        account = self.accounts.pop(run, None)
+        for key, mine in account.sums.items() if account else ():
+            self._totals[key] = self._totals[key].minus(mine)
+            if not self._totals[key].any:
+                del self._totals[key]
+
+    def start(self, run: str, place: Place) -> None:
+        """Enter one more clip of a run, which starts now."""
+        key, account = place.gpu or place.node.name, self.accounts.get(run)
+        if account is None or not place.states:
+            return  # it uses no GPU, or none is measured
+        count = account.counts.setdefault(key, Counts())
+        count.pods += 1
+        count.unseen += 1
+        fullest = place.fullest
+        known = fullest is not None and fullest.reading is not None and isinstance(key, GpuId)
+        self._enter(account, key, fullest.reading.used_mib if known and fullest and fullest.reading else None)
+        self._changes[place.node.name] = self._changes.get(place.node.name, 0) + 1
+
+    def keep(self, run: str, place: Place) -> None:
+        """Keep the memory that comes free in a place for a run, until the next tick."""
+        self._kept.setdefault(place.gpu or place.node.name, run)
+        self._changes[place.node.name] = self._changes.get(place.node.name, 0) + 1
+
+    def release(self) -> None:
+        """Keep no place any more: a new tick begins."""
+        self._kept.clear()
+        self._changes.clear()
+
+    def refresh(self, run: str, place: Place) -> bool:
+        """Bring a place up to date with what other runs have there; return whether it has changed."""
+        changes = self._changes.get(place.node.name, 0)
+        if len(self.accounts) < 2 or changes == place.changes:
+            return False
+        found, before, place.changes = self.at(run, place), place.others, changes
+        keys: tuple[PlaceKey, ...] = (place.node.name, *(state.gpu for state in place.states))
+        place.kept_for = next((kept for key in keys if (kept := self._kept.get(key, run)) != run), "")
+        place.others = found
+        return found != before
+
+    def on_gpu(self, run: str, node: Node, gpu: GpuId) -> Others:
+        """Return the clips of all other runs on a GPU."""
+        named, spread = self._others(run, gpu), self._others(run, node.name)
+        return named.plus(spread.over(len(node.gpus))) if spread.any else named
+
+    def at(self, run: str, place: Place) -> Others:
+        """Return the clips of all other runs in a place: of several GPUs, on the fullest; all of them on whole GPUs."""
+        if not place.states or place.fullest is None:
+            return NONE
+        if place.node.sharing != "Whole":
+            return self.on_gpu(run, place.node, place.fullest.gpu)
+        found = self._others(run, place.node.name)
+        for state in place.states:
+            found = found.plus(self._others(run, state.gpu))
+        return found
+
+    def largest_mib(self, run: str) -> float | None:
+        """Return the largest clip of all other runs, MiB; None: none is known."""
+        known = [each.per_clip.most for name, each in self.accounts.items() if name != run and each.per_clip]
+        return max(known, default=None)
+
+    def names(self, run: str, key: PlaceKey) -> list[str]:
+        """Return the other runs that have clips in a place."""
+        return sorted(name for name, each in self.accounts.items() if name != run and key in each.sums)
+
+    def _enter(self, account: Account, key: PlaceKey, used: float | None) -> None:
+        """Bring a run's sum in a place up to date with its count."""
+        before, total = account.sums.get(key, NONE), self._totals.get(key, NONE)
+        without = total.minus(before)
+        count = account.counts[key]
+        per_clip = account.per_clip
+        if per_clip is None and used is not None and count.proven:
+            # No clip takes more, on average, than what other runs' clips do not explain, divided by those that show.
+            share = max(0.0, used - without.showing) / count.proven
+            per_clip = Expected(share, share)
+        mine = account.sums[key] = others.of(count, per_clip)
+        self._totals[key] = without.plus(mine)
+
+    def _others(self, run: str, key: PlaceKey) -> Others:
+        total, account = self._totals.get(key), self.accounts.get(run)
+        if total is None:
+            return NONE
+        mine = account.sums.get(key) if account else None
+        found = total if mine is None else total.minus(mine)
+        return found if found.any else NONE
