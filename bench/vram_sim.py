@@ -2,6 +2,7 @@
 
     .venv/bin/python bench/vram_sim.py                                # all scenarios, three seeds
     .venv/bin/python bench/vram_sim.py --only neighbours --seeds 1
+    .venv/bin/python bench/vram_sim.py --shared                       # scenarios of 2 to 30 runs on the same GPUs
     .venv/bin/python bench/vram_sim.py --plot docs/images             # draws plots, with the first seed
 
 The rules are the real ones (``clipfarm.decide.plan.decide``). They are compared with no gate at all, with the first
@@ -12,15 +13,18 @@ oracle that knows what each clip and each neighbour will do. Prints a JSON line 
 import argparse
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from clipfarm_simulation.fleet import Exporters, Fleet, Scenario
-from clipfarm_simulation.policies import Clipfarm, FirstSystem, NoGate, Oracle, run_of
-from clipfarm_simulation.scenarios import SCENARIOS
-from clipfarm_simulation.simulate import Result, simulate
+from clipfarm_simulation.fleet import Exporters, Fleet
+from clipfarm_simulation.policies import FirstSystem, NoGate, Oracle
+from clipfarm_simulation.real_rules import Clipfarm, run_of
+from clipfarm_simulation.runs import Scenario
+from clipfarm_simulation.scenarios import SCENARIOS, SHARED
+from clipfarm_simulation.simulate import Result, RunResult, simulate
 
 OVERCOMMIT = (1.5, 1.4, 1.3, 1.2, 1.1, 1.0)
 """Of the oracle: the largest with which nothing runs out of memory and most is done is found in hindsight."""
@@ -30,18 +34,30 @@ Results = Mapping[str, Result]
 def main() -> None:
     """Simulate, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=[scenario.name for scenario in SCENARIOS], action="append")
+    parser.add_argument("--only", choices=[each.name for each in (*SCENARIOS, *SHARED)], action="append")
+    parser.add_argument("--shared", action="store_true", help="only scenarios of several runs")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--plot", type=Path, help="a folder for plots")
     options = parser.parse_args()
-    chosen = [scenario for scenario in SCENARIOS if options.only is None or scenario.name in options.only]
+    every = SHARED if options.shared else (*SCENARIOS, *SHARED) if options.only else SCENARIOS
+    chosen = [scenario for scenario in every if options.only is None or scenario.name in options.only]
     by_seed: list[dict[str, Results]] = [{} for _ in range(options.seeds)]
     pairs = [(scenario, seed) for seed in range(options.seeds) for scenario in chosen]
     with ProcessPoolExecutor() as pool:
         for (scenario, seed), results in zip(pairs, pool.map(compare, *zip(*pairs, strict=True)), strict=True):
             by_seed[seed][scenario.name] = results
             print(json.dumps(line_of(scenario, seed, results)), flush=True)
-    figures(by_seed)
+    singles, several = (
+        [
+            {name: each for name, each in found.items() if (len(each["clipfarm"].runs) > 1) is wanted}
+            for found in by_seed
+        ]
+        for wanted in (False, True)
+    )
+    if singles[0]:
+        figures(singles)
+    if several[0]:
+        figures_of_runs(several)
     if options.plot:
         import vram_plots
 
@@ -51,7 +67,7 @@ def main() -> None:
 def compare(scenario: Scenario, seed: int) -> Results:
     """Return what comes of a scenario under each policy."""
     found = {
-        "clipfarm": simulate(scenario, seed, lambda fleet, exporters: Clipfarm(fleet, exporters, run_of(scenario))),
+        "clipfarm": simulate(scenario, seed, Clipfarm),
         "none": simulate(scenario, seed, lambda fleet, _: NoGate(fleet)),
         "first": simulate(scenario, seed, FirstSystem),
     }
@@ -67,7 +83,7 @@ def _oracle(overcommit: float, high: float, fleet: Fleet, _: Exporters) -> Oracl
 
 def line_of(scenario: Scenario, seed: int, results: Results) -> dict[str, object]:
     """Return what is printed of one scenario."""
-    line: dict[str, object] = {"scenario": scenario.name, "seed": seed, "clips": scenario.clips}
+    line: dict[str, object] = {"scenario": scenario.name, "seed": seed, "clips": scenario.total}
     line["gpus"] = sum(gpus for gpus, _ in scenario.nodes)
     line["vs_oracle"] = round(results["clipfarm"].per_hour / results["oracle"].per_hour, 4)
     for name, result in results.items():
@@ -78,7 +94,51 @@ def line_of(scenario: Scenario, seed: int, results: Results) -> dict[str, object
             "mean_use": round(result.mean_use, 3),
             "neighbours_denied_seconds": result.denied,
         }
+    if len(scenario.runs) > 1:
+        runs = results["clipfarm"].runs
+        line["jain"], line["weights_off"] = round(jain(runs), 4), round(weights_off(runs), 4)
+        line["longest_wait"] = max(run.longest_wait for run in runs)
     return line
+
+
+def throughout(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Return the runs that were there from the beginning, and were not deleted."""
+    return [run for run in runs if not run.party.begins and run.party.deleted is None]
+
+
+def jain(runs: Sequence[RunResult]) -> float:
+    """Return Jain's index of the progress of equal runs, when the first was done: 1 if all got on alike."""
+    groups: dict[str, list[float]] = {}
+    for run in throughout(runs):
+        groups.setdefault(repr(run.party), []).append(run.at_first_end / run.party.clips)
+    found = [sum(each) ** 2 / (len(each) * sum(part**2 for part in each)) for each in groups.values() if sum(each)]
+    return min(found, default=0.0)
+
+
+def weights_off(runs: Sequence[RunResult]) -> float:
+    """Return by how much runs of equal clips and different priorities were off their weights, at most, as a part."""
+    groups: dict[str, list[float]] = {}
+    for run in throughout(runs):
+        alike = replace(run.party, priority=1, clips=0)
+        groups.setdefault(repr(alike), []).append(run.at_first_end / run.party.priority)
+    return max(max(abs(each / statistics.mean(group) - 1) for each in group) for group in groups.values())
+
+
+def figures_of_runs(by_seed: list[dict[str, Results]]) -> None:
+    """Print the figures over all scenarios of several runs, one sample a seed."""
+
+    def lost(found: dict[str, Results], name: str) -> int:
+        return sum(results[name].out_of_memory for results in found.values())
+
+    tell(
+        "vram_runs_oom_cut_vs_none", [1 - lost(each, "clipfarm") / max(1, lost(each, "none")) for each in by_seed], 0.99
+    )
+    ratios = [[each["clipfarm"].per_hour / each["oracle"].per_hour for each in found.values()] for found in by_seed]
+    tell("vram_runs_throughput_vs_oracle", [statistics.mean(each) for each in ratios], 0.97)
+    tell("vram_runs_throughput_vs_oracle_worst", [min(each) for each in ratios], None)
+    tell("vram_runs_jain", [min(jain(each["clipfarm"].runs) for each in found.values()) for found in by_seed], 0.95)
+    off = [max(weights_off(each["clipfarm"].runs) for each in found.values()) for found in by_seed]
+    tell("vram_runs_weights_off", off, 0.10, better="lower")
 
 
 def figures(by_seed: list[dict[str, Results]]) -> None:
@@ -102,9 +162,9 @@ def figures(by_seed: list[dict[str, Results]]) -> None:
         tell(f"vram_mean_use_{name}", uses, None)
 
 
-def tell(name: str, samples: list[float], goal: float | None) -> None:
+def tell(name: str, samples: list[float], goal: float | None, better: str = "higher") -> None:
     """Print one figure."""
-    line = {"name": name, "value": round(statistics.mean(samples), 4), "goal": goal, "better": "higher"}
+    line = {"name": name, "value": round(statistics.mean(samples), 4), "goal": goal, "better": better}
     line |= {"spread": round((max(samples) - min(samples)) / 2, 4), "samples": [round(each, 4) for each in samples]}
     print(json.dumps(line), flush=True)
 

@@ -1,83 +1,16 @@
-"""Simulated GPUs: clips that allocate in ramps and spikes, other tenants, exporters that collect now and then and fail.
+"""Simulated GPUs: clips on them, other tenants, exporters that collect now and then and fail.
 
 One step is one second. Everything random comes from the seed. Numbers are MiB and seconds.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from clipfarm.world import GpuId
-
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-CONTEXT_MIB = 450.0
-"""A CUDA context with Cycles' kernels, of whatever scene."""
-COLD_IMPORT_SECONDS = 22.0
-"""Blender from a disk that has to be read first; one clip in twenty."""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What is simulated."""
-
-    name: str
-    nodes: tuple[tuple[int, int], ...]
-    """Of each node: GPUs, and their size in GiB."""
-    clips: int
-    workers: int
-    peak: float = 2500.0
-    """Mean of the clips' peaks, MiB; they differ by a tenth."""
-    plateau: float = 0.7
-    """What a clip has in use between its spikes, as a part of its peak."""
-    render_seconds: float = 40.0
-    """A clip's time on a GPU of its own."""
-    at_full_speed: float = 6.0
-    """Clips that a GPU renders at a time without slowing each other down."""
-    tenants: str = "none"
-    """Of others: none, steady, steps, bursts, or encoder (on each node's first GPU)."""
-    collects: float = 1.0
-    """Seconds between two looks of an exporter at its GPUs."""
-    tells_age: bool = False
-    """Whether it says how old its values are, as the agent does."""
-    outages: float = 0.0
-    """Part of the time in which an exporter does not answer."""
-    knows: str = "learned"
-    """What clips take: given, learned, or nothing."""
-    vram: dict[str, Any] = field(default_factory=dict)
-    """Of the run's spec, on top."""
-
-
-class Clips:
-    """All clips of a run: when and how much each allocates."""
-
-    def __init__(self, scenario: Scenario, random: np.random.Generator) -> None:
-        count = scenario.clips
-        self.starts = random.lognormal(np.log(4.0), 0.3, count)
-        self.starts[random.random(count) < 0.05] = COLD_IMPORT_SECONDS
-        self.ramp = random.uniform(1.0, 4.0, count)
-        self.renders = scenario.render_seconds * random.lognormal(0.0, 0.15, count)
-        self.saves = random.uniform(1.0, 2.0, count)
-        self.peak = np.maximum(scenario.peak * np.clip(random.normal(1.0, 0.1, count), 0.75, 1.25), CONTEXT_MIB * 1.3)
-        self.plateau = np.maximum(self.peak * scenario.plateau, CONTEXT_MIB)
-        self.every = random.uniform(3.0, 8.0, count)
-        """Seconds of rendering between two spikes, of one second each."""
-        self.offset = random.uniform(0.0, 8.0, count)
-        self.average = self.plateau + (self.peak - self.plateau) / self.every
-        self.deviation = (self.peak - self.plateau) * np.sqrt(1.0 / self.every * (1.0 - 1.0 / self.every))
-        self.allocated = self.starts + self.ramp
-
-    def use(self, which: Ints, age: Array, work: Array) -> Array:
-        """Return what clips have in use, at this age and with this much rendered."""
-        risen = np.minimum(1.0, work / self.ramp[which])
-        base = CONTEXT_MIB + (self.plateau[which] - CONTEXT_MIB) * risen
-        spike = (risen >= 1.0) & ((work + self.offset[which]) % self.every[which] < 1.0)
-        rendering = work < self.renders[which]
-        here = np.where(spike & rendering, self.peak[which], base)
-        return np.where(age < self.starts[which], 0.0, here)
+from clipfarm_simulation.runs import Array, Clips, Ints, Scenario
 
 
 def tenants(scenario: Scenario, sizes: Array, steps: int, random: np.random.Generator) -> Array:
@@ -137,12 +70,15 @@ class Fleet:
 
     def __init__(self, scenario: Scenario, seed: int, *, steps: int, endless: bool = False) -> None:
         """``endless``: memory never runs out."""
-        clip_seed, tenant_seed = np.random.SeedSequence([seed, 1]), np.random.SeedSequence([seed, 2])
+        tenant_seed = np.random.SeedSequence([seed, 2])
+        seeds = [
+            np.random.SeedSequence([seed, 1, number] if number else [seed, 1]) for number in range(len(scenario.runs))
+        ]
         self.scenario = scenario
         self.gpus = [GpuId(f"node-{n}", i, f"GPU-{n}-{i}") for n, (g, _) in enumerate(scenario.nodes) for i in range(g)]
         self.sizes = np.array([gib * 1024.0 for gpus, gib in scenario.nodes for _ in range(gpus)])
         self.node_of = np.array([n for n, (gpus, _) in enumerate(scenario.nodes) for _ in range(gpus)])
-        self.clips = Clips(scenario, np.random.default_rng(clip_seed))
+        self.clips = Clips(scenario.runs, [np.random.default_rng(each) for each in seeds])
         self.tenants = tenants(scenario, self.sizes, steps, np.random.default_rng(tenant_seed))
         self.now = 0
         self.which: Ints = np.zeros(0, dtype=np.int64)
@@ -157,6 +93,12 @@ class Fleet:
         """Start a clip on a GPU."""
         self.which, self.on = np.append(self.which, clip), np.append(self.on, gpu)
         self.age, self.work, self.using = (np.append(each, 0.0) for each in (self.age, self.work, self.using))
+
+    def kill(self, run: int) -> None:
+        """End all clips of a run at once."""
+        keep = self.clips.of_run[self.which] != run
+        self.which, self.on, self.age = self.which[keep], self.on[keep], self.age[keep]
+        self.work, self.using = self.work[keep], self.using[keep]
 
     def others(self) -> Array:
         """Return what other tenants have in use now, by GPU."""

@@ -1,16 +1,20 @@
-"""One simulated run from its first clip to its last, under one policy."""
+"""Simulated runs from their first clip to their last, under one policy."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
 from clipfarm.decide import retry
+from clipfarm.run import Retry
 from clipfarm.world import Ended
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_simulation.fleet import Exporters, Fleet, Scenario
-from clipfarm_simulation.policies import Policy, run_of
+from clipfarm_simulation.fleet import End, Exporters, Fleet
+from clipfarm_simulation.policies import Ask, Policy
+from clipfarm_simulation.real_rules import run_of
+from clipfarm_simulation.runs import Party, Scenario
 
 STEPS = 24 * 3600
 """A run that takes longer is cut off: it is stuck."""
@@ -33,11 +37,27 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class RunResult:
+    """What came of one of several runs."""
+
+    party: Party
+    completed: int
+    out_of_memory: int
+    failed: int
+    ended_at: int
+    """Second in which its last clip was done, or in which the simulation was cut off."""
+    at_first_end: int
+    """Clips that it had completed when the first run was done."""
+    longest_wait: int
+    """Seconds from one start to the next, at most, while it had clips and workers for one."""
+
+
+@dataclass(frozen=True)
 class Result:
-    """What came of a run."""
+    """What came of all runs."""
 
     clips: int
-    """Of the run."""
+    """Of all runs."""
     completed: int
     out_of_memory: int
     """Attempts that ran out of memory."""
@@ -48,11 +68,64 @@ class Result:
     """Of all memory of all GPUs, tenants included, while clips were waiting."""
     denied: int
     trace: Trace
+    runs: tuple[RunResult, ...]
 
     @property
     def per_hour(self) -> float:
         """Clips completed an hour."""
         return self.completed / self.seconds * 3600
+
+
+@dataclass
+class Doing:
+    """One run on its way."""
+
+    number: int
+    party: Party
+    waiting: deque[int]
+    attempts: dict[int, Ended] = field(default_factory=dict)
+    lost: dict[int, int] = field(default_factory=dict)
+    failed: int = 0
+    done: int = 0
+    ended_at: int | None = None
+    at_first_end: int = 0
+    asked_since: int | None = None
+    longest_wait: int = 0
+
+    def ask(self, retries: Retry, now: int, at_work: int) -> Ask | None:
+        """Return what it asks for; None if it is not there."""
+        if now < self.party.begins or self.ended_at is not None:
+            return None
+        outcome = retry.judge(retries, list(self.attempts.values()))
+        for last in outcome.failed:
+            del self.attempts[last.index]
+            self.failed += 1
+        due = [again.index for again in outcome.again if again.due <= now]
+        free = self.party.workers - at_work
+        shown = max(0, free) + SHOWN
+        head = list(islice(self.waiting, shown)) if free > 0 else []
+        if not (due or head):
+            self.asked_since = None
+        elif self.asked_since is None:
+            self.asked_since = now
+        return Ask(self.number, free, head, list(self.attempts.values()), due, self.done)
+
+    def start(self, clip: int, now: int) -> None:
+        """Take note of a start."""
+        if self.attempts.pop(clip, None) is None:
+            self.waiting.remove(clip)
+        if self.asked_since is not None:
+            self.longest_wait = max(self.longest_wait, now - self.asked_since)
+        self.asked_since = now
+
+    def end(self, end: End, now: int) -> None:
+        """Take note of a clip's end."""
+        if not end.out_of_memory:
+            self.done += 1
+            return
+        self.lost[end.clip] = self.lost.get(end.clip, 0) + 1
+        reason = "out of GPU memory"
+        self.attempts[end.clip] = Ended(end.clip, ExitCode.OUT_OF_VRAM, reason, float(now), self.lost[end.clip])
 
 
 def simulate(
@@ -79,38 +152,27 @@ def simulate(
     fleet = Fleet(scenario, seed, steps=steps, endless=endless)
     exporters = Exporters(fleet, seed)
     policy = make(fleet, exporters)
-    rules = run_of(scenario).spec.retry
-    waiting = deque(range(scenario.clips))
-    lost: dict[int, int] = {}
-    failed = done = 0
-    attempts: dict[int, Ended] = {}
+    retries = run_of(scenario).spec.retry
+    numbers = iter(range(scenario.total))
+    runs = [Doing(n, party, deque(islice(numbers, party.clips))) for n, party in enumerate(scenario.runs)]
     shown = Trace(trace, float(fleet.sizes[trace]))
     uses: list[float] = []
-    while done + failed < scenario.clips and fleet.now < steps:
+    while any(run.ended_at is None for run in runs) and fleet.now < steps:
+        now = fleet.now
         exporters.step()
-        outcome = retry.judge(rules, list(attempts.values()))
-        for last in outcome.failed:
-            del attempts[last.index]
-            failed += 1
-        due = [again.index for again in outcome.again if again.due <= fleet.now]
-        free = scenario.workers - len(fleet.which)
-        head = [waiting[i] for i in range(min(len(waiting), max(0, free) + SHOWN))] if free > 0 else []
-        started = list(policy.choose(fleet.now, free, head, list(attempts.values()), due)) if free > 0 else []
+        _change(scenario, runs, fleet, policy)
+        at_work = np.bincount(fleet.clips.of_run[fleet.which], minlength=len(runs))
+        asks = [ask for run in runs if (ask := run.ask(retries, now, int(at_work[run.number]))) is not None]
+        started = list(policy.choose(now, asks)) if any(ask.free > 0 for ask in asks) else []
         for clip, gpu in started:
-            if attempts.pop(clip, None) is None:
-                waiting.remove(clip)
+            runs[int(fleet.clips.of_run[clip])].start(clip, now)
             fleet.start(clip, gpu)
         ends = fleet.step()
         for end in ends:
-            if end.out_of_memory:
-                lost[end.clip] = lost.get(end.clip, 0) + 1
-                attempts[end.clip] = Ended(
-                    end.clip, ExitCode.OUT_OF_VRAM, "out of GPU memory", float(fleet.now), lost[end.clip]
-                )
-            else:
-                done += 1
+            runs[int(fleet.clips.of_run[end.clip])].end(end, fleet.now)
         policy.saw(started, ends)
-        if waiting:
+        _finish(runs, fleet.now)
+        if any(run.waiting for run in runs):
             uses.append(float(fleet.used.sum() / fleet.sizes.sum()))
         shown.used.append(float(fleet.used[trace]))
         shown.others.append(float(fleet.others()[trace]))
@@ -118,12 +180,41 @@ def simulate(
         if watch is not None:
             watch(fleet, policy)
     return Result(
-        scenario.clips,
-        done,
-        sum(lost.values()),
-        failed,
+        scenario.total,
+        sum(run.done for run in runs),
+        sum(sum(run.lost.values()) for run in runs),
+        sum(run.failed for run in runs),
         fleet.now,
         float(np.mean(uses)) if uses else 0.0,
         fleet.denied,
         shown,
-    )
+        tuple(
+            RunResult(
+                run.party, run.done, sum(run.lost.values()), run.failed, run.ended_at or fleet.now,
+                run.at_first_end, run.longest_wait,
+            )
+            for run in runs
+        ),
+    )  # fmt: skip
+
+
+def _change(scenario: Scenario, runs: Sequence[Doing], fleet: Fleet, policy: Policy) -> None:
+    """Delete runs and restart the operator, at their time."""
+    for run in runs:
+        if run.party.deleted == fleet.now and run.ended_at is None:
+            run.ended_at = fleet.now
+            fleet.kill(run.number)
+            policy.dropped(run.number)
+    if scenario.restart == fleet.now:
+        policy.restarted()
+
+
+def _finish(runs: Sequence[Doing], now: int) -> None:
+    """Take note of runs that are done, and of how far all were when the first was."""
+    first = all(run.ended_at is None or run.party.deleted is not None for run in runs)
+    done = [run for run in runs if run.ended_at is None and run.done + run.failed >= run.party.clips]
+    for run in done:
+        run.ended_at = now
+    if first and done:
+        for run in runs:
+            run.at_first_end = run.done
