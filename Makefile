@@ -50,8 +50,8 @@ crds: setup ## Make crds/ and the copy of it in the chart, from the types of a r
 	@$(BIN)/python -m clipfarm.crd > crds/benchmarkruns.clipfarm.dev.yaml
 	@cp crds/benchmarkruns.clipfarm.dev.yaml charts/clipfarm/files/
 
-docs: setup ## Make docs/cli.md, and the tables of docs/run.md and docs/troubleshooting.md, from the code
-	@$(BIN)/python -m clipfarm.crd.reference docs/run.md docs/troubleshooting.md
+docs: setup ## Make docs/cli.md, and the tables of docs/run.md, docs/experiments.md and docs/troubleshooting.md, from the code
+	@$(BIN)/python -m clipfarm.crd.reference docs/run.md docs/troubleshooting.md docs/experiments.md
 	@$(BIN)/python tools/cli-reference
 
 golden: setup ## Make tests/golden/, the objects that each example becomes

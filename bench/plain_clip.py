@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from clipfarm_contract.experiments.scene import Declared, parse_clip
+from clipfarm_contract.experiments.reading import Declared, parse_clip
 from clipfarm_contract.layout import Clip
 from clipfarm_render import experiments
 from clipfarm_render.picture import preview
@@ -41,7 +41,7 @@ def main() -> None:
     clip = Clip(folder)
     with tempfile.TemporaryDirectory(prefix="clipfarm-plain-") as place:
         scratch = Path(place)
-        sample = experiments.draw(scene, phase, clip_seed(seed, index))
+        _, sample = experiments.draw(scene, phase, clip_seed(seed, index))
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
         built = stage.build([body], Camera(scene.resolution), scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)

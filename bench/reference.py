@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clipfarm_contract.experiments.scene import Declared, parse_clip
+from clipfarm_contract.experiments.reading import Declared, parse_clip
 from clipfarm_render import experiments
 from clipfarm_render.picture import background, view
 from clipfarm_render.picture.boxes import Box
@@ -25,7 +25,7 @@ def write(file: str, seed: str, index: str, frame: str, samples: str, target: st
     scene, phase = parse_clip(recipe.experiment, "experiment")
     with tempfile.TemporaryDirectory(prefix="clipfarm-reference-") as place:
         scratch = Path(place)
-        sample = experiments.draw(scene, phase, clip_seed(int(seed), int(index)))
+        _, sample = experiments.draw(scene, phase, clip_seed(int(seed), int(index)))
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
         camera = Camera(scene.resolution)
         built = stage.build([body], camera, scene.frames, scene.fps)

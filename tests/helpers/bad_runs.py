@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from clipfarm_contract.experiments import EXPERIMENTS
+from clipfarm_contract.experiments.laws import FORMS
+from clipfarm_contract.text import any_of
+
 GOOD = """
 apiVersion: clipfarm.dev/v1alpha1
 kind: BenchmarkRun
@@ -17,6 +21,7 @@ spec:
     - {name: B, clips: {start: 10, end: 29}, friction: {min: 0.01, max: 0.15}, mass: {min: 1, max: 1}}
   encode: {weights: {source: random}}
 """
+PUSH = [factor.name for factor in EXPERIMENTS["push"].factors if not factor.is_object]
 FPS = "expected a divisor of 240, the rate of the physics, such as"
 
 # (what to change, the value; the one line that answers it)
@@ -51,9 +56,58 @@ BAD = [
     ("spec.experiment.assets", {"manifest": "a.json", "sha256": "12"}, 'spec.experiment.assets.sha256: found "12",'
      " expected 64 hexadecimal digits"),
     ("spec.render", {"background": "blue"}, "spec.render.background: found \"blue\", expected 'cached' or 'full'"),
-    ("spec.experiment.name", "pull", "spec.experiment.name: found \"pull\", expected 'push'"),
+    ("spec.experiment.name", "pull", f'spec.experiment.name: found "pull", expected {any_of(EXPERIMENTS)}'),
     ("spec.experiment.impulse", {"min": 12, "max": 13, "atFrame": 31},
      "spec.experiment.impulse.atFrame: found 31, expected 30 or less, so that one of the 32 frames shows motion"),
+    ("spec.experiment.factors", {"sice": {"value": 1}},
+     "spec.experiment.factors.sice: unknown factor of push (did you mean size?)"),
+    ("spec.experiment.factors", {"object": {"value": 1}}, "spec.experiment.factors.object: unknown factor of push,"
+     f" expected {any_of(PUSH)}"),
+    ("spec.experiment.factors", {"size": {"min": 0.3, "max": 5}},
+     "spec.experiment.factors.size: found 0.3 to 5, expected 0.3 to 1.5 m, or a renderer of your own (render.command)"),
+    ("spec.experiment.factors", {"size": {"min": 0.2, "max": 1}},
+     "spec.experiment.factors.size: found 0.2 to 1, expected 0.3 to 1.5 m"),
+    ("spec.experiment.factors", {"size": {"value": 0}},
+     "spec.experiment.factors.size: found 0, expected 0.3 to 1.5 m"),
+    ("spec.experiment.factors", {"size": {"log": {"min": 0.1, "max": 1}}},
+     "spec.experiment.factors.size: found 0.1 to 1, expected 0.3 to 1.5 m"),
+    ("spec.experiment.factors", {"size": {"values": [1, 0.1]}},
+     "spec.experiment.factors.size: found 0.1 to 1, expected 0.3 to 1.5 m"),
+    ("spec.experiment.factors", {"size": {"log": {"min": 0, "max": 1}}},
+     "spec.experiment.factors.size.log.min: found 0, expected more than 0"),
+    ("spec.experiment.factors", {"size": {"log": {"min": 2, "max": 1}}},
+     "spec.experiment.factors.size.log.max: found 1, expected min (2) or more"),
+    ("spec.experiment.factors", {"size": {"min": 1.2, "max": 1.1}},
+     "spec.experiment.factors.size.max: found 1.1, expected min (1.2) or more"),
+    ("spec.experiment.factors", {"size": {"min": 1.2}}, f"spec.experiment.factors.size.min: expected one of {FORMS}"),
+    ("spec.experiment.factors", {"size": {}}, f"spec.experiment.factors.size.min: expected one of {FORMS}"),
+    ("spec.experiment.factors", {"size": {"value": 1, "min": 1, "max": 2}},
+     f"spec.experiment.factors.size.min: expected one of {FORMS}"),
+    ("spec.experiment.factors", {"size": 1.2}, f"spec.experiment.factors.size: found 1.2, expected one of {FORMS}"),
+    ("spec.experiment.factors", {"size": {"vale": 1.2}},
+     "spec.experiment.factors.size.vale: unknown field (did you mean value?)"),
+    ("spec.experiment.factors", {"size": {"values": []}},
+     "spec.experiment.factors.size.values: found nothing, expected at least one"),
+    ("spec.experiment.factors", {"atFrame": {"value": 1.5}},
+     "spec.experiment.factors.atFrame: found 1.5, expected whole numbers"),
+    ("spec.experiment.factors", {"atFrame": {"value": 31}}, "spec.experiment.factors.atFrame: found 31, expected 30 or"
+     " less, so that 1 of the 32 frames comes after it"),
+    ("spec.experiment.phases.1.factors", {"mass": {"value": 1}},
+     "spec.experiment.phases[1].factors.mass: found beside mass, expected one of the two"),
+    ("spec.experiment.phases.1.factors", {"x": {"min": -9, "max": 1}},
+     "spec.experiment.phases[1].factors.x: found -9 to 1, expected -3 to 3 m"),
+    ("spec.experiment.phases.1.objects", ["egg"], 'spec.experiment.phases[1].objects[0]: found "egg", expected cube,'
+     " sphere, cylinder, cone or torus, or an id with assets"),
+    ("spec.experiment.phases.1.exclude", [{}],
+     "spec.experiment.phases[1].exclude[0].objects: expected objects or factors"),
+    ("spec.experiment.phases.1.exclude", [{"factors": {"size": {}}}],
+     "spec.experiment.phases[1].exclude[0].factors.size.min: expected min or max or both, values, or value"),
+    ("spec.experiment.phases.1.exclude", [{"factors": {"sice": {"value": 1}}}],
+     "spec.experiment.phases[1].exclude[0].factors.sice: unknown factor of push (did you mean size?)"),
+    ("spec.experiment.phases.1.split", "holdout",
+     "spec.experiment.phases[1].split: found \"holdout\", expected 'train', 'val' or 'test'"),
+    ("spec.experiment.phases.1.eval", 20,
+     "spec.experiment.phases[1].eval: found 20, expected 19 or less, so that clips are left"),
     ("spec.experiment.impulse", {"min": 13, "max": 12},
      "spec.experiment.impulse.max: found 12, expected min (13) or more"),
     ("spec.experiment.phases.0.friction.min", -1,
@@ -84,8 +138,8 @@ BAD = [
     ("spec.vram", {"enabled": "yes please"}, 'spec.vram.enabled: found "yes please", expected true or false'),
     ("spec.retry", {"delay": 30}, "spec.retry.delay: found 30, expected a duration such as 30s, 5m or 7d"),
     ("spec.retry", {"delay": "soon"}, 'spec.retry.delay: found "soon", expected a duration such as 30s, 5m or 7d'),
-    ("spec.experiment.phases.1.friction.max", 1.5, "spec.experiment.phases[1].friction.max: found 1.5, expected 1 or"
-     " less, or a renderer of your own (render.command)"),
+    ("spec.experiment.phases.1.friction.max", 1.5, "spec.experiment.phases[1].friction: found 0.01 to 1.5,"
+     " expected 0 to 1, or a renderer of your own (render.command)"),
     ("spec.render", {"threads": 2000}, "spec.render.threads: found 2000, expected 1024 or less"),
     ("spec.render", {"keepPods": "none"}, "spec.render.keepPods: found \"none\", expected 'failed' or 'all'"),
     ("spec.render", {"clipsPerPod": 10**6}, "spec.render.clipsPerPod: found 1000000, expected 100000 or less"),

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from clipfarm_contract.experiment import ClipRecipe
-from clipfarm_contract.experiments.scene import Declared
+from clipfarm_contract.experiments.reading import Declared
 
 PUSH: dict[str, Any] = {
     "name": "push",
@@ -32,11 +32,12 @@ TINY = PUSH | {"frames": 4, "resolution": 64, "samplesPerPixel": 4}
 def declared(**changes: Any) -> Declared:
     """Return PUSH as the renderer reads it, with some fields replaced, those of its phase by ``phase``.
 
-    A field of the phase is left out if its value is ``...``.
+    A field is left out if its value is ``...``.
     """
     phase = PUSH["phases"][0] | changes.pop("phase", {})
     phase = {name: value for name, value in phase.items() if value is not ...}
-    return Declared.from_json(json.dumps(PUSH | {"phases": [phase]} | changes))
+    whole = {name: value for name, value in (PUSH | {"phases": [phase]} | changes).items() if value is not ...}
+    return Declared.from_json(json.dumps(whole))
 
 
 def make_recipe(index: int = 7, seed: int = 42, **changes: Any) -> ClipRecipe:

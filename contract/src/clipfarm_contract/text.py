@@ -1,5 +1,6 @@
 """Text of programs that are not ours, made fit to be shown."""
 
+import difflib
 import re
 from collections.abc import Iterable
 
@@ -17,6 +18,13 @@ def any_of(names: Iterable[str]) -> str:
     """Return ``cube, sphere or torus``; of one or more."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean friction?)`` if a known name is close; else which there are."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" (did you mean {close[0]}?)" if close else f", expected {any_of(names)}"
 
 
 def _written_out(code: int) -> str:

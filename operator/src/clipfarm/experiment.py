@@ -1,17 +1,22 @@
 """The experiment of a run: what is filmed, in which clips."""
 
 import itertools
+import json
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from clipfarm.cel import FieldRule, Rule, ordered
+from clipfarm.laws import KNOWN, LAWFUL, Exclusions, Laws, ObjectName
 from clipfarm.model import FileName, Model, NonNegative, Positive, Sha256, Text
 from clipfarm_contract.bounds import A_DIVISOR, LAST_CLIP, LEAST_PIXELS, MOST_PIXELS, STEP_RATE
 from clipfarm_contract.experiment import SHAPES, Layer
+from clipfarm_contract.experiments import EXPERIMENTS
+from clipfarm_contract.experiments.reading import Declared
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.text import any_of
 
-ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
+Objects = Annotated[tuple[ObjectName, ...], Field(min_length=1, max_length=1024, strict=False)]
 
 
 class ClipRange(Model):
@@ -62,17 +67,62 @@ class Impulse(PositiveRange):
     """Last frame that shows the object at rest."""
 
 
+def _both(part: "Phase | Experiment", *names: str) -> str | None:
+    """Return what is wrong if a factor has a law of its own and one among the factors."""
+    for name in names:
+        if getattr(part, name) is not None and name in (part.factors or {}):
+            return f"factors.{name}: found beside {name}, expected one of the two"
+    return None
+
+
+def _held(phase: "Phase") -> str | None:
+    if phase.eval is None:
+        return None
+    if phase.split is not None:
+        return "eval: found beside split, expected one of the two"
+    least = len(phase.clips) - 1
+    return (
+        None if phase.eval <= least else f"eval: found {phase.eval}, expected {least} or less, so that clips are left"
+    )
+
+
 class Phase(Model):
-    """A range of clips with one law for friction and mass."""
+    """A range of clips with laws of its own."""
 
     name: Text = Field(min_length=1)
     """Name of the phase, which each clip's ground_truth.json records."""
     clips: ClipRange
     """The clips that belong to the phase."""
-    friction: FrictionRange
-    """Coefficient of friction between object and floor, drawn uniformly; no unit."""
-    mass: PositiveRange
-    """Mass of the object, drawn uniformly, kg."""
+    friction: FrictionRange | None = None
+    """Coefficient of friction between object and floor, drawn uniformly; no unit. Short for factors.friction."""
+    mass: PositiveRange | None = None
+    """Mass of the object, drawn uniformly, kg. Short for factors.mass."""
+    objects: Objects | None = None
+    """Objects of this phase; default: those of the experiment."""
+    factors: Laws | None = None
+    """Laws of factors in this phase, by the factor's name; default: those of the experiment."""
+    exclude: Exclusions | None = None
+    """Combinations that no clip of this phase shows."""
+    split: Literal["train", "val", "test"] | None = None
+    """What the clips are for; each clip's ground_truth.json records it."""
+    eval: int | None = Field(default=None, ge=1, le=LAST_CLIP)
+    """Number of clips at the end of the phase that are for validation; the others are for training."""
+
+    rules = (
+        Rule(
+            lambda phase: _both(phase, "friction", "mass"),
+            cel="!has(self.factors) || !(has(self.friction) && 'friction' in self.factors"
+            " || has(self.mass) && 'mass' in self.factors)",
+            message="expected friction and mass either beside the factors or among them",
+            field=".factors",
+        ),
+        Rule(
+            _held,
+            cel="!has(self.eval) || !has(self.split) && self.eval <= self.clips.end - self.clips.start",
+            message="expected without split, and fewer than the phase has clips",
+            field=".eval",
+        ),
+    )
 
 
 class Assets(Model):
@@ -90,6 +140,13 @@ def _near(fps: int) -> str:
     return f", such as {min(rates, key=lambda rate: (abs(rate - fps), rate))}"
 
 
+def _known(name: str) -> str:
+    if name not in EXPERIMENTS:
+        raise ValueError(f"expected {any_of(EXPERIMENTS)}")
+    return name
+
+
+ExperimentName = Annotated[str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(EXPERIMENTS)})]
 EVEN = FieldRule(
     "an even number: the encoder takes frames in pairs", holds=lambda frames: frames % 2 == 0, cel="self % 2 == 0"
 )
@@ -100,14 +157,18 @@ SHOWS_COLOURS = FieldRule(
 
 
 def _unknown_object(experiment: "Experiment") -> str | None:
-    odd = next((i for i, name in enumerate(experiment.objects) if name not in SHAPES), None)
-    if odd is None or experiment.assets is not None:
+    if experiment.assets is not None:
         return None
-    return f'objects[{odd}]: found "{experiment.objects[odd]}", expected {any_of(SHAPES)}, or an id with assets'
+    lists = [("", experiment.objects), *((f"phases[{i}].", p.objects or ()) for i, p in enumerate(experiment.phases))]
+    for where, objects in lists:
+        odd = next((i for i, name in enumerate(objects) if name not in SHAPES), None)
+        if odd is not None:
+            return f'{where}objects[{odd}]: found "{objects[odd]}", expected {any_of(SHAPES)}, or an id with assets'
+    return None
 
 
 def _late_push(experiment: "Experiment") -> str | None:
-    frames, found = experiment.frames, experiment.impulse.at_frame
+    frames, found = experiment.frames, experiment.impulse.at_frame if experiment.impulse else 0
     if found <= frames - 2:
         return None
     expected = f"{frames - 2} or less, so that one of the {frames} frames shows motion"
@@ -124,11 +185,26 @@ def _overlap(experiment: "Experiment") -> str | None:
     return None
 
 
-class Experiment(Model):
-    """The experiment to simulate and render. ``push``: an object that rests on a floor with walls gets a push."""
+PAGE = "docs/experiments.md"
 
-    name: Literal["push"] = "push"
-    """Name of the experiment; push is built in."""
+
+def _nothing(_: object) -> None:
+    return None
+
+
+def _unlawful(experiment: "Experiment") -> str | None:
+    """Return what is wrong with the factors, of any renderer."""
+    try:
+        return problem(declared(experiment, "full"), experiment, own_renderer=True)
+    except ContractError as error:
+        return str(error)
+
+
+class Experiment(Model):
+    """The experiment to simulate and render."""
+
+    name: ExperimentName = "push"
+    """Name of the experiment."""
     frames: Annotated[int, Field(ge=4, le=1024), EVEN] = 32
     """Frames per clip; even, because the encoder takes frames in pairs."""
     fps: Annotated[
@@ -140,27 +216,33 @@ class Experiment(Model):
     """Light paths that Cycles traces per pixel; more of them give less noise."""
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=8, strict=False), SHOWS_COLOURS] = ("rgb",)
     """Layers to write for each frame; rgb must be among them."""
-    objects: tuple[ObjectName, ...] = Field(default=("cube",), min_length=1, max_length=1024, strict=False)
+    objects: Objects = ("cube",)
     """Objects, of which each clip shows one, drawn at random: cube, sphere, cylinder, cone, torus, or ids of assets."""
     assets: Assets | None = None
     """Source of objects that are not built in."""
-    impulse: Impulse = Impulse(min=12, max=13)
-    """Impulse of the push, N s: magnitude drawn uniformly, direction random in the plane of the floor."""
+    impulse: Impulse | None = None
+    """Impulse of the push, N s: magnitude drawn uniformly, by default from 12 to 13; direction random in the plane of
+    the floor. Short for factors.impulse and factors.atFrame."""
+    factors: Laws | None = None
+    """Laws of factors in all phases, by the factor's name; docs/experiments.md lists the factors of each experiment."""
+    exclude: Exclusions | None = None
+    """Combinations that no clip shows."""
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=64, strict=False)
-    """Ranges of clips with their ranges of friction and mass; each clip belongs to exactly one phase."""
+    """Ranges of clips with their laws; each clip belongs to exactly one phase."""
     preview: bool = True
     """Whether each clip gets a preview.gif."""
 
     rules = (
         Rule(
             _unknown_object,
-            cel=f"has(self.assets) || self.objects.all(name, name in {list(SHAPES)})",
+            cel=f"has(self.assets) || self.objects.all(name, name in {list(SHAPES)})"
+            f" && self.phases.all(p, !has(p.objects) || p.objects.all(name, name in {list(SHAPES)}))",
             message=f"expected {any_of(SHAPES)}, or an id with assets",
             field=".objects",
         ),
         Rule(
             _late_push,
-            cel="self.impulse.atFrame <= self.frames - 2",
+            cel="!has(self.impulse) || self.impulse.atFrame <= self.frames - 2",
             message="expected frames - 2 or less, so that a frame shows motion",
             field=".impulse.atFrame",
         ),
@@ -170,6 +252,20 @@ class Experiment(Model):
             " || b.clips.end < a.clips.start))",
             message="phases overlap, expected each clip in one phase",
             field=".phases",
+        ),
+        Rule(
+            lambda experiment: _both(experiment, "impulse"),
+            cel="!has(self.impulse) || !has(self.factors) || !('impulse' in self.factors || 'atFrame' in self.factors)",
+            message="expected impulse and atFrame either beside the factors or among them",
+            field=".factors",
+        ),
+        Rule(_unlawful, cel=KNOWN[0], message=f"expected factors of this experiment ({PAGE})", field=".factors"),
+        # With the rule before, in the API server's own terms.
+        Rule(_nothing, cel=KNOWN[1], message=f"expected factors of this experiment ({PAGE})", field=".phases"),
+        Rule(_nothing, cel=KNOWN[2], message=f"expected factors of this experiment ({PAGE})", field=".exclude"),
+        *(
+            Rule(_nothing, cel=rule, message=f"expected laws within their factors' bounds ({PAGE})", field=".factors")
+            for rule in LAWFUL
         ),
     )
 
@@ -189,3 +285,37 @@ class Experiment(Model):
             if phase.clips.start <= index <= phase.clips.end:
                 index = phase.clips.end + 1
         return index if index <= clips.end else None
+
+
+def declared(experiment: Experiment, background: str) -> Declared:
+    """Return an experiment as the renderer reads it.
+
+    Raises:
+        ContractError: it cannot be; the message names the field, from the experiment on.
+    """
+    document = experiment.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return Declared.from_json(json.dumps(document | {"background": background}), "")
+
+
+def problem(made: Declared, experiment: Experiment, *, own_renderer: bool) -> str | None:
+    """Return the first law that a renderer cannot have, with its field; None if there is none.
+
+    Args:
+        made: the experiment as the renderer reads it.
+        experiment: the same as the run file has it.
+        own_renderer: whether a renderer of the user's own makes the clips.
+    """
+    for i, phase in enumerate(experiment.phases):
+        entry = next(each.phase for each in made.phases if each.phase.name == phase.name)
+        found = made.scene.problem(entry, own_renderer=own_renderer)
+        if found is None:
+            continue
+        factor = found.partition(":")[0]
+        if factor in (phase.factors or {}):
+            return f"phases[{i}].factors.{found}"
+        if getattr(phase, factor, None) is not None:
+            return f"phases[{i}].{found}"
+        if factor.startswith("exclude"):
+            return f"phases[{i}].{found}" if phase.exclude else found
+        return f"factors.{found}"
+    return None

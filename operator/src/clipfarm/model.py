@@ -28,6 +28,7 @@ from clipfarm.units import (
     parse_quantity,
 )
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -100,6 +101,8 @@ Commit = Annotated[
 class Model(BaseModel):
     """Base of all parts: frozen, camelCase outside, no unknown fields, no silent conversions."""
 
+    shape: ClassVar[str] = "an object"
+    """What is expected of a value that is none, in words."""
     rules: ClassVar[tuple[Rule, ...]] = ()
     """Rules about several fields, in order: the first that is broken is reported."""
 

@@ -12,7 +12,8 @@ from pydantic import ConfigDict, Field
 from clipfarm.cel import Rule
 from clipfarm.decide.rules.table import RuleOptions
 from clipfarm.decide.vram.options import Vram
-from clipfarm.experiment import ClipRange, Experiment
+from clipfarm.experiment import ClipRange, Experiment, declared, problem
+from clipfarm.laws import WITHIN
 from clipfarm.model import (
     MOST_ENTRIES,
     Argument,
@@ -31,7 +32,7 @@ from clipfarm_contract.bounds import MOST_BATCH, MOST_CROP, MOST_FRICTION
 from clipfarm_contract.environment import MOST_THREADS
 from clipfarm_contract.experiment import Background
 from clipfarm_contract.experiment import Experiment as ContractExperiment
-from clipfarm_contract.experiments.scene import Declared
+from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.models import MOST_MODEL_NAME, VJEPA2_PATCH, facts
 from clipfarm_contract.models import NAME as MODEL_NAME
 
@@ -180,14 +181,11 @@ def _uncovered(spec: "RunSpec") -> str | None:
     return None if clip is None else f"experiment.phases: no phase holds clip {clip}, expected each clip in one phase"
 
 
-def _too_rough(spec: "RunSpec") -> str | None:
-    for i, phase in enumerate(spec.experiment.phases):
-        if phase.friction.max > MOST_FRICTION and not spec.render.command:
-            return (
-                f"experiment.phases[{i}].friction.max: found {phase.friction.max:g}, expected {MOST_FRICTION:g} or"
-                " less, or a renderer of your own (render.command)"
-            )
-    return None
+def _too_large(spec: "RunSpec") -> str | None:
+    if spec.render.command:
+        return None
+    found = problem(spec.declared(), spec.experiment, own_renderer=False)
+    return None if found is None else f"experiment.{found}, or a renderer of your own (render.command)"
 
 
 class SpecFields(Model):
@@ -221,8 +219,7 @@ class RunSpec(RuleOptions, SpecFields):
 
     def declared(self) -> Declared:
         """Return the experiment as the renderer reads it."""
-        document = self.experiment.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return Declared.from_json(json.dumps(document | {"background": self.render.background}))
+        return declared(self.experiment, self.render.background)
 
     def contract(self) -> ContractExperiment:
         """Return the experiment as it is handed on."""
@@ -247,10 +244,17 @@ class RunSpec(RuleOptions, SpecFields):
             field=".experiment.phases",
         ),
         Rule(
-            _too_rough,
-            cel=f"self.render.command.size() > 0 || self.experiment.phases.all(p, p.friction.max <= {MOST_FRICTION})",
+            _too_large,
+            cel="self.render.command.size() > 0 || self.experiment.phases.all(p,"
+            f" !has(p.friction) || p.friction.max <= {MOST_FRICTION})",
             message=f"expected friction of {MOST_FRICTION:g} or less, or a renderer of your own (render.command)",
             field=".experiment.phases",
+        ),
+        Rule(
+            lambda _: None,  # with the rule before
+            cel=f"self.render.command.size() > 0 || {WITHIN}",
+            message="expected what the built-in renderer can make (docs/experiments.md), or render.command",
+            field=".experiment.factors",
         ),
     )
 

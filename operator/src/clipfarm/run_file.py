@@ -4,13 +4,13 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from clipfarm.cel import number
-from clipfarm.model import NO_NUL
+from clipfarm.model import NO_NUL, Model
 from clipfarm.run import KIND, RUN_NAME, Run
 from clipfarm.yaml_documents import MOST_BYTES, DocumentError, documents
 from clipfarm_contract import regular
@@ -139,7 +139,8 @@ def _line(detail: ErrorDetails) -> str:
                 return f"{field}.{message}"
             return f"{field}: found {_show(found)}, {message}"
         case "model_type" | "model_attributes_type" | "dict_type":
-            expected = "an object"
+            model = _model_at(detail["loc"])
+            expected = model.shape if model is not None and issubclass(model, Model) else "an object"
         case "tuple_type":
             expected = "a list"
         case "literal_error":
@@ -208,12 +209,23 @@ def _close(name: str, names: Sequence[str]) -> str:
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
     """Return the type of the object at a place of the run, None where there is a plain value."""
     model: type[BaseModel] | None = Run
+    values: type[BaseModel] | None = None  # of the map that the next part is a key of
     for part in location:
         if isinstance(part, int):
             continue
+        if values is not None:
+            model, values = values, None
+            continue
         by_alias = {field.alias or name: field for name, field in model.model_fields.items()} if model else {}
-        model = _model_of(by_alias[str(part)].annotation) if str(part) in by_alias else None
+        annotation = by_alias[str(part)].annotation if str(part) in by_alias else None
+        model = _model_of(annotation)
+        if model is not None and _is_map(annotation):
+            model, values = None, model
     return model
+
+
+def _is_map(annotation: Any) -> bool:
+    return get_origin(annotation) is dict or any(_is_map(part) for part in get_args(annotation))
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:

@@ -20,7 +20,8 @@ from helpers.experiments import declared
 def draw(shape: str) -> Sample:
     """Return the sample of one clip."""
     made = declared(objects=[shape], phase={"mass": {"min": 1, "max": 1}})
-    sample: Sample = experiments.draw(made.scene, made.phases[0].phase, 5)
+    sample: Sample
+    _, sample = experiments.draw(made.scene, made.phases[0].phase, 5)
     return sample
 
 

@@ -1,4 +1,4 @@
-"""docs/run.md: its examples are runs, they show every field, and its table is the one that the code makes."""
+"""docs/run.md and docs/experiments.md: examples are runs, they show every field, and tables are made from the code."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,14 @@ from helpers.chart import ROOT
 from helpers.runs import document
 
 DOCUMENT = (ROOT / "docs" / "run.md").read_text()
-EXAMPLES = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", DOCUMENT, re.M | re.S)]
+EXPERIMENTS = (ROOT / "docs" / "experiments.md").read_text()
+
+
+def examples(document: str) -> list[dict]:
+    return [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", document, re.M | re.S)]
+
+
+EXAMPLES = examples(DOCUMENT)
 
 
 def whole(example: dict) -> dict:
@@ -27,7 +34,7 @@ def whole(example: dict) -> dict:
     return base | {"spec": spec}
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: "-".join(example))
+@pytest.mark.parametrize("example", EXAMPLES + examples(EXPERIMENTS), ids=lambda example: "-".join(example))
 def test_an_example_is_a_run_that_makes_sense(example: dict):
     Run.model_validate(whole(example))
 
@@ -59,6 +66,10 @@ def test_every_field_is_shown_by_an_example():
 
 def test_the_table_of_fields_is_up_to_date():
     assert reference.updated(DOCUMENT, reference.fields()) == DOCUMENT, "run `make docs`"
+
+
+def test_the_tables_of_factors_are_up_to_date():
+    assert reference.updated(EXPERIMENTS, reference.factors()) == EXPERIMENTS, "run `make docs`"
 
 
 def test_a_document_without_a_place_for_the_table_is_refused():

@@ -1,6 +1,7 @@
 """docs/troubleshooting.md has an entry for each reason that the code can give, and for no other."""
 
 import ast
+import importlib
 import inspect
 import re
 import signal
@@ -28,13 +29,14 @@ from clipfarm_contract import features
 from clipfarm_contract import tree as folder_tree
 from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
-from clipfarm_render import checks
+from clipfarm_render import checks, experiments
 from clipfarm_render.supervising import attempt, children, written
 from clipfarm_render.supervising.allowance import Allowance
 from clipfarm_render.supervising.child import ChildEnd, End, Tail
 from helpers.chart import ROOT
 
 DOCUMENT = (ROOT / "docs" / "troubleshooting.md").read_text()
+STORIES = [importlib.import_module(name) for name in experiments.STORIES.values()]
 
 
 def rows(section: str) -> list[list[str]]:
@@ -175,7 +177,8 @@ def reasons() -> set[tuple[str, str]]:
         ("render", state.unreadable(1, "clip.json: Input/output error (EIO)", 0.0).reason),
         ("render", attempt._describe(OSError(28, "No space left on device", "/clips/clip_00001"))),
     }
-    found |= {("render", text) for text in messages(checks, "CheckError")}
+    for module in (checks, *STORIES):
+        found |= {("render", text) for text in messages(module, "CheckError")}
     found |= {("render", text) for text in messages(folder_tree, "UnfitError") + messages(written, "UnfitError")}
     assert f'"{LEFT_BEHIND}"' in inspect.getsource(attempt)
     assert 'f"its report is unreadable: {error}"' in inspect.getsource(children)
@@ -228,6 +231,7 @@ def test_each_entry_is_a_way_to_fail():
 
 
 def test_what_is_checked_of_a_clip_has_its_entry_by_name():
-    names = {rule.__name__ for rule in checks.RULES} | {"frames"}
+    rules = [*checks.COMMON, *(rule for module in STORIES for rule in module.CHECKS)]
+    names = {rule.__name__ for rule in rules} | {"frames"}
     listed = {row[1].strip("`").partition(":")[0] for row in rows("Failed clips") if row[0] == "render"}
     assert names <= listed

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from clipfarm_contract.experiment import COMPOSITING, ClipRecipe, Experiment
-from clipfarm_contract.experiments.scene import Declared, clip_json, parse_clip
+from clipfarm_contract.experiments.reading import Declared, parse_clip
+from clipfarm_contract.experiments.scene import clip_json
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.result import ChildReport
 from helpers.runs import make_run

@@ -44,7 +44,10 @@ RUN = yaml.safe_load(GOOD)
 def document() -> dict[str, Any]:
     """A good run that has an item in each list."""
     made: dict[str, Any] = copy.deepcopy(RUN)
-    made["spec"]["experiment"] |= {"layers": ["rgb"], "objects": ["cube"]}
+    lawful = {"objects": ["cube"], "factors": {"x": {"values": [0]}}}
+    for part in (made["spec"]["experiment"], made["spec"]["experiment"]["phases"][0]):
+        part |= lawful | {"exclude": [{"objects": ["cone"], "factors": {"x": {"values": [1]}}}]}
+    made["spec"]["experiment"] |= {"layers": ["rgb"]}
     for part in ("render", "encode"):
         pod = {"tolerations": [{"key": "a"}], "imagePullSecrets": ["a"]}
         made["spec"].setdefault(part, {})["pod"] = pod

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from clipfarm_contract.environment import CLIP_PREPARING
-from clipfarm_contract.experiments.scene import Declared
+from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.layout import Clip
 from clipfarm_render.job import SHARED_WORK, Job, forget_prepared, preparing
 from helpers.experiments import TINY

@@ -157,7 +157,7 @@ def test_a_wall_gives_back_half_of_the_speed_wherever_in_a_step_it_is_met(run, s
 @pytest.mark.parametrize("seed", range(8))
 def test_the_object_stays_within_the_walls_and_gains_no_energy(run, shape, seed):
     made = declared(phase={"friction": {"min": 0.01, "max": 0.9}})
-    sample = replace(draw(made.scene, made.phases[0].phase, seed), shape=shape)
+    sample = replace(draw(made.scene, made.phases[0].phase, seed)[1], shape=shape)
     trajectory = run(sample, frames=300)
     assert np.abs(trajectory.positions[:, :2]).max() < arena.HALF_SIZE
     assert trajectory.positions[:, 2].min() > 0

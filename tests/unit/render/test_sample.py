@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from clipfarm_contract.experiment import SHAPES
+from clipfarm_contract.experiments import EXPERIMENTS
 from clipfarm_render import experiments
+from clipfarm_render.job import ClipError
 from clipfarm_render.scene import arena
 from clipfarm_render.scene.sample import MIN_CONTRAST, contrast, contrasting
 from clipfarm_render.seeds import clip_seed
@@ -17,7 +19,7 @@ from helpers.experiments import declared
 
 def draw(seed, objects=("cube",), **phase):
     made = declared(objects=list(objects), phase=phase)
-    return experiments.draw(made.scene, made.phases[0].phase, seed)
+    return experiments.draw(made.scene, made.phases[0].phase, seed)[1]
 
 
 def between(low, high):
@@ -109,10 +111,45 @@ def test_clips_draw_what_they_drew_before_there_were_factors_in_both_forms_of_a_
     few, everything = hashlib.sha256(), hashlib.sha256()
     for run in (0, 42):
         for index in range(1000):
-            drawn = experiments.draw(made.scene, made.phases[0].phase, clip_seed(run, index))
+            _, drawn = experiments.draw(made.scene, made.phases[0].phase, clip_seed(run, index))
             few.update(struct.pack("<2d", drawn.friction, drawn.mass))
             values = (drawn.size, *drawn.position, drawn.yaw, *drawn.colour, drawn.friction, drawn.mass)
             pushed = (drawn.push.magnitude, drawn.push.direction, drawn.push.at_frame)
             everything.update(struct.pack("<12d", *values, *pushed))
             everything.update(drawn.shape.encode())
     assert (few.hexdigest(), everything.hexdigest()) == (of_laws, of_all)
+
+
+HELD_OUT = {"objects": ["cone"], "factors": {"friction": {"min": 0.7}}}
+
+
+def test_a_combination_that_is_held_out_is_not_drawn_and_all_else_keeps_its_values():
+    objects = ("cube", "cone")
+    free = [draw(seed, objects) for seed in range(300)]
+    kept = [draw(seed, objects, exclude=[HELD_OUT]) for seed in range(300)]
+    assert any(sample.shape == "cone" and sample.friction >= 0.7 for sample in free)
+    assert not any(sample.shape == "cone" and sample.friction >= 0.7 for sample in kept)
+    assert {sample.shape for sample in kept} == {*objects}
+    for before, after in zip(free, kept, strict=True):
+        held = before.shape == "cone" and before.friction >= 0.7
+        assert held or after == before
+        assert replace(after, shape=before.shape, friction=before.friction) == before, "no other factor is drawn again"
+
+
+def test_a_phase_of_which_hardly_anything_is_left_fails_its_clip_in_one_line():
+    nearly_all = [{"factors": {"friction": {"min": 0.5, "max": 0.7}}}, {"factors": {"friction": {"min": 0.7}}}]
+    with pytest.raises(ClipError, match=r"^exclude of phase A1: found 1000 draws held out, expected one that is not$"):
+        draw(5, exclude=nearly_all)
+
+
+def test_a_law_for_one_factor_leaves_the_values_of_all_others_as_they_were():
+    factors = EXPERIMENTS["push"].factors
+    made = declared()
+    free, _ = experiments.draw(made.scene, made.phases[0].phase, 5)
+    for factor in factors:
+        if factor.is_object or factor.name in ("friction", "mass"):
+            continue
+        low, _high = factor.default.extremes
+        one = declared(phase={"factors": {factor.name: {"value": low}}})
+        values, _ = experiments.draw(one.scene, one.phases[0].phase, 5)
+        assert values == {**free, factor.name: low}

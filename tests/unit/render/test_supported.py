@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from clipfarm_contract.experiments.scene import Declared
+from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.fields import ContractError
 from clipfarm_render.supervising.supported import refuse_unsupported
 from helpers.experiments import PUSH

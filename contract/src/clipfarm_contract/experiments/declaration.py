@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from clipfarm_contract.experiments.laws import Choice, Law, Log, Uniform, Value
+from clipfarm_contract.text import any_of
 
 OBJECTS = Choice(("cube",))
 """The default of a factor that is an object."""
@@ -50,6 +51,20 @@ class Factor:
             return value
         return law.whole_at(u) if isinstance(law, Uniform) else int(law.at(u))
 
+    def words(self, law: Law) -> str:
+        """Return a law as people read it: ``mass 0.5-3 kg``, ``object cube or cone``."""
+        return f"{self.name} {self.span(law)}"
+
+    def span(self, law: Law) -> str:
+        """Return the values of a law as people read them: ``0.5-3 kg``, ``cube or cone``."""
+        if isinstance(law, Choice):
+            values = any_of(value if isinstance(value, str) else f"{value:g}" for value in law.values)
+        elif law.min < 0:
+            values = f"{law.min:g} to {law.max:g}"
+        else:
+            values = f"{law.min:g}" if law.min == law.max else f"{law.min:g}-{law.max:g}"
+        return f"{values}{f' {self.unit}' if self.unit else ''}{' (logarithmic)' if isinstance(law, Log) else ''}"
+
     def problem(self, law: Law, frames: int, *, own_renderer: bool = False) -> str | None:
         """Return what is wrong with a law in clips of so many frames, as ``found 2, expected 0 to 1``; else None."""
         if self.is_object:
@@ -64,13 +79,8 @@ class Factor:
                 f"found {_span(low, high)}, expected {last} or less, so that {self.frames_after} of the {frames} frames"
                 " comes after it"
             )
-        if self.whole:
-            odd = isinstance(law, Log) or any(
-                value != int(value)
-                for value in (law.values if isinstance(law, Choice) else (low, high))
-                if not isinstance(value, str)
-            )
-            return f"found {law.to_json()}, expected whole numbers" if odd else None
+        if self.whole and (isinstance(law, Log) or not all(float(value).is_integer() for value in _numbers(law))):
+            return f"found {self.span(law)}, expected whole numbers"
         return None
 
     @property
@@ -108,6 +118,10 @@ class Declaration:
     def object_factors(self) -> tuple[str, ...]:
         """Return the names of the factors that are objects."""
         return tuple(factor.name for factor in self.factors if factor.is_object)
+
+
+def _numbers(law: Law) -> tuple[float, ...]:
+    return tuple(float(v) for v in law.values if not isinstance(v, str)) if isinstance(law, Choice) else law.extremes
 
 
 def _span(low: float, high: float) -> str:

@@ -22,6 +22,11 @@ class Uniform:
     min: float
     max: float
 
+    def __post_init__(self) -> None:
+        # 12 and 12.0 are the same law, and have to be the same bytes in a recipe.
+        object.__setattr__(self, "min", float(self.min))
+        object.__setattr__(self, "max", float(self.max))
+
     def at(self, u: float) -> float:
         """Return the value for a number ``u`` from 0 to 1; the same bits as NumPy's ``Generator.uniform``."""
         return self.min + (self.max - self.min) * u
@@ -46,6 +51,11 @@ class Log:
 
     min: float
     max: float
+
+    def __post_init__(self) -> None:
+        # 12 and 12.0 are the same law, and have to be the same bytes in a recipe.
+        object.__setattr__(self, "min", float(self.min))
+        object.__setattr__(self, "max", float(self.max))
 
     def at(self, u: float) -> float:
         """Return the value for a number ``u`` from 0 to 1."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from clipfarm_contract.environment import CLIP_REPORT, ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.experiments.scene import laws_json
 from clipfarm_contract.fields import dump
 from clipfarm_render.job import TASK, ClipError, Job, Report, preparing
 from clipfarm_render.output import say
@@ -42,7 +43,7 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         story = experiments.story(scene.name)
 
     with report.stage("simulate"):
-        sample = experiments.draw(scene, job.phase, job.seed)
+        values, sample = experiments.draw(scene, job.phase, job.seed)
         built = story.build(sample, scene, scratch)
         world = physics.simulator(built.scene, scratch, built.fixtures)
         kernels = None if job.device == "cpu" else gpu_cache.use(job.cache)
@@ -85,7 +86,8 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         truth = story.truth(sample, built, moving, scene)
         np.save(job.clip.actions, truth.actions)
         np.save(job.clip.states, truth.states)
-        described = ground_truth.describe(job.recipe, job.seed, scene, built.camera, job.phase.name)
+        drawn = {name: values[name] for name in laws_json(scene, job.phase)}
+        described = ground_truth.describe(job.recipe, job.seed, scene, built.camera, job.phase, drawn)
         job.clip.ground_truth.write_text(dump({**described, **truth.document}))
         if scene.preview:
             preview.write(job.clip, scene.frames, scene.fps)

@@ -11,7 +11,8 @@ from typing import Any
 
 from clipfarm_contract import environment
 from clipfarm_contract.experiment import ClipRecipe
-from clipfarm_contract.experiments.scene import Phase, Scene, parse_clip
+from clipfarm_contract.experiments.reading import parse_clip
+from clipfarm_contract.experiments.scene import Phase, Scene
 from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.layout import Clip
 from clipfarm_contract.result import ChildReport

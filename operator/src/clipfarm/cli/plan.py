@@ -11,6 +11,7 @@ from clipfarm.cli import needs
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
 from clipfarm.cli.output import Sayer
 from clipfarm.decide.plan import Plan, decide
+from clipfarm.experiment import Phase
 from clipfarm.local import scan
 from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
@@ -20,6 +21,8 @@ from clipfarm.manifests import preview
 from clipfarm.units import format_clips
 from clipfarm.world import Moment
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.experiments.reading import Declared
+from clipfarm_contract.experiments.scene import SHORTHANDS
 from clipfarm_contract.indexes import compress
 
 
@@ -60,14 +63,11 @@ def describe(job: Job, console: Console) -> None:
 def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     spec, status = job.run.spec, plan.status
     lines = [f"run {job.run.name}: {format_clips(len(job.clips))} ({compress(job.clips)}), seed {spec.seed}"]
+    made = spec.declared()
     for phase in spec.experiment.phases:
         clips = [clip for clip in job.clips if phase.clips.start <= clip <= phase.clips.end]
         if clips:
-            friction, mass = phase.friction, phase.mass
-            lines.append(
-                f"  phase {phase.name}: {format_clips(len(clips))} ({compress(clips)}),"
-                f" friction {friction.min:g}-{friction.max:g}, mass {mass.min:g}-{mass.max:g} kg"
-            )
+            lines.append(f"  phase {phase.name}: {format_clips(len(clips))} ({compress(clips)}){_laws(made, phase)}")
     scene = spec.experiment
     lines += [
         f"  {scene.frames} frames of {scene.resolution} x {scene.resolution} at {scene.fps} a second,"
@@ -93,3 +93,15 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     else:
         lines.append("encoder: none")
     return lines
+
+
+def _laws(made: Declared, phase: Phase) -> str:
+    """Return what is random in a phase: the factors to which the run gives a law, and friction and mass."""
+    scene, laws = made.scene, next(each.phase.laws for each in made.phases if each.phase.name == phase.name)
+    shown = [
+        factor.words(laws[factor.name])
+        for factor in scene.declaration.factors
+        if factor.name in SHORTHANDS or laws[factor.name] != factor.default
+    ]
+    held = f"; {phase.eval} for validation" if phase.eval else f"; for {phase.split}" if phase.split else ""
+    return "".join(f", {words}" for words in shown) + held

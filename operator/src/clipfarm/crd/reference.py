@@ -1,7 +1,8 @@
 """``python -m clipfarm.crd.reference FILE...``: bring the tables that are made from code in documents up to date.
 
 A table stands between two comments: in docs/run.md that of all fields, made from the same schema as the resource's
-definition; in docs/troubleshooting.md that of all rules that hold clips back.
+definition; in docs/troubleshooting.md that of all rules that hold clips back; in docs/experiments.md those of all
+factors.
 """
 
 import sys
@@ -13,6 +14,8 @@ from clipfarm.crd.generate import custom_resource_definition
 from clipfarm.crd.rules import IMMUTABLE
 from clipfarm.decide.rules.table import Reason
 from clipfarm.units import CPUS_PATTERN, DURATION_PATTERN, QUANTITY_PATTERN
+from clipfarm_contract.experiments import EXPERIMENTS
+from clipfarm_contract.experiments.declaration import Declaration
 
 BEGIN = "<!-- begin: made by `make docs`, do not edit -->\n"
 END = "<!-- end -->\n"
@@ -49,7 +52,23 @@ def rules() -> str:
     return "\n".join(("| reason | what it means | what to do |", "| --- | --- | --- |", *rows, ""))
 
 
-TABLES: dict[str, Callable[[], str]] = {"run.md": fields, "troubleshooting.md": rules}
+def factors() -> str:
+    """Return a table of factors for each experiment, in the order in which a clip draws them."""
+    return "\n".join(line for declaration in EXPERIMENTS.values() for line in _factors(declaration))
+
+
+def _factors(declaration: Declaration) -> Iterator[str]:
+    yield from (f"### `{declaration.name}`", "", f"{declaration.meaning}.", "")
+    yield from ("| factor | default | bounds | meaning |", "| --- | --- | --- | --- |")
+    for factor in declaration.factors:
+        if factor.is_object:
+            yield f"| `{factor.name}` | `[cube]` | [`objects`](#laws) | {factor.meaning}. |"
+        else:
+            yield f"| `{factor.name}` | {factor.span(factor.default)} | {factor.bounds} | {factor.meaning}. |"
+    yield ""
+
+
+TABLES: dict[str, Callable[[], str]] = {"run.md": fields, "troubleshooting.md": rules, "experiments.md": factors}
 """By the document's name."""
 
 

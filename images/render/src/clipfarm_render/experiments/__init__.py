@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from clipfarm_contract.experiments import EXPERIMENTS
 from clipfarm_contract.experiments.scene import Phase, Scene
-from clipfarm_render.experiments.story import Story
+from clipfarm_render.experiments.story import Story, Values
 from clipfarm_render.scene.sample import Stream
 
 STORIES = {name: f"{__name__}.{name}" for name in EXPERIMENTS}
@@ -21,7 +21,8 @@ def story(name: str) -> Story:
     return cast("Story", importlib.import_module(STORIES[name]))
 
 
-def draw(scene: Scene, phase: Phase, seed: int) -> Any:
-    """Return the sample of a clip with this seed of its own."""
+def draw(scene: Scene, phase: Phase, seed: int) -> tuple[Values, Any]:
+    """Return the values of a clip with this seed of its own, and its story's sample."""
     stream = Stream(scene.declaration, phase, seed)
-    return story(scene.name).draw(stream.values(), stream.values, scene)
+    values = stream.values()
+    return values, story(scene.name).draw(values, stream.values, scene)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_contract.experiment import ClipRecipe
-from clipfarm_contract.experiments.scene import Scene
+from clipfarm_contract.experiments.laws import Value
+from clipfarm_contract.experiments.scene import Phase, Scene
 from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.kubric_compat import kb
@@ -22,27 +23,42 @@ def states(trajectory: Trajectory) -> npt.NDArray[np.float32]:
     return trajectory.positions[:, :2].astype(np.float32)
 
 
-def describe(recipe: ClipRecipe, seed: int, scene: Scene, camera: Camera, phase: str) -> Mapping[str, Any]:
+def describe(
+    recipe: ClipRecipe, seed: int, scene: Scene, camera: Camera, phase: Phase, drawn: Mapping[str, Value]
+) -> Mapping[str, Any]:
     """Return what ``ground_truth.json`` holds of any experiment. Lengths m.
 
     Its recipe is enough to make the clip again.
+
+    Args:
+        recipe: of the clip.
+        seed: the clip's own.
+        scene: what all clips have in common.
+        camera: what the clip is seen by.
+        phase: the clip's own.
+        drawn: values of the factors whose laws the recipe records.
     """
-    return {
-        "recipe": recipe.to_json(),
-        "phase": phase,
-        "camera": camera.to_json(),
-        "video": {
-            "frames": scene.frames,
-            "fps": scene.fps,
-            "resolution": scene.resolution,
-            "samplesPerPixel": scene.samples_per_pixel,
-            "stepRate": STEP_RATE,
-            "layers": list(scene.layers),
-            "background": scene.background,
-        },
-        "seed": {"run": recipe.seed, "index": recipe.index, "clip": seed},
-        "versions": versions(),
-    }
+    said = {"split": phase.split} if phase.split else {}
+    return (
+        said
+        | ({"factors": dict(drawn)} if drawn else {})
+        | {
+            "recipe": recipe.to_json(),
+            "phase": phase.name,
+            "camera": camera.to_json(),
+            "video": {
+                "frames": scene.frames,
+                "fps": scene.fps,
+                "resolution": scene.resolution,
+                "samplesPerPixel": scene.samples_per_pixel,
+                "stepRate": STEP_RATE,
+                "layers": list(scene.layers),
+                "background": scene.background,
+            },
+            "seed": {"run": recipe.seed, "index": recipe.index, "clip": seed},
+            "versions": versions(),
+        }
+    )
 
 
 def describe_body(body: Body, trajectory: Trajectory) -> Mapping[str, Any]:

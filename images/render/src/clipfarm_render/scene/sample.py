@@ -10,8 +10,11 @@ import numpy as np
 from clipfarm_contract.experiments.declaration import Declaration
 from clipfarm_contract.experiments.laws import Value
 from clipfarm_contract.experiments.scene import Phase
+from clipfarm_render.job import ClipError
 from clipfarm_render.scene.arena import TILE_DARK
 
+MOST_DRAWS = 1000
+"""After so many draws that are held out, a clip fails."""
 MIN_CONTRAST = 3.0
 """Contrast ratio of the object's colour against the floor's tiles. WCAG 2.1, 1.4.11, asks 3 of graphical objects."""
 
@@ -75,20 +78,44 @@ class Stream:
         """Draw a value for each factor, all of them from ``default_rng(seed)``; further streams are spawned from it.
 
         Always one number a factor, in the order of the declaration, whatever the laws are: changing a law, or how a
-        clip is rendered, leaves all other values of the clip as they were.
+        clip is rendered, leaves all other values of the clip as they were. If the values are held out, the factors that
+        an exclusion names are drawn again, from streams of their own.
+
+        Raises:
+            ClipError: all draws are held out.
         """
-        factors = self.declaration.factors
+        key = (stream,) if stream else ()
+        values = self._draw(key)
+        for again in range(1, MOST_DRAWS):
+            if not any(exclusion.holds(values) for exclusion in self.phase.exclude):
+                return values
+            fresh = self._draw((stream, again))
+            values |= {name: fresh[name] for name in self._named}
+        raise ClipError(
+            f"exclude of phase {self.phase.name}: found {MOST_DRAWS} draws held out, expected one that is not"
+        )
+
+    @property
+    def _named(self) -> set[str]:
+        """The factors that an exclusion names."""
+        exclude = self.phase.exclude
+        objects = self.declaration.object_factors() if any(each.objects for each in exclude) else ()
+        return {*objects, *(name for each in exclude for name in each.factors)}
+
+    def _draw(self, key: tuple[int, ...]) -> dict[str, Value]:
+        """Draw from the stream of this key; the empty one is the seed's own."""
+        factors, laws = self.declaration.factors, self.phase.laws
         numbers: dict[int, list[float]] = {}
 
         def number(place: int, factor: str) -> float:
             seed = self.seed if self.seed_of is None else self.seed_of(factor)
             if seed not in numbers:
-                sequence = np.random.SeedSequence(seed, spawn_key=(stream,)) if stream else seed
+                sequence = np.random.SeedSequence(seed, spawn_key=key) if key else seed
                 numbers[seed] = np.random.default_rng(sequence).random(len(factors)).tolist()
             return numbers[seed][place]
 
         return {
-            factor.name: factor.value(self.phase.laws[factor.name], number(place, factor.name))
+            factor.name: factor.value(laws[factor.name], number(place, factor.name))
             for place, factor in enumerate(factors)
         }
 

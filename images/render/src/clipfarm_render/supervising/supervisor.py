@@ -25,7 +25,7 @@ from clipfarm_contract.environment import (
 )
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import ClipRecipe
-from clipfarm_contract.experiments.scene import Declared
+from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder

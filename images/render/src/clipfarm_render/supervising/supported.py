@@ -5,7 +5,8 @@ from collections.abc import Callable
 from clipfarm_contract import assets
 from clipfarm_contract.bounds import A_DIVISOR, LEAST_PIXELS, MOST_PIXELS, STEP_RATE
 from clipfarm_contract.experiment import BACKGROUNDS, LAYERS, SHAPES
-from clipfarm_contract.experiments.scene import Declared, PhaseClips, Scene
+from clipfarm_contract.experiments.reading import Declared
+from clipfarm_contract.experiments.scene import PhaseClips, Scene
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.text import any_of
 

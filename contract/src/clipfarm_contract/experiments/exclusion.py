@@ -1,0 +1,107 @@
+"""Combinations of values that a run holds out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clipfarm_contract.experiments.laws import Choice, Law, Value
+from clipfarm_contract.fields import ContractError, Fields, parse_text, show
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Values of one factor: those from ``min`` to ``max``, both included, or some."""
+
+    min: float | None = None
+    max: float | None = None
+    values: tuple[float, ...] = ()
+
+    def holds(self, value: Value) -> bool:
+        """Return whether a value is among them."""
+        if isinstance(value, str):
+            return False
+        if self.values:
+            return value in self.values
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+    def holds_all(self, law: Law) -> bool:
+        """Return whether every value of a law is among them."""
+        return all(map(self.holds, law.values if isinstance(law, Choice) else law.extremes)) and (
+            not self.values or isinstance(law, Choice) or law.min == law.max
+        )
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "Span":
+        """Read ``{"min": 0.5}``, ``{"values": [1, 2]}`` or ``{"value": 1}``.
+
+        Raises:
+            ContractError: it is none.
+        """
+        fields = Fields(value, where)
+        low, high = fields.maybe("min", float), fields.maybe("max", float)
+        values = fields.take_list("values", _number) if fields.has("values") else ()
+        constant = fields.maybe("value", float)
+        fields.done()
+        given = [low is not None or high is not None, bool(values), constant is not None]
+        if sum(given) != 1:
+            raise ContractError(f"{where}: found {show(value)}, expected min or max or both, values, or value")
+        if low is not None and high is not None and low > high:
+            raise ContractError(f"{where}: min {low:g} is above max {high:g}")
+        return cls(low, high, values if constant is None else (constant,))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        if self.values:
+            return {"values": list(self.values)}
+        return {name: bound for name, bound in (("min", self.min), ("max", self.max)) if bound is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """What no clip may show: every one of its conditions at once."""
+
+    objects: tuple[str, ...] = ()
+    """Names of objects; none stands for any object."""
+    factors: Mapping[str, Span] = field(default_factory=dict)
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Return whether a clip with these values is held out."""
+        shown = [value for value in values.values() if isinstance(value, str)]
+        return (not self.objects or any(name in self.objects for name in shown)) and all(
+            span.holds(values[name]) for name, span in self.factors.items()
+        )
+
+    def holds_all(self, laws: Mapping[str, Law]) -> bool:
+        """Return whether every clip with these laws is held out."""
+        objects = [
+            law.values
+            for law in laws.values()
+            if isinstance(law, Choice) and any(isinstance(v, str) for v in law.values)
+        ]
+        shown = not self.objects or any({*values} <= {*self.objects} for values in objects)
+        return shown and all(span.holds_all(laws[name]) for name, span in self.factors.items())
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "Exclusion":
+        """Read ``{"objects": ["cone"], "factors": {"friction": {"min": 0.5}}}``.
+
+        Raises:
+            ContractError: it is none.
+        """
+        fields = Fields(value, where)
+        objects = fields.take_list("objects", parse_text) if fields.has("objects") else ()
+        spans = fields.take("factors", dict) if fields.has("factors") else {}
+        fields.done()
+        if not objects and not spans:
+            raise ContractError(f"{where}: found no condition, expected objects, factors, or both")
+        return cls(objects, {name: Span.parse(each, f"{where}.factors.{name}") for name, each in spans.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        factors = {name: span.to_json() for name, span in self.factors.items()}
+        return ({"objects": list(self.objects)} if self.objects else {}) | ({"factors": factors} if factors else {})
+
+
+def _number(value: object, where: str) -> float:
+    fields = Fields({"value": value}, where)
+    return fields.take("value", float)
