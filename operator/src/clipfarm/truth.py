@@ -17,9 +17,11 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
 
 Value = float | str | bool
+Path3 = Sequence[Sequence[float]]
+"""Places of a body, one a frame: (x, y) or (x, y, z)."""
 
-NOT_DRAWN = frozenset(("recipe", "versions", "seed", "video", "camera", "cameras", "arena", "checks", "trajectory"))
-"""Parts of a ground truth that are the same for all clips, or no single values."""
+NOT_DRAWN = frozenset(("recipe", "versions", "seed", "video", "checks", "trajectory", "fixtures"))
+"""Parts of a ground truth that say how the clip was made, or are no single values."""
 MOST_FACTORS = 64
 """Of a clip: more are no factors, but data."""
 DEEPEST = 4
@@ -47,8 +49,15 @@ class Truth:
     outcomes: Mapping[str, float]
     """An outcome that does not exist, such as the stopping distance of what still moves, is left out."""
     states: tuple[tuple[float, ...], ...]
-    """State of each frame; empty if the clip has none."""
+    """State of each frame, the numbers of all bodies in a row; empty if the clip has none."""
+    bodies: int
+    """Bodies that a state is of."""
     fps: float | None
+
+    @property
+    def paths(self) -> tuple[Path3, ...]:
+        """Place of each body on each frame, by its first two or three numbers, m."""
+        return paths(self.states, self.bodies)
 
     @property
     def columns(self) -> Mapping[str, Value]:
@@ -71,15 +80,16 @@ def read(clip: Clip) -> Truth:
     phase = document.get("phase", scene.get("phase"))
     name = phase.get("name") if isinstance(phase, dict) else phase
     fps = scene.get("fps")
-    states = _states(clip.states)
+    states, bodies = _states(clip.states)
     rate = float(fps) if isinstance(fps, int | float) and fps > 0 else None
     return Truth(
         name=clip.folder.name,
         phase=name if isinstance(name, str) else "",
         document=document,
         factors=dict(_flat({key: value for key, value in document.items() if key != "phase"})),
-        outcomes=outcomes(states, rate) | _events(document),
+        outcomes=all_outcomes(paths(states, bodies), rate) | _events(document),
         states=states,
+        bodies=bodies,
         fps=rate,
     )
 
@@ -107,17 +117,40 @@ def _phase(clip: Clip) -> dict[str, str]:
     return {name: value for name, value in found if isinstance(value, str) and value}
 
 
-def outcomes(states: Sequence[Sequence[float]], fps: float | None) -> dict[str, float]:
-    """Return what became of the motion, by the first two numbers of each frame's state, x and y in m.
+def paths(states: Sequence[Sequence[float]], bodies: int) -> tuple[Path3, ...]:
+    """Return the place of each body on each frame: x and y, or x, y and z if a body's state has more numbers."""
+    if not states or not bodies:
+        return ()
+    width = len(states[0]) // bodies
+    axes = 2 if width == 2 else 3
+    if width < axes:
+        return ()
+    return tuple(tuple(tuple(state[body * width : body * width + axes]) for state in states) for body in range(bodies))
 
-    The distance is measured along the path. Distance and time of stopping exist only if the object has stopped.
+
+def all_outcomes(of: Sequence[Path3], fps: float | None) -> dict[str, float]:
+    """Return what became of the motion of each body; those of several have the body's number in their names."""
+    if len(of) == 1:
+        return outcomes(of[0], fps)
+    return {
+        f"bodies.{number}.{name}": value
+        for number, path in enumerate(of)
+        for name, value in outcomes(path, fps).items()
+    }
+
+
+def outcomes(path: Path3, fps: float | None) -> dict[str, float]:
+    """Return what became of the motion of a body, by its place on each frame in m.
+
+    The distance is measured along the path. Distance and time of stopping exist only if the body has stopped. A body
+    that is not there all the time has none of these.
     """
-    if len(states) < 2 or len(states[0]) < 2:
+    if len(path) < 2:
         return {}
-    steps = [math.dist(before[:2], after[:2]) for before, after in pairwise(states)]
+    steps = [math.dist(before, after) for before, after in pairwise(path)]
     if not all(map(math.isfinite, steps)):
         return {}
-    found = {"distance": sum(steps), "displacement": math.dist(states[0][:2], states[-1][:2])}
+    found = {"distance": sum(steps), "displacement": math.dist(path[0], path[-1])}
     if fps is None:
         return found
     found |= {"top_speed": max(steps) * fps, "final_speed": steps[-1] * fps}
@@ -175,14 +208,16 @@ def _document(path: Path) -> dict[str, Any]:
     return found
 
 
-def _states(path: Path) -> tuple[tuple[float, ...], ...]:
+def _states(path: Path) -> tuple[tuple[tuple[float, ...], ...], int]:
+    """Return the state of each frame, and the bodies that it is of: (frames, values) or (frames, bodies, values)."""
     try:
         layer = layers.read(path)
     except OSError as error:
         if not regular.is_gone(error):
             raise
-        return ()
-    if len(layer.shape) != 2:
-        return ()
-    rows, width = layer.shape
-    return tuple(tuple(layer.values[i * width : (i + 1) * width]) for i in range(rows))
+        return (), 0
+    if len(layer.shape) not in (2, 3):
+        return (), 0
+    rows, bodies = layer.shape[0], layer.shape[1] if len(layer.shape) == 3 else 1
+    width = math.prod(layer.shape[1:])
+    return tuple(tuple(layer.values[i * width : (i + 1) * width]) for i in range(rows)), bodies

@@ -131,10 +131,32 @@ def test_numbers_that_are_none_do_not_break_the_data(run):
     assert '"odd":"nan","far":["inf"]' in (run.root / "gallery" / "data" / "truth-00000.js").read_text()
 
 
+def test_a_body_that_is_not_there_has_no_place(run):
+    import numpy as np
+
+    states = np.ones((4, 2, 13), np.float32)
+    states[2, 1] = np.nan
+    np.save(run.clip(0).states, states)
+    assert gallery(run).exit_code == 0
+    text = (run.root / "gallery" / "data" / "truth-00000.js").read_text()
+    assert (
+        '"paths":[[[1.0,1.0,1.0],[1.0,1.0,1.0],[1.0,1.0,1.0],[1.0,1.0,1.0]],[[1.0,1.0,1.0],[1.0,1.0,1.0],null,' in text
+    )
+
+
+def test_a_split_is_a_group_of_clips(run):
+    for index, split in ((0, "train"), (1, "test"), (2, "test")):
+        truth = json.loads(run.clip(index).ground_truth.read_text())
+        run.clip(index).ground_truth.write_text(json.dumps(truth | {"split": split}))
+    gallery(run)
+    found = column(data(run.root / "gallery"), "split")
+    assert (found["role"], found["levels"], found["values"]) == ("group", ["test", "train"], [1, 0, 0])
+
+
 def test_words_with_too_many_values_are_no_column(run):
     found = [row for row in rows(run, run.clips()) if isinstance(row, Row)]
     many = [
-        Row(i, type(found[0].truth)("clip", "", {}, {"name": f"n{i}"}, {}, (), None), 0, ())
+        Row(i, type(found[0].truth)("clip", "", {}, {"name": f"n{i}"}, {}, (), 0, None), 0, ())
         for i in range(table.MOST_LEVELS + 1)
     ]
     assert "name" not in [each["name"] for each in table.table(many, [], {})["columns"]]

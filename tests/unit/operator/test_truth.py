@@ -28,7 +28,7 @@ def clip(tmp_path):
         ),
         pytest.param({"colour": [1, 0, 0], "none": None, "odd": math.nan}, {}, id="no single values"),
         pytest.param(
-            {"recipe": {"seed": 1}, "camera": {"x": 1}, "versions": {"bpy": "4"}, "seed": {"run": 1}},
+            {"recipe": {"seed": 1}, "versions": {"bpy": "4"}, "seed": {"run": 1}},
             {},
             id="not drawn",
         ),
@@ -69,13 +69,34 @@ CAME_BACK = {"distance": 2, "displacement": 0, "top_speed": 10, "stopping_distan
         pytest.param(SLIDE, None, {"distance": 1, "displacement": 1}, id="no rate"),
         pytest.param([(0, 0), (0, 0)], 10, AT_REST, id="never moved"),
         pytest.param([(0, 0)], 10, {}, id="one frame"),
-        pytest.param([(0,), (1,)], 10, {}, id="one number"),
+        pytest.param(
+            [(0, 0, 1), (0, 0, 0)],
+            10,
+            {"distance": 1, "displacement": 1, "top_speed": 10, "final_speed": 10},
+            id="a fall",
+        ),
         pytest.param([(0, 0), (math.nan, 0)], 10, {}, id="not a number"),
         pytest.param([], 10, {}, id="no states"),
     ],
 )
 def test_outcomes_follow_from_the_states(states, fps, expected):
     assert truth.outcomes(states, fps) == pytest.approx(expected)
+
+
+def test_each_of_several_bodies_has_a_path_and_outcomes(clip):
+    states = np.zeros((3, 2, 13), np.float32)
+    states[:, 0, 2] = [2, 1, 0]
+    states[:, 1, 0] = [0, 3, np.nan]
+    np.save(clip.states, states)
+    found = truth.read(clip)
+    assert found.bodies == 2
+    assert found.paths[0] == ((0, 0, 2), (0, 0, 1), (0, 0, 0))
+    assert len(found.states[0]) == 26
+    assert found.outcomes == {"bodies.0.distance": 2, "bodies.0.displacement": 2}
+
+
+def test_a_single_number_is_no_place():
+    assert truth.paths([(0.0,), (1.0,)], 1) == ()
 
 
 def test_events_are_counted(clip):
@@ -92,7 +113,7 @@ def test_a_clip_of_the_renderer_has_its_phase_and_rate(tmp_path):
 
 def test_a_clip_without_truth_is_empty_and_damage_is_named(clip):
     found = truth.read(clip)
-    assert (found.phase, found.factors, found.outcomes, found.states) == ("", {}, {}, ())
+    assert (found.phase, found.factors, found.outcomes, found.states, found.paths) == ("", {}, {}, (), ())
     clip.ground_truth.write_text("{")
     with pytest.raises(ContractError, match=r"ground_truth.json: not JSON"):
         truth.read(clip)

@@ -9,6 +9,8 @@ from clipfarm.truth import Value, unit
 
 MOST_LEVELS = 60
 """Different words in a column; one with more is no category, and not shown."""
+SPLIT = "split"
+"""What a clip is for, if its phase says so."""
 DIGITS = 6
 """Of a number in a column; the page shows fewer, and each clip's truth has all."""
 
@@ -24,7 +26,10 @@ def table(rows: Sequence[Row], failures: Sequence[Failure], strips: Mapping[int,
     names = list(dict.fromkeys(name for row in rows for name in row.truth.factors))
     results = list(dict.fromkeys(name for row in rows for name in row.truth.outcomes))
     columns = [_column("phase", "group", [row.truth.phase or None for row in rows])]
-    columns += [_column(name, "factor", [row.truth.factors.get(name) for row in rows]) for name in names]
+    columns += [
+        _column(name, "group" if name == SPLIT else "factor", [row.truth.factors.get(name) for row in rows])
+        for name in names
+    ]
     columns += [_column(name, "outcome", [row.truth.outcomes.get(name) for row in rows]) for name in results]
     columns += [_column("features", "group", [", ".join(row.features) or "none" for row in rows])]
     return {
@@ -43,10 +48,15 @@ def truths(rows: Sequence[Row]) -> dict[str, Any]:
             "truth": _plain(row.truth.document, 0),
             "outcomes": {name: _rounded(value) for name, value in row.truth.outcomes.items()},
             "fps": row.truth.fps,
-            "states": [[round(value, 4) for value in state] for state in row.truth.states],
+            "paths": [[_place(place) for place in path] for path in row.truth.paths],
         }
         for row in rows
     }
+
+
+def _place(place: Sequence[float]) -> list[float] | None:
+    """Return a place, to a tenth of a millimetre; None where the body is not there."""
+    return [round(value, 4) for value in place] if all(map(math.isfinite, place)) else None
 
 
 def _column(name: str, role: str, values: Sequence[Value | None]) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """What a probe learns from: features of each time step, and what is to be predicted from them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -116,14 +117,17 @@ def _means(clip: Clip, names: Sequence[str]) -> tuple[NDArray[np.float32], int]:
 
 
 def _states(fact: Truth) -> tuple[NDArray[np.float32], int]:
-    if not fact.states:
-        raise ContractError("no states")
-    return np.array(fact.states, np.float32)[None], 1
+    values = np.array(fact.states, np.float32)
+    if problem := _missing(fact, STATES):
+        raise ContractError(problem)
+    return values[None], 1
 
 
 def _missing(fact: Truth, target: str) -> str:
     if target == STATES:
-        return "" if fact.states else "no states"
+        if not fact.states:
+            return "no states"
+        return "" if all(math.isfinite(value) for state in fact.states for value in state) else "a body is not there"
     if target == PHASE:
         return "" if fact.phase else "no phase"
     return "" if target in fact.columns else f"no {target}"

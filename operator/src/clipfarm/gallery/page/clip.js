@@ -20,7 +20,7 @@ gallery.buildClip = () => {
       const steps = gallery.pictures(image), at = Math.min(steps - 1, Math.floor(frame * steps / frames()));
       image.style.transform = `translateX(${-100 * at / steps}%)`;
     }
-    mark(fromStrip && truth ? Math.round(frame * (truth.states.length - 1) / Math.max(1, frames() - 1)) : frame);
+    mark(fromStrip && truth ? Math.round(frame * ((truth.paths[0]?.length ?? 1) - 1) / Math.max(1, frames() - 1)) : frame);
   };
   const pause = () => {
     clearInterval(timer);
@@ -54,29 +54,54 @@ gallery.buildClip = () => {
     for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, value);
     return shape;
   };
-  let dot = null;
+  let dots = []; // of each body, the shape that shows its place
+  let view = [0, 1]; // axes that are drawn, across and up
+  /* The paths of all bodies: from above, or from the side if they move up and down. */
   const drawPath = () => {
-    const states = truth?.states ?? [], half = truth?.truth?.arena?.halfSize;
-    byId("clip-path-figure").hidden = !(states.length && states[0].length >= 2);
-    dot = null;
-    if (!states.length || states[0].length < 2) return;
-    const [xs, ys] = [states.map((state) => state[0]), states.map((state) => -state[1])]; // y points up
-    const middle = half ? [0, 0] : [(Math.min(...xs) + Math.max(...xs)) / 2, (Math.min(...ys) + Math.max(...ys)) / 2];
-    const reach = half ?? Math.max(1e-3, ...xs.map((x) => Math.abs(x - middle[0])), ...ys.map((y) => Math.abs(y - middle[1])));
-    const room = reach * 1.08, thin = room / 70;
+    const paths = (truth?.paths ?? []).filter((path) => path.some(Boolean));
+    byId("clip-path-figure").hidden = !paths.length;
+    dots = [];
+    if (!paths.length) return;
+    const spread = (axis) => {
+      const values = paths.flat().filter(Boolean).map((place) => place[axis] ?? 0);
+      return [Math.min(...values), Math.max(...values)];
+    };
+    const extent = (axis) => spread(axis)[1] - spread(axis)[0];
+    const aside = extent(2) > Math.max(extent(1), 0.05);
+    view = aside ? [0, 2] : [0, 1];
+    const half = aside ? null : truth.truth?.arena?.halfSize;
+    const [[left, right], [low, high]] = view.map(spread);
+    const middle = half ? [0, 0] : [(left + right) / 2, -(low + high) / 2]; // up is less, in a picture
+    const reach = half ?? Math.max(0.05, (right - left) / 2, (high - low) / 2);
+    const room = reach * 1.12, thin = room / 70;
     const plane = byId("clip-path");
     plane.setAttribute("viewBox", `${middle[0] - room} ${middle[1] - room} ${2 * room} ${2 * room}`);
-    const wall = {class: "wall", x: middle[0] - reach, y: middle[1] - reach, width: 2 * reach, height: 2 * reach, "stroke-width": thin};
-    const way = {class: "way", points: xs.map((x, i) => `${x},${ys[i]}`).join(" "), "stroke-width": thin};
-    dot = svg("circle", {class: "at", r: thin * 2.6});
-    plane.replaceChildren(...(half ? [svg("rect", wall)] : []), svg("polyline", way),
-      svg("circle", {class: "from", cx: xs[0], cy: ys[0], r: thin * 2, "stroke-width": thin}), dot);
+    plane.setAttribute("aria-label", `Path of ${paths.length === 1 ? "the object" : "the objects"}, seen from ${aside ? "the side" : "above"}`);
+    byId("clip-path-note").textContent = aside ? "The path from the side, with the place in this frame."
+      : "The path from above, with the place in this frame.";
+    const shapes = half ? [svg("rect", {class: "wall", x: -half, y: -half, width: 2 * half, height: 2 * half, "stroke-width": thin})] : [];
+    paths.forEach((path, body) => {
+      const points = path.filter(Boolean).map(across);
+      const colour = `stroke:var(--c${body % 8})`;
+      shapes.push(svg("polyline", {class: "way", points: points.join(" "), "stroke-width": thin}),
+        svg("circle", {class: "from", cx: points[0][0], cy: points[0][1], r: thin * 1.8, "stroke-width": thin}));
+      shapes.slice(-2).forEach((shape) => { shape.style.cssText = colour; });
+      const dot = svg("circle", {class: "at", r: thin * 2.6});
+      dot.style.cssText = `fill:var(--c${body % 8})`;
+      dots.push([dot, path]);
+    });
+    plane.replaceChildren(...shapes, ...dots.map(([dot]) => dot));
   };
+  const across = (place) => [place[view[0]], -place[view[1]]];
   const mark = (frame) => {
-    const state = truth?.states?.[frame];
-    if (!dot || !state) return;
-    dot.setAttribute("cx", state[0]);
-    dot.setAttribute("cy", -state[1]);
+    for (const [dot, path] of dots) {
+      const place = path[frame];
+      dot.style.display = place ? "" : "none";
+      if (!place) continue;
+      const [x, y] = across(place);
+      dot.setAttribute("cx", x);
+      dot.setAttribute("cy", y);
+    }
   };
 
   /* A document as lines of place and value. */
