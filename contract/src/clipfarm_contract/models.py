@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-NAME = r"^(vjepa2_(vit[lhg]|tiny)16|[a-z][a-z0-9]*:[A-Za-z0-9][A-Za-z0-9_.-]*)$"
+NAME = r"^(vjepa2_(vit[lhg]|tiny)16|vjepa2_1_(vit([blg]|gigantic)|tiny)16|[a-z][a-z0-9]*:[A-Za-z0-9][A-Za-z0-9_.-]*)$"
 """V-JEPA 2's models by their names. Any other family's begin with its own: ``timm:vit_small_patch14_dinov2``."""
 
 MOST_MODEL_NAME = 128
@@ -33,6 +33,11 @@ _VJEPA2 = {
     "vjepa2_vith16": Facts(step=2, patch=VJEPA2_PATCH, width=1280, layers=32),
     "vjepa2_vitg16": Facts(step=2, patch=VJEPA2_PATCH, width=1408, layers=40),
     "vjepa2_tiny16": Facts(step=2, patch=VJEPA2_PATCH, width=192, layers=4),
+    "vjepa2_1_vitb16": Facts(step=2, patch=VJEPA2_PATCH, width=768, layers=12),
+    "vjepa2_1_vitl16": Facts(step=2, patch=VJEPA2_PATCH, width=1024, layers=24),
+    "vjepa2_1_vitg16": Facts(step=2, patch=VJEPA2_PATCH, width=1408, layers=40),
+    "vjepa2_1_vitgigantic16": Facts(step=2, patch=VJEPA2_PATCH, width=1664, layers=48),
+    "vjepa2_1_tiny16": Facts(step=2, patch=VJEPA2_PATCH, width=192, layers=4),
 }
 
 

@@ -114,8 +114,9 @@ class Encode(Model):
     enabled: bool = True
     """Whether clips are encoded."""
     model: Annotated[str, Field(pattern=MODEL_NAME, max_length=MOST_MODEL_NAME)] = "vjepa2_vitl16"
-    """Model: ``vjepa2_vitl16``, ``vjepa2_vith16``, ``vjepa2_vitg16``; an image encoder of timm, as
-    ``timm:vit_small_patch14_dinov2``; or ``vjepa2_tiny16``, which has no published weights and is for trials."""
+    """Model: V-JEPA 2, as ``vjepa2_vitl16``; V-JEPA 2.1, as ``vjepa2_1_vitl16``; an image encoder of timm, as
+    ``timm:vit_small_patch14_dinov2``; or ``vjepa2_tiny16``, which has no published weights and is for trials.
+    docs/encoder.md lists them."""
     weights: Weights | None = None
     """Source of the model's weights; required if clips are encoded."""
     batch_size: int = Field(default=4, ge=1, le=MOST_BATCH)

@@ -12,6 +12,8 @@ from clipfarm_contract.models import NAME, facts
         ("vjepa2_vith16", True),
         ("vjepa2_vitg16", True),
         ("vjepa2_tiny16", True),
+        ("vjepa2_1_vitb16", True),
+        ("vjepa2_1_vitgigantic16", True),
         ("timm:vit_small_patch14_dinov2.lvd142m", False),
         ("other:Model-1", False),
     ],
@@ -22,7 +24,7 @@ def test_a_name_is_one_of_v_jepa_2s_or_begins_with_its_family(name, known):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "vjepa2", "vjepa2_vitb16", "vjepa3_vitl16", "timm:", "timm:../x", "Timm:x", "a:b:c"]
+    "name", ["", "vjepa2", "vjepa2_vitb16", "vjepa2_1_vith16", "vjepa3_vitl16", "timm:", "timm:../x", "Timm:x", "a:b:c"]
 )
 def test_what_is_no_name_of_a_model(name):
     assert not re.search(NAME, name)

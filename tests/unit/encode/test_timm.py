@@ -152,7 +152,7 @@ def test_the_sidecar_says_how_and_under_which_licence(tmp_path):
         ("vit_smal_patch14_dinov2", 224, r"has no model vit_smal_patch14_dinov2; did you mean timm:vit_small_patch14"),
         ("nothing-like-it", 224, r"timm [\d.]+ has no model nothing-like-it$"),
         ("vit_small_patch14_dinov2.nonsense", 224, r"Invalid pretrained tag \(nonsense\)"),
-        ("vit_small_patch14_dinov2", 256, r"crop_size: 256 is not a multiple of 14, the patch of .*, as 518 is"),
+        ("vit_small_patch14_dinov2", 256, r"crop_size: 256 is not a multiple of 14, the .*; its own size is 518"),
         ("mixer_s16_224", 256, "crop_size: found 256, expected 224, the size that"),
     ],
 )

@@ -123,7 +123,8 @@ def check(name: str, crop: int) -> None:
         raise ValueError(f"model: {name} cannot return its tokens (timm has no forward_intermediates for it)")
     patch, native = _blocks(network)[-1]["reduction"], config.input_size[-1]
     if crop <= 0 or crop % patch:
-        raise ValueError(f"crop_size: {crop} is not a multiple of {patch}, the patch of {name}, as {native} is")
+        own = f"the patch of {name}; its own size is {native}"
+        raise ValueError(f"crop_size: {crop} is not a multiple of {patch}, {own}")
     try:
         _flop_of_a_frame(name, crop, crop, ())
     except (AssertionError, RuntimeError, ValueError):  # what its layers say of a size that they were not made for

@@ -1,4 +1,4 @@
-"""V-JEPA 2.
+"""V-JEPA 2 and 2.1.
 
 :mod:`model` says what the encoder has to know of it, and :mod:`loading` loads it. :mod:`network` is the network, read
 top to bottom; :mod:`packed` makes it fast on a CPU. :mod:`half` lays it out for CUDA in half precision:

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from clipfarm_encode.models.base import OWN, Output, last_steps, pooled
 from clipfarm_encode.models.preprocess import IMAGENET
-from clipfarm_encode.models.vjepa2.network import LAYER_NORM_EPS, Block, Config, VJEPA2Encoder, rope_tables
+from clipfarm_encode.models.vjepa2.network import LAYER_NORM_EPS, Block, Config, VJEPA2Encoder
 from clipfarm_encode.models.vjepa2.operations import Operations, checked
 
 
@@ -56,7 +56,7 @@ class HalfModel:
         patch: Tensor,
         blocks: list[HalfBlock],
         shifts: Tensor,
-        norm: tuple[Tensor, Tensor],
+        norms: dict[int, tuple[Tensor, Tensor]],
     ) -> None:
         """See :func:`halved`.
 
@@ -66,7 +66,7 @@ class HalfModel:
             patch: the first layer's matrix, (width, 1536), for pixels as :meth:`Operations.tubelets` returns them.
             blocks: from the first to the last.
             shifts: (2 * blocks + 1, width) float32: before each norm, the biases that the stream is without.
-            norm: weight and bias of the last norm, (width,) float32.
+            norms: weight and bias of the last norm after a block, (width,) float32 each, by the block's number.
         """
         self.config = config
         self.dtype = patch.dtype
@@ -74,7 +74,7 @@ class HalfModel:
         self._patch = patch
         self._blocks = blocks
         self._shifts = shifts
-        self._norm = norm
+        self._norms = norms
 
     @torch.inference_mode()
     def to(self, device: torch.device, dtype: torch.dtype, operations: Operations) -> "HalfModel":
@@ -85,7 +85,7 @@ class HalfModel:
             self._patch.to(device, dtype),
             [block.to(device, dtype) for block in self._blocks],
             self._shifts.to(device),
-            (self._norm[0].to(device), self._norm[1].to(device)),
+            {number: (weight.to(device), bias.to(device)) for number, (weight, bias) in self._norms.items()},
         )
 
     def __call__(self, video: Tensor, output: Output = OWN) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -109,18 +109,19 @@ class HalfModel:
             x.addmm_(self._attended(qkv, batch), block.proj.t())
             x.addmm_(do.hidden(do.norm(x, between), block.fc1, block.fc1_bias), block.fc2.t())
             if number in layers:
-                found.append(self._finished(x, self._shifts[2 * number], batch, steps, output))
+                found.append(self._finished(x, number, batch, steps, output))
         features, overflowed = zip(*found, strict=True)
         return features, torch.stack(overflowed).amax(dim=0) if len(overflowed) > 1 else overflowed[0]
 
-    def _finished(self, x: Tensor, shift: Tensor, batch: int, steps: int, output: Output) -> tuple[Tensor, Tensor]:
-        """Return a layer's output, (batch, tokens, width) as it is saved, and where it is not finite."""
+    def _finished(self, x: Tensor, block: int, batch: int, steps: int, output: Output) -> tuple[Tensor, Tensor]:
+        """Return a block's output, (batch, tokens, width) as it is saved, and where it is not finite."""
+        shift, norm = self._shifts[2 * block], self._norms[block]
         tokens = last_steps(x.view(batch, -1, self.config.width), steps, output)
         if output.norm and output.pool == "none":
-            return self._operations.last_norm(tokens.reshape(-1, self.config.width), shift, *self._norm, batch)
+            return self._operations.last_norm(tokens.reshape(-1, self.config.width), shift, *norm, batch)
         stream = tokens + shift  # float32
         if output.norm:
-            stream = functional.layer_norm(stream, shift.shape, *self._norm, LAYER_NORM_EPS)
+            stream = functional.layer_norm(stream, shift.shape, *norm, LAYER_NORM_EPS)
         return checked(pooled(stream, steps, output), self._operations.saved)
 
     def _steps(self, video: Tensor) -> int:
@@ -130,7 +131,7 @@ class HalfModel:
     def tables(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Return the cosines and sines of a video's tokens, (tokens, head_dim) float32 each."""
         _, frames, _, height, width = video.shape
-        return rope_tables(self.config.grid(frames, height, width), self.config.head_dim, video.device)
+        return self.config.rope(self.config.grid(frames, height, width), video.device)
 
     def _attended(self, qkv: Tensor, batch: int) -> Tensor:
         pattern = "(b n) (three h d) -> three b h n d"
@@ -146,6 +147,8 @@ def halved(model: VJEPA2Encoder, dtype: torch.dtype, device: torch.device, opera
     mean, std = (torch.tensor(each, device=device).mul(255).repeat_interleave(pixels) for each in IMAGENET)
     weight = proj.weight.to(device) / std
     shifts = [proj.bias.to(device) + weight @ (128 - mean)]
+    if model.config.levels:
+        shifts[0] = shifts[0] + model.video_mod_embed[0, 0].to(device)
     blocks = []
     for block in model.blocks:
         assert isinstance(block, Block)
@@ -153,8 +156,12 @@ def halved(model: VJEPA2Encoder, dtype: torch.dtype, device: torch.device, opera
         blocks.append(half)
         shifts.append(shifts[-1] + added)
         shifts.append(shifts[-1] + block.mlp.fc2.bias.to(device))
-    norm = model.norm.weight.to(device), model.norm.bias.to(device)
-    return HalfModel(model.config, operations, (weight * 64).to(dtype), blocks, torch.stack(shifts), norm)
+    norms = {
+        number: (norm.weight.to(device), norm.bias.to(device))
+        for number in range(1, len(blocks) + 1)
+        for norm in (model.norm_after(number),)
+    }
+    return HalfModel(model.config, operations, (weight * 64).to(dtype), blocks, torch.stack(shifts), norms)
 
 
 def _halved(block: Block, dtype: torch.dtype, device: torch.device) -> tuple[HalfBlock, Tensor]:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import torch
 
+from clipfarm_encode.models.fitting import WeightsError
 from clipfarm_encode.models.tensor_files import safetensors_of
 from clipfarm_encode.models.vjepa2.checkpoint import read_checkpoint
 from clipfarm_encode.models.vjepa2.huggingface import read_folder
 from clipfarm_encode.models.vjepa2.model import VJEPA2
 from clipfarm_encode.models.vjepa2.network import CONFIGS, VJEPA2Encoder, random_state
-from clipfarm_encode.models.weights import RANDOM, RANDOM_SEED, Weights, hash_files, hash_tensors
+from clipfarm_encode.models.weights import DEFAULT_KEY, RANDOM, RANDOM_SEED, Weights, hash_files, hash_tensors
 
 
 def check(name: str, crop: int) -> None:
@@ -26,10 +27,14 @@ def load(name: str, path: Path | None, key: str) -> tuple[VJEPA2, Weights]:
     if path is None:
         state = random_state(config, RANDOM_SEED)
         weights = Weights(RANDOM, hash_tensors(state), None)
+    elif path.is_dir() and config.levels:
+        raise WeightsError(f"{path}: a folder, expected a file of the release (.pt), the only form of {name}")
     elif path.is_dir():
         state = read_folder(path, config)
         weights = Weights(path.resolve().name, hash_files(safetensors_of(path)), None)
     else:
+        # Files of V-JEPA 2.1 call the same thing by another name.
+        key = config.average if key == DEFAULT_KEY else key
         state = read_checkpoint(path, config, key)
         weights = Weights(path.name, hash_files([path]), key)
     with torch.device("meta"):

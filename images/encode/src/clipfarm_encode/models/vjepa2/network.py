@@ -4,13 +4,16 @@ Assran et al., "V-JEPA 2: Self-Supervised Video Models Enable Understanding, Pre
 https://arxiv.org/abs/2506.09985. Parameters carry the names of the published checkpoints
 (https://github.com/facebookresearch/vjepa2), so that those load without a table of names.
 
+V-JEPA 2.1 (Mur-Labadia et al., 2026, https://arxiv.org/abs/2603.14482) is the same network with four differences, each
+of which :class:`Config` names: rotary frequencies, positions, an embedding that says that this is a video, and norms of
+their own for several layers.
+
 A video of (frames, 3, height, width) is cut into tubelets of 2 x 16 x 16 pixels; each becomes one token. The tokens
 come out in order of time, then row, then column, whatever number of frames and whatever size goes in.
 """
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from einops import rearrange
@@ -18,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clipfarm_encode.models.base import OWN, Output, last_steps, pooled
+from clipfarm_encode.models.vjepa2.rope import rope_tables, rotate
 
 LAYER_NORM_EPS = 1e-6
-ROPE_BASE = 10_000.0
 INITIAL_STD = 0.02
 
 
@@ -38,6 +41,16 @@ class Config:
     """Height and width of a tubelet, pixels."""
     tubelet: int = 2
     """Frames of a tubelet."""
+    paired: bool = False
+    """Whether the two dimensions of a rotary pair share a frequency, as in V-JEPA 2.1."""
+    rows: int | None = None
+    """Rows and columns of the grid that the model was trained with. The positions of any other grid are stretched or
+    squeezed to it, as in V-JEPA 2.1; None: each row and column is a step of one."""
+    levels: tuple[int, ...] = ()
+    """Blocks with a last norm of their own, counted from 1, as in V-JEPA 2.1; empty: there is one last norm. A model
+    with levels also has an embedding that is added to each token of a video."""
+    average: str = "target_encoder"
+    """What files of the release call the encoder that is the moving average of the training."""
 
     @property
     def head_dim(self) -> int:
@@ -68,12 +81,23 @@ class Config:
         """Return the number of tokens of a video."""
         return math.prod(self.grid(frames, height, width))
 
+    def rope(self, grid: tuple[int, int, int], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return the cosines and sines of a grid's positions; see :func:`rope_tables`."""
+        return rope_tables(grid, self.head_dim, device, paired=self.paired, rows=self.rows)
+
     def flop(self, frames: int, height: int, width: int) -> int:
         """Return the floating-point operations of the matrix products for a video, the rest being small."""
         tokens = self.tokens(frames, height, width)
         patch = 3 * self.tubelet * self.patch**2 * self.width
         block = 4 * self.width**2 + 2 * self.width * self.mlp_width + 2 * tokens * self.width
         return 2 * tokens * (patch + self.layers * block)
+
+
+def _config_2_1(
+    width: int, levels: tuple[int, ...], heads: int, mlp_ratio: float = 4.0, average: str = "target_encoder"
+) -> Config:
+    # Trained with 256 pixels first, which is 16 rows, and at last with 384: positions are those of the first.
+    return Config(width, levels[-1], heads, mlp_ratio, paired=True, rows=16, levels=levels, average=average)
 
 
 # ViT-L, -H and -g as published; the giant's MLP is 6144 wide.
@@ -83,6 +107,12 @@ CONFIGS = {
     "vjepa2_vitg16": Config(width=1408, layers=40, heads=22, mlp_ratio=48 / 11),
     # No weights are published for this one: it is for trying things out on a small machine.
     "vjepa2_tiny16": Config(width=192, layers=4, heads=3),
+    # V-JEPA 2.1's B and L are distilled from its gigantic model, whose MLP is 8192 wide.
+    "vjepa2_1_vitb16": _config_2_1(width=768, levels=(3, 6, 9, 12), heads=12, average="ema_encoder"),
+    "vjepa2_1_vitl16": _config_2_1(width=1024, levels=(6, 12, 18, 24), heads=16, average="ema_encoder"),
+    "vjepa2_1_vitg16": _config_2_1(width=1408, levels=(10, 20, 30, 40), heads=22, mlp_ratio=48 / 11),
+    "vjepa2_1_vitgigantic16": _config_2_1(width=1664, levels=(12, 24, 38, 48), heads=26, mlp_ratio=64 / 13),
+    "vjepa2_1_tiny16": _config_2_1(width=192, levels=(1, 2, 3, 4), heads=3),
 }
 
 
@@ -97,7 +127,20 @@ class VJEPA2Encoder(nn.Module):
         self.config = config
         self.patch_embed = PatchEmbed(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+        if config.levels:
+            self.video_mod_embed = nn.Parameter(torch.zeros(1, 1, config.width))
+            self.norms_block = nn.ModuleList(nn.LayerNorm(config.width, eps=LAYER_NORM_EPS) for _ in config.levels)
+        else:
+            self.norm = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+
+    def norm_after(self, block: int) -> nn.LayerNorm:
+        """Return the last norm of a block's output: the block's own if it has one, or the model's."""
+        if not self.config.levels:
+            return self.norm
+        levels = self.config.levels
+        norm = self.norms_block[levels.index(block) if block in levels else -1]
+        assert isinstance(norm, nn.LayerNorm)
+        return norm
 
     def forward(self, video: Tensor) -> Tensor:
         """Encode a batch of videos; see :meth:`outputs`."""
@@ -111,15 +154,17 @@ class VJEPA2Encoder(nn.Module):
         """
         _, frames, _, height, width = video.shape
         grid = self.config.grid(frames, height, width)
-        cos, sin = rope_tables(grid, self.config.head_dim, video.device)
+        cos, sin = self.config.rope(grid, video.device)
         layers = output.layers or (self.config.layers,)
         found = []
         x = self.patch_embed(video)
+        if self.config.levels:
+            x = x + self.video_mod_embed
         for number in range(1, layers[-1] + 1):
             x = self.blocks[number - 1](x, cos, sin)
             if number in layers:
                 tokens = last_steps(x, grid[0], output)
-                found.append(pooled(self.norm(tokens) if output.norm else tokens, grid[0], output))
+                found.append(pooled(self.norm_after(number)(tokens) if output.norm else tokens, grid[0], output))
         return tuple(found)
 
 
@@ -191,36 +236,6 @@ class Mlp(nn.Module):
         """(batch, tokens, width) to the same shape."""
         out: Tensor = self.fc2(functional.gelu(self.fc1(x)))
         return out
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn the pairs (0, 1), (2, 3), ... of each vector of ``x``, (batch, heads, tokens, head_dim).
-
-    The product is taken in float32 and handed back in the type of ``x``: queries, keys and values have to agree.
-    """
-    even, odd = x[..., 0::2], x[..., 1::2]
-    turned = torch.stack((-odd, even), dim=-1).flatten(-2)
-    return (x * cos + turned * sin).to(x.dtype)
-
-
-@lru_cache(maxsize=8)
-def rope_tables(grid: tuple[int, int, int], head_dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the cosines and sines of all positions, each (tokens, head_dim) float32.
-
-    Each axis (time, height, width) turns the same even number of dimensions, as near to a third of the head as it
-    goes; what is left is not turned: 20 + 20 + 20 and 4 of 64. The angles are computed on the CPU in float32
-    whatever the weights' type and wherever the model runs: in half precision a position of 15 is off by up to
-    1/16 rad.
-    """
-    per_axis = head_dim // 3 // 2 * 2
-    frequencies = ROPE_BASE ** -(torch.arange(per_axis // 2, dtype=torch.float32) / (per_axis / 2))
-    # The published model gives the dimensions of a pair different frequencies: the list is repeated as a whole, not
-    # entry by entry. Its weights have learnt with that, so it has to stay.
-    frequencies = frequencies.repeat(2)
-    positions = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float32) for n in grid))
-    angles = torch.zeros(len(positions), head_dim)
-    angles[:, : 3 * per_axis] = (positions[:, :, None] * frequencies).flatten(1)
-    return angles.cos().to(device), angles.sin().to(device)
 
 
 def random_state(config: Config, seed: int) -> dict[str, Tensor]:

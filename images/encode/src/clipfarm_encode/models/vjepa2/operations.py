@@ -11,7 +11,8 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
-from clipfarm_encode.models.vjepa2.network import LAYER_NORM_EPS, rotate
+from clipfarm_encode.models.vjepa2.network import LAYER_NORM_EPS
+from clipfarm_encode.models.vjepa2.rope import rotate
 
 LANES = 32
 """Threads of a warp, which does a row of a norm."""

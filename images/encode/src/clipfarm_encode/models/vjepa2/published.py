@@ -16,6 +16,19 @@ def fit_published(config: Config, found: State, names: Callable[[str], tuple[str
     """
     with torch.device("meta"):
         expected = VJEPA2Encoder(config).state_dict()
+        pictures = _for_pictures(config)
     # A Conv3d there, one matrix here.
     kernel = (config.width, 3, config.tubelet, config.patch, config.patch)
-    return fit(expected, found, names, source, published={"patch_embed.proj.weight": kernel})
+    state = fit(expected | pictures, found, names, source, published={"patch_embed.proj.weight": kernel})
+    return {name: tensor for name, tensor in state.items() if name not in pictures}
+
+
+def _for_pictures(config: Config) -> State:
+    """Return what V-JEPA 2.1 has for single pictures beside videos: it has to be in a file, and is not used."""
+    if not config.levels:
+        return {}
+    return {
+        "img_mod_embed": torch.empty(1, 1, config.width),
+        "patch_embed_img.proj.weight": torch.empty(config.width, 3, 1, config.patch, config.patch),
+        "patch_embed_img.proj.bias": torch.empty(config.width),
+    }
