@@ -8,7 +8,11 @@ than the value. ``by_cpu_time`` is the same ratio of processor time, which other
 - ``encode_pipeline_share``: clips/s from PNG files to ``.npy`` files, over those of the model alone on tensors
 - ``encode_vs_transformers``: clips/s from PNG files to ``.npy`` files, over those of a plain loop over transformers'
   model, batch by batch as its model card shows, on the same weights and in float32
-- ``encode_watch_look``: CPU seconds of one look at a finished folder of 20,000 clips, and what part of a core they take
+- ``encode_context_cost``: time of the model alone with another context, over that with context ``clip``; the goal is
+  the ratio of the operations
+- ``encode_context_share``: as ``encode_pipeline_share``, with that context
+- ``encode_watch_look``: CPU seconds of one look at a finished folder of 20,000 clips, and what part of a core they
+  take; with one feature set and with four
 - ``encode_rss``: peak resident set of ``clipfarm-encode``, its decoders not counted
 """
 
@@ -23,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +39,26 @@ from transformers import VJEPA2Config, VJEPA2Model
 from transformers.models.vjepa2.video_processing_vjepa2 import VJEPA2VideoProcessor
 
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.extraction import DEFAULT, Extraction
+from clipfarm_contract.feature_sets import FeatureSet, WeightsSource
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.files.claims import Claims
 from clipfarm_encode.files.clips import find_clips, read_frames
 from clipfarm_encode.files.decoding import Decoders
-from clipfarm_encode.files.features import Encoded, Recipe, save
+from clipfarm_encode.files.features import save
+from clipfarm_encode.files.recipe import Encoded, Recipe
+from clipfarm_encode.loading import recipe
+from clipfarm_encode.models.batch import EncodeError
 from clipfarm_encode.models.encoder import Encoder, get_encoder
+from clipfarm_encode.passes import Extracting
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally
+from clipfarm_encode.saving import Work
 from clipfarm_encode.selection import Destination, Once, survey
 from clipfarm_encode.stopping import Latch
-from clipfarm_encode.watching import POLL_SECONDS, POLL_SHARE, Watch
+from clipfarm_encode.watching.one_set import SetWatch
+from clipfarm_encode.watching.watch import POLL_SECONDS, POLL_SHARE, Watch
 
 MODEL = "vjepa2_vitl16"
 BATCH = 4
@@ -59,17 +72,22 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=6, help="clips of each measurement")
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--watched", type=int, default=20_000, help="clips of the folder that is watched")
-    parser.add_argument("--only", choices=["speed", "watch", "rss"])
+    parser.add_argument("--context-frames", type=int, default=32, help="frames of the one clip of each context")
+    parser.add_argument("--only", choices=["speed", "watch", "rss", "contexts"])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clipfarm-bench-") as name:
         folder = Path(name)
         if arguments.only in (None, "watch"):
-            watch(folder / "watched", arguments.watched)
+            for sets in (1, 4):
+                watch(folder / f"watched-{sets}", arguments.watched, sets)
         make_clips(folder / "clips", arguments.clips, arguments.frames)
         if arguments.only in (None, "rss"):
             rss(folder / "clips")
         if arguments.only in (None, "speed"):
             speed(folder, arguments.rounds, arguments.frames)
+        if arguments.only in (None, "contexts"):
+            make_clips(folder / "one", 1, arguments.context_frames)
+            contexts(folder / "one", arguments.rounds)
 
 
 def report(name: str, samples: list[float], *, goal: float | None, better: str, **more: object) -> None:
@@ -157,6 +175,41 @@ def speed(folder: Path, rounds: int, frames: int) -> None:
     )
 
 
+CONTEXTS = {
+    "clip": DEFAULT,
+    "frame": Extraction("frame"),
+    "prefix": Extraction("prefix"),
+    "prefix, window of 4": Extraction("prefix", window=4),
+}
+
+
+def contexts(root: Path, rounds: int) -> None:
+    """Compare contexts with each other, and the whole pipeline with the model alone in each."""
+    encoder = get_encoder(MODEL, "random", "cpu")
+    prepared = [encoder.prepare(read_frames(found.clip)) for found in find_clips(root)]
+    alone: dict[str, list[float]] = {name: [] for name in CONTEXTS}
+    whole: dict[str, list[float]] = {name: [] for name in CONTEXTS}
+    flop: dict[str, int] = {}
+    list(encoder.encode(prepared))  # warms up
+    for _ in range(rounds):
+        for name, extraction in CONTEXTS.items():
+            start = time.perf_counter()
+            extracting = Extracting(encoder, extraction, prepared)
+            assert not any(isinstance(each, EncodeError) for each in extracting.results())
+            alone[name].append(time.perf_counter() - start)
+            _, flop[name] = extracting.work
+            start = time.perf_counter()
+            run_pipeline(encoder, root, extraction)
+            whole[name].append(time.perf_counter() - start)
+    for name in CONTEXTS:
+        if name != "clip":
+            samples = [a / b for a, b in zip(alone[name], alone["clip"], strict=True)]
+            goal = round(flop[name] / flop["clip"], 3)
+            report("encode_context_cost", samples, goal=goal, better="lower", context=name, frames=len(prepared[0]))
+        shares = [a / b for a, b in zip(alone[name], whole[name], strict=True)]
+        report("encode_context_share", shares, goal=0.95, better="higher", context=name)
+
+
 def cpu_seconds() -> float:
     """Return the processor time of this process and of its children that have ended."""
     return sum(resource.getrusage(who).ru_utime + resource.getrusage(who).ru_stime for who in WHO)
@@ -179,30 +232,38 @@ def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32
     return result
 
 
-def run_pipeline(encoder: Encoder, root: Path) -> None:
+def run_pipeline(encoder: Encoder, root: Path, extraction: Extraction = DEFAULT) -> None:
     """Encode a folder as the command does, decoder processes started anew."""
     for features in root.glob("clip_*/feature_maps"):
         shutil.rmtree(features)
-    destination = Destination(encoder.recipe, None, overwrite=False)
-    reporter = Reporter(encoder.recipe, [DeviceTally("cpu")], None, Console(quiet=True))
-    source = Once(survey(find_clips(root), destination), reporter)
+    made = recipe(FeatureSet(MODEL, MODEL, WeightsSource(""), extraction=extraction), encoder)
+    reporter = Reporter([made], [DeviceTally("cpu")], None, Console(quiet=True))
+    work = Work([encoder], Destination(made, None, overwrite=False), reporter.sets[0])
+    source = Once([(survey(find_clips(root), work.destination), work.account)])
     with Decoders(available_cpus()) as decoders:
-        Pipeline([encoder], source, destination, reporter, Latch(), batch_size=BATCH, decoders=decoders).run()
+        Pipeline([work], source, reporter, Latch(), batch_size=BATCH, decoders=decoders).run()
     assert len(reporter.tally.encoded) == len(reporter.tally.found)
 
 
-def watch(root: Path, count: int) -> None:
+def watch(root: Path, count: int, sets: int) -> None:
     """Look again and again at a folder in which nothing happens any more."""
-    recipe = Recipe("m", {"source": "random", "sha256": "00", "key": None}, "float16", {"crop": 256}, "float32")
+    weights = {"source": "random", "sha256": "00", "key": None}
+    recipes = [Recipe("m", weights, "float16", {"crop": 256}, "float32", f"m{number}") for number in range(sets)]
     features = np.zeros((2, 4), np.float16)
     for i in range(count):
         clip = RunFolder(root).clip(i)
         clip.folder.mkdir(parents=True)
         clip.manifest.write_text("{}")
-        save(features, Encoded(clip.folder.name, 2, ""), clip, recipe)
-    reporter = Reporter(recipe, [DeviceTally("cpu")], None, Console(quiet=True))
-    with Claims(RunFolder(root).claims("m"), 30) as claims:
-        looks = iter(Watch(root, Destination(recipe, None, overwrite=False), reporter, claims, sleep=lambda _: None))
+        for each in recipes:
+            save((features,), Encoded(clip.folder.name, 2, "", 2, 1), clip, each)
+    reporter = Reporter(recipes, [DeviceTally("cpu")], None, Console(quiet=True))
+    with ExitStack() as stack:
+        claims = [stack.enter_context(Claims(RunFolder(root).claims(each.set_name), 30)) for each in recipes]
+        watches = [
+            SetWatch(Destination(account.recipe, None, overwrite=False), account, of_set)
+            for account, of_set in zip(reporter.sets, claims, strict=True)
+        ]
+        looks = iter(Watch(root, watches, reporter, sleep=lambda _: None))
         start = time.process_time()
         next(looks)
         first = time.process_time() - start
@@ -221,6 +282,7 @@ def watch(root: Path, count: int) -> None:
         better="lower",
         unit="CPU s",
         clips=count,
+        sets=sets,
         first_look=round(first, 3),
         share_of_a_core=round(share, 4),
     )

@@ -30,9 +30,11 @@ from PIL import Image
 from rich.console import Console
 
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.feature_sets import FeatureSet, WeightsSource
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import find_clips, read_frames
 from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.loading import recipe
 from clipfarm_encode.models.batch import EncodeError
 from clipfarm_encode.models.catalogue import load_model
 from clipfarm_encode.models.device import peak_flops
@@ -44,6 +46,7 @@ from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.run import DECODERS_OF_A_DEVICE
+from clipfarm_encode.saving import Work
 from clipfarm_encode.selection import Destination, Once, survey
 from clipfarm_encode.stopping import Latch
 
@@ -130,15 +133,16 @@ def pipeline(encoder: Encoder, root: Path, arguments: argparse.Namespace) -> flo
     """Encode the folder as the command does, and return the seconds from the first clip to the end of all."""
     for features in root.glob("clip_*/feature_maps"):
         shutil.rmtree(features)
-    destination = Destination(encoder.recipe, None, overwrite=False)
-    reporter = Reporter(encoder.recipe, [DeviceTally(str(encoder.device))], None, Console(quiet=True))
-    source = Once(survey(find_clips(root), destination), reporter)
+    made = recipe(FeatureSet(encoder.name, encoder.name, WeightsSource("")), encoder)
+    reporter = Reporter([made], [DeviceTally(str(encoder.device))], None, Console(quiet=True))
+    work = Work([encoder], Destination(made, None, overwrite=False), reporter.sets[0])
+    source = Once([(survey(find_clips(root), work.destination), work.account)])
     with Decoders(min(DECODERS_OF_A_DEVICE, available_cpus())) as decoders:
         decoders.start(arguments.clips)
         time.sleep(1)  # reading the weights takes longer
         start = time.perf_counter()
         options = {"batch_size": arguments.batch, "decoders": decoders}
-        Pipeline([encoder], source, destination, reporter, Latch(), **options).run()
+        Pipeline([work], source, reporter, Latch(), **options).run()
     seconds = time.perf_counter() - start
     assert len(reporter.tally.encoded) == arguments.clips, reporter.tally.failures
     return seconds

@@ -11,6 +11,7 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.clip`: ``clip.json``, and how a folder becomes a complete clip
 - :mod:`~clipfarm_contract.models`: what a model's name says of it
 - :mod:`~clipfarm_contract.features`: whether a clip has the features that are wanted
+- :mod:`~clipfarm_contract.feature_sets`: sets of features, and :mod:`~clipfarm_contract.extraction`: what they know
 - :mod:`~clipfarm_contract.regular`: reading files that another program may have put there
 - :mod:`~clipfarm_contract.locks`: locks of the file system
 - :mod:`~clipfarm_contract.scratch`: folders for temporary files

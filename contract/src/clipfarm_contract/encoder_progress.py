@@ -8,6 +8,8 @@ it::
      "device": "cuda", "dtype": "float16",
      "state": "running",                     # finished; stopped: by a signal, or because the parent is gone
      "clips": {"found": 9, "waiting": 3, "encoding": 2, "encoded": 2, "skipped": 1, "failed": 1},
+     "sets": [{"name": "vjepa2_vitl16", "model": "vjepa2_vitl16", "context": "clip",      # each feature set
+               "clips": {"found": 9, "waiting": 3, "encoding": 2, "encoded": 2, "skipped": 1, "failed": 1}}],
      "foreign": 1,                           # clips of another run
      "absent": "9-16999",                    # of the clips that were asked for; null where all are
      "failures": [{"clip": "clip_00003", "reason": "rgb: missing"}],
@@ -18,7 +20,9 @@ it::
 
 ``found`` counts complete clips of the run seen so far, and is the sum of the other five; ``skipped`` are those that
 had features already or got them from another encoder. ``absent`` are clips that ``--clips`` asks for and that are not
-found: not made yet, removed, or of another run. Stages overlap, so their seconds may add up to more than
+found: not made yet, removed, or of another run. With several feature sets, ``clips`` and ``failures`` are of all
+together: a clip is done when it has every set, and ``clips_per_second`` counts it in parts, one a set; model, weights
+and type are the first set's. Stages overlap, so their seconds may add up to more than
 ``total``, which is wall time without the waiting for new clips; ``clips_per_second`` is ``encoded / total``. Of a
 device, rates are over the time that it was computing; ``model_flop_utilisation`` is null where its peak is not known.
 
@@ -78,8 +82,50 @@ class Counts:
         waiting, encoding, encoded, skipped = (_count(fields, name) for name in _COUNTS)
         return cls(waiting, encoding, encoded, skipped, fields.maybe("found", int))
 
+    def to_json(self, failed: int) -> dict[str, int | None]:
+        """Return the JSON form, with the number of clips that failed."""
+        return {"found": self.found, **{name: getattr(self, name) for name in _COUNTS}, "failed": failed}
+
 
 _COUNTS = ("waiting", "encoding", "encoded", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class SetProgress:
+    """Clips of one feature set, by what became of them."""
+
+    name: str
+    clips: Counts
+    failed: int
+    model: str | None = None
+    context: str | None = None
+
+    @property
+    def done(self) -> int:
+        """Clips that have the set."""
+        return self.clips.encoded + self.clips.skipped
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "SetProgress":
+        """Parse the JSON form.
+
+        Raises:
+            ContractError: it is not such an object, or has numbers that cannot be.
+        """
+        fields = Fields(value, where)
+        clips = fields.take("clips", dict)
+        return cls(
+            fields.take("name", str),
+            Counts.parse(clips, fields.path("clips")),
+            _count(Fields(clips, fields.path("clips")), "failed"),
+            fields.maybe("model", str),
+            fields.maybe("context", str),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        named = {"name": self.name, "model": self.model, "context": self.context}
+        return named | {"clips": self.clips.to_json(self.failed)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +163,8 @@ class EncoderProgress:
     clips: Counts
     failures: tuple[Failure, ...]
     """By name."""
+    sets: tuple[SetProgress, ...] = ()
+    """Of each feature set; empty if an earlier version reports."""
     absent: Indexes | None = None
     """Clips that are asked for and not found; None also if all that are there are asked for."""
     foreign: int | None = None
@@ -155,6 +203,7 @@ class EncoderProgress:
         return cls(
             clips=fields.take_object("clips", Counts.parse),
             failures=fields.take_list("failures", Failure.parse),
+            sets=fields.take_list("sets", SetProgress.parse) if fields.has("sets") else (),
             absent=_absent(fields),
             foreign=fields.maybe("foreign", int),
             state=State(state) if state in {each.value for each in State} else None,
@@ -175,11 +224,8 @@ class EncoderProgress:
             "device": self.device,
             "dtype": self.dtype,
             "state": self.state.value if self.state else None,
-            "clips": {
-                "found": self.clips.found,
-                **{name: getattr(self.clips, name) for name in _COUNTS},
-                "failed": len(self.failures),
-            },
+            "clips": self.clips.to_json(len(self.failures)),
+            "sets": [each.to_json() for each in self.sets],
             "foreign": self.foreign,
             "absent": None if self.absent is None else str(self.absent),
             "failures": [failure.to_json() for failure in self.failures],

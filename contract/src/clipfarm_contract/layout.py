@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CLIP = re.compile(r"clip_(\d{5,})")
+LAYERS_SUFFIX = ".safetensors"
+"""Of features of several layers."""
 _ATTEMPT = re.compile(r"\.clip_(\d{5,})\.([A-Za-z0-9-]+)")
 
 
@@ -76,13 +78,13 @@ class Clip:
         """``clip.json``, written last (:mod:`clipfarm_contract.clip`)."""
         return self.folder / "clip.json"
 
-    def features(self, model: str) -> Path:
-        """(tokens, width) features that ``model`` made of the clip."""
-        return self.folder / "feature_maps" / f"{model}.npy"
+    def features(self, name: str, *, several: bool = False) -> Path:
+        """(tokens, width) features of a set; ``several`` arrays of that shape lie in one safetensors file."""
+        return self.folder / "feature_maps" / f"{name}{LAYERS_SUFFIX if several else '.npy'}"
 
-    def features_sidecar(self, model: str) -> Path:
+    def features_sidecar(self, name: str) -> Path:
         """JSON beside the features: how they were made."""
-        return self.folder / "feature_maps" / f"{model}.json"
+        return self.folder / "feature_maps" / f"{name}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,9 @@ class RunFolder:
         """The running summary of one of the local encoders, JSON, replaced after each batch."""
         return self.state / (f"encode-{number}.json" if number else "encode.json")
 
-    def claims(self, model: str) -> Path:
-        """The folder in which encoders with this model say which clips they are at work on."""
-        return self.state / "claims" / model
+    def claims(self, name: str) -> Path:
+        """The folder in which encoders say which clips they are at work on for a set of features."""
+        return self.state / "claims" / name
 
     def result(self, index: int) -> Path:
         """What the supervisor reported of the clip's last attempt (:mod:`clipfarm_contract.result`)."""

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure, State
+from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure, SetProgress, State
 from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.indexes import Indexes
 
 PROGRESS = EncoderProgress(
     clips=Counts(found=9, waiting=3, encoding=2, encoded=2, skipped=1),
     failures=(Failure("clip_00003", "rgb: missing"),),
+    sets=(SetProgress("mean", Counts(9, 0, 0, 0, 9), 0, "vjepa2_vitl16", "clip"),),
     absent=Indexes.parse("9-16999"),
     foreign=1,
     state=State.RUNNING,
@@ -28,6 +29,8 @@ WRITTEN = (
     '{"model": "vjepa2_vitl16", "weights": {"source": "random"}, "device": "cuda", "dtype": "float16", '
     '"state": "running", '
     '"clips": {"found": 9, "waiting": 3, "encoding": 2, "encoded": 2, "skipped": 1, "failed": 1}, '
+    '"sets": [{"name": "mean", "model": "vjepa2_vitl16", "context": "clip", '
+    '"clips": {"found": 9, "waiting": 9, "encoding": 0, "encoded": 0, "skipped": 0, "failed": 0}}], '
     '"foreign": 1, "absent": "9-16999", "failures": [{"clip": "clip_00003", "reason": "rgb: missing"}], '
     '"seconds": {"io": 1.25, "total": 10.4}, "clips_per_second": 0.192, '
     '"devices": [{"name": "cuda:0", "model_flop_utilisation": null}]}'

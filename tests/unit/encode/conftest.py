@@ -19,6 +19,15 @@ def destination():
 
 
 @pytest.fixture
+def said(reporter, monkeypatch):
+    """Lines that the reporter has printed, in its own name or a set's."""
+    lines = []
+    for each in (reporter, *reporter.sets):
+        monkeypatch.setattr(each, "say", lines.append)
+    return lines
+
+
+@pytest.fixture
 def reporter():
     """A reporter that shows nothing."""
-    return Reporter(RECIPE, [DeviceTally("cpu")], None, Console(quiet=True))
+    return Reporter([RECIPE], [DeviceTally("cpu")], None, Console(quiet=True))

@@ -6,11 +6,13 @@ import torch
 
 from clipfarm_encode.batches import Batches, Prepared
 from clipfarm_encode.files.clips import Found
-from clipfarm_encode.files.features import Encoded
+from clipfarm_encode.files.recipe import Encoded
+from clipfarm_encode.selection import Turn
 
 pytestmark = pytest.mark.torch
 
 LINGER = 5.0
+OF = Encoded("clip_00000", 2, "", 1, 1)
 
 
 @pytest.fixture
@@ -18,15 +20,15 @@ def batches(clock):
     return Batches(LINGER, clock)
 
 
-def put(batches, *names, frames=2):
+def put(batches, *names, frames=2, number=0):
     for name in names:
         batches.expect()
-        batches.put(Prepared(Found(name, 1, Path(name)), torch.zeros(frames, 3, 1, 1), Encoded(name, frames, "")))
+        batches.put(Prepared(Turn(Found(name, 1, Path(name)), number), torch.zeros(frames, 3, 1, 1), OF))
 
 
 def take(batches, size=2):
-    batch = batches.take(lambda shape: size, 0)
-    return batch if batch is None else [prepared.found.name for prepared in batch]
+    batch = batches.take(lambda number, shape: size, 0)
+    return batch if batch is None else [prepared.turn.found.name for prepared in batch]
 
 
 def test_a_full_batch_goes_at_once_in_the_order_of_arrival(batches):
@@ -39,6 +41,14 @@ def test_only_clips_of_one_shape_go_together(batches):
     put(batches, "a")
     put(batches, "x", frames=4)
     put(batches, "b")
+    assert take(batches) == ["a", "b"]
+    assert take(batches) == []
+
+
+def test_only_clips_of_one_feature_set_go_together(batches):
+    put(batches, "a", number=0)
+    put(batches, "a", number=1)
+    put(batches, "b", number=0)
     assert take(batches) == ["a", "b"]
     assert take(batches) == []
 
@@ -90,8 +100,8 @@ def test_each_device_takes_what_it_holds(batches):
 def test_who_waits_is_woken_by_the_clip_that_fills_a_batch():
     batches = Batches(60)
     taken = []
-    thread = threading.Thread(target=lambda: taken.append(batches.take(lambda shape: 2, 60)))
+    thread = threading.Thread(target=lambda: taken.append(batches.take(lambda number, shape: 2, 60)))
     thread.start()
     put(batches, "a", "b")
     thread.join(30)
-    assert [prepared.found.name for prepared in taken[0]] == ["a", "b"]
+    assert [prepared.turn.found.name for prepared in taken[0]] == ["a", "b"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from clipfarm_contract.layout import RunFolder
-from clipfarm_encode import cli
+from clipfarm_encode import cli, encode_single_clip, get_encoder
+from clipfarm_encode.files.clips import ClipError
 from unit.encode.made_up import make_clip, make_frames
 
 pytestmark = pytest.mark.torch
@@ -121,9 +122,16 @@ def test_bad_clips_are_named_and_the_others_of_their_batch_are_encoded(encode, r
     assert document["failures"][0]["reason"].startswith("rgb/frame_00002.png: 100 bytes, expected ")
     assert document["clips"] == {"found": 9, "waiting": 0, "encoding": 0, "encoded": 6, "skipped": 0, "failed": 3}
     assert "clip_00007 failed: rgb: missing\n" in out
-    assert "clip_00008 failed: rgb: 3 frames; the model takes them in pairs\n" in out
+    assert "clip_00008 failed: rgb: 3 frames; the model takes 2 at a time\n" in out
     assert "3 of 9 clips have no clip.json" in out
     assert np.load(run_folder.clip(9).features(MODEL)).shape == (4, 192)
+
+
+def test_a_single_clip_with_half_a_time_step_is_refused(tmp_path):
+    make_frames(tmp_path / "clip_00000", frames=3)
+    encoder = get_encoder(MODEL, "random", "cpu", crop_size=32)
+    with pytest.raises(ClipError, match="rgb: 3 frames; the model takes 2 at a time"):
+        encode_single_clip(encoder, tmp_path / "clip_00000")
 
 
 def test_a_disk_that_is_full_fails_the_clip_and_leaves_no_part_of_a_file(encode, run_folder, monkeypatch):
@@ -166,7 +174,7 @@ def test_the_log_holds_what_other_programs_read(encode, run_folder, tmp_path):
     document = json.loads((tmp_path / "log.json").read_text())
     assert document.keys() == {
         *("model", "weights", "device", "dtype", "state", "clips", "failures", "seconds"),
-        *("clips_per_second", "devices", "foreign", "absent"),
+        *("clips_per_second", "devices", "foreign", "absent", "sets"),
     }
     assert (document["foreign"], document["absent"]) == (0, None)
     assert document["state"] == "finished"

@@ -82,4 +82,4 @@ def test_an_error_of_reading_is_told_from_damage(tmp_path, monkeypatch):
     clip.frame(2).unlink()
     monkeypatch.setattr(os, "open", opened)
     reply = answer(clip.folder, SharedMemory(os.memfd_create("frames")))
-    assert reply == {"refused": "rgb: 3 frames; the model takes them in pairs"}
+    assert reply == {"refused": "rgb: 3 frames, expected 4"}

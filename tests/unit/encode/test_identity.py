@@ -97,13 +97,11 @@ def test_a_survey_keeps_other_runs_clips_apart_whether_they_have_features_or_not
     assert (unknown.name, reason.partition(" (")[0]) == ("clip_00004", "clip.json: not JSON")
 
 
-def test_other_runs_clips_are_counted_apart_and_not_as_failures(tmp_path, destination, reporter, monkeypatch):
-    said = []
-    monkeypatch.setattr(reporter, "say", said.append)
+def test_other_runs_clips_are_counted_apart_and_not_as_failures(tmp_path, destination, reporter, said):
     for i in range(3):
         make_clip(tmp_path, i, seed=SEED + i)
-    source = Once(survey(find_clips(tmp_path), destination, RUN), reporter)
-    assert [found.name for found in source] == ["clip_00000"]
+    source = Once([(survey(find_clips(tmp_path), destination, RUN), reporter.sets[0])])
+    assert [turn.found.name for turn in source] == ["clip_00000"]
     document = reporter.document()
     assert (document["clips"]["found"], document["foreign"], document["failures"]) == (1, 2, [])
     assert said == ["2 clips are of another run, and left alone: clip_00001 was made with seed 43 instead of 42"]

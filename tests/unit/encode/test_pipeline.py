@@ -7,10 +7,12 @@ import pytest
 import torch
 from rich.console import Console
 
+from clipfarm_contract.feature_sets import FeatureSet, WeightsSource
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import pipeline as module
 from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.loading import recipe
 from clipfarm_encode.models.base import OWN, Computed
 from clipfarm_encode.models.encoder import Encoder
 from clipfarm_encode.models.memory import BatchSizes
@@ -20,6 +22,7 @@ from clipfarm_encode.models.weights import Weights
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally
+from clipfarm_encode.saving import Work
 from clipfarm_encode.selection import Destination, Once, survey
 from clipfarm_encode.stopping import Latch
 from unit.encode.made_up import make_clip
@@ -59,19 +62,17 @@ def run(tmp_path):
     return RunFolder(tmp_path / "run")
 
 
-def start(run, encoders, *, batch_size=4, source=None, **options):
-    destination = Destination(encoders[0].recipe, None, overwrite=False)
+def start(run, encoders, *, batch_size=4, source=Once):
+    """Encode a folder on devices, and return the pipeline with its reporter."""
+    made = recipe(FeatureSet(NAME, NAME, WeightsSource("random")), encoders[0])
     devices = [DeviceTally(f"cuda:{i}") for i in range(len(encoders))]
-    reporter = Reporter(encoders[0].recipe, devices, None, Console(file=io.StringIO()))
-    source = source or Once(survey(find_clips(run.root), destination), reporter)
-    return run_pipeline(encoders, source, destination, reporter, batch_size=batch_size, **options), reporter
-
-
-def run_pipeline(encoders, source, destination, reporter, **options):
+    reporter = Reporter([made], devices, None, Console(file=io.StringIO()))
+    work = Work(encoders, Destination(made, None, overwrite=False), reporter.sets[0])
+    clips = source([(survey(find_clips(run.root), work.destination), work.account)])
     with Decoders(2) as decoders:
-        made = Pipeline(encoders, source, destination, reporter, Latch(), decoders=decoders, **options)
-        made.run()
-    return made
+        pipeline = Pipeline([work], clips, reporter, Latch(), batch_size=batch_size, decoders=decoders)
+        pipeline.run()
+    return pipeline, reporter
 
 
 def test_clips_go_to_the_device_in_full_batches(run):
@@ -117,23 +118,19 @@ def test_no_more_clips_are_inside_than_the_bound(run):
     class Counting(Once):
         def __iter__(self):
             nonlocal inside, most
-            for found in super().__iter__():
+            for turn in super().__iter__():
                 with lock:
                     inside += 1
-                yield found
+                yield turn
                 with lock:
                     most = max(most, inside)
 
-        def settled(self, found, *, unread=False):
+        def settled(self, turn, *, unread=False):
             nonlocal inside
             with lock:
                 inside -= 1
 
-    device = Device(batch_size=1)
-    destination = Destination(device.recipe, None, overwrite=False)
-    reporter = Reporter(device.recipe, [DeviceTally("cuda:0")], None, Console(file=io.StringIO()))
-    source = Counting(survey(find_clips(run.root), destination), reporter)
-    run_pipeline([device], source, destination, reporter, batch_size=1)
+    _, reporter = start(run, [Device(batch_size=1)], batch_size=1, source=Counting)
     assert len(reporter.tally.encoded) == 12
     assert 1 < most <= 2 + 4 * 1 + 1  # and one that waits at the door
 
@@ -157,18 +154,15 @@ def test_a_device_that_is_idle_gives_its_memory_back_once(run, monkeypatch):
             yield from super().__iter__()
             idle.wait(0.5)
 
-    destination = Destination(device.recipe, None, overwrite=False)
-    reporter = Reporter(device.recipe, [DeviceTally("cuda:0")], None, Console(file=io.StringIO()))
-    source = Pausing(survey(find_clips(run.root), destination), reporter)
     give_back = device.give_back
 
     def counted():
         give_back()
-        if len(reporter.tally.encoded) == 12:
+        if len(list(run.root.rglob("feature_maps/*.npy"))) == 12:
             idle.set()
 
     device.give_back = counted
-    run_pipeline([device], source, destination, reporter, batch_size=4)
+    start(run, [device], source=Pausing)
     assert 1 <= device.given_back <= 4  # before the first clip perhaps, and after the last
 
 

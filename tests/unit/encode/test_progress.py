@@ -12,7 +12,9 @@ from unit.encode.shared import RECIPE, Clock
 
 def reporter(log=None, terminal=False):
     clock, screen = Clock(), io.StringIO()
-    made = Reporter(RECIPE, [DeviceTally("cpu")], log, Console(file=screen, force_terminal=terminal, width=300), clock)
+    made = Reporter(
+        [RECIPE], [DeviceTally("cpu")], log, Console(file=screen, force_terminal=terminal, width=300), clock
+    )
     made.tally.found |= {"clip_00000", "clip_00001", "clip_00002", "clip_00003"}
     return made, clock, screen
 
@@ -20,7 +22,7 @@ def reporter(log=None, terminal=False):
 def test_the_rate_leaves_out_the_time_spent_waiting_for_clips(tmp_path):
     made, clock, _ = reporter(tmp_path / "log.json")
     made.tally.encoded |= {"clip_00000", "clip_00001"}
-    made.tally.idle = 6.0
+    made.idle(6.0)
     clock.now += 10
     made.update()
     document = json.loads((tmp_path / "log.json").read_text())
@@ -32,7 +34,7 @@ def test_without_a_terminal_a_line_comes_now_and_then_and_a_failure_at_once():
     made, clock, screen = reporter()
     made.update()
     assert screen.getvalue() == ""
-    made.failed("clip_00003", "rgb: [missing]")
+    made.sets[0].failed("clip_00003", "rgb: [missing]")
     assert screen.getvalue() == "clip_00003 failed: rgb: [missing]\n"
     clock.now += LINE_EVERY_SECONDS
     made.update()
@@ -50,10 +52,10 @@ def test_on_a_terminal_there_is_a_bar():
 
 
 def test_clips_that_are_asked_for_and_not_there_are_named():
-    made = Reporter(RECIPE, [DeviceTally("cpu")], None, Console(quiet=True), wanted=Indexes.parse("1-4,8"))
-    made.found(["clip_00002", "clip_00008"])
+    made = Reporter([RECIPE], [DeviceTally("cpu")], None, Console(quiet=True), wanted=Indexes.parse("1-4,8"))
+    made.sets[0].found(["clip_00002", "clip_00008"])
     assert made.document()["absent"] == "1,3-4"
-    made.forget("clip_00008")
+    made.sets[0].forget("clip_00008")
     assert made.document()["absent"] == "1,3-4,8"
 
 

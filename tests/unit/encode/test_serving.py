@@ -16,18 +16,18 @@ from unit.encode.shared import RECIPE
 @pytest.fixture
 def reporter():
     made = Reporter(
-        RECIPE,
+        [RECIPE],
         [DeviceTally("cuda:0", peak=1e12, held=lambda: 3 * 2**30), DeviceTally("cuda:1")],
         None,
         Console(file=io.StringIO()),
     )
-    made.found(f"clip_{i:05d}" for i in range(9))
-    made.skipped(["clip_00000"])
-    made.saved("clip_00001", ours=True)
-    made.saved("clip_00002", ours=True)
-    made.failed("clip_00003", "rgb: missing")
-    made.started()
-    made.started()
+    made.sets[0].found(f"clip_{i:05d}" for i in range(9))
+    made.sets[0].skipped(["clip_00000"])
+    made.sets[0].saved("clip_00001", ours=True)
+    made.sets[0].saved("clip_00002", ours=True)
+    made.sets[0].failed("clip_00003", "rgb: missing")
+    made.sets[0].started()
+    made.sets[0].started()
     made.spent("io", 1.5)
     made.computed(0, clips=2, tokens=4096, flop=2e12, seconds=4.0)
     return made

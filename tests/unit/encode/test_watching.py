@@ -6,14 +6,21 @@ import pytest
 
 from clipfarm_contract.clip import discard
 from clipfarm_contract.layout import Clip, RunFolder
-from clipfarm_encode import watching
 from clipfarm_encode.files.claims import Claims
 from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.files.identity import Identity
 from clipfarm_encode.selection import Destination, survey
-from clipfarm_encode.watching import POLL_SECONDS, POLL_SECONDS_AT_MOST, POLL_SHARE, Watch
+from clipfarm_encode.watching import claiming, one_set
+from clipfarm_encode.watching.one_set import SetWatch
+from clipfarm_encode.watching.watch import POLL_SECONDS, POLL_SECONDS_AT_MOST, POLL_SHARE, Watch
 from unit.encode.made_up import SEED, make_clip, make_experiment
 from unit.encode.shared import RECIPE, give_features
+
+
+def watch_for(root, destination, reporter, claims, *, surveyed=None, identity=None, **options):
+    """Return a watch for one feature set."""
+    sets = [SetWatch(destination, reporter.sets[0], claims, surveyed, identity)]
+    return Watch(root, sets, reporter, **options)
 
 
 @pytest.fixture
@@ -35,11 +42,11 @@ def watch(tmp_path, destination, reporter, claims):
 
     def run(steps=(), destination=destination):
         events = iter(steps)
-        source = Watch(tmp_path, destination, reporter, claims, sleep=lambda _: next(events)())
-        for found in source:
-            yield found.name if found else None
-            if found:
-                source.settled(found)
+        source = watch_for(tmp_path, destination, reporter, claims, sleep=lambda _: next(events)())
+        for turn in source:
+            yield turn.found.name if turn else None
+            if turn:
+                source.settled(turn)
 
     return run
 
@@ -86,28 +93,27 @@ def test_features_that_cannot_be_read_are_looked_at_again_and_never_made_over(tm
 
 def test_a_clip_whose_frames_could_not_be_read_gets_another_turn(tmp_path, destination, reporter, claims, monkeypatch):
     make_clip(tmp_path, 0)
-    monkeypatch.setattr(watching, "RETRY_SECONDS", 0)
-    source = Watch(tmp_path, destination, reporter, claims, sleep=lambda _: None)
+    monkeypatch.setattr(one_set, "RETRY_SECONDS", 0)
+    source = watch_for(tmp_path, destination, reporter, claims, sleep=lambda _: None)
     looks = iter(source)
     for _ in range(2):
-        found = next(looks)
-        assert found.name == "clip_00000"
-        reporter.failed(found.name, "cannot be read: rgb: Input/output error (EIO)")
-        source.settled(found, unread=True)
-    assert next(looks).name == "clip_00000"
+        turn = next(looks)
+        assert turn.found.name == "clip_00000"
+        reporter.sets[0].failed("clip_00000", "cannot be read: rgb: Input/output error (EIO)")
+        source.settled(turn, unread=True)
+    assert next(looks).found.name == "clip_00000"
     assert reporter.tally.failures == {}
-    reporter.failed("clip_00000", "rgb: no frames")
-    source.settled(found)
+    reporter.sets[0].failed("clip_00000", "rgb: no frames")
+    source.settled(turn)
     finish(tmp_path)
     assert list(looks) == [None]
     assert reporter.tally.failures == {"clip_00000": "rgb: no frames"}
 
 
-def test_a_folder_that_cannot_be_read_for_a_while_is_looked_at_again(tmp_path, watch, reporter, monkeypatch):
+def test_a_folder_that_cannot_be_read_for_a_while_is_looked_at_again(tmp_path, watch, said, monkeypatch):
     make_clip(tmp_path, 0)
     finish(tmp_path)
-    said, scandir = [], os.scandir
-    monkeypatch.setattr(reporter, "say", said.append)
+    scandir = os.scandir
 
     def stale(path):
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
@@ -166,8 +172,8 @@ def test_what_was_surveyed_a_moment_ago_is_not_looked_at_again(tmp_path, destina
     monkeypatch.setattr(
         Destination, "inspect", lambda self, found: inspected.append(found.name) or inspect(self, found)
     )
-    source = Watch(tmp_path, destination, reporter, claims, surveyed=surveyed)
-    assert next(iter(source)).name == "clip_00001"
+    source = watch_for(tmp_path, destination, reporter, claims, surveyed=surveyed)
+    assert next(iter(source)).found.name == "clip_00001"
     assert set(inspected) == {"clip_00001"}
     assert reporter.tally.skipped == {"clip_00000"}
     assert reporter.tally.found == {"clip_00000", "clip_00001"}
@@ -223,11 +229,9 @@ def test_features_that_come_between_the_look_and_the_claim_are_seen_under_the_cl
     assert reporter.tally.skipped == {"clip_00000"}
 
 
-def test_a_full_disk_delays_claims_and_ends_nothing(tmp_path, watch, claims, reporter, monkeypatch):
+def test_a_full_disk_delays_claims_and_ends_nothing(tmp_path, watch, claims, said, monkeypatch):
     make_clip(tmp_path, 0)
     finish(tmp_path)
-    said = []
-    monkeypatch.setattr(reporter, "say", said.append)
     take = claims.take
 
     def full(name):
@@ -245,7 +249,7 @@ def test_clips_that_cannot_be_claimed_for_long_have_failed_until_they_can_be(
     tmp_path, watch, claims, reporter, monkeypatch
 ):
     make_clip(tmp_path, 0)
-    monkeypatch.setattr(watching, "TROUBLE_SECONDS", 0)
+    monkeypatch.setattr(claiming, "TROUBLE_SECONDS", 0)
     take = claims.take
 
     def refused(name):
@@ -274,7 +278,7 @@ def test_a_failure_that_another_encoder_makes_good_is_none(tmp_path, watch, repo
     for name in watch([lambda: give_features(clip), lambda: finish(tmp_path)]):
         seen.append(name)
         if name:
-            reporter.failed(name, "the disk is full")
+            reporter.sets[0].failed(name, "the disk is full")
     assert seen == ["clip_00000", None, None, None]
     assert reporter.tally.failures == {}
     assert reporter.tally.skipped == {"clip_00000"}
@@ -287,22 +291,21 @@ def of_run(tmp_path, destination, reporter, claims):
     def run(steps):
         events = iter(steps)
         identity = Identity(SEED, make_experiment(), None)
-        source = Watch(tmp_path, destination, reporter, claims, sleep=lambda _: next(events)(), identity=identity)
-        for found in source:
-            yield found.name if found else None
-            if found:
-                source.settled(found)
+        source = watch_for(tmp_path, destination, reporter, claims, sleep=lambda _: next(events)(), identity=identity)
+        for turn in source:
+            yield turn.found.name if turn else None
+            if turn:
+                source.settled(turn)
 
     return run
 
 
 def test_a_clip_json_that_cannot_be_read_for_a_while_is_read_by_a_later_look(
-    tmp_path, of_run, reporter, claims, monkeypatch
+    tmp_path, of_run, reporter, said, monkeypatch
 ):
     give_features(make_clip(tmp_path, 0))
     make_clip(tmp_path, 1)
-    said, failures = [], []
-    monkeypatch.setattr(reporter, "say", said.append)
+    failures = []
     difference = Identity.difference
 
     def stale(self, found):
@@ -348,7 +351,7 @@ def test_features_of_a_clip_that_may_be_another_runs_do_not_count(tmp_path, of_r
 )
 def test_the_longer_a_look_takes_the_longer_is_the_pause(tmp_path, destination, reporter, claims, looked, pause):
     pauses = []
-    Watch(tmp_path, destination, reporter, claims, sleep=pauses.append)._pause(looked)
+    watch_for(tmp_path, destination, reporter, claims, sleep=pauses.append)._pause(looked)
     assert pauses == [pause]
 
 
@@ -357,13 +360,13 @@ def test_only_the_wanted_clips_are_watched(tmp_path, destination, reporter, clai
         make_clip(tmp_path, number, frames=2, size=16)
     RunFolder(tmp_path).all_rendered.parent.mkdir(exist_ok=True)
     RunFolder(tmp_path).all_rendered.touch()
-    source = Watch(tmp_path, destination, reporter, claims, wanted=frozenset({1}))
+    source = watch_for(tmp_path, destination, reporter, claims, wanted=frozenset({1}))
     found = []
-    for each in source:
-        if each:
-            found.append(each.name)
-            source.settled(each)
-            give_features(each.clip)
+    for turn in source:
+        if turn:
+            found.append(turn.found.name)
+            source.settled(turn)
+            give_features(turn.found.clip)
     assert found == ["clip_00001"]
 
 
@@ -381,18 +384,18 @@ def test_a_clip_of_another_run_is_neither_yielded_nor_counted_until_the_runs_own
         finish(tmp_path)
 
     steps = iter([replace_it])
-    source = Watch(tmp_path, destination, reporter, claims, sleep=lambda _: next(steps)(), identity=identity)
+    source = watch_for(tmp_path, destination, reporter, claims, sleep=lambda _: next(steps)(), identity=identity)
     seen = []
-    for found in source:
-        seen.append(found.name if found else None)
-        if found:
-            give_features(found.clip)
-            reporter.saved(found.name, ours=True)
-            source.settled(found)
+    for turn in source:
+        seen.append(turn.found.name if turn else None)
+        if turn:
+            give_features(turn.found.clip)
+            reporter.sets[0].saved(turn.found.name, ours=True)
+            source.settled(turn)
         elif len(seen) == 2:
-            assert (reporter.tally.found, reporter.tally.foreign) == ({"clip_00001"}, {"clip_00000"})
+            assert (reporter.tally.found, reporter.document()["foreign"]) == ({"clip_00001"}, 1)
     assert seen == ["clip_00001", None, "clip_00000", "clip_00002", None]
-    assert (len(reporter.tally.encoded), reporter.tally.foreign) == (3, set())
+    assert (len(reporter.tally.encoded), reporter.document()["foreign"]) == (3, 0)
 
 
 def test_clips_and_features_that_go_away_are_not_counted_any_more_and_made_again_where_they_can(
@@ -411,6 +414,6 @@ def test_clips_and_features_that_go_away_are_not_counted_any_more_and_made_again
         seen.append(name)
         if name:
             give_features(Clip(tmp_path / name))
-            reporter.saved(name, ours=True)
+            reporter.sets[0].saved(name, ours=True)
     assert seen == [None, None, "clip_00001", None, None]
     assert (reporter.tally.encoded, reporter.tally.skipped) == ({"clip_00001"}, {"clip_00002"})

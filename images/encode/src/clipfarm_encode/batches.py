@@ -1,4 +1,4 @@
-"""Putting clips together: by shape, until a batch is full or has waited long enough."""
+"""Putting clips together: by feature set and shape, until a batch is full or has waited long enough."""
 
 import threading
 import time
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from clipfarm_encode.files.clips import Found
-from clipfarm_encode.files.features import Encoded
+from clipfarm_encode.files.recipe import Encoded
+from clipfarm_encode.selection import Turn
 
 Shape = tuple[int, ...]
 
@@ -17,11 +17,16 @@ Shape = tuple[int, ...]
 class Prepared:
     """A clip that is ready for the model."""
 
-    found: Found
+    turn: Turn
     pixels: Tensor
     """(frames, 3, crop, crop) uint8."""
     encoded: Encoded
     """What the pixels were read from."""
+
+    @property
+    def kind(self) -> tuple[int, Shape]:
+        """What clips of a batch have in common: the number of the set, and the shape."""
+        return self.turn.number, tuple(self.pixels.shape)
 
 
 class Batches:
@@ -34,8 +39,8 @@ class Batches:
     def __init__(self, linger: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._linger = linger
         self._clock = clock
-        self._groups: dict[Shape, list[tuple[float, Prepared]]] = {}
-        """By shape: clips with the time since when they have been here."""
+        self._groups: dict[tuple[int, Shape], list[tuple[float, Prepared]]] = {}
+        """By kind: clips with the time since when they have been here."""
         self._coming = 0
         self._full_up = False
         self._closed = False
@@ -50,8 +55,7 @@ class Batches:
         """Add a clip that was expected."""
         with self._changed:
             self._coming -= 1
-            shape = tuple(prepared.pixels.shape)
-            self._groups.setdefault(shape, []).append((self._clock(), prepared))
+            self._groups.setdefault(prepared.kind, []).append((self._clock(), prepared))
             self._changed.notify_all()
 
     def drop(self) -> None:
@@ -72,11 +76,11 @@ class Batches:
             self._closed = True
             self._changed.notify_all()
 
-    def take(self, size: Callable[[Shape], int], timeout: float) -> list[Prepared] | None:
+    def take(self, size: Callable[[int, Shape], int], timeout: float) -> list[Prepared] | None:
         """Return the next batch; an empty list after ``timeout`` seconds without one, None once there are no more.
 
         Args:
-            size: how many clips of a shape make a full batch on the device that asks.
+            size: how many clips of a set's number and a shape make a full batch on the device that asks.
         """
         end = self._clock() + timeout
         with self._changed:
@@ -91,18 +95,18 @@ class Batches:
                 moments = [end, *(group[0][0] + self._linger for group in self._groups.values())]
                 self._changed.wait(max(0.0, min(moments) - now))
 
-    def _next(self, size: Callable[[Shape], int], now: float) -> list[Prepared]:
-        for shape, group in self._groups.items():
-            if len(group) >= size(shape):
-                return self._cut(shape, size(shape))
+    def _next(self, size: Callable[[int, Shape], int], now: float) -> list[Prepared]:
+        for kind, group in self._groups.items():
+            if len(group) >= size(*kind):
+                return self._cut(kind, size(*kind))
         if not self._groups:
             return []
-        shape, oldest = min(self._groups.items(), key=lambda item: item[1][0][0])
+        kind, oldest = min(self._groups.items(), key=lambda item: item[1][0][0])
         nothing_joins = (self._closed or self._full_up) and not self._coming
-        return self._cut(shape, size(shape)) if nothing_joins or now >= oldest[0][0] + self._linger else []
+        return self._cut(kind, size(*kind)) if nothing_joins or now >= oldest[0][0] + self._linger else []
 
-    def _cut(self, shape: Shape, size: int) -> list[Prepared]:
-        group = self._groups.pop(shape)
+    def _cut(self, kind: tuple[int, Shape], size: int) -> list[Prepared]:
+        group = self._groups.pop(kind)
         if group[size:]:
-            self._groups[shape] = group[size:]
+            self._groups[kind] = group[size:]
         return [prepared for _, prepared in group[:size]]

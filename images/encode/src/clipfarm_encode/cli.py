@@ -12,9 +12,10 @@ from clipfarm_contract import streams
 from clipfarm_contract.bounds import MOST_BATCH, MOST_CROP
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.environment import RUN_EXPERIMENT, ThreadLimitError, apply_thread_limits
+from clipfarm_contract.extraction import MOST_FRAMES
 from clipfarm_contract.parent import Parent
 from clipfarm_contract.text import printable
-from clipfarm_encode import dependencies
+from clipfarm_encode import asked, dependencies
 from clipfarm_encode.models import partial
 from clipfarm_encode.stopping import Stopper
 
@@ -96,6 +97,39 @@ class Seconds(click.FloatRange):
     type=click.IntRange(16, MOST_CROP),
     help="Height and width of the model's input, pixels, a multiple of 16.",
 )
+@click.option("--name", help="Name of the features' files.  [default: the model's, for its default features]")
+@click.option(
+    "--context",
+    default="clip",
+    show_default=True,
+    type=click.Choice(["clip", "frame", "prefix"]),
+    help="Frames that a time step may know: all of the clip, its own frame alone, or its own and those before.",
+)
+@click.option(
+    "--stride",
+    type=click.IntRange(1, MOST_FRAMES),
+    help="Frames from one time step to the next, with --context frame or prefix.  [default: 1 for frame; for prefix "
+    "what the model takes at a time]",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(1, MOST_FRAMES),
+    help="With --context prefix: time steps that one may look back on, itself included.  [default: all]",
+)
+@click.option("--layers", help="Layers to keep, counted from 1, as 8,16,24.  [default: the model's own output]")
+@click.option(
+    "--pool",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "space"]),
+    help="space: keep the mean over the tokens of a time step.",
+)
+@click.option(
+    "--features",
+    metavar="JSON|FILE",
+    help="Several feature sets: a list as encode.features of a run file, in JSON. What an entry leaves out is as "
+    "--model, --weights, --crop-size and --dtype say.",
+)
 @click.option(
     "--device",
     default="auto",
@@ -168,7 +202,7 @@ class Seconds(click.FloatRange):
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def command(stopper: Stopper | None, /, **options: Any) -> int:
-    """Turn clips (rgb/*.png) into V-JEPA 2 features (feature_maps/<model>.npy).
+    """Turn clips (rgb/*.png) into V-JEPA 2 features (feature_maps/<name>.npy).
 
     Clips that have features are skipped, so the same command continues where it was ended. With --seed, a COMMAND after
     "--" is the run's own renderer.
@@ -177,10 +211,7 @@ def command(stopper: Stopper | None, /, **options: Any) -> int:
     stopper.may_be_ended = options["watch"]
     if options["in_place"] == (options["out_dir"] is not None):
         raise click.UsageError("one of --in-place and --out-dir is needed, and not both")
-    if not options["weights"]:
-        raise click.UsageError(
-            "--weights is needed: a .pt file, a Hugging Face folder, or random (features then mean nothing)"
-        )
+    sets = asked.sets(options)
     try:
         dependencies.require()
     except dependencies.MissingError as error:
@@ -191,7 +222,7 @@ def command(stopper: Stopper | None, /, **options: Any) -> int:
     _limit_threads(options["threads"])
     from clipfarm_encode.run import encode  # here, because PyTorch takes seconds to import, and reads the variables
 
-    return encode(stopper, options)
+    return encode(stopper, options, sets)
 
 
 def main() -> None:

@@ -2,31 +2,31 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 
-from clipfarm_contract import regular
-from clipfarm_encode.batches import Batches, Prepared
-from clipfarm_encode.files.clips import ClipError, Found, UnreadableError
+from clipfarm_encode.batches import Batches, Prepared, Shape
+from clipfarm_encode.files.clips import ClipError
 from clipfarm_encode.files.decoding import Decoders
-from clipfarm_encode.files.features import Encoded, all_finite, save
+from clipfarm_encode.files.recipe import Encoded
 from clipfarm_encode.models.base import Computed
-from clipfarm_encode.models.batch import Batch, EncodeError, OutOfMemoryError
+from clipfarm_encode.models.batch import EncodeError, OutOfMemoryError
 from clipfarm_encode.models.encoder import Encoder
+from clipfarm_encode.passes import Extracting, passes
 from clipfarm_encode.reporting.progress import Reporter
-from clipfarm_encode.selection import Destination, Source, first
+from clipfarm_encode.saving import Saver, Work
+from clipfarm_encode.selection import Source, Turn, first
 from clipfarm_encode.stopping import Latch
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 IDLE_SECONDS = 5.0
 """After this long without a clip a device gives its cached memory back."""
 SAVERS = 8
 """For each device. Hash and file of 8 MiB take 10 to 30 ms, and a GPU has a clip each 9 ms."""
+
+UnderWay = tuple[list[Prepared], Extracting, float]
+"""A batch on a device, and when it was launched."""
 
 
 class Pipeline:
@@ -43,14 +43,13 @@ class Pipeline:
     A clip is admitted only while fewer than ``decoders + 4 * batch_size * devices`` are inside: one in each decoder,
     and for each device a batch that waits, one that is copied there, one that is computed and one that is saved. So
     the host's memory holds at most that many clips, before the model or after it, and one more in each decoder's own
-    memory; clips are saved in whatever order they are done.
+    memory; clips are saved in whatever order they are done. A clip counts once for each feature set that it is in for.
     """
 
     def __init__(
         self,
-        encoders: "Sequence[Encoder]",
+        works: Sequence[Work],
         source: Source,
-        destination: Destination,
         reporter: Reporter,
         saving: Latch,
         *,
@@ -63,7 +62,11 @@ class Pipeline:
         """Connect encoders with clips and disk.
 
         Args:
-            encoders: one for each device, with copies of one model.
+            works: the feature sets, by their numbers; all on the same devices.
+            source: of the clips.
+            reporter: of all sets.
+            saving: passed by each clip that is saved.
+            batch_size: clips of a batch, at most.
             decoders: entered, perhaps started; ended once all clips are decoded.
             linger: how long a batch may wait for clips to fill it, seconds.
             vanishing: a clip that goes away meanwhile is no failure.
@@ -71,31 +74,28 @@ class Pipeline:
         """
         self.out_of_memory = False
         """Whether a clip failed because a device's memory is too small."""
-        self._encoders = encoders
+        self._works = works
         self._source = source
-        self._destination = destination
         self._reporter = reporter
-        self._saving = saving
-        self._vanishing = vanishing
-        self._again = again
-        self._room = threading.BoundedSemaphore(decoders.count + 4 * batch_size * len(encoders))
+        self._devices = [each.device for each in works[0].encoders]
+        self._room = threading.BoundedSemaphore(decoders.count + 4 * batch_size * len(self._devices))
+        self._saver = Saver(works, source, reporter, saving, self._room.release, vanishing=vanishing, again=again)
         self._batches = Batches(linger)
         # With a GPU all cores are for decoding, one thread each; on a CPU the model's threads are resized with.
-        alone = (lambda: torch.set_num_threads(1)) if encoders[0].device.type == "cuda" else None
+        alone = (lambda: torch.set_num_threads(1)) if self._devices[0].type == "cuda" else None
         self._decode_pool = ThreadPoolExecutor(decoders.count, "decode", alone)
-        self._save_pool = ThreadPoolExecutor(SAVERS * len(encoders), "save")
+        self._save_pool = ThreadPoolExecutor(SAVERS * len(self._devices), "save")
         self._decoders = decoders
-        self._wider = False
         self._broken: BaseException | None = None
 
     def run(self, limit: int | None = None) -> None:
-        """Encode the source's clips until there are no more, or until there were ``limit`` of them.
+        """Encode the source's clips until there are no more, or until there were ``limit`` of them for each set.
 
         A clip that cannot be encoded is reported, and the rest goes on.
         """
         devices = [
-            threading.Thread(target=self._compute, args=(i, encoder), name=f"device {i}", daemon=True)
-            for i, encoder in enumerate(self._encoders)
+            threading.Thread(target=self._compute, args=(i,), name=f"device {i}", daemon=True)
+            for i in range(len(self._devices))
         ]
         with self._save_pool:
             for thread in devices:
@@ -112,10 +112,10 @@ class Pipeline:
             raise self._broken
 
     def _feed(self, limit: int | None) -> None:
-        for found in first(limit, self._source):
+        for turn in first(limit, self._source, len(self._works)):
             if self._broken is not None:
                 return
-            if found is None:
+            if turn is None:
                 self._reporter.update(at_once=True)
                 continue
             if not self._room.acquire(blocking=False):
@@ -125,61 +125,80 @@ class Pipeline:
                         return
                 self._batches.full_up(False)
             self._batches.expect()
-            self._reporter.started()
-            self._decode_pool.submit(self._decode, found)
+            self._works[turn.number].account.started()
+            self._decode_pool.submit(self._decode, turn)
 
-    def _decode(self, found: Found) -> None:
+    def _decode(self, turn: Turn) -> None:
         try:
-            start = time.monotonic()
-            decoded = self._decoders.read(found.clip)
-            read = time.monotonic()
-            pixels = self._encoders[0].prepare(decoded.frames)
-            encoded = Encoded(found.name, len(decoded.frames), decoded.sha256)
-            self._reporter.spent("io", read - start)
-            self._reporter.spent("preprocess", time.monotonic() - read)
+            prepared = self._prepared(turn)
         except (ClipError, OSError) as error:
             self._batches.drop()
-            self._fail(found, error)
+            self._saver.fail(turn, error)
         except BaseException as error:  # noqa: BLE001  a mistake of ours: ends the run, from its main thread
             self._break(error)
             self._batches.drop()
         else:
-            self._batches.put(Prepared(found, pixels, encoded))
+            self._batches.put(prepared)
 
-    def _compute(self, number: int, encoder: Encoder) -> None:
+    def _prepared(self, turn: Turn) -> Prepared:
+        work = self._works[turn.number]
+        encoder, extraction = work.encoders[0], work.destination.recipe.extraction
+        start = time.monotonic()
+        decoded = self._decoders.read(turn.found.clip)
+        read = time.monotonic()
+        count = len(decoded.frames)
         try:
-            self._serve(number, encoder)
+            passes(extraction, count, encoder.model)
+        except ValueError as error:
+            raise ClipError(f"rgb: {error}") from None
+        pixels = encoder.prepare(decoded.frames)
+        _, rows, columns = encoder.model.grid(encoder.model.step, *pixels.shape[-2:])
+        self._reporter.spent("io", read - start)
+        self._reporter.spent("preprocess", time.monotonic() - read)
+        return Prepared(turn, pixels, Encoded(turn.found.name, count, decoded.sha256, rows, columns))
+
+    def _compute(self, number: int) -> None:
+        try:
+            self._serve(number)
         except BaseException as error:  # noqa: BLE001  as above
             self._break(error)
 
-    def _serve(self, number: int, encoder: Encoder) -> None:
+    def _serve(self, number: int) -> None:
         """Run batches on a device: while one is computed, the next is launched, and only then the first is fetched."""
-        under_way: tuple[list[Prepared], Batch, float] | None = None
-        overlaps = encoder.device.type == "cuda"
+        under_way: UnderWay | None = None
+        overlaps = self._devices[number].type == "cuda"
         idle = False
         done_at = time.monotonic()
+        encoders = [work.encoders[number] for work in self._works]
+
+        def size(kind: int, shape: Shape) -> int:
+            return encoders[kind].sizes.size(shape)
+
         while True:
-            batch = self._batches.take(encoder.sizes.size, 0 if under_way else IDLE_SECONDS)
+            batch = self._batches.take(size, 0 if under_way else IDLE_SECONDS)
             if not under_way and not batch:
                 if batch is None:
                     return
                 if not idle:
-                    encoder.give_back()
+                    for encoder in encoders:
+                        encoder.give_back()
                     idle = True
                 continue
             idle = False
             before, under_way = under_way, None
             if batch:
-                began = time.monotonic()
-                under_way = (batch, encoder.start([each.pixels for each in batch]), began)
+                under_way = self._launch(encoders, batch)
             for each in (before, None if overlaps else under_way):
                 if each is not None:
-                    done_at = self._deliver(number, encoder, each, done_at)
+                    done_at = self._deliver(number, each, done_at)
             under_way = under_way if overlaps else None
 
-    def _deliver(
-        self, number: int, encoder: Encoder, under_way: tuple[list[Prepared], Batch, float], done_before: float
-    ) -> float:
+    def _launch(self, encoders: Sequence[Encoder], batch: list[Prepared]) -> UnderWay:
+        began, kind = time.monotonic(), batch[0].turn.number
+        extraction = self._works[kind].destination.recipe.extraction
+        return batch, Extracting(encoders[kind], extraction, [each.pixels for each in batch]), began
+
+    def _deliver(self, number: int, under_way: UnderWay, done_before: float) -> float:
         """Hand a batch's features on to be saved, and return when they were there."""
         clips, batch, began = under_way
         done = done_before
@@ -187,80 +206,22 @@ class Pipeline:
             done = time.monotonic()
             if isinstance(result, EncodeError):
                 self.out_of_memory |= isinstance(result, OutOfMemoryError)
-                self._fail(prepared.found, result)
+                self._saver.fail(prepared.turn, result)
             else:
-                self._mention(prepared.found, result)
-                self._save_pool.submit(self._save, prepared.found, prepared.encoded, result)
-        frames, _, height, width = clips[0].pixels.shape
-        self._reporter.computed(
-            number,
-            clips=len(clips),
-            tokens=len(clips) * encoder.model.tokens(frames, height, width),
-            flop=len(clips) * encoder.model.flop(frames, height, width),
-            # Since the batch before it was done: the two were on the device at the same time.
-            seconds=done - max(began, done_before),
-        )
+                self._save_pool.submit(self._save, prepared, result)
+        tokens, flop = batch.work
+        # Since the batch before it was done: the two were on the device at the same time.
+        seconds = done - max(began, done_before)
+        self._reporter.computed(number, clips=len(clips), tokens=tokens, flop=flop, seconds=seconds)
         self._reporter.update()
         return done
 
-    def _mention(self, found: Found, result: Computed) -> None:
-        """Say once that a clip was not computed as the others are."""
-        if result.compute != self._destination.recipe.compute and not self._wider:
-            self._wider = True
-            usual = self._destination.recipe.compute
-            self._reporter.say(
-                f"NOTE: {found.name}: a value exceeds {usual}'s range; this clip and others like it are computed in "
-                f"{result.compute}, as their sidecars record"
-            )
-
-    def _save(self, found: Found, encoded: Encoded, result: Computed) -> None:
+    def _save(self, prepared: Prepared, result: Computed) -> None:
         try:
-            start = time.monotonic()
-            (features,) = result.features
-            if not all_finite(features):
-                raise ClipError("its features are not finite numbers")
-            recipe = replace(self._destination.recipe, compute=result.compute)
-            clip = self._destination.clip(found)
-            with self._saving:
-                if self._vanishing and _inode(found) != found.inode:
-                    raise FileNotFoundError(2, "its folder is gone", found.name)
-                if self._destination.out_dir is not None:
-                    clip.folder.mkdir(parents=True, exist_ok=True)
-                ours = save(features, encoded, clip, recipe, source=found.clip, again=self._again)
-        except (ClipError, OSError) as error:
-            self._fail(found, error)
+            self._saver.save(prepared.turn, prepared.encoded, result)
         except BaseException as error:  # noqa: BLE001  as above
             self._break(error)
-        else:
-            self._reporter.spent("save", time.monotonic() - start)
-            self._reporter.saved(found.name, ours=ours)
-            self._settle(found)
-
-    def _fail(self, found: Found, error: Exception) -> None:
-        if self._vanishing and _inode(found) != found.inode:
-            self._reporter.forget(found.name)  # whoever took it away may make it again: then it gets another turn
-        else:
-            if not regular.may_exist(found.path):
-                reason = "its folder is gone"
-            elif isinstance(error, OSError):
-                reason = f"{error.filename or found.name}: {error.strerror}"
-            else:
-                reason = str(error)
-            self._reporter.failed(found.name, reason)
-        self._settle(found, unread=isinstance(error, UnreadableError))
-
-    def _settle(self, found: Found, *, unread: bool = False) -> None:
-        self._source.settled(found, unread=unread)
-        self._reporter.ended()
-        self._room.release()
 
     def _break(self, error: BaseException) -> None:
         self._broken = self._broken or error
         self._batches.close()
-
-
-def _inode(found: Found) -> int:
-    try:
-        return found.path.stat().st_ino
-    except OSError:
-        return 0

@@ -10,27 +10,30 @@ from rich.console import Console
 
 from clipfarm_contract import regular
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.feature_sets import FeatureSet
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.claims import Claims
 from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.files.decoding import Decoders
 from clipfarm_encode.files.identity import Identity, IdentityError
+from clipfarm_encode.loading import load, recipe, works
 from clipfarm_encode.models.device import choose_devices, memory_held, peak_flops
-from clipfarm_encode.models.encoder import Encoder, get_encoder
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.serving import Server
 from clipfarm_encode.reporting.tally import DeviceTally
-from clipfarm_encode.selection import Destination, Once, Source, survey
+from clipfarm_encode.saving import Work
+from clipfarm_encode.selection import Once, Source, survey
 from clipfarm_encode.stopping import Stopper
-from clipfarm_encode.watching import Watch
+from clipfarm_encode.watching.one_set import SetWatch
+from clipfarm_encode.watching.watch import Watch
 
 OK, FAILED, OUT_OF_MEMORY = 0, 1, 2
 DECODERS_OF_A_DEVICE = 16
 
 
-def encode(stopper: Stopper, options: dict[str, Any]) -> int:
+def encode(stopper: Stopper, options: dict[str, Any], sets: Sequence[FeatureSet]) -> int:
     """Carry out the command with its options, and return its exit status.
 
     Raises:
@@ -46,54 +49,42 @@ def encode(stopper: Stopper, options: dict[str, Any]) -> int:
             decoders = stack.enter_context(Decoders(min(available_cpus(), DECODERS_OF_A_DEVICE * len(devices))))
             # Before the model, whose weights take seconds to read; the decoders are ready meanwhile.
             decoders.start(len(find_clips(options["data_dir"], wanted)[: options["limit"]]))
-            encoder = get_encoder(
-                options["model"],
-                options["weights"],
-                str(devices[0]),
-                weights_key=options["weights_key"],
-                weights_sha256=options["weights_sha256"],
-                weights_revision=options["weights_revision"],
-                dtype=options["dtype"],
-                crop_size=options["crop_size"],
-                batch_size=options["batch_size"],
-                compiled=options["compiled"],
-            )
+            encoders = load(sets, devices, batch_size=options["batch_size"], compiled=options["compiled"])
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        encoders = [encoder, *(encoder.on(device) for device in devices[1:])]
-        return _encode(stopper, stack, encoders, decoders, wanted, identity, options)
+        recipes = [recipe(each, of_set[0]) for each, of_set in zip(sets, encoders, strict=True)]
+        tallies = [
+            DeviceTally(str(each), peak_flops(each), lambda each=each: memory_held(each))  # type: ignore[misc]
+            for each in devices
+        ]
+        reporter = Reporter(recipes, tallies, options["log_json"], Console(soft_wrap=True), wanted=wanted)
+        made = works(encoders, recipes, reporter, options["out_dir"], overwrite=options["overwrite"])
+        return _encode(stopper, stack, made, reporter, decoders, wanted, identity, options)
 
 
 def _encode(
     stopper: Stopper,
     stack: ExitStack,
-    encoders: Sequence[Encoder],
+    made: Sequence[Work],
+    reporter: Reporter,
     decoders: Decoders,
     wanted: Indexes | None,
     identity: Identity | None,
     options: dict[str, Any],
 ) -> int:
-    encoder = encoders[0]
-    destination = Destination(encoder.recipe, options["out_dir"], options["overwrite"])
-    tallies = [
-        DeviceTally(str(each.device), peak_flops(each.device), lambda each=each: memory_held(each.device))  # type: ignore[misc]
-        for each in encoders
-    ]
-    reporter = Reporter(encoder.recipe, tallies, options["log_json"], Console(soft_wrap=True), wanted=wanted)
-    source = _source(stopper, stack, reporter, destination, wanted, identity, options)
-    _introduce(reporter, encoders, options)
+    source = _source(stopper, stack, made, reporter, wanted, identity, options)
+    _introduce(reporter, made, options)
     if options["port"] is not None:
         stack.callback(_serve(reporter, options["host"], options["port"]))
     reporter.update()
     pipeline = Pipeline(
-        encoders,
+        made,
         source,
-        destination,
         reporter,
         stopper.saving,
         batch_size=options["batch_size"],
         decoders=decoders,
-        linger=_linger(encoder.device.type, options),
+        linger=_linger(made[0].encoders[0].device.type, options),
         vanishing=options["watch"],
         again=options["overwrite"] and not options["watch"],
     )
@@ -115,40 +106,48 @@ def _linger(device: str, options: dict[str, Any]) -> float:
 def _source(
     stopper: Stopper,
     stack: ExitStack,
+    made: Sequence[Work],
     reporter: Reporter,
-    destination: Destination,
     wanted: Indexes | None,
     identity: Identity | None,
     options: dict[str, Any],
 ) -> Source:
     """Return the clips to encode; a mistake that every clip would meet is told before the first."""
     clips = find_clips(options["data_dir"], wanted)
-    surveyed = survey(clips, destination, identity)
-    if surveyed.other:
-        found, reason = surveyed.other[0]
-        raise click.UsageError(
-            f"{found.name} has features already, {reason}"
-            + (f" (and {len(surveyed.other) - 1} more clips)" if len(surveyed.other) > 1 else "")
-            + "; --overwrite makes them again"
-        )
+    surveys = [survey(clips, work.destination, identity) for work in made]
+    for work, surveyed in zip(made, surveys, strict=True):
+        if surveyed.other:
+            found, reason = surveyed.other[0]
+            raise click.UsageError(
+                f"{work.account.label}{found.name} has features already, {reason}"
+                + (f" (and {len(surveyed.other) - 1} more clips)" if len(surveyed.other) > 1 else "")
+                + "; --overwrite makes them again"
+            )
     if not options["watch"]:
         stopper.before_exit = reporter.stopped
         if unvouched := sum(not regular.may_exist(found.clip.manifest) for found in clips):
             reporter.say(f"{unvouched} of {len(clips)} clips have no clip.json: nothing vouches that they are whole")
-        return Once(surveyed, reporter, again=options["overwrite"])
-    folder = RunFolder(options["out_dir"] or options["data_dir"]).claims(options["model"])
-    claims = stack.enter_context(Claims(folder, options["stale_after"]))
-    if not claims.works:
+        accounts = [work.account for work in made]
+        return Once(list(zip(surveys, accounts, strict=True)), again=options["overwrite"])
+    folder = RunFolder(options["out_dir"] or options["data_dir"])
+    claims = [
+        stack.enter_context(Claims(folder.claims(work.destination.recipe.set_name), options["stale_after"]))
+        for work in made
+    ]
+    if not claims[0].works:
         reporter.say("NOTE: this file system has no hard links, so no second encoder may work on this folder")
 
     def stopped() -> None:
         reporter.stopped()
-        claims.release_all()
+        for each in claims:
+            each.release_all()
 
     stopper.before_exit = stopped
-    return Watch(
-        options["data_dir"], destination, reporter, claims, surveyed=surveyed, wanted=wanted, identity=identity
-    )
+    watches = [
+        SetWatch(work.destination, work.account, of_set, surveyed, identity)
+        for work, of_set, surveyed in zip(made, claims, surveys, strict=True)
+    ]
+    return Watch(options["data_dir"], watches, reporter, wanted=wanted)
 
 
 def _identity(options: dict[str, Any]) -> Identity | None:
@@ -178,20 +177,28 @@ def _serve(reporter: Reporter, host: str, port: int) -> Callable[[], None]:
     return server.close
 
 
-def _introduce(reporter: Reporter, encoders: Sequence[Encoder], options: dict[str, Any]) -> None:
+def _introduce(reporter: Reporter, made: Sequence[Work], options: dict[str, Any]) -> None:
     """Print what is going to compute, and what a user would want to know before."""
-    encoder = encoders[0]
-    weights = encoder.weights
-    devices = encoder.device.type if len(encoders) == 1 else f"{len(encoders)} x {encoder.device.type}"
-    reporter.say(
-        f"{encoder.name} on {devices}, {torch.get_num_threads()} CPU threads, "
-        f"weights {weights.source} (sha256 {weights.sha256[:12]}...)"
-    )
-    if weights.random:
-        reporter.say(f"NOTE: {weights.to_json()['note']}")
-    if encoder.note:
-        reporter.say(f"NOTE: {encoder.note}")
-    if encoder.device.type == "cuda" and options["compiled"]:
+    lines: dict[str, None] = {}  # in order, and each once: sets may share a model
+    for work in made:
+        encoder = work.encoders[0]
+        weights, device = encoder.weights, encoder.device.type
+        devices = device if len(work.encoders) == 1 else f"{len(work.encoders)} x {device}"
+        lines[
+            f"{encoder.name} on {devices}, {torch.get_num_threads()} CPU threads, "
+            f"weights {weights.source} (sha256 {weights.sha256[:12]}...)"
+        ] = None
+        if weights.random:
+            lines[f"NOTE: {weights.to_json()['note']}"] = None
+        if encoder.note:
+            lines[f"NOTE: {encoder.note}"] = None
+    for line in lines:
+        reporter.say(line)
+    if len(made) > 1:
+        names = ", ".join(f"{work.destination.recipe.set_name}" for work in made)
+        reporter.say(f"{len(made)} feature sets: {names}")
+    device = made[0].encoders[0].device.type
+    if device == "cuda" and options["compiled"]:
         reporter.say("NOTE: --compile has no effect on CUDA: the encoder's own kernels are faster")
-    if encoder.device.type == "cpu" and options["device"] == "auto":
+    if device == "cpu" and options["device"] == "auto":
         reporter.say("NOTE: no GPU found, so this runs on the CPU: some hundred times slower than on a GPU")

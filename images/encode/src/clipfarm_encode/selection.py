@@ -1,6 +1,6 @@
-"""Which clips are to be encoded: those without features."""
+"""Which clips are to be encoded, for each feature set: those without its features."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,14 +10,15 @@ from clipfarm_contract.features import State
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.files.clips import Found
-from clipfarm_encode.files.features import Recipe, inspect
+from clipfarm_encode.files.features import inspect
 from clipfarm_encode.files.identity import Identity
-from clipfarm_encode.reporting.progress import Reporter
+from clipfarm_encode.files.recipe import Recipe
+from clipfarm_encode.reporting.account import Account
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where features go, and what becomes of features that are there already."""
+    """Where features of a set go, and what becomes of features that are there already."""
 
     recipe: Recipe
     out_dir: Path | None
@@ -51,18 +52,27 @@ class Survey:
     """Whose ``clip.json`` or features could not be read, which may pass, and why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A clip that is to be encoded for one of the feature sets."""
+
+    found: Found
+    number: int = 0
+    """Of the set."""
+
+
 class Source(Protocol):
     """Where clips to encode come from."""
 
-    def __iter__(self) -> Iterator[Found | None]:
+    def __iter__(self) -> Iterator[Turn | None]:
         """Yield clips, and None whenever there is none for the moment."""
         ...
 
-    def settled(self, found: Found, *, unread: bool = False) -> None:
+    def settled(self, turn: Turn, *, unread: bool = False) -> None:
         """Take note that a clip has its features, or cannot get any; called from any thread.
 
         Args:
-            found: the clip.
+            turn: the clip.
             unread: it could not be read, which may pass.
         """
         ...
@@ -101,38 +111,46 @@ def survey(clips: Iterable[Found], destination: Destination, identity: Identity 
 
 
 class Once:
-    """The clips of a survey that need features; with ``again`` those too that have them."""
+    """The clips of surveys that need features, set by set; with ``again`` those too that have them."""
 
-    def __init__(self, surveyed: Survey, reporter: Reporter, *, again: bool = False) -> None:
-        self._clips = surveyed.pending
-        if again:
-            self._clips = sorted([*surveyed.pending, *surveyed.done], key=lambda each: each.order)
-        else:
-            reporter.skipped(found.name for found in surveyed.done)
-        reporter.found(found.name for found in (*surveyed.done, *surveyed.pending))
-        report(surveyed, reporter)
+    def __init__(self, surveys: Sequence[tuple[Survey, Account]], *, again: bool = False) -> None:
+        self._turns: list[Turn] = []
+        for number, (surveyed, account) in enumerate(surveys):
+            clips = surveyed.pending
+            if again:
+                clips = sorted([*surveyed.pending, *surveyed.done], key=lambda each: each.order)
+            account.found(found.name for found in (*surveyed.done, *surveyed.pending))
+            if not again:
+                account.skipped(found.name for found in surveyed.done)
+            report(surveyed, account)
+            self._turns += [Turn(found, number) for found in clips]
 
-    def __iter__(self) -> Iterator[Found | None]:
-        yield from self._clips
+    def __iter__(self) -> Iterator[Turn | None]:
+        yield from self._turns
 
-    def settled(self, found: Found, *, unread: bool = False) -> None:
+    def settled(self, turn: Turn, *, unread: bool = False) -> None:
         """Nothing to do: there is no other encoder."""
 
 
-def report(surveyed: Survey, reporter: Reporter) -> None:
+def report(surveyed: Survey, account: Account) -> None:
     """Report the clips of a survey that are not to be encoded, and why."""
-    reporter.foreign({found.name: difference for found, difference in surveyed.foreign})
+    account.foreign({found.name: difference for found, difference in surveyed.foreign})
     failed = [*surveyed.unknown, *surveyed.unreadable]
-    reporter.found(found.name for found, _ in failed)
+    account.found(found.name for found, _ in failed)
     for found, reason in failed:
-        reporter.failed(found.name, reason)
+        account.failed(found.name, reason)
 
 
-def first(limit: int | None, clips: Iterable[Found | None]) -> Iterator[Found | None]:
-    """Yield clips until there were ``limit`` of them; all where it is None."""
-    count = 0
-    for found in clips:
-        yield found
-        count += found is not None
-        if count == limit:
+def first(limit: int | None, source: Source, sets: int = 1) -> Iterator[Turn | None]:
+    """Yield clips until there were ``limit`` of them for each of the sets; all where it is None."""
+    counts = [0] * sets
+    for turn in source:
+        if turn is None:
+            yield None
+        elif counts[turn.number] == limit:
+            source.settled(turn)
+        else:
+            counts[turn.number] += 1
+            yield turn
+        if all(count == limit for count in counts):
             return

@@ -1,18 +1,21 @@
 """Checking clips against their hashes, and against the renderer itself."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from clipfarm.local.compare import Comparison, Verdict, compare
 from clipfarm.local.remake import differences, remake
-from clipfarm_contract import npy, regular
+from clipfarm_contract import regular
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, Findings, examine
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_contract.features import array_problem, input_difference
+from clipfarm_contract.features import array_problem, input_difference, read_heads
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.indexes import compress
-from clipfarm_contract.layout import Clip, RunFolder
+from clipfarm_contract.layout import LAYERS_SUFFIX, Clip, RunFolder
 from clipfarm_contract.machine import Machine
 from clipfarm_contract.result import ClipResult
+
+FEATURE_SUFFIXES = (".npy", LAYERS_SUFFIX)
 
 
 def look(run: RunFolder, index: int) -> Findings:
@@ -21,8 +24,8 @@ def look(run: RunFolder, index: int) -> Findings:
     found = examine(clip)
     try:
         for path in sorted((clip.folder / FEATURES).iterdir()):
-            if path.suffix == ".npy" and not path.name.startswith("."):
-                _look_at_features(clip, path.stem, found)
+            if path.suffix in FEATURE_SUFFIXES and not path.name.startswith("."):
+                _look_at_features(clip, path, found)
     except OSError as error:
         if not regular.is_gone(error):
             found.unread.append(f"{FEATURES}: {regular.describe(error)}")
@@ -51,7 +54,8 @@ def mixtures(run: RunFolder, clips: Sequence[int]) -> list[str]:
 
 def count_features(run: RunFolder, clips: Sequence[int]) -> int:
     """Return how many feature files the clips have."""
-    return sum(len(list((run.clip(clip).folder / FEATURES).glob("*.npy"))) for clip in clips)
+    folders = ((run.clip(clip).folder / FEATURES) for clip in clips)
+    return sum(len(list(folder.glob(f"*{suffix}"))) for folder in folders for suffix in FEATURE_SUFFIXES)
 
 
 def sample(clips: Sequence[int], count: int) -> list[int]:
@@ -83,8 +87,8 @@ def machine_of(run: RunFolder, index: int) -> Machine | None:
     return result.machine if result.exit_code is ExitCode.OK else None
 
 
-def _look_at_features(clip: Clip, model: str, found: Findings) -> None:
-    path, sidecar = clip.features(model), clip.features_sidecar(model)
+def _look_at_features(clip: Clip, path: Path, found: Findings) -> None:
+    sidecar = clip.features_sidecar(path.name.removesuffix(path.suffix))
     name = f"{FEATURES}/{path.name}"
     try:
         made = load(regular.read(sidecar, sidecar.name), sidecar.name)
@@ -100,8 +104,8 @@ def _look_at_features(clip: Clip, model: str, found: Findings) -> None:
     try:
         problem = None
         if isinstance(made, dict) and "clipfarm" in made:  # of another program's no more is known than their hash
-            head = npy.read_head(path)
-            problem = array_problem(head, made) or input_difference(head, made, clip)
+            heads = read_heads(path)
+            problem = array_problem(heads, made) or input_difference(heads, made, clip)
         if not problem and FileEntry.of(path).sha256 != (made.get("sha256") if isinstance(made, dict) else None):
             problem = f"sha256 is not the one in {sidecar.name}"
     except ContractError as error:

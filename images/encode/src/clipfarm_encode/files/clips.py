@@ -161,8 +161,6 @@ def _paths(clip: Clip) -> list[Path]:
     paths = [clip.rgb / name for name in names if name.lower().endswith(".png") and not name.startswith(".")]
     if not paths:
         raise ClipError("rgb: no frames")
-    if len(paths) % 2:
-        raise ClipError(f"rgb: {len(paths)} frames; the model takes them in pairs")
     return paths
 
 

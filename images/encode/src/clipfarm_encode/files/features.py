@@ -5,74 +5,24 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from numpy.typing import NDArray
 
-from clipfarm_contract import features, npy, regular
+from clipfarm_contract import features, regular
 from clipfarm_contract.clip import FileEntry, write_atomically
-from clipfarm_contract.features import State, Wanted
+from clipfarm_contract.features import State
 from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.files.claims import NO_LINKS
+from clipfarm_encode.files.recipe import Encoded, Recipe
 
 Features = NDArray[np.floating[Any]]
 """(tokens, width), float16 or float32."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How features are made: all of a sidecar that does not depend on the clip."""
-
-    model: str
-    weights: Mapping[str, Any]
-    dtype: str
-    """``float16`` or ``float32``, of the saved array."""
-    preprocessing: Mapping[str, Any]
-    compute: str
-    """Precision of the computation."""
-
-    @property
-    def wanted(self) -> Wanted:
-        """What features have to agree in to be these."""
-        return Wanted(
-            self.model,
-            self.dtype,
-            self.preprocessing["crop"],
-            sha256=self.weights["sha256"],
-            key=self.weights["key"],
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return {
-            "model": self.model,
-            "weights": dict(self.weights),
-            "dtype": self.dtype,
-            "preprocessing": dict(self.preprocessing),
-            "compute": self.compute,
-            "clipfarm": version("clipfarm-encode"),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """What features are made of: the part of a sidecar that depends on the clip."""
-
-    clip: str
-    """Name of its folder."""
-    frames: int
-    sha256: str
-    """Of the frames' files (:func:`clipfarm_contract.features.frames_sha256`)."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return {"input": {"clip": self.clip, "sha256": self.sha256}, "frames": self.frames}
 
 
 def all_finite(features: Features) -> bool:
@@ -90,14 +40,14 @@ def all_finite(features: Features) -> bool:
 def inspect(clip: Clip, recipe: Recipe, encoded: Clip | None = None) -> tuple[State, str]:
     """Tell whether a clip has its features, and if not those, why (:func:`clipfarm_contract.features.inspect`)."""
     state, reason = features.inspect(clip, recipe.wanted, encoded)
-    path = clip.features(recipe.model)
+    path = recipe.wanted.path(clip)
     if state is State.DONE and _links(path) > 1:
         remove_leftovers(path)  # its writer was killed between giving it this name and taking the other away
     return state, reason
 
 
 def save(
-    features: Features,
+    arrays: Sequence[Features],
     encoded: Encoded,
     clip: Clip,
     recipe: Recipe,
@@ -107,15 +57,15 @@ def save(
 ) -> bool:
     """Write a clip's features with their sidecar, unless another encoder was faster.
 
-    The array gets its name by a hard link, which fails where the name is taken: of several writers exactly one
+    The file gets its name by a hard link, which fails where the name is taken: of several writers exactly one
     succeeds. Arrays of one recipe made on different devices may differ in their last bits, and so in the hash that
     their sidecars hold; whoever wrote second therefore puts the sidecar right.
 
     Args:
-        features: the array.
-        encoded: what it was made of, and how.
-        clip: where it goes.
-        recipe: how features are made.
+        arrays: the features, an array for each layer, all of one shape.
+        encoded: what they were made of.
+        clip: where they go.
+        recipe: how they were made.
         source: the clip that was encoded, if its folder is another.
         again: replace features that are as wanted, too.
 
@@ -125,12 +75,13 @@ def save(
     Raises:
         OSError: the disk is full, the clip's folder is gone, ...; what was there before is there still.
     """
-    path, sidecar = clip.features(recipe.model), clip.features_sidecar(recipe.model)
-    header = _header(features)
-    values = np.ascontiguousarray(features).view(np.uint8).data  # no copy: a GPU makes a gigabyte of them a second
-    digest = hashlib.sha256(header)
-    digest.update(values)
-    document = dump(_document(recipe, features.shape, encoded, digest.hexdigest()))
+    wanted = recipe.wanted
+    path, sidecar, other = wanted.path(clip), wanted.sidecar(clip), wanted.other_path(clip)
+    content = _content(arrays, recipe.extraction.keys)
+    digest = hashlib.sha256()
+    for part in content:
+        digest.update(part)
+    document = dump(_document(recipe, arrays[0].shape, encoded, digest.hexdigest()))
     path.parent.mkdir(exist_ok=True)  # and no more than that: a clip that is gone must not come back as an empty folder
     while True:
         if not again:
@@ -145,10 +96,10 @@ def save(
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             with temporary.open("xb") as file:
-                file.write(header)
-                file.write(values)
+                file.writelines(content)
             if before and before == _inode(path):
                 path.unlink(missing_ok=True)
+            other.unlink(missing_ok=True)  # of the set as it was, with one layer instead of several or the reverse
             write_atomically(sidecar, document)
             place(temporary, path)
         except FileExistsError:
@@ -188,6 +139,15 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
+def _content(arrays: Sequence[Features], keys: Sequence[str]) -> list[bytes | memoryview]:
+    """Return the content of a file: ``.npy`` of one array, ``.safetensors`` of several with their keys."""
+    arrays = [np.ascontiguousarray(each) for each in arrays]
+    if keys:
+        return [safetensors.numpy.save(dict(zip(keys, arrays, strict=True)))]
+    (only,) = arrays
+    return [_header(only), only.view(np.uint8).data]  # no copy: a GPU makes a gigabyte of them a second
+
+
 def _header(features: Features) -> bytes:
     """Return what ``np.save`` writes before the values."""
     header = io.BytesIO()
@@ -197,18 +157,18 @@ def _header(features: Features) -> bytes:
 
 
 def _document(recipe: Recipe, shape: tuple[int, ...], encoded: Encoded, sha256: str) -> dict[str, Any]:
-    return recipe.to_json() | encoded.to_json() | {"shape": list(shape), "sha256": sha256}
+    return recipe.to_json() | encoded.to_json(recipe) | {"shape": list(shape), "sha256": sha256}
 
 
 def _put_right(clip: Clip, recipe: Recipe, encoded: Encoded) -> None:
     """Write the sidecar that belongs to the existing array, from any writer."""
-    path = clip.features(recipe.model)
+    path = recipe.wanted.path(clip)
     try:
-        shape, sha256 = npy.read_head(path).shape, FileEntry.of(path).sha256
+        heads, sha256 = features.read_heads(path), FileEntry.of(path).sha256
     except (FileNotFoundError, ContractError):
         return  # it goes away as this is looked at: whoever took it writes again
-    document = _document(recipe, shape, encoded, sha256)
-    write_atomically(clip.features_sidecar(recipe.model), dump(document))
+    document = _document(recipe, next(iter(heads.values())).shape, encoded, sha256)
+    write_atomically(recipe.wanted.sidecar(clip), dump(document))
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from clipfarm_contract.layout import Clip
-from clipfarm_encode.files.clips import Frames, read_frames
-from clipfarm_encode.files.features import Features, Recipe
+from clipfarm_encode.files.clips import ClipError, Frames, read_frames
+from clipfarm_encode.files.features import Features
 from clipfarm_encode.models.base import OWN, Model, Output
 from clipfarm_encode.models.batch import Batch, EncodeError, OutOfMemoryError
 from clipfarm_encode.models.catalogue import find, load_model
@@ -53,15 +53,14 @@ class Encoder:
         self._lane = model.lane(device, saved_dtype(self._saved.name), compiled=compiled)
 
     @property
-    def recipe(self) -> Recipe:
-        """How this encoder makes features, for their sidecars."""
-        return Recipe(
-            model=self.name,
-            weights=self.weights.to_json(),
-            dtype=self._saved.name,
-            preprocessing=self.preprocessing.to_json(),
-            compute=self._lane.compute,
-        )
+    def dtype(self) -> str:
+        """Type of the features, as NumPy names it."""
+        return self._saved.name
+
+    @property
+    def compute(self) -> str:
+        """Precision of the matrix products, as PyTorch names it."""
+        return self._lane.compute
 
     @property
     def note(self) -> str | None:
@@ -180,13 +179,15 @@ def get_encoder(
 
 
 def encode_single_clip(encoder: Encoder, clip_folder: str | Path) -> Features:
-    """Return the features of one clip's folder, (tokens, width); nothing is written.
+    """Return the features of one clip's folder in one pass, (tokens, width); nothing is written.
 
     Raises:
         ClipError: a frame is missing, damaged, or unlike the others.
         EncodeError: the device could not compute it; OutOfMemoryError where its memory is too small.
     """
     frames = read_frames(Clip(Path(clip_folder)))
+    if len(frames) % encoder.model.step:
+        raise ClipError(f"rgb: {len(frames)} frames; the model takes {encoder.model.step} at a time")
     features = next(encoder.encode([encoder.prepare(frames)]))
     if isinstance(features, EncodeError):
         raise features

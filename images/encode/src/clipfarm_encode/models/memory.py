@@ -24,6 +24,7 @@ _OUT_OF_MEMORY = (
 @dataclass(slots=True)
 class _Size:
     size: int
+    most: int
     patience: int = FITS_BEFORE_RAISING
     fits: int = 0
     trying: bool = False
@@ -42,10 +43,15 @@ class BatchSizes:
         self._sizes: dict[tuple[int, ...], _Size] = {}
         self._lock = threading.Lock()
 
-    def size(self, shape: tuple[int, ...]) -> int:
-        """Return how many clips of a shape to put into the next batch."""
+    def size(self, shape: tuple[int, ...], parts: int = 1) -> int:
+        """Return how many clips of a shape to put into the next batch.
+
+        Args:
+            shape: of a clip, or of a pass with some of its frames.
+            parts: how many times fewer tokens it has than a whole clip.
+        """
         with self._lock:
-            return self._sizes[shape].size if shape in self._sizes else self._most
+            return self._sizes[shape].size if shape in self._sizes else self._most * parts
 
     def fitted(self, shape: tuple[int, ...], count: int) -> None:
         """Take note that a batch of ``count`` clips could be computed."""
@@ -54,13 +60,14 @@ class BatchSizes:
             if known is None or count < known.size:
                 return
             known.fits, known.trying = known.fits + 1, False
-            if known.fits >= known.patience and known.size < self._most:
+            if known.fits >= known.patience and known.size < known.most:
                 known.size, known.fits, known.trying = known.size + 1, 0, True
 
     def failed(self, shape: tuple[int, ...], count: int) -> None:
         """Take note that a batch of ``count`` clips did not fit."""
         with self._lock:
-            known = self._sizes.setdefault(shape, _Size(self._most))
+            most = max(self._most, count)  # parts of clips go in larger numbers
+            known = self._sizes.setdefault(shape, _Size(most, most))
             if count > known.size:
                 return  # put together before the size was lowered
             if known.trying:

@@ -5,7 +5,7 @@ The document, in the file as at ``/progress``, is described in :mod:`clipfarm_co
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,25 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from clipfarm_contract.clip import write_atomically
-from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure, State
+from clipfarm_contract.encoder_progress import State
 from clipfarm_contract.fields import dump
 from clipfarm_contract.indexes import Indexes
-from clipfarm_contract.layout import clip_index
-from clipfarm_encode.files.features import Recipe, remove_leftovers
-from clipfarm_encode.reporting.tally import DeviceTally, Tally
+from clipfarm_encode.files.features import remove_leftovers
+from clipfarm_encode.files.recipe import Recipe
+from clipfarm_encode.reporting.account import Account
+from clipfarm_encode.reporting.document import Facts, progress
+from clipfarm_encode.reporting.tally import STAGES, DeviceTally, Tally, Together
 
 LINE_EVERY_SECONDS = 10.0
 WRITE_EVERY_SECONDS = 0.2
-MOST_REASONS = 3 * 2**20
-"""Characters of all reasons together: who asks takes 8 MiB, and 100,000 clips may fail."""
-SHORTEST_REASON = 20
 
 
 class Reporter:
-    """Keeps the tally, the JSON file and the screen up to date; every method may be called from any thread."""
+    """Keeps the tallies, the JSON file and the screen up to date; every method may be called from any thread."""
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipes: Sequence[Recipe],
         devices: Sequence[DeviceTally],
         log: Path | None,
         console: Console,
@@ -42,16 +41,21 @@ class Reporter:
         """Begin to report.
 
         Args:
-            recipe: how features are made.
+            recipes: how the features of each set are made.
             devices: that compute.
             log: where to keep the document; None: nowhere.
             console: the screen.
             clock: returns the time, seconds.
             wanted: numbers of the clips that are asked for; None: all that are there.
         """
-        self.tally = Tally()
+        tallies = {recipe.set_name: Tally() for recipe in recipes}
+        together = Together(tallies) if len(recipes) > 1 else None
+        self.tally = together.whole if together else tallies[recipes[0].set_name]
+        """Of all sets together."""
         self.devices = devices
-        self._recipe = recipe
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.idle_seconds = 0.0
+        """Spent waiting for new clips."""
         self._wanted = wanted
         self._log = log
         self._console = console
@@ -62,6 +66,13 @@ class Reporter:
         self._state = State.RUNNING
         self._lock = threading.RLock()
         self._writing = threading.Lock()
+        self._foreign: set[str] = set()
+        noted = [self._foreign, *([None] * (len(recipes) - 1))]
+        self.sets = [
+            Account(recipe, tallies[recipe.set_name], together, foreign, self._lock, self.say)
+            for recipe, foreign in zip(recipes, noted, strict=True)
+        ]
+        """One of each set, in the order of the recipes."""
         self._bar: Progress | None = None
         self._task = TaskID(0)
         if log is not None:
@@ -82,72 +93,15 @@ class Reporter:
         """Print a line."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def found(self, names: Iterable[str]) -> None:
-        """Count complete clips."""
-        with self._lock:
-            self.tally.found.update(names)
-
-    def skipped(self, names: Iterable[str]) -> None:
-        """Count clips that have features, from any encoder."""
-        with self._lock:
-            for name in names:
-                self.tally.skipped.add(name)
-                self.tally.failures.pop(name, None)
-
-    def foreign(self, differences: Mapping[str, str]) -> None:
-        """Count clips of another run, by name, and say in what the first of them differs."""
-        with self._lock:
-            self.tally.foreign.update(differences)
-        if differences:
-            name, difference = next(iter(differences.items()))
-            count = "1 clip is" if len(differences) == 1 else f"{len(differences)} clips are"
-            self.say(f"{count} of another run, and left alone: {name} was made with {difference}")
-
-    def failed(self, name: str, reason: str) -> None:
-        """Count a failed clip, and name it on the screen at once."""
-        with self._lock:
-            self.tally.failures[name] = reason
-        self.say(f"{name} failed: {reason}")
-
-    def done_names(self) -> list[str]:
-        """Return the clips that have features."""
-        with self._lock:
-            return sorted(self.tally.encoded | self.tally.skipped)
-
-    def failed_names(self) -> list[str]:
-        """Return the clips that failed."""
-        with self._lock:
-            return list(self.tally.failures)
-
-    def forget(self, name: str) -> None:
-        """Take back what became of a clip: it is gone, or another one took its place."""
-        with self._lock:
-            self.tally.forget(name)
-
-    def started(self) -> None:
-        """Count a clip that goes to the decoders."""
-        with self._lock:
-            self.tally.encoding += 1
-
-    def ended(self) -> None:
-        """Count a clip that was started and is under way no more."""
-        with self._lock:
-            self.tally.encoding -= 1
-
-    def saved(self, name: str, *, ours: bool) -> None:
-        """Count a clip that has its features now; ``ours`` where they did not come from another encoder."""
-        with self._lock:
-            (self.tally.encoded if ours else self.tally.skipped).add(name)
-
     def spent(self, stage: str, seconds: float) -> None:
         """Add to the time of a stage."""
         with self._lock:
-            self.tally.seconds[stage] += seconds
+            self.seconds[stage] += seconds
 
     def idle(self, seconds: float) -> None:
         """Add to the time in which there was nothing to do."""
         with self._lock:
-            self.tally.idle += seconds
+            self.idle_seconds += seconds
 
     def computed(self, device: int, *, clips: int, tokens: int, flop: float, seconds: float) -> None:
         """Add a batch to a device's account."""
@@ -158,7 +112,7 @@ class Reporter:
             tally.tokens += tokens
             tally.flop += flop
             tally.seconds += seconds
-            self.tally.seconds["encode"] += seconds
+            self.seconds["encode"] += seconds
 
     def update(self, *, at_once: bool = False) -> None:
         """Show where things stand; the file only if it was not written just now, or ``at_once``."""
@@ -194,10 +148,9 @@ class Reporter:
 
     def line(self) -> str:
         """Return counts and times in one line."""
-        tally, seconds = self.tally, self.tally.seconds
+        seconds = self.seconds
         return (
-            f"{len(tally.encoded)} encoded, {len(tally.skipped)} skipped, {len(tally.failures)} failed "
-            f"of {len(tally.found)}; "
+            f"{self._counts()}; "
             f"{self._rate():.2f} clips/s; seconds: I/O {seconds['io']:.1f}, preprocess {seconds['preprocess']:.1f}, "
             f"encode {seconds['encode']:.1f}, save {seconds['save']:.1f}, total {self._total():.1f}"
         )
@@ -205,33 +158,20 @@ class Reporter:
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
         with self._lock:
-            tally = self.tally
-            return EncoderProgress(
-                model=self._recipe.model,
-                weights=dict(self._recipe.weights),
-                device=self.devices[0].name.partition(":")[0],
-                dtype=self._recipe.dtype,
+            facts = Facts(
                 state=self._state,
-                clips=Counts(
-                    found=len(tally.found),
-                    waiting=tally.waiting,
-                    encoding=tally.encoding,
-                    encoded=len(tally.encoded),
-                    skipped=len(tally.skipped),
-                ),
-                foreign=len(tally.foreign),
-                absent=self._absent(),
-                failures=_failures(tally.failures),
-                seconds=tally.seconds | {"total": self._total()},
+                sets=[(account.recipe, account.tally) for account in self.sets],
+                whole=self.tally,
+                foreign=len(self._foreign),
+                wanted=self._wanted,
+                seconds=self.seconds | {"total": self._total()},
                 clips_per_second=self._rate(),
-                devices=tuple(device.to_json() for device in self.devices),
-            ).to_json()
+                devices=self.devices,
+            )
+            return progress(facts).to_json()
 
-    def _absent(self) -> Indexes | None:
-        if self._wanted is None:
-            return None
-        numbers = (clip_index(name) for name in self.tally.found)
-        return self._wanted.without(Indexes.of(number for number in numbers if number is not None))
+    def _counts(self) -> str:
+        return "; ".join(f"{account.label}{_count(account.tally)}" for account in self.sets)
 
     def _write(self, *, at_once: bool) -> None:
         if self._log is None:
@@ -246,14 +186,17 @@ class Reporter:
                 self.say(f"{self._log}: cannot be written ({error.strerror})")
 
     def _total(self) -> float:
-        return self._clock() - self._start - self.tally.idle
+        return self._clock() - self._start - self.idle_seconds
 
     def _rate(self) -> float:
+        """Return clips a second; with several sets a clip counts in parts, one for each set."""
         total = self._total()
-        return len(self.tally.encoded) / total if total > 0 else 0.0
+        encoded = sum(len(account.tally.encoded) for account in self.sets) / len(self.sets)
+        return encoded / total if total > 0 else 0.0
 
 
-def _failures(failures: Mapping[str, str]) -> tuple[Failure, ...]:
-    """Return the clips that failed, by name; of very many the reasons are cut."""
-    most = max(SHORTEST_REASON, MOST_REASONS // max(1, len(failures)))
-    return tuple(Failure(name, reason[:most]) for name, reason in sorted(failures.items()))
+def _count(tally: Tally) -> str:
+    return (
+        f"{len(tally.encoded)} encoded, {len(tally.skipped)} skipped, {len(tally.failures)} failed "
+        f"of {len(tally.found)}"
+    )

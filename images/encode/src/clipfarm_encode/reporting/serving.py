@@ -6,9 +6,10 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -37,6 +38,7 @@ class ProgressCollector(Collector):
         ):
             clips.add_metric([state], value)
         yield clips
+        yield self._sets(document)
         yield CounterMetricFamily(
             "clipfarm_encode_encoded", "Clips that this encoder has written features of.", value=counts["encoded"]
         )
@@ -49,6 +51,19 @@ class ProgressCollector(Collector):
             seconds.add_metric([stage], document["seconds"][stage])
         yield seconds
         yield from self._devices()
+
+    def _sets(self, document: Mapping[str, Any]) -> Metric:
+        family = GaugeMetricFamily(
+            "clipfarm_encode_set_clips",
+            "Clips of each feature set, by what has become of them.",
+            labels=["set", "state"],
+        )
+        for each in document["sets"]:
+            counts = each["clips"]
+            for state in ("waiting", "encoding", "failed"):
+                family.add_metric([each["name"], state], counts[state])
+            family.add_metric([each["name"], "done"], counts["encoded"] + counts["skipped"])
+        return family
 
     def _devices(self) -> Iterator[Metric]:
         size = GaugeMetricFamily("clipfarm_encode_batch_size", "Clips in the last batch.", labels=["device"])

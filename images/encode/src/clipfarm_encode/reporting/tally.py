@@ -1,6 +1,6 @@
 """What has become of each clip, and what each device has computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,20 +44,15 @@ class DeviceTally:
 
 @dataclass
 class Tally:
-    """Clips by name, and times."""
+    """Clips by name: of one feature set, or of all sets together."""
 
     found: set[str] = field(default_factory=set)
     encoded: set[str] = field(default_factory=set)
     skipped: set[str] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)
     """Reason by name."""
-    foreign: set[str] = field(default_factory=set)
-    """Clips of another run."""
     encoding: int = 0
     """Clips between the decoders and the disk."""
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
-    idle: float = 0.0
-    """Seconds spent waiting for new clips."""
 
     @property
     def settled(self) -> int:
@@ -71,6 +66,50 @@ class Tally:
 
     def forget(self, name: str) -> None:
         """Take back what became of a clip: it is gone, or another one took its place."""
-        for names in (self.found, self.encoded, self.skipped, self.foreign):
+        for names in (self.found, self.encoded, self.skipped):
             names.discard(name)
         self.failures.pop(name, None)
+
+    def has_settled(self, name: str) -> bool:
+        """Tell whether a clip needs nothing more."""
+        return name in self.encoded or name in self.skipped or name in self.failures
+
+
+@dataclass
+class Together:
+    """Clips by what became of them in all feature sets: one is done when it is in each, and failed if it is in any.
+
+    It is kept up with each change, because a document of 20,000 clips is asked for five times a second.
+    """
+
+    sets: Mapping[str, Tally]
+    """By the set's name."""
+    whole: Tally = field(default_factory=Tally)
+
+    def follow(self, names: Iterable[str]) -> None:
+        """Take in what became of clips in one of the sets."""
+        tallies, whole = self.sets.values(), self.whole
+        for name in names:
+            whole.forget(name)
+            if not any(name in tally.found for tally in tallies):
+                continue
+            whole.found.add(name)
+            if not all(tally.has_settled(name) for tally in tallies):
+                continue
+            reasons = [
+                f"{set_name}: {reason}"
+                for set_name, tally in self.sets.items()
+                if (reason := tally.failures.get(name)) is not None
+            ]
+            if reasons:
+                whole.failures[name] = "; ".join(reasons)
+            elif any(name in tally.encoded for tally in tallies):
+                whole.encoded.add(name)
+            else:
+                whole.skipped.add(name)
+        self.started()
+
+    def started(self) -> None:
+        """Take in that a clip has gone to the decoders, or is under way no more."""
+        open_ = len(self.whole.found) - self.whole.settled
+        self.whole.encoding = min(open_, sum(tally.encoding for tally in self.sets.values()))
