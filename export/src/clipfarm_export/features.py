@@ -7,14 +7,14 @@ bytes; its tensor is named after the clip, and after the clip and its own name w
 import hashlib
 import json
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipfarm_contract import npy, regular
+from clipfarm_contract import regular
 from clipfarm_contract.clip import FEATURES
-from clipfarm_contract.features import array_problem, input_difference
+from clipfarm_contract.features import array_problem, input_difference, read_heads
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip
 from clipfarm_export.errors import LeftOutError
@@ -25,7 +25,6 @@ from clipfarm_export.truth import text
 
 _DTYPES = {"e": "F16", "f": "F32", "d": "F64", "B": "U8"}
 _CHUNK = 2**20
-_MOST_HEAD = 2**20
 _OF_A_CLIP = ("input", "sha256", "frames", "shape")
 """What of a sidecar differs from clip to clip."""
 
@@ -110,13 +109,19 @@ def _looked_at(clip: Clip, name: str, first: dict[str, Any]) -> tuple[Path, list
             raise LeftOutError(f"{name}.json: expected an object")
         if _made(sidecar) != first:
             raise LeftOutError("made in another way than those of the first clip")
-        if path.suffix == ".npy":
-            head = npy.read_head(path)
-            if problem := array_problem(head, sidecar) or input_difference(head, sidecar, clip):
-                raise LeftOutError(problem)
-            tensors = [Tensor(clip.folder.name, _DTYPES[head.item], head.shape, head.start, head.value_bytes)]
-        else:
-            tensors = [*_tensors(path, clip.folder.name)]
+        heads = read_heads(path)
+        if problem := array_problem(heads, sidecar) or input_difference(heads, sidecar, clip):
+            raise LeftOutError(problem)
+        tensors = [
+            Tensor(
+                f"{clip.folder.name}/{key}" if key else clip.folder.name,
+                _DTYPES[head.item],
+                head.shape,
+                head.start,
+                head.value_bytes,
+            )
+            for key, head in heads.items()
+        ]
         with regular.opened(path, path.name) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sidecar.get("sha256"):
                 raise LeftOutError(f"sha256 is not the one in {name}.json")
@@ -155,19 +160,6 @@ def _write(path: Path, clips: Sequence[tuple[Candidate, Path, list[Tensor]]]) ->
                     if left:
                         raise OSError(f"{source}: became shorter while it was exported")
     return [name for name in head if name != "__metadata__"]
-
-
-def _tensors(path: Path, clip: str) -> Iterator[Tensor]:
-    with regular.opened(path, path.name) as file:
-        (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
-        if length > _MOST_HEAD:
-            raise LeftOutError(f"{path.name}: not a safetensors file")
-        found = load(file.read(length), path.name)
-    tensors = {name: each for name, each in found.items() if name != "__metadata__"} if isinstance(found, dict) else {}
-    for name, each in sorted(tensors.items(), key=lambda item: item[1]["data_offsets"]):
-        begin, end = each["data_offsets"]
-        own = clip if len(tensors) == 1 else f"{clip}/{name}"
-        yield Tensor(own, each["dtype"], tuple(each["shape"]), 8 + length + begin, end - begin)
 
 
 def _sidecar(clip: Clip, name: str) -> dict[str, Any]:
