@@ -1,4 +1,4 @@
-"""Whether objects move as their labels say: ``make bench-physics``, a minute and a half.
+"""Whether objects move as their labels say: ``make bench-physics``, four minutes.
 
 Measured from the positions of ``ground_truth_states.npy``'s kind at the simulation's own 240 steps a second, for every
 object, 12 coefficients of friction, 6 turns about the vertical axis and 2 masses. Each line of output is one JSON
@@ -10,8 +10,11 @@ smallest sample), samples.
 - ``physics_impulse_error``: largest relative error of the velocity after the push against impulse / mass
 - ``physics_speed_without_friction``: largest relative change of speed of a body without friction
 - ``physics_energy_gain``: largest gain of energy over any earlier moment, of the energy of the push; walls included
+- ``physics_momentum_error``, ``physics_bounce_error``, ``physics_parting_error``, ``physics_slope_error``: of several
+  bodies, see bench/physics_of_several.py
 
-With ``--plot FILE`` it draws measured against recorded friction, and the speed of one clip of each object.
+With ``--plot FILE`` it draws measured against recorded friction, the speed of one clip of each object, and below them
+momentum, bounces and slopes.
 """
 
 import argparse
@@ -19,11 +22,12 @@ import json
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import physics_of_several as several
 from PIL import Image, ImageDraw, ImageFont
 
 from clipfarm_contract.bounds import STEP_RATE
@@ -62,9 +66,18 @@ def main() -> None:
         tell("physics_speed_without_friction", [speed_change(scratch, shape) for shape in SHAPES], goal=1e-3)
         gains = [energy_gain(scratch, shape, seed) for shape in SHAPES for seed in range(RUNS)]
         tell("physics_energy_gain", gains, goal=1e-3)
+        momenta = list(several.momenta(scratch))
+        tell("physics_momentum_error", [several.momentum_error(*pair) for pair in momenta], goal=1e-3)
+        bounces = several.bounces(scratch)
+        errors = [abs(again / restitution**2 - 1) for found in bounces.values() for restitution, again in found]
+        tell("physics_bounce_error", errors, goal=0.01)
+        tell("physics_parting_error", list(several.parting_errors(scratch)), goal=0.01)
+        slopes = several.slopes(scratch)
+        errors = [abs(shown - min(share, 1)) for found in slopes.values() for share, shown in found]
+        tell("physics_slope_error", errors, goal=0.01)
         if arguments.plot:
             speeds = {shape: speed_of(run(scratch, sample_of(shape, 0.5), 180)) for shape in SHAPES}
-            draw(arguments.plot, measured, speeds)
+            draw(arguments.plot, measured, speeds, Several(momenta, bounces, slopes))
 
 
 def sample_of(shape: str, friction: float, **more: object) -> Sample:
@@ -165,14 +178,26 @@ def tell(name: str, samples: Sequence[float], *, goal: float | None) -> None:
     print(json.dumps(line), flush=True)
 
 
+@dataclass(frozen=True)
+class Several:
+    """What was measured of several bodies."""
+
+    momenta: list[tuple[float, Array]]
+    bounces: dict[str, list[tuple[float, float]]]
+    slopes: dict[str, list[tuple[float, float]]]
+
+
 class Axes:
     """One plot: a frame with numbers, into which points and lines are drawn."""
 
-    def __init__(self, page: ImageDraw.ImageDraw, left: int, title: str, labels: tuple[str, str], high: Array) -> None:
-        self.page, self.left, self.top, self.side, self.high = page, left, 70, 520, high
+    def __init__(
+        self, page: ImageDraw.ImageDraw, corner: tuple[int, int], title: str, labels: tuple[str, str], high: Array
+    ) -> None:
+        self.page, (self.left, self.top), self.side, self.high = page, corner, 520, high
+        left, top = corner
         self.font = ImageFont.load_default(20)
         page.rectangle((left, self.top, left + self.side, self.top + self.side), outline="#888888")
-        page.text((left, 20), title, "black", ImageFont.load_default(24))
+        page.text((left, top - 50), title, "black", ImageFont.load_default(24))
         page.text((left + self.side / 2, self.top + self.side + 52), labels[0], "black", self.font, anchor="mm")
         page.text((left + 12, self.top + 8), labels[1], "black", self.font)
         for part in np.linspace(0, 1, 6):
@@ -186,11 +211,13 @@ class Axes:
         return self.left + x / self.high[0] * self.side, self.top + self.side * (1 - y / self.high[1])
 
 
-def draw(path: Path, measured: dict[str, list[list[float]]], speeds: dict[str, Array]) -> None:
-    """Draw both plots beside each other."""
-    image = Image.new("RGB", (1360, 680), "white")
+def draw(path: Path, measured: dict[str, list[list[float]]], speeds: dict[str, Array], of_several: Several) -> None:
+    """Draw all plots on one page."""
+    image = Image.new("RGB", (2040, 1360), "white")
     page = ImageDraw.Draw(image)
-    left = Axes(page, 90, "Friction, measured against recorded", ("recorded", "deceleration / g"), np.array((1.0, 1.0)))
+    left = Axes(
+        page, (90, 70), "Friction, measured against recorded", ("recorded", "deceleration / g"), np.array((1.0, 1.0))
+    )
     page.line((*left.at(0, 0), *left.at(1, 1)), "#aaaaaa", 2)
     for number, (shape, values) in enumerate(measured.items()):
         for friction, at_once in zip(FRICTIONS, values, strict=True):
@@ -199,13 +226,40 @@ def draw(path: Path, measured: dict[str, list[list[float]]], speeds: dict[str, A
                 x += 3 * (number - 2)  # beside each other, or the last would hide the others
                 page.ellipse((x - 3, y - 3, x + 3, y + 3), outline=COLOURS[shape])
         page.text((120, 110 + 28 * number), shape, COLOURS[shape], left.font)
-    right = Axes(page, 770, "Speed after a push of 8 N s, 2 kg, friction 0.5", ("s", "m/s"), np.array((0.75, 5.0)))
+    right = Axes(
+        page, (770, 70), "Speed after a push of 8 N s, 2 kg, friction 0.5", ("s", "m/s"), np.array((0.75, 5.0))
+    )
     for shape, speed in speeds.items():
         points = [right.at(i / STEP_RATE, float(value)) for i, value in enumerate(speed)]
         page.line(points, COLOURS[shape], 3)
     page.text(right.at(0.34, 3.2), "5/7 of 4 m/s: the sphere rolls", COLOURS["sphere"], right.font)
+    draw_several(page, of_several)
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
+
+
+def draw_several(page: ImageDraw.ImageDraw, found: Several) -> None:
+    """Draw momentum, bounces and slopes."""
+    plot = Axes(page, (90, 750), "Momentum of two bodies that meet", ("before, N s", "after, N s"), np.array((12, 12)))
+    page.line((*plot.at(0, 0), *plot.at(12, 12)), "#aaaaaa", 2)
+    for before, momentum in found.momenta:
+        dot(page, plot.at(before, float(momentum[-1, 0])), "#2471a3")
+    plot = Axes(page, (770, 750), "Height of a bounce", ("restitution^2", "height, of the fall"), np.array((1.0, 1.0)))
+    page.line((*plot.at(0, 0), *plot.at(1, 1)), "#aaaaaa", 2)
+    for shape, points in found.bounces.items():
+        for restitution, again in points:
+            dot(page, plot.at(restitution**2, again), COLOURS[shape])
+    plot = Axes(page, (1450, 750), "Friction on a ramp, of its slope", ("recorded", "shown"), np.array((1.25, 1.25)))
+    page.line((*plot.at(0, 0), *plot.at(1, 1), *plot.at(1.25, 1)), "#aaaaaa", 2)
+    for shape, points in found.slopes.items():
+        for share, shown in points:
+            dot(page, plot.at(share, shown), COLOURS[shape])
+
+
+def dot(page: ImageDraw.ImageDraw, place: tuple[float, float], colour: str) -> None:
+    """Draw one measurement."""
+    x, y = place
+    page.ellipse((x - 4, y - 4, x + 4, y + 4), outline=colour)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How fast the renderer is, and how good its frames: ``make bench-render``, fifteen minutes on two idle cores.
+"""How fast the renderer is, and how good its frames: ``make bench-render``, twenty minutes on two idle cores.
 
 Each line of output is one JSON object: name, value, goal, whether higher or lower is better, spread, samples. What is
 compared runs in turn, round after round, and each sample is the ratio within one round; the value is their median, and
@@ -18,6 +18,8 @@ the spread half the distance between the largest and the smallest.
 - ``render_block_speedup``: clips an hour in a block of those small clips, over those made one by one
 - ``render_peak_rss``: of a clip's process, MiB
 - ``render_two_workers``: clips an hour of 2 workers with 1 thread each, over those of 1 worker with 2
+- ``render_ratio_NAME``: CPU seconds of a clip of another experiment over those of push, with its background there; the
+  same size, frames and objects
 """
 
 import argparse
@@ -38,6 +40,8 @@ from pictures import Pixels, feature_distances, psnr, ssim
 from PIL import Image
 
 from clipfarm_contract.environment import thread_environment
+from clipfarm_contract.experiment import SHAPES
+from clipfarm_contract.experiments import EXPERIMENTS
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult
 from helpers.experiments import PUSH
@@ -47,6 +51,7 @@ HERE = Path(__file__).parent
 SEED, FRAME, REFERENCE_SAMPLES = 1, 8, 1536
 """The frame that is compared; of features, it and the next, as the encoder takes frames in pairs."""
 EXPERIMENT = PUSH | {"background": "cached"}
+PICTURE = ("frames", "fps", "resolution", "samplesPerPixel", "layers", "preview", "background")
 BLOCK = 8
 """Clips."""
 
@@ -55,7 +60,7 @@ def main() -> None:
     """Measure what the command line asks for, by default everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["speed", "quality", "share", "workers"])
+    parser.add_argument("--only", choices=["speed", "quality", "share", "workers", "experiments"])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clipfarm-bench-") as place:
         folder = Path(place)
@@ -67,6 +72,8 @@ def main() -> None:
             share(folder / "share")
         if arguments.only in (None, "workers"):
             workers(folder / "workers", arguments.rounds)
+        if arguments.only in (None, "experiments"):
+            experiments(folder / "experiments", arguments.rounds)
 
 
 def speed(folder: Path, rounds: int) -> None:
@@ -165,6 +172,24 @@ def workers(folder: Path, rounds: int) -> None:
             index += 2
         ratios.append(seconds[1] / seconds[0])
     tell("render_two_workers", ratios, goal=None)
+
+
+def experiments(folder: Path, rounds: int) -> None:
+    """Compare a clip of each experiment with one of push, in turn."""
+    phase = {"name": "any", "clips": {"start": 0, "end": 99}}
+    picture = {name: EXPERIMENT[name] for name in PICTURE} | {"objects": list(SHAPES)}
+    ratios: dict[str, list[float]] = {name: [] for name in EXPERIMENTS if name != "push"}
+    asked = {name: picture | {"name": name, "phases": [phase]} for name in ratios}
+    asked["push"] = EXPERIMENT | {"objects": list(SHAPES)}
+    runs = {name: RunFolder(folder / name) for name in asked}
+    for name, experiment in asked.items():
+        make(runs[name], experiment, 0)
+    for index in range(1, rounds + 1):
+        seconds = {name: seconds_of(command(runs[name], each, index))[1] for name, each in asked.items()}
+        for name, found in ratios.items():
+            found.append(seconds[name] / seconds["push"])
+    for name, found in ratios.items():
+        tell(f"render_ratio_{name}", found, goal=1.5, better="lower")
 
 
 def converged(folder: Path, experiment: dict[str, object]) -> tuple[Pixels, npt.NDArray[np.bool_]]:
