@@ -23,7 +23,8 @@ def table(rows: Sequence[Row], failures: Sequence[Failure], strips: Mapping[int,
         failures: clips that failed.
         strips: number of pictures in a clip's thumbnail, by clip; clips without one are left out.
     """
-    names = list(dict.fromkeys(name for row in rows for name in row.truth.factors))
+    # What is drawn for the whole clip comes before what is of one of its bodies.
+    names = sorted(dict.fromkeys(name for row in rows for name in row.truth.factors), key=lambda name: name.count("."))
     results = list(dict.fromkeys(name for row in rows for name in row.truth.outcomes))
     columns = [_column("phase", "group", [row.truth.phase or None for row in rows])]
     columns += [

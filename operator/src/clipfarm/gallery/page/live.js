@@ -61,7 +61,7 @@ gallery.follow = () => {
     const name = run.namespace ? `${run.namespace}/${run.name}` : run.name;
     const rate = run.clipsPerHour ? [`${gallery.number(Math.round(run.clipsPerHour * 10) / 10)} clips an hour`] : [];
     const facts = [
-      `${run.running} of ${run.workers ?? "?"} workers busy`, ...rate, ...(run.eta ? [`${run.eta} left`] : []),
+      run.workers === null ? `${run.running} workers busy` : `${run.running} of ${run.workers} workers busy`, ...rate, ...(run.eta ? [`${run.eta} left`] : []),
       ...(run.retrying ? [`${run.retrying} to be tried again`] : []),
       ...(run.failed ? [`${run.failed} failed`] : []),
     ];
@@ -71,12 +71,14 @@ gallery.follow = () => {
       bar("rendered", run.rendered, run.total),
       ...(run.encoded === null ? [] : [bar("encoded", run.encoded, run.total)]),
       ...(run.finished ? [] : [element("p", {class: "facts"}, facts.join(" · "))]),
-      ...lines("Held", ["Clips", "Reason", ""], run.held.map((held) => [held.clips, held.reason, held.message])),
+      ...lines("Held", ["Clips", "Reason", ""], run.held.map((held) => [spaced(held.clips), held.reason, held.message])),
       ...lines("GPUs", ["GPU", "Memory", ""], run.gpus.map((gpu) => [gpu.name,
         gpu.used === null ? "unknown" : `${Math.round(gpu.used * 100)} % of ${gpu.total}`,
         [gpu.closed ? "closed" : "open", gpu.note, gpu.heldBy].filter(Boolean).join("; ")])),
-      ...lines("Failed", ["Clips", "Stage", "Reason"], run.failures.map((each) => [each.clips, each.stage, each.reason])));
+      ...lines("Failed", ["Clips", "Stage", "Reason"], run.failures.map((each) => [spaced(each.clips), each.stage, each.reason])));
   };
+
+  const spaced = (clips) => clips.replaceAll(",", ", "); // so that many of them fit on several lines
 
   const bar = (name, done, total) => element("div", {class: "progress"},
     element("span", {}, name),
