@@ -115,6 +115,7 @@ def _how(report: Mapping[str, Any]) -> str:
     return (
         f"clipfarm {report['versions']['clipfarm']} simulated and rendered each clip from the seed"
         f" {report['run']['seed']} and the clip's number. The column `recipe` has all that a clip was made from, and"
-        " `metadata/provenance.parquet` the hash of each of its original files. `sha256sum --check SHA256SUMS` checks"
-        " the files of this data set."
+        " `metadata/provenance.parquet` the hash of each of its original files: `clipfarm clip PATH NUMBER` makes one"
+        " again and compares it. `sha256sum --check SHA256SUMS` or `clipfarm verify PATH` checks the files of this data"
+        " set."
     )

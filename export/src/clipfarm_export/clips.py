@@ -31,6 +31,8 @@ class VerifiedClip:
     place: Clip
     manifest: ClipManifest
     clip_json: str
+    ground_truth: str | None
+    """The file as it is; None where the renderer wrote none."""
     truth: dict[str, Any]
     frames: tuple[str, ...]
     """Paths of its frames inside the folder, in order."""
@@ -124,10 +126,12 @@ def verified(candidate: Candidate, place: Clip) -> VerifiedClip:
     try:
         content = regular.read(place.manifest, place.manifest.name)
         manifest = ClipManifest.read(place.manifest)
+        written: str | None = None
         truth: object = {}
         if place.ground_truth.name in manifest.files:
-            truth = load(regular.read(place.ground_truth, place.ground_truth.name), place.ground_truth.name)
-    except (OSError, ContractError) as error:
+            written = regular.read(place.ground_truth, place.ground_truth.name).decode()
+            truth = load(written, place.ground_truth.name)
+    except (OSError, ContractError, UnicodeDecodeError) as error:
         raise LeftOutError(str(error)) from None
     if sha256(content) != candidate.sha256:
         raise LeftOutError("was replaced while the export was made")
@@ -135,7 +139,7 @@ def verified(candidate: Candidate, place: Clip) -> VerifiedClip:
     if not frames:
         raise LeftOutError("has no frames in rgb/")
     return VerifiedClip(
-        candidate, place, manifest, content.decode(), truth if isinstance(truth, dict) else {}, tuple(frames)
+        candidate, place, manifest, content.decode(), written, truth if isinstance(truth, dict) else {}, tuple(frames)
     )
 
 

@@ -103,19 +103,46 @@ def light(whole: Table, columns: Columns) -> Table:
     return whole.without([*series, *binary])
 
 
-def write(path: Path, what: Table, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows into a Parquet file, a group at a time; return how many there were.
+class Writer:
+    """Writes rows into a Parquet file, a group at a time.
 
     Pages end where the content says so, and not after a number of bytes: a hub that stores files in chunks then keeps
     what two versions of an export have in common once.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    schema, count = what.schema, 0
-    with pq.ParquetWriter(path, schema, compression="zstd", use_content_defined_chunking=True) as writer:
-        for group in _groups(rows):
-            count += len(group)
-            writer.write_table(pa.Table.from_pylist([dict(row) for row in group], schema=schema))
-    return count
+
+    def __init__(self, path: Path, what: Table) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._schema = what.schema
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", use_content_defined_chunking=True)
+        self._group: list[Mapping[str, Any]] = []
+        self._size = self._count = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row."""
+        self._group.append(row)
+        self._size += sum(_size(value) for value in row.values())
+        self._count += 1
+        if len(self._group) == ROWS or self._size >= GROUP_BYTES:
+            self._flush()
+
+    def close(self) -> int:
+        """Write what is left; return how many rows there are."""
+        self._flush()
+        self._writer.close()
+        return self._count
+
+    def _flush(self) -> None:
+        if self._group:
+            self._writer.write_table(pa.Table.from_pylist([dict(row) for row in self._group], schema=self._schema))
+            self._group, self._size = [], 0
+
+
+def write(path: Path, what: Table, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows into a Parquet file; return how many there were."""
+    writer = Writer(path, what)
+    for row in rows:
+        writer.add(row)
+    return writer.close()
 
 
 def join(path: Path, what: Table, parts: Iterable[Path]) -> int:
@@ -136,19 +163,6 @@ def read(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str,
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=ROWS, columns=list(columns) if columns else None):
             yield from batch.to_pylist()
-
-
-def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    group: list[Mapping[str, Any]] = []
-    size = 0
-    for row in rows:
-        group.append(row)
-        size += sum(_size(value) for value in row.values())
-        if len(group) == ROWS or size >= GROUP_BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
 
 
 def _size(value: Any) -> int:

@@ -1,7 +1,8 @@
 """The tables beside the clips, the same in every format: a row a clip, small enough to be read whole.
 
 ``metadata/clips.parquet`` has everything of a clip but its pictures and series. ``metadata/provenance.parquet`` has its
-``clip.json`` as it was in the run: the recipe and the hash of every file, from which the clip can be made again.
+``clip.json`` and its ``ground_truth.json`` as they were in the run: the recipe and the hash of every file, from which
+the clip can be made again and compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +21,10 @@ from clipfarm_export.parts import Made, Part, Tick
 CLIPS = "metadata/clips.parquet"
 PROVENANCE = "metadata/provenance.parquet"
 _TEXT = {"dtype": "string", "_type": "Value"}
+_ORIGINALS = ("clip_json", "ground_truth")
 _PROVENANCE = rows.Table(
-    (("clip_id", pa.string()), ("index", pa.int64()), ("clip_json", pa.string())),
-    {"clip_id": _TEXT, "index": {"dtype": "int64", "_type": "Value"}, "clip_json": _TEXT},
+    (("clip_id", pa.string()), ("index", pa.int64()), *((name, pa.string()) for name in _ORIGINALS)),
+    {"clip_id": _TEXT, "index": {"dtype": "int64", "_type": "Value"}, **dict.fromkeys(_ORIGINALS, _TEXT)},
 )
 
 
@@ -44,28 +46,31 @@ def light(job: Job) -> rows.Table:
 
 
 class Kept:
-    """The rows of a part for the tables beside the clips, until all parts are made."""
+    """The rows of a part for the tables beside the clips, in a file of the part until all parts are made."""
 
-    def __init__(self, job: Job, part: str, series: Sequence[str] = (), texts: Sequence[str] = ()) -> None:
+    def __init__(
+        self, job: Job, part: str, folder: Path, series: Sequence[str] = (), texts: Sequence[str] = ()
+    ) -> None:
         """Keep the rows of a part.
 
         Args:
             job: the export.
             part: its name.
+            folder: where its files are made.
             series: heavy columns to keep, too, beside those of the ground truth.
             texts: further columns.
         """
-        self._table = _of_a_part(job, series, texts)
-        self._path = rows_of(part)
-        self._rows: list[dict[str, Any]] = []
+        self._names = _of_a_part(job, series, texts).names
+        self._writer = rows.Writer(folder / rows_of(part), _of_a_part(job, series, texts))
 
     def add(self, row: Mapping[str, Any], clip: VerifiedClip) -> None:
         """Take a clip's row."""
-        self._rows.append({name: row.get(name) for name in self._table.names} | {"clip_json": clip.clip_json})
+        originals = {"clip_json": clip.clip_json, "ground_truth": clip.ground_truth}
+        self._writer.add({name: row.get(name) for name in self._names} | originals)
 
-    def write(self, folder: Path) -> int:
-        """Write the rows, as a file of the part; return how many there are."""
-        return rows.write(folder / self._path, self._table, self._rows)
+    def close(self) -> int:
+        """Write what is left; return how many rows there are."""
+        return self._writer.close()
 
 
 def rows_of(part: str) -> str:
@@ -93,7 +98,7 @@ def _of_a_part(job: Job, series: Sequence[str], texts: Sequence[str]) -> rows.Ta
     if series:
         names += [name for name in (*job.survey.columns.names(), *series) if name not in names]
     found = whole(job).only(names)
-    more = [*texts, "clip_json"]
+    more = [*texts, *_ORIGINALS]
     return rows.Table(
         (*found.fields, *((name, pa.string()) for name in more)), {**found.features, **dict.fromkeys(more, _TEXT)}
     )

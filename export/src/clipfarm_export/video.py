@@ -72,18 +72,23 @@ def small(shape: tuple[int, ...]) -> Codec:
     return SMALL if not (shape[0] % 2 or shape[1] % 2) else SMALL_ODD
 
 
-def decode(video: bytes | Path) -> Iterator[Frame]:
-    """Return the frames of a video, one after the other.
+def decode(video: bytes | Path, first: int = 0) -> Iterator[Frame]:
+    """Return the frames of a video, one after the other, from the one with the number ``first``.
 
     Raises:
         av.FFmpegError: it is damaged.
     """
     source: Any = str(video) if isinstance(video, Path) else io.BytesIO(video)
     with av.open(source) as container:
+        stream: Any = container.streams.video[0]
         # Threads would take longer to start than these small frames to decode.
-        container.streams.video[0].codec_context.thread_count = 1
+        stream.codec_context.thread_count = 1
+        begin = round(first / stream.average_rate / stream.time_base)
+        if first:
+            container.seek(begin, stream=stream)  # to the key frame before it
         for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24")
+            if frame.pts is None or frame.pts >= begin:
+                yield frame.to_ndarray(format="rgb24")
 
 
 def pixels_sha256(frames: Iterable[Frame]) -> str:

@@ -65,4 +65,9 @@ def test_sha256sum_accepts_the_list_of_hashes(exported):
 
 def test_every_original_hash_of_a_clip_is_in_the_provenance(exported, a_run):
     [row] = pq.read_table(exported / "metadata" / "provenance.parquet", filters=[("index", "==", 4)]).to_pylist()
-    assert row == {"clip_id": "clip_00004", "index": 4, "clip_json": a_run.clip(4).manifest.read_text()}
+    assert row == {
+        "clip_id": "clip_00004",
+        "index": 4,
+        "clip_json": a_run.clip(4).manifest.read_text(),
+        "ground_truth": a_run.clip(4).ground_truth.read_text(),
+    }

@@ -1,9 +1,12 @@
-"""Arrays as files in memory."""
+"""Arrays and pictures as files in memory, and back."""
 
 import io
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
+from clipfarm_export.video import Frame
 
 
 def npy_bytes(values: Any) -> bytes:
@@ -11,3 +14,14 @@ def npy_bytes(values: Any) -> bytes:
     content = io.BytesIO()
     np.save(content, values)
     return content.getvalue()
+
+
+def npy_array(content: bytes) -> Any:
+    """Return the array of a .npy file."""
+    return np.load(io.BytesIO(content), allow_pickle=False)
+
+
+def png_pixels(content: bytes) -> Frame:
+    """Return the pixels of a PNG."""
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture.convert("RGB"))

@@ -80,7 +80,7 @@ def _part(job: Job, number: int, split: str, clips: Sequence[Candidate]) -> Part
         odd = [each for each in seen if each.shape != shapes[0]]
         left_out += [LeftOut(each.clip.candidate.name, f"frames of {each.shape}, not {shapes[0]}") for each in odd]
         seen = [each for each in seen if each.shape == shapes[0]]
-        kept = tables.Kept(job, name, _SERIES, (PIXELS,))
+        kept = tables.Kept(job, name, folder, _SERIES, (PIXELS,))
         if seen:
             (folder / file).parent.mkdir(parents=True)
             codec = LOSSLESS if job.options.video == "lossless" else small(shapes[0])
@@ -92,7 +92,7 @@ def _part(job: Job, number: int, split: str, clips: Sequence[Candidate]) -> Part
             row = each.clip.facts(job.survey.columns) | {"video_sha256": None, "pixels_sha256": each.sha256}
             series = {key: tables.lists(table) for key, table in each.clip.tables().items()}
             kept.add(row | series | {PIXELS: text(each.sums)}, each.clip)
-        count = kept.write(folder)
+        count = kept.close()
         return Made(left_out, {"clips": count, "file": number, "shape": list(shapes[0]) if seen else []})
 
     return Part(name, len(clips), make)

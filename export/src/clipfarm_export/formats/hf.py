@@ -4,12 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
+
+from clipfarm_contract.experiment import LAYERS
 from clipfarm_export import rows, tables
 from clipfarm_export.destination import Destination
 from clipfarm_export.formats import shards
-from clipfarm_export.formats.arrays import npy_bytes
+from clipfarm_export.formats.arrays import npy_array, npy_bytes, png_pixels
 from clipfarm_export.job import Job
 from clipfarm_export.parts import Part, Record
+from clipfarm_export.stored import Stored
+from clipfarm_export.video import Frame, decode
 
 SHARD_MIB = 500
 """About what hubs recommend: their viewers read a file whole."""
@@ -55,6 +61,20 @@ def loading(job: Job) -> str:
 def describe(job: Job, records: Sequence[Record]) -> Mapping[str, bytes]:
     """Return the files that only this format has: none, the card says it all."""
     return {}
+
+
+def stored(root: Path, row: Mapping[str, Any]) -> Stored:
+    """Return what an export has of a clip, by its row."""
+    wanted = [("index", "==", row["index"])]
+    paths = sorted((root / "data").glob(f"{row['split']}-*.parquet"))
+    [found] = [each for path in paths for each in pq.read_table(path, filters=wanted).to_pylist()]
+    frames: Iterator[Frame]
+    if "images" in found:
+        frames = (png_pixels(each["bytes"]) for each in found["images"])
+    else:
+        frames = decode(found["video"]["bytes"])
+    series = {name: np.asarray(found[name], np.float32) for name in ("actions", "states") if found[name] is not None}
+    return Stored(frames, series, {name: npy_array(found[name]) for name in LAYERS if name in found})
 
 
 def _row(facts: dict[str, Any], packed: Any) -> dict[str, Any]:

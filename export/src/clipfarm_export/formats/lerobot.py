@@ -6,8 +6,11 @@ clips are in, and so the number of each episode; then the tables are written.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from clipfarm_contract.fields import dump
 from clipfarm_export import rows, tables
@@ -15,9 +18,11 @@ from clipfarm_export.destination import Destination
 from clipfarm_export.errors import ExportError
 from clipfarm_export.formats import episode_videos
 from clipfarm_export.formats.episodes import Episodes
-from clipfarm_export.formats.frame_features import FrameFeatures
+from clipfarm_export.formats.frame_features import ACTION, STATE, FrameFeatures, as_array
 from clipfarm_export.job import Job
 from clipfarm_export.parts import Made, Part, Record, Tick
+from clipfarm_export.stored import Stored
+from clipfarm_export.video import decode
 
 SHARD_MIB = 200
 """As `lerobot` itself divides videos."""
@@ -78,6 +83,25 @@ def loading(job: Job) -> str:
 def describe(job: Job, records: Sequence[Record]) -> Mapping[str, bytes]:
     """Return the small files that only this format has: none, they are made with the tables."""
     return {}
+
+
+def stored(root: Path, row: Mapping[str, Any]) -> Stored:
+    """Return what an export has of a clip, by its row."""
+    wanted = [("clip_id", "==", row["clip_id"])]
+    [episode] = pq.read_table(root / "meta/episodes/chunk-000/file-000.parquet", filters=wanted).to_pylist()
+    key, fps = episode_videos.KEY, row["fps"]
+    first = round(episode[f"videos/{key}/from_timestamp"] * fps)
+    video = root / "videos" / key / _file(episode, f"videos/{key}", "mp4")
+    frames = islice(decode(video, first), episode["length"])
+    mine = [("episode_index", "==", episode["episode_index"])]
+    table = pq.read_table(root / "data" / _file(episode, "data", "parquet"), filters=mine).to_pydict()
+    names = {"states": STATE, "actions": ACTION}
+    series = {name: as_array(table[feature], "float32") for name, feature in names.items() if feature in table}
+    return Stored(frames, series)
+
+
+def _file(episode: Mapping[str, Any], of: str, ending: str) -> str:
+    return f"chunk-{episode[f'{of}/chunk_index']:03d}/file-{episode[f'{of}/file_index']:03d}.{ending}"
 
 
 def _frames(

@@ -20,10 +20,12 @@ from typing import Any
 
 from clipfarm_export.destination import Destination
 from clipfarm_export.formats import shards
-from clipfarm_export.formats.arrays import npy_bytes
+from clipfarm_export.formats.arrays import npy_array, npy_bytes, png_pixels
 from clipfarm_export.job import Job, Packed
 from clipfarm_export.parts import Part, Record
+from clipfarm_export.stored import Stored
 from clipfarm_export.truth import text
+from clipfarm_export.video import decode
 
 SHARD_MIB = 1000
 """About a gigabyte, as webdataset's authors recommend: read from front to end, and spread over workers by the file."""
@@ -74,6 +76,26 @@ def loading(job: Job) -> str:
 def describe(job: Job, records: Sequence[Record]) -> Mapping[str, bytes]:
     """Return the files that only this format has: none."""
     return {}
+
+
+def stored(root: Path, row: Mapping[str, Any]) -> Stored:
+    """Return what an export has of a clip, by its row."""
+    members: dict[str, bytes] = {}
+    for path in sorted((root / "data").glob(f"{row['split']}-*.tar")):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                key, _, name = member.name.partition(".")
+                if key == row["clip_id"] and (file := tar.extractfile(member)):
+                    members[name] = file.read()
+        if members:
+            break
+    if "mp4" in members:
+        frames = decode(members["mp4"])
+    else:
+        frames = (png_pixels(members[name]) for name in sorted(members) if name.endswith(".png"))
+    arrays = {name.removesuffix(".npy"): npy_array(each) for name, each in members.items() if name.endswith(".npy")}
+    series: dict[str, Any] = {name: arrays.pop(name) for name in ("actions", "states") if name in arrays}
+    return Stored(frames, series, arrays)
 
 
 def _members(job: Job, row: Mapping[str, Any], packed: Packed) -> Iterator[tuple[str, bytes]]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from clipfarm.cli.made_again import again
+from clipfarm.cli.made_again import again, again_from_export
 from clipfarm.cli.options import FolderPath, fail, one_line_errors
+from clipfarm.local import exported
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.scratch import Scratch
 
@@ -25,14 +26,15 @@ from clipfarm_contract.scratch import Scratch
 @click.option("--exact", is_flag=True, help="Accept no clip whose bytes differ at all.")
 @one_line_errors
 def clip(*, folder: Path, index: int, output: Path | None, device: str, exact: bool) -> None:
-    """Make clip INDEX of FOLDER again, and compare it with the existing one.
+    """Make clip INDEX of FOLDER, a run or an export of one, again, and compare it with the existing one.
 
     The clip's clip.json or ground_truth.json has everything that is needed. Exit code: 0 if every byte is the same, or
     if no more differs than another processor or GPU can change; 1 if more does, or if the clip cannot be made; 2 for a
     mistake in the command line.
     """
     found = RunFolder(folder).clip(index)
-    if not found.folder.is_dir():
+    in_export = exported.is_export(folder)
+    if not in_export and not found.folder.is_dir():
         fail(f"{found.folder}: not a folder")
     if output is not None and output == folder:
         fail(f"--output: found {output}, expected another folder than that of the clip")
@@ -40,7 +42,10 @@ def clip(*, folder: Path, index: int, output: Path | None, device: str, exact: b
         fail(f"--output: {kept} exists already; move it away, or name another folder")
     with Scratch() as place:
         into = RunFolder(output or place.path)
-        well = again(RunFolder(folder), index, device, into, exact=exact)
+        if in_export:
+            well = again_from_export(folder, index, device, into, exact=exact)
+        else:
+            well = again(RunFolder(folder), index, device, into, exact=exact)
         if output and into.clip(index).manifest.exists():
             click.echo(f"kept in {into.clip(index).folder}")
     raise SystemExit(0 if well else 1)

@@ -1,13 +1,15 @@
 """``clipfarm verify``: compare clips with their hashes, or with clips made again."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
-from clipfarm.cli.made_again import again
+from clipfarm.cli.made_again import again, again_from_export
 from clipfarm.cli.options import FolderPath, fail, one_line_errors
+from clipfarm.local import exported
 from clipfarm.local import verify as verification
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.scratch import Scratch
@@ -30,7 +32,7 @@ UNREAD = 3
 )
 @one_line_errors
 def verify(*, folder: Path, rerender: int, exact: bool, device: str) -> None:
-    """Check every hash of the clips and features in FOLDER.
+    """Check every hash of the clips and features in FOLDER, or of an export in it.
 
     A clip that --rerender makes again is identical; or equal within the bound of another processor or GPU, if another
     one made it; or different, which is a problem.
@@ -38,6 +40,8 @@ def verify(*, folder: Path, rerender: int, exact: bool, device: str) -> None:
     Exit code: 0 if all is well, 1 if a clip or its features are wrong, 2 if there is nothing to check, 3 if something
     could not be read and nothing else is wrong.
     """
+    if exported.is_export(folder):
+        _verify_export(folder, rerender, device, exact=exact)
     run = RunFolder(folder)
     clips = run.clips()
     if not folder.is_dir():
@@ -63,4 +67,27 @@ def verify(*, folder: Path, rerender: int, exact: bool, device: str) -> None:
     with Scratch() as place:
         for clip in verification.sample(clips, rerender):
             problems += not again(run, clip, device, RunFolder(place.path), exact=exact)
+    raise SystemExit(1 if problems else UNREAD if unread else 0)
+
+
+def _verify_export(folder: Path, rerender: int, device: str, *, exact: bool) -> NoReturn:
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    files = exported.count_files(folder)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("checking", total=files)
+        found = exported.examine(folder, lambda: bar.advance(task))
+    for line in [*found.wrong, *(f"cannot be read: {each}" for each in found.unread)]:
+        console.print(printable(line))
+    problems, unread = len(found.wrong), len(found.unread)
+    count = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
+    more = f", {unread} that could not be read" if unread else ""
+    click.echo(f"checked {files} files of an export: {count}{more}")
+    if rerender and not problems:
+        try:
+            clips = exported.clips(folder)
+        except exported.ExportedError as error:
+            fail(str(error))
+        with Scratch() as place:
+            for clip in verification.sample(clips, rerender):
+                problems += not again_from_export(folder, clip, device, RunFolder(place.path), exact=exact)
     raise SystemExit(1 if problems else UNREAD if unread else 0)

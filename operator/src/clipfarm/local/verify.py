@@ -64,8 +64,18 @@ def sample(clips: Sequence[int], count: int) -> list[int]:
     return [clips[i * len(clips) // count] for i in range(count)]
 
 
-def compared_when_made_again(run: RunFolder, index: int, device: str, place: RunFolder) -> Comparison:
+def compared_when_made_again(
+    run: RunFolder, index: int, device: str, place: RunFolder, *, whole: bool = True
+) -> Comparison:
     """Make a clip again in another folder from its own records alone, and compare the two.
+
+    Args:
+        run: the clip's run.
+        index: its number.
+        device: to render on.
+        place: where to make it.
+        whole: whether the clip has all its files. An export keeps some only by their hashes: if such a file differs,
+            there is nothing to measure by how much, and the others decide.
 
     Raises:
         RemakeError: it cannot be made again, or not be compared.
@@ -73,6 +83,9 @@ def compared_when_made_again(run: RunFolder, index: int, device: str, place: Run
     clip = run.clip(index)
     again = remake(clip, place, device)
     differing, made = differences(clip, again), ClipManifest.read(again.manifest)
+    if not whole:
+        measured = [name for name in differing if (clip.folder / name).exists()]
+        differing = measured or differing
     if made.renderer is not None and differing:  # only its author knows what another machine changes
         return Comparison(Verdict.DIFFERENT, tuple(f"{name} differs" for name in differing))
     return compare(clip, again, differing, made.recipe.picture, machine_of(run, index), machine_of(place, index))
