@@ -92,7 +92,7 @@ def run(scratch: Path, sample: Sample, frames: int) -> Trajectory:
     body = bodies.make(sample, None, AssetFiles(scratch))
     built = stage.build([body], Camera(64), frames, STEP_RATE)
     world = physics.simulator(built.scene, scratch)
-    return physics.simulate(world, body, sample.push, frames, STEP_RATE)
+    return physics.simulate(world, body, sample.pushes, frames, STEP_RATE)
 
 
 def measure(scratch: Path, shape: str, friction: float) -> list[float]:

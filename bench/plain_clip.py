@@ -48,7 +48,7 @@ def main() -> None:
         renderer = PlainRenderer(built, scene.samples_per_pixel, 2, "cpu", scratch)
         renderer.blender_scene.render.threads_mode = "AUTO"
         renderer.blender_scene.render.image_settings.file_format = "PNG"
-        built.animate(Motion.of(physics.simulate(world, body, sample.push, scene.frames, scene.fps)))
+        built.animate(Motion.of(physics.simulate(world, body, sample.pushes, scene.frames, scene.fps)))
         layers = renderer.render(return_layers=LAYERS)
         clip.rgb.mkdir(parents=True)
         for frame in range(scene.frames):

@@ -31,7 +31,7 @@ def write(file: str, seed: str, index: str, frame: str, samples: str, target: st
         built = stage.build([body], camera, scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)
         renderer = CyclesRenderer(built, scene.samples_per_pixel, 2, "cpu", scratch)
-        motion = Motion.of(physics.simulate(world, body, sample.push, scene.frames, scene.fps))
+        motion = Motion.of(physics.simulate(world, body, sample.pushes, scene.frames, scene.fps))
         built.animate(motion)
         # Few samples are enough to know where the object changes anything.
         behind = background.get(None, renderer, 4, "cpu", scratch)

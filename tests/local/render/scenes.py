@@ -63,7 +63,7 @@ def build(
     built = stage.build([body], camera, frames, 30)
     world = physics.simulator(built.scene, scratch)
     renderer = CyclesRenderer(built, samples, 2, "cpu", scratch)
-    trajectory = physics.simulate(world, body, sample.push, frames + 1, 30)
+    trajectory = physics.simulate(world, body, sample.pushes, frames + 1, 30)
     trajectory.positions[:, 2] += height
     built.animate(Motion.of(trajectory))
     return Set(renderer, built, sample, camera, trajectory)

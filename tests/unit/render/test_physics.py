@@ -9,8 +9,8 @@ import pytest
 from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_render.experiments import draw
-from clipfarm_render.scene import arena, bodies, ground_truth, physics, stage
-from clipfarm_render.scene.camera import Camera
+from clipfarm_render.experiments import push as push_story
+from clipfarm_render.scene import arena, bodies, ground_truth, physics
 from clipfarm_render.scene.manifest import AssetFiles
 from clipfarm_render.scene.sample import Push, Sample
 from helpers.experiments import declared
@@ -31,10 +31,11 @@ FRICTIONS = [0.05, 0.2, 0.35, 0.5, 0.7, 0.9]
 @pytest.fixture
 def run(tmp_path: Path):
     def run(sample, frames=240, fps=STEP_RATE):
-        body = bodies.make(sample, None, AssetFiles(tmp_path))
-        built = stage.build([body], Camera(64), frames, fps)
-        world = physics.simulator(built.scene, tmp_path)
-        return physics.simulate(world, body, sample.push, frames, fps)
+        scene = declared(frames=frames, fps=fps, resolution=64).scene
+        built = push_story.build(sample, scene, tmp_path)
+        world = physics.simulator(built.scene, tmp_path, wall_friction=built.wall_friction)
+        (trajectory,) = push_story.move(world, built, sample, frames, fps).trajectories
+        return trajectory
 
     return run
 
@@ -189,3 +190,53 @@ def energies(trajectory, sample):
 def test_the_same_sample_moves_the_same_way_to_the_last_bit(run, shape):
     sample = replace(CUBE, shape=shape)
     assert (run(sample).positions == run(sample).positions).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("offset", [-0.3, 0.4])
+def test_a_push_beside_the_centre_turns_the_object_by_its_moment_of_inertia(run, shape, offset):
+    push = replace(CUBE.push, offset=offset)
+    trajectory = run(replace(CUBE, shape=shape, friction=0.0, push=push), frames=5)
+    moment = body_of(replace(CUBE, shape=shape)).inertia[2]
+    at = push.at_frame
+    assert trajectory.angular_velocities[at + 1, 2] == pytest.approx(offset * push.magnitude / moment, rel=1e-3)
+    assert trajectory.velocities[at + 1, :2] == pytest.approx((push.x / CUBE.mass, push.y / CUBE.mass), rel=1e-3)
+    assert not trajectory.angular_velocities[at].any()
+
+
+def test_each_push_changes_the_velocity_by_its_impulse_over_the_mass(run):
+    pushes = tuple(Push(2.0, direction, at_frame=at) for direction, at in ((0.3, 8), (2.5, 14), (4.0, 20)))
+    trajectory = run(replace(CUBE, friction=0.0, more=pushes), frames=24)
+    for push in pushes:
+        change = trajectory.velocities[push.at_frame + 1, :2] - trajectory.velocities[push.at_frame, :2]
+        assert change == pytest.approx((push.x / CUBE.mass, push.y / CUBE.mass), rel=1e-3)
+
+
+@pytest.mark.parametrize("restitution", [0.0, 0.3, 0.95])
+def test_walls_leave_the_share_of_the_speed_that_the_clip_says(run, restitution):
+    push = Push(magnitude=8.0, direction=0.0, at_frame=1)
+    start = (1.0, 0.0)
+    sample = replace(CUBE, friction=0.0, yaw=0.0, position=start, push=push, restitution=restitution)
+    velocities = run(sample, frames=300).velocities[:, 0]
+    first = int(np.argmax(velocities[2:] < velocities[2] / 2)) + 2
+    assert velocities[first + 2] / velocities[2] == pytest.approx(-restitution, abs=0.01)
+
+
+@pytest.mark.parametrize("gravity", [1.62, 3.7, 20.0])
+def test_a_sliding_cube_slows_down_by_friction_times_gravity(run, gravity):
+    push = replace(CUBE.push, magnitude=6.0)
+    trajectory = run(replace(CUBE, friction=0.2, push=push, gravity=gravity), frames=40)
+    speed = np.linalg.norm(trajectory.velocities[:, :2], axis=1)
+    after = slice(push.at_frame + 1, push.at_frame + 15)
+    slope = np.polyfit(np.arange(14) / STEP_RATE, speed[after], 1)[0]
+    assert -slope / gravity == pytest.approx(0.2, rel=0.05)
+
+
+@pytest.mark.parametrize("wall", [0.0, 0.3])
+def test_friction_of_the_walls_slows_a_glancing_cube_and_leaves_that_of_the_floor(run, wall):
+    push = Push(magnitude=10.0, direction=0.6, at_frame=1)
+    sample = replace(CUBE, friction=0.0, yaw=0.0, position=(2.5, -2.0), push=push, wall_friction=wall)
+    velocities = run(sample, frames=120).velocities
+    hit = int(np.argmax(velocities[2:, 0] < velocities[2, 0] / 2)) + 4
+    lost = 1 - velocities[hit, 1] / velocities[2, 1]
+    assert lost < 1e-3 if wall == 0 else lost > 0.1

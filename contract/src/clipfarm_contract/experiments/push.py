@@ -4,6 +4,7 @@ import math
 
 from clipfarm_contract.bounds import MOST_FRICTION
 from clipfarm_contract.experiments.declaration import OBJECTS, Declaration, Factor
+from clipfarm_contract.experiments.factors import GRAVITY
 from clipfarm_contract.experiments.laws import Uniform
 
 DECLARATION = Declaration(
@@ -40,5 +41,35 @@ DECLARATION = Declaration(
         ),
         Factor("object", "Object", OBJECTS),
         Factor("atFrame", "Last frame that shows the object at rest", Uniform(1, 1), "", 0, whole=True, frames_after=1),
+        Factor(
+            "restitution",
+            "Share of the speed across a wall that is left after a hit",
+            Uniform(0.5, 0.5),
+            "",
+            0,
+            0.95,  # above, rounding of the solver adds up over many hits
+        ),
+        Factor("wallFriction", "Coefficient of friction between object and walls", Uniform(0, 0), "", 0, MOST_FRICTION),
+        GRAVITY,
+        Factor(
+            "offset",
+            "Distance of the push's line from the object's centre, in widths of the object; to its right, so that above"
+            " 0 the object turns counter-clockwise as seen from above",
+            Uniform(0, 0),
+            "",
+            -0.5,
+            0.5,
+        ),
+        Factor(
+            "pushes",
+            "Number of pushes; each further one draws its impulse, direction and offset anew, and one that would come"
+            " after the last frame but one is left out",
+            Uniform(1, 1),
+            "",
+            1,
+            128,
+            whole=True,
+        ),
+        Factor("every", "Frames from one push to the next", Uniform(4, 4), "", 1, whole=True),
     ),
 )

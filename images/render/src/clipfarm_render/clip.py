@@ -45,7 +45,7 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
     with report.stage("simulate"):
         values, sample = experiments.draw(scene, job.phase, job.seed)
         built = story.build(sample, scene, scratch)
-        world = physics.simulator(built.scene, scratch, built.fixtures)
+        world = physics.simulator(built.scene, scratch, built.fixtures, wall_friction=built.wall_friction)
         kernels = None if job.device == "cpu" else gpu_cache.use(job.cache)
         renderer = studio.renderer(built, scene, limits.blender, job.device, scratch)
         # The renderer follows the scene by now, so that the keyframes reach it. One frame more than the clip has:

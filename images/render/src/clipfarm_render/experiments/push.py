@@ -1,6 +1,6 @@
-"""``push``: an object rests on a floor with walls, and gets a push.
+"""``push``: an object rests on a floor with walls, and gets a push, or several.
 
-``actions.npy`` holds the impulse of each frame, (frames, 2) on x and y, N s: zero but at the frame of the push.
+``actions.npy`` holds the impulse of each frame, (frames, 2) on x and y, N s: zero but at the frames of the pushes.
 ``ground_truth_states.npy`` holds the place of the object on each frame, (frames, 2), x and y, m.
 """
 
@@ -32,9 +32,11 @@ CHANGED_BY = 24
 """A pixel has changed when one of its channels differs by this much of 255: above the noise of any sample count."""
 
 
-def draw(values: Values, _another: Another, _scene: Scene) -> Sample:
+def draw(values: Values, another: Another, scene: Scene) -> Sample:
     """Return a clip's sample."""
     number = cast("Mapping[str, float]", values)
+    first, every = int(number["atFrame"]), int(number["every"])
+    later = range(first + every, min(first + every * int(number["pushes"]), scene.frames - 1), every)
     return Sample(
         size=number["size"],
         position=(number["x"], number["y"]),
@@ -42,27 +44,47 @@ def draw(values: Values, _another: Another, _scene: Scene) -> Sample:
         colour=contrasting(number["hue"], number["saturation"], number["brightness"]),
         friction=number["friction"],
         mass=number["mass"],
-        push=Push(number["impulse"], number["direction"], int(number["atFrame"])),
+        push=_push(number, first, number["size"]),
         shape=str(values["object"]),
+        more=tuple(
+            _push(cast("Mapping[str, float]", another(n)), frame, number["size"]) for n, frame in enumerate(later, 1)
+        ),
+        restitution=number["restitution"],
+        wall_friction=number["wallFriction"],
+        gravity=number["gravity"],
     )
+
+
+def _push(number: Mapping[str, float], frame: int, size: float) -> Push:
+    return Push(number["impulse"], number["direction"], frame, number["offset"] * size)
 
 
 def build(sample: Sample, scene: Scene, scratch: Path) -> Stage:
     """Return the scene: the object at its place on the floor."""
     body = bodies.make(sample, scene.assets, AssetFiles(scratch))
-    return stage.build([body], Camera(scene.resolution), scene.frames, scene.fps)
+    return stage.build(
+        [body],
+        Camera(scene.resolution),
+        scene.frames,
+        scene.fps,
+        gravity=sample.gravity,
+        # As bodies.make has it: both together are the friction of object and floor.
+        floor_friction=sample.friction if sample.wall_friction else physics.FLOOR_FRICTION,
+        wall_friction=sample.wall_friction,
+    )
 
 
 def move(world: Simulator, built: Stage, sample: Sample, frames: int, fps: int) -> Motion:
-    """Let the object settle, rest, and take the push."""
-    return Motion.of(physics.simulate(world, built.bodies[0], sample.push, frames, fps))
+    """Let the object settle, rest, and take its pushes."""
+    return Motion.of(physics.simulate(world, built.bodies[0], sample.pushes, frames, fps))
 
 
 def truth(sample: Sample, built: Stage, motion: Motion, scene: Scene) -> Truth:
     """Return what the clip records of itself. Lengths m, masses kg, impulses N s."""
     push, (trajectory,) = sample.push, motion.trajectories
     actions = np.zeros((scene.frames, 2), np.float32)
-    actions[push.at_frame] = push.x, push.y
+    for each in sample.pushes:
+        actions[each.at_frame] = each.x, each.y
     document: dict[str, Any] = {
         "friction": sample.friction,
         "mass": sample.mass,
@@ -75,11 +97,16 @@ def truth(sample: Sample, built: Stage, motion: Motion, scene: Scene) -> Truth:
         },
         "arena": {
             "halfSize": arena.HALF_SIZE,
-            "gravity": arena.GRAVITY,
-            "wallFriction": 0.0,
-            "wallRestitution": bodies.RESTITUTION,
+            "gravity": sample.gravity,
+            "wallFriction": sample.wall_friction,
+            "wallRestitution": sample.restitution,
         },
     }
+    if sample.more or push.turn:
+        document["pushes"] = [
+            {"x": each.x, "y": each.y, "turn": each.turn, "offset": each.offset, "atFrame": each.at_frame}
+            for each in sample.pushes
+        ]
     return Truth(actions, ground_truth.states(trajectory), document)
 
 

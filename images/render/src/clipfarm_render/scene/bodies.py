@@ -13,11 +13,8 @@ from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiments.scene import Assets
 from clipfarm_render.scene.kubric_compat import kb
 from clipfarm_render.scene.manifest import AssetFiles
-from clipfarm_render.scene.sample import Sample, Vector3
+from clipfarm_render.scene.sample import RESTITUTION, Sample, Vector3
 from clipfarm_render.scene.shapes import RING_RADIUS, SEGMENTS, Shape, shape
-
-RESTITUTION = 0.5
-"""Of object against wall: the share of the speed across the wall that is left after a hit."""
 
 Array = npt.NDArray[np.float64]
 Quaternion = tuple[float, float, float, float]
@@ -115,10 +112,12 @@ def make(sample: Sample, assets: Assets | None, files: AssetFiles) -> Body:
         sample.shape,
         sample.size,
         sample.mass,
-        sample.friction,
+        # Bullet multiplies the coefficients of two bodies. Where the walls have some, the floor's is the friction.
+        1.0 if sample.wall_friction else sample.friction,
         sample.colour,
         (*sample.position, 0.0),
         (math.cos(sample.yaw / 2), 0, 0, math.sin(sample.yaw / 2)),
+        restitution=sample.restitution,
         every_vertex=True,
     )
     return place(spec, assets, files)

@@ -133,16 +133,16 @@ def simulator(
     return made
 
 
-def simulate(world: Simulator, thing: Body, push: Push, frames: int, fps: int) -> Trajectory:
-    """Let the object settle, rest, and take the push right after frame ``push.at_frame`` has been recorded.
+def simulate(world: Simulator, thing: Body, pushes: Sequence[Push], frames: int, fps: int) -> Trajectory:
+    """Let the object settle, rest, and take each push right after its frame ``at_frame`` has been recorded.
 
-    Frames up to and including ``push.at_frame`` show the object at rest. It is not stepped there: the solver's own
+    Frames up to and including that of the first push show the object at rest. It is not stepped there: the solver's own
     corrections would move a resting body by some 1e-5 m a frame.
 
     Args:
         world: from :func:`simulator`, following the scene that holds the object.
         thing: the object that is pushed.
-        push: the impulse.
+        pushes: at least one, in time.
         frames: how many frames to record.
         fps: frames a second; divides ``STEP_RATE``.
     """
@@ -163,21 +163,29 @@ def simulate(world: Simulator, thing: Body, push: Push, frames: int, fps: int) -
         for _ in range(count):
             pybullet.stepSimulation(physicsClientId=client)
 
-    def set_velocity(x: float, y: float) -> None:
-        pybullet.resetBaseVelocity(body, (x, y, 0), (0, 0, 0), physicsClientId=client)
-
     step(SETTLE_FRAMES * steps)
-    set_velocity(0, 0)
+    pybullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0), physicsClientId=client)
 
     rows = []
+    due = {push.at_frame: push for push in pushes}
     for frame in range(frames):
-        if frame > push.at_frame:
+        if frame > pushes[0].at_frame:
             step(steps)
         rows.append(_state(body, client))
-        if frame == push.at_frame:
-            set_velocity(push.x / thing.asset.mass, push.y / thing.asset.mass)
+        if frame in due:
+            _take(due[frame], body, thing, client)
     positions, quaternions, velocities, angular = (np.array(column) for column in zip(*rows, strict=True))
     return Trajectory(positions, quaternions, velocities, angular)
+
+
+def _take(push: Push, body: int, thing: Body, client: int) -> None:
+    """Change a body's velocities at once by what a push gives it."""
+    (vx, vy, vz), angular = pybullet.getBaseVelocity(body, physicsClientId=client)
+    _, rotation = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
+    axes = np.array(pybullet.getMatrixFromQuaternion(rotation)).reshape(3, 3)
+    turn = axes @ (axes.T @ (0.0, 0.0, push.turn) / thing.inertia)
+    linear = (vx + push.x / thing.asset.mass, vy + push.y / thing.asset.mass, vz)
+    pybullet.resetBaseVelocity(body, linear, (np.array(angular) + turn).tolist(), physicsClientId=client)
 
 
 def _state(body: int, client: int) -> tuple[tuple[float, ...], ...]:

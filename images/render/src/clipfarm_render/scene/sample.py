@@ -11,8 +11,10 @@ from clipfarm_contract.experiments.declaration import Declaration
 from clipfarm_contract.experiments.laws import Value
 from clipfarm_contract.experiments.scene import Phase
 from clipfarm_render.job import ClipError
-from clipfarm_render.scene.arena import TILE_DARK
+from clipfarm_render.scene.arena import GRAVITY, TILE_DARK
 
+RESTITUTION = 0.5
+"""Of object against wall, unless a run says otherwise."""
 MOST_DRAWS = 1000
 """After so many draws that are held out, a clip fails."""
 MIN_CONTRAST = 3.0
@@ -23,13 +25,16 @@ Vector3 = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """The impulse on the object's centre of mass."""
+    """An impulse on the object."""
 
     magnitude: float
     """N s"""
     direction: float
     """Angle from the x axis in the floor's plane, radians."""
     at_frame: int
+    """The last frame before it."""
+    offset: float = 0.0
+    """Distance of its line from the centre of mass, m; positive to the right of it."""
 
     @property
     def x(self) -> float:
@@ -40,6 +45,11 @@ class Push:
     def y(self) -> float:
         """N s along y."""
         return self.magnitude * math.sin(self.direction)
+
+    @property
+    def turn(self) -> float:
+        """Angular impulse about the vertical axis through the centre of mass, N m s."""
+        return self.magnitude * self.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,19 @@ class Sample:
     push: Push
     shape: str = "cube"
     """A name of ``SHAPES``, or the id of an asset."""
+    more: tuple[Push, ...] = ()
+    """Further pushes."""
+    restitution: float = RESTITUTION
+    """Share of the speed across a wall that is left after a hit."""
+    wall_friction: float = 0.0
+    """Coefficient of friction between object and walls, no unit."""
+    gravity: float = GRAVITY
+    """m/s^2"""
+
+    @property
+    def pushes(self) -> tuple[Push, ...]:
+        """All pushes, in time."""
+        return (self.push, *self.more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class Stage:
     bodies: tuple[Body, ...]
     camera: Camera
     fixtures: tuple[Fixture, ...] = ()
+    wall_friction: float = 0.0
+    """Of the walls; a body's own is multiplied by it."""
 
     def animate(self, motion: Motion) -> None:
         """Set the objects' keyframes. The renderer has to follow the scene already: keyframes are only pushed."""
@@ -45,6 +47,7 @@ def build(
     fixtures: Sequence[Fixture] = (),
     gravity: float = arena.GRAVITY,
     floor_friction: float = physics.FLOOR_FRICTION,
+    wall_friction: float = 0.0,
     floor_restitution: float = physics.FLOOR_RESTITUTION,
 ) -> Stage:
     """Return the scene: floor, objects, camera and lights. Frames count from 0.
@@ -57,6 +60,7 @@ def build(
         fixtures: what stands still beyond floor and walls.
         gravity: downwards, m / s^2.
         floor_friction: of the floor; a body's own is multiplied by it.
+        wall_friction: of the walls; a body's own is multiplied by it.
         floor_restitution: of the floor; a body's own is multiplied by it.
     """
     scene = kb.Scene(
@@ -95,4 +99,4 @@ def build(
                 look_at=(0, 0, 0),
             )
         )
-    return Stage(scene, floor, tuple(bodies), camera, tuple(fixtures))
+    return Stage(scene, floor, tuple(bodies), camera, tuple(fixtures), wall_friction)
