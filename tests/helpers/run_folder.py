@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from safetensors.numpy import save_file
 
 from clipfarm_contract.clip import ClipManifest, FileEntry, complete
 from clipfarm_contract.experiment import Experiment
+from clipfarm_contract.extraction import layer_key
 from clipfarm_contract.features import frames_sha256
 from clipfarm_contract.layout import Clip, RunFolder
 from helpers.experiments import PUSH
@@ -75,24 +77,27 @@ def make_clip(run: RunFolder, index: int, what: Experiment, *, states: bool = Tr
     return run.clip(index)
 
 
-def give_features(clip: Clip, *, name: str = FEATURES, width: int = 8) -> None:
-    """Write a feature set as the encoder does: a sidecar, and the array that it describes."""
+def give_features(clip: Clip, *, name: str = FEATURES, width: int = 8, layers: tuple[int, ...] = ()) -> None:
+    """Write a feature set as the encoder does: a sidecar, and the array or the arrays that it describes."""
     manifest = ClipManifest.read(clip.manifest)
-    tokens, index = manifest.recipe.picture.frames // 2 * 4, manifest.recipe.index
+    tokens, rng = manifest.recipe.picture.frames // 2 * 4, np.random.default_rng(manifest.recipe.index)
     hashes = [entry.sha256 for file, entry in sorted(manifest.files.items()) if file.startswith("rgb/")]
-    path = clip.features(name)
+    path = clip.features(name, several=len(layers) > 1)
     path.parent.mkdir(exist_ok=True)
-    np.save(path, np.random.default_rng(index).normal(size=(tokens, width)).astype(np.float16))
+    arrays = {key: rng.normal(size=(tokens, width)).astype(np.float16) for key in map(layer_key, layers or (1,))}
+    if len(layers) > 1:
+        save_file(arrays, path)
+    else:
+        np.save(path, *arrays.values())
     sidecar = {
         "model": name,
         "clipfarm": "0.1.0",
         "dtype": "float16",
         "preprocessing": {"crop": 32},
         "input": {"clip": clip.folder.name, "sha256": frames_sha256(hashes)},
-        "frames": manifest.recipe.picture.frames,
         "shape": [tokens, width],
         "sha256": FileEntry.of(path).sha256,
-    }
+    } | ({"layers": list(layers)} if layers else {})
     clip.features_sidecar(name).write_text(json.dumps(sidecar))
 
 

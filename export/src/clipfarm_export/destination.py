@@ -20,6 +20,9 @@ from clipfarm_export.errors import ExportError
 STATE = ".clipfarm-export"
 """Folder of what an unfinished export needs to go on; it goes when the export is complete."""
 
+OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci", "hf"}
+"""Stores without folders. Asked for one, their libraries would create the bucket, which is for its owner to do."""
+
 
 class Destination(Protocol):
     """A place for files with names such as ``data/A1-00000-of-00007.parquet``."""
@@ -113,42 +116,49 @@ class Folder:
 
 
 class Store:
-    """A folder of a store that fsspec knows, such as ``s3://bucket/folder`` or ``hf://datasets/NAME``."""
+    """A folder of a store that fsspec knows, such as ``s3://bucket/folder`` or ``hf://datasets/NAME``.
+
+    Whatever a store refuses is an OSError, in one line.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         try:
             self._fs, self._root = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
-            raise ExportError(f"{url}: {error}") from None
+            raise ExportError(f"{url}: {' '.join(str(error).split())}") from None
 
     def names(self) -> list[str]:
         """Return the names of all files there, in order."""
         self._fs.invalidate_cache()
-        try:
-            found = self._fs.find(self._root)
-        except FileNotFoundError:
-            return []
+        with self._reported():
+            try:
+                found = self._fs.find(self._root)
+            except FileNotFoundError:
+                return []
         begin = self._root.strip("/") + "/"
         return sorted(str(path).lstrip("/").removeprefix(begin) for path in found)
 
     def read(self, name: str) -> bytes | None:
         """Return a small file's content; None if it is not there."""
-        try:
-            content: bytes = self._fs.cat_file(self._path(name))
-        except FileNotFoundError:
-            return None
+        with self._reported():
+            try:
+                content: bytes = self._fs.cat_file(self._path(name))
+            except FileNotFoundError:
+                return None
         return content
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file."""
-        self._make_parent(name)
-        self._fs.pipe_file(self._path(name), content)
+        with self._reported():
+            self._make_parent(name)
+            self._fs.pipe_file(self._path(name), content)
 
     def publish(self, made: Path, name: str) -> None:
         """Upload a file."""
-        self._make_parent(name)
-        self._fs.put_file(str(made), self._path(name))
+        with self._reported():
+            self._make_parent(name)
+            self._fs.put_file(str(made), self._path(name))
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -161,28 +171,42 @@ class Store:
         """Download a file, for as long as it is read."""
         with tempfile.TemporaryDirectory(prefix="clipfarm-export-") as place:
             path = Path(place) / "file"
-            self._fs.get_file(self._path(name), str(path))
+            with self._reported():
+                self._fs.get_file(self._path(name), str(path))
             yield path
 
     def size(self, names: Iterable[str]) -> int:
         """Return the bytes of files."""
-        return sum(self._fs.size(self._path(name)) or 0 for name in names)
+        with self._reported():
+            return sum(self._fs.size(self._path(name)) or 0 for name in names)
 
     def remove_state(self) -> None:
         """Remove the folder ``STATE``."""
-        with contextlib.suppress(FileNotFoundError):
+        with self._reported(), contextlib.suppress(FileNotFoundError):
             self._fs.rm(self._path(STATE), recursive=True)
 
     def clear(self) -> None:
         """Remove every file."""
-        for name in self.names():
-            self._fs.rm_file(self._path(name))
+        names = self.names()
+        with self._reported():
+            for name in names:
+                self._fs.rm_file(self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
     def _make_parent(self, name: str) -> None:
-        self._fs.makedirs(self._fs._parent(self._path(name)), exist_ok=True)
+        kinds = {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
+        if not kinds & OBJECT_STORES:
+            self._fs.makedirs(self._fs._parent(self._path(name)), exist_ok=True)
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # each store's library has errors of its own
+            what = " ".join(str(error).split()) or type(error).__name__
+            raise OSError(f"{self.url}: {what}; the same command continues") from error
 
 
 def destination(given: str) -> Destination:

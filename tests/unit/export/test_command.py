@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 from clipfarm_contract.clip import complete
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult
 from helpers.exports import content, export
-from helpers.run_folder import FEATURES, FRAMES, SIZE, experiment, make_run
+from helpers.run_folder import FEATURES, FRAMES, SIZE, experiment, give_features, make_run
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +168,29 @@ def test_a_run_of_a_renderer_that_writes_frames_alone_is_exported(tmp_path):
     assert export(tmp_path / "run", tmp_path / "out").exit_code == 0
     [row] = pq.read_table(tmp_path / "out" / "data" / "A1-00000-of-00001.parquet").to_pylist()
     assert (row["num_frames"], row["actions"], row["seed_clip"]) == (1, None, None)
+
+
+def test_a_feature_set_with_several_layers_has_a_tensor_for_each(tmp_path):
+    run = make_run(tmp_path / "run", 2)
+    for index in (0, 1):
+        give_features(run.clip(index), name="layers", layers=(4, 8))
+        give_features(run.clip(index))
+    done = export(run.root, tmp_path / "out", "--features", "layers", "--features", FEATURES)
+    assert done.exit_code == 0, done.stderr
+    folder = tmp_path / "out" / "features" / "layers"
+    tensors = load_file(folder / "features-00000-of-00001.safetensors")
+    assert list(json.loads((folder / "index.json").read_text())["weight_map"]) == sorted(tensors)
+    for index in (0, 1):
+        for key, values in load_file(run.clip(index).features("layers", several=True)).items():
+            assert np.array_equal(tensors[f"clip_{index:05d}/{key}"], values)
+
+
+def test_features_that_were_made_otherwise_are_left_out_and_those_of_another_device_are_not(tmp_path):
+    run = make_run(tmp_path / "run", 3, features=True)
+    for index, change in ((1, {"compute": "bfloat16"}), (2, {"weights": {"sha256": "00"}})):
+        sidecar = run.clip(index).features_sidecar(FEATURES)
+        sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | change))
+    done = export(run.root, tmp_path / "out", "--features", FEATURES)
+    assert done.exit_code == 1
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("left out")]
+    assert line == f"left out: clip_00002: features {FEATURES}: made in another way than those of the first clip"
