@@ -42,7 +42,9 @@ CONTEXT = {
     show_default=True,
     help="How frames are stored: exactly, as browsers play them, or as the rendered pictures.",
 )
-@click.option("--features", multiple=True, metavar="NAME", help="Feature set to export, too; may be repeated.")
+@click.option(
+    "--features", multiple=True, metavar="NAME", help="Feature set to export, too; may be repeated; all: every one."
+)
 @click.option("--layers", default="", metavar="NAMES", help="Layers to export, too, as depth,flow.")
 @click.option(
     "--previews", type=click.IntRange(0, 1000), default=24, show_default=True, help="Clips that get a video for people."

@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -20,6 +20,8 @@ from clipfarm_export.truth import text
 
 REPORT = "export.json"
 SUMS = "SHA256SUMS"
+ALL = "all"
+"""In place of a feature set: every one that the run has."""
 EDITABLE = ("README.md", "croissant.json")
 """Files that their author completes; so their hashes are not recorded."""
 _PLAN = f"{STATE}/plan.json"
@@ -57,6 +59,8 @@ def export(run: RunFolder, place: Destination, options: Options, progress: Progr
     """
     progress.begin("looking at the clips", len(run.clips()))
     found = survey(run, progress.tick)
+    if ALL in options.features:
+        options = replace(options, features=tuple(sorted(found.features)))
     job = Job(run, options, found)
     form = module(options.format)
     _check(job)

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clipfarm.cli import needs
+from clipfarm.cli import exporting, needs
+from clipfarm.cli.exporting import export_options
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, os_error_line, page_options, run_options
 from clipfarm.cli.output import Sayer
 from clipfarm.cli.plan import describe
@@ -29,6 +30,7 @@ from clipfarm_contract.indexes import compress
 @click.option("--force-restart", is_flag=True, help="Remove this run's clips in the folder first, and start over.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
 @page_options
+@export_options
 @one_line_errors
 def local(
     *,
@@ -39,13 +41,18 @@ def local(
     dry_run: bool,
     page_port: int | None,
     page_host: str,
+    export: str | None,
+    export_to: str | None,
+    license: str | None,  # noqa: A002 - the option's name
 ) -> None:
     """Render and encode the clips of RUN_FILE on this machine.
 
     The same command continues where it was stopped: a complete clip is never made twice. Exit code: 0 if every clip
     is done, 1 if some failed, 2 for a mistake in the file or the command line, 128 + N if signal N stopped the run.
+    With --export, also 1 or 2 as `clipfarm export` ends.
     """
     job = options.job(run_file, output)
+    exported = exporting.wanted(export, export_to, license, output)
     # Now, not after a night of rendering.
     if missing := needs.missing(job.run):
         fail(*(each.mistake for each in missing))
@@ -57,6 +64,8 @@ def local(
         with scan.locked(job.folder) as lock:
             page = None if page_port is None else (page_host, page_port)
             code = _run(job, lock, console, force_restart=force_restart, test=options.is_test, page=page)
+            if exported and code in (0, 1):
+                code = _export(exported, job, console, test=options.is_test) or code
     except scan.FolderError as error:
         fail(str(error))
     raise SystemExit(code)
@@ -105,6 +114,14 @@ def _run(
         if expected:
             say(_forecast_line(expected, status.workers))
     return 0 if status.phase == "Succeeded" else 1
+
+
+def _export(wanted: exporting.Export, job: Job, console: Console, *, test: bool) -> int:
+    """Export the clips that are complete, also if others have failed; return the exit code."""
+    if test:
+        Sayer(console)("no export of a test; it follows the whole run")
+        return 0
+    return wanted.run(job)
 
 
 @contextmanager

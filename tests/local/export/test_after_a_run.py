@@ -1,0 +1,47 @@
+"""`clipfarm local --export`: the clips of a run as a data set when it has ended."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from helpers.local import Local
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Local(tmp_path, clips=3, spec={"experiment": {"frames": 4, "resolution": 16, **phases(3)}})
+
+
+def phases(clips):
+    ranges = {"friction": {"min": 0.5, "max": 0.9}, "mass": {"min": 1, "max": 1}}
+    return {"phases": [{"name": "A", "clips": {"start": 0, "end": clips - 1}, **ranges}]}
+
+
+def test_complete_clips_are_exported_when_the_run_ends_also_if_others_have_failed(run):
+    for clip in (0, 2):
+        run.script(clip, "paint ok")
+    run.script(1, "exit 1")
+    done = run.run("--export", "hf", "--license", "cc-by-4.0")
+    assert done.returncode == 1, done.stdout + done.stderr
+    place = run.output.with_name("clips-hf")
+    assert "exported 2 clips in " in done.stdout
+    assert "left out: clip_00001: failed to render" in done.stdout
+    assert pq.read_table(place / "metadata" / "clips.parquet")["index"].to_pylist() == [0, 2]
+
+
+def test_a_test_run_is_not_exported(run):
+    done = run.run("--export", "hf", "--license", "cc-by-4.0", "--test-clips", 1)
+    assert (done.returncode, "no export of a test" in done.stdout) == (0, True)
+    assert not run.output.with_name("clips-hf").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--export", "hf"], "--license: found none, expected the licence of the export, such as cc-by-4.0\n"),
+        (["--license", "mit"], "--export: found none, expected a format with --export-to and --license\n"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_is_rendered(run, arguments, said):
+    done = run.run(*arguments)
+    assert (done.returncode, done.stderr) == (2, said)
+    assert not run.started()
