@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from clipfarm_contract.experiment import SHAPES
 from helpers.experiments import TINY
 from helpers.local import wait_until
 
-from .conftest import EVERYTHING, SEED_OF_ALL, Supervisor
+from .conftest import EVERYTHING, SEED_OF_ALL, Supervisor, environment
 from .test_same_bytes import hashes
 
 pytestmark = pytest.mark.blender
@@ -41,6 +42,22 @@ def test_clips_of_one_process_have_the_bytes_of_a_process_each(one_by_one, tmp_p
 
 def test_clips_after_a_process_was_replaced_have_the_same_bytes(one_by_one, tmp_path):
     assert made(tmp_path, 2)[0] == one_by_one
+
+
+def test_clips_that_are_given_one_by_one_have_the_bytes_of_a_process_each(one_by_one, tmp_path):
+    supervisor = Supervisor(tmp_path)
+    options = ["--serve", "--clips-per-process", 3]
+    command = supervisor.command(index=None, experiment=FIVE_OBJECTS, seed=SEED_OF_ALL, options=options)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
+    said = []
+    for clip in (3, 0, 1, 2):
+        process.stdin.write(f"{clip}\n")
+        process.stdin.flush()
+        said.append(process.stdout.readline().strip())
+    process.stdin.close()
+    assert (process.wait(60), process.stdout.read()) == (0, "")
+    assert said == ["3 0 kept", "0 0 kept", "1 0 gone", "2 0 kept"], "the third clip was the last of its process"
+    assert [hashes(supervisor.run.clip(index)) for index in range(4)] == one_by_one[:4]
 
 
 def test_clips_with_layers_have_the_bytes_of_a_process_each(everything, tmp_path):

@@ -6,7 +6,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,9 @@ from clipfarm.local import processes
 from clipfarm.local.apply import apply
 from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
+from clipfarm.local.processes import Worker
 from clipfarm.local.scan import FolderError, Scan
+from clipfarm.local.serving import Server
 from clipfarm.local.state import State
 from clipfarm.world import Moment
 from clipfarm_contract import regular
@@ -55,6 +57,7 @@ def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> End
         FolderError: the output folder went away.
     """
     state = State.start(job, found, os.uname().nodename, available_cpus(), lock)
+    processes.remove_logs(job)
     write_atomically(job.experiment_file, job.run.spec.experiment_json())
     with _wake_ups() as wait:
         try:
@@ -73,7 +76,7 @@ def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> End
                 idle = not (state.workers or state.encoders or plan.encoders)
                 if plan.status.finished and idle and not _take_back_vanished(state):
                     return Ended(plan.status, None, state.complete)
-                stopped_by = wait(TICK)
+                stopped_by = wait(TICK, _answers(state))
                 if stopped_by:
                     return Ended(plan.status, stopped_by, state.complete)
         finally:
@@ -98,16 +101,22 @@ def _lost(path: Path, descriptor: int) -> str:
     return "" if same else "another folder has taken its place"
 
 
+def _answers(state: State) -> list[int]:
+    """Return what becomes readable when a renderer that goes on has done its clip."""
+    servers = (worker.server for worker in state.workers.values())
+    return [each.process.stdout.fileno() for each in servers if each is not None and each.process.stdout is not None]
+
+
 def _end(state: State) -> None:
-    workers, encoders = state.workers.values(), state.encoders.values()
-    processes.stop([*(each.process for each in workers), *(each.process for each in encoders)])
-    for worker in state.workers.values():
-        worker.errors.unlink(missing_ok=True)
+    renderers: list[Worker | Server] = [*state.workers.values(), *state.idle, *state.leaving]
+    processes.stop([*(each.process for each in renderers), *(each.process for each in state.encoders.values())])
+    for each in renderers:
+        each.errors.unlink(missing_ok=True)
 
 
 @contextmanager
-def _wake_ups() -> Iterator[Callable[[float], signal.Signals | None]]:
-    """Yield a function that waits for a signal or a time-out, and returns the signal that asks to stop.
+def _wake_ups() -> Iterator[Callable[[float, Sequence[int]], signal.Signals | None]]:
+    """Yield a function that waits for a signal, some descriptors or a time-out, and returns the signal to stop, if any.
 
     Python writes the number of each signal into a socket, so none is lost between two waits.
     """
@@ -119,8 +128,8 @@ def _wake_ups() -> Iterator[Callable[[float], signal.Signals | None]]:
     before_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     before = {number: signal.signal(number, lambda *_: None) for number in (*stops, signal.SIGCHLD)}
 
-    def wait(seconds: float) -> signal.Signals | None:
-        select.select([reader], [], [], seconds)
+    def wait(seconds: float, descriptors: Sequence[int]) -> signal.Signals | None:
+        select.select([reader.fileno(), *descriptors], [], [], seconds)
         try:
             received = set(reader.recv(4096))
         except BlockingIOError:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clipfarm.local import follow_encoder
 from clipfarm.local.processes import Worker, last_line
+from clipfarm.local.serving import Server
 from clipfarm.local.state import WAITING_SHOWN, State, unreadable
 from clipfarm.world import Departed, Encoder, Encoding, Ended, GpuId, Moment, Node, Running, Standing, World
 from clipfarm_contract.clip import ClipState, inspect
@@ -36,7 +37,7 @@ def observe(state: State, moment: Moment) -> World:
                 worker.clip,
                 state.node,
                 worker.gpu,
-                worker.started_at,
+                worker.holds_since,
                 standing=Standing("Working", worker.started_at),
             )
             for worker in state.workers.values()
@@ -61,7 +62,8 @@ def observe(state: State, moment: Moment) -> World:
         free_bytes=_free_bytes(state.job.folder.root),
         clip_bytes=state.clip_bytes,
         encode_completions=tuple(state.encode_completions),
-        departed=tuple(state.departed),
+        # What renderers hold that have no clip is free as soon as another takes its place, or they end.
+        departed=(*state.departed, *(_departed(state, each, now) for each in state.idle + state.leaving if each.kept)),
         clip_memory=state.clip_memory.summary(),
         complete_before=state.complete_before,
         turn=state.turn,
@@ -70,7 +72,7 @@ def observe(state: State, moment: Moment) -> World:
 
 def _reap_workers(state: State, now: float) -> None:
     for clip, worker in list(state.workers.items()):
-        status = worker.process.poll()
+        status = worker.poll()
         if status is None:
             continue
         del state.workers[clip]
@@ -87,11 +89,31 @@ def _reap_workers(state: State, now: float) -> None:
             attempts = state.ended[clip].attempts + 1 if clip in state.ended else 1
             code, reason = _why(state, worker, status)
             state.ended[clip] = Ended(clip, code, reason, now, attempts)
-        state.left_behind.append(worker.errors)
         out_of_vram = clip in state.ended and state.ended[clip].exit_code is ExitCode.OUT_OF_VRAM
-        state.departed.append(Departed(state.node, worker.gpu, worker.started_at, now, out_of_vram))
+        goes_on = worker.server is not None and worker.process.poll() is None
+        if worker.server is not None and goes_on:
+            state.idle.append(worker.server)
+        else:
+            _forget(state, worker.errors, worker.server)
+        if not (worker.server and goes_on and worker.server.kept):
+            state.departed.append(Departed(state.node, worker.gpu, worker.holds_since, now, out_of_vram))
+    for server in [each for each in state.leaving if each.process.poll() is not None]:
+        state.leaving.remove(server)
+        _forget(state, server.errors, server)
+        if server.kept:
+            state.departed.append(_departed(state, server, now))
     while state.departed and now - state.departed[0].ended_at > DEPARTED_SECONDS:
         state.departed.popleft()
+
+
+def _forget(state: State, errors: Path, server: Server | None) -> None:
+    state.left_behind.append(errors)
+    if server is not None:
+        server.close()
+
+
+def _departed(state: State, server: Server, now: float) -> Departed:
+    return Departed(state.node, server.gpu, server.holds_since, now)
 
 
 def _learn(state: State, worker: Worker) -> None:

@@ -1,6 +1,7 @@
 """Starting and ending processes of this machine: renderers here, encoders in :mod:`clipfarm.local.encoders`."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipfarm.local.job import Job
+from clipfarm.local.serving import Server
 from clipfarm.world import GpuId
 from clipfarm_contract import environment, regular
 from clipfarm_contract.fields import ContractError
@@ -32,20 +34,34 @@ class Worker:
     process: subprocess.Popen[bytes]
     errors: Path
     """What the supervisor itself prints."""
+    server: Server | None = None
+    """The same supervisor, if it makes one clip after the other."""
+
+    @property
+    def holds_since(self) -> float:
+        """Since when the clip's process, at the earliest, has had GPU memory."""
+        return self.started_at if self.server is None else self.server.holds_since
+
+    def poll(self) -> int | None:
+        """Return how the supervisor has ended, or would have ended if it were of this clip alone; None: not yet."""
+        status = self.process.poll()
+        answer = self.server.answer() if self.server else None
+        return status if answer is None else answer.exit_code
 
 
 def start_worker(job: Job, clip: int, gpu: GpuId | None, now: float, lock: int | None) -> Worker:
-    """Start a supervisor for one clip.
+    """Start a supervisor for a clip; on a GPU, the built-in renderer's makes others after it.
 
     It gets a process group of its own, so that Ctrl-C in the terminal reaches the executor alone, and ends by itself
     when the executor is killed. Until then it holds the folder's lock, too, whose descriptor is ``lock``.
     """
     render = job.run.spec.render
+    serves = render.device != "cpu" and not render.command
     command = [
         *(sys.executable, "-m", "clipfarm_render"),
         *("--output", str(job.folder.root)),
         *("--seed", str(job.run.spec.seed)),
-        *("--index", str(clip)),
+        *(["--serve"] if serves else ["--index", str(clip)]),
         *("--experiment", str(job.experiment_file)),
         *("--device", render.device),
         *("--timeout", str(render.timeout)),
@@ -57,10 +73,43 @@ def start_worker(job: Job, clip: int, gpu: GpuId | None, now: float, lock: int |
     if gpu is not None:
         # By UUID: CUDA's own order of GPUs is by speed, the driver's is by bus.
         variables["CUDA_VISIBLE_DEVICES"] = gpu.uuid or str(gpu.index)
-    # A result of an earlier attempt must not be taken for this one's.
+    _forget_result(job, clip)
+    # One that serves may outlive the next attempt at its first clip.
+    token = f".{secrets.token_hex(4)}" if serves else ""
+    errors = _logs(job) / f"{clip_name(clip)}{token}.log"
+    process = start(command, variables, errors, lock, serves=serves)
+    if not serves:
+        return Worker(clip, gpu, now, process, errors)
+    assert process.stdout is not None
+    os.set_blocking(process.stdout.fileno(), False)
+    server = Server(process, gpu, now, errors)
+    server.give(clip)
+    return Worker(clip, gpu, now, process, errors, server)
+
+
+def give_another(job: Job, clip: int, server: Server, now: float) -> Worker | None:
+    """Have a supervisor that waits make another clip; return None if it has ended."""
+    _forget_result(job, clip)
+    if not server.kept:
+        server.holds_since = now
+    if not server.give(clip):
+        return None
+    return Worker(clip, server.gpu, now, server.process, server.errors, server)
+
+
+def remove_logs(job: Job) -> None:
+    """Remove what supervisors of a run that was killed have printed."""
+    for path in _logs(job).glob("*.log"):
+        path.unlink(missing_ok=True)
+
+
+def _logs(job: Job) -> Path:
+    return job.folder.state / "workers"
+
+
+def _forget_result(job: Job, clip: int) -> None:
+    """Remove the result of an earlier attempt, which must not be taken for this one's."""
     job.folder.result(clip).unlink(missing_ok=True)
-    errors = job.folder.state / "workers" / f"{clip_name(clip)}.log"
-    return Worker(clip, gpu, now, start(command, variables, errors, lock), errors)
 
 
 def last_line(path: Path) -> str:
@@ -94,17 +143,20 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 
 def start(
-    command: Sequence[str], variables: Mapping[str, str], errors: Path, lock: int | None
+    command: Sequence[str], variables: Mapping[str, str], errors: Path, lock: int | None, *, serves: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Start a process in a group of its own, that reads nothing, prints into a file and holds a lock with us."""
+    """Start a process in a group of its own, that prints into a file and holds a lock with us.
+
+    It reads nothing; one that ``serves`` reads from us, and answers.
+    """
     errors.parent.mkdir(parents=True, exist_ok=True)
     errors.unlink(missing_ok=True)  # a process of before may still write there
     with errors.open("xb") as log:
         return subprocess.Popen(
             command,
             env=os.environ | variables,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdin=subprocess.PIPE if serves else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if serves else log,
             stderr=log,
             start_new_session=True,
             pass_fds=() if lock is None else (lock,),

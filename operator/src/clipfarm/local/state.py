@@ -10,6 +10,7 @@ from clipfarm.local.encoders import Encoder
 from clipfarm.local.job import Job
 from clipfarm.local.processes import Worker
 from clipfarm.local.scan import Scan
+from clipfarm.local.serving import Server
 from clipfarm.run import Run
 from clipfarm.vram.nvml import Look, NvmlSource
 from clipfarm.world import Departed, EarlyEnd, Ended, GpuId, Reading, Turn, WatermarkState
@@ -49,6 +50,10 @@ class State:
     complete_before: int = 0
     """Clips that were complete when the run started."""
     workers: dict[int, Worker] = field(default_factory=dict)
+    idle: list[Server] = field(default_factory=list)
+    """Renderers that have just made a clip, and take the next one if it comes in the same tick."""
+    leaving: list[Server] = field(default_factory=list)
+    """Renderers that get no other clip, and have not ended yet."""
     left_behind: list[Path] = field(default_factory=list)
     """What supervisors that have ended printed; to be removed."""
     ended: dict[int, Ended] = field(default_factory=dict)

@@ -53,7 +53,7 @@ class Rendered:
 
 
 def make(
-    run: RunFolder, recipe: ClipRecipe, children: Children, stop: Stop, following: ClipRecipe | None = None
+    run: RunFolder, recipe: ClipRecipe, children: Children, stop: Stop, another: Callable[[], bool]
 ) -> Callable[[], Outcome]:
     """Make one clip, and leave its result (and its log, if it failed) with the run's own files.
 
@@ -62,7 +62,7 @@ def make(
         recipe: of the clip.
         children: what makes clips.
         stop: asked again and again.
-        following: the clip after it; where it is missing, its child is prepared while this one renders.
+        another: returns whether a clip is to be made after it, for which a child is to be there.
 
     Returns:
         What is left to do when the renderer is done: hash, sync and rename. May be called beside the next clip.
@@ -78,7 +78,7 @@ def make(
         unread = "cannot be read: " if found.state is ClipState.UNREADABLE else ""
         reason = f"{folder.folder.name}: {unread}{found.reason}; it is left as it is"
         return lambda: _keep(run, ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0), "")
-    another = following is not None and _inspect(run, following, children.renderer).state in _TO_BE_MADE
+    expects_another = another()
     with ExitStack() as held:
         held.enter_context(writing(run))
         started, attempt = time.monotonic(), run.attempt(recipe.index, secrets.token_hex(4))
@@ -86,7 +86,7 @@ def make(
         rendered: Rendered | CannotStartError | OSError
         try:
             attempt.mkdir(parents=True)
-            end, report = children.run(_task(run, recipe, attempt), stop, another=another)
+            end, report = children.run(_task(run, recipe, attempt), stop, another=expects_another)
             rendered = Rendered(end, report, alone=strays.end(but=children.pids))
         except (CannotStartError, OSError) as error:
             rendered = error
@@ -100,6 +100,11 @@ def make(
         return _keep(run, result, rendered.end.tail.text() if isinstance(rendered, Rendered) else "")
 
     return finish
+
+
+def is_missing(run: RunFolder, recipe: ClipRecipe, renderer: Renderer) -> bool:
+    """Return whether a clip is to be made."""
+    return _inspect(run, recipe, renderer).state in _TO_BE_MADE
 
 
 def _inspect(run: RunFolder, recipe: ClipRecipe, renderer: Renderer) -> Inspection:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import ClipRecipe
@@ -32,17 +33,18 @@ def make_all(
     """
     with Children(renderer) as children, ThreadPoolExecutor(1) as beside:
 
-        def finished(finish: Callable[[], Outcome], index: int) -> Outcome:
+        def finished(finish: Callable[[], Outcome]) -> Outcome:
             outcome = finish()
-            say(f"{PROGRAM}: clip {index}: {_summary(outcome)}")
+            say(line_about(outcome))
             return outcome
 
         outcomes: list[Future[Outcome]] = []
         for recipe, following in itertools.zip_longest(recipes, recipes[1:]):
             if stop.requested:
                 raise Stopped
-            finish = attempt.make(run, recipe, children, stop, following)
-            outcomes.append(beside.submit(finished, finish, recipe.index))
+            another = partial(_is_missing, run, following, renderer)
+            finish = attempt.make(run, recipe, children, stop, another)
+            outcomes.append(beside.submit(finished, finish))
             if not children.go_on and outcomes[-1].result().result.exit_code is ExitCode.USAGE:
                 break
             if following is not None and hopeless(run, outcomes, patience):
@@ -66,6 +68,15 @@ def exit_code(outcomes: Sequence[Outcome], clips: int) -> ExitCode:
         codes.add(ExitCode.GAVE_UP)
     order = (ExitCode.USAGE, ExitCode.OUT_OF_VRAM, ExitCode.GAVE_UP, ExitCode.FAILED)
     return next((code for code in order if code in codes), ExitCode.OK)
+
+
+def line_about(outcome: Outcome) -> str:
+    """Return what the log has about a clip."""
+    return f"{PROGRAM}: clip {outcome.result.index}: {_summary(outcome)}"
+
+
+def _is_missing(run: RunFolder, recipe: ClipRecipe | None, renderer: Renderer) -> bool:
+    return recipe is not None and attempt.is_missing(run, recipe, renderer)
 
 
 def _summary(outcome: Outcome) -> str:

@@ -4,17 +4,16 @@ The child does what can crash, hang or be killed; what is here stays small, and 
 whole or not at all, and that its end has a name.
 """
 
-import itertools
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from clipfarm_contract import regular, scratch, streams
+from clipfarm_contract import scratch, streams
 from clipfarm_contract.bounds import LAST_CLIP
 from clipfarm_contract.environment import (
     GIVE_UP_AFTER,
@@ -27,16 +26,16 @@ from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.fields import ContractError
-from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.parent import Parent
 from clipfarm_contract.program import why_not
 from clipfarm_contract.text import printable
 from clipfarm_render.output import say
-from clipfarm_render.supervising import strays, termination
+from clipfarm_render.supervising import serving, strays, termination
 from clipfarm_render.supervising.attempt import Stopped
 from clipfarm_render.supervising.block import PROGRAM, exit_code, make_all
 from clipfarm_render.supervising.children import Renderer
+from clipfarm_render.supervising.choosing import UsageError, choose, read_given
 from clipfarm_render.supervising.giving_up import Patience
 from clipfarm_render.supervising.stopping import Stop
 from clipfarm_render.supervising.supported import refuse_unsupported
@@ -65,10 +64,6 @@ class Seconds(click.FloatRange):
         return number
 
 
-class UsageError(Exception):
-    """The command line or the environment is wrong; nothing was tried."""
-
-
 @click.command(
     context_settings={"token_normalize_func": lambda token: token.replace("_", "-"), "max_content_width": 110}
 )
@@ -88,6 +83,11 @@ class UsageError(Exception):
     type=click.IntRange(0, LAST_CLIP),
     metavar="K",
     help="With --clips: the K-th COUNT of them, from 0, as a pod of an indexed Job does; the last may be fewer.",
+)
+@click.option(
+    "--serve",
+    is_flag=True,
+    help="In place of --index and --clips: read clips' numbers on standard input, and answer each on standard output.",
 )
 @click.option(
     "--experiment",
@@ -127,6 +127,7 @@ def cli(
     clips: str | None,
     clips_from: Path | None,
     block: int | None,
+    serve: bool,
     experiment: Path | None,
     device: str,
     timeout: float,
@@ -151,17 +152,20 @@ def cli(
     if clips_from is not None:
         if clips is not None:
             raise UsageError("expected either --clips or --clips-from")
-        clips = _read("--clips-from", clips_from).strip()
-    known, chosen = _chosen(index, count, clips, block)
-    recipes = _recipes(_read_experiment(experiment), seed, chosen, own_command=bool(command))
+        clips = read_given("--clips-from", clips_from).strip()
+    known, chosen = choose(index, count, clips, block, serve=serve)
+    recipe = _recipes(_read_experiment(experiment), seed, own_command=bool(command))
+    recipes = [recipe(clip) for clip in chosen]
     if command and (problem := why_not(command)):
         raise UsageError(f"COMMAND: {problem}")
     each = clips_per_process or (1 if device == "cpu" else CLIPS_PER_PROCESS)
     renderer = Renderer(command or None, device, timeout, each)
-    _say(
-        f"{len(chosen)} from clip {chosen[0]} on, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}"
-    )
+    which = f"{len(chosen)} from clip {chosen[0]} on" if chosen else "clips as they are given"
+    _say(f"{which}, seed {seed}, {device}, at most {timeout:g} s each; threads: {limits}")
     try:
+        if serve:
+            serving.serve(RunFolder(output), recipe, renderer, stop)
+            return ExitCode.OK
         outcomes = make_all(RunFolder(output), recipes, renderer, stop, Patience(give_up_after or 0, known))
     except Stopped:
         _say(f"stopped by signal {stop.exit_code - 128}")
@@ -199,39 +203,14 @@ def _read_experiment(path: Path | None) -> Declared:
         if not text:
             raise UsageError(f"experiment: found neither --experiment nor {RUN_EXPERIMENT}, expected one of them")
         return Declared.from_json(text)
-    return Declared.from_json(_read("--experiment", path))
+    return Declared.from_json(read_given("--experiment", path))
 
 
-def _read(option: str, path: Path) -> str:
-    try:
-        return regular.read_given(path, f"{option}: {path}").decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{option}: {path} cannot be read: {error}") from error
-
-
-def _chosen(index: int | None, count: int, clips: str | None, block: int | None) -> tuple[Indexes, Sequence[int]]:
-    """Return all clips that are named, and those of them to make; never none."""
-    if (index is None) == (clips is None) or (clips is None) != (block is None):
-        raise UsageError("expected either --index, or --clips with --block")
-    if index is not None:
-        return Indexes.between(index, index + count - 1), range(index, index + count)
-    assert clips is not None
-    assert block is not None
-    try:
-        known = Indexes.parse(clips)
-    except ValueError:
-        raise UsageError(f'--clips: found "{clips[:60]}", expected ranges such as 0-99,200') from None
-    chosen = list(itertools.islice(known, block * count, (block + 1) * count))
-    if not chosen:
-        raise UsageError(f"--block: found {block}, but --clips has no clips left for it")
-    return known, chosen
-
-
-def _recipes(declared: Declared, seed: int, indexes: Sequence[int], *, own_command: bool) -> list[ClipRecipe]:
+def _recipes(declared: Declared, seed: int, *, own_command: bool) -> Callable[[int], ClipRecipe]:
     if not own_command:
         refuse_unsupported(declared)
     experiment = declared.experiment()
-    return [experiment.recipe(seed, index, own_renderer=own_command) for index in indexes]
+    return lambda clip: experiment.recipe(seed, clip, own_renderer=own_command)
 
 
 def _write_termination_message(path: Path, message: str) -> None:
