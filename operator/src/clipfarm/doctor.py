@@ -75,7 +75,8 @@ def examine() -> list[Finding]:
 
 
 def _silence(error: nvml.NVMLError) -> str:
-    return f"{'no GPU here' if isinstance(error, nvml.ABSENT) else 'GPUs cannot be asked'}: NVML: {error}"
+    silence = "no GPU here" if isinstance(error, nvml.ABSENT) else "GPUs cannot be asked"
+    return f"{silence}: NVML: {str(error).rstrip('.')}"
 
 
 def _parts() -> Iterator[nvml.Part]:

@@ -104,6 +104,11 @@ def format_bytes(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
+def format_count(count: int, noun: str) -> str:
+    """Return ``1 file``, or ``2 files``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def format_clips(count: int) -> str:
     """Return ``1 clip``, or ``2 clips``."""
-    return "1 clip" if count == 1 else f"{count} clips"
+    return format_count(count, "clip")

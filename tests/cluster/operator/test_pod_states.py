@@ -1,4 +1,4 @@
-"""Pods that do not get to work, and pods of a dead node: what people read, and what becomes of their clips."""
+"""Pods that do not start, and pods of a dead node: what people read, and what becomes of their clips."""
 
 import copy
 from collections.abc import Callable, Iterator

@@ -184,7 +184,7 @@ def test_pods_that_are_refused_beside_others_that_run_are_said_to_be(scene: Scen
     wait_until(lambda: "More are refused" in runs.condition("Progressing")["message"], "the run to say so")
     found = runs.condition("Progressing")
     assert (found["status"], found["reason"]) == ("True", "Rendering")
-    assert found["message"].startswith("1 pod at work. More are refused: exceeded quota: refused-")
+    assert found["message"].startswith("1 pod renders. More are refused: exceeded quota: refused-")
 
 
 def test_a_job_that_is_refused_is_not_pointed_to(scene: Scene, runs: Runs, operator: Operator):

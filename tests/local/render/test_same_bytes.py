@@ -142,9 +142,12 @@ def test_a_clip_that_another_processor_made_is_equal_within_a_bound_that_is_name
     write_atomically(run.result(1), dump(replace(made, machine=Machine("another processor")).to_json()))
     ran = clipfarm("verify", tmp_path, "--rerender", 1)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    told = ran.stdout.splitlines()[1]
-    assert told.startswith("clip 1, made again: equal within the bound of another processor: rgb: 1 of "), told
-    assert told.endswith(f"by at most 1 of 255; made on another processor, and again on {processor()}")
+    count, machines, clip, layer = ran.stdout.splitlines()
+    assert count.startswith("checked 1 clip and 0 feature files: "), count
+    assert machines == f"made on another processor, and again on {processor()}"
+    assert clip == "clip 1, made again: equal within the bound of another processor"
+    assert layer.startswith("  rgb: 1 of "), layer
+    assert layer.endswith("by at most 1 of 255"), layer
 
 
 def test_layers_and_the_way_of_rendering_belong_to_the_recipe(everything, tmp_path):

@@ -98,7 +98,7 @@ def test_the_table_of_rules_is_up_to_date():
 
 
 def test_each_word_of_a_pod_that_does_not_get_to_work_has_its_entry():
-    listed = [row[0].strip("`") for row in rows("Pods that do not get to work")]
+    listed = [row[0].strip("`") for row in rows("Pods that do not start")]
     assert listed == [*starting.WORDS, starting.OTHER]
 
 

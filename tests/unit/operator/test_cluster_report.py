@@ -54,13 +54,13 @@ def test_a_run_that_left_nothing_but_its_status_has_a_report(folder):
     assert (found["wallSeconds"], found["clipsPerHour"]) == (1800.0, 8.0)
     assert (found["encode"], found["versions"], found["machine"]) == (None, {}, None)
     assert text.startswith("# Run friction: Succeeded\n\n- clips: 4 of 4 rendered, 4 encoded, 0 failed\n")
-    assert "- time: 30m 00s with workers of 2 thread(s), 8.0 clips an hour\n- cluster: namespace team\n" in text
+    assert "- time: 30m 00s with workers of 2 threads, 8.0 clips an hour\n- cluster: namespace team\n" in text
 
 
 def test_a_time_that_is_not_known_is_left_out(folder):
     found, text = written(folder, ended(created=""))
     assert (found["wallSeconds"], found["clipsPerHour"]) == (None, None)
-    assert "- time: not known, with workers of 2 thread(s)" in text
+    assert "- time: not known, with workers of 2 threads" in text
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_time_that_is_not_known_is_left_out(folder):
 )
 def test_workers_are_those_that_the_run_asked_for_else_those_that_the_operator_settled(folder, asked, settled, said):
     found, text = written(folder, ended(asked=asked, **({"workers": settled} if settled else {})))
-    assert f"- time: 30m 00s with {said} of 2 thread(s)" in text
+    assert f"- time: 30m 00s with {said} of 2 threads" in text
     assert found["workers"] == int(said.split()[0])
 
 

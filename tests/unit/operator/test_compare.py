@@ -13,7 +13,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from clipfarm.cli import made_again
-from clipfarm.local.compare import OTHER_GPU, OTHER_PROCESSOR, SAME_GPU, Comparison, Verdict, allowed, compare
+from clipfarm.cli.made_again import MadeAgain
+from clipfarm.local.comparing.bounds import OTHER_GPU, OTHER_PROCESSOR, SAME_GPU, allowed
+from clipfarm.local.comparing.compare import Comparison, Verdict, compare
 from clipfarm_contract.experiment import Picture
 from clipfarm_contract.layers import FLOOR, THING
 from clipfarm_contract.layout import Clip, RunFolder
@@ -89,18 +91,18 @@ def test_how_far_two_makings_may_be_apart_depends_on_what_made_them(first, now, 
 
 def test_equal_bytes_are_identical_wherever_they_were_made(pair):
     found = compared(pair)
-    assert (found.verdict, found.lines) == (Verdict.IDENTICAL, ("every byte is the same",))
+    assert found == Comparison(Verdict.IDENTICAL, "every byte is the same")
 
 
 def test_a_few_pixels_by_one_step_are_within_the_bound_of_another_processor_and_counted(pair):
     change(pair[1], pixels=5)
     change(pair[1], pixels=4, frame=2)
     found = compared(pair)
-    assert found.verdict is Verdict.WITHIN
-    assert found.lines == (
-        "equal within the bound of another processor: rgb: 9 of 10,000 pixels differ (0.0900%), in 2 frames, at most 5"
-        " in one, by at most 1 of 255;"
-        " made on Intel Xeon (family 6, model 207), and again on AMD EPYC (family 25, model 17)",
+    assert found == Comparison(
+        Verdict.WITHIN,
+        "equal within the bound of another processor",
+        ("rgb: 9 of 10,000 pixels differ (0.090%), at most 5 in a frame, by at most 1 of 255",),
+        "made on Intel Xeon (family 6, model 207), and again on AMD EPYC (family 25, model 17)",
     )
 
 
@@ -128,17 +130,15 @@ def test_how_many_pixels_may_differ_and_by_how_much(pair, pixels, by, first, now
 
 def test_what_differs_is_told_with_what_was_expected(pair):
     change(pair[1], pixels=2000, by=40)
-    [line] = compared(pair).lines
-    assert line.startswith("different: rgb: 2,000 of 10,000 pixels differ (20.0000%), by at most 40 of 255; expected")
+    [line] = compared(pair).findings
+    assert line.startswith("rgb: 2,000 of 10,000 pixels differ (20.000%), by at most 40 of 255; expected")
     assert "at most 0.10% by 2 of 255" in line
 
 
 def test_on_the_same_processor_every_byte_is_expected(pair):
     change(pair[1], pixels=1)
-    [line] = compared(pair, XEON, XEON).lines
-    assert (
-        line == "different: rgb: 1 of 10,000 pixels differ (0.0100%), by at most 1 of 255; expected every byte the same"
-    )
+    [line] = compared(pair, XEON, XEON).findings
+    assert line == "rgb: 1 of 10,000 pixels differ (0.010%), by at most 1 of 255; expected every byte the same"
 
 
 def test_one_frame_may_not_hold_what_all_of_them_may(pair):
@@ -148,14 +148,17 @@ def test_one_frame_may_not_hold_what_all_of_them_may(pair):
     change(pair[1], pixels=0)
     found = compared(pair)
     assert found.verdict is Verdict.DIFFERENT
-    assert "expected at most 0.10% by 2 of 255, and 0.20% of the pixels of a frame" in found.lines[0]
+    assert "expected at most 0.10% by 2 of 255, and 0.20% of the pixels of a frame" in found.findings[0]
 
 
 def test_of_a_clip_whose_machine_is_not_recorded_the_verdict_says_what_it_counts_as(pair):
     change(pair[1], pixels=1)
-    [line] = compared(pair, None, XEON).lines
-    assert line.startswith("equal within the bound of another processor: ")
-    assert "on a machine that is not recorded, which counts as another processor (if it was a GPU, use --device" in line
+    found = compared(pair, None, XEON)
+    assert found.summary == "equal within the bound of another processor"
+    machines = (
+        "made on a machine that is not recorded, which counts as another processor (if it was a GPU, use --device"
+    )
+    assert found.machines.startswith(machines)
 
 
 def with_object(clip, layer, pixels=100, frames=range(FRAMES), value=3.0):
@@ -190,7 +193,7 @@ def test_of_a_large_run_one_frame_without_the_object_counts_if_another_layer_tel
     with_object(pair[1], "depth")
     found = compared(pair, H200, XEON)
     assert found.verdict is Verdict.DIFFERENT
-    assert "expected at most 5% of the 400 that show the object, and 10% of those of a frame" in found.lines[0]
+    assert "expected at most 5% of the 400 that show the object, and 10% of those of a frame" in found.findings[0]
 
 
 def test_a_clip_cannot_widen_its_own_bound_by_showing_the_object_everywhere(pair):
@@ -227,7 +230,7 @@ def test_motion_and_records_may_not_differ(pair, name, harm):
     harm(pair[1])
     found = compared(pair)
     assert found.verdict is Verdict.DIFFERENT
-    assert found.lines[0].startswith(f"different: {name} differs")
+    assert found.findings[0].startswith(f"{name} differs; expected other last digits")
 
 
 def test_the_last_digit_of_a_number_is_no_difference(pair):
@@ -238,9 +241,9 @@ def test_the_last_digit_of_a_number_is_no_difference(pair):
 def test_a_frame_of_another_size_or_that_is_no_picture_cannot_be_measured(pair):
     pair[1].frame(3).write_bytes(b"no picture")
     found = compared(pair)
-    assert (found.verdict, found.lines[0]) == (Verdict.DIFFERENT, "rgb/frame_00003.png differs")
+    assert (found.verdict, found.findings) == (Verdict.DIFFERENT, ("rgb/frame_00003.png differs",))
     Image.new("RGB", (8, 8)).save(pair[1].frame(3))
-    assert "cannot be measured: frame_00003.png: found shape" in compared(pair).lines[1]
+    assert "cannot be measured: frame_00003.png: found shape" in compared(pair).summary
 
 
 def claims_to_be_huge(clip):
@@ -287,11 +290,11 @@ def test_a_damaged_file_is_a_difference_in_whatever_way_its_parser_fails(pair, h
     harm(pair[0])
     found = compared(pair)
     assert found.verdict is Verdict.DIFFERENT
-    [name, why] = found.lines
+    [name] = found.findings
     path = Path(name.removesuffix(" differs"))
-    assert why.startswith(f"cannot be measured: {path.name}: ")
+    assert found.summary.startswith(f"different, and it cannot be measured: {path.name}: ")
     assert damaged in str(path)
-    assert "\n" not in why
+    assert "\n" not in found.summary
 
 
 @pytest.mark.parametrize("name", ["rgb/frame_00000.png", "depth/depth_00000.npy", "ground_truth.json"])
@@ -301,7 +304,7 @@ def test_what_is_no_file_is_not_waited_for(pair, name):
     os.mkfifo(path)
     found = compare(*pair, [name], PICTURE, XEON, EPYC)
     assert found.verdict is Verdict.DIFFERENT
-    assert found.lines[1] == f"cannot be measured: {path.name}: not a regular file"
+    assert found.summary == f"different, and it cannot be measured: {path.name}: not a regular file"
 
 
 def test_the_preview_is_the_one_of_the_frames(pair):
@@ -311,7 +314,7 @@ def test_the_preview_is_the_one_of_the_frames(pair):
     assert pair[0].preview.read_bytes() != pair[1].preview.read_bytes()
     assert compared(pair, H200, XEON).verdict is Verdict.WITHIN
     preview.write(pair[0], FRAMES, PICTURE.fps * 2)
-    assert compared(pair, H200, XEON).lines[1].startswith("different: preview.gif differs")
+    assert compared(pair, H200, XEON).findings[1].startswith("preview.gif differs")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"GIF89a", b"anything"])
@@ -347,7 +350,7 @@ def test_a_clip_is_not_compared_with_a_copy_that_is_there_already(tmp_path, monk
     if linked:
         (tmp_path / "kept" / "clip_00003").rmdir()
         (tmp_path / "kept" / "clip_00003").symlink_to(tmp_path / "run" / "clip_00003")
-    monkeypatch.setattr(clip_command, "again", lambda *_, **__: pytest.fail("made again"))
+    monkeypatch.setattr(clip_command, "MadeAgain", lambda *_: pytest.fail("made again"))
     ran = CliRunner().invoke(clip_command.clip, [str(tmp_path / "run"), "3", "--output", str(tmp_path / "kept")])
     assert ran.exit_code == 2
     assert "clip_00003 exists already; move it away, or name another folder" in ran.output
@@ -365,9 +368,35 @@ def test_a_clip_is_not_compared_with_a_copy_that_is_there_already(tmp_path, monk
     ],
 )
 def test_a_clip_within_its_bound_is_well_unless_the_bytes_were_asked_for(verdict, exact, well, monkeypatch, capsys):
-    found = Comparison(verdict, ("as it is",))
-    monkeypatch.setattr(made_again, "compared_when_made_again", lambda *_: found)
+    found = Comparison(verdict, "as it is")
+    monkeypatch.setattr(made_again, "compared_when_made_again", lambda *_, **__: found)
     run = RunFolder(Path("run"))
-    assert made_again.again(run, 3, "cpu", run, exact=exact) is well
+    assert MadeAgain("cpu", run, exact).of_run(run, 3) is well
     expected = "; --exact expects every byte the same" if (verdict, exact) == (Verdict.WITHIN, True) else ""
     assert capsys.readouterr().out == f"clip 3, made again: as it is{expected}\n"
+
+
+def test_what_made_clips_is_said_once_and_again_where_it_changes(monkeypatch, capsys):
+    layers = ("rgb: 9 of 10,000 pixels differ", "flow: no value differs by 0.001 or more (at most 3.1e-05)")
+    within = [Comparison(Verdict.WITHIN, "equal within a bound", layers, machines) for machines in ("a", "a", "b")]
+    found = [within[0], within[1], Comparison(Verdict.IDENTICAL, "every byte is the same"), within[2]]
+    monkeypatch.setattr(made_again, "compared_when_made_again", lambda _run, clip, *_, **__: found[clip])
+    run, made = RunFolder(Path("run")), MadeAgain("cpu", RunFolder(Path("again")), False)
+    assert [made.of_run(run, clip) for clip in range(4)] == [True] * 4
+    said = capsys.readouterr().out.splitlines()
+    assert said[:4] == ["a", "clip 0, made again: equal within a bound", *(f"  {line}" for line in layers)]
+    assert said[4] == "clip 1, made again: equal within a bound"
+    assert said[7:9] == ["clip 2, made again: every byte is the same", "b"]
+
+
+def test_a_layer_of_numbers_that_differ_by_less_than_counts_says_by_how_much(pair):
+    for clip, value in zip(pair, (3.0, 3.00003), strict=True):
+        with_object(clip, "flow")
+        for i in range(FRAMES):
+            flow = np.load(clip.layer("flow", i))
+            np.save(clip.layer("flow", i), np.where(flow, np.float32(value), flow))
+    found = compared(pair, H200, XEON)
+    assert (found.verdict, found.findings) == (
+        Verdict.WITHIN,
+        ("flow: no value differs by 0.001 or more (at most 3.0e-05)",),
+    )

@@ -9,7 +9,7 @@ from clipfarm.cli.watch import REPEAT_SECONDS, _Shown
 from clipfarm.cluster.api.times import api_time
 
 WALL = 1_800_000_000.0
-RUNNING = {"type": "Progressing", "status": "True", "reason": "Rendering", "message": "2 pods at work"}
+RUNNING = {"type": "Progressing", "status": "True", "reason": "Rendering", "message": "2 pods render"}
 REFUSED = {"type": "Progressing", "status": "False", "reason": "PodsRefused", "message": "exceeded quota: q"}
 WAITS = "  waits (PodsRefused): exceeded quota: q"
 

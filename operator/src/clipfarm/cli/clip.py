@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from clipfarm.cli.made_again import again, again_from_export
+from clipfarm.cli.made_again import MadeAgain
 from clipfarm.cli.options import FolderPath, fail, one_line_errors
 from clipfarm.local import exported
 from clipfarm_contract.layout import RunFolder
@@ -42,10 +42,8 @@ def clip(*, folder: Path, index: int, output: Path | None, device: str, exact: b
         fail(f"--output: {kept} exists already; move it away, or name another folder")
     with Scratch() as place:
         into = RunFolder(output or place.path)
-        if in_export:
-            well = again_from_export(folder, index, device, into, exact=exact)
-        else:
-            well = again(RunFolder(folder), index, device, into, exact=exact)
+        made = MadeAgain(device, into, exact)
+        well = made.of_export(folder, index) if in_export else made.of_run(RunFolder(folder), index)
         if output and into.clip(index).manifest.exists():
             click.echo(f"kept in {into.clip(index).folder}")
     raise SystemExit(0 if well else 1)

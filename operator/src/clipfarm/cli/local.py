@@ -19,7 +19,7 @@ from clipfarm.local import executor, scan
 from clipfarm.local.job import Job
 from clipfarm.local.progress import counters, display
 from clipfarm.local.report import Forecast, forecast, grouped, write_report
-from clipfarm.units import format_bytes, format_clips, format_duration
+from clipfarm.units import format_bytes, format_clips, format_count, format_duration
 from clipfarm_contract.indexes import compress
 
 
@@ -78,7 +78,7 @@ def _run(
     if lock.unsure:
         say(f"NOTE: {lock.unsure}; start no second run in this folder, because nothing would stop it")
     if force_restart:
-        say(f"removed {scan.start_over(job)} clips to start over")
+        say(f"removed {format_clips(scan.start_over(job))} to start over")
     found = scan.scan(job)
     swept = scan.sweep(job.folder)
     if swept.removed:
@@ -148,8 +148,7 @@ def _page(job: Job, at: tuple[str, int] | None, say: Sayer) -> Iterator[Callable
 def _settings(job: Job) -> list[str]:
     """Return the settings of rendering, GPU memory and encoding, one line each."""
     spec = job.run.spec
-    threads = f"{spec.render.threads} thread" + ("s" if spec.render.threads > 1 else "")
-    parts = [f"render: {spec.render.device}, {threads} a clip"]
+    parts = [f"render: {spec.render.device}, {format_count(spec.render.threads, 'thread')} a clip"]
     if spec.render.device == "cpu":
         parts.append("GPU memory: not used, clips are rendered on the CPU")
     elif not spec.vram.enabled:
@@ -178,7 +177,6 @@ def _summarise(job: Job, status: Status, wall: float, say: Sayer, *, encodes: bo
 
 def _forecast_line(expected: Forecast, workers: int) -> str:
     encoding = f", {format_duration(expected.encode_seconds)} of encoding beside it" if expected.encode_seconds else ""
-    return (
-        f"the whole run of {expected.clips} clips: about {format_duration(expected.render_seconds)} of rendering with"
-        f" {workers} workers{encoding}, and {format_bytes(expected.disk_bytes)} of disk"
-    )
+    rendering = f"{format_duration(expected.render_seconds)} of rendering with {format_count(workers, 'worker')}"
+    disk = f"{format_bytes(expected.disk_bytes)} of disk"
+    return f"the whole run of {format_clips(expected.clips)}: about {rendering}{encoding}, and {disk}"

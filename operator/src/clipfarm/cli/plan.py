@@ -18,7 +18,7 @@ from clipfarm.local.observe import observe
 from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
 from clipfarm.manifests import preview
-from clipfarm.units import format_clips
+from clipfarm.units import format_clips, format_count
 from clipfarm.world import Moment
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.experiments.reading import Declared
@@ -73,7 +73,7 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
         f"  {scene.frames} frames of {scene.resolution} x {scene.resolution} at {scene.fps} a second,"
         f" {scene.samples_per_pixel} samples a pixel",
         f"complete already: {len(found.complete)}; to be made again, damaged: {len(found.damaged)}",
-        f"workers: {status.workers}, {spec.render.threads} thread(s) each, on {spec.render.device}",
+        f"workers: {status.workers}, {format_count(spec.render.threads, 'thread')} each, on {spec.render.device}",
     ]
     for gate in status.watermarks:
         use = f"{gate.reading.used_fraction:.0%} in use" if gate.reading else f"unknown ({gate.problem})"

@@ -7,10 +7,11 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from clipfarm.cli.made_again import again, again_from_export
+from clipfarm.cli.made_again import MadeAgain
 from clipfarm.cli.options import FolderPath, fail, one_line_errors
 from clipfarm.local import exported
 from clipfarm.local import verify as verification
+from clipfarm.units import format_clips, format_count
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.scratch import Scratch
 from clipfarm_contract.text import printable
@@ -61,12 +62,13 @@ def verify(*, folder: Path, rerender: int, exact: bool, device: str) -> None:
         console.print(printable(problem))
         problems += 1
     features = verification.count_features(run, clips)
-    count = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
+    count = format_count(problems, "problem") if problems else "no problems"
     more = f", {unread} that could not be read" if unread else ""
-    click.echo(f"checked {len(clips)} clips and {features} feature files: {count}{more}")
+    click.echo(f"checked {format_clips(len(clips))} and {format_count(features, 'feature file')}: {count}{more}")
     with Scratch() as place:
+        made = MadeAgain(device, RunFolder(place.path), exact)
         for clip in verification.sample(clips, rerender):
-            problems += not again(run, clip, device, RunFolder(place.path), exact=exact)
+            problems += not made.of_run(run, clip)
     raise SystemExit(1 if problems else UNREAD if unread else 0)
 
 
@@ -79,15 +81,16 @@ def _verify_export(folder: Path, rerender: int, device: str, *, exact: bool) -> 
     for line in [*found.wrong, *(f"cannot be read: {each}" for each in found.unread)]:
         console.print(printable(line))
     problems, unread = len(found.wrong), len(found.unread)
-    count = "1 problem" if problems == 1 else f"{problems or 'no'} problems"
+    count = format_count(problems, "problem") if problems else "no problems"
     more = f", {unread} that could not be read" if unread else ""
-    click.echo(f"checked {files} files of an export: {count}{more}")
+    click.echo(f"checked {format_count(files, 'file')} of an export: {count}{more}")
     if rerender and not problems:
         try:
             clips = exported.clips(folder)
         except exported.ExportedError as error:
             fail(str(error))
         with Scratch() as place:
+            made = MadeAgain(device, RunFolder(place.path), exact)
             for clip in verification.sample(clips, rerender):
-                problems += not again_from_export(folder, clip, device, RunFolder(place.path), exact=exact)
+                problems += not made.of_export(folder, clip)
     raise SystemExit(1 if problems else UNREAD if unread else 0)

@@ -42,7 +42,8 @@ def recalls(world: World, situation: Situation, room: int) -> Iterator[Recall]:
 
 def _why(pod: Running, situation: Situation, surplus: int, room: int) -> str:
     if surplus > 0:
-        return f"{situation.at_work} clips were released, and workers is {situation.workers}"
+        released = "1 clip was" if situation.at_work == 1 else f"{situation.at_work} clips were"
+        return f"{released} released, and workers is {situation.workers}"
     if pod.elsewhere and room > 0:
         return "a node that is there has room for it"
     return ""

@@ -79,4 +79,5 @@ def _all_alike(retry: Retry, failed: Sequence[Ended]) -> str:
     kind, count = clips.most_common(1)[0] if clips else ("", 0)
     if count < retry.stop_after:
         return ""
-    return f"{retry.stop_after} clips failed alike before the first was complete (retry.stopAfter): {first[kind]}"
+    clips_failed = "a clip failed" if retry.stop_after == 1 else f"{retry.stop_after} clips failed alike"
+    return f"{clips_failed} before the first was complete (retry.stopAfter): {first[kind]}"

@@ -1,4 +1,4 @@
-"""Pods that were released and do not get to work: which of them are reported, and in which words."""
+"""Pods that were released and do not start: which of them are reported, and in which words."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -11,7 +11,7 @@ from clipfarm.world import Encoder, Running, Standing, World
 P = TypeVar("P", Running, Encoder, Running | Encoder)
 
 SLOW_SECONDS = 120.0
-"""A pod that does not get to work for so long causes a warning. Until then it is on its way: an image of several GB is
+"""A pod that does not start for so long causes a warning. Until then it is on its way: an image of several GB is
 pulled, a node is added, and the kubelet gives a volume two minutes before it reports a timeout."""
 ROOM_SECONDS = 5.0
 """A pod that finds no room for so long is reported. The scheduler tries a pod before it knows that its predecessor has
@@ -22,7 +22,7 @@ READY_SECONDS = 15.0
 
 
 class PodReason(StrEnum):
-    """Why pods do not get to work, in a word of the scheduler, the kubelet or the operator."""
+    """Why pods do not start, in a word of the scheduler, the kubelet or the operator."""
 
     UNSCHEDULABLE = "Unschedulable"
     SCHEDULING_GATED = "SchedulingGated"
@@ -85,13 +85,13 @@ PASSING = ("", "SchedulingGated", "Pulling", "Initializing", "CompilingKernels",
 
 
 def word(standing: Standing) -> PodReason:
-    """Return why a pod does not get to work, in one word for programs."""
+    """Return why a pod does not start, in one word for programs."""
     reason = standing.reason or "SlowStart"
     return PodReason(reason) if reason in WORDS else OTHER
 
 
 def sentence(standing: Standing) -> str:
-    """Return why a pod does not get to work, and what to do if that is known."""
+    """Return why a pod does not start, and what to do if that is known."""
     if not standing.message:
         return standing.reason or "neither the scheduler nor the kubelet says why"
     hint = HINTS.get(standing.reason, "")
@@ -126,7 +126,7 @@ def _in_trouble(pod: Running | Encoder, now: float) -> bool:
 
 
 def troubles(pods: Iterable[Running | Encoder], now: float) -> tuple[Standing, ...]:
-    """Return the states of pods that do not get to work by themselves, the one that waits longest first."""
+    """Return the states of pods that do not start by themselves, the one that waits longest first."""
     found = [pod.standing for pod in _not_at_work(pods) if _in_trouble(pod, now)]
     return tuple(sorted(found, key=lambda standing: standing.since))
 

@@ -66,7 +66,7 @@ class Status:
     encoding: bool = False
     """An encoder runs, and has clips to encode."""
     troubles: tuple[Standing, ...] = ()
-    """States of renderers that do not get to work by themselves."""
+    """States of renderers that do not start by themselves."""
     encoder_troubles: tuple[Standing, ...] = ()
     """The same of encoders."""
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clipfarm.units import format_bytes, format_duration
+from clipfarm.units import format_bytes, format_count, format_duration
 from clipfarm_contract.machine import Machine
 
 
@@ -13,15 +13,15 @@ def markdown(report: Mapping[str, Any]) -> str:
     clips = report["clips"]
     before = f" ({clips['completeBefore']} before this call)" if clips["completeBefore"] is not None else ""
     took = format_duration(report["wallSeconds"]) if report["wallSeconds"] is not None else "not known,"
-    workers = f"{report['workers']} workers" if report["workers"] is not None else "workers"
+    workers = format_count(report["workers"], "worker") if report["workers"] is not None else "workers"
     lines = [
         f"# Run {report['run']}: {report['phase']}"
         + (" (stopped before its end)" if report["state"] == "stopped" else ""),
         "",
         f"- clips: {clips['rendered']} of {clips['total']} rendered{before}"
         f", {clips['encoded']} encoded, {clips['failed']} failed",
-        f"- time: {took} with {workers} of {report['threads']}"
-        f" thread(s), {report['clipsPerHour'] or 'no'} clips an hour",
+        f"- time: {took} with {workers} of {format_count(report['threads'], 'thread')},"
+        f" {report['clipsPerHour'] or 'no'} clips an hour",
         _where(report),
         "- versions: " + ", ".join(f"{name} {found}" for name, found in report["versions"].items() if found),
     ]
@@ -29,7 +29,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         lines.append(f"- largest renderer: {format_bytes(report['peakRssMiB'] * 2**20)} of memory")
     lines += _made_on(report["madeOn"])
     if report["stuck"]:
-        lines.append(f"- to be mended: {report['stuck']}")
+        lines.append(f"- to be fixed: {report['stuck']}")
     lines += ["", "## Seconds a clip", "", "| stage | min | median | max |", "| --- | --- | --- | --- |"]
     for stage, summary in [*report["secondsPerClip"].items(), ("CPU, all stages", report["cpuSecondsPerClip"])]:
         if summary:
@@ -64,6 +64,6 @@ def _where(report: Mapping[str, Any]) -> str:
         return f"- cluster: namespace {report['cluster']['namespace']}"
     machine = report["machine"]
     return (
-        f"- machine: {machine['host']}, {machine['processor']}, {machine['cpus']} CPUs, {len(machine['gpus'])} GPUs"
-        f" watched, {machine['system']}"
+        f"- machine: {machine['host']}, {machine['processor']}, {format_count(machine['cpus'], 'CPU')},"
+        f" {format_count(len(machine['gpus']), 'GPU')} watched, {machine['system']}"
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipfarm.local.compare import Comparison, Verdict, compare
+from clipfarm.local.comparing.compare import Comparison, compare, of_another_renderer
 from clipfarm.local.remake import differences, remake
 from clipfarm_contract import regular
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, Findings, examine
@@ -86,8 +86,8 @@ def compared_when_made_again(
     if not whole:
         measured = [name for name in differing if (clip.folder / name).exists()]
         differing = measured or differing
-    if made.renderer is not None and differing:  # only its author knows what another machine changes
-        return Comparison(Verdict.DIFFERENT, tuple(f"{name} differs" for name in differing))
+    if made.renderer is not None:
+        return of_another_renderer(differing)
     return compare(clip, again, differing, made.recipe.picture, machine_of(run, index), machine_of(place, index))
 
 

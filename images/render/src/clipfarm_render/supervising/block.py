@@ -49,8 +49,11 @@ def make_all(
                 break
             if following is not None and hopeless(run, outcomes, patience):
                 left = len(recipes) - len(outcomes)
+                alike = (
+                    "the last clip failed" if patience.after == 1 else f"the last {patience.after} clips failed alike"
+                )
                 say(
-                    f"{PROGRAM}: the last {patience.after} clips failed alike, and no clip of the run is complete:"
+                    f"{PROGRAM}: {alike}, and no clip of the run is complete:"
                     f" {left} of this block {'is' if left == 1 else 'are'} not tried"
                 )
                 break

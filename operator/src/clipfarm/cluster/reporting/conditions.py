@@ -106,8 +106,8 @@ def progressing(tracked: Tracked, status: Status) -> Finding:
     if status.finished:
         return ("False", status.phase, "nothing is left to do")
     if status.working:
-        pods = "1 pod" if status.working == 1 else f"{status.working} pods"
-        return ("True", "Rendering", f"{pods} at work{_more_wait(tracked, status)}")
+        pods = "1 pod renders" if status.working == 1 else f"{status.working} pods render"
+        return ("True", "Rendering", f"{pods}{_more_wait(tracked, status)}")
     if status.encoding:
         return ("True", "Encoding", f"the encoder is working{_more_wait(tracked, status)}")
     compiling = next((each.hold for each in status.held if each.hold.reason == PodReason.COMPILING_KERNELS), None)

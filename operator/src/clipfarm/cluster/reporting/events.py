@@ -95,7 +95,7 @@ def _kind(reason: str) -> Literal["Normal", "Warning"]:
 
 
 def _pods_held(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the entries of ``held`` that are about pods which do not get to work.
+    """Return the entries of ``held`` that are about pods which do not start.
 
     A lost node is reported when its pods are given up. An event needs a word: a slow start has none, or not yet.
     """

@@ -13,7 +13,7 @@ class Hold:
     """Why a clip does not start now."""
 
     reason: StrEnum
-    """In one word, for programs: of a rule (``Reason``), or of a pod that does not get to work (``PodReason``)."""
+    """In one word, for programs: of a rule (``Reason``), or of a pod that does not start (``PodReason``)."""
     message: str
     """In a sentence, for people: what was found, and what to do if a person has to act."""
     capacity: bool = False

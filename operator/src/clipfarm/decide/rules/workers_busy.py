@@ -7,6 +7,8 @@ from clipfarm.decide.rules.subjects import Candidate, Situation
 def _holds(_candidate: Candidate, situation: Situation) -> str | None:
     if situation.at_work < situation.workers:
         return None
+    if situation.workers == 1:
+        return "the only worker is busy"
     return f"{situation.workers} of {situation.workers} workers are busy"
 
 
