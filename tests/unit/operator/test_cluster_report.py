@@ -113,7 +113,7 @@ def test_what_a_person_has_to_fix_is_in_it(folder):
         "message": "the encoder ended with 2: no weights",
     }
     _, text = written(folder, ended(phase="CompletedWithFailures", conditions=[condition]))
-    assert "- to be mended: the encoder ended with 2: no weights\n" in text
+    assert "- to be fixed: the encoder ended with 2: no weights\n" in text
 
 
 @pytest.mark.parametrize(

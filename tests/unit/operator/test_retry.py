@@ -95,9 +95,8 @@ def test_a_run_whose_clips_all_fail_alike_ends(case):
     assert plan.status.finished is stops
     if stops:
         assert (plan.status.phase, plan.start, plan.no_more_clips) == ("Failed", (), True)
-        assert plan.status.stuck == (
-            f"{stop_after} clips failed alike before the first was complete (retry.stopAfter): no such bean"
-        )
+        failed = "a clip failed" if stop_after == 1 else f"{stop_after} clips failed alike"
+        assert plan.status.stuck == f"{failed} before the first was complete (retry.stopAfter): no such bean"
     else:
         assert (plan.status.phase, bool(plan.start)) == ("Running", True)
 
