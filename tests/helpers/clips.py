@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from clipfarm_contract.clip import complete
+from clipfarm_contract.completing import complete
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.layout import Clip, RunFolder
 from helpers.experiments import PUSH

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
-from clipfarm_contract.clip import ClipManifest, FileEntry, complete
+from clipfarm_contract.clip import ClipManifest, FileEntry
+from clipfarm_contract.completing import complete
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.extraction import layer_key
 from clipfarm_contract.features import frames_sha256

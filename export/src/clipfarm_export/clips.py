@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipfarm_contract import regular
-from clipfarm_contract.clip import ClipManifest, damage
+from clipfarm_contract.clip import ClipManifest
+from clipfarm_contract.examining import damage
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip
 from clipfarm_export.errors import LeftOutError

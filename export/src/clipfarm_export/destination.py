@@ -13,7 +13,7 @@ from typing import Protocol
 
 import fsspec
 
-from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.tree import remove
 from clipfarm_export.errors import ExportError
 

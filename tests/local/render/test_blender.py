@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipfarm_contract.clip import ClipManifest, damage
+from clipfarm_contract.clip import ClipManifest
+from clipfarm_contract.examining import damage
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_render.scene.camera import Camera
 

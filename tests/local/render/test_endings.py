@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from clipfarm_contract.clip import ClipManifest, damage
+from clipfarm_contract.clip import ClipManifest
+from clipfarm_contract.examining import damage
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.layout import Clip, RunFolder
@@ -230,7 +231,7 @@ def test_a_disk_that_fills_up_while_the_clip_is_completed_fails_it_and_leaves_no
     def no_space(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "clip.json")
 
-    monkeypatch.setattr(attempt.clips, "complete", no_space)
+    monkeypatch.setattr(attempt.completing, "complete", no_space)
     run = RunFolder(tmp_path / "out")
     recipe = Experiment.from_json(json.dumps(TINY)).recipe(seed=0, index=0)
     finish = attempt.make(run, recipe, Children(Renderer(python(WRITE), "cpu", 60)), Stop())

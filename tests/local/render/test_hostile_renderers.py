@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clipfarm_contract.clip import damage
+from clipfarm_contract.examining import damage
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.local import wait_until
 

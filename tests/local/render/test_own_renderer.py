@@ -10,7 +10,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from clipfarm_contract.clip import ClipManifest, damage
+from clipfarm_contract.clip import ClipManifest
+from clipfarm_contract.examining import damage
 from clipfarm_contract.layout import RunFolder
 from helpers.local import CLIPFARM, clipfarm
 

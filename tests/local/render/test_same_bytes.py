@@ -11,7 +11,9 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from clipfarm_contract.clip import ClipManifest, FileEntry, damage, write_atomically
+from clipfarm_contract.atomic import write_atomically
+from clipfarm_contract.clip import ClipManifest, FileEntry
+from clipfarm_contract.examining import damage
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import COMPOSITING, LAYERS, SHAPES
 from clipfarm_contract.fields import dump

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clipfarm_contract import clip as clips
+from clipfarm_contract import completing, examining
 from clipfarm_contract.clip import ClipState
 from clipfarm_contract.layout import RunFolder
 from helpers.experiments import make_recipe
@@ -23,7 +24,7 @@ def made(tmp_path_factory):
     attempt = run.attempt(7, "1")
     (attempt / "rgb").mkdir(parents=True)
     (attempt / "rgb" / "frame_00000.png").write_text("picture")
-    clips.complete(attempt, run.clip(7), RECIPE, {"lit": 3}, ("python", "mine.py"))
+    completing.complete(attempt, run.clip(7), RECIPE, {"lit": 3}, ("python", "mine.py"))
     return run.clip(7), json.loads(run.clip(7).manifest.read_text())
 
 
@@ -66,7 +67,7 @@ def test_what_is_wrong_is_named(made, place, value, reason):
     state, why = judged(clip)
     assert state is ClipState.DAMAGED
     assert why.endswith(reason)
-    assert clips.damage(clip) == [why]
+    assert examining.damage(clip) == [why]
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "device", "folder", "nested"])
@@ -84,7 +85,7 @@ def test_something_else_in_its_place_is_neither_waited_for_nor_read_for_ever(mad
             clip.manifest.write_text("[" * 100_000)
     state, why = judged(clip)
     assert (state, why.startswith("clip.json: ")) == (ClipState.DAMAGED, True)
-    assert len(clips.damage(clip)) == 1
+    assert len(examining.damage(clip)) == 1
     clip.manifest.rmdir() if kind == "folder" else clip.manifest.unlink()
 
 
@@ -118,4 +119,4 @@ def test_whatever_is_changed_in_it_the_clip_is_judged(made, data):
     clip.manifest.write_text(json.dumps(broken[""]))
     state, _ = judged(clip)
     assert state is not ClipState.ABSENT
-    assert all(isinstance(problem, str) for problem in clips.damage(clip))
+    assert all(isinstance(problem, str) for problem in examining.damage(clip))

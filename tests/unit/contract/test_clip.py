@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from clipfarm_contract import clip as clips
+from clipfarm_contract import completing, examining
+from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.clip import ClipManifest, ClipState
 from clipfarm_contract.layout import Clip, RunFolder
 from helpers.experiments import make_recipe
@@ -32,7 +34,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def made(run):
-    clips.complete(attempt(run), run.clip(7), RECIPE, {"lit": 3})
+    completing.complete(attempt(run), run.clip(7), RECIPE, {"lit": 3})
     return run.clip(7)
 
 
@@ -43,14 +45,14 @@ def state(clip, recipe=RECIPE, renderer=None):
 
 def test_a_completed_attempt_is_a_complete_clip_and_nothing_is_left_beside_it(run, made):
     assert state(made) == (ClipState.COMPLETE, "")
-    assert clips.damage(made) == []
+    assert examining.damage(made) == []
     assert sorted(path.name for path in run.root.iterdir()) == ["clip_00007"]
     assert json.loads(made.manifest.read_text())["files"]["rgb/frame_00001.png"]["size"] == 9
 
 
 def test_the_same_files_give_the_same_clip_json_wherever_and_whenever(made, tmp_path):
     other = RunFolder(tmp_path / "other")
-    clips.complete(attempt(other, "2"), other.clip(7), RECIPE, {"lit": 3})
+    completing.complete(attempt(other, "2"), other.clip(7), RECIPE, {"lit": 3})
     assert other.clip(7).manifest.read_bytes() == made.manifest.read_bytes()
 
 
@@ -122,7 +124,7 @@ def test_damage_finds_what_sizes_do_not_show(made):
     made.frame(1).write_bytes(b"picture 2")
     (made.folder / "extra").touch()
     assert state(made) == (ClipState.COMPLETE, "")
-    problems = clips.damage(made)
+    problems = examining.damage(made)
     assert problems[0].startswith("rgb/frame_00001.png: sha256 ")
     assert problems[1:] == ["extra: not part of the clip"]
 
@@ -130,18 +132,18 @@ def test_damage_finds_what_sizes_do_not_show(made):
 def test_a_copy_of_links_is_sound_as_long_as_they_lead_to_the_clips_bytes(made, tmp_path):
     hard = tmp_path / "hard" / "clip_00007"
     shutil.copytree(made.folder, hard, copy_function=os.link)
-    assert clips.damage(Clip(hard)) == clips.damage(made) == []
+    assert examining.damage(Clip(hard)) == examining.damage(made) == []
     soft = tmp_path / "soft" / "clip_00007"
     soft.mkdir(parents=True)
     for path in made.folder.iterdir():
         (soft / path.name).symlink_to(path)
-    assert clips.damage(Clip(soft)) == []
+    assert examining.damage(Clip(soft)) == []
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / "clip_00007").symlink_to(made.folder)
-    assert clips.damage(Clip(tmp_path / "whole" / "clip_00007")) == []
+    assert examining.damage(Clip(tmp_path / "whole" / "clip_00007")) == []
     (soft / "more").symlink_to("nowhere")
     made.frame(1).write_bytes(b"picture 2")
-    problems = clips.damage(Clip(soft))
+    problems = examining.damage(Clip(soft))
     assert problems[0].startswith("rgb/frame_00001.png: sha256 ")
     assert problems[1:] == ["more: not part of the clip"]
 
@@ -149,30 +151,32 @@ def test_a_copy_of_links_is_sound_as_long_as_they_lead_to_the_clips_bytes(made, 
 def test_features_are_no_part_of_the_clip_itself(made):
     made.features("m").parent.mkdir()
     made.features("m").touch()
-    assert clips.damage(made) == []
+    assert examining.damage(made) == []
 
 
 def test_a_damaged_clip_is_replaced(run, made):
     made.manifest.unlink()
-    clips.complete(attempt(run, "2"), made, RECIPE, {})
+    completing.complete(attempt(run, "2"), made, RECIPE, {})
     assert (state(made)[0], run.attempts()) == (ClipState.COMPLETE, [])
 
 
 def test_the_second_writer_of_a_clip_drops_its_own(run, made):
     before = made.manifest.stat().st_ino
-    clips.complete(attempt(run, "2"), made, RECIPE, {"lit": 3})
+    completing.complete(attempt(run, "2"), made, RECIPE, {"lit": 3})
     assert (made.manifest.stat().st_ino, run.attempts()) == (before, [])
 
 
 def test_a_clip_of_another_recipe_is_never_overwritten(run, made):
     with pytest.raises(FileExistsError, match="made with seed 42 instead of 8"):
-        clips.complete(attempt(run, "2"), made, replace(RECIPE, seed=8), {})
+        completing.complete(attempt(run, "2"), made, replace(RECIPE, seed=8), {})
     assert state(made) == (ClipState.COMPLETE, "")
 
 
 def test_many_writers_of_one_clip_leave_one_whole_clip(run):
     attempts = [attempt(run, str(i)) for i in range(8)]
-    writers = [threading.Thread(target=clips.complete, args=(folder, run.clip(7), RECIPE, {})) for folder in attempts]
+    writers = [
+        threading.Thread(target=completing.complete, args=(folder, run.clip(7), RECIPE, {})) for folder in attempts
+    ]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -182,48 +186,48 @@ def test_many_writers_of_one_clip_leave_one_whole_clip(run):
 
 def test_an_output_that_is_gone_is_an_error_and_no_endless_loop(run, tmp_path):
     with pytest.raises(FileNotFoundError):
-        clips.complete(attempt(run), RunFolder(tmp_path / "gone").clip(7), RECIPE, {})
+        completing.complete(attempt(run), RunFolder(tmp_path / "gone").clip(7), RECIPE, {})
 
 
 def test_discarding_what_is_not_there_is_no_error(run):
-    clips.discard(run.clip(9).folder)
+    completing.discard(run.clip(9).folder)
 
 
 def test_an_atomic_write_leaves_the_old_file_when_it_fails(tmp_path):
     target = tmp_path / "file"
-    clips.write_atomically(target, "old")
+    write_atomically(target, "old")
     with pytest.raises(TypeError):
-        clips.write_atomically(target, 3)  # type: ignore[arg-type]
+        write_atomically(target, 3)  # type: ignore[arg-type]
     assert (target.read_text(), [path.name for path in tmp_path.iterdir()]) == ("old", ["file"])
 
 
 def test_a_renderer_that_wrote_nothing_has_made_no_clip(run):
     run.attempt(7, "1").mkdir()
     with pytest.raises(FileNotFoundError, match="the renderer wrote no file"):
-        clips.complete(run.attempt(7, "1"), run.clip(7), RECIPE, {})
+        completing.complete(run.attempt(7, "1"), run.clip(7), RECIPE, {})
     assert not run.clip(7).folder.exists()
 
 
 def test_a_clip_that_was_copied_under_another_number_is_found_out(run, made):
     shutil.copytree(made.folder, run.clip(8).folder)
-    assert clips.damage(run.clip(8)) == ["clip.json is that of clip 7"]
+    assert examining.damage(run.clip(8)) == ["clip.json is that of clip 7"]
 
 
 def test_a_file_name_with_a_colon_is_no_trouble(run):
-    clips.complete(attempt(run, files={"a:b.txt": b"1", "c.txt": b"2"}), run.clip(7), RECIPE, {})
+    completing.complete(attempt(run, files={"a:b.txt": b"1", "c.txt": b"2"}), run.clip(7), RECIPE, {})
     (run.clip(7).folder / "a:b.txt").unlink()
-    assert clips.damage(run.clip(7)) == ["a:b.txt: missing"]
+    assert examining.damage(run.clip(7)) == ["a:b.txt: missing"]
 
 
 def test_a_file_in_an_attempts_place_is_discarded_too(run):
     run.attempt(7, "x").touch()
     for left in run.attempts():
-        clips.discard(left)
+        completing.discard(left)
     assert list(run.root.iterdir()) == []
 
 
 def test_what_was_set_aside_and_not_removed_is_removed_without_another_name(run):
     aside = run.root / ".clip_00007.discarded-0a"
     aside.mkdir()
-    clips.discard(aside)
+    completing.discard(aside)
     assert list(run.root.iterdir()) == []

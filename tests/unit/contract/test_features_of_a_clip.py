@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from clipfarm_contract import clip as clips
+from clipfarm_contract import completing
 from clipfarm_contract.clip import FileEntry
 from clipfarm_contract.features import State, Wanted, frames_sha256, inspect
 from clipfarm_contract.layout import Clip, RunFolder
@@ -26,7 +26,7 @@ def clip(tmp_path):
     attempt.rgb.mkdir(parents=True)
     for i in range(4):
         attempt.frame(i).write_text(f"picture {i}")
-    clips.complete(attempt.folder, run.clip(7), RECIPE, {})
+    completing.complete(attempt.folder, run.clip(7), RECIPE, {})
     return run.clip(7)
 
 

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from clipfarm_contract import clip as clips
+from clipfarm_contract import completing, examining
 from clipfarm_contract.clip import ClipState
 from clipfarm_contract.layout import RunFolder
 from helpers.experiments import make_recipe
@@ -25,7 +26,7 @@ def make(run, token):
     attempt = run.attempt(7, token)
     attempt.mkdir()
     (attempt / "a.txt").write_text("a")
-    clips.complete(attempt, run.clip(7), RECIPE, {})
+    completing.complete(attempt, run.clip(7), RECIPE, {})
 
 
 @pytest.fixture
@@ -61,14 +62,14 @@ def test_a_clip_that_cannot_be_read_is_neither_complete_nor_damaged(run, refuse,
 def test_a_file_that_is_not_there_is_damage(run, refuse, number):
     refuse(os, "open", "clip.json", number)
     assert clips.inspect(run.clip(7), RECIPE).state is ClipState.DAMAGED
-    assert clips.examine(run.clip(7)).wrong
+    assert examining.examine(run.clip(7)).wrong
 
 
 @pytest.mark.parametrize("number", ERRORS)
 @pytest.mark.parametrize("end", ["clip.json", "a.txt"])
 def test_what_could_not_be_read_is_listed_apart_from_what_is_wrong(run, refuse, end, number):
     refuse(os, "open", end, number)
-    found = clips.examine(run.clip(7))
+    found = examining.examine(run.clip(7))
     assert (found.wrong, found.unread) == ([], [f"{end}: {os.strerror(number)} ({errno.errorcode[number]})"])
 
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from transformers import VJEPA2Config, VJEPA2Model
 
-from clipfarm_contract.clip import complete
+from clipfarm_contract.completing import complete
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.models.catalogue import load_model

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from clipfarm_contract.clip import complete
+from clipfarm_contract.completing import complete
 from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.experiment import COMPOSITING, Experiment
 from clipfarm_contract.fields import ContractError

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from clipfarm_contract.clip import discard
+from clipfarm_contract.completing import discard
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.files.claims import Claims
 from clipfarm_encode.files.clips import find_clips

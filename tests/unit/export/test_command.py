@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from clipfarm_contract.clip import complete
+from clipfarm_contract.completing import complete
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult

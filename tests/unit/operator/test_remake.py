@@ -6,7 +6,7 @@ import os
 import pytest
 
 from clipfarm.local.remake import RemakeError, differences
-from clipfarm_contract import clip as clips
+from clipfarm_contract import completing
 from clipfarm_contract.layout import Clip, RunFolder
 from helpers.experiments import make_recipe
 
@@ -22,7 +22,7 @@ def again(tmp_path):
     for i in range(2):
         attempt.frame(i).write_text(f"picture {i}")
     attempt.ground_truth.write_text("{}")
-    clips.complete(attempt.folder, run.clip(7), RECIPE, {})
+    completing.complete(attempt.folder, run.clip(7), RECIPE, {})
     return run.clip(7)
 
 

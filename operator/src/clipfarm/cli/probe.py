@@ -11,7 +11,7 @@ from rich.progress import Progress
 from clipfarm.cli.options import FolderPath, fail, one_line_errors
 from clipfarm.cli.output import show
 from clipfarm.units import format_clips
-from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.layout import RunFolder
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from clipfarm.gallery import places
 from clipfarm.gallery.rows import Failure, Row
 from clipfarm.gallery.table import table, truths
-from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.layout import RunFolder
 
 CLIPS_A_FILE = 100

@@ -6,7 +6,7 @@ from clipfarm.local import processes
 from clipfarm.local.encoders import start_encoder
 from clipfarm.local.processes import Worker
 from clipfarm.local.state import State
-from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.atomic import write_atomically
 
 
 def _start(state: State, start: Start, now: float) -> Worker:

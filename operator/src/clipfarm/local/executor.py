@@ -23,7 +23,7 @@ from clipfarm.local.serving import Server
 from clipfarm.local.state import State
 from clipfarm.world import Moment
 from clipfarm_contract import regular
-from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.signals import not_ignored
 

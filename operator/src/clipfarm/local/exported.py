@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clipfarm_contract import regular
-from clipfarm_contract.clip import FileEntry, Findings
+from clipfarm_contract.clip import FileEntry
+from clipfarm_contract.examining import Findings
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 
 from clipfarm.local.processes import last_line
 from clipfarm_contract import regular, tree
-from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, write_atomically
+from clipfarm_contract.atomic import write_atomically
+from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
 from clipfarm_contract.experiment import COMPOSITING, ClipRecipe
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip, RunFolder

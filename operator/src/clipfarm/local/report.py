@@ -14,7 +14,8 @@ from clipfarm.decide.status import Failure
 from clipfarm.local.executor import Ended
 from clipfarm.local.job import Job
 from clipfarm.local.report_text import markdown
-from clipfarm_contract.clip import ClipManifest, write_atomically
+from clipfarm_contract.atomic import write_atomically
+from clipfarm_contract.clip import ClipManifest
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.encoder_progress import EncoderProgress
 from clipfarm_contract.exit_codes import ExitCode

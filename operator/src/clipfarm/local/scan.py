@@ -12,7 +12,8 @@ from pathlib import Path
 from clipfarm.local.features import wanted
 from clipfarm.local.job import Job
 from clipfarm_contract import features, locks
-from clipfarm_contract.clip import ClipManifest, ClipState, discard, inspect
+from clipfarm_contract.clip import ClipManifest, ClipState, inspect
+from clipfarm_contract.completing import discard
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.text import printable

@@ -6,7 +6,8 @@ from pathlib import Path
 from clipfarm.local.comparing.compare import Comparison, compare, of_another_renderer
 from clipfarm.local.remake import differences, remake
 from clipfarm_contract import regular
-from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry, Findings, examine
+from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
+from clipfarm_contract.examining import Findings, examine
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.features import array_problem, input_difference, read_heads
 from clipfarm_contract.fields import ContractError, load

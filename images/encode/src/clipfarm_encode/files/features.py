@@ -14,7 +14,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from clipfarm_contract import features, regular
-from clipfarm_contract.clip import FileEntry, write_atomically
+from clipfarm_contract.atomic import write_atomically
+from clipfarm_contract.clip import FileEntry
 from clipfarm_contract.features import State
 from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.layout import Clip

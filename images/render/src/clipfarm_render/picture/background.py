@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipfarm_contract import regular
-from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.atomic import write_atomically
 from clipfarm_render.locks import alone
 from clipfarm_render.picture import cycles, exr, materials, view
 from clipfarm_render.picture.boxes import Box

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipfarm_contract import clip as clips
-from clipfarm_contract import environment, tree
-from clipfarm_contract.clip import ClipState, Inspection, write_atomically
+from clipfarm_contract import completing, environment, tree
+from clipfarm_contract.atomic import write_atomically
+from clipfarm_contract.clip import ClipState, Inspection
 from clipfarm_contract.exit_codes import ENDED_WITH_2, ExitCode
 from clipfarm_contract.experiment import ClipRecipe
 from clipfarm_contract.fields import ContractError, dump
@@ -129,7 +130,7 @@ def _result(
             code, reason = ExitCode.FAILED, "a process that the renderer has left behind cannot be ended"
         if code is ExitCode.OK:
             written.check(attempt, recipe.picture.frames)
-            clips.complete(attempt, run.clip(recipe.index), recipe, report.checks, renderer.command)
+            completing.complete(attempt, run.clip(recipe.index), recipe, report.checks, renderer.command)
     except CannotStartError as error:
         code, reason = ExitCode.USAGE, str(error)
     except tree.UnfitError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clipfarm_contract import regular
-from clipfarm_contract.clip import write_atomically
+from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.result import VramUse, Way
 from clipfarm_render.vram.levels import Levels
 
