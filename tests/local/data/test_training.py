@@ -16,4 +16,4 @@ def test_the_example_overfits_five_clips(tmp_path):
         noise = np.random.default_rng(index).normal(size=(8, 4, 32))
         give_features(run.clip(index), "vjepa2_tiny16", noise.astype(np.float16))
     train = runpy.run_path(str(ROOT / "examples" / "train.py"))["main"]
-    assert train(str(tmp_path)) < 0.01
+    assert train(str(tmp_path), epochs=30) < 0.05
