@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from clipfarm.cel import Rule
 from clipfarm.decide.rules.table import RuleOptions
 from clipfarm.decide.vram.options import Vram
-from clipfarm.experiment import ClipRange, Experiment, declared, problem
+from clipfarm.experiment import Experiment, declared, problem
 from clipfarm.laws import WITHIN
 from clipfarm.model import (
     MOST_ENTRIES,
@@ -26,6 +26,7 @@ from clipfarm.model import (
     Seconds,
     Text,
 )
+from clipfarm.phases import ClipRange
 from clipfarm.pod_options import PodOptions
 from clipfarm.weights import Weights
 from clipfarm_contract.bounds import MOST_BATCH, MOST_CROP, MOST_FRICTION

@@ -11,13 +11,13 @@ from clipfarm.cli import needs
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
 from clipfarm.cli.output import Sayer
 from clipfarm.decide.plan import Plan, decide
-from clipfarm.experiment import Phase
 from clipfarm.local import scan
 from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
 from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
 from clipfarm.manifests import preview
+from clipfarm.phases import Phase
 from clipfarm.units import format_clips, format_count
 from clipfarm.world import Moment
 from clipfarm_contract.cpus import available_cpus
