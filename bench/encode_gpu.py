@@ -12,6 +12,8 @@ distance between the largest and the smallest.
   ``encode_pipeline_share``: over the model alone
 - ``encode_distance``: of features to those of the same model in float32: the largest 1 - cosine of a token
 - ``encode_gpu_gib``: GPU memory that PyTorch held at most, for the model alone
+- ``encode_context_cost``: time of the model alone with another context, over that with context ``clip``; the goal is
+  what the operations of its passes cost
 - ``encode_transformers_clips_per_second``: a plain loop over transformers' model in bfloat16, PNG to .npy
 """
 
@@ -30,6 +32,7 @@ from PIL import Image
 from rich.console import Console
 
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.extraction import Extraction
 from clipfarm_contract.feature_sets import FeatureSet, WeightsSource
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import find_clips, read_frames
@@ -42,6 +45,7 @@ from clipfarm_encode.models.encoder import Encoder, get_encoder
 from clipfarm_encode.models.preprocess import normalise
 from clipfarm_encode.models.vjepa2.model import VJEPA2
 from clipfarm_encode.models.vjepa2.network import CONFIGS
+from clipfarm_encode.passes import Extracting
 from clipfarm_encode.pipeline import Pipeline
 from clipfarm_encode.reporting.progress import Reporter
 from clipfarm_encode.reporting.tally import DeviceTally
@@ -49,6 +53,13 @@ from clipfarm_encode.run import DECODERS_OF_A_DEVICE
 from clipfarm_encode.saving import Work
 from clipfarm_encode.selection import Destination, Once, survey
 from clipfarm_encode.stopping import Latch
+
+CONTEXTS = {
+    "clip": Extraction(),
+    "frame": Extraction("frame"),
+    "prefix": Extraction("prefix"),
+    "prefix, window of 4": Extraction("prefix", window=4),
+}
 
 
 def main() -> None:
@@ -120,6 +131,26 @@ def measure(encoder: Encoder, folder: Path, arguments: argparse.Namespace) -> No
         report(f"encode_{stage}_clips_per_second", samples)
     shares = [mine / bare for mine, bare in zip(rates["pipeline"], rates["model"], strict=True)]
     report("encode_pipeline_share", shares, goal=0.95)
+    contexts(encoder, prepared[: arguments.batch], arguments.rounds)
+
+
+def contexts(encoder: Encoder, clips: list[torch.Tensor], rounds: int) -> None:
+    """Compare the contexts of one batch with each other, the model alone, in turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in CONTEXTS}
+    flop: dict[str, int] = {}
+    for number in range(rounds + 1):
+        for name, extraction in CONTEXTS.items():
+            start = time.perf_counter()
+            extracting = Extracting(encoder, extraction, clips)
+            check(extracting.results())
+            if number > 0:  # the first round warms up
+                seconds[name].append(time.perf_counter() - start)
+            flop[name] = extracting.work[1]
+    for name in CONTEXTS:
+        if name != "clip":
+            samples = [mine / clip for mine, clip in zip(seconds[name], seconds["clip"], strict=True)]
+            goal = significant(flop[name] / flop["clip"])
+            report("encode_context_cost", samples, goal=goal, better="lower", context=name)
 
 
 def timed(run: Callable[[], None]) -> float:
