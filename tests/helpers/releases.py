@@ -98,7 +98,7 @@ class Process:
         [container] = release.deployment()["spec"]["template"]["spec"]["containers"]
         self._command = [sys.executable, "-m", "clipfarm.cli.main", *container["args"]]
         # Of an option that is given twice the last one counts.
-        self._command += ["--host=127.0.0.1", "--port=0"]
+        self._command += ["--host=127.0.0.1", "--port=0", "--page-port=0"]
         (folder / "kubeconfig").write_text(kubeconfig)
         self._environment = os.environ | {
             "KUBECONFIG": str(folder / "kubeconfig"),
