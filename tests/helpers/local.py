@@ -114,7 +114,9 @@ class Local:
         return sorted(self.output.glob(".clip_*"))
 
     def environment(self) -> dict[str, str]:
-        return {"FAKE_FOLDER": str(self.script_folder)} | self.env
+        # Claims of other tests' stand-in GPUs are none of ours.
+        claims = {"CLIPFARM_VRAM_LEDGER": str(self.folder / "claims")}
+        return {"FAKE_FOLDER": str(self.script_folder)} | claims | self.env
 
 
 def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> tuple[int, str, float]:

@@ -1,8 +1,7 @@
 """Whose turn it is: the run with the smallest share of what there is goes first.
 
-A run's share is the larger of its part of all GPU memory and its part of all CPUs, divided by ``spec.priority``:
-dominant resource fairness (Ghodsi et al., NSDI 2011), with weights. A turn is one clip. Shares come in steps of a clip,
-so a balance of up to half a clip keeps count of who had more than its share for a while.
+A turn is one clip. Shares come in steps of a clip, so a balance of up to half a clip keeps count of who had more than
+its share for a while.
 """
 
 import heapq
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from clipfarm.decide.plan import Draft
+from clipfarm.decide.shares import Whole
 from clipfarm.decide.vram.ledger import Ledger
 
 BALANCED_SECONDS = 60.0
@@ -33,25 +33,14 @@ class FairOrder:
     def __init__(self, drafts: Iterable[Draft], balance: Mapping[str, float]) -> None:
         """Begin with all runs. Of equal ones, those that are named first come first."""
         self._drafts = list(drafts)
-        cpus = {node.name: node.cpus for draft in self._drafts for node in draft.world.nodes}
-        sizes = {reading.gpu: reading.total_mib for draft in self._drafts for reading in draft.world.readings}
-        self._cpus, self._memory = max(1, sum(cpus.values())), sum(sizes.values())
-        known = [draft.per_clip.mean for draft in self._drafts if draft.per_clip]
-        self._unknown = sum(known) / len(known) if known else 0.0
+        whole = Whole.of(
+            [draft.world for draft in self._drafts], [each.per_clip for each in self._drafts if each.per_clip]
+        )
         self._numbers = {draft.name: number for number, draft in enumerate(self._drafts)}
-        self._clips = {draft.name: self._clip(draft) for draft in self._drafts}
+        self._clips = {draft.name: whole.of_clip(draft.run, draft.per_clip) for draft in self._drafts}
         self._balance = balance
         self._heap = [(self._key(draft), number) for number, draft in enumerate(self._drafts)]
         heapq.heapify(self._heap)
-
-    def _clip(self, draft: Draft) -> float:
-        """Return the share of one clip. A clip of unknown size counts as the mean of those that are known."""
-        spec = draft.run.spec
-        share = spec.render.threads / self._cpus
-        if spec.render.device != "cpu" and self._memory:
-            size = draft.per_clip.mean if draft.per_clip else self._unknown
-            share = max(share, size / self._memory)
-        return share / spec.priority
 
     def share(self, draft: Draft) -> float:
         """Return a run's share, by its priority."""

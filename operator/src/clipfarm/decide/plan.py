@@ -1,5 +1,6 @@
 """The whole of what clipfarm decides, on one screen."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,6 +9,7 @@ from clipfarm.decide import admission, encoding, recall, retry, status
 from clipfarm.decide.choice import Choice
 from clipfarm.decide.places import places
 from clipfarm.decide.rules.subjects import Situation
+from clipfarm.decide.shares import Whole
 from clipfarm.decide.vram import counts, expected, watermarks
 from clipfarm.decide.vram.ledger import Ledger
 from clipfarm.decide.workers import workers
@@ -34,6 +36,14 @@ class Plan:
     watermarks: Mapping[GpuId, WatermarkState]
     """For the next tick."""
     status: status.Status
+    per_clip: expected.Expected | None = None
+    """GPU memory that a clip takes; None: unknown."""
+    wants: GpuId | None = None
+    """The GPU whose memory, as it comes free, is kept for this run."""
+    waits: bool = False
+    """Whether it has clips that no place takes."""
+    share: float = 0.0
+    """Its part of what there is, with the clips that start now."""
 
 
 class Draft:
@@ -61,6 +71,7 @@ class Draft:
         """Judge GPUs and retries, once the clips of all runs are entered."""
         run, world = self.run, self.world
         self._ledger = ledger
+        self._wants: GpuId | None = None
         self.marks = watermarks.update(
             run.spec.vram, world, self.counted, self.per_clip, partial(ledger.on_gpu, self.name)
         )
@@ -90,9 +101,24 @@ class Draft:
             self._ledger.start(self.name, turn.place)
         if turn is None and (place := self._admitting.wanted()) is not None:
             self._ledger.keep(self.name, place)
+            self._wants = place.gpu
         return turn is not None
 
-    def plan(self) -> Plan:
+    def give_way(self, share: float) -> None:
+        """Keep memory for runs of other processes that have a smaller share, and wait.
+
+        Such a run has not seen yet what has come free since its last turn: then nothing starts before its next one.
+        """
+        freed = max((gone.ended_at for gone in self.world.departed), default=-math.inf)
+        for other in self.world.others:
+            theirs = other.standing
+            if theirs is None or not theirs.waits or theirs.share >= share:
+                continue
+            every = [gpu for node in self.world.nodes for gpu in node.gpus]
+            for gpu in every if theirs.at < freed else [theirs.wants] if theirs.wants else []:
+                self._ledger.keep_gpu(other.name, gpu)
+
+    def plan(self, share: float = 0.0) -> Plan:
         """Return the plan, after the last turn."""
         admitted = self._admitting.result()
         finished = status.rendering_finished(self.world, self.outcome)
@@ -106,6 +132,10 @@ class Draft:
             no_more_clips=finished,
             watermarks=self.marks,
             status=status.summarise(self.run, self.world, self.marks, self.outcome, admitted),
+            per_clip=self.per_clip,
+            wants=self._wants,
+            waits=self.waits,
+            share=share,
         )
 
 
@@ -114,6 +144,8 @@ def decide(run: Run, world: World) -> Plan:
     draft, ledger = Draft(run.name, run, world), Ledger()
     draft.enter(ledger)
     draft.begin(ledger)
+    of_clip = Whole.of([world], [draft.per_clip] if draft.per_clip else []).of_clip(run, draft.per_clip)
+    draft.give_way(draft.at_work * of_clip)
     while draft.turn():
-        pass
-    return draft.plan()
+        draft.give_way(draft.at_work * of_clip)
+    return draft.plan(draft.at_work * of_clip)

@@ -7,14 +7,15 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clipfarm.decide.plan import decide
+from clipfarm.decide.plan import Plan, decide
 from clipfarm.decide.status import Status
 from clipfarm.local import processes
 from clipfarm.local.apply import apply
+from clipfarm.local.claims import ClaimsError, claims_of
 from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
 from clipfarm.local.processes import Worker
@@ -64,14 +65,7 @@ def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> End
             while True:
                 if problem := _lost(job.folder.lock, lock):
                     raise FolderError(f"{job.folder.root}: {problem}")
-                plan = decide(job.run, observe(state, Moment(time.monotonic(), time.time())))
-                try:
-                    apply(plan, state, time.monotonic())
-                except OSError as error:
-                    if error.errno not in PASSING:
-                        raise
-                    where = f"{error.filename}: " if error.filename else ""
-                    plan = replace(plan, status=replace(plan.status, stuck=f"{where}{error.strerror}; trying again"))
+                plan = _decide_and_apply(job, state)
                 show(plan.status)
                 idle = not (state.workers or state.encoders or plan.encoders)
                 if plan.status.finished and idle and not _take_back_vanished(state):
@@ -81,6 +75,34 @@ def run(job: Job, found: Scan, lock: int, show: Callable[[Status], None]) -> End
                     return Ended(plan.status, stopped_by, state.complete)
         finally:
             _end(state)
+            if state.claims:
+                state.claims.close()
+
+
+def _decide_and_apply(job: Job, state: State) -> Plan:
+    """Start what the plan says, while no other run on this machine's GPUs decides; return the plan."""
+    try:
+        with state.claims.turn() if state.claims else nullcontext():
+            world = observe(state, Moment(time.monotonic(), time.time()))
+            plan = decide(job.run, world)
+            if state.claims:
+                # Before anything starts: a process that is killed in between has claimed too much, not too little.
+                state.claims.write(claims_of(job.run.name, plan, world, job.run.spec.vram.allocation_time))
+            try:
+                apply(plan, state, time.monotonic())
+            except OSError as error:
+                if error.errno not in PASSING:
+                    raise
+                where = f"{error.filename}: " if error.filename else ""
+                plan = _stuck(plan, f"{where}{error.strerror}; trying again")
+            return plan
+    except ClaimsError as error:
+        plan = decide(job.run, observe(state, Moment(time.monotonic(), time.time())))
+        return _stuck(replace(plan, start=()), f"{error}; no clip starts meanwhile")
+
+
+def _stuck(plan: Plan, why: str) -> Plan:
+    return replace(plan, status=replace(plan.status, stuck=why))
 
 
 def _take_back_vanished(state: State) -> bool:

@@ -67,6 +67,7 @@ def observe(state: State, moment: Moment) -> World:
         clip_memory=state.clip_memory.summary(),
         complete_before=state.complete_before,
         turn=state.turn,
+        others=state.claims.others() if state.claims else (),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipfarm.decide.vram.learned import LearnedMemory
+from clipfarm.local.claims import Claims
 from clipfarm.local.encoders import Encoder
 from clipfarm.local.job import Job
 from clipfarm.local.processes import Worker
@@ -78,6 +79,8 @@ class State:
     departed: deque[Departed] = field(default_factory=deque)
     """Workers that have ended not long ago, the oldest first."""
     clip_memory: LearnedMemory = field(default_factory=LearnedMemory)
+    claims: Claims | None = None
+    """What runs on this machine claim of its GPUs; None where the run's clips use none, or nothing is started."""
 
     @classmethod
     def start(cls, job: Job, found: Scan, node: str, cpus: int, lock: int | None = None) -> "State":
@@ -94,6 +97,7 @@ class State:
             encoded_before=found.encoded,
             clip_bytes=largest_clip(job.run),
             complete_before=len(found.complete),
+            claims=Claims() if job.run.spec.render.device != "cpu" and lock is not None else None,
             ended={clip: unreadable(clip, reason, 0.0) for clip, reason in found.unreadable.items()},
         )
 

@@ -2,8 +2,22 @@
 
 from dataclasses import dataclass
 
-from clipfarm.world.gpus import ClipMemory
+from clipfarm.world.gpus import ClipMemory, GpuId
 from clipfarm.world.pods import Departed, Running
+
+
+@dataclass(frozen=True, slots=True)
+class RunStanding:
+    """How a run stands beside others on the same GPUs, after its last turn."""
+
+    share: float
+    """Its part of what there is, by its priority."""
+    waits: bool
+    """Whether it has clips that no place takes."""
+    wants: GpuId | None
+    """The GPU whose memory, as it comes free, it waits for; None: none."""
+    at: float
+    """When that was so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +31,5 @@ class OtherRun:
     """Seconds after its start within which a clip of it allocates."""
     running: tuple[Running, ...] = ()
     departed: tuple[Departed, ...] = ()
+    standing: RunStanding | None = None
+    """How it stands beside others; None: it asks for nothing."""

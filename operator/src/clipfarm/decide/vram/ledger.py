@@ -89,8 +89,16 @@ class Ledger:
 
     def keep(self, run: str, place: Place) -> None:
         """Keep the memory that comes free in a place for a run, until the next tick."""
-        self._kept.setdefault(place.gpu or place.node.name, run)
-        self._changes[place.node.name] = self._changes.get(place.node.name, 0) + 1
+        self._keep(run, place.gpu or place.node.name, place.node.name)
+
+    def keep_gpu(self, run: str, gpu: GpuId) -> None:
+        """Keep the memory that comes free on a GPU for a run of another process."""
+        self._keep(run, gpu, gpu.node)
+
+    def _keep(self, run: str, key: PlaceKey, node: str) -> None:
+        if key not in self._kept:
+            self._kept[key] = run
+            self._changes[node] = self._changes.get(node, 0) + 1
 
     def release(self) -> None:
         """Keep no place any more: a new tick begins."""

@@ -1,0 +1,189 @@
+"""Claims of GPU memory of all ``clipfarm local`` on this machine, whichever user started them.
+
+Each process has a file in one folder. It holds a lock on that file for as long as it lives, so a file without a lock is
+of a process that is gone, however it ended, and counts no more. A lock on the folder makes one process decide at a
+time: what it starts is in its file before the next one looks.
+"""
+
+import fcntl
+import json
+import math
+import os
+import pwd
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from clipfarm.decide.plan import Plan
+from clipfarm.decide.vram.expected import FEW, Expected
+from clipfarm.world import ClipMemory, OtherRun, Running, RunStanding, World
+from clipfarm_contract.text import printable
+
+FOLDER = Path("/tmp/clipfarm-vram")  # noqa: S108 - users share it; what is found there is checked
+VARIABLE = "CLIPFARM_VRAM_LEDGER"
+"""Names another folder: containers with a /tmp of their own need one that all of them mount."""
+MOST_BYTES = 1 << 20
+MOST_FILES = 256
+TRIES_SECONDS = 0.5
+"""How long one tick waits for the folder's lock."""
+
+
+_ADAPTER = TypeAdapter(OtherRun)
+
+
+class ClaimsError(Exception):
+    """Claims of other processes cannot be read, or this process's not written."""
+
+
+@dataclass
+class Claims:
+    """This process's file, and what it reads in the others'."""
+
+    folder: Path = field(default_factory=lambda: Path(os.environ.get(VARIABLE) or FOLDER))
+    _file: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """This process's file."""
+        return self.folder / f"{os.getpid()}-{id(self):x}.json"
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let no other process decide meanwhile.
+
+        Raises:
+            ClaimsError: the folder cannot be used, or another process has held its lock for too long.
+        """
+        try:
+            self._prepare()
+            lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise ClaimsError(_unusable(self.folder, error)) from error
+        try:
+            deadline = time.monotonic() + TRIES_SECONDS
+            while True:
+                with suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                if time.monotonic() > deadline:
+                    raise ClaimsError(f"{self.folder}: another process holds the lock on the claims of GPU memory")
+                time.sleep(0.01)
+            yield
+        finally:
+            os.close(lock)
+
+    def others(self) -> tuple[OtherRun, ...]:
+        """Return what other processes that live claim. Files that make no sense are left out."""
+        found = []
+        with suppress(OSError):
+            for path in sorted(self.folder.glob("*.json"))[:MOST_FILES]:
+                if path != self.path:
+                    with suppress(OSError, ValidationError):
+                        other = _read(path)
+                        if other is not None:
+                            found.append(other)
+        return tuple(found)
+
+    def write(self, mine: OtherRun) -> None:
+        """Write this process's claims.
+
+        Raises:
+            ClaimsError: that is not possible.
+        """
+        data = json.dumps(asdict(mine)).encode()
+        try:
+            if self._file is not None and not self.path.exists():
+                os.close(self._file)  # a folder for passing files may be cleaned up
+                self._file = None
+            if self._file is None:
+                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+                os.fchmod(self._file, 0o644)
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            os.pwrite(self._file, data, 0)
+            os.ftruncate(self._file, len(data))
+        except OSError as error:
+            raise ClaimsError(_unusable(self.folder, error)) from error
+
+    def close(self) -> None:
+        """Remove this process's file."""
+        if self._file is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
+
+    def _prepare(self) -> None:
+        with suppress(FileExistsError):
+            self.folder.mkdir(mode=0o700)
+            self.folder.chmod(0o1777)  # as /tmp: all may write, and nobody remove what others wrote
+        found = self.folder.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(f"{self.folder}: found no folder, expected one for the claims of GPU memory")
+
+
+def claims_of(run: str, plan: Plan, world: World, allocation_time: float) -> OtherRun:
+    """Return what other processes have to know of a run: its clips, with those that the plan starts."""
+    clip = _size(plan.per_clip, allocation_time) if plan.per_clip else None
+    started = tuple(Running(start.index, start.node, start.gpu, world.now) for start in plan.start)
+    standing = RunStanding(plan.share, plan.waits, plan.wants, world.now)
+    return OtherRun(run, clip, allocation_time, (*world.running, *started), world.departed, standing)
+
+
+def _size(found: Expected, allocation_time: float) -> ClipMemory:
+    return ClipMemory(
+        peak_mib=found.most,
+        mean_mib=found.mean,
+        average_mib=found.average,
+        deviation_mib=found.deviation,
+        allocated_after=min(found.allocated_after, allocation_time),
+        clips=FEW,  # no margin on top of that in the largest
+    )
+
+
+def _read(path: Path) -> OtherRun | None:
+    """Return what a file says; None if its process is gone, whose file is removed if that is allowed."""
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > MOST_BYTES:
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found = _ADAPTER.validate_json(os.read(file, MOST_BYTES))
+            name = f"{printable(found.name)[:253]} of {_user(about.st_uid)} (pid {path.name.partition('-')[0]})"
+            return replace(found, name=name) if _makes_sense(found) else None
+        with suppress(OSError):
+            path.unlink()
+        return None
+    finally:
+        os.close(file)
+
+
+def _makes_sense(other: OtherRun) -> bool:
+    """Return whether all numbers are some that clipfarm writes: a negative size would be memory that is not there."""
+    clip = other.clip
+    sizes = [clip.peak_mib, clip.mean_mib, clip.average_mib, clip.allocated_after] if clip else []
+    times = [pod.started_at for pod in other.running if pod.started_at is not None]
+    times += [time for pod in other.departed for time in (pod.started_at, pod.ended_at)]
+    standing = [other.standing.share, other.standing.at] if other.standing else []
+    unsure = clip is None or clip.deviation_mib >= 0  # infinite: unknown
+    return unsure and all(
+        math.isfinite(each) and each >= 0 for each in (*sizes, *times, *standing, other.allocation_time)
+    )
+
+
+def _unusable(folder: Path, error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"{folder}: {what}; it holds the claims of GPU memory of all runs on this machine ({VARIABLE} names another)"
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
