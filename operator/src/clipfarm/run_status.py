@@ -68,6 +68,19 @@ class Condition(_Made):
     """Generation of the run that this describes."""
 
 
+class GpuClaim(_Made):
+    """GPU memory that clips of one run will take, and that no reading surely shows yet."""
+
+    run: str
+    """Namespace and name of the run."""
+    clips: int = Field(ge=1)
+    """Number of these clips."""
+    memory: str
+    """Memory that they are expected to take, or unknown."""
+    since: str | None = None
+    """Time when the first of them began."""
+
+
 class GpuMemory(_Made):
     """Memory of one GPU, as it was measured."""
 
@@ -87,6 +100,8 @@ class GpuMemory(_Made):
     """Time of the measurement."""
     held_by: str | None = None
     """Programs that have the memory, the largest shares first, if the source of the reading reports them."""
+    claims: tuple[GpuClaim, ...] = Field(default=(), strict=False)
+    """Memory that clips of all runs claim on the GPU, the largest claims first."""
     gate: Literal["Open", "Closed"]
     """Closed: its use was above vram.high and has not been below vram.low since, so no clip starts on it."""
 

@@ -32,7 +32,7 @@ def both(tmp_path, gpus, local):
 def test_two_runs_of_one_machine_share_a_gpu_and_what_is_free_goes_to_the_smaller_share(both):
     first, second = both
     one = first.start()
-    wait_until(lambda: first.started() == [0, 1], "the first run to have two clips at work")
+    wait_until(lambda: sorted(first.started()) == [0, 1], "the first run to have two clips at work")
     two = second.start()
     for line in two.stdout:
         if "2 clips of other runs started just now (5.9 GiB)" in line:
@@ -41,7 +41,7 @@ def test_two_runs_of_one_machine_share_a_gpu_and_what_is_free_goes_to_the_smalle
     first.signal_file("go0")  # the run that has none gets the place
     wait_until(lambda: second.started() == [0], "the second run to start a clip")
     wait_until(lambda: first.complete() == [0], "the first clip to be complete")
-    assert first.started() == [0, 1]
+    assert sorted(first.started()) == [0, 1]
     for clip in range(4):
         first.signal_file(f"go{clip}")
         second.signal_file(f"go{clip}")
@@ -54,10 +54,10 @@ def test_two_runs_of_one_machine_share_a_gpu_and_what_is_free_goes_to_the_smalle
 def test_claims_of_a_run_that_was_killed_count_no_more(both):
     first, second = both
     process = first.start()
-    wait_until(lambda: first.started() == [0, 1], "the first run to have two clips at work")
+    wait_until(lambda: sorted(first.started()) == [0, 1], "the first run to have two clips at work")
     end(process, signal.SIGKILL)
     after = second.start()
-    wait_until(lambda: second.started() == [0, 1], "the second run to have the GPU")
+    wait_until(lambda: sorted(second.started()) == [0, 1], "the second run to have the GPU")
     assert end(after)[0] == 143
 
 

@@ -17,6 +17,7 @@ from clipfarm.cli.operator import operator
 from clipfarm.cli.vram_agent import vram_agent
 from clipfarm.cluster.process.vram_metrics import GpuMetrics
 from clipfarm.cluster.vram.gpus import Gpus
+from clipfarm.decide.vram.ledger import Ledger
 from clipfarm.manifests import preview
 from clipfarm.run import Run
 from clipfarm.run_status import RunStatus
@@ -346,7 +347,7 @@ def exported() -> set[str]:
         importlib.import_module(f"clipfarm.cluster.{module}")
     names = {sample.name for family in REGISTRY.collect() for sample in family.samples}
     # Of GPUs there are series once an operator is there to ask.
-    names |= {family.name for family in GpuMetrics(Gpus(), {}, time.monotonic).describe()}
+    names |= {family.name for family in GpuMetrics(Gpus(), {}, Ledger, time.monotonic).describe()}
     # A family with labels has no series before the first value.
     for family in REGISTRY.collect():
         names |= {family.name + suffix for suffix in {"counter": ["_total"], "gauge": [""]}.get(family.type, [])}

@@ -8,8 +8,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from clipfarm.cluster.process.vram_metrics import GpuMetrics
 from clipfarm.cluster.reporting.vram import gpu_rows, unknown
 from clipfarm.cluster.vram.gpus import Gpus
+from clipfarm.decide.vram.counts import Counts
+from clipfarm.decide.vram.expected import Expected
+from clipfarm.decide.vram.ledger import Ledger
 from clipfarm.vram.users import holders_text
-from clipfarm.world import GpuId, Holder, Reading, WatermarkState
+from clipfarm.world import GpuId, Holder, Node, Reading, WatermarkState
 
 AT = "2026-11-24T10:00:0{}Z"
 NOW = 1795514410.0  # 2026-11-24T10:00:10Z
@@ -63,6 +66,15 @@ def test_instances_have_rows_of_their_own():
     assert [(row.gpu, row.who, row.total) for row in rows] == [("0/7", "team/a", ""), ("0/8", "", "9.0 GiB")]
 
 
+def test_claims_name_run_clips_memory_and_age():
+    claims = [
+        {"run": "team/a", "clips": 2, "memory": "9.4 GiB", "since": AT.format(4)},
+        {"run": "b/c", "clips": 1, "memory": "unknown"},
+    ]
+    [row] = gpu_rows([run(entry(3, claims=claims))], NOW)
+    assert row.claims == "team/a 2 clips 9.4 GiB 6s, b/c 1 clip unknown"
+
+
 @pytest.mark.parametrize(
     ("holders", "text"),
     [
@@ -88,7 +100,12 @@ def test_prometheus_is_told_each_gpus_use_age_and_gate():
         "b": SimpleNamespace(memory=SimpleNamespace(watermarks={part: WatermarkState(part, False, None)})),
     }
     registry = CollectorRegistry()
-    registry.register(GpuMetrics(gpus, runs, lambda: 100.0))
+    ledger = Ledger()
+    young, sized = Counts(pods=3, unseen=2, since=88.0), Expected(3.0, 2.0)
+    node = Node("n", 8, (whole, part))
+    ledger.put("team/a", [node], {whole: young}, sized, {})
+    ledger.put("team/b", [node], {whole: Counts(pods=1, unseen=1, since=99.0)}, None, {})
+    registry.register(GpuMetrics(gpus, runs, lambda: ledger, lambda: 100.0))
     told = {line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")}
     assert told == {
         'clipfarm_vram_used_bytes{gpu="0",node="n"} 1.048576e+06',
@@ -97,6 +114,9 @@ def test_prometheus_is_told_each_gpus_use_age_and_gate():
         'clipfarm_vram_total_bytes{gpu="1/7",node="n"} 4.194304e+06',
         'clipfarm_vram_reading_age_seconds{gpu="0",node="n"} 10.0',
         'clipfarm_vram_reading_age_seconds{gpu="1/7",node="n"} 60.0',
+        'clipfarm_vram_claimed_bytes{gpu="0",node="n",run="team/a"} 4.194304e+06',
+        'clipfarm_vram_claims{gpu="0",node="n",run="team/a"} 2.0',
+        'clipfarm_vram_claims{gpu="0",node="n",run="team/b"} 1.0',  # of unknown size, which is not zero
         'clipfarm_vram_gate_closed{gpu="0",node="n"} 0.0',
         'clipfarm_vram_gate_closed{gpu="1/7",node="n"} 1.0',
     }

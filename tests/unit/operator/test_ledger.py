@@ -163,6 +163,17 @@ def test_a_run_that_leaves_the_ledger_leaves_nothing():
     assert ledger.on_gpu("a", ONE, GPU0) is NONE
 
 
+def test_a_plan_lists_what_all_runs_claim_on_its_gpus():
+    first, second = draft("ns/a", 1000, running=(999.0, 900.0), waiting=1), draft("ns/b", running=(990.0,), waiting=0)
+    take_turns([first, second], Ledger())
+    [(gpu, claims)] = first.plan().claims.items()
+    assert gpu == GPU0
+    # The first run's second clip shows, and nothing starts beside a clip of unknown size.
+    assert [(each.run, each.clips, each.mib, each.since) for each in claims] == [
+        ("ns/b", 1, None, 990.0), ("ns/a", 1, 1000.0, 999.0),
+    ]  # fmt: skip
+
+
 def test_slices_share_the_clips_of_a_node_and_claims_are_rounded_up():
     found = of(Counts(pods=3, unseen=3), Expected(1000, 1000)).over(2)
     assert (found.pods, found.claimed) == (1.5, 2000.0)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 @click.option("-A", "--all-namespaces", is_flag=True, help="Show the GPUs of runs in all namespaces.")
 @click.option("--local", is_flag=True, help="Show this machine's GPUs, as its driver reports them.")
 def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
-    """Show each GPU: its use, the age of the reading, whether it is open to new clips, and who has the memory.
+    """Show each GPU: its use, the age of the reading, whether it is open to new clips, claims, and who has the memory.
+
+    A claim is memory that clips of a run will take and that no reading surely shows yet: run, clips, memory, and how
+    long ago the first of them began.
 
     In the cluster of the current kubeconfig it shows the GPUs that unfinished runs may use. With --local it shows those
     of this machine; closed means above 85 %, the default of vram.high.
@@ -53,14 +56,16 @@ def _show_local() -> None:
     from clipfarm.vram.users import holders_text
     from clipfarm_contract.result import MIB
 
-    node = socket.gethostname()
+    node, claims = socket.gethostname(), _local_claims()
     look = NvmlSource(node).look(time.monotonic())
     readings, marks = {reading.gpu: reading for reading in look.readings}, Vram()
     rows = []
     for gpu in look.gpus:
         reading = readings.get(gpu)
         if reading is None:
-            rows.append(GpuRow(node, gpu.number, "unknown", "", None, False, "", look.problem))
+            rows.append(
+                GpuRow(node, gpu.number, "unknown", "", None, False, claims.get(gpu.uuid, ""), "", look.problem)
+            )
             continue
         rows.append(
             GpuRow(
@@ -70,6 +75,7 @@ def _show_local() -> None:
                 format_bytes(reading.total_mib * MIB),
                 max(0.0, time.monotonic() - reading.at),
                 reading.used_fraction > marks.high,
+                claims.get(gpu.uuid, ""),
                 holders_text(reading.holders),
                 "",
             )
@@ -77,6 +83,34 @@ def _show_local() -> None:
     _show(rows, f"no GPU here: {look.problem or 'the driver reports none'}")
     if look.problem and rows and all(not row.problem for row in rows):
         click.echo(look.problem)
+
+
+def _local_claims() -> dict[str, str]:
+    """Return what runs on this machine claim, by the GPU's UUID."""
+    from clipfarm.cluster.reporting.vram import claims_text
+    from clipfarm.local.claims import Claims, ClaimsError, young
+    from clipfarm.units import format_bytes
+    from clipfarm_contract.result import MIB
+
+    files, now = Claims(), time.monotonic()
+    try:
+        with files.turn():
+            found = young(files.others(), now)
+    except ClaimsError as error:
+        click.echo(f"claims are unknown: {error}")
+        return {}
+    return {
+        uuid: claims_text(
+            (
+                each.run,
+                each.clips,
+                "unknown" if each.mib is None else format_bytes(each.mib * MIB),
+                now - (each.since or now),
+            )
+            for each in claims
+        )
+        for uuid, claims in found.items()
+    }
 
 
 def _show(rows: "list[GpuRow]", nothing: str) -> None:
@@ -96,13 +130,16 @@ def _show(rows: "list[GpuRow]", nothing: str) -> None:
     for title in ("USE", "TOTAL", "AGE"):
         table.add_column(title, no_wrap=True, justify="right")
     table.add_column("GATE", no_wrap=True)
+    table.add_column("CLAIMS", overflow="fold")
     table.add_column("WHO", overflow="fold")
     for row in rows:
         age = "" if row.age is None else format_duration(row.age)
         gate = "[red]closed[/]" if row.closed else "open"
         if row.age is None:
             gate = "[yellow]unknown[/]"
-        table.add_row(*map(escape, (row.node, row.gpu, row.used, row.total, age)), gate, escape(row.who))
+        table.add_row(
+            *map(escape, (row.node, row.gpu, row.used, row.total, age)), gate, escape(row.claims), escape(row.who)
+        )
     console = Console()
     console.print(table)
     for row in rows:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from clipfarm.decide import admission, encoding, recall, retry, status
@@ -11,7 +11,7 @@ from clipfarm.decide.places import places
 from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.shares import Whole
 from clipfarm.decide.vram import counts, expected, watermarks
-from clipfarm.decide.vram.ledger import Ledger
+from clipfarm.decide.vram.ledger import Claim, Ledger
 from clipfarm.decide.workers import workers
 from clipfarm.run import Run
 from clipfarm.world import GpuId, Turn, WatermarkState, World
@@ -36,6 +36,8 @@ class Plan:
     watermarks: Mapping[GpuId, WatermarkState]
     """For the next tick."""
     status: status.Status
+    claims: Mapping[GpuId, tuple[Claim, ...]] = field(default_factory=dict)
+    """Memory that clips of all runs claim on the GPUs of this run; without those where there is none."""
     per_clip: expected.Expected | None = None
     """GPU memory that a clip takes; None: unknown."""
     wants: GpuId | None = None
@@ -132,6 +134,7 @@ class Draft:
             no_more_clips=finished,
             watermarks=self.marks,
             status=status.summarise(self.run, self.world, self.marks, self.outcome, admitted),
+            claims={gpu: claims for gpu in self.marks if (claims := self._ledger.claims(gpu.node, gpu))},
             per_clip=self.per_clip,
             wants=self._wants,
             waits=self.waits,

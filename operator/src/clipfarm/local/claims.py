@@ -12,7 +12,7 @@ import os
 import pwd
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.vram.expected import FEW, Expected
+from clipfarm.decide.vram.ledger import Claim
 from clipfarm.world import ClipMemory, OtherRun, Running, RunStanding, World
 from clipfarm_contract.text import printable
 
@@ -131,6 +132,20 @@ def claims_of(run: str, plan: Plan, world: World, allocation_time: float) -> Oth
     started = tuple(Running(start.index, start.node, start.gpu, world.now) for start in plan.start)
     standing = RunStanding(plan.share, plan.waits, plan.wants, world.now)
     return OtherRun(run, clip, allocation_time, (*world.running, *started), world.departed, standing)
+
+
+def young(others: Iterable[OtherRun], now: float) -> dict[str, list[Claim]]:
+    """Return claims by the GPU's UUID: of clips that began so lately that a reading may not show them in full."""
+    found: dict[str, list[Claim]] = {}
+    for other in others:
+        began: dict[str, list[float]] = {}
+        for pod in other.running:
+            if pod.gpu is not None and pod.started_at is not None and now - pod.started_at < other.allocation_time:
+                began.setdefault(pod.gpu.uuid, []).append(pod.started_at)
+        for uuid, times in began.items():
+            mib = len(times) * other.clip.mean_mib if other.clip else None
+            found.setdefault(uuid, []).append(Claim(other.name, len(times), mib, min(times)))
+    return found
 
 
 def _size(found: Expected, allocation_time: float) -> ClipMemory:

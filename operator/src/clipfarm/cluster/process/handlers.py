@@ -44,7 +44,7 @@ async def serve(operator: Operator, host: str, port: int, page: tuple[str, int] 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    REGISTRY.register(GpuMetrics(operator.gpus, operator.runs, operator.clock))
+    REGISTRY.register(GpuMetrics(operator.gpus, operator.runs, operator.ledger, operator.clock))
     servers = [await _serve_http(operator, host, port)]
     if page is not None:
         servers.append(await serving.start(ClusterPage(operator), *page))

@@ -23,6 +23,7 @@ from clipfarm.cluster.process.poller import Poller
 from clipfarm.cluster.process.roster import Roster
 from clipfarm.cluster.process.tick import Ticker
 from clipfarm.cluster.vram.gpus import Gpus
+from clipfarm.decide.vram.ledger import Ledger
 from clipfarm.manifests.common import Images
 
 TICK_SECONDS = 1.0
@@ -94,6 +95,10 @@ class Operator:
         else:
             self._due.add(key)
         self._wake.set()
+
+    def ledger(self) -> Ledger:
+        """Return the claims of all runs, as the last tick left them."""
+        return self._ticker.ledger
 
     def unread(self) -> str:
         """Return what the API server refuses to list, and why; empty if it refuses nothing."""

@@ -8,8 +8,9 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.conditions import conditions
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Failure, Status
+from clipfarm.decide.vram.ledger import Claim
 from clipfarm.manifests.blocks import Blocks
-from clipfarm.run_status import Condition, FailedClips, GpuMemory, HeldClips, PodCounts, RunStatus
+from clipfarm.run_status import Condition, FailedClips, GpuClaim, GpuMemory, HeldClips, PodCounts, RunStatus
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
 from clipfarm.world import WatermarkState, World
@@ -24,6 +25,8 @@ MOST_HELD = 10
 """Reasons to hold clips that a status lists; their messages may have 1,000 characters each."""
 MOST_RANGES = 300
 """Characters of such a reason's clips."""
+MOST_CLAIMS = 5
+"""Runs with claims that a status lists for each GPU."""
 COSMETIC_SECONDS = 10.0
 """Between two writes of a status that differ in nothing but the time left, ages, and words."""
 WRITE_SECONDS = 1.0
@@ -60,7 +63,9 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
         # A run that is finished, or that uses no GPU, has nothing to report about them.
-        gpus=() if finished or on_cpu else tuple(_gpu_memory(state, world.now, wall) for state in status.watermarks),
+        gpus=()
+        if finished or on_cpu
+        else tuple(_gpu_memory(state, plan.claims.get(state.gpu, ()), world.now, wall) for state in status.watermarks),
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
         failures=failures,
@@ -177,7 +182,7 @@ def _cut(ranges: str, most: int = MOST_TEXT) -> str:
     return ranges[:most].rpartition(",")[0] + ",..."
 
 
-def _gpu_memory(state: WatermarkState, now: float, wall: float) -> GpuMemory:
+def _gpu_memory(state: WatermarkState, claims: tuple[Claim, ...], now: float, wall: float) -> GpuMemory:
     reading, gpu = state.reading, state.gpu
     return GpuMemory(
         node=gpu.node,
@@ -188,5 +193,14 @@ def _gpu_memory(state: WatermarkState, now: float, wall: float) -> GpuMemory:
         reading=f"{format_duration(now - reading.at)} old" if reading else state.problem,
         measured_at=api_time(wall - (now - reading.at)) if reading else None,
         held_by=holders_text(reading.holders) or None if reading else None,
+        claims=tuple(
+            GpuClaim(
+                run=claim.run,
+                clips=claim.clips,
+                memory="unknown" if claim.mib is None else format_bytes(claim.mib * MIB),
+                since=None if claim.since is None else api_time(wall - (now - claim.since)),
+            )
+            for claim in claims[:MOST_CLAIMS]
+        ),
         gate="Closed" if state.closed else "Open",
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from clipfarm.cluster.api.times import read_time
 from clipfarm.cluster.reporting.summary import FINISHED
+from clipfarm.units import format_clips, format_duration
 from clipfarm_contract.objects import split_uuid
 
 
@@ -20,6 +21,8 @@ class GpuRow:
     age: float | None
     """Seconds; None: the use is unknown."""
     closed: bool
+    claims: str
+    """Runs whose clips no reading surely shows yet, with the memory that these will take."""
     who: str
     problem: str
     """Why the use is unknown; empty where it is not."""
@@ -60,6 +63,14 @@ def unknown(runs: Iterable[Mapping[str, Any]]) -> list[str]:
     return [f"{run}: {message}" for message, run in found.items()]
 
 
+def claims_text(claims: Iterable[tuple[str, int, str, float | None]]) -> str:
+    """Return ``team/a 2 clips 9.4 GiB 12s, team/b 1 clip unknown``: run, clips, memory, and since when."""
+    return ", ".join(
+        f"{run} {format_clips(clips)} {memory}" + ("" if age is None else f" {format_duration(age)}")
+        for run, clips, memory, age in claims
+    )
+
+
 def _row(entry: Mapping[str, Any], now: float, *, closed: bool) -> GpuRow:
     at, (_, instance) = read_time(entry.get("measuredAt")), split_uuid(entry.get("uuid", ""))
     return GpuRow(
@@ -69,6 +80,15 @@ def _row(entry: Mapping[str, Any], now: float, *, closed: bool) -> GpuRow:
         total=entry.get("total", ""),
         age=None if at is None else max(0.0, now - at),
         closed=closed,
+        claims=claims_text(
+            (
+                each["run"],
+                each["clips"],
+                each["memory"],
+                None if (since := read_time(each.get("since"))) is None else max(0.0, now - since),
+            )
+            for each in entry.get("claims", ())
+        ),
         who=entry.get("heldBy", ""),
         problem=entry["reading"] if at is None else "",
     )

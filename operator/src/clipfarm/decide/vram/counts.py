@@ -32,6 +32,9 @@ class Counts:
     ran_out: bool = False
     """A pod ran out of GPU memory, and the readings may be older than that: they do not hold any more."""
 
+    since: float | None = None
+    """When the first of those that claim memory began or, if its renderer has not, was released; None: none does."""
+
     @property
     def seen(self) -> int:
         """Pods that readings show."""
@@ -64,10 +67,11 @@ def counts(
         count = found.setdefault(key, Counts())
         count.pods += 1
         if not fresh:
-            count.unseen += 1
+            _claim(count, pod)
             continue
         age = not_before.get(key, -math.inf) - pod.started_at if pod.started_at is not None else -math.inf
-        count.unseen += age < vram.allocation_time
+        if age < vram.allocation_time:
+            _claim(count, pod)
         count.proven += age >= vram.allocation_time
         if per_clip is not None and pod.started_at is not None and key in not_before:
             begun = pod.started_at + per_clip.allocated_after
@@ -85,6 +89,13 @@ def counts(
             begun = gone.started_at + per_clip.allocated_after
             count.showing += _part(begun, gone.ended_at, not_before[key], reported[key])
     return found
+
+
+def _claim(count: Counts, pod: Running) -> None:
+    """Count a pod whose memory readings may not show in full."""
+    count.unseen += 1
+    began = pod.standing.since if pod.started_at is None else pod.started_at
+    count.since = began if count.since is None else min(count.since, began)
 
 
 def _each(pods: Iterable[P], several: Mapping[str, tuple[GpuId, ...]]) -> Iterator[tuple[P, PlaceKey]]:

@@ -4,6 +4,7 @@ It is made anew from what is seen, so a restart loses nothing. A clip that start
 decides with it.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,18 @@ from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.others import NONE, Others
 from clipfarm.decide.vram.place import Place
 from clipfarm.world import GpuId, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Memory that the clips of one run claim on a GPU, beyond what readings surely show."""
+
+    run: str
+    clips: int
+    mib: float | None
+    """All of it; None: nothing is known of what a clip takes."""
+    since: float | None
+    """When the first of these clips began; None: they start now."""
 
 
 @dataclass(slots=True)
@@ -34,6 +47,8 @@ class Ledger:
     accounts: dict[str, Account] = field(default_factory=dict)
     """By the run's name."""
     _totals: dict[PlaceKey, Others] = field(default_factory=dict)
+    _claimants: dict[PlaceKey, set[str]] = field(default_factory=dict)
+    """Runs that have, or had, claims in a place."""
     _kept: dict[PlaceKey, str] = field(default_factory=dict)
     """Places that are kept for a run in this tick."""
     _changes: dict[str, int] = field(default_factory=dict)
@@ -63,7 +78,7 @@ class Ledger:
             for key in keys:
                 if key in counts:
                     account.counts[key] = replace(counts[key])
-                    self._enter(account, key, used.get(key) if isinstance(key, GpuId) else None)
+                    self._enter(run, account, key, used.get(key) if isinstance(key, GpuId) else None)
         self.accounts[run] = account
 
     def drop(self, run: str) -> None:
@@ -71,6 +86,7 @@ class Ledger:
         account = self.accounts.pop(run, None)
         for key, mine in account.sums.items() if account else ():
             self._totals[key] = self._totals[key].minus(mine)
+            self._claimants.get(key, set()).discard(run)
             if not self._totals[key].any:
                 del self._totals[key]
 
@@ -84,7 +100,7 @@ class Ledger:
         count.unseen += 1
         fullest = place.fullest
         known = fullest is not None and fullest.reading is not None and isinstance(key, GpuId)
-        self._enter(account, key, fullest.reading.used_mib if known and fullest and fullest.reading else None)
+        self._enter(run, account, key, fullest.reading.used_mib if known and fullest and fullest.reading else None)
         self._changes[place.node.name] = self._changes.get(place.node.name, 0) + 1
 
     def keep(self, run: str, place: Place) -> None:
@@ -137,11 +153,18 @@ class Ledger:
         known = [each.per_clip.most for name, each in self.accounts.items() if name != run and each.per_clip]
         return max(known, default=None)
 
-    def names(self, run: str, key: PlaceKey) -> list[str]:
-        """Return the other runs that have clips in a place."""
-        return sorted(name for name, each in self.accounts.items() if name != run and key in each.sums)
+    def claims(self, node: str, gpu: GpuId) -> tuple[Claim, ...]:
+        """Return what runs claim on a GPU, the largest first; clips whose GPU the node chose count on each of them."""
+        found = [
+            Claim(name, count.unseen, None if mine.unknown > 0.5 else mine.claimed, count.since)
+            for key in (gpu, node)
+            for name in self._claimants.get(key, ())
+            for count, mine in ((self.accounts[name].counts[key], self.accounts[name].sums[key]),)
+            if count.unseen
+        ]
+        return tuple(sorted(found, key=lambda each: (-(math.inf if each.mib is None else each.mib), each.run)))
 
-    def _enter(self, account: Account, key: PlaceKey, used: float | None) -> None:
+    def _enter(self, run: str, account: Account, key: PlaceKey, used: float | None) -> None:
         """Bring a run's sum in a place up to date with its count."""
         before, total = account.sums.get(key, NONE), self._totals.get(key, NONE)
         without = total.minus(before)
@@ -153,6 +176,8 @@ class Ledger:
             per_clip = Expected(share, share)
         mine = account.sums[key] = others.of(count, per_clip)
         self._totals[key] = without.plus(mine)
+        if count.unseen:
+            self._claimants.setdefault(key, set()).add(run)
 
     def _others(self, run: str, key: PlaceKey) -> Others:
         total, account = self._totals.get(key), self.accounts.get(run)
