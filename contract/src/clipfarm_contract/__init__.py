@@ -9,6 +9,7 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.indexes`: numbers of clips as ranges, ``1,3-5``
 - :mod:`~clipfarm_contract.layers`: what the layers of a frame mean, and how their files become values
 - :mod:`~clipfarm_contract.clip`: ``clip.json``, and how a folder becomes a complete clip
+- :mod:`~clipfarm_contract.excerpt`: a clip that is a part of somebody else's video
 - :mod:`~clipfarm_contract.models`: what a model's name says of it
 - :mod:`~clipfarm_contract.features`: whether a clip has the features that are wanted
 - :mod:`~clipfarm_contract.feature_sets`: sets of features, and :mod:`~clipfarm_contract.extraction`: what they know

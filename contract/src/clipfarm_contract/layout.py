@@ -6,6 +6,8 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipfarm_contract import regular
+
 _CLIP = re.compile(r"clip_(\d{5,})")
 LAYERS_SUFFIX = ".safetensors"
 """Of features of several layers."""
@@ -78,6 +80,16 @@ class Clip:
         """``clip.json``, written last (:mod:`clipfarm_contract.clip`)."""
         return self.folder / "clip.json"
 
+    @property
+    def excerpt(self) -> Path:
+        """``video.json``: which frames of somebody else's video this is (:mod:`clipfarm_contract.excerpt`)."""
+        return self.folder / "video.json"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the clip is rendered, or is an excerpt of a video; its frames are not looked at."""
+        return regular.may_exist(self.manifest) or regular.may_exist(self.excerpt)
+
     def features(self, name: str, *, several: bool = False) -> Path:
         """(tokens, width) features of a set; ``several`` arrays of that shape lie in one safetensors file."""
         return self.folder / "feature_maps" / f"{name}{LAYERS_SUFFIX if several else '.npy'}"
@@ -146,6 +158,11 @@ class RunFolder:
     def all_rendered(self) -> Path:
         """Exists when no more clips will come: a watching encoder may end after the last one."""
         return self.state / "all-rendered"
+
+    @property
+    def videos(self) -> Path:
+        """JSON: where the videos lie of which the clips are excerpts, and how they are cut."""
+        return self.state / "videos.json"
 
     def encode_log(self, number: int = 0) -> Path:
         """The running summary of one of the local encoders, JSON, replaced after each batch."""

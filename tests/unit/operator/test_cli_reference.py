@@ -13,7 +13,7 @@ from clipfarm.cli.main import CONTEXT, commands
 from helpers.chart import ROOT
 
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text()
-PROGRAMS = ("clipfarm", "clipfarm-render", "clipfarm-encode", "clipfarm-export")
+PROGRAMS = ("clipfarm", "clipfarm-render", "clipfarm-encode", "clipfarm-encode-videos", "clipfarm-export")
 VALUES = {
     "--output_dir": "out",
     "--seed": "7",

@@ -8,7 +8,6 @@ import click
 import torch
 from rich.console import Console
 
-from clipfarm_contract import regular
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.feature_sets import FeatureSet
 from clipfarm_contract.indexes import Indexes
@@ -125,7 +124,7 @@ def _source(
             )
     if not options["watch"]:
         stopper.before_exit = reporter.stopped
-        if unvouched := sum(not regular.may_exist(found.clip.manifest) for found in clips):
+        if unvouched := sum(not found.clip.is_complete for found in clips):
             reporter.say(f"{unvouched} of {len(clips)} clips have no clip.json: nothing vouches that they are whole")
         accounts = [work.account for work in made]
         return Once(list(zip(surveys, accounts, strict=True)), again=options["overwrite"])

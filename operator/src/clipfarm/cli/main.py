@@ -18,6 +18,7 @@ from clipfarm_contract.signals import not_ignored
 COMMANDS = (
     "clip",
     "doctor",
+    "encode",
     "export",
     "gallery",
     "gpu",

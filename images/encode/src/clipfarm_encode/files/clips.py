@@ -19,6 +19,8 @@ from clipfarm_contract.features import frames_sha256
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
 from clipfarm_encode.files import png
+from clipfarm_encode.videos.error import VideoError
+from clipfarm_encode.videos.frames import read_excerpt
 
 Frames = NDArray[np.uint8]
 """(frames, height, width, 3), RGB."""
@@ -117,6 +119,8 @@ def read_clip(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_a
     try:
         manifest = ClipManifest.read(clip.manifest)
     except FileNotFoundError:
+        if regular.may_exist(clip.excerpt):
+            return _of_a_video(clip, allocate)
         return _stack([(path, None) for path in _in_order(_paths(clip))], None, allocate)
     except OSError as error:
         raise _unreadable("clip.json", error) from None
@@ -141,6 +145,15 @@ def read_clip(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames] = _new_a
             raise ClipError(f"rgb/{path.name}: {size} bytes, expected {entry.size}")
         frames.append((path, entry.sha256))
     return _stack(frames, picture.resolution, allocate)
+
+
+def _of_a_video(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames]) -> Decoded:
+    try:
+        return Decoded(*read_excerpt(clip, allocate))
+    except VideoError as error:
+        raise ClipError(str(error)) from None
+    except OSError as error:
+        raise _unreadable(clip.excerpt.name, error) from None
 
 
 def _unreadable(where: str, error: OSError) -> ClipError:

@@ -5,7 +5,6 @@ from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipfarm_contract import regular
 from clipfarm_encode.files.clips import Found, found_in
 
 
@@ -53,7 +52,7 @@ class Listing:
                 if known is not None and known.inode == entry.inode():
                     continue
                 found = found_in(entry)
-                if found and found.is_one_of(self._wanted) and regular.may_exist(found.clip.manifest):
+                if found and found.is_one_of(self._wanted) and found.clip.is_complete:
                     fresh.append(found)
         gone = self.clips.keys() - present
         for name in gone:

@@ -1,0 +1,183 @@
+"""``clipfarm encode``: other people's videos to features."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from clipfarm_contract import streams
+from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.excerpt import Cut, Videos
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.text import printable
+from clipfarm_encode.videos.cutting import Outcome, cut_all, find_videos
+
+PROGRAM = "clipfarm encode"
+FAILED, USAGE = 1, 2
+REFUSED_SHOWN = 20
+OWN = ("--data-dir", "--in-place", "--out-dir", "--watch", "--clips", "--seed", "--experiment", "--overwrite")
+"""Options of the encoder that this command gives it, or that mean nothing for videos."""
+
+
+@click.command(
+    context_settings={
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+        "help_option_names": ["-h", "--help"],
+        "ignore_unknown_options": True,
+    },
+    epilog="Exit status: 0 every video has its features; 1 some video or clip has none, and its reason is printed; "
+    "2 wrong usage; 128 + n ended by signal n.",
+)
+@click.argument("videos", type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the clips.")
+@click.option("--frames", default=32, show_default=True, type=click.IntRange(1, 100_000), help="Frames of a clip.")
+@click.option(
+    "--stride",
+    type=click.IntRange(1),
+    help="Frames from the beginning of a clip to that of the video's next.  [default: --frames]",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, 1000, min_open=True),
+    help="Frames a second to take of each video.  [default: all its frames]",
+)
+@click.option(
+    "--replicas",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Encoders that share the work and this machine's CPUs.",
+)
+@click.option("--no-encode", is_flag=True, help="Cut the videos and say what is wrong with them, and stop.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF CLIPFARM-ENCODE]")
+def command(
+    *,
+    videos: Path,
+    output: Path,
+    frames: int,
+    stride: int | None,
+    fps: float | None,
+    replicas: int,
+    no_encode: bool,
+    options: tuple[str, ...],
+) -> int:
+    """Turn VIDEOS into features: a file, or a folder with video files or folders of pictures, at any depth.
+
+    Each video is cut into clips of --frames frames. OUTPUT/clip_00000/video.json says which frames of which video a
+    clip has, and feature_maps/ has its features. Nothing is copied: the videos are read where they are. Run it again to
+    continue, or after videos were added; on several machines at a time if they share both folders.
+
+    All other options are those of clipfarm-encode: --model, --weights, --features, --crop-size and more.
+    """
+    if str(videos).startswith("-"):
+        raise click.UsageError(f"found {videos} first, expected VIDEOS before any option of clipfarm-encode")
+    if not videos.exists():
+        raise click.UsageError(f"{videos}: not found, expected a video or a folder with videos")
+    if importlib.util.find_spec("av") is None:
+        raise click.UsageError("not installed: av; install with: pip install 'clipfarm-encode[video]'")
+    for each in options:
+        if (name := each.partition("=")[0].replace("_", "-")) in OWN:
+            raise click.UsageError(f"{name}: found an option of clipfarm-encode that {PROGRAM} gives it itself")
+    folder = RunFolder(output.absolute())
+    root = (videos if videos.is_dir() else videos.parent).absolute()
+    _settle(folder, Videos(str(root), Cut(frames, stride or frames, fps)))
+    names = find_videos(root, folder.root) if videos.is_dir() else [videos.name]
+    outcome = cut_all(root, names, folder, Cut(frames, stride or frames, fps))
+    _tell(outcome, videos)
+    if not outcome.clips:
+        return USAGE if not outcome.videos else FAILED
+    folder.all_rendered.touch()
+    code = 0 if no_encode else _encode(folder, replicas, options)
+    return code or (FAILED if outcome.refused else 0)
+
+
+def _settle(folder: RunFolder, videos: Videos) -> None:
+    """Write down where the videos are and how they are cut; refuse a folder whose clips were cut otherwise."""
+    try:
+        before = Videos.read(folder)
+    except FileNotFoundError:
+        if folder.clips():
+            raise click.UsageError(f"--output: {folder.root} has clips that were not made of videos") from None
+    except ContractError as error:
+        raise click.UsageError(f"--output: {error}") from None
+    else:
+        if before.cut != videos.cut:
+            raise click.UsageError(
+                f"--output: {folder.root} has clips of {_described(before.cut)}, found {_described(videos.cut)};"
+                " name another folder"
+            )
+        if before == videos:
+            return
+    folder.state.mkdir(parents=True, exist_ok=True)
+    partial = folder.state / f".videos.{os.getpid()}"
+    partial.write_text(videos.to_json())
+    partial.replace(folder.videos)
+
+
+def _described(cut: Cut) -> str:
+    rate = "all frames" if cut.fps is None else f"{cut.fps:g} frames a second"
+    return f"--frames {cut.frames} --stride {cut.stride} ({rate})"
+
+
+def _tell(outcome: Outcome, videos: Path) -> None:
+    if not outcome.videos:
+        _say(f"{videos}: found no video, expected files such as .mp4, .webm or .avi, or folders of pictures")
+        return
+    for name, reason in sorted(outcome.refused.items())[:REFUSED_SHOWN]:
+        _say(f"{name}: passed over: {reason}")
+    if (more := len(outcome.refused) - REFUSED_SHOWN) > 0:
+        _say(f"and {more} more")
+    _say(f"{outcome.videos} videos, {len(outcome.refused)} of them passed over: {outcome.clips} clips")
+
+
+def _say(text: str) -> None:
+    click.echo(f"{PROGRAM}: {printable(text)}", err=True)
+
+
+def _encode(folder: RunFolder, replicas: int, options: tuple[str, ...]) -> int:
+    """Run the encoders until all clips have their features, and return the worst of their exit statuses.
+
+    They end with this process. With several, each writes what it says into a file.
+    """
+    command = [
+        *(sys.executable, "-m", "clipfarm_encode", "--data-dir", str(folder.root), "--in-place", "--watch"),
+        *("--exit-with-parent", "--parent", str(os.getpid())),
+    ]
+    if replicas > 1 and not os.environ.get("OMP_NUM_THREADS", "").strip():
+        command += ["--threads", str(max(1, available_cpus() // replicas))]
+    if replicas == 1:
+        return subprocess.run([*command, "--log-json", str(folder.encode_log()), *options], check=False).returncode
+    (folder.state / "workers").mkdir(exist_ok=True)
+    processes = []
+    for number in range(replicas):
+        log = folder.state / "workers" / f"encoder-{number}.log"
+        with log.open("wb") as file:
+            whole = [*command, "--log-json", str(folder.encode_log(number)), *options]
+            processes.append((subprocess.Popen(whole, stdout=file, stderr=file), log))
+    worst = 0
+    for process, log in processes:
+        status = process.wait()
+        lines = log.read_text(errors="replace").strip().splitlines()
+        _say(f"{log.relative_to(folder.root)}: {lines[-1] if lines else f'ended with {status}'}")
+        worst = max(worst, 128 - status if status < 0 else status)
+    return worst
+
+
+def main() -> None:
+    """Run the command, and end with its exit status; a mistake is one line."""
+    streams.guard(PROGRAM)
+    try:
+        code = command.main(prog_name=PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"{PROGRAM}: {printable(' '.join(error.format_message().split()))}", err=True)
+        code = error.exit_code
+    except OSError as error:
+        click.echo(f"{PROGRAM}: {printable(f'{error.filename}: {error.strerror}')}", err=True)
+        code = FAILED
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    sys.exit(code)

@@ -1,0 +1,144 @@
+"""Videos in a folder to folders of clips, each with a ``video.json`` that says which frames it has."""
+
+import os
+import secrets
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clipfarm_contract.excerpt import Cut, Excerpt
+from clipfarm_contract.layout import RunFolder, clip_index
+from clipfarm_encode.videos import film
+from clipfarm_encode.videos.error import VideoError
+from clipfarm_encode.videos.pictures import is_picture, pictures
+from clipfarm_encode.videos.sampling import beginnings, sampled
+
+PROBES = 8
+"""Files whose heads are read at a time: on a network's volume each waits."""
+
+
+@dataclass
+class Outcome:
+    """What became of the videos."""
+
+    videos: int = 0
+    """Videos that were found."""
+    clips: int = 0
+    """Their clips, with those that were there."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why a video gives no clip, by its path."""
+
+
+def find_videos(root: Path, leave_out: Path) -> Iterator[str]:
+    """Yield videos below a folder by their paths from it, in an order that every machine agrees on.
+
+    A folder with pictures in it is a video. Names that begin with a dot, and ``leave_out``, are not looked into.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    for folder, folders, files in os.walk(root, onerror=_raise):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and here / name != leave_out)
+        names = [name for name in sorted(files) if not name.startswith(".")]
+        if any(is_picture(name) for name in names):
+            yield here.relative_to(root).as_posix()
+        for name in names:
+            if name.lower().endswith(film.SUFFIXES):
+                yield (here / name).relative_to(root).as_posix()
+
+
+def cut_all(root: Path, names: Iterable[str], output: RunFolder, cut: Cut) -> Outcome:
+    """Make the clips of all videos; those that are there stay, with their numbers.
+
+    Several programs may do this at a time: a folder gets its name whole, and once.
+
+    Raises:
+        OSError: the output cannot be written.
+    """
+    there = _there(output)
+    number = 1 + max((clip_index(path.name) or 0 for path in output.root.glob("clip_*")), default=-1)
+    outcome = Outcome()
+    with ThreadPoolExecutor(PROBES, "probe") as pool:
+        for name, made in pool.map(
+            lambda name: (name, _cut_unless_there(root, name, cut, there.get(name, []))), list(names)
+        ):
+            outcome.videos += 1
+            if isinstance(made, str):
+                outcome.refused[name] = made
+                continue
+            outcome.clips += len(made)
+            parts = {each.part for each in there.get(name, ()) if each in made}
+            for excerpt in made:
+                if excerpt.part not in parts:
+                    number = _place(output, number, excerpt)
+    return outcome
+
+
+def _there(output: RunFolder) -> defaultdict[str, list[Excerpt]]:
+    """Return the clips that are there, by their videos."""
+    found: defaultdict[str, list[Excerpt]] = defaultdict(list)
+    for index in output.clips():
+        clip = output.clip(index)
+        if clip.excerpt.exists():
+            excerpt = Excerpt.read(clip)
+            found[excerpt.video].append(excerpt)
+    return found
+
+
+def _cut_unless_there(root: Path, name: str, cut: Cut, there: list[Excerpt]) -> list[Excerpt] | str:
+    """Return a video's clips, or why there are none; a video all of whose clips are there is not opened again."""
+    path = root / name
+    try:
+        size = len(pictures(path)) if path.is_dir() else path.stat().st_size
+        if there and len(there) == there[0].parts and all(each.size == size for each in there):
+            return there
+        if any(each.size != size for each in there):
+            return "it has changed since it was cut; remove its clips, or put it back"
+        return _cut(path, name, size, cut)
+    except VideoError as error:
+        return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _cut(path: Path, name: str, size: int, cut: Cut) -> list[Excerpt] | str:
+    if path.is_dir():
+        count, fps = size, None
+    else:
+        stored, rate = film.length(path)
+        fps = cut.fps or rate
+        count = sampled(stored, rate, fps)
+    starts = beginnings(count, cut.frames, cut.stride)
+    if not starts:
+        return f"it has {count} frames{f' at {fps:g} a second' if fps else ''}, and a clip {cut.frames}"
+    return [Excerpt(name, size, i, len(starts), first, cut.frames, fps) for i, first in enumerate(starts)]
+
+
+def _place(output: RunFolder, number: int, excerpt: Excerpt) -> int:
+    """Make a clip's folder under the first number that is free, and return the next number."""
+    attempt = output.attempt(number, secrets.token_hex(4))
+    attempt.mkdir(parents=True)
+    try:
+        (attempt / "video.json").write_text(excerpt.to_json())
+        while True:
+            clip = output.clip(number)
+            try:
+                attempt.rename(clip.folder)
+            except OSError:
+                if not clip.excerpt.exists():
+                    raise
+                if Excerpt.read(clip) == excerpt:  # another program was faster
+                    return number + 1
+                number += 1
+            else:
+                return number + 1
+    finally:
+        shutil.rmtree(attempt, ignore_errors=True)
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,258 @@
+"""Other people's videos: which frames a clip gets, and what is wrong with the rest. The videos are real ones."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipfarm_contract.excerpt import Cut, Excerpt, Videos
+from clipfarm_contract.layout import RunFolder
+from clipfarm_encode.files.clips import ClipError, read_clip
+from clipfarm_encode.videos import film
+from clipfarm_encode.videos.cutting import cut_all, find_videos
+from clipfarm_encode.videos.error import VideoError
+from clipfarm_encode.videos.film import length, read_film
+from clipfarm_encode.videos.pictures import pictures
+from clipfarm_encode.videos.sampling import beginnings, sampled
+from helpers.videos import KINDS, STEP, make_pictures, make_video
+
+
+def numbers(frames):
+    """Return which frames of a made-up video these are."""
+    return [round(float(each.mean()) / STEP) for each in frames]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_frame_of_a_video_is_found_from_any_beginning(name, tmp_path):
+    path = make_video(tmp_path / name)
+    assert length(path) == (40, 30.0)
+    for first in (0, 1, 11, 12, 13, 25, 36):
+        assert numbers(read_film(path, first, 4, 30.0)) == list(range(first, first + 4))
+
+
+@pytest.mark.parametrize(
+    ("fps", "first", "expected"),
+    [(10.0, 0, [0, 3, 6, 9]), (10.0, 5, [15, 18, 21, 24]), (15.0, 1, [2, 4, 6, 8]), (60.0, 2, [1, 1, 2, 2])],
+)
+def test_frames_are_those_that_are_shown_at_the_rate_that_is_asked_for(fps, first, expected, tmp_path):
+    assert numbers(read_film(make_video(tmp_path / "x.mp4"), first, 4, fps)) == expected
+
+
+def test_a_video_whose_frames_come_at_odd_times_is_sampled_by_these(tmp_path):
+    # Half a second at 20 frames a second, then 5 a second.
+    path = make_video(tmp_path / "x.mkv", frames=20, at=lambda i: 50 * i if i < 10 else 500 + 200 * (i - 10))
+    assert numbers(read_film(path, 0, 12, 10.0)) == [0, 2, 4, 6, 8, 10, 10, 11, 11, 12, 12, 13]
+
+
+@pytest.mark.parametrize(
+    ("count", "rate", "fps", "expected"),
+    [
+        (90, 30, 10, 30),
+        (91, 30, 10, 31),
+        (40, 30, 30, 40),
+        (1, 30, 5, 1),
+        (24, 24, 23.976, 24),
+        (10, 10, 20, 20),
+        (17, 30, 25, 14),
+    ],
+)
+def test_how_many_frames_a_video_has_at_another_rate(count, rate, fps, expected):
+    assert sampled(count, rate, fps) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "frames", "stride", "expected"),
+    [(40, 8, 8, [0, 8, 16, 24, 32]), (41, 8, 8, [0, 8, 16, 24, 32]), (20, 8, 4, [0, 4, 8, 12]), (7, 8, 8, [])],
+)
+def test_where_clips_begin(count, frames, stride, expected):
+    assert list(beginnings(count, frames, stride)) == expected
+
+
+def test_a_video_that_is_to_be_turned_is_turned():
+    picture = np.zeros((2, 3, 3), np.uint8)
+    picture[0, 0] = 255
+    frame = SimpleNamespace(to_ndarray=lambda **_: picture, rotation=90)
+    assert film._picture(frame).shape == (3, 2, 3)
+    assert film._picture(frame)[2, 0, 0] == 255  # the upper left corner, a quarter turn to the left
+
+
+def test_a_video_that_ends_early_says_so(tmp_path):
+    path = make_video(tmp_path / "x.mp4", frames=10)
+    with pytest.raises(VideoError, match="it ends after 2 of the clip's 4 frames"):
+        read_film(path, 8, 4, 30.0)
+
+
+def write_sound(path):
+    with av.open(str(path), "w", format="wav") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        frame.rate = 8000
+        for packet in stream.encode(frame):
+            container.mux(packet)
+
+
+def test_what_is_no_video_is_refused_with_a_reason(tmp_path):
+    (tmp_path / "noise.mp4").write_bytes(b"no video" * 100)
+    (tmp_path / "empty.mp4").touch()
+    write_sound(tmp_path / "sound.avi")
+    make_video(tmp_path / "short.mp4", frames=5)
+    make_video(tmp_path / "good.mp4", frames=9)
+    outcome = cut(tmp_path, tmp_path / "out")
+    assert outcome.clips == 1
+    assert outcome.refused == {
+        "noise.mp4": "Invalid data found when processing input",
+        "empty.mp4": "Invalid data found when processing input",
+        "sound.avi": "it has sound at most, and no pictures",
+        "short.mp4": "it has 5 frames at 30 a second, and a clip 8",
+    }
+
+
+def cut(root: Path, output: Path, frames=8, **more):
+    folder = RunFolder(output)
+    folder.state.mkdir(parents=True, exist_ok=True)
+    made = Cut(frames, more.pop("stride", frames), **more)
+    folder.videos.write_text(Videos(str(root), made).to_json())
+    return cut_all(root, find_videos(root, output), folder, made)
+
+
+def excerpts(output):
+    folder = RunFolder(output)
+    return {index: Excerpt.read(folder.clip(index)) for index in folder.clips()}
+
+
+def test_videos_at_any_depth_become_clips_in_the_order_of_their_names(tmp_path):
+    make_video(tmp_path / "b" / "two.webm", frames=17)
+    make_video(tmp_path / "one.mp4", frames=8)
+    make_pictures(tmp_path / "b" / "three")
+    make_video(tmp_path / ".hidden" / "no.mp4")
+    make_video(tmp_path / "._two.mp4")
+    output = tmp_path / "out"
+    assert cut(tmp_path, output).clips == 4
+    found = [(each.video, each.first, each.part, each.parts) for each in excerpts(output).values()]
+    assert found == [("one.mp4", 0, 0, 1), ("b/two.webm", 0, 0, 2), ("b/two.webm", 8, 1, 2), ("b/three", 0, 0, 1)]
+    frames = [numbers(read_clip(RunFolder(output).clip(i)).frames) for i in range(4)]
+    assert frames == [list(range(8)), list(range(8)), list(range(8, 16)), list(range(8))]
+
+
+def test_clips_keep_their_numbers_when_videos_are_added_and_when_a_cut_was_broken_off(tmp_path):
+    make_video(tmp_path / "m.mp4", frames=24)
+    output = tmp_path / "out"
+    cut(tmp_path, output)
+    before = excerpts(output)
+    RunFolder(output).clip(1).excerpt.unlink()
+    RunFolder(output).clip(1).folder.rmdir()
+    make_video(tmp_path / "a.mp4", frames=8)
+    assert cut(tmp_path, output).clips == 4
+    after = excerpts(output)
+    assert {index: after[index] for index in (0, 2)} == {index: before[index] for index in (0, 2)}
+    assert sorted((each.video, each.part) for each in after.values()) == [
+        ("a.mp4", 0),
+        *(("m.mp4", part) for part in range(3)),
+    ]
+
+
+def test_two_programs_that_cut_at_the_same_time_make_each_clip_once(tmp_path):
+    for i in range(6):
+        make_video(tmp_path / f"v{i}.mp4", frames=16)
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "clipfarm_encode.videos", str(tmp_path), "--output", str(output), "--frames", "8"]
+    both = [subprocess.Popen([*command, "--no-encode"], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[1].strip().splitlines()[-1] for process in both] == [
+        "clipfarm encode: 6 videos, 0 of them passed over: 12 clips"
+    ] * 2
+    found = sorted((each.video, each.part) for each in excerpts(output).values())
+    assert found == [(f"v{i}.mp4", part) for i in range(6) for part in range(2)]
+
+
+def test_a_video_that_changed_or_went_away_is_named(tmp_path):
+    path = make_video(tmp_path / "x.mp4", frames=8)
+    output = tmp_path / "out"
+    cut(tmp_path, output)
+    clip = RunFolder(output).clip(0)
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(ClipError, match=rf"^x\.mp4: found {size + 4} bytes, expected {size} as when it was cut$"):
+        read_clip(clip)
+    assert cut(tmp_path, output).refused == {
+        "x.mp4": "it has changed since it was cut; remove its clips, or put it back"
+    }
+    path.unlink()
+    with pytest.raises(ClipError, match=r"^x\.mp4: not found in "):
+        read_clip(clip)
+
+
+def test_a_picture_that_is_damaged_or_of_another_size_is_named(tmp_path):
+    folder = make_pictures(tmp_path / "walk", suffix=".png")
+    output = tmp_path / "out"
+    cut(tmp_path, output)
+    clip = RunFolder(output).clip(0)
+    (folder / "img3.png").write_bytes(b"no picture")
+    with pytest.raises(ClipError, match=r"^walk: img3\.png: damaged, or no picture$"):
+        read_clip(clip)
+    Image.new("RGB", (20, 20)).save(folder / "img3.png")
+    with pytest.raises(ClipError, match=r"^walk: its pictures have different sizes, 20 x 20 and 64 x 48$"):
+        read_clip(clip)
+
+
+def test_pictures_are_in_order_of_their_numbers(tmp_path):
+    make_pictures(tmp_path / "walk")
+    (tmp_path / "walk" / ".img0.jpg").touch()
+    assert [path.stem for path in pictures(tmp_path / "walk")] == [f"img{i}" for i in range(12)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "no json",
+        json.dumps({"video": "../x", "size": 1, "part": 0, "parts": 1, "first": 0, "frames": 1, "fps": 1.0}),
+    ],
+)
+def test_a_description_that_is_none_fails_its_clip_alone(text, tmp_path):
+    make_video(tmp_path / "x.mp4", frames=8)
+    output = tmp_path / "out"
+    cut(tmp_path, output)
+    clip = RunFolder(output).clip(0)
+    clip.excerpt.write_text(text)
+    with pytest.raises(ClipError, match=r"^video\.json"):
+        read_clip(clip)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "clipfarm_encode.videos", *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--output", "out"], "nowhere: not found, expected a video or a folder with videos"),
+        (["--weights", "random", ".", "--output", "out"], "found --weights first, expected VIDEOS before any option"),
+        ([".", "--output", "out", "--seed", "1"], "--seed: found an option of clipfarm-encode that clipfarm encode"),
+        ([".", "--output", "out", "--data_dir=x"], "--data-dir: found an option of clipfarm-encode that"),
+        (["empty", "--output", "out"], "empty: found no video, expected files such as .mp4, .webm or .avi, or folders"),
+        ([".", "--output", "made"], "made has clips of --frames 8 --stride 8 (all frames), found --frames 32"),
+        ([".", "--output", "rendered"], "rendered has clips that were not made of videos"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("rendered/clip_00000").mkdir(parents=True)
+    make_video(Path("videos/x.mp4").absolute(), frames=8)
+    cut(tmp_path / "videos", tmp_path / "made")
+    code, output = run(*arguments)
+    assert code == 2
+    assert message in output
+    assert len(output.splitlines()) == 1
