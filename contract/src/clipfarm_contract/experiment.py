@@ -7,8 +7,9 @@ other. The renderer reads the whole of it (:mod:`clipfarm_contract.experiments.s
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, cast, get_args
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
 
 from clipfarm_contract.fields import ContractError, Fields, load, parse_text
 
@@ -62,12 +63,14 @@ class Picture:
         return COMPOSITING if self.background == "cached" else 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Experiment:
     """A run's whole experiment."""
 
     document: Document
     """Its JSON form: what all clips have in common, and ``phases``, each with its ``clips``."""
+    where: str = field(default="experiment", compare=False)
+    """What messages call it."""
 
     @classmethod
     def from_json(cls, text: str, where: str = "experiment") -> "Experiment":
@@ -76,16 +79,14 @@ class Experiment:
         Raises:
             ContractError: its picture, or the clips of a phase, cannot be read.
         """
-        document = load(text, where)
-        Picture.of(Fields(document, where).rest(), where)
-        made = cls(cast("Document", document))
-        made._ranges(where)
+        made = cls(Fields(load(text, where), where).rest(), where)
+        _ = made.picture, made._of_clips  # for their errors
         return made
 
-    @property
+    @cached_property
     def picture(self) -> Picture:
         """What the encoder needs to know of each clip."""
-        return Picture.of(self.document, "experiment")
+        return Picture.of(self.document, self.where)
 
     def recipe(self, seed: int, index: int, *, own_renderer: bool = False) -> "ClipRecipe":
         """Return the recipe of one clip.
@@ -99,16 +100,17 @@ class Experiment:
             ContractError: no phase holds the clip.
         """
         compositing = 1 if own_renderer else self.picture.compositing
-        for start, end, phase in self._ranges("experiment"):
+        for start, end, document in self._of_clips:
             if start <= index <= end:
-                common = {name: value for name, value in self.document.items() if name != "phases"}
-                return ClipRecipe(seed, index, common | {"phase": phase}, compositing)
+                return ClipRecipe(seed, index, document, compositing)
         raise ContractError(f"clip {index}: no phase of the experiment holds it")
 
-    def _ranges(self, where: str) -> list[tuple[int, int, Document]]:
-        """Return the first and the last clip of each phase, and the phase without them."""
-        phases = Fields(self.document, where).take_list("phases", _parse_phase)
-        return list(phases)
+    @cached_property
+    def _of_clips(self) -> tuple[tuple[int, int, Document], ...]:
+        """The first and the last clip of each phase, and the experiment of a clip between them."""
+        common = {name: value for name, value in self.document.items() if name != "phases"}
+        phases = Fields(self.document, self.where).take_list("phases", _parse_phase)
+        return tuple((start, end, common | {"phase": phase}) for start, end, phase in phases)
 
 
 @dataclass(frozen=True, slots=True)

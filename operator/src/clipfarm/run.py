@@ -5,6 +5,7 @@ other code looks at a raw document. :mod:`clipfarm.run_file` turns what is wrong
 """
 
 import json
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -221,7 +222,7 @@ class RunSpec(RuleOptions, SpecFields):
 
     def declared(self) -> Declared:
         """Return the experiment as the renderer reads it."""
-        return declared(self.experiment, self.render.background)
+        return self._declared
 
     def contract(self) -> ContractExperiment:
         """Return the experiment as it is handed on."""
@@ -232,7 +233,16 @@ class RunSpec(RuleOptions, SpecFields):
 
         How the background is rendered belongs to it, because the frames' bytes depend on it.
         """
-        return json.dumps(self.declared().document(), sort_keys=True)
+        return self._handed_on
+
+    @cached_property
+    def _declared(self) -> Declared:
+        return declared(self.experiment, self.render.background)
+
+    @cached_property
+    def _handed_on(self) -> str:
+        # Asked for several times in each tick.
+        return json.dumps(self._declared.document(), sort_keys=True)
 
     rules = (
         Rule(

@@ -97,3 +97,16 @@ def test_a_number_beyond_all_floats_is_refused():
 def test_a_reason_is_one_line_whatever_the_renderer_wrote(tmp_path):
     (tmp_path / "report.json").write_text('{"reason": "first\\nsecond\\t third"}')
     assert ChildReport.read(tmp_path / "report.json").reason == "first second third"
+
+
+def test_an_experiment_that_nobody_here_knows_is_handed_on_and_compared_by_all_but_the_renderer():
+    document = json.loads(JSON) | {"name": "juggle", "balls": 3}
+    document["phases"][0]["factors"] = {"height": {"values": [1, 2]}}
+    experiment = Experiment.from_json(json.dumps(document))
+    recipe = experiment.recipe(42, 3)
+    assert (experiment.picture.frames, recipe.picture.resolution) == (document["frames"], document["resolution"])
+    assert ClipRecipe.parse(json.loads(json.dumps(recipe.to_json())), "recipe") == recipe
+    changed = Experiment.from_json(json.dumps(document | {"balls": 4})).recipe(42, 3)
+    assert recipe.difference(changed) == "experiment.balls 4 instead of 3"
+    with pytest.raises(ContractError, match=r'^experiment\.name: found "juggle", expected push, '):
+        Declared.from_json(json.dumps(document))
