@@ -13,6 +13,7 @@ from typing import Protocol
 
 import fsspec
 
+from clipfarm_contract import locks
 from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.tree import remove
 from clipfarm_export.errors import ExportError
@@ -53,8 +54,11 @@ class Destination(Protocol):
     def remove_state(self) -> None:
         """Remove the folder ``STATE``."""
 
-    def clear(self) -> None:
-        """Remove every file."""
+    def clear(self, first: str) -> None:
+        """Remove every file, one of them first."""
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other exports out, if that is possible."""
 
 
 class Folder:
@@ -110,9 +114,28 @@ class Folder:
         """Remove the folder ``STATE``."""
         remove(self.root / STATE)
 
-    def clear(self) -> None:
-        """Remove every file."""
+    def clear(self, first: str) -> None:
+        """Remove every file, one of them first."""
+        (self.root / first).unlink(missing_ok=True)
         remove(self.root)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other exports out; on a file system without locks, none is kept out.
+
+        Raises:
+            ExportError: another one is at work here.
+        """
+        path = self.root / STATE / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = locks.opened(path)
+        try:
+            with contextlib.suppress(OSError):
+                if not locks.take(descriptor, path):
+                    raise ExportError(f"{self.root}: in use by another export; wait for it, or use another folder")
+            yield
+        finally:
+            os.close(descriptor)
 
 
 class Store:
@@ -185,12 +208,17 @@ class Store:
         with self._reported(), contextlib.suppress(FileNotFoundError):
             self._fs.rm(self._path(STATE), recursive=True)
 
-    def clear(self) -> None:
-        """Remove every file."""
+    def clear(self, first: str) -> None:
+        """Remove every file, one of them first."""
         names = self.names()
         with self._reported():
-            for name in names:
+            for name in sorted(names, key=lambda name: name != first):
                 self._fs.rm_file(self._path(name))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Do nothing: stores have no locks."""
+        yield
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

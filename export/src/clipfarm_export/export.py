@@ -70,8 +70,14 @@ def export(run: RunFolder, place: Destination, options: Options, progress: Progr
         _clear(place)
     if outcome := _begun(place, fingerprint):
         return outcome
-    place.write(_PLAN, dump({"fingerprint": fingerprint}).encode())
+    with place.held():
+        place.write(_PLAN, dump({"fingerprint": fingerprint}).encode())
+        return _all(job, form, place, progress, fingerprint)
 
+
+def _all(job: Job, form: Any, place: Destination, progress: Progress, fingerprint: str) -> Outcome:
+    """Make every part that is not there, and the files that speak of them."""
+    options = job.options
     records = _make(form.parts(job), place, progress)
     left_out = frozenset(each.clip for record in records for each in record.left_out)
     more = [part for name in options.features for part in features.parts(job, name, left_out)]
@@ -84,7 +90,7 @@ def export(run: RunFolder, place: Destination, options: Options, progress: Progr
 
     progress.begin("describing", 0)
     without = [each for name in options.features for each in features.missing(job, name, left_out)]
-    _describe(job, place, form, records, [*found.left_out, *without], fingerprint)
+    _describe(job, place, form, records, [*job.survey.left_out, *without], fingerprint)
     outcome = _outcome(place)
     place.remove_state()
     return outcome
@@ -138,7 +144,7 @@ def _clear(place: Destination) -> None:
         raise ExportError(
             f"{place.url}: found {names[0]} and no export, so --overwrite removes nothing; empty it first"
         )
-    place.clear()
+    place.clear(SUMS)
 
 
 def _begun(place: Destination, fingerprint: str) -> Outcome | None:
@@ -149,12 +155,13 @@ def _begun(place: Destination, fingerprint: str) -> Outcome | None:
     """
     names = place.names()
     report, plan = place.read(REPORT), place.read(_PLAN)
-    if report is not None and SUMS in names and plan is None:
+    if report is not None and SUMS in names:
         if _read_json(report).get("fingerprint") != fingerprint:
             raise ExportError(
                 f"{place.url}: holds a complete export of other clips or with other options;"
                 " use another folder, or --overwrite to replace it"
             )
+        place.remove_state()  # what is left of it where a kill came late
         outcome = _outcome(place)
         return Outcome(outcome.clips, outcome.files, outcome.size, outcome.left_out, was_complete=True)
     if plan is not None:
@@ -164,8 +171,8 @@ def _begun(place: Destination, fingerprint: str) -> Outcome | None:
                 " clipfarm; --overwrite removes it and starts over"
             )
         return None
-    if names:
-        raise ExportError(f"{place.url}: not empty ({names[0]}), expected an empty folder or an export")
+    if foreign := [name for name in names if not name.startswith(f"{STATE}/")]:
+        raise ExportError(f"{place.url}: not empty ({foreign[0]}), expected an empty folder or an export")
     return None
 
 

@@ -138,4 +138,4 @@ def _value(value: Any, kind: Kind) -> Any:
 def _snake(name: str) -> str:
     """Return ``at_frame`` for ``atFrame``."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return re.sub(r"\W+", "_", spaced).strip("_").lower()
+    return re.sub(r"\W+", "_", spaced).strip("_").lower() or "value"

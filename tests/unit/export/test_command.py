@@ -14,6 +14,7 @@ from clipfarm_contract.completing import complete
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult
+from clipfarm_export.destination import Folder
 from helpers.exports import content, export
 from helpers.run_folder import FEATURES, FRAMES, SIZE, experiment, give_features, make_run
 
@@ -194,3 +195,22 @@ def test_features_that_were_made_otherwise_are_left_out_and_those_of_another_dev
     assert done.exit_code == 1
     [line] = [line for line in done.stdout.splitlines() if line.startswith("left out")]
     assert line == f"left out: clip_00002: features {FEATURES}: made in another way than those of the first clip"
+
+
+def test_a_folder_in_which_another_export_is_at_work_is_refused(a_run, tmp_path):
+    place = tmp_path / "out"
+    with Folder(place).held():
+        done = export(a_run.root, place)
+    assert done.exit_code == 2
+    assert "in use by another export" in done.stderr
+    assert export(a_run.root, place).exit_code == 0
+
+
+def test_what_a_late_kill_left_behind_is_removed(a_run, tmp_path):
+    place = tmp_path / "out"
+    assert export(a_run.root, place).exit_code == 0
+    before = content(place)
+    (place / ".clipfarm-export" / "parts").mkdir(parents=True)
+    (place / ".clipfarm-export" / "plan.json").write_text("{}")
+    assert export(a_run.root, place).stdout.startswith("complete already")
+    assert content(place) == before
