@@ -96,6 +96,7 @@ def give_features(clip: Clip, *, name: str = FEATURES, width: int = 8, layers: t
         "dtype": "float16",
         "preprocessing": {"crop": 32},
         "input": {"clip": clip.folder.name, "sha256": frames_sha256(hashes)},
+        "frames": manifest.recipe.picture.frames,
         "shape": [tokens, width],
         "sha256": FileEntry.of(path).sha256,
     } | ({"layers": list(layers)} if layers else {})

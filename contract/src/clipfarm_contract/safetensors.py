@@ -19,8 +19,12 @@ _ITEMS = {"F16": "e", "F32": "f"}
 """What :mod:`struct` calls the types of values that clipfarm writes."""
 
 
-def read_heads(path: Path) -> dict[str, Head]:
+def read_heads(path: Path, longest: int = LONGEST_HEAD) -> dict[str, Head]:
     """Return the heads of a file's arrays by name, if the file is as long as they say; the values are not read.
+
+    Args:
+        path: of the file.
+        longest: bytes that its head may have; a file with the features of many clips has a longer one.
 
     Raises:
         OSError: it cannot be read.
@@ -29,7 +33,7 @@ def read_heads(path: Path) -> dict[str, Head]:
     with regular.opened(path, path.name) as file:
         start = file.read(_LENGTH.size)
         length = _LENGTH.unpack(start)[0] if len(start) == _LENGTH.size else 0
-        if not 2 <= length <= LONGEST_HEAD:
+        if not 2 <= length <= longest:
             raise ContractError("it does not begin as a .safetensors file does")
         text = file.read(length)
         size = file.seek(0, 2)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from clipfarm.data import ClipDataset, DataError
+from clipfarm_contract.extraction import Extraction
 from clipfarm_contract.layout import RunFolder
 from helpers.clips import give_features, give_layers, make_clips
 
@@ -93,6 +94,27 @@ def test_a_grid_and_the_frames_of_tokens_say_how_time_goes_by(run):
     item = ClipDataset(run.root, "frame", window=3)[1]
     assert item["features"].shape == (3, TOKENS, WIDTH)
     assert np.array_equal(item["states"], np.load(run.clip(0).states)[3:6])
+
+
+@pytest.mark.parametrize(
+    ("extraction", "stride"),
+    [
+        (Extraction(), 2),
+        (Extraction("frame"), 1),
+        (Extraction("frame", stride=2), 2),
+        (Extraction("frame", stride=3), 3),
+        (Extraction("prefix"), 2),
+        (Extraction("prefix", stride=4), 4),
+    ],
+)
+def test_a_window_has_the_frames_of_its_time_steps_in_every_context(run, extraction, stride):
+    last = extraction.last_frames(FRAMES, 2)
+    for index in run.clips():
+        said = {"context": extraction.context, "stride": extraction.stride, "frame_of_token": last, "frames": FRAMES}
+        give_features(run.clip(index), "set", values(index, len(last)), grid=[len(last), 3, 3], **said)
+    item = ClipDataset(run.root, "set", window=1, step=1)[1]
+    assert np.array_equal(item["states"], np.load(run.clip(0).states)[stride : 2 * stride])
+    assert np.array_equal(item["features"], values(0, len(last))[1:2])
 
 
 def test_without_features_a_time_step_is_a_frame(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from clipfarm.data import feature_files
 from clipfarm.gallery import feature_strips, places, strips
 from helpers.clips import give_features, give_layers, make_clips
 
@@ -107,4 +108,4 @@ def test_fewer_than_three_numbers_are_enough():
 
 @pytest.mark.parametrize(("tokens", "expected"), [(256, (16, 16)), (1, (1, 1)), (12, (3, 4)), (7, (1, 7))])
 def test_tokens_are_laid_out_as_evenly_as_can_be(tokens, expected):
-    assert feature_strips.side(tokens) == expected
+    assert feature_files.even_grid(tokens) == expected

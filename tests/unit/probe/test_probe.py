@@ -26,7 +26,7 @@ def run(tmp_path_factory):
         noise = np.random.default_rng(index).normal(size=(STEPS, TOKENS, WIDTH)).astype(np.float32)
         last = noise.copy()
         last[-1, :, 0] = 3 * truth["friction"] + 1
-        give_layers(run.clip(index), "carries", {"layer_1": noise, "layer_2": last}, context="prefix")
+        give_layers(run.clip(index), "carries", {"layer_1": noise, "layer_2": last}, frame_of_token=[1, 3, 5])
         give_features(run.clip(index), "noise", noise.astype(np.float16))
     return run
 

@@ -16,9 +16,12 @@ from clipfarm.data import feature_files
 from clipfarm.data.errors import DataError
 from clipfarm.data.feature_files import FeatureFile
 from clipfarm.data.sources import Rows
+from clipfarm_contract import safetensors
 from clipfarm_contract.fields import ContractError
 
 REPORT, INDEX = "export.json", "index.json"
+LONGEST_HEAD = 2**26
+"""Bytes. A gigabyte of features that are means over the tokens has 30,000 clips, which take 4 MB."""
 COLUMNS = ("clip_id", "phase", "split", "num_frames", "actions", "states")
 
 
@@ -120,12 +123,11 @@ def _features(index: Path, frames: Mapping[str, int]) -> dict[str, dict[str, Fea
     found: dict[str, dict[str, FeatureFile]] = {}
     for file, tensors in files.items():
         path = index.parent / file
-        heads = feature_files.tensors(path)
+        heads = safetensors.read_heads(path, LONGEST_HEAD)
         for tensor in tensors:
             clip, _, layer = tensor.partition("/")
-            dtype, shape, start = heads[tensor]
             sidecar = made | {"frames": frames.get(clip)}
-            place = feature_files.array(path, start, dtype, shape, sidecar)
+            place = feature_files.array(path, heads[tensor], sidecar)
             found.setdefault(clip, {})[f"{name}/{layer}" if layer else name] = place
     return found
 

@@ -4,7 +4,6 @@ A set NAME is ``feature_maps/NAME.npy``, or ``feature_maps/NAME.safetensors`` wi
 then called ``NAME/layer_08``. The JSON file beside it gives the set's grid: time steps, rows and columns.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipfarm_contract import features, npy, regular
+from clipfarm_contract import features, npy, regular, safetensors
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip
 
-_DTYPES = {"f": "<f4", "e": "<f2", "d": "<f8", "F32": "<f4", "F16": "<f2", "F64": "<f8"}
-"""NumPy's names of the types in heads of .npy and safetensors files."""
-MOST_HEAD_BYTES = 2**20
+_DTYPES = {"f": "<f4", "e": "<f2", "d": "<f8"}
+"""NumPy's names of the types that heads of files have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,8 @@ class FeatureFile:
     """(time steps, tokens of a step, width)"""
     stride: int
     """Frames from one time step to the next."""
+    grid: tuple[int, int]
+    """Rows and columns of a time step's tokens."""
 
     def read(self, first: int, steps: int) -> NDArray[np.floating[Any]]:
         """Return time steps from ``first`` on, (steps, tokens, width): a copy, of which nothing stays mapped.
@@ -55,7 +55,7 @@ def names(clip: Clip) -> list[str]:
         if path.suffix == ".npy":
             found.append(path.stem)
         elif path.suffix == ".safetensors":
-            found += [f"{path.stem}/{tensor}" for tensor in sorted(tensors(path))]
+            found += [f"{path.stem}/{tensor}" for tensor in sorted(safetensors.read_heads(path))]
     return found
 
 
@@ -75,42 +75,53 @@ def find(clip: Clip, name: str) -> FeatureFile:
     packed = plain.with_suffix(".safetensors")
     sidecar = _sidecar(clip, stem)
     if not tensor and plain.exists():
-        head = npy.read_head(plain)
-        return array(plain, head.start, head.item, head.shape, sidecar)
+        return array(plain, npy.read_head(plain), sidecar)
     if not packed.exists():
         raise ContractError(f"no features {name} yet")
-    heads = tensors(packed)
+    heads = safetensors.read_heads(packed)
     if not tensor and len(heads) == 1:
         [tensor] = heads
     if tensor not in heads:
         listed = ", ".join(f"{stem}/{each}" for each in sorted(heads))
         raise ContractError(f"{packed.name}: found {name}, expected one of {listed}")
-    dtype, shape, start = heads[tensor]
-    return array(packed, start, dtype, shape, sidecar)
+    return array(packed, heads[tensor], sidecar)
 
 
-def array(path: Path, start: int, item: str, shape: tuple[int, ...], sidecar: Any) -> FeatureFile:
+def array(path: Path, head: npy.Head, sidecar: Any) -> FeatureFile:
     """Return an array of features.
 
     Args:
         path: of its file.
-        start: where its values begin, bytes.
-        item: type of a value, as the head of the file calls it.
-        shape: as in the head, tokens of all time steps in one dimension or not.
+        head: what the file says of it; tokens of all time steps are in one dimension, or not.
         sidecar: how the set was made.
 
     Raises:
         ContractError: it cannot be one of features.
     """
-    dtype = _DTYPES.get(item)
+    dtype, shape = _DTYPES.get(head.item), head.shape
     if dtype is None or len(shape) not in (2, 3):
         raise ContractError(f"{path.name}: found shape {shape}, expected (tokens, width) of floating point numbers")
-    steps = _steps(shape, sidecar)
-    tokens = math.prod(shape[:-1])
-    if not steps or tokens % steps:
-        raise ContractError(f"{path.name}: found {tokens} tokens, expected a multiple of {steps} time steps")
-    frames = sidecar.get("frames")
-    return FeatureFile(path, start, dtype, (steps, tokens // steps, shape[-1]), _stride(steps, frames, sidecar))
+    steps, all_tokens = _steps(shape, sidecar), math.prod(shape[:-1])
+    if not steps or all_tokens % steps:
+        raise ContractError(f"{path.name}: found {all_tokens} tokens, expected a multiple of {steps} time steps")
+    tokens = all_tokens // steps
+    stride = _stride(steps, sidecar.get("frames"), sidecar)
+    return FeatureFile(path, head.start, dtype, (steps, tokens, shape[-1]), stride, _grid(tokens, sidecar))
+
+
+def even_grid(tokens: int) -> tuple[int, int]:
+    """Return rows and columns of a time step's tokens: a square, or the most even rectangle."""
+    rows = next(each for each in range(math.isqrt(tokens), 0, -1) if tokens % each == 0)
+    return rows, tokens // rows
+
+
+def _grid(tokens: int, sidecar: Any) -> tuple[int, int]:
+    grid = sidecar.get("grid")
+    if isinstance(grid, list) and len(grid) == 3 and all(isinstance(each, int) for each in grid):
+        rows, columns = grid[1:]
+        if rows * columns == tokens:
+            return rows, columns
+    return even_grid(tokens) if tokens else (0, 0)
 
 
 def _steps(shape: tuple[int, ...], sidecar: Any) -> int:
@@ -125,9 +136,17 @@ def _steps(shape: tuple[int, ...], sidecar: Any) -> int:
 
 
 def _stride(steps: int, frames: object, sidecar: Any) -> int:
-    last = sidecar.get("frame_of_token")
+    """Return the frames from one time step to the next: as the set says, or by the last frames that steps know.
+
+    Of features of a whole clip all steps know the last frame, so there frames are shared out evenly.
+    """
+    given, last = sidecar.get("stride"), sidecar.get("frame_of_token")
+    if isinstance(given, int) and given > 0:
+        return given
     if isinstance(last, list) and len(last) > 1 and all(isinstance(each, int) for each in last[:2]):
-        return max(1, int(last[1] - last[0]))
+        apart: int = last[1] - last[0]
+        if apart > 0:
+            return apart
     return max(1, frames // steps) if isinstance(frames, int) else features.TUBELET
 
 
@@ -140,28 +159,3 @@ def _sidecar(clip: Clip, stem: str) -> Any:
             raise
         found = {}
     return found if isinstance(found, dict) else {}
-
-
-def tensors(path: Path) -> dict[str, tuple[str, tuple[int, ...], int]]:
-    """Return type, shape and place of each tensor in a safetensors file, by the format's head.
-
-    Raises:
-        ContractError: it is no such file, or not whole.
-    """
-    with regular.opened(path, path.name) as file:
-        length = int.from_bytes(file.read(8), "little")
-        text = file.read(length) if length <= MOST_HEAD_BYTES else b""
-        size = file.seek(0, 2)
-    try:
-        head = json.loads(text)
-        head.pop("__metadata__", None)
-        found = {
-            name: (str(entry["dtype"]), tuple(map(int, entry["shape"])), 8 + length + int(entry["data_offsets"][0]))
-            for name, entry in head.items()
-        }
-        end = max((8 + length + int(entry["data_offsets"][1]) for entry in head.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        raise ContractError(f"{path.name}: its head is damaged") from None
-    if size != end:
-        raise ContractError(f"{path.name}: {size} bytes, expected {end}")
-    return found

@@ -4,7 +4,6 @@ The directions are found once, from tokens of a sample of clips, and kept beside
 the same in all clips, also in those that come later.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -121,10 +120,10 @@ def picture(file: feature_files.FeatureFile, basis: Basis) -> Image.Image:
     Raises:
         ContractError: the features have another width than the basis.
     """
-    steps, tokens, width = file.shape
+    steps, _, width = file.shape
     if width != len(basis.mean):
         raise ContractError(f"{file.path.name}: found width {width}, expected {len(basis.mean)} as in the other clips")
-    rows, columns = side(tokens)
+    rows, columns = file.grid
     shown = places.chosen(steps)
     strip = Image.new("RGB", (strips.SIDE * len(shown), strips.SIDE), strips.AROUND)
     for i, step in enumerate(shown):
@@ -133,12 +132,6 @@ def picture(file: feature_files.FeatureFile, basis: Basis) -> Image.Image:
         tile = Image.fromarray(colours).resize(size, Image.Resampling.NEAREST)
         strip.paste(tile, (i * strips.SIDE + (strips.SIDE - size[0]) // 2, (strips.SIDE - size[1]) // 2))
     return strip
-
-
-def side(tokens: int) -> tuple[int, int]:
-    """Return rows and columns of a time step's tokens: a square, or the most even rectangle."""
-    rows = next(each for each in range(math.isqrt(tokens), 0, -1) if tokens % each == 0)
-    return rows, tokens // rows
 
 
 def _basis(name: str, clips: Sequence[tuple[int, Clip]], folder: Path) -> Basis:

@@ -17,8 +17,6 @@ from clipfarm_contract.layout import Clip, RunFolder
 STATES = "states"
 """The true states, as features or as the target."""
 PHASE = "phase"
-WHOLE_CLIP = "clip"
-"""The context of features that were made of all frames at once."""
 MOST_VALUES_SHOWN = 12
 
 
@@ -93,9 +91,13 @@ def read(
         words=words,
         phases=[fact.phase for fact in facts],
         unit="m" if target == STATES else truth.unit(target),
-        knows_future=features != STATES and _knows_future(run.clip(clips[0]), names[0]),
+        knows_future=features != STATES and _knows_future(_clip(run, found[0][0]), names[0]),
         left_out=left_out,
     )
+
+
+def _clip(run: RunFolder, fact: Truth) -> Clip:
+    return Clip(run.root / fact.name)
 
 
 def _layers(run: RunFolder, clips: Sequence[int], features: str) -> list[str]:
@@ -173,11 +175,14 @@ def _targets(
 
 
 def _knows_future(clip: Clip, name: str) -> bool:
-    """Return whether a set was made of whole clips, as all were before sets had a context."""
+    """Return whether a time step was made of frames after it, as all were before sets said what they know."""
     path = clip.features_sidecar(name.partition("/")[0])
     try:
         sidecar = load(regular.read(path, path.name), path.name)
+        stride = feature_files.find(clip, name).stride
     except (OSError, ContractError):
         return True
-    context = sidecar.get("context", WHOLE_CLIP) if isinstance(sidecar, dict) else WHOLE_CLIP
-    return context == WHOLE_CLIP
+    last = sidecar.get("frame_of_token") if isinstance(sidecar, dict) else None
+    if not isinstance(last, list) or not last or not isinstance(last[0], int):
+        return True
+    return bool(last[0] >= stride)
