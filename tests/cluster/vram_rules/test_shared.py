@@ -42,8 +42,11 @@ def test_three_runs_on_one_gpu_stay_within_its_memory_and_all_get_on(
     def at_work() -> list[int]:
         return [len(runs.at_work(name)) for name in NAMES]
 
-    counts = wait_until(lambda: sum(found := at_work()) >= FITS - 1 and found, "the GPU to be full", limit=60)
-    assert max(counts) - min(counts) <= 2, "each has its share"
+    def shared() -> bool:
+        found = at_work()
+        return sum(found) >= FITS - 1 and max(found) - min(found) <= 2
+
+    wait_until(shared, "the GPU to be full, and each run to have its share", limit=60)
     held = wait_until(lambda: runs.condition("VRAMHeld", "first")["message"], "a run to say why its clips wait")
     assert "GPU 0 on node-0" in held
     operator.kill()  # what its successor knows it finds on the pods
