@@ -17,6 +17,8 @@ class Encoder:
 
     def __init__(self) -> None:
         self.encoded, self.failures = 0, {}
+        self.sets: dict[str, int] = {}
+        """Clips of each feature set that it makes; empty: it reports none, as earlier versions do."""
         self.body: bytes | None = None
         """What it answers in the place of its document."""
         self.asked = 0
@@ -39,7 +41,12 @@ class Encoder:
     def document(self) -> dict[str, Any]:
         counts = dict.fromkeys(("found", "waiting", "encoding", "skipped"), 0)
         failures = [{"clip": f"clip_{clip:05}", "reason": reason} for clip, reason in self.failures.items()]
-        return {"clips": counts | {"encoded": self.encoded, "failed": len(failures)}, "failures": failures}
+        sets = [{"name": name, "clips": counts | {"encoded": done, "failed": 0}} for name, done in self.sets.items()]
+        return {
+            "sets": sets,
+            "clips": counts | {"encoded": self.encoded, "failed": len(failures)},
+            "failures": failures,
+        }
 
     def close(self) -> None:
         self._server.shutdown()

@@ -12,9 +12,10 @@ from clipfarm_contract.fields import ContractError, Fields, show
 Dtype = Literal["fp16", "fp32"]
 DTYPES: Mapping[str, str] = {"fp16": "float16", "fp32": "float32"}
 """What a sidecar and NumPy call the types of saved values."""
-SET_NAME = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
+SET_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """It is a folder's name, and a file's without the suffix."""
-NAME_EXPECTED = "at most 63 of a-z, 0-9, '_', '.' and '-', and first a letter or digit"
+MOST_SET_NAME = 128
+NAME_EXPECTED = f"at most {MOST_SET_NAME} letters, digits, '_', '.' and '-', and first a letter or digit"
 MOST_SETS = 16
 
 
@@ -93,7 +94,7 @@ class FeatureSet:
             ),
         )
         fields.done()
-        if not re.fullmatch(SET_NAME, made.name):
+        if not re.fullmatch(SET_NAME, made.name) or len(made.name) > MOST_SET_NAME:
             raise ContractError(f"{fields.path('name')}: found {show(made.name)}, expected {NAME_EXPECTED}")
         if problem := made.extraction.problem():
             raise ContractError(fields.path(problem))

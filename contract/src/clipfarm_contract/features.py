@@ -64,17 +64,22 @@ class Wanted:
     """Of the set's files; empty: the model's."""
     extraction: Extraction = DEFAULT
 
+    @property
+    def set_name(self) -> str:
+        """Name of the set."""
+        return self.name or self.model
+
     def path(self, clip: Clip) -> Path:
         """Return where a clip's features of this set lie."""
-        return clip.features(self.name or self.model, several=bool(self.extraction.keys))
+        return clip.features(self.set_name, several=bool(self.extraction.keys))
 
     def other_path(self, clip: Clip) -> Path:
         """Return where they would lie if the set had one layer instead of several, or several instead of one."""
-        return clip.features(self.name or self.model, several=not self.extraction.keys)
+        return clip.features(self.set_name, several=not self.extraction.keys)
 
     def sidecar(self, clip: Clip) -> Path:
         """Return where their sidecar lies."""
-        return clip.features_sidecar(self.name or self.model)
+        return clip.features_sidecar(self.set_name)
 
     def difference(self, sidecar: object) -> str | None:
         """Return in what features differ from these, by their sidecar; None where they do not."""

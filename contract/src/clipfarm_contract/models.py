@@ -41,6 +41,11 @@ _VJEPA2 = {
 }
 
 
+VJEPA2_LAYERS = {name: known.layers for name, known in _VJEPA2.items()}
+"""Blocks of each model whose name says them."""
+VJEPA2_STEP = 2
+
+
 def facts(name: str) -> Facts | None:
     """Return the numbers of a V-JEPA 2; None of any other model, whose names do not say them."""
     return _VJEPA2.get(name) if re.fullmatch(NAME, name) else None

@@ -25,7 +25,7 @@ from clipfarm_export.truth import text
 
 _DTYPES = {"e": "F16", "f": "F32", "d": "F64", "B": "U8"}
 _CHUNK = 2**20
-_OF_A_CLIP = ("input", "sha256", "frames", "shape", "compute", "clipfarm")
+_OF_A_CLIP = ("input", "sha256", "frames", "shape", "grid", "frame_of_token", "compute", "clipfarm")
 """What of a sidecar differs from clip to clip of a set, also by the device that encoded it."""
 
 

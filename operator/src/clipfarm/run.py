@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from clipfarm.cel import Rule
 from clipfarm.decide.rules.table import RuleOptions
 from clipfarm.decide.vram.options import Vram
+from clipfarm.encode import Encode
 from clipfarm.experiment import Experiment, declared, problem
 from clipfarm.laws import WITHIN
 from clipfarm.model import (
@@ -22,21 +23,17 @@ from clipfarm.model import (
     Labels,
     Model,
     PositiveBytes,
-    PositiveCpus,
     PositiveSeconds,
     Seconds,
     Text,
 )
 from clipfarm.phases import ClipRange
 from clipfarm.pod_options import PodOptions
-from clipfarm.weights import Weights
-from clipfarm_contract.bounds import MOST_BATCH, MOST_CROP, MOST_FRICTION
+from clipfarm_contract.bounds import MOST_FRICTION
 from clipfarm_contract.environment import MOST_THREADS
 from clipfarm_contract.experiment import Background
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 from clipfarm_contract.experiments.reading import Declared
-from clipfarm_contract.models import MOST_MODEL_NAME, VJEPA2_PATCH, facts
-from clipfarm_contract.models import NAME as MODEL_NAME
 
 RUN_NAME = r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$"
 """It is a label of all that is made for the run, and the beginning of host names, which have no dots."""
@@ -97,59 +94,6 @@ class Retry(Model):
     lost_after: Annotated[Seconds, Field(ge=0)] = 300.0
     """In a cluster, time without an answer from a node, after which its pods that are being deleted are given up and
     their clips made elsewhere."""
-
-
-_PATCHES = f"expected a multiple of {VJEPA2_PATCH}, the model's patch size"
-_NEEDS_WEIGHTS = "missing, expected {source: FILE or FOLDER or random}, or encode.enabled: false"
-
-
-def _cut_patches(encode: "Encode") -> str | None:
-    known = facts(encode.model)
-    if known is None or encode.crop_size % known.patch == 0:
-        return None
-    return f"cropSize: found {encode.crop_size}, {_PATCHES}"
-
-
-class Encode(Model):
-    """How clips become features."""
-
-    enabled: bool = True
-    """Whether clips are encoded."""
-    model: Annotated[str, Field(pattern=MODEL_NAME, max_length=MOST_MODEL_NAME)] = "vjepa2_vitl16"
-    """Model: V-JEPA 2, as ``vjepa2_vitl16``; V-JEPA 2.1, as ``vjepa2_1_vitl16``; an image encoder of timm, as
-    ``timm:vit_small_patch14_dinov2``; or ``vjepa2_tiny16``, which has no published weights and is for trials.
-    docs/encoder.md lists them."""
-    weights: Weights | None = None
-    """Source of the model's weights; required if clips are encoded."""
-    batch_size: int = Field(default=4, ge=1, le=MOST_BATCH)
-    """Clips per batch; halved if a GPU's memory is too small; on a CPU at most one per thread."""
-    replicas: int = Field(default=1, ge=1, le=1000)
-    """Number of encoders that share the work. On one machine they share its CPUs and divide its GPUs."""
-    crop_size: int = Field(default=256, ge=14, le=MOST_CROP)
-    """Width and height of the model's input, pixels; a multiple of its patch size, which is 16 for V-JEPA 2."""
-    dtype: Literal["fp16", "fp32"] = "fp16"
-    """Type of the saved features."""
-    memory: PositiveBytes = 8 * 2**30
-    """Memory of an encoder's pod, in a cluster."""
-    cpu: PositiveCpus | None = None
-    """CPUs of an encoder's pod, in a cluster: request and limit. Default: 500m are requested, without a limit."""
-    pod: PodOptions = PodOptions()
-    """Placement and other options of the encoders' pods, in a cluster."""
-
-    rules = (
-        Rule(
-            lambda encode: f"weights: {_NEEDS_WEIGHTS}" if encode.enabled and encode.weights is None else None,
-            cel="!self.enabled || has(self.weights)",
-            message=_NEEDS_WEIGHTS,
-            field=".weights",
-        ),
-        Rule(
-            _cut_patches,
-            cel=f"self.model.contains(':') || self.cropSize % {VJEPA2_PATCH} == 0",
-            message=_PATCHES,
-            field=".cropSize",
-        ),
-    )
 
 
 class Storage(Model):

@@ -14,6 +14,7 @@ from clipfarm.model import NO_NUL, Model
 from clipfarm.run import KIND, RUN_NAME, Run
 from clipfarm.yaml_documents import MOST_BYTES, DocumentError, documents
 from clipfarm_contract import regular
+from clipfarm_contract.feature_sets import SET_NAME
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.models import NAME as MODEL_NAME
 
@@ -181,6 +182,7 @@ def _line(detail: ErrorDetails) -> str:
 _PATTERNS = {
     RUN_NAME: "lower-case letters, digits and dashes, at most 52",
     NO_NUL: "a text without NUL characters",
+    SET_NAME: "letters, digits, '_', '.' and '-', and first a letter or digit",
     MODEL_NAME: "a model such as vjepa2_vitl16 or timm:vit_small_patch14_dinov2",
 }
 """What patterns ask for, in words."""

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from clipfarm.model import Model
+from clipfarm_contract.feature_sets import MOST_SET_NAME
 from clipfarm_contract.text import printable
 
 LOOK_FOR_OPERATOR = "`kubectl get deployments -A -l app.kubernetes.io/component=operator` shows whether one runs"
@@ -149,6 +150,15 @@ class PodCounts(_Made):
     """Being deleted on a node that has not answered for longer than retry.lostAfter."""
 
 
+class SetCount(Model):
+    """Clips of a set of features."""
+
+    name: str = Field(max_length=MOST_SET_NAME)
+    """Name of the set."""
+    encoded: int = Field(ge=0)
+    """Number of clips that have it."""
+
+
 class RunStatus(_Made):
     """Counters and reasons."""
 
@@ -175,7 +185,9 @@ class RunStatus(_Made):
     rendered: int = Field(ge=0)
     """Number of complete clips."""
     encoded: int = Field(ge=0)
-    """Number of clips with features."""
+    """Number of clips with features; with several sets, of clips that have every set."""
+    features: tuple[SetCount, ...] = Field(default=(), strict=False)
+    """Clips of each set of features, if the run lists sets."""
     failed: int = Field(ge=0)
     """Number of clips that have failed, without another attempt to come."""
     workers: int | None = Field(default=None, ge=1)

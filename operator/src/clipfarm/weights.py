@@ -15,6 +15,16 @@ _NEEDS_HASH = "missing, expected the SHA-256 of the file at the address"
 _NO_COMMIT = "expected only beside an id on Hugging Face"
 
 
+def is_address(source: str) -> bool:
+    """Return whether weights are on a web server."""
+    return source.startswith(("https://", "http://"))
+
+
+def source_name(source: str) -> str:
+    """Return what features' sidecars call the source of weights: the last part of it."""
+    return PurePosixPath(urlsplit(source).path if is_address(source) else source).name
+
+
 class Weights(Model):
     """Where the encoder's weights come from."""
 
@@ -46,7 +56,7 @@ class Weights(Model):
     @property
     def is_address(self) -> bool:
         """Whether the source is on a web server."""
-        return self.source.startswith(("https://", "http://"))
+        return is_address(self.source)
 
     @property
     def is_local(self) -> bool:
@@ -56,7 +66,7 @@ class Weights(Model):
     @property
     def name(self) -> str:
         """What features' sidecars call the source: the last part of it."""
-        return PurePosixPath(urlsplit(self.source).path if self.is_address else self.source).name
+        return source_name(self.source)
 
     def options(self) -> list[str]:
         """Return the encoder's options that say the same."""

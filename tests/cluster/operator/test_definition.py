@@ -32,6 +32,16 @@ def made(runs: Runs, namespace: Namespace) -> Namespace:
 NAMED_OTHERWISE = {
     "apiVersion": 'in version "v9"',
     "metadata.labels.a": "ObjectMeta.labels",
+    # Rules of all sets together.
+    **dict.fromkeys(
+        (
+            "spec.encode.features[0].layers",
+            "spec.encode.features[1].layers",
+            "spec.encode.features[0].stride",
+            "spec.encode.features[0].cropSize",
+        ),
+        "spec.encode.features",
+    ),
     "spec.experiment.objects[1]": "spec.experiment.objects",
     "spec.experiment.phases[1].friction": "spec.experiment.phases",
     # The API server names the map, and that it is one of its factors.
@@ -117,6 +127,16 @@ def test_what_they_do_not_depend_on_can(made: Namespace):
         patch: dict[str, Any] = {"spec": {}}
         put(patch, f"spec.{field}", value)
         made.patch(RUNS, "friction", body=patch)
+
+
+def test_feature_sets_come_and_go_but_none_is_changed(runs: Runs, namespace: Namespace):
+    frames, means = {"name": "frames", "context": "frame", "layers": [8, 16]}, {"name": "means", "pool": "space"}
+    runs.create("sets", encode={"weights": {"source": "random"}})
+    for features in ([frames], [frames, means], [means], [means, frames]):
+        runs.patch("sets", encode={"features": features})
+    for changed in (frames | {"layers": [8]}, frames | {"context": "prefix"}, frames | {"cropSize": 128}):
+        with pytest.raises(ApiError, match=r"spec\.encode\.features: .*give the new one another name"):
+            runs.patch("sets", encode={"features": [means, changed]})
 
 
 def test_one_clip_per_pod_which_was_a_default_once_may_be_left_out_later(runs: Runs, namespace: Namespace):

@@ -1,12 +1,14 @@
 """Encoders come with the first clip and go after the last: their pods are kwok's, what they answer is the test's."""
 
+import json
+
 import pytest
 
 from helpers.cluster import Namespace
 from helpers.encoder_pods import Encoder, at, encoders, running_encoder
 from helpers.kubelet import end_pod
 from helpers.local import wait_until
-from helpers.operators import DEPLOYMENTS, PODS, Runs
+from helpers.operators import DEPLOYMENTS, JOBS, PODS, Runs
 
 ENCODE = {"encode": {"enabled": True, "weights": {"source": "random"}, "batchSize": 2}}
 
@@ -39,6 +41,36 @@ def test_encoders_run_from_the_first_clip_to_the_last_and_the_run_waits_for_them
     assert status["failures"] == [{"clips": "2", "stage": "encode", "reason": "rgb: frame_00003.png is torn"}]
     wait_until(lambda: not encoders(encoding), "the encoder to go")
     assert encoding.namespace.get(DEPLOYMENTS, "run-encode")["spec"]["replicas"] == 0
+
+
+def test_a_feature_set_that_is_added_to_a_finished_run_is_made_without_rendering_anything(
+    encoding: Runs, encoder: Encoder
+):
+    first, second = {"name": "frames", "context": "frame"}, {"name": "means", "pool": "space"}
+    encoding.create(clips=1, workers=1, encode=ENCODE["encode"] | {"features": [first]})
+    end_pod(encoding.namespace, encoding.running(1)[0]["metadata"]["name"])
+    encoder.encoded, encoder.sets = 1, {"frames": 1}
+    at(encoding, running_encoder(encoding), encoder)
+    status = encoding.finished()
+    assert (status["phase"], status["features"]) == ("Succeeded", [{"name": "frames", "encoded": 1}])
+    wait_until(lambda: not encoders(encoding), "the encoder to go")
+    [job] = encoding.namespace.list(JOBS, "clipfarm.dev/role=render")
+
+    encoding.patch(encode={"features": [first, second]})
+    pod = running_encoder(encoding)
+    arguments = pod["spec"]["containers"][0]["args"]
+    sets = json.loads(arguments[arguments.index("--features") + 1])
+    assert [each["name"] for each in sets] == ["frames", "means"]
+    at(encoding, pod, encoder)  # which still counts the first set alone, as one does that is about to be replaced
+    asked = encoder.asked
+    wait_until(lambda: encoder.asked > asked + 1, "it to be asked")
+    status = encoding.status()
+    assert (status["phase"], status["encoded"], status.get("completionTime")) == ("Encoding", 0, None)
+    encoder.sets = {"frames": 1, "means": 1}
+    status = encoding.finished()
+    assert (status["phase"], status["encoded"]) == ("Succeeded", 1)
+    assert status["features"] == [{"name": "frames", "encoded": 1}, {"name": "means", "encoded": 1}]
+    assert encoding.namespace.list(JOBS, "clipfarm.dev/role=render") == [job], "nothing was rendered"
 
 
 def test_an_encoder_that_says_nothing_holds_nothing_up(encoding: Runs, encoder: Encoder):

@@ -24,7 +24,7 @@ from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure
 from clipfarm_contract.encoder_progress import State as Standing
 from clipfarm_contract.layout import RunFolder
-from helpers.local import descendants, end, wait_until
+from helpers.local import clipfarm, descendants, end, wait_until
 from helpers.nvml import Gpus
 
 
@@ -257,6 +257,36 @@ def test_several_encoders_share_a_run_and_one_that_is_killed_is_replaced(painted
     assert report["encode"]["clips_per_second"] == pytest.approx(
         sum(each["clips_per_second"] for each in logs(painted))
     )
+
+
+@pytest.mark.torch
+def test_feature_sets_that_are_added_to_a_finished_run_are_made_without_rendering_anything(painted):
+    painted.signal_file("go")
+    painted.clips = 2
+    first = {"name": "whole"}
+    painted.spec["encode"] |= {"features": [first], "replicas": 1}
+    assert painted.run().returncode == 0
+    rendered = painted.started()
+    before = {path: path.read_bytes() for path in painted.output.rglob("clip_*/**/*") if path.is_file()}
+    added = [{"name": "layers", "context": "frame", "layers": [2, 4]}, {"name": "means", "pool": "space"}]
+    painted.spec["encode"] |= {"features": [first, *added]}
+    planned = clipfarm("plan", painted.yaml, "--output", painted.output).stdout
+    assert "features layers: vjepa2_tiny16, context frame, layers 2, 4; " in planned
+    ran = painted.run()
+    assert ran.returncode == 0, ran.stdout
+    assert painted.started() == rendered, "nothing was rendered"
+    assert {path: path.read_bytes() for path in before} == before
+    for clip in ("clip_00000", "clip_00001"):
+        names = {path.name for path in (painted.output / clip / "feature_maps").iterdir()}
+        assert names >= {"whole.npy", "layers.safetensors", "means.npy", "layers.json"}
+    report = json.loads((painted.output / "report.json").read_text())
+    counts = {each["name"]: (each["context"], each["encoded"]) for each in report["encode"]["features"]}
+    assert counts == {"whole": ("clip", 2), "layers": ("frame", 2), "means": ("clip", 2)}
+    assert "features layers (frame, vjepa2_tiny16): 2 clips, 0 failed" in (painted.output / "report.md").read_text()
+    assert clipfarm("verify", painted.output).stdout == "checked 2 clips and 6 feature files: no problems\n"
+    damaged = painted.output / "clip_00001/feature_maps/layers.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    assert "layers.safetensors: sha256 is not the one in layers.json" in clipfarm("verify", painted.output).stdout
 
 
 @pytest.mark.torch

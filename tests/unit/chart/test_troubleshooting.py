@@ -13,7 +13,8 @@ import pytest
 
 import clipfarm_encode.files.clips
 import clipfarm_encode.pipeline
-import clipfarm_encode.watching
+import clipfarm_encode.saving
+import clipfarm_encode.watching.claiming
 from clipfarm.cluster.acting import invalid
 from clipfarm.cluster.api import endings
 from clipfarm.cluster.reporting import conditions
@@ -183,7 +184,7 @@ def reasons() -> set[tuple[str, str]]:
     assert f'"{LEFT_BEHIND}"' in inspect.getsource(attempt)
     assert 'f"its report is unreadable: {error}"' in inspect.getsource(children)
     found |= {("render", LEFT_BEHIND), ("render", "its report is unreadable: report: not JSON")}
-    for module in (clipfarm_encode.files.clips, clipfarm_encode.pipeline):
+    for module in (clipfarm_encode.files.clips, clipfarm_encode.pipeline, clipfarm_encode.saving):
         found |= {("encode", text) for text in messages(module, "ClipError")}
     return found | {("encode", text) for text in encoder_texts()}
 
@@ -191,13 +192,13 @@ def reasons() -> set[tuple[str, str]]:
 def encoder_texts() -> set[str]:
     import clipfarm_encode.files.decoding
 
-    assert '"its folder is gone"' in inspect.getsource(clipfarm_encode.pipeline)
+    assert '"its folder is gone"' in inspect.getsource(clipfarm_encode.saving)
     told = inspect.getsource(features)
     assert 'f"made of {show(name)} instead of ' in told
     assert 'f"an array of shape {head.shape}, ' in told
     assert 'f"{where.name}: {regular.describe(error)}"' in told
     of_features = {"made of clip_00001 instead of clip_00007", "an array of shape (8, 3), expected 16 tokens"}
-    assert 'f"cannot be claimed: {why}"' in inspect.getsource(clipfarm_encode.watching)
+    assert 'f"cannot be claimed: {why}"' in inspect.getsource(clipfarm_encode.watching.claiming)
     of_features.add("cannot be claimed: claims/m/clip_00000.0: No space left on device (ENOSPC)")
     assert 'f"cannot be read: {where}: {regular.describe(error)}"' in inspect.getsource(clipfarm_encode.files.clips)
     of_features |= {"clip.json: not JSON", "clip.json: missing"}  # of a clip that was damaged since it was rendered

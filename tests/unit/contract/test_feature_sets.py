@@ -57,9 +57,9 @@ def test_a_set_without_a_name_has_its_models():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"name": "../up"}, """f.name: found "../up", expected at most 63 of a-z, 0-9"""),
+        ({"name": "../up"}, """f.name: found "../up", expected at most 128 letters, digits"""),
         ({"name": ".hidden"}, """f.name: found ".hidden", expected"""),
-        ({"name": "a" * 64}, "f.name: found"),
+        ({"name": "a" * 129}, "f.name: found"),
         ({"context": "future"}, 'f.context: found "future", expected one of clip, frame, prefix'),
         ({"pool": "time"}, 'f.pool: found "time", expected one of none, space'),
         ({"stride": 2}, "f.stride: expected only with context frame or prefix"),

@@ -163,7 +163,7 @@ def test_a_list_of_sets_may_be_a_file(encode, run, tmp_path):
         (("--layers", "2,x", "--name", "s"), "--layers: found 2,x, expected numbers as 8,16,24"),
         (("--layers", "2,5", "--name", "s"), "layers: found 5, expected 1 to 4, the model's"),
         (("--layers", "4,2", "--name", "s"), "--layers: found [4, 2], expected ascending numbers"),
-        (("--name", "../up"), '--name: found "../up", expected at most 63 of a-z'),
+        (("--name", "../up"), '--name: found "../up", expected at most 128 letters'),
         (("--features", "[{}]", "--pool", "space"), "--pool: expected without --features, whose entries say it"),
         (("--features", '[{"name": "a"}, {"name": "a"}]'), '--features: two sets have the name "a", expected one name'),
         (("--features", '[{"name": "a", "layer": [1]}]'), "--features[0].layer: unknown field"),

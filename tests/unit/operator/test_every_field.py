@@ -52,6 +52,7 @@ def document() -> dict[str, Any]:
         pod = {"tolerations": [{"key": "a"}], "imagePullSecrets": ["a"]}
         made["spec"].setdefault(part, {})["pod"] = pod
     made["spec"]["render"]["command"] = ["true"]
+    made["spec"]["encode"]["features"] = [{"name": "a", "layers": [8], "weights": {"source": "random"}}]
     return made
 
 

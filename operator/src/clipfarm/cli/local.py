@@ -157,6 +157,8 @@ def _settings(job: Job) -> list[str]:
         parts.append(f"GPU memory: no clip starts above {spec.vram.high:.0%} until below {spec.vram.low:.0%}")
     if spec.encode.enabled and spec.encode.weights:
         parts.append(f"encode: {spec.encode.model}, weights {spec.encode.weights.source}")
+        if spec.encode.features:
+            parts[-1] += f", features {', '.join(each.name for each in spec.encode.features)}"
         if spec.encode.replicas > 1:
             parts[-1] += f", {spec.encode.replicas} encoders"
         if spec.encode.weights.source == "random":

@@ -65,15 +65,18 @@ def _manifest(run: Run) -> Missing | None:
 
 def _weights(run: Run) -> Missing | None:
     encode = run.spec.encode
-    if not encode.enabled or not encode.weights or not encode.weights.is_local:
+    if not encode.enabled:
         return None
-    source = Path(encode.weights.source)
-    if source.exists():
-        return None
-    elsewhere = _on_the_volume(source)
-    others = "or random" if elsewhere else f"random, or a path below {CLIPS} for a cluster"
-    expected = f"expected a file or folder that exists, {others}"
-    return Missing(f"spec.encode.weights.source: found {str(source)!r}, {expected}", elsewhere)
+    named = [("weights", encode.weights)]
+    named += [(f"features[{i}].weights", each.weights) for i, each in enumerate(encode.features)]
+    for field, weights in named:
+        if weights is None or not weights.is_local or (source := Path(weights.source)).exists():
+            continue
+        elsewhere = _on_the_volume(source)
+        others = "or random" if elsewhere else f"random, or a path below {CLIPS} for a cluster"
+        expected = f"expected a file or folder that exists, {others}"
+        return Missing(f"spec.encode.{field}.source: found {str(source)!r}, {expected}", elsewhere)
+    return None
 
 
 def _threads(run: Run) -> Missing | None:

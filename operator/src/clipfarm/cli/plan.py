@@ -11,6 +11,7 @@ from clipfarm.cli import needs
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
 from clipfarm.cli.output import Sayer
 from clipfarm.decide.plan import Plan, decide
+from clipfarm.feature_cost import CPU_FLOP_PER_SECOND, cost, seconds_on_h200
 from clipfarm.local import scan
 from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
@@ -18,11 +19,12 @@ from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
 from clipfarm.manifests import preview
 from clipfarm.phases import Phase
-from clipfarm.units import format_clips, format_count
+from clipfarm.units import format_bytes, format_clips, format_count, format_duration
 from clipfarm.world import Moment
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.experiments.scene import SHORTHANDS
+from clipfarm_contract.feature_sets import FeatureSet
 from clipfarm_contract.indexes import compress
 
 
@@ -90,9 +92,30 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
             f"encoder: {spec.encode.model}, weights {spec.encode.weights.source}, batches of {spec.encode.batch_size},"
             f" {'starts now' if plan.encoders and not obstacles else 'starts when the first clip is complete'}"
         )
+        lines += [_features(each, scene.frames, len(job.clips)) for each in spec.encode.sets]
     else:
         lines.append("encoder: none")
     return lines
+
+
+def _features(each: FeatureSet, frames: int, clips: int) -> str:
+    """Return what a set of features is, and what it will take."""
+    asked = each.extraction
+    parts = [f"context {asked.context}"]
+    parts += [f"{name} {value}" for name in ("stride", "window") if (value := getattr(asked, name)) is not None]
+    parts += [f"layers {', '.join(map(str, asked.layers))}"] if asked.layers else []
+    parts += ["mean of each time step"] if asked.pool == "space" else []
+    line = f"  features {each.name}: {each.model}, {', '.join(parts)}"
+    found = cost(each, frames)
+    if found is None:
+        return f"{line}; disk and time are known after the first clip"
+    cpus = available_cpus()
+    on_cpus = clips * found.flop / CPU_FLOP_PER_SECOND / cpus
+    return (
+        f"{line}; {format_bytes(found.bytes)} a clip, {format_bytes(clips * found.bytes)} in all; encoding takes about"
+        f" {format_duration(seconds_on_h200(found, frames, clips))} on an H200,"
+        f" {format_duration(on_cpus)} on {cpus} CPUs of this machine"
+    )
 
 
 def _laws(made: Declared, phase: Phase) -> str:

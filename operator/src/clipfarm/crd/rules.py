@@ -29,6 +29,14 @@ def _clips_per_pod() -> Validation:
     return validation(f"!has(self.render) || ({rule})", UNCHANGEABLE, ".render.clipsPerPod")
 
 
+def _sets() -> Validation:
+    """Return a rule of ``spec``: feature sets come and go, and stay as they were while they are there."""
+    now, before = "self.encode.features", "oldSelf.encode.features"
+    same = f"{now}.all(f, {before}.all(g, f.name != g.name || f == g))"
+    rule = f"!has(self.encode) || !has(oldSelf.encode) || !has({now}) || !has({before}) || {same}"
+    return validation(rule, "sets cannot be changed; give the new one another name", ".encode.features")
+
+
 def _fields_of_render(*but: str) -> list[str]:
     """Return paths of all fields of ``render`` but some, which the pods do not depend on."""
     names = [field.alias or name for name, field in Render.model_fields.items()]
@@ -57,5 +65,6 @@ IMMUTABLE: list[Validation] = [
         )
     ],
     _clips_per_pod(),
+    _sets(),
 ]
 """Rules of ``spec``."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clipfarm.decide.admission import Held
 from clipfarm.decide.rules.table import Reason
-from clipfarm.run import Encode
+from clipfarm.encode import Encode
 from clipfarm.world import Encoding, Turn, World
 from clipfarm_contract.exit_codes import EncoderExitCode
 

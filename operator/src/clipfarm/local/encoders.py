@@ -41,7 +41,6 @@ def start_encoder(job: Job, number: int, cpus: int, node: str, now: float, lock:
         lock: of the folder, a descriptor for the encoder to hold, too.
     """
     encode = job.run.spec.encode
-    assert encode.weights is not None, "an enabled encoder has weights"
     log = job.folder.encode_log(number)
     command = [
         # Renderers come first: the encoder takes what CPU time they leave, and all of it when they are done.
@@ -50,11 +49,7 @@ def start_encoder(job: Job, number: int, cpus: int, node: str, now: float, lock:
         *("--data-dir", str(job.folder.root)),
         *("--clips", compress(job.clips)),
         *("--in-place", "--watch", "--exit-with-parent", "--parent", str(os.getpid())),
-        *("--model", encode.model),
-        *encode.weights.options(),
-        *("--batch-size", str(encode.batch_size)),
-        *("--crop-size", str(encode.crop_size)),
-        *("--dtype", encode.dtype),
+        *encode.options(),
         *("--log-json", str(log)),
         *("--seed", str(job.run.spec.seed)),
         *("--experiment", str(job.experiment_file)),

@@ -110,6 +110,8 @@ def _take_back_vanished(state: State) -> bool:
     vanished = {clip for clip in state.complete if not regular.may_exist(state.job.folder.clip(clip).manifest)}
     state.complete -= vanished
     state.unencoded -= vanished
+    for clip in vanished:
+        state.lacks.pop(clip, None)
     state.waiting.extend(sorted(vanished))
     return bool(vanished)
 

@@ -1,16 +1,25 @@
 """The features that a run asks for, by its file."""
 
-from clipfarm.run import Encode
+from clipfarm.encode import Encode
+from clipfarm.weights import source_name
+from clipfarm_contract.feature_sets import DTYPES
 from clipfarm_contract.features import Wanted
 
-DTYPES = {"fp16": "float16", "fp32": "float32"}
 
-
-def wanted(encode: Encode) -> Wanted:
-    """Return what the features of an enabled encoder have to agree in.
+def wanted(encode: Encode) -> tuple[Wanted, ...]:
+    """Return what the features of each set of an enabled encoder have to agree in.
 
     Without the weights' hash, where the run does not name it: the encoder compares that itself when it starts.
     """
-    weights = encode.weights
-    assert weights is not None, "an enabled encoder has weights"
-    return Wanted(encode.model, DTYPES[encode.dtype], encode.crop_size, sha256=weights.sha256, source=weights.name)
+    return tuple(
+        Wanted(
+            each.model,
+            DTYPES[each.dtype],
+            each.crop,
+            sha256=each.weights.sha256,
+            source=source_name(each.weights.source),
+            name=each.name,
+            extraction=each.extraction,
+        )
+        for each in encode.sets
+    )

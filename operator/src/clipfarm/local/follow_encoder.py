@@ -59,7 +59,18 @@ def _newly_encoded(state: State, *, everything: bool) -> set[int]:
     elif len(candidates) > LOOKED_AT:
         candidates = set(heapq.nsmallest(LOOKED_AT, candidates))
     folder, asked = state.job.folder, wanted(state.job.run.spec.encode)
-    return {clip for clip in candidates if inspect(folder.clip(clip), asked)[0] is Features.DONE}
+    done = set()
+    for clip in candidates:
+        lacks = state.lacks.setdefault(clip, {each.set_name for each in asked})
+        lacks -= {
+            each.set_name
+            for each in asked
+            if each.set_name in lacks and inspect(folder.clip(clip), each)[0] is Features.DONE
+        }
+        if not lacks:
+            del state.lacks[clip]
+            done.add(clip)
+    return done
 
 
 def _read_logs(state: State) -> None:

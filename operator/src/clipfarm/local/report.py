@@ -12,6 +12,7 @@ from typing import Any
 
 from clipfarm.decide.status import Failure
 from clipfarm.local.executor import Ended
+from clipfarm.local.features import wanted
 from clipfarm.local.job import Job
 from clipfarm.local.report_text import markdown
 from clipfarm_contract.atomic import write_atomically
@@ -165,8 +166,9 @@ def _clip_bytes(job: Job, clip: int) -> int:
         manifest = ClipManifest.read(place.manifest)
     except (OSError, ContractError):
         return 0
-    features = place.features(job.run.spec.encode.model)
-    return sum(entry.size for entry in manifest.files.values()) + (features.stat().st_size if features.exists() else 0)
+    paths = [each.path(place) for each in wanted(job.run.spec.encode)] if job.run.spec.encode.enabled else []
+    features = sum(path.stat().st_size for path in paths if path.exists())
+    return sum(entry.size for entry in manifest.files.values()) + features
 
 
 def _summary(values: Sequence[float]) -> dict[str, float] | None:
@@ -196,7 +198,24 @@ def summary_of(logs: Sequence[EncoderProgress]) -> dict[str, Any] | None:
     if "total" in seconds:
         seconds["total"] = max(log.seconds.get("total", 0.0) for log in logs)
     per_second = round(sum(log.clips_per_second or 0.0 for log in logs), 3)
-    return summary | {"encoders": len(logs), "seconds": seconds, "clips_per_second": per_second}
+    return summary | {
+        "encoders": len(logs),
+        "seconds": seconds,
+        "clips_per_second": per_second,
+        "features": _sets(logs),
+    }
+
+
+def _sets(logs: Sequence[EncoderProgress]) -> list[dict[str, Any]]:
+    """Return each feature set with its clips: the encoder that counts most has looked last."""
+    found: dict[str, dict[str, Any]] = {}
+    for log in logs:
+        for each in log.sets:
+            known = found.get(each.name)
+            if known is None or each.done >= known["encoded"]:
+                counts = {"encoded": each.done, "failed": each.failed}
+                found[each.name] = {"name": each.name, "model": each.model, "context": each.context} | counts
+    return list(found.values())
 
 
 def encode_log(path: Path) -> EncoderProgress | None:

@@ -44,6 +44,11 @@ def markdown(report: Mapping[str, Any]) -> str:
             f" weights: {json.dumps(encode['weights'])}",
         ]
         lines += [f"- seconds: {json.dumps(encode['seconds'])}; {encode['clips_per_second']} clips/s"]
+        lines += [
+            f"- features {each['name']} ({each['context']}, {each['model']}): {each['encoded']} clips,"
+            f" {each['failed']} failed"
+            for each in encode.get("features", ())
+        ]
     lines += ["", "## Failed clips", ""]
     lines += [f"- {entry['stage']}, clips {entry['clips']}: {entry['reason']}" for entry in report["failures"]] or [
         "none"

@@ -177,13 +177,16 @@ def _encoded(job: Job, complete: set[int]) -> frozenset[int]:
         return frozenset()
     done, asked = set(), wanted(encode)
     for clip in sorted(complete):
-        state, difference = features.inspect(job.folder.clip(clip), asked)
-        if state is features.State.OTHER:
-            raise FolderError(
-                f"{job.folder.clip(clip).features(encode.model)}: {difference};"
-                " use another --output, or remove the feature_maps folders to encode again"
-            )
-        if state is features.State.DONE:
+        states = set()
+        for each in asked:
+            state, difference = features.inspect(job.folder.clip(clip), each)
+            if state is features.State.OTHER:
+                raise FolderError(
+                    f"{each.path(job.folder.clip(clip))}: {difference};"
+                    " use another --output, another name for the features, or remove these to encode again"
+                )
+            states.add(state)
+        if states == {features.State.DONE}:
             done.add(clip)
     return frozenset(done)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipfarm.decide.vram.learned import LearnedMemory
+from clipfarm.feature_cost import cost
 from clipfarm.local.claims import Claims
 from clipfarm.local.encoders import Encoder
 from clipfarm.local.job import Job
@@ -16,7 +17,8 @@ from clipfarm.run import Run
 from clipfarm.vram.nvml import Look, NvmlSource
 from clipfarm.world import Departed, EarlyEnd, Ended, GpuId, Reading, Turn, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
-from clipfarm_contract.models import Facts, facts
+from clipfarm_contract.feature_sets import FeatureSet
+from clipfarm_contract.models import Facts
 
 WINDOW = 32
 """Completions that the moving window of the ETA holds."""
@@ -50,6 +52,8 @@ class State:
     """Of the folder, a descriptor that whatever writes there holds with us; None: nothing is started."""
     complete_before: int = 0
     """Clips that were complete when the run started."""
+    lacks: dict[int, set[str]] = field(default_factory=dict)
+    """Feature sets that clips lack, of those that are unencoded and were looked at."""
     workers: dict[int, Worker] = field(default_factory=dict)
     idle: list[Server] = field(default_factory=list)
     """Renderers that have just made a clip, and take the next one if it comes in the same tick."""
@@ -116,5 +120,12 @@ def largest_clip(run: Run) -> int:
     frames = scene.frames * scene.resolution**2 * 3 * len(scene.layers)
     if not encode.enabled:
         return frames
-    model = facts(encode.model) or LARGEST_MODEL
-    return frames + model.tokens(scene.frames, encode.crop_size) * model.width * (2 if encode.dtype == "fp16" else 4)
+    return frames + sum(_bytes(each, scene.frames) for each in encode.sets)
+
+
+def _bytes(each: FeatureSet, frames: int) -> int:
+    found = cost(each, frames)
+    if found is not None:
+        return found.bytes
+    tokens = LARGEST_MODEL.tokens(frames, each.crop)
+    return tokens * LARGEST_MODEL.width * (2 if each.dtype == "fp16" else 4) * max(1, len(each.extraction.layers))

@@ -76,17 +76,12 @@ def _hash(document: Any) -> str:
 
 def _pod(run: Run, images: Images) -> Manifest:
     encode, clips = run.spec.encode, run.spec.clips
-    assert encode.weights is not None, "an enabled encoder has weights"
     on_gpu = encode.pod.runtime_class_name is not None or requested(encode.pod) is not None
     arguments = [
         *("--data-dir", CLIPS, "--in-place", "--watch"),
         # All clips of the run, whatever a retry renders again: another run's may be on the same volume.
         *("--clips", str(Indexes.between(clips.start, clips.end))),
-        *("--model", encode.model),
-        *map(literal, encode.weights.options()),
-        *("--batch-size", str(encode.batch_size)),
-        *("--crop-size", str(encode.crop_size)),
-        *("--dtype", encode.dtype),
+        *map(literal, encode.options()),
         *("--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104 - inside the pod's own network
         *("--log-json", f"{CLIPS}/.clipfarm/encode/{run.name}/$(POD_NAME).json"),
         # Clips that were made otherwise are another run's.

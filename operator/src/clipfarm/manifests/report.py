@@ -26,9 +26,10 @@ def name(run: Run) -> str:
     return f"{run.name}-report"
 
 
-def attempt(owner: Owner) -> str:
-    """Return what distinguishes the end of one attempt at a run from the end of another."""
-    return f"{owner.attempt or 1}.{owner.encode_attempt or 1}"
+def attempt(run: Run, owner: Owner) -> str:
+    """Return what distinguishes the end of one attempt at a run from another: an end with more feature sets is one."""
+    sets = ",".join(each.name for each in run.spec.encode.features)
+    return f"{owner.attempt or 1}.{owner.encode_attempt or 1}" + (f".{sets}" if sets else "")
 
 
 def job(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], created: str) -> Manifest:
@@ -42,7 +43,7 @@ def job(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], creat
         created: when the run was created, as the API server writes it.
     """
     made = metadata(run, owner, name(run), ROLE)
-    made["annotations"] = {ATTEMPT_ANNOTATION: attempt(owner)}
+    made["annotations"] = {ATTEMPT_ANNOTATION: attempt(run, owner)}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -68,7 +69,7 @@ def _pod(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], crea
             *("--clips", str(Indexes.between(clips.start, clips.end))),
             *("--threads", str(run.spec.render.threads)),
             *(["--workers", str(run.spec.workers)] if run.spec.workers else []),
-            *(["--model", encode.model] if encode.enabled else []),
+            *(["--model", encode.sets[0].model] if encode.enabled else []),
             *(["--created", created] if created else []),
         ],
         "env": [{"name": STATUS, "value": literal(json.dumps(status, sort_keys=True, ensure_ascii=False))}],

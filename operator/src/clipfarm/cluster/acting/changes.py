@@ -188,7 +188,7 @@ def _report(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change 
     path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", report.name(tracked.run)
     taken = [each for each in store.reports.of(key).values() if each.owner or each.deleting]
     own = next((each for each in taken if each.owner == owner.uid and not each.deleting), None)
-    if own is not None and own.attempt != report.attempt(owner):
+    if own is not None and own.attempt != report.attempt(tracked.run, owner):
         return Change("delete", f"{path}/{name}", "report Job", name, {"uid": own.uid}, optional=True)
     if taken:
         return None

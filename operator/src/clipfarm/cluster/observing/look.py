@@ -33,7 +33,8 @@ def _begin(tracked: Tracked, job: JobView | None) -> None:
     tracked.work.begin()
     tracked.answers.begin()
     if tracked.memory.rendering.job:
-        tracked.encoding = EncoderReports(tracked.encoding.encoded)  # encoders get another chance
+        before = tracked.encoding
+        tracked.encoding = EncoderReports(before.encoded, before.sets)  # encoders get another chance
     memory = results.read(job.results if job else "").memory
     if memory is not None:
         tracked.restore(memory)

@@ -67,6 +67,7 @@ class Tracked:
         ended = status.get("completionTime") and taken_in and status.get("renderAttempt", "") == owner.attempt
         self.encoding = EncoderReports(
             encoded=status.get("encoded", 0),
+            sets={each["name"]: each["encoded"] for each in status.get("features", ())},
             left=0 if ended else None,
             failed=_encode_failures(status, self.run) if taken_in else {},
             stuck=_message(status, ENCODER_STUCK)
@@ -75,6 +76,7 @@ class Tracked:
             # A run that no operator has begun has no encoders with a past.
             looked=status.get("phase", "Pending") == "Pending",
         )
+        self.encoding.ask_for(_sets(self.run))
         self.memory = Memory(
             Blocks.of(self.run, owner.only),
             watermarks=_watermarks(status),
@@ -96,6 +98,7 @@ class Tracked:
     def update(self, run: Run, owner: Owner, generation: int) -> None:
         """Take in a change of the run: what a person has fixed is tried anew."""
         self.encoding.renew(failed=owner.encode_attempt != self.owner.encode_attempt)
+        self.encoding.ask_for(_sets(run))
         if (generation, owner.attempt) != (self.generation, self.owner.attempt):
             self.fatal = ""
         self.run, self.owner, self.generation = run, owner, generation
@@ -133,6 +136,11 @@ def is_current(tracked: Tracked, view: RunView) -> bool:
     owner = tracked.owner
     taken_in = (tracked.generation, owner.labels, owner.only, owner.attempt, owner.encode_attempt)
     return taken_in == (view.generation, view.labels, view.only, view.attempt, view.encode_attempt)
+
+
+def _sets(run: Run) -> list[str]:
+    """Return the names of the feature sets that a run lists."""
+    return [each.name for each in run.spec.encode.features] if run.spec.encode.enabled else []
 
 
 def _watermarks(status: Mapping[str, Any]) -> dict[GpuId, WatermarkState]:

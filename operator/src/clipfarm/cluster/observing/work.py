@@ -5,7 +5,7 @@ A request that was begun is known here before any watch shows what it did.
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from clipfarm.cluster.api.pod_views import PodView
@@ -181,7 +181,9 @@ class EncoderReports:
     """What the run's encoders report. :mod:`clipfarm.cluster.process.encoders` writes it."""
 
     encoded: int = 0
-    """The run's clips with its features."""
+    """The run's clips with its features: with each set, if there are several."""
+    sets: dict[str, int] = field(default_factory=dict)
+    """The run's clips by feature set that it lists; empty if it lists none."""
     left: int | None = None
     """Clips that encoders see and that have neither features nor failed; None: none has reported."""
     absent: Indexes = field(default_factory=Indexes)
@@ -204,6 +206,12 @@ class EncoderReports:
     def forget_rest(self) -> None:
         """Forget what encoders saw last: none is asked for, and it will not be so for long."""
         self.left, self.absent = None, Indexes()
+
+    def ask_for(self, sets: Sequence[str]) -> None:
+        """Count anew, if the run lists other feature sets than those that were counted."""
+        if list(self.sets) != list(sets):
+            self.encoded, self.left, self.failed = 0, None, {}
+            self.sets = dict.fromkeys(sets, 0)
 
     def renew(self, *, failed: bool) -> None:
         """Give encoders another chance: the run was changed. ``failed``: with the clips that failed, too."""

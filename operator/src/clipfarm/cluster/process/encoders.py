@@ -11,6 +11,7 @@ import aiohttp
 from clipfarm.cluster.api.client import Api
 from clipfarm.cluster.api.pod_views import EncoderPod
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.work import EncoderReports
 from clipfarm.cluster.vram.scrape import ScrapeError, fetch
 from clipfarm.cluster.vram.source import Source
 from clipfarm.manifests.encoder import PORT
@@ -45,6 +46,8 @@ class Progress:
     """The run's clips that it sees, and that have neither features nor failed."""
     absent: Indexes = field(default_factory=Indexes)
     """Clips of the run's range that it does not find, or only another run's."""
+    sets: Mapping[str, int] = field(default_factory=dict)
+    """Clips of each feature set that it makes, as ``done``."""
 
 
 class Asker:
@@ -144,13 +147,18 @@ def progress(document: object, clips: Indexes) -> Progress:
         min(counts.waiting + counts.encoding, clips.count),
         # An encoder of an earlier version reports none, and is replaced when its Deployment is.
         (said.absent or Indexes()).both(clips),
+        {each.name: min(each.done, clips.count) for each in said.sets},
     )
 
 
 def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], silence: str, now: float) -> bool:
     """Take in what encoders say and how they ended, and return whether that changed anything."""
     state, pods = tracked.encoding, list(pods)
-    before = (state.encoded, state.left, state.answering, dict(state.failed), len(state.early_ends), state.silence)
+    # One that was started before the run listed other feature sets goes away, and counts what is not asked for.
+    encode = tracked.run.spec.encode
+    names = {each.name for each in encode.sets} if encode.enabled else set()
+    answers = [answer for answer in answers if not answer.sets or answer.sets.keys() == names]
+    before = _shown(state)
     state.silence = "" if answers else silence
     state.answering = len(answers)
     if answers:
@@ -166,13 +174,18 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
             state.completions.extend([now] * min(new, state.completions.maxlen or new))
             state.early_ends.clear()
         state.encoded = done
+        state.sets = {name: max(answer.sets.get(name, 0) for answer in answers) for name in state.sets}
         # Each encoder tries a clip that failed elsewhere, so it has failed when it has failed for all.
         at_work = sum(pod.reported.state == "Working" and not pod.ended for pod in pods)
         everywhere = set.intersection(*(set(answer.failed) for answer in answers)) if len(answers) >= at_work else set()
         state.failed = {clip: answers[0].failed[clip] for clip in sorted(everywhere)}
     _take_ends(tracked, pods)
-    after = (state.encoded, state.left, state.answering, state.failed, len(state.early_ends), state.silence)
-    return before != after
+    return before != _shown(state)
+
+
+def _shown(state: EncoderReports) -> tuple[object, ...]:
+    counts = state.encoded, dict(state.sets), state.left, state.answering
+    return *counts, dict(state.failed), len(state.early_ends), state.silence
 
 
 def _take_ends(tracked: Tracked, pods: Iterable[EncoderPod]) -> None:

@@ -200,5 +200,9 @@ def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:
     ttl, ended = tracked.run.spec.ttl_after_finished, tracked.status.get("completionTime")
     if ttl is None or ended is None or wall < unix_time(ended) + ttl:
         return False
-    own = (each for each in reports if (each.owner, each.attempt) == (tracked.owner.uid, report.attempt(tracked.owner)))
+    own = (
+        each
+        for each in reports
+        if (each.owner, each.attempt) == (tracked.owner.uid, report.attempt(tracked.run, tracked.owner))
+    )
     return any(each.ended for each in own) or wall >= unix_time(ended) + ttl + REPORT_SECONDS

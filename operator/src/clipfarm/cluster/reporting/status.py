@@ -10,7 +10,16 @@ from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Failure, Status
 from clipfarm.decide.vram.ledger import Claim
 from clipfarm.manifests.blocks import Blocks
-from clipfarm.run_status import Condition, FailedClips, GpuClaim, GpuMemory, HeldClips, PodCounts, RunStatus
+from clipfarm.run_status import (
+    Condition,
+    FailedClips,
+    GpuClaim,
+    GpuMemory,
+    HeldClips,
+    PodCounts,
+    RunStatus,
+    SetCount,
+)
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
 from clipfarm.world import WatermarkState, World
@@ -53,6 +62,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         total=len(tracked.run.spec.clips),
         rendered=rendered,
         encoded=status.encoded,
+        features=tuple(SetCount(name=name, encoded=count) for name, count in tracked.encoding.sets.items()),
         failed=failed,
         workers=status.fixed_workers,
         running=status.running,

@@ -1,0 +1,106 @@
+"""The part of a run about its encoders: models, weights, sets of features."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from clipfarm.cel import Rule
+from clipfarm.feature_sets import (
+    LAYERS_CEL,
+    NAMES_CEL,
+    ONE_NAME,
+    PATCHES_CEL,
+    STRIDES_CEL,
+    FeatureSet,
+    resolved,
+    same_name,
+    unfit,
+)
+from clipfarm.model import Model, PositiveBytes, PositiveCpus
+from clipfarm.pod_options import PodOptions
+from clipfarm.weights import Weights
+from clipfarm_contract.bounds import MOST_BATCH, MOST_CROP
+from clipfarm_contract.feature_sets import MOST_SETS, default_name
+from clipfarm_contract.feature_sets import FeatureSet as ContractSet
+from clipfarm_contract.models import MOST_MODEL_NAME, VJEPA2_PATCH, VJEPA2_STEP, facts
+from clipfarm_contract.models import NAME as MODEL_NAME
+
+_PATCHES = f"expected a multiple of {VJEPA2_PATCH}, the model's patch size"
+_NEEDS_WEIGHTS = "missing, expected {source: FILE or FOLDER or random}, or encode.enabled: false"
+
+
+def _unfit(field: str) -> Callable[["Encode"], str | None]:
+    return lambda encode: unfit(encode.features, encode.model, encode.crop_size, field)
+
+
+def _cut_patches(encode: "Encode") -> str | None:
+    known = facts(encode.model)
+    if known is None or encode.crop_size % known.patch == 0:
+        return None
+    return f"cropSize: found {encode.crop_size}, {_PATCHES}"
+
+
+class Encode(Model):
+    """How clips become features."""
+
+    enabled: bool = True
+    """Whether clips are encoded."""
+    model: Annotated[str, Field(pattern=MODEL_NAME, max_length=MOST_MODEL_NAME)] = "vjepa2_vitl16"
+    """Model: V-JEPA 2, as ``vjepa2_vitl16``; V-JEPA 2.1, as ``vjepa2_1_vitl16``; an image encoder of timm, as
+    ``timm:vit_small_patch14_dinov2``; or ``vjepa2_tiny16``, which has no published weights and is for trials.
+    docs/encoder.md lists them."""
+    weights: Weights | None = None
+    """Source of the model's weights; required if clips are encoded."""
+    batch_size: int = Field(default=4, ge=1, le=MOST_BATCH)
+    """Clips per batch; halved if a GPU's memory is too small; on a CPU at most one per thread."""
+    replicas: int = Field(default=1, ge=1, le=1000)
+    """Number of encoders that share the work. On one machine they share its CPUs and divide its GPUs."""
+    crop_size: int = Field(default=256, ge=14, le=MOST_CROP)
+    """Width and height of the model's input, pixels; a multiple of its patch size, which is 16 for V-JEPA 2."""
+    dtype: Literal["fp16", "fp32"] = "fp16"
+    """Type of the saved features."""
+    features: tuple[FeatureSet, ...] = Field(default=(), max_length=MOST_SETS, strict=False)
+    """Sets of features; empty: one of the whole clip, with the model's name. Sets may be added to a run that is there,
+    also when it has ended."""
+    memory: PositiveBytes = 8 * 2**30
+    """Memory of an encoder's pod, in a cluster."""
+    cpu: PositiveCpus | None = None
+    """CPUs of an encoder's pod, in a cluster: request and limit. Default: 500m are requested, without a limit."""
+    pod: PodOptions = PodOptions()
+    """Placement and other options of the encoders' pods, in a cluster."""
+
+    rules = (
+        Rule(
+            lambda encode: f"weights: {_NEEDS_WEIGHTS}" if encode.enabled and encode.weights is None else None,
+            cel="!self.enabled || has(self.weights)",
+            message=_NEEDS_WEIGHTS,
+            field=".weights",
+        ),
+        Rule(
+            _cut_patches,
+            cel=f"self.model.contains(':') || self.cropSize % {VJEPA2_PATCH} == 0",
+            message=_PATCHES,
+            field=".cropSize",
+        ),
+        Rule(lambda encode: same_name(encode.features), NAMES_CEL, ONE_NAME, ".features"),
+        Rule(_unfit("cropSize"), PATCHES_CEL, _PATCHES, ".features"),
+        Rule(_unfit("stride"), STRIDES_CEL, f"expected a stride that is a multiple of {VJEPA2_STEP}", ".features"),
+        Rule(_unfit("layers"), LAYERS_CEL, "expected layers that the model has", ".features"),
+    )
+
+    @property
+    def sets(self) -> tuple[ContractSet, ...]:
+        """The sets of features as the encoder gets them; ``encode`` is enabled and has weights."""
+        assert self.weights is not None, "an enabled encoder has weights"
+        asked = self.features or (FeatureSet(name=default_name(self.model)),)
+        return tuple(resolved(each, self.model, self.weights, self.crop_size, self.dtype) for each in asked)
+
+    def options(self) -> list[str]:
+        """Return the encoder's options about what is computed."""
+        assert self.weights is not None, "an enabled encoder has weights"
+        made = ["--model", self.model, *self.weights.options(), "--batch-size", str(self.batch_size)]
+        made += ["--crop-size", str(self.crop_size), "--dtype", self.dtype]
+        listed = json.dumps([each.to_json() for each in self.sets])
+        return made + (["--features", listed] if self.features else [])
