@@ -5,7 +5,8 @@ Kubernetes takes that much from a container and shows it in the pod's status. It
     {"clips": [{"index": 3, "exitCode": 1, "reason": "it never moved", "seconds": {"total": 3.2}, "cpuSeconds": 2.9,
                 "peakRssMiB": 512.0, "vram": {...}},                  # VramUse; left out on a CPU
                {"index": 4, "exitCode": 0, "reason": "", ..., "skipped": true}],   # complete before
-     "gpu": {...}}                                                    # GpuReading; left out if it is not known
+     "gpu": {...},                                                    # GpuReading; left out if it is not known
+     "slow": ["the image has no kernels for sm_90, so ..."]}          # left out if nothing is
 
 A message that would be too long loses details step by step. Of a very large block only the counts are left:
 ``{"done": 1, "failed": 1}``. Then ``"vram": [...]`` has the memory of some of its complete clips. Readers ignore keys
@@ -23,6 +24,8 @@ from clipfarm_contract.result import ClipResult, GpuReading, VramUse, take_secon
 
 MAX_BYTES = 4096
 """The kubelet cuts a longer message."""
+MOST_SLOW, MOST_LINE = 3, 300
+"""Lines about what is slow, and characters of each."""
 SAMPLES = (8, 3)
 """Clips whose memory a shortened message keeps, as there is room: what later clips take is estimated from a mean and
 the largest peak."""
@@ -108,6 +111,8 @@ class Termination:
     """Memory of the clips' GPU after their processes had ended."""
     sample: tuple[VramUse, ...] = ()
     """GPU memory of some complete clips, if the message had no room for that of each."""
+    slow: tuple[str, ...] = ()
+    """What makes clips slower on this machine than they could be, and what to do, one line each."""
 
     @property
     def vram(self) -> tuple[VramUse, ...]:
@@ -115,11 +120,12 @@ class Termination:
         return _made(self.clips or ()) or self.sample
 
     @classmethod
-    def of(cls, clips: Iterable[ClipEnd], gpu: GpuReading | None = None) -> "Termination":
+    def of(cls, clips: Iterable[ClipEnd], gpu: GpuReading | None = None, slow: Sequence[str] = ()) -> "Termination":
         """Return the message about some clips."""
         clips = tuple(clips)
         failed = sum(clip.exit_code != 0 for clip in clips)
-        return cls(clips, len(clips) - failed, failed, gpu)
+        lines = tuple(line[:MOST_LINE] for line in slow[:MOST_SLOW])
+        return cls(clips, len(clips) - failed, failed, gpu, slow=lines)
 
     @classmethod
     def parse(cls, text: str) -> "Termination":
@@ -129,11 +135,11 @@ class Termination:
             ContractError: it is not such a message.
         """
         fields = Fields(load(text, "message"), "message")
-        gpu, sample = _gpu(fields), _sample(fields)
+        gpu, sample, slow = _gpu(fields), _sample(fields), _slow(fields)
         if fields.has("clips"):
-            return replace(cls.of(fields.take_list("clips", ClipEnd.parse), gpu), sample=sample)
+            return replace(cls.of(fields.take_list("clips", ClipEnd.parse), gpu, slow), sample=sample)
         done, failed = (_count(fields, name) if fields.has(name) else 0 for name in ("done", "failed"))
-        return cls(None, done, failed, gpu, sample)
+        return cls(None, done, failed, gpu, sample, slow)
 
     def dump(self) -> str:
         """Return the message, shortened step by step until it fits.
@@ -148,16 +154,19 @@ class Termination:
         raise AssertionError("two numbers, a GPU and the memory of some clips fit")
 
     def _forms(self) -> Iterator[dict[str, Any]]:
-        left = {"gpu": self.gpu.to_json()} if self.gpu else {}
+        gpu: dict[str, Any] = {"gpu": self.gpu.to_json()} if self.gpu else {}
+        left = gpu | ({"slow": list(self.slow)} if self.slow else {})
         samples = [{"vram": [use.to_json() for use in _spread(self.vram, most)]} for most in SAMPLES if self.vram]
         if self.clips is not None:
             for clips in (self.clips, _cut(self.clips)):
                 yield {"clips": [clip.to_json() for clip in clips]} | left
-            for clips in (_without_details(self.clips), _without_reasons(self.clips)):
-                for sample in (*samples, {}):  # which clips have failed matters more than their memory
-                    yield {"clips": [clip.to_json() for clip in clips]} | sample | left
-        for sample in (*samples, {}):
-            yield {"done": self.done, "failed": self.failed} | sample | left
+            # Which clips have failed matters more than what is slow, and that more than their memory.
+            for rest in (left, gpu) if self.failed and self.slow else (left,):
+                for clips in (_without_details(self.clips), _without_reasons(self.clips)):
+                    for sample in (*samples, {}):
+                        yield {"clips": [clip.to_json() for clip in clips]} | sample | rest
+        for rest in (*(sample | left for sample in (*samples, {})), gpu):
+            yield {"done": self.done, "failed": self.failed} | rest
 
 
 def _made(clips: Iterable[ClipEnd]) -> tuple[VramUse, ...]:
@@ -196,6 +205,14 @@ def _sample(fields: Fields) -> tuple[VramUse, ...]:
         return tuple(fields.take_list("vram", VramUse.parse))[: max(SAMPLES)] if fields.has("vram") else ()
     except ContractError:
         return ()
+
+
+def _slow(fields: Fields) -> tuple[str, ...]:
+    try:
+        found = fields.take("slow", list, [])
+    except ContractError:
+        return ()
+    return tuple(line[:MOST_LINE] for line in found[:MOST_SLOW] if isinstance(line, str))
 
 
 def _gpu(fields: Fields) -> GpuReading | None:

@@ -131,6 +131,15 @@ class HeldClips(_Made):
     """Reason and what to do, in a sentence for people."""
 
 
+class SlowNodes(_Made):
+    """What makes clips slower on some nodes than they could be."""
+
+    nodes: tuple[str, ...] = Field(strict=False)
+    """Nodes, 20 at most."""
+    message: str
+    """What is slow there, and what to do."""
+
+
 class PodCounts(_Made):
     """Renderers' pods by state."""
 
@@ -212,6 +221,8 @@ class RunStatus(_Made):
     """Last attempt at encoding that was begun, if `clipfarm retry` asked for one."""
     gpus: tuple[GpuMemory, ...] = Field(default=(), strict=False)
     """Memory of each GPU that the run may use."""
+    slow: tuple[SlowNodes, ...] = Field(default=(), strict=False)
+    """What makes clips on GPUs slower than they could be, by the nodes where pods have found it, and what to do."""
     failures: tuple[FailedClips, ...] = Field(default=(), strict=False)
     """Failed clips by reason; the most frequent reasons if there are many."""
     conditions: tuple[Condition, ...] = Field(default=(), strict=False)

@@ -128,3 +128,26 @@ def test_a_driver_that_does_not_answer_leaves_cycles_count_and_the_usual_margin(
     ended, message = told(supervise, f"print('{line}', flush=True); {WRITE}")
     assert ended.code == ExitCode.OK, ended.lines
     assert [(clip["vram"]["by"], clip["vram"]["peakMiB"]) for clip in message["clips"]] == [("cycles", 3690)] * 2
+
+
+@pytest.mark.blender
+@pytest.mark.parametrize(("device", "shared", "lines"), [("cuda", True, 2), ("cuda", False, 1), ("optix", True, 1)])
+def test_what_will_be_slow_is_told_with_what_to_do(supervise, gpus, monkeypatch, device, shared, lines):
+    gpus.show(0.1)
+    if shared:
+        monkeypatch.setenv("CLIPFARM_GPU", "GPU-00000000-stub")
+    message = supervise.folder / "message"
+    # There is no such GPU, so the clip fails; its pod says all the same what it found.
+    ended = supervise(options=["--device", device, "--termination-message", message])
+    assert ended.code == ExitCode.FAILED
+    slow = json.loads(message.read_text())["slow"]
+    assert len(slow) == lines
+    assert any("no kernels for sm_121" in line and "tools/images --kernels sm_121" in line for line in slow) is (
+        device == "cuda"
+    )
+    assert any("MPS is not on" in line for line in slow) is shared
+
+
+def test_a_renderer_of_ones_own_is_told_nothing_about_kernels(supervise, gpus):
+    gpus.show(0.1)
+    assert "slow" not in told(supervise)[1]

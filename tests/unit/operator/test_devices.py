@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from clipfarm.cluster.api.endings import clips_vram, failed_pod, gpu_reading
+from clipfarm.cluster.api.endings import clips_vram, failed_pod, gpu_reading, slow_there
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.observing import devices
+from clipfarm.cluster.process.poller import MOST_SLOW_NODES, take_in_slow
 from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.manifests import job
 from clipfarm.manifests.common import Images, Owner
@@ -188,3 +189,22 @@ def pod_that_ended(message, exit_code=0):
     labels = {"clipfarm.dev/run": "run"}
     metadata = {"name": "p", "namespace": "ns", "uid": "u", "labels": labels, "annotations": annotations}
     return {"metadata": metadata, "status": {"containerStatuses": [{"name": "render", "state": {"terminated": ended}}]}}
+
+
+def test_a_pod_says_what_is_slow_on_its_node_and_what_it_says_can_be_shown():
+    assert slow_there(pod_that_ended(json.dumps({"done": 3, "slow": ["no kernels", "a\x1bb"]}))) == (
+        "no kernels",
+        "a\\x1bb",
+    )
+    assert slow_there(pod_that_ended("no JSON")) == ()
+
+
+def test_what_is_slow_is_known_of_a_node_by_its_last_pod_and_of_so_many_nodes():
+    known: dict[str, tuple[str, ...]] = {}
+    for number in range(MOST_SLOW_NODES + 1):
+        take_in_slow(known, f"node-{number}", ("no kernels",))
+    assert len(known) == MOST_SLOW_NODES
+    take_in_slow(known, "node-0", ())
+    take_in_slow(known, "node-1", ("no MPS",))
+    assert "node-0" not in known
+    assert known["node-1"] == ("no MPS",)

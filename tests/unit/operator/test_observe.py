@@ -268,6 +268,23 @@ class TestBlocks:
         assert (status["total"], status["rendered"]) == (10, 9)
 
 
+def test_what_is_slow_is_said_by_node_once_and_survives_a_restart():
+    scene = Scene(render={"device": "cuda"}).job()
+    before = scene.status()
+    assert "slow" not in before or not before["slow"]
+    scene.tracked.answers.slow |= {"node-2": ("no kernels", "no MPS"), "node-1": ("no kernels",)}
+    status = scene.status()
+    assert status["slow"] == [
+        {"nodes": ["node-2"], "message": "no MPS"},
+        {"nodes": ["node-1", "node-2"], "message": "no kernels"},
+    ]
+    said = [notice for notice in notices(before, status) if notice.reason == "Slow"]
+    assert [(each.kind, each.message) for each in said] == [("Normal", "node-2: no MPS; node-1: no kernels")]
+    assert not [notice for notice in notices(status, status) if notice.reason == "Slow"]
+    again = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
+    assert again.answers.slow == {"node-1": ("no kernels",), "node-2": ("no MPS", "no kernels")}
+
+
 class TestChanges:
     def test_a_new_run_gets_its_claim_and_its_job(self):
         scene = Scene()

@@ -2,7 +2,7 @@ import json
 
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.result import ClipResult, GpuReading
-from clipfarm_contract.termination import MAX_BYTES
+from clipfarm_contract.termination import MAX_BYTES, Termination
 from clipfarm_render.supervising.attempt import Outcome
 from clipfarm_render.supervising.termination import message
 
@@ -46,3 +46,28 @@ def test_the_memory_of_the_gpu_is_told_of_a_block_of_any_size():
         text = message([outcome(i, "ä" * 5000) for i in range(count)], gpu)
         assert len(text.encode()) <= MAX_BYTES
         assert GpuReading.parse(json.loads(text)["gpu"], "gpu") == gpu
+
+
+SLOW = ("the image has no kernels for sm_90, so the driver compiles them", "clips that share a GPU take turns")
+
+
+def test_what_is_slow_is_told_of_a_block_of_any_size_whose_clips_are_complete():
+    for count in (1, 30, 100, 130, 3000):
+        text = message([outcome(i) for i in range(count)], None, SLOW)
+        assert len(text.encode()) <= MAX_BYTES
+        found = Termination.parse(text)
+        assert (found.slow, found.done, found.failed) == (SLOW, count, 0)
+
+
+def test_which_clips_have_failed_matters_more_than_what_is_slow():
+    long = ["x" * 300, "y" * 300]
+    found = Termination.parse(message([outcome(i, "broken" if i % 2 else "") for i in range(145)], None, long))
+    assert found.slow == ()
+    assert [clip.index for clip in found.clips if clip.exit_code] == list(range(1, 145, 2))
+
+
+def test_lines_about_what_is_slow_are_few_and_short_whoever_wrote_them():
+    assert Termination.parse(json.dumps({"done": 1, "slow": ["x" * 5000, 7, "y", "z"]})).slow == ("x" * 300, "y")
+    assert Termination.parse('{"done": 1, "slow": "none"}').slow == ()
+    whole = message([outcome(0)], None, ["ä" * 5000] * 9)
+    assert len(whole.encode()) <= MAX_BYTES

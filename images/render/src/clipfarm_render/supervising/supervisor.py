@@ -39,7 +39,7 @@ from clipfarm_render.supervising.choosing import UsageError, choose, read_given
 from clipfarm_render.supervising.giving_up import Patience
 from clipfarm_render.supervising.stopping import Stop
 from clipfarm_render.supervising.supported import refuse_unsupported
-from clipfarm_render.vram import reading
+from clipfarm_render.vram import reading, slow
 
 STANDALONE_THREADS = 2
 """Default, if no limit is set. An executor that runs several supervisors sets 1 for each."""
@@ -172,8 +172,10 @@ def cli(
         return stop.exit_code
     if termination_message is not None:
         _write_termination_message(termination_message, termination.message(outcomes))
-        if device != "cpu" and (gpu := reading.measure_in_time()):
-            _write_termination_message(termination_message, termination.message(outcomes, gpu))
+        if device != "cpu":
+            gpu, lines = reading.measure_in_time(), () if command else slow.findings_in_time(device)
+            if gpu or lines:
+                _write_termination_message(termination_message, termination.message(outcomes, gpu, lines))
     return exit_code(outcomes, len(recipes))
 
 

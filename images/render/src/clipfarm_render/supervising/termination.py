@@ -7,7 +7,7 @@ from clipfarm_contract.termination import ClipEnd, Termination
 from clipfarm_render.supervising.attempt import Outcome
 
 
-def message(outcomes: Sequence[Outcome], gpu: GpuReading | None = None) -> str:
-    """Return the message about some clips and, if it is known, the memory of their GPU."""
+def message(outcomes: Sequence[Outcome], gpu: GpuReading | None = None, slow: Sequence[str] = ()) -> str:
+    """Return the message about some clips, the memory of their GPU if it is known, and what is slow there."""
     clips = (ClipEnd.of(outcome.result, skipped=outcome.skipped) for outcome in outcomes)
-    return Termination.of(clips, gpu).dump()
+    return Termination.of(clips, gpu, slow).dump()

@@ -12,6 +12,7 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.reasons import alike
 from clipfarm_contract.result import GpuReading, VramUse
 from clipfarm_contract.termination import Termination
+from clipfarm_contract.text import printable
 
 FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
 MOST_TEXT = 1000
@@ -90,6 +91,11 @@ def within(pod: FailedPod, blocks: Blocks) -> FailedPod:
 def clips_vram(manifest: Manifest) -> list[VramUse]:
     """Return what a pod's complete clips took of GPU memory; of a large block, what some of them took."""
     return list(_termination(_ended(manifest.get("status", {}))).vram)
+
+
+def slow_there(manifest: Manifest) -> tuple[str, ...]:
+    """Return what a pod says makes clips slow on its node, one line each."""
+    return tuple(printable(line) for line in _termination(_ended(manifest.get("status", {}))).slow)
 
 
 def gpu_reading(manifest: Manifest) -> tuple[GpuReading, float] | None:

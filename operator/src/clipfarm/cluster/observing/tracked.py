@@ -83,6 +83,7 @@ class Tracked:
             workers=status.get("workers"),
             encode_attempt=owner.encode_attempt,
         )
+        self.answers.slow.update(_slow(status))
         self.fatal = _fatal(status, self.generation, owner.attempt)
 
     @property
@@ -151,6 +152,15 @@ def _watermarks(status: Mapping[str, Any]) -> dict[GpuId, WatermarkState]:
         if COUNT.fullmatch(entry["gpu"]):
             gpu = GpuId(entry["node"], int(entry["gpu"]), uuid, instance)
             found[gpu] = WatermarkState(gpu, entry["gate"] == "Closed", None)
+    return found
+
+
+def _slow(status: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return what is slow on which node, as a status has it: the pods that said so may be gone."""
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in status.get("slow", ()):
+        for node in entry["nodes"]:
+            found[node] = (*found.get(node, ()), entry["message"])
     return found
 
 

@@ -144,6 +144,8 @@ class Answers:
     """When pods had ended, or earlier, by UID: those that measured their GPU after their last clip."""
     asked: set[str] = field(default_factory=set)
     """Pods, by UID, that were asked what their clips took, of those that have ended not long ago."""
+    slow: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What makes clips slow on a node, and what to do, as its last pod that was asked has it; of 100 nodes at most."""
 
     def begin(self) -> None:
         """Forget the pods of the last Job."""

@@ -13,7 +13,7 @@ import aiohttp
 
 from clipfarm.cluster.acting.sweep import Sweeper
 from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest
-from clipfarm.cluster.api.endings import clips_vram, gpu_reading
+from clipfarm.cluster.api.endings import clips_vram, gpu_reading, slow_there
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
@@ -37,6 +37,7 @@ TRIAL_SECONDS = 1.0
 """Between two looks for runs whose pods are missing; most have all of theirs, and are not asked about."""
 MEMORY_SECONDS = 0.5
 """The latest pod of each GPU that is done is asked so often what it took: a pod's answer is 8 KB."""
+MOST_SLOW_NODES = 100
 AT_ONCE = 16
 """Pods of a run that are asked at a time."""
 SEEN_SECONDS = 2.0
@@ -113,6 +114,7 @@ class Poller:
             if found is None or found["metadata"]["uid"] != pod.uid:
                 return
             tracked.clip_memory.add(pod.uid, clips_vram(found))
+            take_in_slow(tracked.answers.slow, pod.node, slow_there(found))
             measured = gpu_reading(found)
             if measured is None:
                 return
@@ -205,6 +207,14 @@ def _finished(tracked: Tracked) -> list[PodView]:
     new = [pod for pod in tracked.memory.rendering.finished.values() if pod.uid not in asked]
     asked.update(pod.uid for pod in new)
     return new[-AT_ONCE:]
+
+
+def take_in_slow(known: dict[str, tuple[str, ...]], node: str, lines: tuple[str, ...]) -> None:
+    """Note what a pod says of its node; nothing, if there is nothing any more."""
+    if not lines:
+        known.pop(node, None)
+    elif node in known or len(known) < MOST_SLOW_NODES:
+        known[node] = lines
 
 
 def measured_at(tracked: Tracked, uid: str, before_its_end: float) -> float | None:

@@ -57,6 +57,9 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
     if not before.get("failed") and after.get("failures"):
         first = after["failures"][0]
         found.append(Notice("Warning", "FirstFailure", f"clips {first['clips']}: {first['reason']}"))
+    told = {entry["message"] for entry in before.get("slow", ())}
+    if new := [entry for entry in after.get("slow", ()) if entry["message"] not in told]:
+        found.append(Notice("Normal", "Slow", "; ".join(f"{entry['nodes'][0]}: {entry['message']}" for entry in new)))
     for kind, reasons in WARNINGS.items():
         was, now = _condition(before, kind), _condition(after, kind)
         if now.get("reason") in reasons and was.get("reason") != now["reason"]:

@@ -19,6 +19,7 @@ from clipfarm.run_status import (
     PodCounts,
     RunStatus,
     SetCount,
+    SlowNodes,
 )
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
@@ -32,6 +33,8 @@ MOST_REASONS = 20
 MOST_TEXT = 1000
 MOST_HELD = 10
 """Reasons to hold clips that a status lists; their messages may have 1,000 characters each."""
+MOST_NODES = 20
+"""Nodes that a status lists of those where the same is slow."""
 MOST_RANGES = 300
 """Characters of such a reason's clips."""
 MOST_CLAIMS = 5
@@ -78,6 +81,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         else tuple(_gpu_memory(state, plan.claims.get(state.gpu, ()), world.now, wall) for state in status.watermarks),
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
+        slow=_slow(tracked.answers.slow),
         failures=failures,
         conditions=found,
     )
@@ -184,6 +188,15 @@ def _reasons(block: list[int], failure: Failure) -> Iterator[tuple[int, str]]:
     # They are made in their order: of those that are not named, the first ones are complete.
     named = dict(failure.named)
     yield from ((clip, NOT_TRIED) for clip in [clip for clip in block if clip not in named][failure.done :])
+
+
+def _slow(lines_of: Mapping[str, tuple[str, ...]]) -> tuple[SlowNodes, ...]:
+    nodes: dict[str, list[str]] = {}
+    for node, lines in sorted(lines_of.items()):
+        for line in lines:
+            nodes.setdefault(line, []).append(node)
+    found = sorted(nodes.items())[:MOST_HELD]
+    return tuple(SlowNodes(nodes=tuple(on[:MOST_NODES]), message=line) for line, on in found)
 
 
 def _cut(ranges: str, most: int = MOST_TEXT) -> str:
