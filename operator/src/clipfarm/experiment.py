@@ -78,7 +78,7 @@ def _overlap(experiment: "Experiment") -> str | None:
     return None
 
 
-PAGE = "docs/experiments.md"
+PAGE = "docs/experiments.md; clipfarm plan names the factor"
 
 
 def _nothing(_: object) -> None:

@@ -209,7 +209,8 @@ class RunSpec(RuleOptions, SpecFields):
         Rule(
             lambda _: None,  # with the rule before
             cel=f"self.render.command.size() > 0 || {WITHIN}",
-            message="expected what the built-in renderer can make (docs/experiments.md), or render.command",
+            message="expected what the built-in renderer can make, or render.command"
+            " (docs/experiments.md; clipfarm plan names the factor)",
             field=".experiment.factors",
         ),
     )
