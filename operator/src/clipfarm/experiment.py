@@ -6,7 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from clipfarm import groups
 from clipfarm.cel import FieldRule, Rule
+from clipfarm.groups import Twins, Violations
 from clipfarm.laws import KNOWN, LAWFUL, Exclusions, Laws
 from clipfarm.model import FileName, Model, Sha256
 from clipfarm.phases import ClipRange, Impulse, Objects, Phase, said_twice
@@ -120,6 +122,10 @@ class Experiment(Model):
     """Laws of factors in all phases, by the factor's name; docs/experiments.md lists the factors of each experiment."""
     exclude: Exclusions | None = None
     """Combinations that no clip shows."""
+    twins: Twins | None = None
+    """Groups of clips that draw all factors alike but some."""
+    violations: Violations | None = None
+    """Groups of four clips, two of which show something impossible."""
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=64, strict=False)
     """Ranges of clips with their laws; each clip belongs to exactly one phase."""
     preview: bool = True
@@ -160,6 +166,7 @@ class Experiment(Model):
             Rule(_nothing, cel=rule, message=f"expected laws within their factors' bounds ({PAGE})", field=".factors")
             for rule in LAWFUL
         ),
+        *groups.RULES,
     )
 
     @model_validator(mode="after")
@@ -198,6 +205,8 @@ def problem(made: Declared, experiment: Experiment, *, own_renderer: bool) -> st
         experiment: the same as the run file has it.
         own_renderer: whether a renderer of the user's own makes the clips.
     """
+    if found := made.scene.group_problem():
+        return found
     for i, phase in enumerate(experiment.phases):
         entry = next(each.phase for each in made.phases if each.phase.name == phase.name)
         found = made.scene.problem(entry, own_renderer=own_renderer)
@@ -208,6 +217,8 @@ def problem(made: Declared, experiment: Experiment, *, own_renderer: bool) -> st
             return f"phases[{i}].factors.{found}"
         if getattr(phase, factor, None) is not None:
             return f"phases[{i}].{found}"
+        if factor == "violations":
+            return found
         if factor.startswith("exclude"):
             return f"phases[{i}].{found}" if phase.exclude else found
         return f"factors.{found}"

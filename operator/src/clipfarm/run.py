@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from clipfarm import groups
 from clipfarm.cel import Rule
 from clipfarm.decide.rules.table import RuleOptions
 from clipfarm.decide.vram.options import Vram
@@ -33,6 +34,7 @@ from clipfarm_contract.bounds import MOST_FRICTION
 from clipfarm_contract.environment import MOST_THREADS
 from clipfarm_contract.experiment import Background
 from clipfarm_contract.experiment import Experiment as ContractExperiment
+from clipfarm_contract.experiments.groups import QUADRUPLET, clips_problem
 from clipfarm_contract.experiments.reading import Declared
 
 RUN_NAME = r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$"
@@ -128,6 +130,11 @@ def _uncovered(spec: "RunSpec") -> str | None:
     return None if clip is None else f"experiment.phases: no phase holds clip {clip}, expected each clip in one phase"
 
 
+def _split_group(spec: "RunSpec") -> str | None:
+    found = clips_problem(spec.clips.start, spec.clips.end, groups.group(spec.experiment))
+    return None if found is None else f"clips: {found}"
+
+
 def _too_large(spec: "RunSpec") -> str | None:
     if spec.render.command:
         return None
@@ -198,6 +205,14 @@ class RunSpec(RuleOptions, SpecFields):
             ".filter(n, n > 0).sum() == self.clips.end - self.clips.start + 1",
             message="expected each clip of the run in one phase",
             field=".experiment.phases",
+        ),
+        Rule(
+            _split_group,
+            cel="(!has(self.experiment.twins) || self.clips.start % self.experiment.twins.of == 0"
+            " && (self.clips.end + 1) % self.experiment.twins.of == 0) && (!has(self.experiment.violations)"
+            f" || self.clips.start % {QUADRUPLET} == 0 && (self.clips.end + 1) % {QUADRUPLET} == 0)",
+            message="expected whole groups of clips (experiment.twins, experiment.violations)",
+            field=".clips",
         ),
         Rule(
             _too_large,

@@ -30,6 +30,7 @@ def made(runs: Runs, namespace: Namespace) -> Namespace:
 
 
 NAMED_OTHERWISE = {
+    "spec.experiment.phases[0].clips": "spec.experiment.phases",
     "apiVersion": 'in version "v9"',
     "metadata.labels.a": "ObjectMeta.labels",
     # Rules of all sets together.

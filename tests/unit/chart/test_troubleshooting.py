@@ -30,7 +30,8 @@ from clipfarm_contract import features
 from clipfarm_contract import tree as folder_tree
 from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
-from clipfarm_render import checks, experiments
+from clipfarm_render import checks, conservation, experiments
+from clipfarm_render.experiments import staging
 from clipfarm_render.supervising import attempt, children, written
 from clipfarm_render.supervising.allowance import Allowance
 from clipfarm_render.supervising.child import ChildEnd, End, Tail
@@ -180,6 +181,10 @@ def reasons() -> set[tuple[str, str]]:
     }
     for module in (checks, *STORIES):
         found |= {("render", text) for text in messages(module, "CheckError")}
+    found |= {("render", f"{law}: body_0 ...") for law in conservation.IN_GROUPS}
+    assert 'f"violation: {' in inspect.getsource(conservation)
+    found |= {("render", "violation: continuity hold, ...")}
+    found |= {("render", text) for text in messages(staging, "ClipError")}
     found |= {("render", text) for text in messages(folder_tree, "UnfitError") + messages(written, "UnfitError")}
     assert f'"{LEFT_BEHIND}"' in inspect.getsource(attempt)
     assert 'f"its report is unreadable: {error}"' in inspect.getsource(children)

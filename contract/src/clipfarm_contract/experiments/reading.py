@@ -13,6 +13,7 @@ from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.experiments import EXPERIMENTS, laws
 from clipfarm_contract.experiments.declaration import Declaration
 from clipfarm_contract.experiments.exclusion import Exclusion
+from clipfarm_contract.experiments.groups import Twins, Violations
 from clipfarm_contract.experiments.laws import Law, Uniform
 from clipfarm_contract.experiments.scene import (
     SHORTHANDS,
@@ -98,6 +99,8 @@ def _take_scene(fields: Fields) -> Scene:
         background=fields.take("background", str, "full"),
         laws=given,
         exclude=_take_exclusions(fields, declaration),
+        twins=fields.take_object("twins", Twins.parse) if fields.has("twins") else None,
+        violations=fields.take_object("violations", Violations.parse) if fields.has("violations") else None,
     )
 
 

@@ -12,6 +12,14 @@ from typing import Any
 from clipfarm_contract.experiments import EXPERIMENTS, laws
 from clipfarm_contract.experiments.declaration import Declaration
 from clipfarm_contract.experiments.exclusion import Exclusion
+from clipfarm_contract.experiments.groups import (
+    QUADRUPLET,
+    Twins,
+    Violations,
+    law_problem,
+    twins_problem,
+    violations_problem,
+)
 from clipfarm_contract.experiments.laws import Choice, Law, Uniform
 from clipfarm_contract.fields import Fields
 
@@ -65,6 +73,15 @@ class Scene:
     """Of factors to which the whole experiment gives a law."""
     exclude: tuple[Exclusion, ...] = ()
     """What no clip of the whole experiment may show."""
+    twins: Twins | None = None
+    violations: Violations | None = None
+
+    @property
+    def group(self) -> int:
+        """Clips of a group; 1 if each clip is for itself."""
+        if self.violations is not None:
+            return QUADRUPLET
+        return 1 if self.twins is None else self.twins.of
 
     @property
     def declaration(self) -> Declaration:
@@ -80,7 +97,18 @@ class Scene:
         for i, exclusion in enumerate(phase.exclude):
             if exclusion.holds_all(phase.laws):
                 return f"exclude[{i}]: found every clip held out, expected some that are not"
-        return None
+        if self.group > 1 and phase.exclude:
+            # A clip that is held out draws again, and would no longer be like the others of its group.
+            return f"exclude: found beside {'violations' if self.violations else 'twins'}, expected one of the two"
+        return None if self.violations is None else law_problem(self.violations, self.declaration, phase.laws)
+
+    def group_problem(self) -> str | None:
+        """Return what is wrong with twins and violations, as ``twins.vary: found ...``; None if nothing is."""
+        if self.twins is not None and self.violations is not None:
+            return "twins: found beside violations, expected one of the two"
+        if self.twins is not None:
+            return twins_problem(self.twins, self.declaration)
+        return None if self.violations is None else violations_problem(self.violations, self.declaration, self.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +153,9 @@ def scene_json(scene: Scene) -> dict[str, Any]:
     }
     if "impulse" in scene.declaration.by_name:
         document["impulse"] = _impulse_json(scene)
+    for name, group in (("twins", scene.twins), ("violations", scene.violations)):
+        if group is not None:
+            document[name] = group.to_json()
     return document | ({"assets": scene.assets.to_json()} if scene.assets else {})
 
 

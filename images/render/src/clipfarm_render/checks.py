@@ -55,7 +55,11 @@ def check(clip: Clip, scene: Scene, own: Sequence[Check] = ()) -> Values:
     Raises:
         CheckError: a check failed.
     """
-    written = read(clip, scene)
+    return check_written(read(clip, scene), scene, own)
+
+
+def check_written(written: Written, scene: Scene, own: Sequence[Check]) -> Values:
+    """Run all checks on a clip that was read back, as :func:`check` does."""
     found: dict[str, Any] = {"frames": len(written.frames)}
     for rule in (*own, *COMMON):
         found[rule.__name__] = rule(written, scene)
@@ -78,14 +82,16 @@ def read(clip: Clip, scene: Scene) -> Written:
     if len(states) != scene.frames:
         raise CheckError(f"frames: states have shape {states.shape}, expected {scene.frames} rows")
     truth = json.loads(clip.ground_truth.read_text())
+    no_corners = np.zeros((scene.frames, 0, 3))
     bodies = truth["bodies"] if "bodies" in truth else [truth["object"]]
-    return Written(frames, states, np.concatenate([_corners(body) for body in bodies], axis=1), truth)
+    return Written(frames, states, np.concatenate([no_corners, *(_corners(body) for body in bodies)], axis=1), truth)
 
 
 def in_view(written: Written, scene: Scene) -> Values:
     """All corners of the boxes around the bodies lie in the picture, on every frame."""
     points = Camera(scene.resolution).project(written.corners.reshape(-1, 3)).reshape(len(written.corners), -1)
-    margins = np.minimum(points, scene.resolution - points).min(axis=1)
+    outside = np.where(np.isnan(points), np.inf, np.minimum(points, scene.resolution - points))
+    margins = outside.min(axis=1, initial=float(scene.resolution))
     worst = int(margins.argmin())
     if margins[worst] < 0:
         thing = "the object" if "object" in written.truth else "an object"
@@ -133,6 +139,7 @@ def _corners(thing: Mapping[str, Any]) -> npt.NDArray[np.float64]:
     (x0, y0, z0), (x1, y1, z1) = thing["bounds"]
     corners = np.array([(a, b, c) for a in (x0, x1) for b in (y0, y1) for c in (z0, z1)])
     turned: npt.NDArray[np.float64] = np.einsum("ijf,cj->fci", rotation, corners) + positions[:, None]
+    turned[~np.array(thing.get("visible", [True] * len(positions)), np.bool_)] = np.nan
     return turned
 
 

@@ -36,25 +36,24 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         headless.import_blender()
         import numpy as np
 
-        from clipfarm_render import checks, experiments
+        from clipfarm_render import conservation, experiments
+        from clipfarm_render.experiments import staging
         from clipfarm_render.picture import background, frames, gpu_cache, layers, preview, studio
-        from clipfarm_render.scene import ground_truth, physics
+        from clipfarm_render.scene import ground_truth
 
         story = experiments.story(scene.name)
 
     with report.stage("simulate"):
-        values, sample = experiments.draw(scene, job.phase, job.seed)
-        built = story.build(sample, scene, scratch)
-        world = physics.simulator(built.scene, scratch, built.fixtures, wall_friction=built.wall_friction)
+        # One frame more than the clip has: the flow of the last one leads there.
+        shown = staging.show(story, scene, job.phase, job.recipe.seed, job.recipe.index, scratch)
+        built, beyond = shown.stage, shown.motion
         kernels = None if job.device == "cpu" else gpu_cache.use(job.cache)
         renderer = studio.renderer(built, scene, limits.blender, job.device, scratch)
-        # The renderer follows the scene by now, so that the keyframes reach it. One frame more than the clip has:
-        # the flow of the last one leads there.
-        beyond = story.move(world, built, sample, scene.frames + 1, scene.fps)
+        # The renderer follows the scene by now, so that the keyframes reach it.
         built.animate(beyond)
         renderer.follow(beyond.visible)
         moving = beyond.first(scene.frames)
-        world.close()
+        shown.close()
 
     if kernels is not None and not renderer.is_warm:
         with (
@@ -83,15 +82,16 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
 
     with report.stage("save"):
         job.clip.actions.parent.mkdir()
-        truth = story.truth(sample, built, moving, scene)
+        truth = shown.truth(story, scene)
         np.save(job.clip.actions, truth.actions)
         np.save(job.clip.states, truth.states)
-        drawn = {name: values[name] for name in laws_json(scene, job.phase)}
+        drawn = {name: shown.values[name] for name in laws_json(scene, job.phase)}
         described = ground_truth.describe(job.recipe, job.seed, scene, built.camera, job.phase, drawn)
         job.clip.ground_truth.write_text(dump({**described, **truth.document}))
         if scene.preview:
             preview.write(job.clip, scene.frames, scene.fps)
-        report.checks = checks.check(job.clip, scene, story.CHECKS)
+        own = story.CHECKS if shown.is_ordinary else ()
+        report.checks = conservation.check(job.clip, scene, own, shown.breaks)
 
 
 def load() -> None:

@@ -76,8 +76,16 @@ def spec(place: int, values: Values, position: Vector3, **more: Any) -> Spec:
         colour=contrasting(number["hue"], number["saturation"], number["brightness"]),
         position=position,
         quaternion=turned((0, 0, 1), number["yaw"]),
+        number=body_number(place),
     )
     return replace(made, **more)
+
+
+def without(drawn: Ensemble, place: int) -> Ensemble:
+    """Return the same clip without one of its bodies; the others keep their names."""
+    others = [other for other in range(len(drawn.specs)) if other != place]
+    velocities = {others.index(other): velocity for other, velocity in drawn.velocities.items() if other != place}
+    return replace(drawn, specs=tuple(drawn.specs[other] for other in others), velocities=velocities)
 
 
 def build(drawn: Ensemble, scene: Scene, scratch: Path) -> Stage:
@@ -105,7 +113,7 @@ def truth(drawn: Ensemble, built: Stage, motion: Motion, scene: Scene) -> Truth:
     described = [
         {
             "name": each.name,
-            "segmentation": body_number(place),
+            "segmentation": each.number,
             "shape": each.shape,
             "size": each.size,
             "mass": each.mass,
@@ -137,7 +145,8 @@ def truth(drawn: Ensemble, built: Stage, motion: Motion, scene: Scene) -> Truth:
 
 def states(motion: Motion) -> Any:
     """Return (frames, bodies, 13) float32, NaN where a body is not there."""
-    rows = np.stack([each.states for each in motion.trajectories], axis=1)
+    none = np.zeros((motion.frames, 0, 13))
+    rows = np.concatenate([none, *(each.states[:, None] for each in motion.trajectories)], axis=1)
     rows[~motion.visible] = np.nan
     return rows.astype(np.float32)
 

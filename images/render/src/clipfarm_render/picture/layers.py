@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from clipfarm_contract.layers import FIXTURE, FLOOR, NOTHING, WALL, body_number
+from clipfarm_contract.layers import FIXTURE, FLOOR, NOTHING, WALL
 from clipfarm_contract.layout import Clip
 from clipfarm_render.picture import exr
 from clipfarm_render.picture.cycles import CyclesRenderer
@@ -39,9 +39,9 @@ class LayerPass:
         stage.floor.linked_objects[renderer].pass_index = FLOOR
         for fixture in renderer.fixtures:
             fixture.pass_index = FIXTURE
-        self._numbers = [body_number(i) for i in range(len(stage.bodies))]
-        for body, number in zip(stage.bodies, self._numbers, strict=True):
-            body.asset.linked_objects[renderer].pass_index = number
+        self._numbers = [body.number for body in stage.bodies]
+        for body in stage.bodies:
+            body.asset.linked_objects[renderer].pass_index = body.number
         self._scene = renderer.blender_scene.copy()
         self._scene.name = "layers"
         self._set_up_rays()

@@ -11,6 +11,7 @@ from pyquaternion import Quaternion as PyQuaternion
 
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiments.scene import Assets
+from clipfarm_contract.layers import THING
 from clipfarm_render.scene.kubric_compat import kb
 from clipfarm_render.scene.manifest import AssetFiles
 from clipfarm_render.scene.sample import RESTITUTION, Sample, Vector3
@@ -74,6 +75,8 @@ class Spec:
     """Unit vector out of the surface that it lies on."""
     restitution: float = RESTITUTION
     """Share of the speed across a surface of restitution 1 that is left after a hit."""
+    number: int = THING
+    """In the segmentation."""
     every_vertex: bool = False
     """Whether Bullet gets all vertices of a torus, which makes it ten times as slow, and moves it a hair otherwise."""
 
@@ -92,6 +95,8 @@ class Body:
     """(3,) the origin of its mesh, from its centre of mass, in its own axes, m."""
     rolls: bool
     colour: Vector3
+    number: int = THING
+    """In the segmentation."""
     described: Mapping[str, Any] = field(default_factory=dict)
     """What ``ground_truth.json`` says of it beyond its shape, size and colour."""
 
@@ -143,7 +148,9 @@ def place(spec: Spec, assets: Assets | None, files: AssetFiles) -> Body:
         felt = made.vertices if spec.every_vertex else outer(made)
         asset = ShapeAsset(made, felt, scale=(spec.size,) * 3, **traits)
         inertia = np.array(made.inertia) * spec.mass * spec.size**2
-        return Body(asset, extremes(made.vertices) * spec.size, inertia, np.zeros(3), made.rolls, spec.colour)
+        return Body(
+            asset, extremes(made.vertices) * spec.size, inertia, np.zeros(3), made.rolls, spec.colour, spec.number
+        )
     assert assets is not None, "asked for before anything starts"
     return _from_manifest(spec, assets, files, traits)
 
@@ -159,7 +166,9 @@ def _from_manifest(spec: Spec, assets: Assets, files: AssetFiles, traits: dict[s
     inertia = np.array(found.inertia) * spec.mass * scale**2
     described = {"asset": found.described}
     origin = -found.centre_of_mass * scale
-    return Body(asset, outline, inertia, origin, rolls=False, colour=spec.colour, described=described)
+    return Body(
+        asset, outline, inertia, origin, rolls=False, colour=spec.colour, number=spec.number, described=described
+    )
 
 
 def _centre(spec: Spec, points: Array) -> Vector3:

@@ -71,6 +71,11 @@ class Motion:
         """Return the motion of bodies that are there on every frame."""
         return cls(trajectories, np.ones((len(trajectories[0].positions), len(trajectories)), np.bool_))
 
+    @classmethod
+    def empty(cls, frames: int) -> "Motion":
+        """Return the motion of no bodies."""
+        return cls((), np.ones((frames, 0), np.bool_), given=np.zeros((frames, 0, 3)))
+
     @property
     def frames(self) -> int:
         """How many frames it has."""

@@ -38,6 +38,8 @@ class Simulator(PyBullet):  # type: ignore[misc]  # Kubric is published without 
         self.names: dict[int, str] = {}
         """What Bullet's numbers stand for."""
         self.moving: set[int] = set()
+        self.friction_from: tuple[int, float] | None = None
+        """A frame, and the friction that all moving bodies have from the frame before it on; None: it never changes."""
         super().__init__(scene, scratch_dir=scratch)
 
     def add_asset(self, asset: Any) -> int | None:
@@ -63,6 +65,13 @@ class Simulator(PyBullet):  # type: ignore[misc]  # Kubric is published without 
         pybullet.changeDynamics(body, -1, contactProcessingThreshold=0, physicsClientId=self.physics_client)
         register_physical_object_setters(asset, body, self._physics_client)
         return int(body)
+
+    def go_on_to(self, frame: int) -> None:
+        """Change what changes on the way to a frame; called before the steps that lead there."""
+        if self.friction_from is not None and frame == self.friction_from[0]:
+            for body in self.moving:
+                friction = self.friction_from[1]
+                pybullet.changeDynamics(body, -1, lateralFriction=friction, physicsClientId=self.physics_client)
 
     def close(self) -> None:
         """Give up what Bullet holds: some 30 MB."""
@@ -170,6 +179,7 @@ def simulate(world: Simulator, thing: Body, pushes: Sequence[Push], frames: int,
     due = {push.at_frame: push for push in pushes}
     for frame in range(frames):
         if frame > pushes[0].at_frame:
+            world.go_on_to(frame)
             step(steps)
         rows.append(_state(body, client))
         if frame in due:

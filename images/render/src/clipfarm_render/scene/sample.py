@@ -96,6 +96,8 @@ class Stream:
     """The clip's own."""
     seed_of: Callable[[str], int] | None = None
     """Returns the seed that a factor is drawn from, by its name; None: the clip's own for all."""
+    shifted: tuple[str, ...] = ()
+    """Factors whose number is moved by a half, around from 1 to 0: to a value as far away as their laws allow."""
 
     def values(self, stream: int = 0) -> Mapping[str, Value]:
         """Draw a value for each factor, all of them from ``default_rng(seed)``; further streams are spawned from it.
@@ -135,7 +137,8 @@ class Stream:
             if seed not in numbers:
                 sequence = np.random.SeedSequence(seed, spawn_key=key) if key else seed
                 numbers[seed] = np.random.default_rng(sequence).random(len(factors)).tolist()
-            return numbers[seed][place]
+            drawn = numbers[seed][place]
+            return (drawn + 0.5) % 1 if factor in self.shifted else drawn
 
         return {
             factor.name: factor.value(laws[factor.name], number(place, factor.name))

@@ -62,6 +62,7 @@ def simulate(
     given = [[[0.0, 0.0, 0.0] for _ in bodies] for _ in range(frames)]
     rows = [[_state(number, client)] for number in ids]
     for frame in range(1, frames):
+        world.go_on_to(frame)
         for step in range((frame - 1) * steps, frame * steps):
             pybullet.stepSimulation(physicsClientId=client)
             touches = list(_touches(world))
@@ -74,6 +75,8 @@ def simulate(
         for row, number in zip(rows, ids, strict=True):
             row.append(_state(number, client))
     trajectories = (Trajectory(*(np.array(column) for column in zip(*row, strict=True))) for row in rows)
+    if not ids:
+        return Motion.empty(frames)
     return replace(Motion.of(*trajectories), collisions=contacts.collisions(), given=np.array(given))
 
 

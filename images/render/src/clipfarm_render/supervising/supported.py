@@ -73,6 +73,10 @@ def _samples(scene: Scene) -> str | None:
     )
 
 
+def _groups(scene: Scene) -> str | None:
+    return scene.group_problem()
+
+
 def _phase(entry: PhaseClips, scene: Scene) -> str | None:
     if not 0 <= entry.start <= entry.end:
         return f"clips: found {entry.start} to {entry.end}, expected a range of whole numbers from 0"
@@ -87,4 +91,5 @@ SCENE_RULES: tuple[Callable[[Scene], str | None], ...] = (
     _fps,
     _resolution,
     _samples,
+    _groups,
 )
