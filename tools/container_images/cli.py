@@ -18,6 +18,8 @@ from container_images.errors import ImagesError, is_there, say
 from container_images.targets import Node, Target, target
 
 IMAGES = tuple(layers.FOLDERS)
+USUAL = ("operator", "render", "encode")
+"""What the chart needs; the exporter is built if it is named."""
 ALL_KERNELS = ("sm_90", "sm_100", "sm_120")
 """H100 and H200; B200; RTX 50 and RTX PRO Blackwell."""
 DESCRIPTION = """\
@@ -56,7 +58,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
         description=DESCRIPTION,
         epilog=EXAMPLES,
         usage="%(prog)s [--tag TAG] [--base IMAGE] [--kernels NAMES] [--load CLUSTER] [--sbom FOLDER]"
-        " [operator|render|encode ...] [-- OPTION ...]",
+        " [operator|render|encode|export ...] [-- OPTION ...]",
         formatter_class=argparse.RawTextHelpFormatter,
         allow_abbrev=False,
     )
@@ -83,12 +85,14 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--pin", action="store_true", help="pin the base image in the Dockerfiles by its digest of now, and end"
     )
-    parser.add_argument("images", nargs="*", metavar="IMAGE", help="operator, render, encode; all three by default")
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="operator, render, encode: these three by default; export"
+    )
     given = sys.argv[1:]
     own = given[: given.index("--")] if "--" in given else given
     found = parser.parse_args(own)
     if unknown := [name for name in found.images if name not in IMAGES]:
-        parser.error(f"found {unknown[0]!r}, expected operator, render or encode")
+        parser.error(f"found {unknown[0]!r}, expected operator, render, encode or export")
     return found, given[len(own) + 1 :]
 
 
@@ -117,7 +121,7 @@ def _run(arguments: argparse.Namespace, options: list[str]) -> None:
         into.check()
     version = _version()
     names = {
-        image: f"docker.io/library/clipfarm-{image}:{arguments.tag or version}" for image in arguments.images or IMAGES
+        image: f"docker.io/library/clipfarm-{image}:{arguments.tag or version}" for image in arguments.images or USUAL
     }
     say(_announcement(builder, names, into))
     begun = time.monotonic()

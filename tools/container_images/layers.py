@@ -6,9 +6,16 @@ from pathlib import Path
 from container_images.builders import ROOT, Builder
 from container_images.errors import run
 
-FOLDERS = {"operator": "operator", "render": "images/render", "encode": "images/encode"}
-"""Where each image's Dockerfile and its own package are."""
+FOLDERS = {
+    "operator": "operator",
+    "render": "images/render",
+    "encode": "images/encode",
+    "export": "images/export",
+}
+"""Where each image's Dockerfile is, and its own package but the exporter's."""
 COMMON = (".dockerignore", "LICENSE", "pyproject.toml", "uv.lock", "contract")
+FURTHER = {"export": ("export",)}
+"""What only some are built from."""
 """What every image is built from, beside its own folder and what the packages say of themselves."""
 
 
@@ -49,8 +56,9 @@ def _stamp(builder: Builder, name: str) -> Path | None:
 def _made_of(builder: Builder, image: str, name: str, settings: list[str]) -> str:
     """Return hashes of the image itself and of all that decides what is in it."""
     digest = hashlib.sha256("\0".join(settings).encode())
-    packages = (ROOT / folder / "pyproject.toml" for folder in FOLDERS.values())
-    files = {*packages, *(file for part in (*COMMON, FOLDERS[image]) for file in _files(ROOT / part))}
+    packages = (path for folder in FOLDERS.values() if (path := ROOT / folder / "pyproject.toml").exists())
+    parts = (*COMMON, FOLDERS[image], *FURTHER.get(image, ()))
+    files = {*packages, *(file for part in parts for file in _files(ROOT / part))}
     for file in sorted(files):
         digest.update(f"{file.relative_to(ROOT)}\0{file.stat().st_size}\0".encode() + file.read_bytes())
     return f"{builder.identity(name)} {digest.hexdigest()}"

@@ -12,7 +12,8 @@ from clipfarm.manifests.common import USER
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILES = {name: ROOT / folder / "Dockerfile" for name, folder in
-               {"operator": "operator", "render": "images/render", "encode": "images/encode"}.items()}  # fmt: skip
+               {"operator": "operator", "render": "images/render", "encode": "images/encode",
+                "export": "images/export"}.items()}  # fmt: skip
 SETUP = (ROOT / "tools" / "setup").read_text()
 
 

@@ -16,6 +16,7 @@ NAMES = [f"ghcr.io/someone/clipfarm/clipfarm-{image}" for image in ("operator", 
 TAGGED = [
     "charts/clipfarm/values.yaml", "docs/install.md", "examples/own-renderer/README.md",
     "operator/Dockerfile", "images/render/Dockerfile", "images/encode/Dockerfile",
+    "images/export/Dockerfile", "docs/export.md",
 ]  # fmt: skip
 
 
