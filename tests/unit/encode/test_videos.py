@@ -16,6 +16,7 @@ from clipfarm_contract.excerpt import Cut, Excerpt, Videos
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import ClipError, read_clip
 from clipfarm_encode.videos import film
+from clipfarm_encode.videos.cli import together
 from clipfarm_encode.videos.cutting import cut_all, find_videos
 from clipfarm_encode.videos.error import VideoError
 from clipfarm_encode.videos.film import length, read_film
@@ -200,6 +201,13 @@ def test_a_picture_that_is_damaged_or_of_another_size_is_named(tmp_path):
     Image.new("RGB", (20, 20)).save(folder / "img3.png")
     with pytest.raises(ClipError, match=r"^walk: its pictures have different sizes, 20 x 20 and 64 x 48$"):
         read_clip(clip)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"), [([0, 0], 0), ([-9, 0], 0), ([1, 0], 0), ([1, 1], 1), ([2, 1], 1), ([-9, -15], 137)]
+)
+def test_an_encoder_that_was_killed_costs_nothing_if_another_finished(statuses, expected):
+    assert together(statuses) == expected
 
 
 def test_pictures_are_in_order_of_their_numbers(tmp_path):

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -139,7 +140,7 @@ def _say(text: str) -> None:
 
 
 def _encode(folder: RunFolder, replicas: int, options: tuple[str, ...]) -> int:
-    """Run the encoders until all clips have their features, and return the worst of their exit statuses.
+    """Run the encoders until all clips have their features, and return what their exit statuses come to.
 
     They end with this process. With several, each writes what it says into a file.
     """
@@ -158,13 +159,22 @@ def _encode(folder: RunFolder, replicas: int, options: tuple[str, ...]) -> int:
         with log.open("wb") as file:
             whole = [*command, "--log-json", str(folder.encode_log(number)), *options]
             processes.append((subprocess.Popen(whole, stdout=file, stderr=file), log))
-    worst = 0
+    statuses = []
     for process, log in processes:
         status = process.wait()
+        statuses.append(status)
         lines = log.read_text(errors="replace").strip().splitlines()
         _say(f"{log.relative_to(folder.root)}: {lines[-1] if lines else f'ended with {status}'}")
-        worst = max(worst, 128 - status if status < 0 else status)
-    return worst
+    return together(statuses)
+
+
+def together(statuses: Sequence[int]) -> int:
+    """Return what encoders that share the work come to: one that ends with 0 has seen every clip done.
+
+    Args:
+        statuses: of the processes; minus the signal's number if one was killed.
+    """
+    return min(128 - status if status < 0 else status for status in statuses)
 
 
 def main() -> None:
