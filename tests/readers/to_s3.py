@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -33,7 +34,7 @@ command = [python, "-c", program, run, "s3://clips/pushed", "--format", "hf", "-
 command += ["--name", "Pushed squares", "--license", "cc-by-4.0"]
 begun = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 while begun.poll() is None and "pushed/.clipfarm-export/parts/data-A1-00000.json" not in names():
-    pass
+    time.sleep(0.1)  # between two looks
 begun.kill()
 begun.wait()
 done = subprocess.run(command, capture_output=True, text=True)
