@@ -118,6 +118,43 @@ def test_killed_at_twenty_random_moments_three_encoders_lose_nothing_and_write_n
         assert json.loads(log.read_text())["failures"] == []
 
 
+SETS = [
+    {},
+    {"name": "frames", "context": "frame", "layers": [2, 4]},
+    {"name": "prefixes", "context": "prefix", "window": 2, "dtype": "fp32"},
+    {"name": "means", "pool": "space"},
+]
+FEW, FEW_KILLS = 16, 4
+
+
+def test_three_encoders_on_four_feature_sets_lose_nothing_when_they_are_killed(encoders, clips, tmp_path):
+    run, alone = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "alone")
+    for each in (run, alone):
+        for i in range(FEW):
+            shutil.copytree(clips.clip(i).folder, each.clip(i).folder)
+        each.state.mkdir()
+        each.all_rendered.touch()
+    sets = ("--features", json.dumps(SETS))
+    chance = random.Random(0)
+    replicas = [watch(encoders, run, f"{i}", *sets) for i in range(REPLICAS)]
+    for number in range(FEW_KILLS):
+        goal = (number + chance.random()) * FEW * len(SETS) / (FEW_KILLS + 1)
+        wait_for(lambda goal=goal: sum(1 for _ in run.root.glob("clip_*/feature_maps/*.json")) >= goal)
+        victim = chance.randrange(REPLICAS)
+        kill(replicas[victim])
+        wait_for_end(replicas[victim])
+        replicas[victim] = watch(encoders, run, f"{number + REPLICAS}", *sets)
+    wait_for_end(start(encoders, alone, alone.state / "log.txt", *sets), *replicas)
+    expected = features(alone)
+    assert len(expected) == FEW * len(SETS) * 2
+    assert features(run) == expected
+    assert not run.claims(MODEL).parent.exists()
+    last = json.loads((run.state / f"{FEW_KILLS + REPLICAS - 1}.json").read_text())
+    assert {
+        each["name"]: each["clips"]["encoded"] + each["clips"]["skipped"] for each in last["sets"]
+    } == dict.fromkeys((MODEL, "frames", "prefixes", "means"), FEW)
+
+
 def first_seen(run, seen):
     return {name: identity for name, identity in arrays(run).items() if name not in seen}
 
