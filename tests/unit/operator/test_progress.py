@@ -52,6 +52,12 @@ def test_a_log_says_once_what_is_held_and_when_it_is_no_more():
     ]
 
 
+def test_a_log_does_not_repeat_a_reason_for_each_clip_that_starts():
+    later = status(0.9, **(BUSY | {"rendered": 2, "waiting": (4, 5)}))
+    found = [line for line in lines(status(0.9, **BUSY), later) if line.startswith("held")]
+    assert found == ["held 5: GPU 0 on here at 90%; starts again below 70%"]
+
+
 def test_a_log_says_each_failure_once():
     failed = status(**(BUSY | {"ended": (FAILED,)}))
     assert lines(failed, failed).count("clip 0 failed to render: was black") == 1

@@ -82,7 +82,9 @@ class _Lines:
         self._shown_at = float("-inf")
         self._counted = ""
         self._failures: set[Failure] = set()
+        self._reasons: frozenset[str] = frozenset()
         self._held: frozenset[str] = frozenset()
+        self._held_at = float("-inf")
         self._last: Status | None = None
 
     def __enter__(self) -> Self:
@@ -97,19 +99,25 @@ class _Lines:
             if failure not in self._failures:
                 self._failures.add(failure)
                 self._print(failure_line(failure))
-        # By reason: the numbers in a message change with each reading.
-        held = frozenset(f"{entry.hold.reason} {compress(entry.indexes)}" for entry in status.held)
-        if held != self._held:
-            for entry in status.held:
-                self._print(hold_line(entry))
-            if not held:
-                self._print("nothing is held any more")
-            self._held = held
+        self._show_held(status)
         if status.stuck and (self._last is None or self._last.stuck != status.stuck):
             self._print(status.stuck)
         if self._clock() >= self._shown_at + LOG_INTERVAL:
             self._count(status)
         self._last = status
+
+    def _show_held(self, status: Status) -> None:
+        """Print what is held when a reason comes or goes; at most now and then when only the clips are others."""
+        # The numbers in a message change with each reading, and the clips with each start.
+        reasons = frozenset(str(entry.hold.reason) for entry in status.held)
+        held = frozenset(f"{entry.hold.reason} {compress(entry.indexes)}" for entry in status.held)
+        if reasons == self._reasons and (held == self._held or self._clock() < self._held_at + LOG_INTERVAL):
+            return
+        for entry in status.held:
+            self._print(hold_line(entry))
+        if not held:
+            self._print("nothing is held any more")
+        self._reasons, self._held, self._held_at = reasons, held, self._clock()
 
     def _count(self, status: Status) -> None:
         line = counters(status, encodes=self._encodes)
