@@ -25,6 +25,8 @@ ALL = "all"
 EDITABLE = ("README.md", "croissant.json")
 """Files that their author completes; so their hashes are not recorded."""
 _PLAN = f"{STATE}/plan.json"
+_FOLDERS = ("data", "features", "meta", "metadata", "previews", "videos")
+"""Folders that formats write."""
 
 
 class Progress(Protocol):
@@ -137,14 +139,34 @@ def _clear(place: Destination) -> None:
     """Remove an export, and nothing else.
 
     Raises:
-        ExportError: something else is there.
+        ExportError: something else is there, or another export is at work.
     """
     names = place.names()
-    if names and not {REPORT, _PLAN}.intersection(names):
+    if not names:
+        return
+    report = _read_json(place.read(REPORT) or b"{}")
+    if _PLAN not in names and not {"fingerprint", "format"} <= report.keys():
         raise ExportError(
             f"{place.url}: found {names[0]} and no export, so --overwrite removes nothing; empty it first"
         )
-    place.clear(SUMS)
+    if foreign := _foreign(place, names):
+        more = f" and {len(foreign) - 1} more files" if len(foreign) > 1 else ""
+        raise ExportError(
+            f"{place.url}: found {foreign[0]}{more} beside the export, so --overwrite removes nothing;"
+            " move what is not the export's elsewhere first"
+        )
+    with place.held():
+        place.clear(SUMS)
+
+
+def _foreign(place: Destination, names: Sequence[str]) -> list[str]:
+    """Return the files that are not an export's: by its list of hashes, or by their folders while it is unfinished."""
+    sums = place.read(SUMS)
+    own = {SUMS, REPORT, *EDITABLE}
+    if sums is not None:
+        own |= {line.partition("  ")[2] for line in sums.decode(errors="replace").splitlines()}
+    folders = (STATE,) if sums is not None else (STATE, *_FOLDERS)
+    return [name for name in names if name not in own and name.partition("/")[0] not in folders]
 
 
 def _begun(place: Destination, fingerprint: str) -> Outcome | None:

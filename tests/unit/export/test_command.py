@@ -93,6 +93,43 @@ def test_an_export_of_other_options_is_only_replaced_if_asked_for(a_run, tmp_pat
     assert export(a_run.root, place, "--video", "h264", "--overwrite").exit_code == 0
 
 
+def test_overwrite_removes_no_folder_that_happens_to_have_a_file_called_export_json(a_run, tmp_path):
+    (tmp_path / "export.json").write_text('{"version": 1}')
+    (tmp_path / "thesis.tex").touch()
+    done = export(a_run.root, tmp_path, "--overwrite")
+    assert done.exit_code == 2
+    assert "found export.json and no export" in done.stderr
+    assert (tmp_path / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_overwrite_removes_nothing_while_other_files_are_beside_an_export(a_run, tmp_path, finished):
+    place = tmp_path / "out"
+    assert export(a_run.root, place).exit_code == 0
+    if not finished:
+        (place / "SHA256SUMS").unlink()
+    notes = place / ("data" if finished else "mine") / "notes.txt"
+    notes.parent.mkdir(exist_ok=True)
+    notes.touch()
+    before = content(place)
+    done = export(a_run.root, place, "--video", "h264", "--overwrite")
+    assert done.exit_code == 2
+    assert f"found {notes.relative_to(place)} beside the export, so --overwrite removes nothing" in done.stderr
+    assert content(place) == before
+    notes.unlink()
+    assert export(a_run.root, place, "--video", "h264", "--overwrite").exit_code == 0
+
+
+def test_overwrite_does_not_remove_an_export_that_is_being_made(a_run, tmp_path):
+    place = tmp_path / "out"
+    assert export(a_run.root, place).exit_code == 0
+    with Folder(place).held():
+        done = export(a_run.root, place, "--video", "h264", "--overwrite")
+        assert (place / "export.json").exists()
+    assert done.exit_code == 2
+    assert "in use by another export" in done.stderr
+
+
 @pytest.mark.parametrize("inside", ["", "export", ".."])
 def test_a_destination_in_the_run_or_around_it_is_refused(a_run, inside):
     done = export(a_run.root, os.path.normpath(a_run.root / inside))
