@@ -124,6 +124,28 @@ def test_the_gallery_may_lie_elsewhere(run, tmp_path):
     assert not (run.root / "gallery").exists()
 
 
+def test_files_of_others_in_the_gallery_s_folder_stay(run, tmp_path):
+    place = tmp_path / "page"
+    (place / "data").mkdir(parents=True)
+    (place / "data" / "measured.csv").write_text("mine")
+    for _ in range(2):
+        assert gallery(run, "--output", place).exit_code == 0
+    assert (place / "data" / "measured.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["index.html", "main.js"])
+def test_another_page_is_not_overwritten(run, tmp_path, name):
+    place = tmp_path / "site"
+    place.mkdir()
+    (place / name).write_text("mine")
+    done = gallery(run, "--output", place)
+    assert (done.exit_code, done.output) == (
+        2,
+        f"--output: found {place / name} of another page, expected a folder of its own for the gallery\n",
+    )
+    assert [path.name for path in place.iterdir()] == [name]
+
+
 def test_numbers_that_are_none_do_not_break_the_data(run):
     truth = json.loads(run.clip(0).ground_truth.read_text())
     run.clip(0).ground_truth.write_text(json.dumps(truth | {"odd": float("nan"), "far": [float("inf")]}))

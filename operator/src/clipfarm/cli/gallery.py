@@ -36,7 +36,7 @@ def gallery(*, folder: Path, output: Path | None, thumbnails: bool, features: tu
     made. Exit code: 0 when the page is written, 2 if there is nothing to show or for a mistake in the command line.
     """
     from clipfarm.gallery.rows import Failure, Row, failures, rows
-    from clipfarm.gallery.write import write
+    from clipfarm.gallery.write import foreign, write
 
     run = RunFolder(folder)
     clips = run.clips()
@@ -47,6 +47,8 @@ def gallery(*, folder: Path, output: Path | None, thumbnails: bool, features: tu
     target = output or folder / "gallery"
     if target in (folder, *folder.parents):
         fail(f"--output: found {target}, expected a folder of its own for the gallery")
+    if theirs := foreign(target):
+        fail(f"--output: found {target / theirs} of another page, expected a folder of its own for the gallery")
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         found = list(bar.track(rows(run, clips), total=len(clips), description="reading"))

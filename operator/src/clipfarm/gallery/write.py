@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,12 +11,17 @@ from urllib.parse import quote
 from clipfarm.gallery import places
 from clipfarm.gallery.rows import Failure, Row
 from clipfarm.gallery.table import table, truths
+from clipfarm_contract import regular
 from clipfarm_contract.atomic import write_atomically
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 
 CLIPS_A_FILE = 100
 """Clips whose truth is in one file: some 200 kB, loaded when one of them is opened."""
 PAGE = resources.files("clipfarm.gallery") / "page"
+INDEX = "index.html"
+LARGEST_PAGE = 2**20
+"""Bytes of a page that may be one of a gallery."""
 
 
 def write(folder: Path, run: RunFolder, rows: Sequence[Row], failures: Sequence[Failure]) -> None:
@@ -27,15 +31,40 @@ def write(folder: Path, run: RunFolder, rows: Sequence[Row], failures: Sequence[
         OSError: the folder cannot be written; the error names the file.
     """
     data = folder / "data"
-    shutil.rmtree(data, ignore_errors=True)
+    for old in data.glob("truth-*.js"):
+        old.unlink(missing_ok=True)
     groups: dict[int, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.index // CLIPS_A_FILE, []).append(row)
     for number, group in groups.items():
         write_atomically(data / f"truth-{number:05d}.js", script("truth", truths(group)))
     write_atomically(data / "clips.js", script("clips", document(folder, run, rows, failures)))
-    for each in PAGE.iterdir():
-        write_atomically(folder / each.name, each.read_bytes())
+    for name in _page():
+        write_atomically(folder / name, (PAGE / name).read_bytes())
+
+
+def foreign(folder: Path) -> str | None:
+    """Return the name of a file that a gallery would overwrite and that belongs to another page; None if there is none.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    there = [name for name in _page() if (folder / name).exists()]
+    if not there or (there[0] == INDEX and _is_gallery(folder / INDEX)):
+        return None
+    return there[0]
+
+
+def _is_gallery(page: Path) -> bool:
+    try:
+        return b'src="data/clips.js"' in regular.read(page, page.name, LARGEST_PAGE)
+    except ContractError:
+        return False
+
+
+def _page() -> list[str]:
+    """Return the names of the page's files; first the one by which :func:`foreign` knows a gallery."""
+    return sorted((each.name for each in PAGE.iterdir()), key=lambda name: (name != INDEX, name))
 
 
 def document(folder: Path, run: RunFolder, rows: Sequence[Row], failures: Sequence[Failure]) -> dict[str, Any]:
