@@ -6,6 +6,7 @@ in the object ``object``. Outcomes are computed from the states. Needs the stand
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,6 +26,8 @@ NOT_DRAWN = frozenset(("recipe", "versions", "seed", "video", "checks", "traject
 MOST_FACTORS = 64
 """Of a clip: more are no factors, but data."""
 DEEPEST = 4
+LARGEST = sys.float_info.max
+"""Whole numbers in JSON may be larger, and so no floating point numbers."""
 STILL_METRES_PER_SECOND = 0.02
 """Below this speed, the object has stopped. Half a millimetre in a frame of 1/30 s."""
 UNITS = {
@@ -81,7 +84,7 @@ def read(clip: Clip) -> Truth:
     name = phase.get("name") if isinstance(phase, dict) else phase
     fps = scene.get("fps")
     states, bodies = _states(clip.states)
-    rate = float(fps) if isinstance(fps, int | float) and fps > 0 else None
+    rate = float(fps) if isinstance(fps, int | float) and 0 < fps <= LARGEST else None
     return Truth(
         name=clip.folder.name,
         phase=name if isinstance(name, str) else "",
@@ -182,7 +185,7 @@ def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
 
 
 def _leaves(value: Any, place: str, depth: int) -> Iterator[tuple[str, Value]]:
-    if isinstance(value, bool | str) or (isinstance(value, int | float) and math.isfinite(value)):
+    if isinstance(value, bool | str) or (isinstance(value, int | float) and abs(value) <= LARGEST):
         yield place, value
     elif isinstance(value, Mapping) and depth < DEEPEST:
         for key, inner in value.items():

@@ -153,6 +153,13 @@ def test_numbers_that_are_none_do_not_break_the_data(run):
     assert '"odd":"nan","far":["inf"]' in (run.root / "gallery" / "data" / "truth-00000.js").read_text()
 
 
+def test_a_whole_number_that_is_larger_than_any_float_is_no_factor(run):
+    truth = json.loads(run.clip(0).ground_truth.read_text())
+    run.clip(0).ground_truth.write_text(json.dumps(truth | {"huge": 10**400}))
+    assert gallery(run).exit_code == 0
+    assert "huge" not in [each["name"] for each in data(run.root / "gallery")["columns"]]
+
+
 def test_a_body_that_is_not_there_has_no_place(run):
     import numpy as np
 

@@ -122,6 +122,10 @@ def test_features_that_know_the_future_are_noted_and_clips_without_them_named(ru
 
 MASS = ("--features", "noise", "--target", "mass")
 REFUSED = [
+    (
+        (*MASS[:2], "--target", "phase", "--test-split", "B"),
+        "the target is A1 for all clips to learn from: nothing to predict",
+    ),
     (("--features", "none", "--target", "mass"), "no clip can be used; clip_00000: no features none yet"),
     (("--features", "noise", "--target", "object.shape"), "the target is cube for all clips: nothing to predict"),
     ((*MASS, "--split", "C"), "--split: found no clips of phase C, expected one of A1, B"),
@@ -135,6 +139,49 @@ REFUSED = [
 def test_what_cannot_be_is_refused_in_one_line(run, options, message):
     done = probe(run, *options)
     assert (done.exit_code, done.output) == (2, f"{message}\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "split", "message"),
+    [
+        # 0.1 60 times: a mean that is not 0.1, and so a standard deviation that is not 0.
+        (lambda _: 0.1, (), "the target is 0.1 for all clips: nothing to predict"),
+        (lambda _: "", (), "the target is empty for all clips: nothing to predict"),
+        (
+            lambda index: index if index < 40 else 7,
+            ("--test-split", "B"),
+            "the target is 7 for all clips of phase 'B' to test on: nothing to predict",
+        ),
+    ],
+)
+def test_a_target_without_differences_is_refused(tmp_path, values, split, message):
+    run = make_clips(tmp_path, frames=2 * STEPS, pictures=False, A1=40, B=20)
+    for index in run.clips():
+        truth = json.loads(run.clip(index).ground_truth.read_text())
+        run.clip(index).ground_truth.write_text(json.dumps(truth | {"odd": values(index)}))
+    done = probe(run, "--features", "states", "--target", "odd", *split)
+    assert (done.exit_code, done.output) == (2, f"{message}\n")
+
+
+def test_a_rare_word_may_be_in_the_tested_clips_of_a_control_alone():
+    words = np.array(["rare", "often", "often", "rare", "often", "often"])
+    features = np.random.default_rng(0).normal(size=(6, 1, 1, 2)).astype(np.float32)
+    found = Samples([], [""], features, None, words, [], "", knows_future=False)
+    halves = np.arange(3), np.arange(3, 6)
+    plan = fit.Plan((halves, halves[::-1]), (np.array([1, 2, 4, 0, 3, 5]),))
+    [score] = fit.scores(found, plan)
+    assert 0 <= score.control <= 1
+
+
+def test_clips_with_features_that_are_no_numbers_are_left_out(tmp_path):
+    run = make_clips(tmp_path, frames=2 * STEPS, pictures=False, A1=11)
+    for index in run.clips():
+        values = np.random.default_rng(index).normal(size=(STEPS, TOKENS, WIDTH)).astype(np.float16)
+        values[0, 0, 0] = np.inf if index == 3 else 0
+        give_features(run.clip(index), "f", values)
+    done = probe(run, "--features", "f", "--target", "mass")
+    assert done.exit_code == 0
+    assert "left out: 1 clip, such as clip_00003: features that are no numbers" in done.output
 
 
 def test_a_target_that_is_not_known_lists_those_that_are(run):

@@ -56,13 +56,16 @@ def plan(samples: Samples, folds: int, shuffles: int, seed: int, test_phase: str
         ProbeError: there are too few clips, or the target is the same for all.
     """
     count, rng = len(samples.clips), np.random.default_rng(seed)
-    _check(samples)
+    _check(samples, np.arange(count))
     if test_phase is not None:
         inside = np.array([phase == test_phase for phase in samples.phases])
         groups = [np.flatnonzero(~inside), np.flatnonzero(inside)]
         for which, group in zip(("to learn from", f"of phase {test_phase!r} to test on"), groups, strict=True):
             if len(group) < 2:
                 raise ProbeError(f"found {len(group)} clips {which}, expected 2 or more")
+        _check(samples, groups[0], " to learn from")
+        if samples.numbers is not None:  # R² is not defined without a variance
+            _check(samples, groups[1], f" of phase {test_phase!r} to test on")
         parts: tuple[Fold, ...] = ((groups[0], groups[1]),)
     else:
         if count < 2 * folds:
@@ -105,20 +108,31 @@ def _logistic(features: NDArray[np.float64], target: NDArray[np.str_], plan: Pla
     for wanted in (target, *(target[order] for order in plan.shuffled)):
         predicted = np.empty_like(wanted)
         for train, test in plan.folds:
+            if len(set(wanted[train])) == 1:  # of a control, a rare word may be in the tested clips alone
+                predicted[test] = wanted[train][0]
+                continue
             probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=LOGISTIC_STEPS))
             predicted[test] = probe.fit(features[train], wanted[train]).predict(features[test])
         found.append(float(balanced_accuracy_score(wanted[tested], predicted[tested])))
     return found
 
 
-def _check(samples: Samples) -> None:
+def _check(samples: Samples, group: NDArray[np.intp], which: str = "") -> None:
+    """Refuse a target that is the same for a group of clips.
+
+    Raises:
+        ProbeError: it is.
+    """
+    # Compared value by value: the standard deviation of equal numbers need not be zero.
     if samples.numbers is not None:
-        same = "" if (samples.numbers.std(axis=0) > 0).any() else f"{samples.numbers[0, 0, 0]:g}"
+        numbers = samples.numbers[group]
+        same = None if (numbers != numbers[0]).any() else f"{numbers[0, 0, 0]:g}"
     else:
         assert samples.words is not None, "a target is numbers or words"
-        same = "" if len(set(samples.words)) > 1 else str(samples.words[0])
-    if same:
-        raise ProbeError(f"the target is {same} for all clips: nothing to predict")
+        words = samples.words[group]
+        same = None if len(set(words)) > 1 else str(words[0]) or "empty"
+    if same is not None:
+        raise ProbeError(f"the target is {same} for all clips{which}: nothing to predict")
 
 
 def _folds(samples: Samples, folds: int, seed: int) -> Iterator[Fold]:

@@ -68,7 +68,7 @@ def read(
         try:
             fact = truth.read(clip)
             values, stride = _states(fact) if features == STATES else _means(clip, names)
-            problem = _missing(fact, target)
+            problem = _missing(fact, target) or ("" if np.isfinite(values).all() else "features that are no numbers")
         except ContractError as error:
             problem = str(error)
         except OSError as error:
