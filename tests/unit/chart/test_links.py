@@ -25,3 +25,11 @@ def test_every_link_leads_somewhere(document: Path):
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), f"{document.name}: {link}"
         assert not anchor or anchor in anchors(target), f"{document.name}: {link}"
+
+
+def test_the_index_of_docs_names_every_page_once():
+    index = ROOT / "docs" / "README.md"
+    named = re.findall(r"^\| \[[^]]+\]\(([\w-]+\.md)\)", index.read_text(), re.M)
+    pages = {page.name for page in index.parent.glob("*.md")} - {index.name, "concepts.md"}
+    assert sorted(named) == sorted(pages)
+    assert "(concepts.md)" in index.read_text()
