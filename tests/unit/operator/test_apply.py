@@ -12,7 +12,7 @@ from clipfarm.cluster.acting import release as release_module
 from clipfarm.cluster.acting.apply import Applier
 from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.acting.release import Gatekeeper, narrowed, release_patch
-from clipfarm.cluster.api.client import ApiError
+from clipfarm.cluster.api.errors import ApiError
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.observing.series import Series
 from clipfarm.cluster.observing.tracked import Tracked

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from clipfarm.cluster.api.client import Api, NoClusterError
+from clipfarm.cluster.api.client import Api
+from clipfarm.cluster.api.errors import NoClusterError
 
 OTHER = "no cluster: the kubeconfig names no clusters, users and contexts"
 UNREADABLE = "no cluster: the kubeconfig cannot be read: "

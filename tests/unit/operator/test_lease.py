@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster.api.client import CONFLICT, ApiError
+from clipfarm.cluster.api.errors import CONFLICT, ApiError
 from clipfarm.cluster.process.lease import Lease
 from clipfarm.cluster.process.lease_record import ALL, ONE, Identity
 

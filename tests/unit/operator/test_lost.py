@@ -6,7 +6,8 @@ from typing import Any
 from clipfarm.cluster.acting.apply import Applier
 from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.acting.changes import changes
-from clipfarm.cluster.api.client import STRATEGIC_PATCH, ApiError
+from clipfarm.cluster.api.client import STRATEGIC_PATCH
+from clipfarm.cluster.api.errors import ApiError
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.pod_views import PodView

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from clipfarm.cluster.api.client import ApiError
+from clipfarm.cluster.api.errors import ApiError
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import DeploymentView, JobView, deployment

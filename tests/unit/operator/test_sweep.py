@@ -10,8 +10,8 @@ import pytest
 
 from clipfarm.cluster.acting import sweep
 from clipfarm.cluster.acting.sweep import Sweeper
-from clipfarm.cluster.api.client import ApiError
 from clipfarm.cluster.api.endings import FailedPod
+from clipfarm.cluster.api.errors import ApiError
 from clipfarm.cluster.api.owners import INDEX_ANNOTATION
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import api_time

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from clipfarm.cluster.api import owners, pod_views, views
-from clipfarm.cluster.api.client import WatchExpiredError
 from clipfarm.cluster.api.endings import failed_pod
+from clipfarm.cluster.api.errors import WatchExpiredError
 from clipfarm.cluster.api.nodes import node
 from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.store import UNREADABLE, Cache, Store, watchers

@@ -29,7 +29,8 @@ def with_cluster(work: Callable[[Any, str], Awaitable[int]], namespace: str | No
         namespace: that of the command line, if given.
     """
     # Here, because it takes a second to import, and --help has no use for it.
-    from clipfarm.cluster.api.client import FAULTS, Api, ApiError, NoClusterError
+    from clipfarm.cluster.api.client import Api
+    from clipfarm.cluster.api.errors import FAULTS, ApiError, NoClusterError
 
     logging.getLogger("kubernetes").setLevel(logging.ERROR)  # what it warns of, the errors below say
 

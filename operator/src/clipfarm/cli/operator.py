@@ -96,7 +96,8 @@ def operator(
 ) -> None:
     """Watch BenchmarkRuns and make their clips, in the cluster of the current kubeconfig or of this pod."""
     # Here, because they take a second to import, and other commands have no use for them.
-    from clipfarm.cluster.api.client import Api, NoClusterError
+    from clipfarm.cluster.api.client import Api
+    from clipfarm.cluster.api.errors import NoClusterError
     from clipfarm.cluster.process.handlers import serve
     from clipfarm.cluster.process.lease import Lease
     from clipfarm.cluster.process.lease_record import Identity

@@ -43,7 +43,7 @@ async def _repeat(shown: "_Shown") -> None:
 
 
 async def _show_changes(api: Any, namespace: str, name: str, shown: "_Shown") -> int:
-    from clipfarm.cluster.api.client import FAULTS, ApiError, WatchExpiredError
+    from clipfarm.cluster.api.errors import FAULTS, ApiError, WatchExpiredError
 
     while True:
         run = await find(api, namespace, name)

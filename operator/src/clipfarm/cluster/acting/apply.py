@@ -13,17 +13,8 @@ from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.acting.foreign import ForeignError, foreign
 from clipfarm.cluster.acting.lost import failed_status
 from clipfarm.cluster.api.backoff import pause
-from clipfarm.cluster.api.client import (
-    CONFLICT,
-    FAULTS,
-    JSON_PATCH,
-    MERGE_PATCH,
-    NOT_FOUND,
-    STRATEGIC_PATCH,
-    Api,
-    ApiError,
-    Manifest,
-)
+from clipfarm.cluster.api.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Api, Manifest
+from clipfarm.cluster.api.errors import CONFLICT, FAULTS, NOT_FOUND, ApiError
 from clipfarm.cluster.api.owners import RunKey, controller
 from clipfarm.cluster.api.paths import run_path
 from clipfarm.cluster.api.times import api_time

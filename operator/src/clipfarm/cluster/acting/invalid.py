@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from clipfarm.cluster.acting.background import Background
-from clipfarm.cluster.api.client import FAULTS, MERGE_PATCH, Api, ApiError, Manifest
+from clipfarm.cluster.api.client import MERGE_PATCH, Api, Manifest
+from clipfarm.cluster.api.errors import FAULTS, ApiError
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.paths import run_path
 from clipfarm.cluster.api.views import RunView

@@ -9,7 +9,8 @@ from prometheus_client import Counter, Histogram
 
 from clipfarm.cluster.acting.background import Background
 from clipfarm.cluster.api.backoff import pause
-from clipfarm.cluster.api.client import FAULTS, JSON_PATCH, NOT_AS_EXPECTED, NOT_FOUND, Api, ApiError, Manifest, pointer
+from clipfarm.cluster.api.client import JSON_PATCH, Api, Manifest, pointer
+from clipfarm.cluster.api.errors import FAULTS, NOT_AS_EXPECTED, NOT_FOUND, ApiError
 from clipfarm.cluster.api.pod_views import PodView, gate_of
 from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.observing.refused import advice

@@ -14,8 +14,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from clipfarm.cluster.api.client import FAULTS, MERGE_PATCH, NOT_FOUND, Api, ApiError, Manifest
+from clipfarm.cluster.api.client import MERGE_PATCH, Api, Manifest
 from clipfarm.cluster.api.endings import clips_vram
+from clipfarm.cluster.api.errors import FAULTS, NOT_FOUND, ApiError
 from clipfarm.cluster.api.owners import COUNT, INDEX_ANNOTATION, RunKey, controller
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time

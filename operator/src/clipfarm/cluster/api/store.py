@@ -11,8 +11,9 @@ from prometheus_client import Counter
 
 from clipfarm.cluster.api import pod_views, views
 from clipfarm.cluster.api.backoff import pause
-from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest, WatchExpiredError
+from clipfarm.cluster.api.client import Api, Manifest
 from clipfarm.cluster.api.endings import FailedPod, failed_pod
+from clipfarm.cluster.api.errors import FAULTS, ApiError, WatchExpiredError
 from clipfarm.cluster.api.nodes import NodeView, node
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.pod_views import EncoderPod, PodView

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest
+from clipfarm.cluster.api.client import Api, Manifest
+from clipfarm.cluster.api.errors import FAULTS, ApiError
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.memory import Rendering

@@ -13,7 +13,8 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from clipfarm.cluster.api.client import CONFLICT, FAULTS, MERGE_PATCH, Api, ApiError, Manifest
+from clipfarm.cluster.api.client import MERGE_PATCH, Api, Manifest
+from clipfarm.cluster.api.errors import CONFLICT, FAULTS, ApiError
 from clipfarm.cluster.process import lease_record
 from clipfarm.cluster.process.lease_record import ALL, DURATION, ONE, Identity, Record
 from clipfarm_contract.objects import MANAGED_BY

@@ -12,8 +12,9 @@ from typing import Literal
 import aiohttp
 
 from clipfarm.cluster.acting.sweep import Sweeper
-from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest
+from clipfarm.cluster.api.client import Api, Manifest
 from clipfarm.cluster.api.endings import clips_vram, gpu_reading, slow_there
+from clipfarm.cluster.api.errors import FAULTS, ApiError
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clipfarm.cluster.api.client import FAULTS, Api, ApiError, Manifest
+from clipfarm.cluster.api.client import Api, Manifest
+from clipfarm.cluster.api.errors import FAULTS, ApiError
 from clipfarm.cluster.api.store import Cache, Watcher
 
 LOGGER = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from clipfarm.cluster.api.client import FAULTS
+from clipfarm.cluster.api.errors import FAULTS
 from clipfarm.vram.dcgm import one_line
 from clipfarm_contract.fields import ContractError, load
 
