@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from clipfarm_contract.fields import dump, load
+from clipfarm_contract import regular
+from clipfarm_contract.fields import ContractError, dump, load
 from clipfarm_contract.layout import RunFolder
 from clipfarm_export import card, croissant, features, previews, tables
 from clipfarm_export.destination import STATE, Destination
@@ -81,6 +82,9 @@ def _all(job: Job, form: Any, place: Destination, progress: Progress, fingerprin
     """Make every part that is not there, and the files that speak of them."""
     options = job.options
     records = _make(form.parts(job), place, progress)
+    if not any(record.facts.get("clips", 0) for record in records):
+        each = next(each for record in records for each in record.left_out)
+        raise ExportError(f"{job.run.root}: no clip can be exported; {each.clip}: {each.reason}")
     left_out = frozenset(each.clip for record in records for each in record.left_out)
     more = [part for name in options.features for part in features.parts(job, name, left_out)]
     extra = [
@@ -124,8 +128,8 @@ def _fingerprint(job: Job) -> str:
         digest.update(f"\n{clip.name} {clip.sha256}".encode())
         for name in job.options.features:
             try:
-                digest.update(job.run.clip(clip.index).features_sidecar(name).read_bytes())
-            except OSError:
+                digest.update(regular.read(job.run.clip(clip.index).features_sidecar(name), name))
+            except (OSError, ContractError):
                 digest.update(b"\n-")
     return digest.hexdigest()
 

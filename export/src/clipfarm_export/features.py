@@ -57,7 +57,8 @@ def parts(job: Job, name: str, left_out: frozenset[str]) -> list[Part]:
         left -= size
     if not sizes:
         return []
-    first = _sidecar(job.run.clip(groups[0][0].index), name)
+    # A clip whose sidecar is damaged is left out; the others are not compared with it.
+    first = next(filter(None, (_sidecar(job.run.clip(clip.index), name) for clip in sizes)), {})
     return [_part(job, name, number, len(groups), group, first) for number, group in enumerate(groups)]
 
 

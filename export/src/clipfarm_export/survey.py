@@ -97,6 +97,9 @@ def survey(run: RunFolder, tick: Callable[[], None] = lambda: None) -> Survey:
             if recipe["index"] != index:
                 raise ContractError(f"clip.json is that of clip {recipe['index']}")
             truth = _truth(clip, manifest)
+            common = _common(recipe, manifest.renderer)
+            for name, value in (("clip.json", [recipe, common]), (clip.ground_truth.name, truth)):
+                _check_text(value, name)
         except ContractError as error:
             found.left_out.append(LeftOut(clip.folder.name, str(error)))
             continue
@@ -104,7 +107,6 @@ def survey(run: RunFolder, tick: Callable[[], None] = lambda: None) -> Survey:
             found.left_out.append(LeftOut(clip.folder.name, f"cannot be read: {regular.describe(error)}"))
             continue
         phase = recipe["experiment"]["phase"]
-        common = _common(recipe, manifest.renderer)
         commons.setdefault(text(common), []).append(index)
         found.scene = common
         found.phases.setdefault(phase["name"], phase)
@@ -140,7 +142,7 @@ def feature_sets(clip: Clip) -> list[str]:
     except OSError:
         return []
     sets = {name.rpartition(".")[0] for name in names if name.endswith((".npy", ".safetensors")) and name[0] != "."}
-    return sorted(name for name in sets if f"{name}.json" in names)
+    return sorted(name for name in sets if f"{name}.json" in names and name.isprintable())
 
 
 def tables_of(clip: Clip) -> dict[str, str]:
@@ -157,6 +159,14 @@ def _truth(clip: Clip, manifest: ClipManifest) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ContractError(f"{clip.ground_truth.name}: expected an object")
     return found
+
+
+def _check_text(value: object, name: str) -> None:
+    """Refuse text that no file in UTF-8 can hold: JSON may have half of a pair of surrogates."""
+    try:
+        text(value).encode()
+    except UnicodeEncodeError as error:
+        raise ContractError(f"{name}: found {error.object[error.start : error.end]!a}, which is no character") from None
 
 
 def _common(recipe: dict[str, Any], renderer: tuple[str, ...] | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ factor of a new experiment is exported without a change. What has no fixed form 
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -116,7 +117,12 @@ def _kind(name: str, value: Any) -> Kind:
 
 
 def _is_vector(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(each) in (int, float) for each in value)
+    return isinstance(value, list) and bool(value) and all(map(_is_number, value))
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a column of floats can hold a value; whole numbers in JSON may be larger than any float."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _value(value: Any, kind: Kind) -> Any:

@@ -1,5 +1,6 @@
 """What `clipfarm export` writes, leaves out and refuses."""
 
+import hashlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult
 from clipfarm_export.destination import Folder
+from clipfarm_export.formats.episodes import Totals
 from helpers.exports import content, export
 from helpers.run_folder import FEATURES, FRAMES, SIZE, experiment, give_features, make_run
 
@@ -232,6 +234,60 @@ def test_features_that_were_made_otherwise_are_left_out_and_those_of_another_dev
     assert done.exit_code == 1
     [line] = [line for line in done.stdout.splitlines() if line.startswith("left out")]
     assert line == f"left out: clip_00002: features {FEATURES}: made in another way than those of the first clip"
+
+
+def test_a_damaged_sidecar_costs_the_features_of_its_clip_alone(tmp_path):
+    run = make_run(tmp_path / "run", 3, features=True)
+    run.clip(0).features_sidecar(FEATURES).write_text("{")
+    done = export(run.root, tmp_path / "out", "--features", FEATURES)
+    assert done.exit_code == 1
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("left out")]
+    assert line.startswith(f"left out: clip_00000: features {FEATURES}: {FEATURES}.json: not JSON")
+
+
+def rewrite_truth(clip, **values):
+    """Write another ground truth with the hash that it has in ``clip.json``."""
+    written = json.dumps(json.loads(clip.ground_truth.read_text()) | values).encode()
+    clip.ground_truth.write_bytes(written)
+    manifest = json.loads(clip.manifest.read_text())
+    manifest["files"]["ground_truth.json"] = {"sha256": hashlib.sha256(written).hexdigest(), "size": len(written)}
+    clip.manifest.write_text(json.dumps(manifest))
+
+
+def test_a_clip_with_text_that_is_no_unicode_is_left_out(tmp_path):
+    run = make_run(tmp_path / "run", 2)
+    rewrite_truth(run.clip(1), word="half a pair: \ud800")
+    done = export(run.root, tmp_path / "out")
+    assert done.exit_code == 1
+    assert "left out: clip_00001: ground_truth.json: found '\\ud800', which is no character" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["hf", "webdataset", "lerobot"])
+def test_a_factor_that_some_clips_lack_is_exported(tmp_path, form):
+    run = make_run(tmp_path / "run", 3)
+    rewrite_truth(run.clip(1), wind=4.0)
+    assert export(run.root, tmp_path / "out", form=form).exit_code == 0
+    if form == "lerobot":
+        stats = json.loads((tmp_path / "out" / "meta" / "stats.json").read_text())
+        assert [stats["physics.wind"][name] for name in ("min", "max", "mean", "std")] == [[4.0], [4.0], [4.0], [0.0]]
+
+
+def test_numbers_that_no_frame_has_do_not_count():
+    nan, inf = float("nan"), float("inf")
+    totals = Totals.of(np.array([[1.0, nan, inf], [3.0, nan, 2.0]]))
+    assert totals.to_json(0.0) == {
+        "min": [1.0, 0.0, 2.0], "max": [3.0, 0.0, 2.0], "mean": [2.0, 0.0, 2.0], "std": [1.0, 0.0, 0.0], "count": [2]
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["hf", "webdataset", "lerobot"])
+def test_a_run_whose_clips_are_all_damaged_is_refused_in_one_line(tmp_path, form):
+    run = make_run(tmp_path / "run", 2)
+    for index in range(2):
+        run.clip(index).frame(0).write_bytes(b"")
+    done = export(run.root, tmp_path / "out", form=form)
+    assert done.exit_code == 2
+    assert "no clip can be exported; clip_00000: rgb/frame_00000.png" in done.stderr
 
 
 def test_a_folder_in_which_another_export_is_at_work_is_refused(a_run, tmp_path):

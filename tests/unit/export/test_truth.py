@@ -54,6 +54,13 @@ def test_a_column_holds_the_values_of_all_clips(first, second, kind, value):
     assert columns.values({}) == {"factor": None}
 
 
+def test_a_list_with_a_number_that_is_larger_than_any_float_is_kept_as_text():
+    columns = Columns()
+    columns.add({"big": [10**400, 1]})
+    assert columns.kinds == {"big": Kind.JSON}
+    assert columns.values({"big": [10**400, 1]}) == {"big": f"[{10**400},1]"}
+
+
 def test_the_order_of_clips_does_not_change_the_columns():
     truths = [{"b": 1, "a": 2.0}, {"a": 1}, {"c": "x"}]
     forth, back = Columns(), Columns()

@@ -1,6 +1,7 @@
 """Episodes of `lerobot`: which frames of which files each clip is, and the statistics of its values."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ class Episodes:
 
     def stats(self) -> dict[str, Any]:
         """Return the statistics over all frames."""
-        return {name: totals.to_json() for name, totals in sorted(self._totals.items())}
+        # The file is JSON, which has no NaN.
+        return {name: totals.to_json(0.0) for name, totals in sorted(self._totals.items())}
 
     def _stats(self, clip: Mapping[str, Any], values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         """Return a clip's statistics as columns, and take them into the totals."""
@@ -117,14 +119,17 @@ class Episodes:
         each |= {name: Totals.of(as_array(value, self._dtypes[name])) for name, value in values.items()}
         for name, totals in each.items():
             self._totals[name] = self._totals[name].joined(totals) if name in self._totals else totals
-            found |= {f"stats/{name}/{key}": value for key, value in totals.to_json().items()}
+            found |= {f"stats/{name}/{key}": value for key, value in totals.to_json(math.nan).items()}
         return found
 
 
 class Totals:
-    """Smallest, largest, mean and standard deviation of each number of a feature, from sums."""
+    """Smallest, largest, mean and standard deviation of each number of a feature, from sums.
 
-    def __init__(self, low: Numbers, high: Numbers, total: Numbers, squares: Numbers, count: int, frames: int) -> None:
+    Frames that do not have a number, or an infinite one, do not count for it.
+    """
+
+    def __init__(self, low: Numbers, high: Numbers, total: Numbers, squares: Numbers, count: Any, frames: int) -> None:
         self.low, self.high, self.total, self.squares = low, high, total, squares
         self.count, self.frames = count, frames
 
@@ -132,8 +137,11 @@ class Totals:
     def of(cls, values: NDArray[Any]) -> "Totals":
         """Return those of (frames, size) values."""
         exact = values.astype(np.float64)
+        there = np.isfinite(exact)
+        low, high = (np.where(there, exact, end) for end in (np.inf, -np.inf))
+        known = np.where(there, exact, 0.0)
         return cls(
-            exact.min(axis=0), exact.max(axis=0), exact.sum(axis=0), (exact**2).sum(axis=0), len(exact), len(exact)
+            low.min(axis=0), high.max(axis=0), known.sum(axis=0), (known**2).sum(axis=0), there.sum(axis=0), len(exact)
         )
 
     def joined(self, other: "Totals") -> "Totals":
@@ -147,12 +155,15 @@ class Totals:
             self.frames + other.frames,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what `lerobot` keeps of them."""
-        mean = self.total / self.count
-        deviation = np.sqrt(np.maximum(0.0, self.squares / self.count - mean**2))
+    def to_json(self, unknown: float) -> dict[str, Any]:
+        """Return what `lerobot` keeps of them; ``unknown`` of a number that no frame has."""
+        there = np.asarray(self.count) > 0
+        count = np.maximum(self.count, 1)
+        mean = self.total / count
+        deviation = np.sqrt(np.maximum(0.0, self.squares / count - mean**2))
         numbers = {"min": self.low, "max": self.high, "mean": mean, "std": deviation}
-        return {name: value.tolist() for name, value in numbers.items()} | {"count": [self.frames]}
+        found = {name: np.where(there, value, unknown).tolist() for name, value in numbers.items()}
+        return found | {"count": [self.frames]}
 
 
 def _pixels(clip: Mapping[str, Any]) -> Totals:
