@@ -72,7 +72,11 @@ def read(path: Path, where: str, most: int = MOST_BYTES) -> bytes:
         ContractError: it is no regular file, or has more than ``most`` bytes; the message begins with ``where``.
     """
     with opened(path, where) as file:
-        content = file.read(most + 1)
+        # Python takes memory for all that it is asked to read, so it is asked for what there is.
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, most) + 1)
+        if size < len(content) <= most:  # it grows, or is one of /proc, which say no size
+            content += file.read(most + 1 - len(content))
     if len(content) > most:
         raise ContractError(f"{where}: more than {most} bytes")
     return content

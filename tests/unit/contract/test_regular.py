@@ -3,6 +3,8 @@
 import os
 import socket
 import threading
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,25 @@ def test_no_more_is_read_than_allowed(tmp_path):
     with pytest.raises(ContractError, match=r"^large: more than 4 bytes$"):
         regular.read(path, "large", 4)
     assert regular.read_end(path, 2) == b"45"
+
+
+def test_reading_takes_the_memory_that_a_file_has_and_not_what_it_may_have(tmp_path):
+    path = tmp_path / "small"
+    path.write_bytes(b"12345")
+    tracemalloc.start()
+    try:
+        assert regular.read(path, "small", 2**28) == b"12345"
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_says_no_size_is_read_to_its_end():
+    status = regular.read(Path("/proc/self/status"), "status")
+    assert status.endswith(b"\n")
+    assert len(status) > 500
+    with pytest.raises(ContractError, match=r"^status: more than 99 bytes$"):
+        regular.read(Path("/proc/self/status"), "status", 99)
 
 
 @pytest.mark.parametrize(
