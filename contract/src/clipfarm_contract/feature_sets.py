@@ -76,11 +76,14 @@ class FeatureSet:
         Raises:
             ContractError: it is no such entry, or breaks a rule; the message names the field.
         """
+        if isinstance(value, dict):  # null is left out, as in a run file
+            value = {field: each for field, each in value.items() if each is not None}
         fields = Fields(value, where)
         model = fields.maybe("model", str) or default.model
         weights = fields.take_object("weights", WeightsSource.parse) if fields.has("weights") else default.weights
+        name = fields.maybe("name", str)
         made = cls(
-            fields.maybe("name", str) or default_name(model),
+            name or default_name(model),
             model,
             weights,
             _number(fields, "cropSize", MOST_CROP) or default.crop,
@@ -95,6 +98,8 @@ class FeatureSet:
         )
         fields.done()
         if not re.fullmatch(SET_NAME, made.name) or len(made.name) > MOST_SET_NAME:
+            if not name:
+                raise ContractError(f"{fields.path('model')}: found {show(model)}, expected a name as vjepa2_vitl16")
             raise ContractError(f"{fields.path('name')}: found {show(made.name)}, expected {NAME_EXPECTED}")
         if problem := made.extraction.problem():
             raise ContractError(fields.path(problem))

@@ -47,6 +47,8 @@ def test_an_entry_takes_from_the_default_what_it_leaves_out():
         "small", "vjepa2_vitl16", WeightsSource("vitl.pt"), 256, "fp32", Extraction("prefix", None, 4, (2, 4))
     )
     assert FeatureSet.parse({}, "features[0]", DEFAULT) == DEFAULT
+    nulls = {"name": None, "weights": None, "window": None, "layers": None}
+    assert FeatureSet.parse(nulls, "features[0]", DEFAULT) == DEFAULT
     assert FeatureSet.parse(made.to_json(), "features[0]", DEFAULT) == made
 
 
@@ -60,6 +62,7 @@ def test_a_set_without_a_name_has_its_models():
         ({"name": "../up"}, """f.name: found "../up", expected at most 128 letters, digits"""),
         ({"name": ".hidden"}, """f.name: found ".hidden", expected"""),
         ({"name": "a" * 129}, "f.name: found"),
+        ({"model": "facebook/vjepa2"}, 'f.model: found "facebook/vjepa2", expected a name as vjepa2_vitl16'),
         ({"context": "future"}, 'f.context: found "future", expected one of clip, frame, prefix'),
         ({"pool": "time"}, 'f.pool: found "time", expected one of none, space'),
         ({"stride": 2}, "f.stride: expected only with context frame or prefix"),
