@@ -13,10 +13,13 @@ STEP = 6
 KINDS = {"x.mp4": "libx264", "x.webm": "libvpx-vp9", "x.avi": "mpeg4", "x.mkv": "libx264"}
 
 
-def make_video(path: Path, *, frames: int = 40, rate: int = 30, at: Callable[[int], int] | None = None) -> Path:
+def make_video(
+    path: Path, *, frames: int = 40, rate: int = 30, at: Callable[[int], int] | None = None, title: str = ""
+) -> Path:
     """Write a video whose frames are grey, and brighter from one to the next."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
+        container.metadata["title"] = title
         stream = container.add_stream(KINDS[f"x{path.suffix}"], rate=rate)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.bit_rate = 8_000_000

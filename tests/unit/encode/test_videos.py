@@ -115,6 +115,19 @@ def test_what_is_no_video_is_refused_with_a_reason(tmp_path):
     }
 
 
+def test_a_video_whose_title_is_not_utf_8_is_used(tmp_path):
+    path = make_video(tmp_path / "x.avi", frames=8, title="a caf\u00e9 at noon")
+    path.write_bytes(path.read_bytes().replace("caf\u00e9".encode(), b"caf\xe9 "))
+    assert cut(tmp_path, tmp_path / "out").clips == 1
+    assert read_clip(RunFolder(tmp_path / "out").clip(0)).frames.shape == (8, 48, 64, 3)
+
+
+def test_a_video_whose_name_is_not_utf_8_is_passed_over(tmp_path):
+    make_video(tmp_path / "x.mp4", frames=8).rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    outcome = cut(tmp_path, tmp_path / "out")
+    assert list(outcome.refused.values()) == ["its name is not UTF-8, expected one that video.json can hold"]
+
+
 def cut(root: Path, output: Path, frames=8, **more):
     folder = RunFolder(output)
     folder.state.mkdir(parents=True, exist_ok=True)
@@ -204,7 +217,8 @@ def test_a_picture_that_is_damaged_or_of_another_size_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("statuses", "expected"), [([0, 0], 0), ([-9, 0], 0), ([1, 0], 0), ([1, 1], 1), ([2, 1], 1), ([-9, -15], 137)]
+    ("statuses", "expected"),
+    [([0, 0], 0), ([-9, 0], 0), ([1, 0], 0), ([1, 1], 1), ([2, 1], 1), ([-9], 137), ([-9, -15], 137)],
 )
 def test_an_encoder_that_was_killed_costs_nothing_if_another_finished(statuses, expected):
     assert together(statuses) == expected
@@ -251,6 +265,7 @@ def run(*arguments: str) -> tuple[int, str]:
         ([".", "--output", "out", "--data_dir=x"], "--data-dir: found an option of clipfarm-encode that"),
         (["empty", "--output", "out"], "empty: found no video, expected files such as .mp4, .webm or .avi, or folders"),
         ([".", "--output", "made"], "made has clips of --frames 8 --stride 8 (all frames), found --frames 32"),
+        (["videos", "--output", "made", "--frames", "8"], "made/clip_00000: video.json: not JSON"),
         ([".", "--output", "rendered"], "rendered has clips that were not made of videos"),
     ],
 )
@@ -260,6 +275,7 @@ def test_wrong_usage_is_one_line_and_2(arguments, message, tmp_path, monkeypatch
     Path("rendered/clip_00000").mkdir(parents=True)
     make_video(Path("videos/x.mp4").absolute(), frames=8)
     cut(tmp_path / "videos", tmp_path / "made")
+    Path("made/clip_00000/video.json").write_text("")
     code, output = run(*arguments)
     assert code == 2
     assert message in output

@@ -15,7 +15,7 @@ from clipfarm_contract.excerpt import Cut, Videos
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.text import printable
-from clipfarm_encode.videos.cutting import Outcome, cut_all, find_videos
+from clipfarm_encode.videos.cutting import Outcome, cut_all, find_videos, is_utf8
 
 PROGRAM = "clipfarm encode"
 FAILED, USAGE = 1, 2
@@ -83,11 +83,16 @@ def command(
     for each in options:
         if (name := each.partition("=")[0].replace("_", "-")) in OWN:
             raise click.UsageError(f"{name}: found an option of clipfarm-encode that {PROGRAM} gives it itself")
+    if not is_utf8(str(videos.absolute())):
+        raise click.UsageError(f"{videos}: its path is not UTF-8, expected one that videos.json can hold")
     folder = RunFolder(output.absolute())
     root = (videos if videos.is_dir() else videos.parent).absolute()
     _settle(folder, Videos(str(root), Cut(frames, stride or frames, fps)))
     names = find_videos(root, folder.root) if videos.is_dir() else [videos.name]
-    outcome = cut_all(root, names, folder, Cut(frames, stride or frames, fps))
+    try:
+        outcome = cut_all(root, names, folder, Cut(frames, stride or frames, fps))
+    except ContractError as error:
+        raise click.UsageError(f"--output: {error}") from None
     _tell(outcome, videos)
     if not outcome.clips:
         return USAGE if not outcome.videos else FAILED
@@ -151,7 +156,8 @@ def _encode(folder: RunFolder, replicas: int, options: tuple[str, ...]) -> int:
     if replicas > 1 and not os.environ.get("OMP_NUM_THREADS", "").strip():
         command += ["--threads", str(max(1, available_cpus() // replicas))]
     if replicas == 1:
-        return subprocess.run([*command, "--log-json", str(folder.encode_log()), *options], check=False).returncode
+        whole = [*command, "--log-json", str(folder.encode_log()), *options]
+        return together([subprocess.run(whole, check=False).returncode])
     (folder.state / "workers").mkdir(exist_ok=True)
     processes = []
     for number in range(replicas):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipfarm_contract.excerpt import Cut, Excerpt
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder, clip_index
 from clipfarm_encode.videos import film
 from clipfarm_encode.videos.error import VideoError
@@ -58,6 +59,7 @@ def cut_all(root: Path, names: Iterable[str], output: RunFolder, cut: Cut) -> Ou
 
     Raises:
         OSError: the output cannot be written.
+        ContractError: a clip's ``video.json`` is none.
     """
     there = _there(output)
     number = 1 + max((clip_index(path.name) or 0 for path in output.root.glob("clip_*")), default=-1)
@@ -78,13 +80,25 @@ def cut_all(root: Path, names: Iterable[str], output: RunFolder, cut: Cut) -> Ou
     return outcome
 
 
+def is_utf8(name: str) -> bool:
+    """Tell whether a path can be written into a file of JSON: Linux allows any bytes as a name."""
+    return name.encode(errors="replace").decode() == name
+
+
 def _there(output: RunFolder) -> defaultdict[str, list[Excerpt]]:
-    """Return the clips that are there, by their videos."""
+    """Return the clips that are there, by their videos.
+
+    Raises:
+        ContractError: a clip's ``video.json`` is none.
+    """
     found: defaultdict[str, list[Excerpt]] = defaultdict(list)
     for index in output.clips():
         clip = output.clip(index)
         if clip.excerpt.exists():
-            excerpt = Excerpt.read(clip)
+            try:
+                excerpt = Excerpt.read(clip)
+            except ContractError as error:
+                raise ContractError(f"{clip.folder}: {error}; remove this folder to have the clip cut again") from None
             found[excerpt.video].append(excerpt)
     return found
 
@@ -92,6 +106,8 @@ def _there(output: RunFolder) -> defaultdict[str, list[Excerpt]]:
 def _cut_unless_there(root: Path, name: str, cut: Cut, there: list[Excerpt]) -> list[Excerpt] | str:
     """Return a video's clips, or why there are none; a video all of whose clips are there is not opened again."""
     path = root / name
+    if not is_utf8(name):
+        return "its name is not UTF-8, expected one that video.json can hold"
     try:
         size = len(pictures(path)) if path.is_dir() else path.stat().st_size
         if there and len(there) == there[0].parts and all(each.size == size for each in there):

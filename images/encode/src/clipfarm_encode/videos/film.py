@@ -96,7 +96,8 @@ class _Opened:
 
         self._errors: type[Exception] = av.error.FFmpegError
         try:
-            self._container = av.open(str(self._path))
+            # A title may be in any encoding, and says nothing of the pictures.
+            self._container = av.open(str(self._path), metadata_errors="replace")
         except av.error.FFmpegError as error:
             raise VideoError(_reason(error)) from None
         try:
