@@ -11,7 +11,9 @@ from clipfarm.cli import needs
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
 from clipfarm.cli.output import Sayer
 from clipfarm.decide.plan import Plan, decide
+from clipfarm.experiment import Experiment
 from clipfarm.feature_cost import CPU_FLOP_PER_SECOND, cost, seconds_on_h200
+from clipfarm.groups import group
 from clipfarm.local import scan
 from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
@@ -71,6 +73,7 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
         if clips:
             lines.append(f"  phase {phase.name}: {format_clips(len(clips))} ({compress(clips)}){_laws(made, phase)}")
     scene = spec.experiment
+    lines += _experiment(scene)
     lines += [
         f"  {scene.frames} frames of {scene.resolution} x {scene.resolution} at {scene.fps} a second,"
         f" {scene.samples_per_pixel} samples a pixel",
@@ -96,6 +99,16 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     else:
         lines.append("encoder: none")
     return lines
+
+
+def _experiment(scene: Experiment) -> list[str]:
+    """Return which experiment this is, unless it is plain ``push``, and how its clips belong together."""
+    parts = [f"experiment {scene.name}"]
+    if scene.twins is not None:
+        parts.append(f"twins: groups of {scene.twins.of} clips that differ in {', '.join(scene.twins.vary)}")
+    if scene.violations is not None:
+        parts.append(f"groups of {group(scene)} clips, two of them impossible: {', '.join(scene.violations.kinds)}")
+    return [f"  {'; '.join(parts)}"] if parts != ["experiment push"] else []
 
 
 def _features(each: FeatureSet, frames: int, clips: int) -> str:
