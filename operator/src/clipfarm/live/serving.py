@@ -3,11 +3,13 @@
 import asyncio
 import ipaddress
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from clipfarm.gallery.write import PAGE, script
 
@@ -20,6 +22,9 @@ HEADERS = {
 }
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_LOG = logging.getLogger(__name__)
+# A request that breaks the rules of HTTP is answered with 400, and is no fault of this program.
+_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -55,7 +60,7 @@ async def start(source: Source, host: str, port: int) -> web.AppRunner:
     """
     app = web.Application(middlewares=[_guard(host)])
     app.add_routes(_routes(source))
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, logger=_LOG)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
