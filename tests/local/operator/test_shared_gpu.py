@@ -94,6 +94,8 @@ def test_what_is_written_is_what_others_read(theirs):
         "", "{", "[]", "null", "[" * 100_000, "x" * (2 << 20),
         json.dumps(asdict(mine(clip=ClipMemory(-1e6, -1e6, -1e6, 0.0, 1.0, 1)))),
         json.dumps(asdict(mine(clip=ClipMemory(float("nan"), 1.0, 1.0, 0.0, 1.0, 1)))),
+        json.dumps(asdict(mine(clip=ClipMemory(1e200, 1e200, 1e200, 0.0, 1.0, 1)))),
+        json.dumps(asdict(mine(clip=ClipMemory(1.0, 1.0, 1.0, 1e200, 1.0, 1)))),
         json.dumps(asdict(mine(running=(Running(0, NODE, GPU0, float("inf")),)))),
         json.dumps(asdict(mine()) | {"running": "many"}),
     ],
@@ -107,9 +109,27 @@ def test_a_file_that_makes_no_sense_is_left_out(theirs, text):
 def test_links_pipes_and_folders_among_the_claims_are_left_out(theirs, tmp_path):
     one, other = theirs
     (tmp_path / "secret").write_text("{}")
-    (one.folder / "1-link.json").symlink_to(tmp_path / "secret")
-    (one.folder / "2-folder.json").mkdir()
-    os.mkfifo(one.folder / "3-pipe.json")
+    (one.folder / "1-1.json").symlink_to(tmp_path / "secret")
+    (one.folder / "2-2.json").mkdir()
+    os.mkfifo(one.folder / "3-3.json")
+    assert len(other.others()) == 1
+
+
+def test_files_of_others_in_the_folder_are_left_alone_and_claims_of_the_dead_are_removed(theirs):
+    """The variable may name a folder that has other things in it."""
+    one, other = theirs
+    for name in ("run.json", "1-friction.json"):
+        (one.folder / name).write_text("{}")
+    (one.folder / "1-a0.json").write_text("{}")
+    assert len(other.others()) == 1
+    assert sorted(path.name for path in one.folder.iterdir() if path != one.path) == ["1-friction.json", "run.json"]
+
+
+def test_claims_of_the_dead_that_cannot_be_removed_do_not_hide_those_of_the_living(theirs, monkeypatch):
+    one, other = theirs
+    for number in range(300):
+        (one.folder / f"0-{number:x}.json").write_text("{}")
+    monkeypatch.setattr(Path, "unlink", lambda path, **_: path.rmdir())  # fails, as if they were another user's
     assert len(other.others()) == 1
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import pwd
+import re
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,10 @@ VARIABLE = "CLIPFARM_VRAM_LEDGER"
 """Names another folder: containers with a /tmp of their own need one that all of them mount."""
 MOST_BYTES = 1 << 20
 MOST_FILES = 256
+MOST_MIB = 1e9
+"""Larger than any GPU; sums and squares of it stay finite."""
+NAME = re.compile(r"[0-9]+-[0-9a-f]+\.json")
+"""Other files in the folder are not of clipfarm, and are left alone."""
 TRIES_SECONDS = 0.5
 """How long one tick waits for the folder's lock."""
 
@@ -80,10 +85,12 @@ class Claims:
 
     def others(self) -> tuple[OtherRun, ...]:
         """Return what other processes that live claim. Files that make no sense are left out."""
-        found = []
+        found: list[OtherRun] = []
         with suppress(OSError):
-            for path in sorted(self.folder.glob("*.json"))[:MOST_FILES]:
-                if path != self.path:
+            for path in sorted(self.folder.iterdir()):
+                if len(found) == MOST_FILES:
+                    break
+                if NAME.fullmatch(path.name) and path != self.path:
                     with suppress(OSError, ValidationError):
                         other = _read(path)
                         if other is not None:
@@ -182,14 +189,16 @@ def _read(path: Path) -> OtherRun | None:
 def _makes_sense(other: OtherRun) -> bool:
     """Return whether all numbers are some that clipfarm writes: a negative size would be memory that is not there."""
     clip = other.clip
-    sizes = [clip.peak_mib, clip.mean_mib, clip.average_mib, clip.allocated_after] if clip else []
-    times = [pod.started_at for pod in other.running if pod.started_at is not None]
+    sizes = [clip.peak_mib, clip.mean_mib, clip.average_mib] if clip else []
+    if clip and math.isfinite(clip.deviation_mib):  # infinite: unknown
+        sizes.append(clip.deviation_mib)
+    times = [clip.allocated_after] if clip else []
+    times += [pod.started_at for pod in other.running if pod.started_at is not None]
     times += [time for pod in other.departed for time in (pod.started_at, pod.ended_at)]
     standing = [other.standing.share, other.standing.at] if other.standing else []
-    unsure = clip is None or clip.deviation_mib >= 0  # infinite: unknown
-    return unsure and all(
-        math.isfinite(each) and each >= 0 for each in (*sizes, *times, *standing, other.allocation_time)
-    )
+    numbers = (*sizes, *times, *standing, other.allocation_time)
+    unsure = clip is None or clip.deviation_mib >= 0
+    return unsure and max(sizes, default=0.0) <= MOST_MIB and all(math.isfinite(each) and each >= 0 for each in numbers)
 
 
 def _unusable(folder: Path, error: OSError) -> str:
