@@ -210,3 +210,12 @@ def test_no_start_takes_readings_and_claims_above_the_memory(crowd, used):
         starts += started[each.name][0]
     if starts:
         assert used + claims <= (HIGH if clips > 1 else 10_000.0)
+
+
+def test_two_runs_may_forget_in_turn_clips_that_ended_long_ago():
+    ledger, gone = Ledger(), {GPU0: Counts()}
+    for name in ("a", "b"):
+        ledger.put(name, (ONE,), gone, Expected(1000.0, 1000.0), {})
+    for name in ("a", "b"):
+        ledger.put(name, (ONE,), {}, Expected(1000.0, 1000.0), {})
+    assert ledger.on_gpu("c", ONE, GPU0) == NONE

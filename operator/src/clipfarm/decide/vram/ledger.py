@@ -85,10 +85,11 @@ class Ledger:
         """Forget a run's clips."""
         account = self.accounts.pop(run, None)
         for key, mine in account.sums.items() if account else ():
-            self._totals[key] = self._totals[key].minus(mine)
+            # No total is there if no run has a clip there any more, and some only remember one that ended.
+            left = self._totals.pop(key, NONE).minus(mine)
             self._claimants.get(key, set()).discard(run)
-            if not self._totals[key].any:
-                del self._totals[key]
+            if left.any:
+                self._totals[key] = left
 
     def start(self, run: str, place: Place) -> None:
         """Enter one more clip of a run, which starts now."""
