@@ -1,5 +1,6 @@
 """A run as the page shows it, of this machine and of a cluster."""
 
+import contextlib
 import threading
 import urllib.error
 import urllib.request
@@ -7,7 +8,7 @@ import urllib.request
 import pytest
 
 from clipfarm.cluster.process import page
-from clipfarm.live import serving
+from clipfarm.live import local_page, serving
 from clipfarm.live.local_clips import LocalClips
 from clipfarm.live.local_page import served
 from clipfarm.live.local_run import run_now
@@ -180,3 +181,26 @@ def test_nothing_of_the_server_stays():
 )
 def test_what_counts_as_this_machine(host, here):
     assert serving.is_loopback(host) == here
+
+
+def test_a_run_ends_well_while_an_answer_is_under_way(monkeypatch):
+    asked_for, end = threading.Event(), threading.Event()
+
+    class Slow(Nothing):
+        def runs(self):
+            asked_for.set()
+            end.wait(10)
+            return []
+
+    def read(address):
+        with contextlib.suppress(OSError):  # the connection ends with the run
+            asked(address, "localhost")
+
+    monkeypatch.setattr(local_page, "END_SECONDS", 0.1)
+    with served(Slow(), "127.0.0.1", 0) as address:
+        reader = threading.Thread(target=read, args=(address,))
+        reader.start()
+        assert asked_for.wait(10)
+    end.set()
+    reader.join(10)
+    assert not reader.is_alive()

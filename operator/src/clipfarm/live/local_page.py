@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,8 @@ def served(source: serving.Source, host: str, port: int) -> Iterator[str]:
         try:
             yield serving.address(runner)
         finally:
-            asyncio.run_coroutine_threadsafe(asyncio.wait_for(runner.cleanup(), END_SECONDS), loop).result()
+            with suppress(TimeoutError):  # somebody still loads something: the run has ended all the same
+                asyncio.run_coroutine_threadsafe(asyncio.wait_for(runner.cleanup(), END_SECONDS), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(END_SECONDS)
