@@ -8,7 +8,7 @@ from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import JobView, RunView
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process import tick as tick_module
-from clipfarm.cluster.process.operator import Operator
+from clipfarm.cluster.process.operator import Operator, rest
 from clipfarm.cluster.process.tick import REPORT_SECONDS, _expired
 from clipfarm.manifests.common import Images, Owner
 from clipfarm_contract.indexes import Indexes
@@ -85,3 +85,11 @@ def test_a_fault_is_said_until_a_look_has_gone_well(monkeypatch, caplog):
         ready_after_tick()
         assert ready_after_tick() == "StorageMissing"
         assert operator.runs["ns", "test"].error == ""
+
+
+@pytest.mark.parametrize(
+    ("took", "runs", "seconds"),
+    [(0.0, 1, 0.0), (0.01, 1, 0.03), (0.2, 0, 0.25), (0.2, 1, 0.25), (0.2, 2, 0.5), (0.2, 30, 0.6), (9.0, 30, 1.0)],
+)
+def test_one_run_alone_does_not_wait_as_long_as_many(took, runs, seconds):
+    assert rest(took, runs) == pytest.approx(seconds)

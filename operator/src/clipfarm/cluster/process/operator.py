@@ -33,7 +33,8 @@ GATHER_SECONDS = 0.01
 REST = 3.0
 """How long it waits at least, in units of the last tick's time: with thousands of pods a tick at each event would keep
 a core busy, and looking is to take no more than a quarter of one."""
-LONGEST_REST_SECONDS = 1.0
+LONGEST_REST_SECONDS = 0.25
+"""For each run that the last tick looked at, up to ``TICK_SECONDS``: one run alone does not wait as long as many."""
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
 LEADER = Gauge("clipfarm_leader", "1 while this operator holds the Lease and acts, 0 while it stands by")
 
@@ -68,8 +69,8 @@ class Operator:
     _due: set[RunKey] = field(default_factory=set)
     _all_due: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _tick_seconds: float = 0.0
-    """How long the last tick took."""
+    _rest: float = 0.0
+    """Seconds to wait after the last tick."""
 
     def __post_init__(self) -> None:
         self.last_tick = self.clock()
@@ -153,7 +154,7 @@ class Operator:
         try:
             async with asyncio.timeout(TICK_SECONDS):
                 await self._wake.wait()
-            await asyncio.sleep(max(GATHER_SECONDS, min(LONGEST_REST_SECONDS, REST * self._tick_seconds)))
+            await asyncio.sleep(max(GATHER_SECONDS, self._rest))
         except TimeoutError:
             self._all_due = True
         self._wake.clear()
@@ -168,4 +169,9 @@ class Operator:
         self._ticker.tick(due)
         run_metrics.count(self.runs.values())
         self.last_tick = self.clock()
-        self._tick_seconds = self.last_tick - begun
+        self._rest = rest(self.last_tick - begun, len(due))
+
+
+def rest(tick_seconds: float, runs: int) -> float:
+    """Return how many seconds to wait after a tick that took so long and was due for so many runs."""
+    return min(TICK_SECONDS, LONGEST_REST_SECONDS * max(1, runs), REST * tick_seconds)
