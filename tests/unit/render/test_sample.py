@@ -136,6 +136,54 @@ def test_a_combination_that_is_held_out_is_not_drawn_and_all_else_keeps_its_valu
         assert replace(after, shape=before.shape, friction=before.friction) == before, "no other factor is drawn again"
 
 
+@pytest.mark.parametrize(
+    ("name", "laws", "held_out", "shows"),
+    [
+        (
+            "drop",
+            {"bodies": {"value": 2}},
+            {"objects": ["cone"], "factors": {"restitution": {"min": 0.5}}},
+            lambda clip: clip.told["restitution"] >= 0.5 and any(each.shape == "cone" for each in clip.specs),
+        ),
+        (
+            "push",
+            {"pushes": {"value": 3}},
+            {"factors": {"friction": {"min": 0.7}, "impulse": {"min": 12.5}}},
+            lambda clip: clip.friction >= 0.7 and any(each.magnitude >= 12.5 for each in clip.pushes),
+        ),
+    ],
+)
+def test_no_further_object_or_push_shows_a_combination_that_is_held_out(name, laws, held_out, shows):
+    def drawn(**exclude):
+        made = declared(
+            name=name,
+            objects=["cube", "cone"],
+            factors=laws,
+            impulse=...,
+            phase={"friction": ..., "mass": ..., **exclude},
+        )
+        return [experiments.draw(made.scene, made.phases[0].phase, seed)[1] for seed in range(300)]
+
+    assert any(map(shows, drawn()))
+    assert not any(map(shows, drawn(exclude=[held_out])))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_story_takes_of_further_draws_just_the_factors_that_are_declared_as_each_ones(name):
+    declaration, taken = EXPERIMENTS[name], set()
+
+    class Recorded(dict):
+        def __getitem__(self, factor):
+            taken.add(factor)
+            return super().__getitem__(factor)
+
+    most = {"bodies": 2, "pushes": 2}
+    values = {each.name: each.value(each.default, 0.5) for each in declaration.factors}
+    values |= {factor: number for factor, number in most.items() if factor in values}
+    experiments.story(name).draw(values, lambda _: Recorded(values), declared(impulse=...).scene)
+    assert name == "occlude" or taken == {each.name for each in declaration.factors if each.each}
+
+
 def test_a_phase_of_which_hardly_anything_is_left_fails_its_clip_in_one_line():
     nearly_all = [{"factors": {"friction": {"min": 0.5, "max": 0.7}}}, {"factors": {"friction": {"min": 0.7}}}]
     with pytest.raises(ClipError, match=r"^exclude of phase A1: found 1000 draws held out, expected one that is not$"):

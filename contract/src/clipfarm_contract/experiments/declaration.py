@@ -38,6 +38,8 @@ class Factor:
     """Whether only whole numbers make sense."""
     frames_after: int | None = None
     """How many frames have to follow the frame that its value names; None if it names none."""
+    each: bool = False
+    """Whether each further object, or push, has a value of its own; the others are those of the clip."""
 
     @property
     def is_object(self) -> bool:

@@ -12,7 +12,7 @@ DECLARATION = Declaration(
     factors=(
         factors.size(0.7, 1.1, most=1.2),
         factors.place("x", "to the right", 0.8, most=0.8),  # three objects side by side take the rest of the arena
-        factors.place("y", "away from the camera", 0.8, most=2),
+        factors.place("y", "away from the camera", 0.8, most=2, each=True),
         factors.YAW,
         *factors.COLOUR,
         factors.friction(0.3, 0.8),
@@ -27,7 +27,13 @@ DECLARATION = Declaration(
             0.95,  # above, rounding of the solver adds up over many bounces
         ),
         Factor(
-            "height", "Height of each object's lowest point above the floor at the start", Uniform(1, 2.5), "m", 0, 3
+            "height",
+            "Height of each object's lowest point above the floor at the start",
+            Uniform(1, 2.5),
+            "m",
+            0,
+            3,
+            each=True,
         ),
         Factor(
             "tilt",
@@ -36,6 +42,7 @@ DECLARATION = Declaration(
             "radians",
             0,
             math.pi,
+            each=True,
         ),
         Factor("bodies", "Number of objects", Uniform(1, 2), "", 1, 3, whole=True),
         factors.GRAVITY,

@@ -7,8 +7,8 @@ from clipfarm_contract.experiments.declaration import OBJECTS, Factor
 from clipfarm_contract.experiments.laws import Uniform
 
 COLOUR = (
-    Factor("hue", "Hue of each object, as a part of the colour circle", Uniform(0, 1), "", 0, 1),
-    Factor("saturation", "Saturation of each object's colour", Uniform(0.8, 1), "", 0, 1),
+    Factor("hue", "Hue of each object, as a part of the colour circle", Uniform(0, 1), "", 0, 1, each=True),
+    Factor("saturation", "Saturation of each object's colour", Uniform(0.8, 1), "", 0, 1, each=True),
     Factor(
         "brightness",
         "Brightness of each object's colour, which is darkened until it stands out from the floor",
@@ -16,11 +16,14 @@ COLOUR = (
         "",
         0,
         1,
+        each=True,
     ),
 )
-YAW = Factor("yaw", "Turn of each object about the vertical axis at the start", Uniform(0, math.tau), "radians")
-MASS = Factor("mass", "Mass of each object", Uniform(0.5, 3), "kg", 0, above=True)
-OBJECT = Factor("object", "Objects", OBJECTS)
+YAW = Factor(
+    "yaw", "Turn of each object about the vertical axis at the start", Uniform(0, math.tau), "radians", each=True
+)
+MASS = Factor("mass", "Mass of each object", Uniform(0.5, 3), "kg", 0, above=True, each=True)
+OBJECT = Factor("object", "Objects", OBJECTS, each=True)
 GRAVITY = Factor("gravity", "Acceleration of free fall", Uniform(9.81, 9.81), "m/s^2", 0, 30, above=True)
 
 
@@ -33,15 +36,17 @@ def size(low: float, high: float, most: float) -> Factor:
         "m",
         least=0.3,
         most=most,
+        each=True,
     )
 
 
 def friction(low: float, high: float) -> Factor:
     """Return the factor of friction, by default from ``low`` to ``high``."""
     meaning = "Coefficient of friction between each object and what stands still"
-    return Factor("friction", meaning, Uniform(low, high), "", 0, MOST_FRICTION)
+    return Factor("friction", meaning, Uniform(low, high), "", 0, MOST_FRICTION, each=True)
 
 
-def place(name: str, way: str, reach: float, most: float) -> Factor:
+def place(name: str, way: str, reach: float, most: float, *, each: bool = False) -> Factor:
     """Return ``x`` or ``y`` of a start, by default at most ``reach`` m from the middle of the arena."""
-    return Factor(name, f"Place of the objects' middle at the start, {way}", Uniform(-reach, reach), "m", -most, most)
+    meaning, law = f"Place of the objects' middle at the start, {way}", Uniform(-reach, reach)
+    return Factor(name, meaning, law, "m", -most, most, each=each)

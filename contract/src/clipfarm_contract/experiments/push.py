@@ -35,9 +35,13 @@ DECLARATION = Declaration(
         ),
         Factor("friction", "Coefficient of friction between object and floor", Uniform(0.5, 0.9), "", 0, MOST_FRICTION),
         Factor("mass", "Mass of the object", Uniform(0.5, 3), "kg", 0, above=True),
-        Factor("impulse", "Magnitude of the push's impulse", Uniform(12, 13), "N s", 0, above=True),
+        Factor("impulse", "Magnitude of the push's impulse", Uniform(12, 13), "N s", 0, above=True, each=True),
         Factor(
-            "direction", "Direction of the push in the plane of the floor, from x to y", Uniform(0, math.tau), "radians"
+            "direction",
+            "Direction of the push in the plane of the floor, from x to y",
+            Uniform(0, math.tau),
+            "radians",
+            each=True,
         ),
         Factor("object", "Object", OBJECTS),
         Factor("atFrame", "Last frame that shows the object at rest", Uniform(1, 1), "", 0, whole=True, frames_after=1),
@@ -59,6 +63,7 @@ DECLARATION = Declaration(
             "",
             -0.5,
             0.5,
+            each=True,
         ),
         Factor(
             "pushes",

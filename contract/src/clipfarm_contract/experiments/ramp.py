@@ -29,6 +29,7 @@ DECLARATION = Declaration(
             "m",
             1,
             3.8,
+            each=True,
         ),
         Factor("bodies", "Number of objects, side by side", Uniform(1, 2), "", 1, 3, whole=True),
         factors.GRAVITY,

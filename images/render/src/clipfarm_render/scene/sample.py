@@ -104,21 +104,28 @@ class Stream:
 
         Always one number a factor, in the order of the declaration, whatever the laws are: changing a law, or how a
         clip is rendered, leaves all other values of the clip as they were. If the values are held out, the factors that
-        an exclusion names are drawn again, from streams of their own.
+        an exclusion names are drawn again, from streams of their own. A further object is held out by its own values
+        together with those that the whole clip has.
 
         Raises:
             ClipError: all draws are held out.
         """
         key = (stream,) if stream else ()
-        values = self._draw(key)
+        values, shared = self._draw(key), self._shared() if stream else {}
         for again in range(1, MOST_DRAWS):
-            if not any(exclusion.holds(values) for exclusion in self.phase.exclude):
+            if not any(exclusion.holds(values | shared) for exclusion in self.phase.exclude):
                 return values
             fresh = self._draw((stream, again))
             values |= {name: fresh[name] for name in self._named}
         raise ClipError(
             f"exclude of phase {self.phase.name}: found {MOST_DRAWS} draws held out, expected one that is not"
         )
+
+    def _shared(self) -> Mapping[str, Value]:
+        """Return the values of the whole clip, which further objects and pushes do not draw for themselves."""
+        if not self.phase.exclude:
+            return {}
+        return {name: value for name, value in self.values().items() if not self.declaration.by_name[name].each}
 
     @property
     def _named(self) -> set[str]:
