@@ -56,6 +56,16 @@ BAD = [
     ("spec.experiment.assets", {"manifest": "a.json", "sha256": "12"}, 'spec.experiment.assets.sha256: found "12",'
      " expected 64 hexadecimal digits"),
     ("spec.render", {"background": "blue"}, "spec.render.background: found \"blue\", expected 'cached' or 'full'"),
+    ("spec.experiment.factors", {"true": {"value": 0}}, "spec.experiment.factors.true: found true, expected a factor;"
+     ' write "y" with its quotes, y alone is true in YAML'),
+    ("spec.experiment.twins", {"of": 2, "vary": ["x", True]}, "spec.experiment.twins.vary[1]: found true, expected a"
+     " string; without quotes, y, yes and on are true in YAML"),
+    ("spec.experiment.exclude", [{"objects": ["cone", "Cube"]}], 'spec.experiment.exclude[0].objects[1]: found "Cube",'
+     " expected cube, sphere, cylinder, cone or torus, or an id with assets"),
+    ("spec.experiment.phases.1.exclude", [{"objects": ["cones"]}], 'spec.experiment.phases[1].exclude[0].objects[0]:'
+     ' found "cones", expected cube, sphere, cylinder, cone or torus, or an id with assets'),
+    ("spec.experiment.factors", {"pushes": {"log": {"min": 1, "max": 4}}}, "spec.experiment.factors.pushes: found 1-4"
+     " (logarithmic), expected whole numbers"),
     ("spec.experiment.name", "pull", f'spec.experiment.name: found "pull", expected {any_of(EXPERIMENTS)}'),
     ("spec.experiment.impulse", {"min": 12, "max": 13, "atFrame": 31},
      "spec.experiment.impulse.atFrame: found 31, expected 30 or less, so that one of the 32 frames shows motion"),

@@ -55,11 +55,20 @@ def _unknown_object(experiment: "Experiment") -> str | None:
     if experiment.assets is not None:
         return None
     lists = [("", experiment.objects), *((f"phases[{i}].", p.objects or ()) for i, p in enumerate(experiment.phases))]
+    excluding = [("", experiment.exclude), *((f"phases[{i}].", p.exclude) for i, p in enumerate(experiment.phases))]
+    for where, exclusions in excluding:
+        lists += [(f"{where}exclude[{i}].", each.objects or ()) for i, each in enumerate(exclusions or ())]
     for where, objects in lists:
         odd = next((i for i, name in enumerate(objects) if name not in SHAPES), None)
         if odd is not None:
             return f'{where}objects[{odd}]: found "{objects[odd]}", expected {any_of(SHAPES)}, or an id with assets'
     return None
+
+
+_EXCLUDES_KNOWN = (
+    f"(!has({{0}}.exclude) || {{0}}.exclude.all(e, !has(e.objects) || e.objects.all(name, name in {list(SHAPES)})))"
+)
+"""In CEL, whether what an experiment or a phase holds out is known; to be formatted with it."""
 
 
 def _late_push(experiment: "Experiment") -> str | None:
@@ -138,6 +147,13 @@ class Experiment(Model):
             f" && self.phases.all(p, !has(p.objects) || p.objects.all(name, name in {list(SHAPES)}))",
             message=f"expected {any_of(SHAPES)}, or an id with assets",
             field=".objects",
+        ),
+        Rule(  # with the rule before
+            _nothing,
+            cel=f"has(self.assets) || {_EXCLUDES_KNOWN.format('self')}"
+            f" && self.phases.all(p, {_EXCLUDES_KNOWN.format('p')})",
+            message=f"expected {any_of(SHAPES)}, or an id with assets",
+            field=".exclude",
         ),
         Rule(
             _late_push,

@@ -202,7 +202,9 @@ KNOWN = (
 """Rules of an experiment: it has the factors that are named."""
 LAWFUL = (
     _of_each_value(_least, "v >= t[k]"),
-    _of_each_value(_is_whole, "v == double(int(v))"),
+    # CEL cannot compare larger numbers as whole ones, and none of them has a fraction.
+    _of_each_value(_is_whole, "v > 9.0e15 || v < -9.0e15 || v == double(int(v))"),
+    _of_each(_table(_is_whole, "self"), "!(k in t) || !has(m.factors[k].log)"),
     _of_each_value(_frames_after, "v <= double(self.frames) - t[k]"),
 )
 """Rules of an experiment: no renderer is asked for what cannot be."""

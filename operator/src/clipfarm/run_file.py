@@ -174,6 +174,9 @@ def _line(detail: ErrorDetails) -> str:
             expected = "true or false"
         case "string_type":
             expected = "a string"
+            if isinstance(found, bool):
+                words = "y, yes and on" if found else "n, no and off"
+                expected += f"; without quotes, {words} are {_show(found)} in YAML"
         case _:
             expected = "what docs/run.md says of it"
     return f"{field}: found {_show(found)}, expected {expected}"

@@ -52,6 +52,8 @@ NAMED_OTHERWISE = {
             "spec.experiment.factors.object",
             "spec.experiment.factors.size",
             "spec.experiment.factors.atFrame",
+            "spec.experiment.factors.true",
+            "spec.experiment.factors.pushes",
             "spec.experiment.phases[1].factors.x",
         ),
         "spec.experiment.factors",
@@ -59,6 +61,8 @@ NAMED_OTHERWISE = {
     "spec.experiment.phases[1].factors.mass": "spec.experiment.phases[1].factors",
     "spec.experiment.phases[1].objects[0]": "spec.experiment.objects",
     "spec.experiment.phases[1].exclude[0].factors.sice": "spec.experiment.exclude",
+    "spec.experiment.exclude[0].objects[1]": "spec.experiment.exclude",
+    "spec.experiment.phases[1].exclude[0].objects[0]": "spec.experiment.exclude",
 }
 
 

@@ -144,6 +144,13 @@ def test_an_impossible_clip_in_which_every_law_holds_is_refused(show):
         judged(replace(possible, breaks=("continuity",)), made)
 
 
+def test_an_object_that_is_listed_twice_cannot_change_its_shape_for_certain():
+    made = scene("push", violations=Violations(("shape",), 6, 9))
+    found = made.problem(phase("push", object=Choice(("cube", "cube", "sphere"))))
+    assert found == "violations: found a value of object twice, expected each once, so that shape takes two"
+    assert made.problem(phase("push", object=Choice(("cube", "sphere")))) is None
+
+
 def test_a_possible_clip_that_breaks_a_law_is_refused_by_its_name(show):
     made = scene("push", violations=Violations(("vanish",), 6, 9))
     with pytest.raises(CheckError, match=r"permanence: the object is there on \d+ of 16 frames"):

@@ -128,6 +128,9 @@ def law_problem(violations: Violations, declaration: Declaration, laws: Mapping[
         names = shifted(kind, declaration)
         if names and all(_is_constant(laws[name]) for name in names):
             return f"violations: found one value of {' and '.join(names)}, expected more, of which {kind} takes two"
+        if names and all(_is_constant(laws[name]) or _repeats(laws[name]) for name in names):
+            listed = " and ".join(names)
+            return f"violations: found a value of {listed} twice, expected each once, so that {kind} takes two"
         if kind == "perpetual":
             if laws["friction"].extremes[0] <= 0:
                 return "violations: found no friction, expected some, which perpetual takes away"
@@ -153,6 +156,10 @@ def _having(kind: Kind) -> str:
 
 def _is_constant(law: Law) -> bool:
     return len(set(law.values)) < 2 if isinstance(law, Choice) else law.min == law.max
+
+
+def _repeats(law: Law) -> bool:
+    return isinstance(law, Choice) and len(set(law.values)) < len(law.values)
 
 
 def _frames(value: object, where: str) -> tuple[int, int]:

@@ -169,6 +169,9 @@ def _take_exclusions(fields: Fields, declaration: Declaration) -> tuple[Exclusio
 
 def _refuse_unknown(name: str, declaration: Declaration, where: str) -> None:
     known = [factor.name for factor in declaration.factors if not factor.is_object]
+    if name == "true" and "y" in known:  # as kubectl reads it, a key y that is not in quotes
+        expected = 'a factor; write "y" with its quotes, y alone is true in YAML'
+        raise ContractError(f"{where}: found true, expected {expected}")
     if name not in known:
         raise ContractError(f"{where}: unknown factor of {declaration.name}{meant(name, known)}")
 

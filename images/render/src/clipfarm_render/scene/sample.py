@@ -121,7 +121,7 @@ class Stream:
             f"exclude of phase {self.phase.name}: found {MOST_DRAWS} draws held out, expected one that is not"
         )
 
-    def _shared(self) -> Mapping[str, Value]:
+    def _shared(self) -> dict[str, Value]:
         """Return the values of the whole clip, which further objects and pushes do not draw for themselves."""
         if not self.phase.exclude:
             return {}
