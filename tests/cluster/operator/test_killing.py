@@ -96,7 +96,8 @@ def test_an_operator_that_is_asked_to_end_does_so_at_once(operator: Operator):
     wait_until(lambda: operator.http("/readyz")[0] == 200, "everything to be read")
     begun = time.monotonic()
     assert operator.end(signal.SIGTERM) == 0
-    assert time.monotonic() - begun < 3
+    # Of the 30 s that a pod has; a busy machine takes some of them.
+    assert time.monotonic() - begun < 10
 
 
 def test_a_finished_run_goes_when_its_time_is_over_and_its_claim_stays(
