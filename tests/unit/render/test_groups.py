@@ -137,6 +137,20 @@ def test_impossible_clips_begin_as_possible_ones_and_break_their_law(show, name,
         assert set(judged(each, made)["broken"]) & set(staging.BREAKS[kind])
 
 
+@pytest.mark.parametrize(
+    ("fps", "laws"),
+    [
+        (30, {"impulse": Uniform(40, 40), "mass": Uniform(0.5, 0.5)}),
+        (2, {"impulse": Uniform(20, 30), "mass": Uniform(0.5, 0.6)}),
+    ],
+    ids=["into a wall within a frame", "from wall to wall within a frame"],
+)
+def test_a_push_is_possible_however_fast(show, fps, laws):
+    made = replace(scene("push"), frames=6, fps=fps)
+    for index in range(8):
+        assert judged(show(made, index, **laws), made)["broken"] == []
+
+
 def test_an_impossible_clip_in_which_every_law_holds_is_refused(show):
     made = scene("push", violations=Violations(("teleport",), 6, 9))
     possible = show(made, 0)

@@ -51,10 +51,14 @@ def continuity(written: Written, scene: Scene) -> str | None:
     seconds, gravity = 1 / scene.fps, written.truth["arena"]["gravity"]
     for body, there in _there(written, scene):
         places, speeds = (np.array(body["trajectory"][name]) for name in ("positions", "velocities"))
-        change = np.abs(np.diff(speeds, axis=0))
-        way, expected = np.diff(places, axis=0), (speeds[1:] + speeds[:-1]) / 2 * seconds
-        # A hit may come at any moment between two frames, and several of them; then an axis has either speed.
-        slack = seconds * (change / 2 + 0.05 * (np.abs(speeds[1:]) + np.abs(speeds[:-1]))) + gravity * seconds**2
+        # A frame shows a pushed body as it was; what it has from then on, a wall may take before the next frame.
+        first, last = speeds[:-1] + _pushed(written, scene)[:-1], speeds[1:]
+        way, expected = np.diff(places, axis=0), (last + first) / 2 * seconds
+        # A hit may come at any moment between two frames; then an axis has either speed.
+        slack = seconds * (np.abs(last - first) / 2 + 0.05 * (np.abs(last) + np.abs(first))) + gravity * seconds**2
+        # What meets two walls in between may have gone either way, but not farther than its speed takes it.
+        farthest = seconds * np.maximum(np.linalg.norm(first, axis=1), np.linalg.norm(last, axis=1))
+        slack += np.where(farthest > arena.HALF_SIZE / 2, farthest, 0)[:, None]
         worst = (np.abs(way - expected) - slack - NEARLY).max(axis=1, initial=-math.inf)
         worst[~(there[1:] & there[:-1])] = -math.inf
         if len(worst) and worst.max() > 0:
@@ -62,6 +66,15 @@ def continuity(written: Written, scene: Scene) -> str | None:
             far = float(np.linalg.norm(way[at]))
             return f"{_name(body)} gets {far:.2f} m from frame {at} to {at + 1}, which its speed does not explain"
     return None
+
+
+def _pushed(written: Written, scene: Scene) -> Array:
+    """Return the velocity (frames, 3) that a body gets by pushes right after each frame, m/s."""
+    gets = np.zeros((scene.frames, 3))
+    if "impulse" in written.truth:
+        for push in written.truth.get("pushes", [written.truth["impulse"]]):
+            gets[push["atFrame"], :2] += np.array((push["x"], push["y"])) / written.truth["mass"]
+    return gets
 
 
 def permanence(written: Written, scene: Scene) -> str | None:
