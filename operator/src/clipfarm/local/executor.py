@@ -88,17 +88,23 @@ def _decide_and_apply(job: Job, state: State) -> Plan:
             if state.claims:
                 # Before anything starts: a process that is killed in between has claimed too much, not too little.
                 state.claims.write(claims_of(job.run.name, plan, world, job.run.spec.vram.allocation_time))
-            try:
-                apply(plan, state, time.monotonic())
-            except OSError as error:
-                if error.errno not in PASSING:
-                    raise
-                where = f"{error.filename}: " if error.filename else ""
-                plan = _stuck(plan, f"{where}{error.strerror}; trying again")
-            return plan
+            return _applied(plan, state)
     except ClaimsError as error:
-        plan = decide(job.run, observe(state, Moment(time.monotonic(), time.time())))
-        return _stuck(replace(plan, start=()), f"{error}; no clip starts meanwhile")
+        # Encoders claim nothing, so they go on.
+        plan = replace(decide(job.run, observe(state, Moment(time.monotonic(), time.time()))), start=())
+        return _stuck(_applied(plan, state), f"{error}; no clip starts meanwhile")
+
+
+def _applied(plan: Plan, state: State) -> Plan:
+    """Do what a plan says; return it, with why it could not be done where a person has to know."""
+    try:
+        apply(plan, state, time.monotonic())
+    except OSError as error:
+        if error.errno not in PASSING:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _stuck(plan, f"{where}{error.strerror}; trying again")
+    return plan
 
 
 def _stuck(plan: Plan, why: str) -> Plan:
