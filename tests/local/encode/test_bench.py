@@ -24,8 +24,10 @@ def test_the_gpu_benchmark_runs_and_reports_its_figures():
         "encode_pipeline_clips_per_second",
         "encode_transformers_clips_per_second",
         "encode_pipeline_share",
+        "encode_context_cost",
         "encode_distance",
     }
+    assert [line["context"] for line in lines[1:] if "context" in line] == ["frame", "prefix", "prefix, window of 4"]
     distance = results.pop("encode_distance")
     assert 0 <= distance["value"] < distance["goal"]
     assert all(len(line["samples"]) == 2 and line["value"] > 0 for line in results.values())
