@@ -74,8 +74,8 @@ def test_the_plan_of_the_example_is_what_its_comments_say(tmp_path):
     assert ran.stdout.splitlines()[:4] == [
         "run friction: 17000 clips (0-16999), seed 42",
         "  phase A1: 15000 clips (0-14999), friction 0.5-0.9, mass 0.5-3 kg",
-        "  phase B: 1000 clips (15000-15999), friction 0.01-0.15, mass 1-1 kg",
-        "  phase A2: 1000 clips (16000-16999), friction 0.5-0.9, mass 1-1 kg",
+        "  phase B: 1000 clips (15000-15999), friction 0.01-0.15, mass 1 kg",
+        "  phase A2: 1000 clips (16000-16999), friction 0.5-0.9, mass 1 kg",
     ]
 
 
@@ -83,5 +83,5 @@ def test_a_plan_of_one_clip_says_so_in_the_singular():
     ran = clipfarm("plan", EXAMPLE, "--start-job", 15999, "--end-job", 15999)
     assert ran.stdout.splitlines()[:2] == [
         "run friction: 1 clip (15999), seed 42",
-        "  phase B: 1 clip (15999), friction 0.01-0.15, mass 1-1 kg",
+        "  phase B: 1 clip (15999), friction 0.01-0.15, mass 1 kg",
     ]
