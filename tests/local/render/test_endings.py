@@ -234,7 +234,7 @@ def test_a_disk_that_fills_up_while_the_clip_is_completed_fails_it_and_leaves_no
     monkeypatch.setattr(attempt.completing, "complete", no_space)
     run = RunFolder(tmp_path / "out")
     recipe = Experiment.from_json(json.dumps(TINY)).recipe(seed=0, index=0)
-    finish = attempt.make(run, recipe, Children(Renderer(python(WRITE), "cpu", 60)), Stop())
+    finish = attempt.make(run, recipe, Children(Renderer(python(WRITE), "cpu", 60)), Stop(), lambda: False)
     outcome = finish()
     assert outcome.result.exit_code == ExitCode.FAILED
     assert outcome.result.reason == "clip.json: No space left on device"
