@@ -71,7 +71,7 @@ class Clipfarm:
         if now % ASKS == 0:
             self._ask(now)
         drafts = [Draft(str(ask.run), self.runs[ask.run].run, self.world(now, ask)) for ask in asks]
-        take_turns(drafts, Ledger(), self._balance)
+        take_turns(drafts, Ledger(), float(now), self._balance)
         for ask, draft in zip(asks, drafts, strict=True):
             followed = self.runs[ask.run]
             followed.plan = draft.plan()

@@ -38,7 +38,7 @@ def draft(name, size=None, running=(), *, nodes=(ONE,), used=None, waiting=20, w
 
 def decide(*drafts):
     """Let runs take turns; return how many clips each starts on each GPU."""
-    take_turns(drafts, Ledger())
+    take_turns(drafts, Ledger(), drafts[0].world.now)
     plans = {each.name: each.plan() for each in drafts}
     return {
         name: [sum(start.gpu == gpu for start in plan.start) for gpu in (GPU0, GPU1)] for name, plan in plans.items()
@@ -165,7 +165,7 @@ def test_a_run_that_leaves_the_ledger_leaves_nothing():
 
 def test_a_plan_lists_what_all_runs_claim_on_its_gpus():
     first, second = draft("ns/a", 1000, running=(999.0, 900.0), waiting=1), draft("ns/b", running=(990.0,), waiting=0)
-    take_turns([first, second], Ledger())
+    take_turns([first, second], Ledger(), first.world.now)
     [(gpu, claims)] = first.plan().claims.items()
     assert gpu == GPU0
     # The first run's second clip shows, and nothing starts beside a clip of unknown size.

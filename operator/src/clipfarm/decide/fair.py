@@ -5,7 +5,8 @@ its share for a while.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from clipfarm.decide.plan import Draft
@@ -31,8 +32,8 @@ class FairOrder:
     """The runs of one tick, in the order of their shares."""
 
     def __init__(self, drafts: Iterable[Draft], balance: Mapping[str, float]) -> None:
-        """Begin with all runs. Of equal ones, those that are named first come first."""
-        self._drafts = list(drafts)
+        """Begin with all runs. Of equal ones the oldest comes first, then the one that is named first."""
+        self._drafts = sorted(drafts, key=lambda each: each.created)
         whole = Whole.of(
             [draft.world for draft in self._drafts], [each.per_clip for each in self._drafts if each.per_clip]
         )
@@ -69,19 +70,38 @@ class FairOrder:
         balance.clips, balance.at = found, now
 
 
-def take_turns(drafts: Iterable[Draft], ledger: Ledger, balance: Balance | None = None) -> None:
-    """Let runs take turns until none of them starts another clip."""
-    found = list(drafts)
+def take_turns(
+    drafts: Iterable[Draft],
+    ledger: Ledger,
+    now: float,
+    balance: Balance | None = None,
+    guard: Callable[[Draft], AbstractContextManager[object]] = nullcontext,
+) -> None:
+    """Enter the clips of all runs into the ledger, and let the runs take turns until none of them starts another clip.
+
+    Args:
+        drafts: one for each run.
+        ledger: of the clips of all runs.
+        now: on the clock of the runs' worlds, seconds.
+        balance: how much more than its share each has had; None: this is the first tick.
+        guard: is around whatever is done for a run. If it keeps back an exception, the run takes no further part.
+    """
+    found, entered, begun = list(drafts), set(), []
     ledger.release()
     # A clip of unknown size is bounded by what clips of known size leave.
     for draft in sorted(found, key=lambda each: each.per_clip is None):
-        draft.enter(ledger)
+        with guard(draft):
+            draft.enter(ledger)
+            entered.add(draft.name)
     for draft in found:
-        draft.begin(ledger)
+        if draft.name in entered:
+            with guard(draft):
+                draft.begin(ledger)
+                begun.append(draft)
     balance = balance or Balance()
-    order = FairOrder(found, balance.clips)
+    order = FairOrder(begun, balance.clips)
     while (next_ := order.pop()) is not None:
-        if next_.turn():
-            order.push(next_)
-    if found:
-        order.settle(balance, found[0].world.now)
+        with guard(next_):
+            if next_.turn():
+                order.push(next_)
+    order.settle(balance, now)

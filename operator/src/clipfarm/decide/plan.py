@@ -51,9 +51,16 @@ class Plan:
 class Draft:
     """One run within a tick, from the look at it to its plan. Other runs' turns come in between."""
 
-    def __init__(self, name: str, run: Run, world: World) -> None:
-        """Find out how much memory its clips take, and where they are."""
-        self.name, self.run, self.world = name, run, world
+    def __init__(self, name: str, run: Run, world: World, created: str = "") -> None:
+        """Find out how much memory its clips take, and where they are.
+
+        Args:
+            name: of the run, which no other one has.
+            run: what is asked for.
+            world: what was seen.
+            created: when the run was, as the API server writes it; the oldest comes first.
+        """
+        self.name, self.run, self.world, self.created = name, run, world, created
         self._fresh = watermarks.fresh(run.spec.vram, world)
         self.per_clip = expected.expected(run.spec.vram, world)
         self.counted = counts.counts(run.spec.vram, world, self._fresh, self.per_clip)

@@ -24,7 +24,7 @@ from clipfarm.cluster.process.roster import Roster
 from clipfarm.cluster.reporting.conditions import still_since
 from clipfarm.cluster.reporting.status import may_write, run_status, write_due
 from clipfarm.cluster.vram.gpus import Gpus
-from clipfarm.decide.fair import Balance, FairOrder
+from clipfarm.decide.fair import Balance, take_turns
 from clipfarm.decide.plan import Draft, Plan
 from clipfarm.decide.vram.ledger import Ledger
 from clipfarm.manifests import report
@@ -78,32 +78,16 @@ class Ticker:
                 if key in self._looked and self._looked[key][0] is not tracked:
                     self._leave(key)
                 if tracked is not None:
-                    looked[key] = tracked, Draft("/".join(key), tracked.run, look(tracked, seen))
-        self._decide(looked, seen)
+                    looked[key] = tracked, Draft("/".join(key), tracked.run, look(tracked, seen), tracked.created)
+        self._enter_leaving(seen)
+        keys = {draft.name: key for key, (_, draft) in looked.items()}
+        drafts = [draft for _, draft in looked.values()]
+        take_turns(drafts, self.ledger, seen.now, self._balance, lambda draft: self._guard(keys[draft.name], looked))
         for key, (tracked, draft) in looked.items():
             with self._guard(key):
                 self._act(tracked, draft, seen)
                 tracked.fault = ""
         self._looked |= looked
-
-    def _decide(self, looked: dict[RunKey, tuple[Tracked, Draft]], seen: Seen) -> None:
-        """Enter the clips of all runs into the ledger, and let the runs take turns."""
-        self.ledger.release()
-        self._enter_leaving(seen)
-        for key, (_, draft) in sorted(looked.items(), key=lambda each: each[1][1].per_clip is None):
-            with self._guard(key, looked):
-                draft.enter(self.ledger)
-        for key, (_, draft) in list(looked.items()):
-            with self._guard(key, looked):
-                draft.begin(self.ledger)
-        oldest_first = sorted(looked.values(), key=lambda each: each[0].created)
-        order = FairOrder((draft for _, draft in oldest_first), self._balance.clips)
-        by_name = {draft.name: key for key, (_, draft) in looked.items()}
-        while (next_ := order.pop()) is not None:
-            with self._guard(by_name[next_.name], looked):
-                if next_.turn():
-                    order.push(next_)
-        order.settle(self._balance, seen.now)
 
     def _leave(self, key: RunKey) -> None:
         """Take note that a run is gone: its pods have memory until they have ended."""
