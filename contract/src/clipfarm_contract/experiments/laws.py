@@ -16,8 +16,8 @@ Value = float | int | str
 
 
 @dataclass(frozen=True, slots=True)
-class Uniform:
-    """Any value from ``min`` to ``max`` is as likely; equal bounds make a constant."""
+class _Bounded:
+    """A law of all values between two."""
 
     min: float
     max: float
@@ -26,6 +26,16 @@ class Uniform:
         # 12 and 12.0 are the same law, and have to be the same bytes in a recipe.
         object.__setattr__(self, "min", float(self.min))
         object.__setattr__(self, "max", float(self.max))
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest value."""
+        return self.min, self.max
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform(_Bounded):
+    """Any value from ``min`` to ``max`` is as likely; equal bounds make a constant."""
 
     def at(self, u: float) -> float:
         """Return the value for a number ``u`` from 0 to 1; the same bits as NumPy's ``Generator.uniform``."""
@@ -35,37 +45,19 @@ class Uniform:
         """Return the whole number for ``u``; both bounds are among them."""
         return int(self.min) + min(int(u * (self.max - self.min + 1)), int(self.max - self.min))
 
-    @property
-    def extremes(self) -> tuple[float, float]:
-        """The smallest and the largest value."""
-        return self.min, self.max
-
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {"min": self.min, "max": self.max}
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class Log(_Bounded):
     """From ``min`` to ``max``, and the logarithm is uniform: each factor of ten gets as many clips."""
-
-    min: float
-    max: float
-
-    def __post_init__(self) -> None:
-        # 12 and 12.0 are the same law, and have to be the same bytes in a recipe.
-        object.__setattr__(self, "min", float(self.min))
-        object.__setattr__(self, "max", float(self.max))
 
     def at(self, u: float) -> float:
         """Return the value for a number ``u`` from 0 to 1."""
         low, high = math.log(self.min), math.log(self.max)
         return min(max(math.exp(low + (high - low) * u), self.min), self.max)
-
-    @property
-    def extremes(self) -> tuple[float, float]:
-        """The smallest and the largest value."""
-        return self.min, self.max
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""

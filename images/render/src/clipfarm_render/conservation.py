@@ -71,9 +71,8 @@ def continuity(written: Written, scene: Scene) -> str | None:
 def _pushed(written: Written, scene: Scene) -> Array:
     """Return the velocity (frames, 3) that a body gets by pushes right after each frame, m/s."""
     gets = np.zeros((scene.frames, 3))
-    if "impulse" in written.truth:
-        for push in written.truth.get("pushes", [written.truth["impulse"]]):
-            gets[push["atFrame"], :2] += np.array((push["x"], push["y"])) / written.truth["mass"]
+    for push in _pushes(written):
+        gets[push["atFrame"], :2] += np.array((push["x"], push["y"])) / written.truth["mass"]
     return gets
 
 
@@ -217,7 +216,14 @@ def _name(body: Mapping[str, Any]) -> str:
 def _hit_frames(written: Written) -> set[int]:
     """Return the frames that show a hit or a push for the first time."""
     hits = {hit["frame"] for hit in written.truth.get("events", {}).get("collisions", ())}
-    return hits | {push["atFrame"] + 1 for push in written.truth.get("pushes", ())}
+    return hits | {push["atFrame"] + 1 for push in _pushes(written)}
+
+
+def _pushes(written: Written) -> Sequence[Mapping[str, Any]]:
+    """Return the pushes of a clip; one alone is its ``impulse``."""
+    first = [written.truth["impulse"]] if "impulse" in written.truth else []
+    found: Sequence[Mapping[str, Any]] = written.truth.get("pushes", first)
+    return found
 
 
 def _slack(expected: float, gravity: float, scene: Scene) -> float:

@@ -156,16 +156,7 @@ def simulate(world: Simulator, thing: Body, pushes: Sequence[Push], frames: int,
         fps: frames a second; divides ``STEP_RATE``.
     """
     body, client = thing.asset.linked_objects[world], world.physics_client
-    pybullet.changeDynamics(
-        body,
-        -1,
-        linearDamping=0,
-        angularDamping=0,
-        # Bullet's own guess is that of the box around the body. It takes the moments only together with the mass.
-        mass=thing.asset.mass,
-        localInertiaDiagonal=thing.inertia.tolist(),
-        physicsClientId=client,
-    )
+    prepare(thing, body, client)
     steps = STEP_RATE // fps
 
     def step(count: int) -> None:
@@ -181,7 +172,7 @@ def simulate(world: Simulator, thing: Body, pushes: Sequence[Push], frames: int,
         if frame > pushes[0].at_frame:
             world.go_on_to(frame)
             step(steps)
-        rows.append(_state(body, client))
+        rows.append(state(body, client))
         if frame in due:
             _take(due[frame], body, thing, client)
     positions, quaternions, velocities, angular = (np.array(column) for column in zip(*rows, strict=True))
@@ -198,7 +189,22 @@ def _take(push: Push, body: int, thing: Body, client: int) -> None:
     pybullet.resetBaseVelocity(body, linear, (np.array(angular) + turn).tolist(), physicsClientId=client)
 
 
-def _state(body: int, client: int) -> tuple[tuple[float, ...], ...]:
+def prepare(body: Body, number: int, client: int) -> None:
+    """Give Bullet's body what its asset does not say: no air resistance, and its own moments of inertia."""
+    pybullet.changeDynamics(
+        number,
+        -1,
+        linearDamping=0,
+        angularDamping=0,
+        # Bullet's own guess is that of the box around the body. It takes the moments only together with the mass.
+        mass=body.asset.mass,
+        localInertiaDiagonal=body.inertia.tolist(),
+        physicsClientId=client,
+    )
+
+
+def state(body: int, client: int) -> tuple[tuple[float, ...], ...]:
+    """Return where Bullet's body is and how it moves: place, quaternion (w first), velocity and angular velocity."""
     position, (x, y, z, w) = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
     velocity, angular = pybullet.getBaseVelocity(body, physicsClientId=client)
     return position, (w, x, y, z), velocity, angular

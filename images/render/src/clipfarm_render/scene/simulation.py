@@ -6,7 +6,6 @@ substep of the solver is a step, so that no impulse between two bodies is missed
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pybullet
@@ -15,7 +14,7 @@ from clipfarm_contract.bounds import STEP_RATE
 from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.contacts import Contacts, Touch
 from clipfarm_render.scene.motion import Motion, Trajectory
-from clipfarm_render.scene.physics import SETTLE_FRAMES, SUBSTEPS, Simulator
+from clipfarm_render.scene.physics import SETTLE_FRAMES, SUBSTEPS, Simulator, prepare, state
 from clipfarm_render.scene.sample import Vector3
 
 FINE_RATE = STEP_RATE * SUBSTEPS
@@ -60,7 +59,7 @@ def simulate(
 
     contacts = Contacts({body.asset.name: body.asset.mass for body in bodies}, steps)
     given = [[[0.0, 0.0, 0.0] for _ in bodies] for _ in range(frames)]
-    rows = [[_state(number, client)] for number in ids]
+    rows = [[state(number, client)] for number in ids]
     for frame in range(1, frames):
         world.go_on_to(frame)
         for step in range((frame - 1) * steps, frame * steps):
@@ -73,25 +72,11 @@ def simulate(
                     for axis in range(3):
                         total[axis] += touch.whole[axis]
         for row, number in zip(rows, ids, strict=True):
-            row.append(_state(number, client))
+            row.append(state(number, client))
     trajectories = (Trajectory(*(np.array(column) for column in zip(*row, strict=True))) for row in rows)
     if not ids:
         return Motion.empty(frames)
     return replace(Motion.of(*trajectories), collisions=contacts.collisions(), given=np.array(given))
-
-
-def prepare(body: Body, number: int, client: int) -> None:
-    """Give Bullet's body what its asset does not say: no air resistance, and its own moments of inertia."""
-    pybullet.changeDynamics(
-        number,
-        -1,
-        linearDamping=0,
-        angularDamping=0,
-        # Bullet's own guess is that of the box around the body. It takes the moments only together with the mass.
-        mass=body.asset.mass,
-        localInertiaDiagonal=body.inertia.tolist(),
-        physicsClientId=client,
-    )
 
 
 def _touches(world: Simulator) -> Iterator[Touch]:
@@ -113,9 +98,3 @@ def _touches(world: Simulator) -> Iterator[Touch]:
             yield Touch((names[first], names[second]), on_second, (x, y, z), force / FINE_RATE, whole)
         else:
             yield Touch((names[second], names[first]), on_second, (-x, -y, -z), force / FINE_RATE, whole)
-
-
-def _state(number: int, client: int) -> tuple[Any, ...]:
-    position, (x, y, z, w) = pybullet.getBasePositionAndOrientation(number, physicsClientId=client)
-    velocity, angular = pybullet.getBaseVelocity(number, physicsClientId=client)
-    return position, (w, x, y, z), velocity, angular
