@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from clipfarm.cli.options import FolderPath, fail, one_line_errors
+from clipfarm.cli.options import FolderPath, clips_in, fail, one_line_errors
 from clipfarm.cli.output import show
 from clipfarm.units import format_clips
 from clipfarm_contract.cpus import available_cpus
@@ -39,11 +39,7 @@ def gallery(*, folder: Path, output: Path | None, thumbnails: bool, features: tu
     from clipfarm.gallery.write import foreign, write
 
     run = RunFolder(folder)
-    clips = run.clips()
-    if not folder.is_dir():
-        fail(f"{folder}: not a folder")
-    if not clips:
-        fail(f"{folder}: no clips, expected folders such as clip_00042")
+    clips = clips_in(run)
     target = output or folder / "gallery"
     if target in (folder, *folder.parents):
         fail(f"--output: found {target}, expected a folder of its own for the gallery")

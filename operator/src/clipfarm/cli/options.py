@@ -154,3 +154,13 @@ def fail(*lines: str) -> NoReturn:
     for line in lines:
         show(line, error=True)
     raise SystemExit(USAGE)
+
+
+def clips_in(run: RunFolder) -> list[int]:
+    """Return the clips of a folder, at least one; ends the program where there are none."""
+    clips = run.clips()
+    if not run.root.is_dir():
+        fail(f"{run.root}: not a folder")
+    if not clips:
+        fail(f"{run.root}: no clips, expected folders such as clip_00042")
+    return clips

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from clipfarm.cli.options import FolderPath, fail, one_line_errors
+from clipfarm.cli.options import FolderPath, clips_in, fail, one_line_errors
 from clipfarm.cli.output import show
 from clipfarm.units import format_clips
 from clipfarm_contract.atomic import write_atomically
@@ -100,11 +100,7 @@ def _clips(run: RunFolder, split: str | None, most: int | None, keep: str | None
     from clipfarm.probe.samples import ProbeError
     from clipfarm.truth import phase_of
 
-    clips = run.clips()
-    if not run.root.is_dir():
-        fail(f"{run.root}: not a folder")
-    if not clips:
-        raise ProbeError(f"{run.root}: no clips, expected folders such as clip_00042")
+    clips = clips_in(run)
     if split is not None:
         phases = {clip: phase_of(run.clip(clip)) for clip in clips}
         chosen = [clip for clip in clips if phases[clip] in (split, keep)]

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from clipfarm.cli.made_again import MadeAgain
-from clipfarm.cli.options import FolderPath, fail, one_line_errors
+from clipfarm.cli.options import FolderPath, clips_in, fail, one_line_errors
 from clipfarm.local import exported
 from clipfarm.local import verify as verification
 from clipfarm.units import format_clips, format_count
@@ -44,11 +44,7 @@ def verify(*, folder: Path, rerender: int, exact: bool, device: str) -> None:
     if exported.is_export(folder):
         _verify_export(folder, rerender, device, exact=exact)
     run = RunFolder(folder)
-    clips = run.clips()
-    if not folder.is_dir():
-        fail(f"{folder}: not a folder")
-    if not clips:
-        fail(f"{folder}: no clips, expected folders such as clip_00042")
+    clips = clips_in(run)
     problems = unread = 0
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

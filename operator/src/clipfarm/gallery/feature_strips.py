@@ -5,7 +5,6 @@ the same in all clips, also in those that come later.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +94,7 @@ def make_all(
         path = places.feature_strip(folder, name, index)
         try:
             file = feature_files.find(clip, name)
-            if not _is_current(path, file.path):
+            if not strips.is_current(path, file.path):
                 strips.write(path, picture(file, basis))
         except ContractError as error:
             problems[index] = str(error)
@@ -103,14 +102,7 @@ def make_all(
             problems[index] = regular.describe(error)
         done()
 
-    for parent in {places.feature_strip(folder, name, index).parent for index, _ in clips}:
-        parent.mkdir(parents=True, exist_ok=True)
-    pool = ThreadPoolExecutor(threads)
-    try:
-        for _ in pool.map(one, clips):
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)
+    strips.for_each(clips, one, {places.feature_strip(folder, name, index).parent for index, _ in clips}, threads)
     return problems
 
 
@@ -165,10 +157,3 @@ def _basis(name: str, clips: Sequence[tuple[int, Clip]], folder: Path) -> Basis:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **{field: getattr(basis, field) for field in Basis.__slots__})
     return basis
-
-
-def _is_current(path: Path, features: Path) -> bool:
-    try:
-        return path.stat().st_mtime >= features.stat().st_mtime
-    except OSError:
-        return False

@@ -1,7 +1,7 @@
 """Thumbnails: some of a clip's pictures side by side, in one small file that the page plays."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,21 +55,28 @@ def make_all(clips: Sequence[tuple[int, Clip]], folder: Path, threads: int, done
         index, clip = each
         path = places.strip(folder, index)
         try:
-            if not _is_current(path, clip):
+            if not is_current(path, clip.rgb):
                 _renew(path, make(clip))
         except OSError as error:
             problems[index] = regular.describe(error) if error.errno else str(error)
         done()
 
-    for parent in {places.strip(folder, index).parent for index, _ in clips}:
-        parent.mkdir(parents=True, exist_ok=True)
+    for_each(clips, one, {places.strip(folder, index).parent for index, _ in clips}, threads)
+    return problems
+
+
+def for_each(
+    clips: Sequence[tuple[int, Clip]], make_one: Callable[[tuple[int, Clip]], None], folders: Set[Path], threads: int
+) -> None:
+    """Make pictures of clips side by side, in folders that are made first; what was not begun when one fails is not."""
+    for each in folders:
+        each.mkdir(parents=True, exist_ok=True)
     pool = ThreadPoolExecutor(threads)
     try:
-        for _ in pool.map(one, clips):
+        for _ in pool.map(make_one, clips):
             pass
     finally:
         pool.shutdown(cancel_futures=True)
-    return problems
 
 
 def _picture(clip: Clip, name: str) -> Image.Image:
@@ -83,9 +90,10 @@ def _picture(clip: Clip, name: str) -> Image.Image:
         raise OSError(f"{name}: damaged, or not a PNG picture") from error
 
 
-def _is_current(path: Path, clip: Clip) -> bool:
+def is_current(path: Path, source: Path) -> bool:
+    """Return whether a picture is there, and not older than what it is made of."""
     try:
-        return path.stat().st_mtime >= clip.rgb.stat().st_mtime
+        return path.stat().st_mtime >= source.stat().st_mtime
     except OSError:
         return False
 

@@ -82,8 +82,7 @@ class _Lines:
         self._shown_at = float("-inf")
         self._counted = ""
         self._failures: set[Failure] = set()
-        self._reasons: frozenset[str] = frozenset()
-        self._held: frozenset[str] = frozenset()
+        self._held: frozenset[tuple[str, str]] = frozenset()
         self._held_at = float("-inf")
         self._last: Status | None = None
 
@@ -109,15 +108,15 @@ class _Lines:
     def _show_held(self, status: Status) -> None:
         """Print what is held when a reason comes or goes; at most now and then when only the clips are others."""
         # The numbers in a message change with each reading, and the clips with each start.
-        reasons = frozenset(str(entry.hold.reason) for entry in status.held)
-        held = frozenset(f"{entry.hold.reason} {compress(entry.indexes)}" for entry in status.held)
-        if reasons == self._reasons and (held == self._held or self._clock() < self._held_at + LOG_INTERVAL):
+        held = frozenset((str(entry.hold.reason), compress(entry.indexes)) for entry in status.held)
+        same_reasons = {reason for reason, _ in held} == {reason for reason, _ in self._held}
+        if same_reasons and (held == self._held or self._clock() < self._held_at + LOG_INTERVAL):
             return
         for entry in status.held:
             self._print(hold_line(entry))
         if not held:
             self._print("nothing is held any more")
-        self._reasons, self._held, self._held_at = reasons, held, self._clock()
+        self._held, self._held_at = held, self._clock()
 
     def _count(self, status: Status) -> None:
         line = counters(status, encodes=self._encodes)
