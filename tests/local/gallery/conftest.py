@@ -1,4 +1,4 @@
-"""One browser for all tests of the page, and small galleries."""
+"""One browser for the tests of a page, and small galleries."""
 
 import os
 import shutil
@@ -9,8 +9,9 @@ from helpers import browser as browsers
 from helpers.local import clipfarm
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """Return a browser that ends with the module: while it is driven, this thread has a running event loop."""
     if browsers.program() is None and os.environ.get("CI") != "true":
         pytest.skip("no browser on this machine")
     with browsers.browser() as started:

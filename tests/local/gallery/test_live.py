@@ -9,6 +9,9 @@ import pytest
 from helpers.browser import opened
 from helpers.local import Local, end, wait_until
 
+# All tests of this file run in one process, and so in one browser.
+pytestmark = pytest.mark.xdist_group("live")
+
 CLIPS = 4
 
 

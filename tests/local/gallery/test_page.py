@@ -10,6 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from helpers.browser import opened
 from helpers.clips import give_features, make_clips
 
+# All tests of this file run in one process, and so in one browser.
+pytestmark = pytest.mark.xdist_group("gallery")
+
 PHASES = {"A1": 60, "A2": 10, "B": 30}
 HOSTILE = "<img src=x onerror=alert(1)>"
 
