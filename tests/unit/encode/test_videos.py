@@ -256,6 +256,30 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def test_a_folder_keeps_the_origin_of_its_clips(tmp_path):
+    output = RunFolder(tmp_path / "out")
+    call = ["--output", str(output.root), "--frames", "8", "--no-encode"]
+    for name in ("a", "b"):
+        make_video(tmp_path / name / "x.mp4", frames=8)
+    first, other = str(tmp_path / "a"), str(tmp_path / "b")
+    assert run(first, *call)[0] == 0
+    (tmp_path / "link").symlink_to(first)
+    assert run(str(tmp_path / "link"), *call)[0] == 0
+    code, said = run(other, *call)
+    assert code == 2
+    assert said == (
+        f"clipfarm encode: --output: {output.root} has clips of the videos in {first}, found {other}; name another"
+        " folder, or add --moved if these are the same videos in another place\n"
+    )
+    assert Videos.read(output).root == first
+    assert read_clip(output.clip(0)).frames.shape == (8, 48, 64, 3)
+    (tmp_path / "a").rename(tmp_path / "c")
+    assert run(str(tmp_path / "c"), *call, "--moved")[0] == 0
+    assert Videos.read(output).root == str(tmp_path / "c")
+    assert output.clips() == [0]
+    assert read_clip(output.clip(0)).frames.shape == (8, 48, 64, 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

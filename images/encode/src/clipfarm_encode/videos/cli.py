@@ -16,6 +16,7 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.text import printable
 from clipfarm_encode.videos.cutting import Outcome, cut_all, find_videos, is_utf8
+from clipfarm_encode.videos.folder import settle
 
 PROGRAM = "clipfarm encode"
 FAILED, USAGE = 1, 2
@@ -53,6 +54,9 @@ OWN = ("--data-dir", "--in-place", "--out-dir", "--watch", "--clips", "--seed", 
     type=click.IntRange(1, 1000),
     help="Encoders that share the work and this machine's CPUs.",
 )
+@click.option(
+    "--moved", is_flag=True, help="VIDEOS holds the videos of the clips in --output, which were elsewhere before."
+)
 @click.option("--no-encode", is_flag=True, help="Cut the videos and say what is wrong with them, and stop.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF CLIPFARM-ENCODE]")
 def command(
@@ -63,6 +67,7 @@ def command(
     stride: int | None,
     fps: float | None,
     replicas: int,
+    moved: bool,
     no_encode: bool,
     options: tuple[str, ...],
 ) -> int:
@@ -87,10 +92,14 @@ def command(
         raise click.UsageError(f"{videos}: its path is not UTF-8, expected one that videos.json can hold")
     folder = RunFolder(output.absolute())
     root = (videos if videos.is_dir() else videos.parent).absolute()
-    _settle(folder, Videos(str(root), Cut(frames, stride or frames, fps)))
+    cut = Cut(frames, stride or frames, fps)
+    try:
+        settle(folder, Videos(str(root), cut), moved=moved)
+    except ContractError as error:
+        raise click.UsageError(f"--output: {error}") from None
     names = find_videos(root, folder.root) if videos.is_dir() else [videos.name]
     try:
-        outcome = cut_all(root, names, folder, Cut(frames, stride or frames, fps))
+        outcome = cut_all(root, names, folder, cut)
     except ContractError as error:
         raise click.UsageError(f"--output: {error}") from None
     _tell(outcome, videos)
@@ -99,34 +108,6 @@ def command(
     folder.all_rendered.touch()
     code = 0 if no_encode else _encode(folder, replicas, options)
     return code or (FAILED if outcome.refused else 0)
-
-
-def _settle(folder: RunFolder, videos: Videos) -> None:
-    """Write down where the videos are and how they are cut; refuse a folder whose clips were cut otherwise."""
-    try:
-        before = Videos.read(folder)
-    except FileNotFoundError:
-        if folder.clips():
-            raise click.UsageError(f"--output: {folder.root} has clips that were not made of videos") from None
-    except ContractError as error:
-        raise click.UsageError(f"--output: {error}") from None
-    else:
-        if before.cut != videos.cut:
-            raise click.UsageError(
-                f"--output: {folder.root} has clips of {_described(before.cut)}, found {_described(videos.cut)};"
-                " name another folder"
-            )
-        if before == videos:
-            return
-    folder.state.mkdir(parents=True, exist_ok=True)
-    partial = folder.state / f".videos.{os.getpid()}"
-    partial.write_text(videos.to_json())
-    partial.replace(folder.videos)
-
-
-def _described(cut: Cut) -> str:
-    rate = "all frames" if cut.fps is None else f"{cut.fps:g} frames a second"
-    return f"--frames {cut.frames} --stride {cut.stride} ({rate})"
 
 
 def _tell(outcome: Outcome, videos: Path) -> None:

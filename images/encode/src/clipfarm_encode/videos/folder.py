@@ -1,0 +1,57 @@
+"""What a folder of clips says of the videos that they are excerpts of."""
+
+import os
+from pathlib import Path
+
+from clipfarm_contract.excerpt import Cut, Videos
+from clipfarm_contract.fields import ContractError
+from clipfarm_contract.layout import RunFolder
+
+
+def settle(folder: RunFolder, videos: Videos, *, moved: bool = False) -> None:
+    """Write down where the videos are and how they are cut, in ``videos.json``.
+
+    Args:
+        folder: of the clips.
+        videos: what is asked for.
+        moved: the videos of the clips that are there lie elsewhere now.
+
+    Raises:
+        ContractError: the folder has clips of other videos, of videos that were cut otherwise, or of none.
+        OSError: it cannot be written.
+    """
+    try:
+        before = Videos.read(folder)
+    except FileNotFoundError:
+        if folder.clips():
+            raise ContractError(f"{folder.root} has clips that were not made of videos; name another folder") from None
+    else:
+        if before.cut != videos.cut:
+            raise ContractError(
+                f"{folder.root} has clips of {_described(before.cut)}, found {_described(videos.cut)};"
+                " name another folder"
+            )
+        if _same(before.root, videos.root):
+            return
+        if not moved:
+            raise ContractError(
+                f"{folder.root} has clips of the videos in {before.root}, found {videos.root}; name another folder,"
+                " or add --moved if these are the same videos in another place"
+            )
+    folder.state.mkdir(parents=True, exist_ok=True)
+    partial = folder.state / f".videos.{os.getpid()}"
+    partial.write_text(videos.to_json())
+    partial.replace(folder.videos)
+
+
+def _same(before: str, now: str) -> bool:
+    """Return whether two paths lead to one folder; of one that is gone its name alone says it."""
+    try:
+        return before == now or Path(before).samefile(now)
+    except OSError:
+        return False
+
+
+def _described(cut: Cut) -> str:
+    rate = "all frames" if cut.fps is None else f"{cut.fps:g} frames a second"
+    return f"--frames {cut.frames} --stride {cut.stride} ({rate})"
