@@ -34,7 +34,7 @@ def write(file: str, seed: str, index: str, frame: str, samples: str, target: st
         motion = Motion.of(physics.simulate(world, body, sample.pushes, scene.frames, scene.fps))
         built.animate(motion)
         # Few samples are enough to know where the object changes anything.
-        behind = background.get(None, renderer, 4, "cpu", scratch)
+        behind = background.get(None, renderer, 4, "cpu", scratch, built)
         frames = CompositeFrames(renderer, built, motion, behind, 4)
         region = Rule(behind.surroundings, camera).find(frames.solids(int(frame)))
         near = region.weak.pixels

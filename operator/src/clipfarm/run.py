@@ -78,8 +78,8 @@ class Render(Model):
     command: tuple[Argument, ...] = Field(default=(), max_length=MOST_ENTRIES, strict=False)
     """Command of your own renderer; empty: the built-in one."""
     background: Background = "cached"
-    """cached: the still background is rendered once for the run, which takes as long as 16 frames; full: again in each
-    frame."""
+    """cached: the still background is rendered once for each look (camera, light, floor), which takes as long as 16
+    frames; full: again in each frame."""
 
 
 class Retry(Model):

@@ -1,5 +1,7 @@
 """Frames over a background that was rendered once, against full renders."""
 
+import os
+
 import bpy
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from clipfarm_render.picture.frames import CompositeFrames, write_all
 from clipfarm_render.picture.region import Rule
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.kubric_compat import kb
+from clipfarm_render.scene.look import Look
 from clipfarm_render.scene.motion import Motion
 
 from .scenes import build
@@ -37,7 +40,7 @@ def kept(tmp_path_factory):
 @pytest.fixture(scope="module", params=PLACES)
 def scene(request, kept, tmp_path_factory):
     made = build(scratch := tmp_path_factory.mktemp("scene"), resolution=SIZE, samples=SAMPLES, **PLACES[request.param])
-    return made, background.get(kept, made.renderer, SAMPLES, "cpu", scratch)
+    return made, background.get(kept, made.renderer, SAMPLES, "cpu", scratch, made.stage)
 
 
 def frames_of(scene):
@@ -111,34 +114,58 @@ def error(picture, reference, part):
 
 def test_one_background_serves_all_objects_and_a_damaged_one_is_made_again(tmp_path):
     first = build(tmp_path, "cube", 16)
-    made = background.get(tmp_path / "kept", first.renderer, 2, "cpu", tmp_path)
+    made = background.get(tmp_path / "kept", first.renderer, 2, "cpu", tmp_path, first.stage)
     (file,) = (tmp_path / "kept").glob("*.npz")
     written = file.read_bytes()
     other = build(tmp_path, "torus", 16)
-    assert (background.get(tmp_path / "kept", other.renderer, 2, "cpu", tmp_path).clean == made.clean).all()
-    assert (background.get(None, other.renderer, 2, "cpu", tmp_path).clean == made.clean).all(), (
+    kept = background.get(tmp_path / "kept", other.renderer, 2, "cpu", tmp_path, other.stage)
+    assert (kept.clean == made.clean).all()
+    assert (background.get(None, other.renderer, 2, "cpu", tmp_path, other.stage).clean == made.clean).all(), (
         "it depends on no object"
     )
     file.write_bytes(written[: len(written) // 2])
-    assert (background.get(tmp_path / "kept", other.renderer, 2, "cpu", tmp_path).weak == made.weak).all()
+    assert (background.get(tmp_path / "kept", other.renderer, 2, "cpu", tmp_path, other.stage).weak == made.weak).all()
     assert file.read_bytes() == written
 
 
 def test_other_settings_have_another_background():
-    keys = {background.key(64, 16, "cpu"), background.key(65, 16, "cpu"), background.key(64, 8, "cpu")}
-    assert len(keys | {background.key(64, 16, "cuda")}) == 4
+    usual, larger, turned = Look.usual(64), Look.usual(65), Look.of({"cameraAzimuth": 30.0}, 64)
+    settings = [(usual, 16, "cpu"), (larger, 16, "cpu"), (turned, 16, "cpu"), (usual, 8, "cpu"), (usual, 16, "cuda")]
+    assert len({background.key(*each) for each in settings}) == len(settings)
+    assert background.key(Look.of({"cameraAzimuth": 0.0}, 64), 16, "cpu") == background.key(usual, 16, "cpu")
+
+
+def test_backgrounds_that_were_not_used_for_long_make_room_for_others(tmp_path):
+    for age, name in enumerate(("new", "used", "old", "oldest")):
+        (tmp_path / f"{name}.npz").write_bytes(bytes(10))
+        (tmp_path / f"{name}.lock").touch()
+        os.utime(tmp_path / f"{name}.npz", (1000 - age, 1000))
+    background.make_room(tmp_path, 40, tmp_path / "new.npz")
+    assert len(list(tmp_path.iterdir())) == 8, "all of them fit"
+    background.make_room(tmp_path, 29, tmp_path / "oldest.npz")
+    assert {path.name for path in tmp_path.iterdir()} == {"new.npz", "new.lock", "oldest.npz", "oldest.lock"}
+
+
+def test_a_background_that_is_used_again_counts_as_new(tmp_path):
+    made = build(tmp_path, "cube", 16)
+    background.get(tmp_path / "kept", made.renderer, 2, "cpu", tmp_path, made.stage)
+    (file,) = (tmp_path / "kept").glob("*.npz")
+    os.utime(file, (1000, 2000))
+    background.get(tmp_path / "kept", made.renderer, 2, "cpu", tmp_path, made.stage)
+    assert file.stat().st_atime > 2000
+    assert file.stat().st_mtime == 2000
 
 
 def test_where_backgrounds_cannot_be_kept_the_clip_is_made_all_the_same(tmp_path, capfd):
     (tmp_path / "kept").write_text("a file, where the folder should be")
     made = build(tmp_path, "cube", 16)
-    assert background.get(tmp_path / "kept", made.renderer, 2, "cpu", tmp_path).clean.shape == (16, 16, 3)
+    assert background.get(tmp_path / "kept", made.renderer, 2, "cpu", tmp_path, made.stage).clean.shape == (16, 16, 3)
     assert "the background is not kept" in capfd.readouterr().out
 
 
 def test_frames_written_with_helpers_are_those_written_one_after_the_other(kept, tmp_path):
     made = build(tmp_path, "cone", 32, 4)
-    behind = background.get(kept, made.renderer, 4, "cpu", tmp_path)
+    behind = background.get(kept, made.renderer, 4, "cpu", tmp_path, made.stage)
     written = []
     for helpers in (0, 2):
         (clip := Clip(tmp_path / str(helpers))).rgb.mkdir(parents=True)

@@ -17,21 +17,30 @@ from clipfarm_render.picture.frames import CompositeFrames
 pytestmark = pytest.mark.blender
 SIZE, SAMPLES = 64, 16
 EVERYTHING = Box(0, 0, SIZE, SIZE)
-LAWS = {"collide": {}, "ramp": {"bodies": Uniform(3, 3)}, "stack": {"bodies": Uniform(4, 4)}}
-"""Two bodies near each other; three on a ramp; four on top of each other."""
+FROM_ABOVE = {
+    "cameraAzimuth": Uniform(-140, -140),
+    "cameraElevation": Uniform(60, 60),
+    "cameraDistance": Uniform(16, 16),
+}
+CASES = {
+    "two bodies near each other": ("collide", {}),
+    "three on a ramp": ("ramp", {"bodies": Uniform(3, 3)}),
+    "four on top of each other": ("stack", {"bodies": Uniform(4, 4)}),
+    "from another side": ("stack", {"bodies": Uniform(2, 2), **FROM_ABOVE}),
+}
 
 
-@pytest.fixture(scope="module", params=LAWS)
+@pytest.fixture(scope="module", params=CASES)
 def frames(request, tmp_path_factory):
-    scratch, name = tmp_path_factory.mktemp(request.param), request.param
+    scratch, (name, laws) = tmp_path_factory.mktemp("scene"), CASES[request.param]
     scene = Scene(name, 2, 30, SIZE, SAMPLES, ("rgb",), SHAPES, preview=False)
-    laws = {**EXPERIMENTS[name].defaults, "object": Choice(SHAPES), **LAWS[name]}
+    laws = {**EXPERIMENTS[name].defaults, "object": Choice(SHAPES), **laws}
     shown = staging.show(experiments.story(name), scene, Phase("any", laws), 4, 1, scratch)
     renderer = CyclesRenderer(shown.stage, SAMPLES, 2, "cpu", scratch)
     shown.stage.animate(shown.motion)
     renderer.follow(shown.motion.visible)
     shown.close()
-    behind = background.get(None, renderer, SAMPLES, "cpu", scratch, shown.stage.fixtures)
+    behind = background.get(None, renderer, SAMPLES, "cpu", scratch, shown.stage)
     renderer.go_to(0)
     converged = seen(renderer.render_box(EVERYTHING, SAMPLES * background.CLEAN))
     full = seen(renderer.render_box(EVERYTHING, SAMPLES))

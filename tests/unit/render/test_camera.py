@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from clipfarm_contract.experiments import looks
 from clipfarm_render.scene import arena
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.kubric_compat import kb
@@ -24,8 +25,9 @@ def test_it_looks_down_at_45_degrees_from_14_metres():
     assert np.degrees(np.arcsin(position[2] / 14)) == pytest.approx(45)
 
 
-def test_it_agrees_with_kubrics_own_camera():
-    ours = Camera(256)
+@pytest.mark.parametrize("place", [(0, 45, 14), (30, 45, 14), (-120, 70, 16), (180, 35, 20)])
+def test_it_agrees_with_kubrics_own_camera(place):
+    ours = Camera(256, looks.position(*place))
     scene = kb.Scene(resolution=(256, 256))
     theirs = kb.PerspectiveCamera(
         position=ours.position,

@@ -10,6 +10,7 @@ from clipfarm_contract.layout import Clip
 from clipfarm_render import checks
 from clipfarm_render.checks import CheckError
 from clipfarm_render.experiments import push
+from clipfarm_render.scene.camera import Camera
 from helpers.experiments import declared
 
 SIZE = 64
@@ -25,6 +26,7 @@ class MadeUp:
         self.states = np.array([(0.3 * k, 0) for k in self.offsets], np.float32)
         self.positions = [[0.3 * k, 0.0, 0.6] for k in self.offsets]
         self.pictures = [self.picture(20 + 3 * k) for k in self.offsets]
+        self.camera = Camera(SIZE)
 
     @staticmethod
     def picture(left, ground=150, square=40):
@@ -44,6 +46,7 @@ class MadeUp:
                 {
                     "impulse": {"atFrame": 2},
                     "object": {"bounds": [[-0.6] * 3, [0.6] * 3], "trajectory": trajectory},
+                    "camera": self.camera.to_json(),
                 }
             )
         )
@@ -146,3 +149,24 @@ def test_frames_that_are_black_or_white_fail(made_up, ground, square):
     made_up.pictures = [made_up.picture(20 + 3 * k, ground, square) for k in made_up.offsets]
     made_up.write()
     assert failure(made_up).startswith("lit: frame")
+
+
+ASIDE = Camera(SIZE, (0.0, -20.0, 10.0), (-10.0, 0.0, 0.0))
+
+
+def test_a_camera_of_the_clips_own_may_cut_an_object_but_has_to_show_it(made_up):
+    made_up.camera = ASIDE
+    made_up.write()
+    assert checks.check(made_up.clip, SCENE, push.CHECKS)["in_view"]["marginPixels"] < 0, "its right side is cut"
+
+
+def test_an_object_that_a_camera_of_the_clips_own_never_shows_fails(made_up):
+    made_up.camera = Camera(SIZE, (0.0, -20.0, 10.0), (-20.0, 0.0, 0.0))
+    made_up.write()
+    assert failure(made_up).startswith("in_view: the object is outside of the picture in all frames")
+
+
+def test_an_object_that_leaves_the_usual_picture_fails(made_up):
+    made_up.positions[4][0] = 6.0
+    made_up.write()
+    assert failure(made_up).startswith("in_view: the object leaves the picture by")

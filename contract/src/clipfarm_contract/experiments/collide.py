@@ -2,7 +2,7 @@
 
 import math
 
-from clipfarm_contract.experiments import factors
+from clipfarm_contract.experiments import factors, looks
 from clipfarm_contract.experiments.declaration import Declaration, Factor
 from clipfarm_contract.experiments.laws import Uniform
 
@@ -44,5 +44,6 @@ DECLARATION = Declaration(
             0.6,
         ),
         factors.GRAVITY,
+        *looks.camera(),
     ),
 )

@@ -40,6 +40,8 @@ class Factor:
     """How many frames have to follow the frame that its value names; None if it names none."""
     each: bool = False
     """Whether each further object, or push, has a value of its own; the others are those of the clip."""
+    look: bool = False
+    """Whether what stands still looks different with another value: each one has a background of its own."""
 
     @property
     def is_object(self) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 
-from clipfarm_contract.experiments import factors
+from clipfarm_contract.experiments import factors, looks
 from clipfarm_contract.experiments.declaration import Declaration, Factor
 from clipfarm_contract.experiments.laws import Uniform
 
@@ -46,5 +46,6 @@ DECLARATION = Declaration(
         ),
         Factor("bodies", "Number of objects", Uniform(1, 2), "", 1, 3, whole=True),
         factors.GRAVITY,
+        *looks.camera(),
     ),
 )

@@ -1,6 +1,6 @@
 """``occlude``: an object passes behind a screen and comes out."""
 
-from clipfarm_contract.experiments import factors
+from clipfarm_contract.experiments import factors, looks
 from clipfarm_contract.experiments.declaration import Declaration, Factor
 from clipfarm_contract.experiments.laws import Uniform
 
@@ -39,7 +39,11 @@ DECLARATION = Declaration(
             "m",
             1.2,
             3.4,
+            look=True,
         ),
         factors.GRAVITY,
+        *looks.camera(
+            30.0, (35.0, 45.0), why=("; farther around, the screen hides less", "; higher up, one sees over the screen")
+        ),
     ),
 )

@@ -3,6 +3,7 @@
 import math
 
 from clipfarm_contract.bounds import MOST_FRICTION
+from clipfarm_contract.experiments import looks
 from clipfarm_contract.experiments.declaration import OBJECTS, Declaration, Factor
 from clipfarm_contract.experiments.factors import GRAVITY
 from clipfarm_contract.experiments.laws import Uniform
@@ -76,5 +77,6 @@ DECLARATION = Declaration(
             whole=True,
         ),
         Factor("every", "Frames from one push to the next", Uniform(4, 4), "", 1, whole=True),
+        *looks.camera(),
     ),
 )

@@ -1,6 +1,6 @@
 """``ramp``: objects on a ramp slide down, or stay."""
 
-from clipfarm_contract.experiments import factors
+from clipfarm_contract.experiments import factors, looks
 from clipfarm_contract.experiments.declaration import Declaration, Factor
 from clipfarm_contract.experiments.laws import Uniform
 
@@ -21,6 +21,7 @@ DECLARATION = Declaration(
             "degrees",
             5,
             35,
+            look=True,
         ),
         Factor(
             "way",
@@ -33,5 +34,6 @@ DECLARATION = Declaration(
         ),
         Factor("bodies", "Number of objects, side by side", Uniform(1, 2), "", 1, 3, whole=True),
         factors.GRAVITY,
+        *looks.camera(elevation=(40.0, 80.0), why=("", "; lower, the back of a steep ramp would hide what lies on it")),
     ),
 )

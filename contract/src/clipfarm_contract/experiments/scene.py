@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clipfarm_contract.experiments import EXPERIMENTS, laws
+from clipfarm_contract.experiments import EXPERIMENTS, laws, looks
 from clipfarm_contract.experiments.declaration import Declaration
 from clipfarm_contract.experiments.exclusion import Exclusion
 from clipfarm_contract.experiments.groups import (
@@ -88,12 +88,18 @@ class Scene:
         """What the experiment declares."""
         return EXPERIMENTS[self.name]
 
+    def shares_backgrounds(self, phase: "Phase") -> bool:
+        """Return whether clips of a phase have a look in common, so that it is worth keeping its background."""
+        return self.group > 1 or looks.count(self.declaration, phase.laws) is not None
+
     def problem(self, phase: "Phase", *, own_renderer: bool = False) -> str | None:
         """Return the first law that cannot be, as ``friction: found 2, expected 0 to 1``; None if all can."""
         for factor in self.declaration.factors:
             law = phase.laws[factor.name]
             if problem := factor.problem(law, self.frames, own_renderer=own_renderer):
                 return f"{factor.name}: {problem}"
+        if not own_renderer and (problem := looks.problem(phase.laws)):
+            return problem
         for i, exclusion in enumerate(phase.exclude):
             if exclusion.holds_all(phase.laws):
                 return f"exclude[{i}]: found every clip held out, expected some that are not"

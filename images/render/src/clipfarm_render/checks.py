@@ -36,6 +36,11 @@ class Written:
     truth: Mapping[str, Any]
     """``ground_truth.json``"""
 
+    def camera(self, scene: Scene) -> Camera:
+        """Return what the clip is seen by; the usual camera if it does not say."""
+        said = self.truth.get("camera")
+        return Camera.parse(said, scene.resolution) if said else Camera(scene.resolution)
+
 
 Values = Mapping[str, Any]
 Check = Callable[[Written, Scene], Values]
@@ -88,13 +93,23 @@ def read(clip: Clip, scene: Scene) -> Written:
 
 
 def in_view(written: Written, scene: Scene) -> Values:
-    """All corners of the boxes around the bodies lie in the picture, on every frame."""
-    points = Camera(scene.resolution).project(written.corners.reshape(-1, 3)).reshape(len(written.corners), -1)
+    """All corners of the boxes around the bodies lie in the picture, on every frame.
+
+    From a camera of the clip's own, the picture's edge may cut what is high up or in a corner of the arena. Then each
+    body has to be in the picture at least once with a corner.
+    """
+    camera = written.camera(scene)
+    points = camera.project(written.corners.reshape(-1, 3)).reshape(len(written.corners), -1)
     outside = np.where(np.isnan(points), np.inf, np.minimum(points, scene.resolution - points))
     margins = outside.min(axis=1, initial=float(scene.resolution))
     worst = int(margins.argmin())
-    if margins[worst] < 0:
-        thing = "the object" if "object" in written.truth else "an object"
+    thing = "the object" if "object" in written.truth else "an object"
+    if camera != Camera(scene.resolution):
+        corners = points.reshape(len(points), -1, 8, 2)
+        inside = ((corners >= 0) & (corners <= scene.resolution)).all(axis=3).any(axis=(0, 2))
+        if not (inside | np.isnan(corners).all(axis=(0, 2, 3))).all():
+            raise CheckError(f"in_view: {thing} is outside of the picture in all frames; give cameraDistance more")
+    elif margins[worst] < 0:
         raise CheckError(f"in_view: {thing} leaves the picture by {-margins[worst]:.1f} pixels in frame {worst}")
     return {"marginPixels": rounded(float(margins[worst]))}
 

@@ -67,9 +67,8 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
     pictures: frames.Frames = frames.FullFrames(renderer)
     if scene.background == "cached":
         with report.stage("background"), job.shared_work():
-            still = background.get(
-                job.cache, renderer, scene.samples_per_pixel, renderer.device, scratch, built.fixtures
-            )
+            cache = job.cache if scene.shares_backgrounds(job.phase) else None
+            still = background.get(cache, renderer, scene.samples_per_pixel, renderer.device, scratch, built)
         helpers = 0 if renderer.device == "cpu" else frames.HELPERS
         pictures = frames.CompositeFrames(renderer, built, moving, still, scene.samples_per_pixel, helpers)
 

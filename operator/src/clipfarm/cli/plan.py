@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clipfarm.cli import needs
+from clipfarm.cli import backgrounds, needs
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
 from clipfarm.cli.output import Sayer
 from clipfarm.decide.plan import Plan, decide
@@ -77,6 +77,7 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     lines += [
         f"  {scene.frames} frames of {scene.resolution} x {scene.resolution} at {scene.fps} a second,"
         f" {scene.samples_per_pixel} samples a pixel",
+        *(backgrounds.lines(made, job.clips) if not spec.render.command else []),
         f"complete already: {len(found.complete)}; to be made again, damaged: {len(found.damaged)}",
         f"workers: {status.workers}, {format_count(spec.render.threads, 'thread')} each, on {spec.render.device}",
     ]

@@ -65,9 +65,12 @@ def forecast(job: Job, workers: int) -> Forecast | None:
     if not results or not sizes:
         return None
     clips = len(job.run.spec.clips)
-    # The background is made once for a run, however many clips follow; all of the first ones wait for it.
+    made = job.run.spec.declared()
+    # A background is made once for all clips with its look; those that need it first wait for it.
+    shared = all(made.scene.shares_backgrounds(entry.phase) for entry in made.phases)
     seconds = statistics.fmean(
-        result.seconds.get("total", 0.0) - result.seconds.get("background", 0.0) for result in results
+        result.seconds.get("total", 0.0) - (result.seconds.get("background", 0.0) if shared else 0.0)
+        for result in results
     )
     per_second = (_encode_summary(job) or {}).get("clips_per_second")
     return Forecast(

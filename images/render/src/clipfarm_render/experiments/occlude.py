@@ -13,7 +13,6 @@ from clipfarm_render.checks import Check, CheckError, Written
 from clipfarm_render.experiments import ensemble
 from clipfarm_render.experiments.ensemble import Ensemble, build, move, truth
 from clipfarm_render.experiments.story import Another, Values
-from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.fixtures import Fixture, Slab, prism
 
 __all__ = ["CHECKS", "build", "draw", "move", "truth"]
@@ -57,7 +56,7 @@ def hides(written: Written, scene: Scene) -> Mapping[str, Any]:
 
 def hidden_frames(written: Written, scene: Scene) -> Any:
     """Return (frames,) whether the screen hides all corners of the box around the object from the camera."""
-    eye = np.array(Camera(scene.resolution).position)
+    eye = np.array(written.camera(scene).position)
     (left, _, _), (right, _, top) = written.truth["fixtures"][0]["bounds"]
     corners = written.corners[:, :8]
     # Where the ray from the eye to a corner passes the plane of the screen's back.

@@ -21,10 +21,11 @@ from clipfarm_render.experiments.groups import Member, Violation
 from clipfarm_render.experiments.story import Story, Truth, Values
 from clipfarm_render.job import ClipError
 from clipfarm_render.scene import arena, physics
+from clipfarm_render.scene.look import Look
 from clipfarm_render.scene.motion import Motion
 from clipfarm_render.scene.sample import Stream
 from clipfarm_render.scene.splicing import body, resting, spliced
-from clipfarm_render.scene.stage import Stage
+from clipfarm_render.scene.stage import Stage, seen
 
 MOVES = 0.5
 """m/s; what is slower shows little of its friction."""
@@ -105,9 +106,10 @@ def show(story: Story, scene: Scene, phase: Phase, run_seed: int, index: int, sc
     drawn = groups.stream(scene, phase, member, run_seed, index)
     values = drawn.values()
     sample = story.draw(values, drawn.values, scene)
+    acts = _Acts(story, scene, scratch, Look.of(values, scene.resolution))
     if scene.violations is not None:
-        return _of_quadruplet(_Acts(story, scene, scratch), sample, drawn, member)
-    stage = story.build(sample, scene, scratch)
+        return _of_quadruplet(acts, sample, drawn, member)
+    stage = acts.stage_of(sample)
     world = physics.simulator(stage.scene, scratch, stage.fixtures, wall_friction=stage.wall_friction)
     motion = story.move(world, stage, sample, scene.frames + 1, scene.fps)
     said = {}
@@ -142,6 +144,8 @@ class _Acts:
     story: Story
     scene: Scene
     scratch: Path
+    look: Look
+    """Of all of them."""
 
     def play(self, sample: Any, friction_from: tuple[int, float] | None = None) -> Part:
         """Return what happens with a sample; from some frame on with other friction."""
@@ -154,7 +158,7 @@ class _Acts:
 
     def stage_of(self, sample: Any) -> Stage:
         """Return a stage that no simulator follows."""
-        return self.story.build(sample, self.scene, self.scratch)
+        return seen(self.story.build(sample, self.scene, self.scratch), self.look)
 
     def second(self, first: Part, sample: Any, violation: Violation) -> Part:
         """Return the second possible clip."""

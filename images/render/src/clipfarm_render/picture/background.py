@@ -1,16 +1,19 @@
-"""What stands still, rendered once for all clips of a run.
+"""What stands still, rendered once for each look of a run.
 
-Floor, walls, fixtures, lights and camera are the same in every frame of a clip, and most often in every clip. One noise
+Floor, walls, fixtures, lights and camera are the same in every frame of a clip, and most often in many clips. One noise
 pattern serves all frames. So the scene without the objects is rendered once at many samples, and of each frame only
 the region that the objects change. There the frame is what is rendered, minus the same pixels without the objects at
 the same samples, plus the clean background: the noise of what has hardly changed is in both, and falls out (a control
 variate, in the words of Monte Carlo integration). In expectation that is the full render.
 """
 
+import contextlib
 import hashlib
 import io
 import json
+import os
 import platform
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -24,13 +27,16 @@ import numpy.typing as npt
 
 from clipfarm_contract import regular
 from clipfarm_contract.atomic import write_atomically
+from clipfarm_contract.experiments import looks
 from clipfarm_render.locks import alone
 from clipfarm_render.picture import cycles, exr, materials, view
 from clipfarm_render.picture.boxes import Box
 from clipfarm_render.picture.cycles import CyclesRenderer, Picture
 from clipfarm_render.picture.region import Surroundings
-from clipfarm_render.scene import arena, camera, stage
+from clipfarm_render.scene import arena, camera, look, stage
 from clipfarm_render.scene.fixtures import Fixture
+from clipfarm_render.scene.look import Look
+from clipfarm_render.scene.stage import Stage
 
 CLEAN = 16
 """How many times a frame's samples the background gets: its noise is a quarter of a frame's. It costs as much as
@@ -65,7 +71,7 @@ def get(
     samples: int,
     device: str,
     scratch: Path,
-    fixtures: Sequence[Fixture] = (),
+    built: Stage,
 ) -> Background:
     """Return the background, from the run's folder where it lies there; made and left there where it does not.
 
@@ -78,12 +84,12 @@ def get(
         samples: of a frame.
         device: what it is rendered on.
         scratch: a folder for files in between.
-        fixtures: of the clip's stage; others have another background.
+        built: the clip's stage, as the renderer shows it; another look or other fixtures have another background.
     """
     view.load()
     if folder is None:
         return _make(renderer, samples, scratch)
-    path = folder / f"{key(renderer.blender_scene.render.resolution_x, samples, device, fixtures)}.npz"
+    path = folder / f"{key(built.look, samples, device, built.fixtures)}.npz"
     found = _read(path)
     if found is None:
         with alone(path.with_suffix(".lock")):
@@ -91,14 +97,18 @@ def get(
             if found is None:
                 found = _make(renderer, samples, scratch)
                 _keep(found, path)
+                make_room(folder, looks.MOST_KEPT_BYTES, path)
     return found
 
 
-def key(resolution: int, samples: int, device: str, fixtures: Sequence[Fixture] = ()) -> str:
+def key(seen: Look, samples: int, device: str, fixtures: Sequence[Fixture] = ()) -> str:
     """Return the hash of all that a background depends on: settings, versions, and the code that makes it."""
-    code = [Path(__file__), *(Path(str(module.__file__)) for module in (arena, camera, cycles, materials, stage, view))]
+    code = [
+        Path(__file__),
+        *(Path(str(module.__file__)) for module in (arena, camera, cycles, look, materials, stage, view)),
+    ]
     depends: Mapping[str, Any] = {
-        "resolution": resolution,
+        "look": repr(seen),
         "samples": [samples, weak_samples(samples), samples * CLEAN],
         "device": device,
         "fixtures": [fixture.look for fixture in fixtures],
@@ -165,9 +175,33 @@ def _keep(background: Background, path: Path) -> None:
 def _read(path: Path) -> Background | None:
     try:
         status = path.stat()
-        return _load(path, status.st_mtime_ns, status.st_size)
+        found = _load(path, status.st_mtime_ns, status.st_size)
     except OSError:
         return None
+    with contextlib.suppress(OSError):  # then it goes sooner
+        os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))  # whatever the file system notes of reading
+    return found
+
+
+def make_room(folder: Path, most: int, but: Path) -> None:
+    """Remove backgrounds that were not used for the longest time until those that are left take at most so many bytes.
+
+    A process that reads one meanwhile has it, or makes it again.
+
+    Args:
+        folder: where they are kept.
+        most: bytes.
+        but: the one that stays in any case.
+    """
+    with contextlib.suppress(OSError):
+        files = [(path, path.stat()) for path in folder.glob("*.npz") if path != but]
+        total = but.stat().st_size + sum(status.st_size for _, status in files)
+        for path, status in sorted(files, key=lambda each: each[1].st_atime_ns):
+            if total <= most:
+                return
+            path.unlink(missing_ok=True)
+            path.with_suffix(".lock").unlink(missing_ok=True)
+            total -= status.st_size
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,7 @@ from clipfarm_render.picture import device, exr, materials, meshes, view
 from clipfarm_render.picture.boxes import Box, Mask
 from clipfarm_render.scene import arena
 from clipfarm_render.scene.bodies import Body, ShapeAsset
+from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.fixtures import Fixture
 from clipfarm_render.scene.kubric_compat import AttributeSetter, Blender, kb, register_object3d_setters
 from clipfarm_render.scene.stage import Stage
@@ -85,13 +86,19 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
         return made
 
     def exchange(self, stage: Stage, scratch: Path) -> None:
-        """Show another stage that differs in its objects alone; all objects are shapes of our own making."""
+        """Show another stage that differs in its objects and camera alone; all objects are shapes of our own making."""
         for body, thing in zip(stage.bodies, self._things, strict=True):
             self._exchange(body, thing)
         stage.floor.linked_objects[self] = self._floor
+        self.look_from(stage.camera)
         self._visible = None
         self._raw = scratch / "raw"
         self.seconds_in_cycles = 0.0
+
+    def look_from(self, camera: Camera) -> None:
+        """Show what the next frames show from here."""
+        thing, there = self.blender_scene.camera, kb.PerspectiveCamera(position=camera.position, look_at=camera.target)
+        thing.location, thing.rotation_quaternion = there.position, there.quaternion
 
     def _exchange(self, body: Body, thing: Any) -> None:
         asset, old = body.asset, thing.data

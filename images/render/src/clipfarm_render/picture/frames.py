@@ -92,7 +92,7 @@ class CompositeFrames:
         """
         self._renderer, self._stage, self._motion = renderer, stage, motion
         self._background, self._samples = background, samples
-        self._rule, self._smooth = _rules(background, Camera(stage.scene.resolution[0]))
+        self._rule, self._smooth = _rules(background, stage.camera)
         self._helpers = ThreadPoolExecutor(helpers) if helpers else None
         self._regions: dict[int, Future[Region]] = {}
         self._unwritten: list[Future[None]] = []

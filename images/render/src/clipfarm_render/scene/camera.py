@@ -1,5 +1,6 @@
 """The camera as matrices: where a point of the arena lies in the picture."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,11 @@ class Camera:
         points: Array = seen @ pose[:3, :3].T + pose[:3, 3]
         return points
 
+    @classmethod
+    def parse(cls, document: Mapping[str, Any], resolution: int) -> "Camera":
+        """Return the camera of a ``ground_truth.json``, as :meth:`to_json` has it."""
+        return cls(resolution, _three(document["position"]), _three(document["lookAt"]))
+
     def to_json(self) -> dict[str, Any]:
         """Return what ``ground_truth.json`` holds of it."""
         return {
@@ -67,3 +73,8 @@ class Camera:
             "intrinsics": self.intrinsics.tolist(),
             "pose": self.pose.tolist(),
         }
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    x, y, z = values
+    return float(x), float(y), float(z)

@@ -1,7 +1,7 @@
 """The scene of one clip in Kubric's terms: what simulator and renderer both follow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyquaternion import Quaternion
 
@@ -11,6 +11,7 @@ from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.fixtures import Fixture
 from clipfarm_render.scene.kubric_compat import kb
+from clipfarm_render.scene.look import Look
 from clipfarm_render.scene.motion import Motion
 
 
@@ -21,10 +22,15 @@ class Stage:
     scene: kb.Scene
     floor: kb.Cube
     bodies: tuple[Body, ...]
-    camera: Camera
+    look: Look
     fixtures: tuple[Fixture, ...] = ()
     wall_friction: float = 0.0
     """Of the walls; a body's own is multiplied by it."""
+
+    @property
+    def camera(self) -> Camera:
+        """What the scene is seen by."""
+        return self.look.camera
 
     def animate(self, motion: Motion) -> None:
         """Set the objects' keyframes. The renderer has to follow the scene already: keyframes are only pushed."""
@@ -99,4 +105,13 @@ def build(
                 look_at=(0, 0, 0),
             )
         )
-    return Stage(scene, floor, tuple(bodies), camera, tuple(fixtures), wall_friction)
+    return Stage(scene, floor, tuple(bodies), Look(camera), tuple(fixtures), wall_friction)
+
+
+def seen(built: Stage, look: Look) -> Stage:
+    """Return a stage as its clip sees it; no renderer may follow its scene yet."""
+    camera = built.scene.camera
+    if look.camera != built.camera:
+        camera.position = look.camera.position
+        camera.look_at(look.camera.target)
+    return replace(built, look=look)

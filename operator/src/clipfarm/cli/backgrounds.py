@@ -1,0 +1,45 @@
+"""What ``clipfarm plan`` says of the backgrounds that a run renders: one for each look."""
+
+from collections.abc import Collection
+
+from clipfarm.units import format_bytes, format_clips
+from clipfarm_contract.experiments import looks
+from clipfarm_contract.experiments.reading import Declared
+
+
+def lines(made: Declared, clips: Collection[int]) -> list[str]:
+    """Return what is to be known of the backgrounds of some clips; nothing if all have one, or if there are none.
+
+    Args:
+        made: the run's experiment.
+        clips: all that are to be made.
+    """
+    scene, declaration = made.scene, made.scene.declaration
+    if scene.background != "cached":
+        return []
+    shared = dict[tuple[tuple[str, ...], ...], int]()  # most looks, by what the laws allow
+    own, varied = 0, dict[str, None]()
+    for entry in made.phases:
+        here = sum(entry.start <= clip <= entry.end for clip in clips)
+        count = looks.count(declaration, entry.phase.laws)
+        if count is None:
+            own += here
+            varied |= dict.fromkeys(looks.varied(declaration, entry.phase.laws) if here else ())
+        elif here:
+            laws = entry.phase.laws
+            allowed = tuple((factor.name, str(laws[factor.name])) for factor in declaration.factors if factor.look)
+            shared[allowed] = min(count, shared.get(allowed, 0) + here)
+    said, count = [], sum(shared.values())
+    size = looks.BYTES_PER_PIXEL * scene.resolution**2
+    kept = max(1, looks.MOST_KEPT_BYTES // size)
+    if count > 1:
+        line = f"  backgrounds: at most {count}, one for each look, {format_bytes(size)} each"
+        said.append(line if count <= kept else f"{line}; the {kept} used last are kept")
+    if own:
+        line = (
+            f"  backgrounds: one for each of {format_clips(own)}, because any value of {', '.join(varied)} may come;"
+            f" each takes as long as {looks.FRAMES} full frames"
+        )
+        faster = f"; with {scene.frames} frames a clip, render.background: full is faster"
+        said.append(line + (faster if scene.frames < looks.WORTH_FRAMES else ""))
+    return said

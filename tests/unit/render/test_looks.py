@@ -1,0 +1,116 @@
+"""Looks: which ones there are, and that the usual one is the one of before."""
+
+import numpy as np
+import pytest
+
+from clipfarm_contract.experiments import EXPERIMENTS, looks
+from clipfarm_contract.experiments.laws import Choice, Log, Uniform
+from clipfarm_contract.experiments.scene import Phase
+from clipfarm_render.scene import arena
+from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.look import Look
+from clipfarm_render.scene.sample import Stream
+from helpers.experiments import declared
+
+SIZE = 256
+OF_LOOK = {name: [each.name for each in made.factors if each.look] for name, made in EXPERIMENTS.items()}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_run_that_says_nothing_has_the_look_of_before(name):
+    declaration = EXPERIMENTS[name]
+    values = Stream(declaration, Phase("any", declaration.defaults), 3).values()
+    assert Look.of(values, SIZE) == Look.usual(SIZE)
+    assert Look.usual(SIZE).camera == Camera(SIZE)
+    assert Camera(SIZE).position == looks.position(looks.AZIMUTH, looks.ELEVATION, looks.DISTANCE)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_law_of_the_look_leaves_all_other_values_as_they_were(name):
+    declaration = EXPERIMENTS[name]
+    of_look = [factor for factor in OF_LOOK[name] if factor.startswith(("camera", "light", "floor"))]
+    assert tuple(of_look) == tuple(declaration.by_name)[-len(of_look) :], "they are drawn after all others"
+    other = {each: Uniform(declaration.by_name[each].least, declaration.by_name[each].most) for each in of_look}
+    for seed in range(20):
+        plain = Stream(declaration, Phase("any", declaration.defaults), seed).values()
+        moved = Stream(declaration, Phase("any", {**declaration.defaults, **other}), seed).values()
+        assert {factor for factor in plain if plain[factor] != moved[factor]} == {*other}
+
+
+def test_a_law_that_gives_the_usual_look_is_not_recorded():
+    usual = {"cameraAzimuth": {"value": 0}, "cameraElevation": {"value": 45}, "cameraDistance": {"value": 14}}
+    assert declared(factors=usual).document() == declared().document()
+
+
+def test_the_arena_that_has_to_be_in_view_is_the_renderers():
+    camera = Camera(1)
+    assert (looks.HALF_SIZE, looks.WALL_HEIGHT) == (arena.HALF_SIZE, arena.WALL_HEIGHT)
+    assert pytest.approx(camera.sensor_width_mm / 2 / camera.focal_length_mm) == looks.VIEW
+
+
+@pytest.mark.parametrize(("azimuth", "place"), [(0, (0, -1)), (90, (1, 0)), (180, (0, 1)), (-90, (-1, 0))])
+def test_the_camera_goes_around_counter_clockwise(azimuth, place):
+    x, y, z = looks.position(azimuth, 45, 14)
+    assert (x, y, z) == pytest.approx((*(14 * np.sqrt(0.5) * np.array(place)), 14 * np.sqrt(0.5)))
+
+
+@pytest.mark.parametrize("azimuth", range(-180, 180, 20))
+@pytest.mark.parametrize("elevation", [35, 57.5, 80])
+@pytest.mark.parametrize("distance", [14, 15, 20])
+def test_what_is_said_to_be_in_view_is_and_the_floor_fills_the_picture(azimuth, elevation, distance):
+    camera = Look.of({"cameraAzimuth": azimuth, "cameraElevation": elevation, "cameraDistance": distance}, SIZE).camera
+    half = arena.HALF_SIZE
+    corners = np.array([(x, y, z) for x in (-half, half) for y in (-half, half) for z in (0, arena.WALL_HEIGHT)])
+    seen = camera.project(corners)
+    assert looks.sees_all(azimuth, elevation, distance) == bool((seen >= 0).all() and (seen <= SIZE).all())
+    assert distance < looks.SURE or looks.sees_all(azimuth, elevation, distance)
+    pixels = np.array([(0, 0), (SIZE, 0), (SIZE / 2, 0), (0, SIZE), (SIZE, SIZE)], float)
+    eye = np.array(camera.position)
+    rays = camera.unproject(pixels, np.ones(len(pixels))) - eye
+    assert (rays[:, 2] < 0).all(), "no pixel looks above the horizon"
+    ground = eye - rays * (eye[2] / rays[:, 2:])
+    assert np.abs(ground[:, :2]).max() < arena.FLOOR_EXTENT
+
+
+@pytest.mark.parametrize(
+    ("factors", "problem"),
+    [
+        ({"cameraAzimuth": {"min": -180, "max": 180}}, None),
+        ({"cameraElevation": {"min": 35, "max": 80}}, None),
+        ({"cameraElevation": {"value": 80}, "cameraAzimuth": {"values": [0, 90]}}, None),
+        (
+            {"cameraElevation": {"value": 70}, "cameraAzimuth": {"min": 0, "max": 50}},
+            "cameraDistance: found 14, expected 15 or more, so that the whole arena is in view from azimuth 35 and"
+            " elevation 70",
+        ),
+        ({"cameraElevation": {"value": 70}, "cameraAzimuth": {"value": 35}, "cameraDistance": {"value": 15}}, None),
+        ({"cameraElevation": {"value": 30}}, "cameraElevation: found 30, expected 35 to 80 degrees"),
+        ({"cameraDistance": {"log": {"min": 14, "max": 40}}}, "cameraDistance: found 14 to 40, expected 14 to 20 m"),
+    ],
+)
+def test_a_camera_that_does_not_see_the_arena_is_refused(factors, problem):
+    made = declared(phase={"factors": factors})
+    assert made.scene.problem(made.phases[0].phase) == problem
+
+
+@pytest.mark.parametrize(
+    ("laws", "count"),
+    [
+        ({}, 1),
+        ({"cameraAzimuth": Choice((0.0, 30.0, 30.0)), "cameraDistance": Choice((14.0, 18.0))}, 4),
+        ({"cameraAzimuth": Uniform(20, 20)}, 1),
+        ({"cameraAzimuth": Uniform(0, 1)}, None),
+        ({"cameraDistance": Log(14, 16)}, None),
+        ({"mass": Uniform(0, 1), "x": Choice((0.0, 1.0))}, 1),
+    ],
+)
+def test_looks_are_counted(laws, count):
+    push = EXPERIMENTS["push"]
+    assert looks.count(push, {**push.defaults, **laws}) == count
+
+
+def test_clips_of_a_group_share_a_background_whatever_their_laws_are():
+    factors = {"cameraAzimuth": {"min": 0, "max": 90}}
+    alone, twins = declared(factors=factors), declared(factors=factors, twins={"of": 2, "vary": ["mass"]})
+    assert not alone.scene.shares_backgrounds(alone.phases[0].phase)
+    assert twins.scene.shares_backgrounds(twins.phases[0].phase)
