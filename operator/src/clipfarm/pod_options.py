@@ -44,10 +44,10 @@ class PodOptions(Model):
     annotations: Texts = Field(default_factory=dict)
     """Additional annotations."""
 
-
-def requested(options: PodOptions) -> tuple[str, int] | None:
-    """Return the kind of GPU that pods ask for, and how many; None where they share what a runtime class shows them."""
-    for name, count in options.resources.items():
-        if name.startswith(VENDOR) and count.isdecimal() and int(count) > 0:
-            return name, int(count)
-    return None
+    @property
+    def gpu_request(self) -> tuple[str, int] | None:
+        """The kind of GPU that pods ask for, and how many; None if they share what a runtime class shows them."""
+        for name, count in self.resources.items():
+            if name.startswith(VENDOR) and count.isdecimal() and int(count) > 0:
+                return name, int(count)
+        return None

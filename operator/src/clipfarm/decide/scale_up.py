@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from clipfarm.decide.rules.rule import Hold
-from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm.world import HOSTNAME_LABEL, Label, Node, World
 
@@ -49,7 +48,7 @@ class ScaleUp:
 
 def _may_share(run: Run) -> bool:
     """Tell whether several clips may share a GPU of a new node."""
-    wanted = requested(run.spec.render.pod)
+    wanted = run.spec.render.pod.gpu_request
     return run.spec.render.device != "cpu" and (wanted is None or wanted[0].endswith(".shared"))
 
 

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from clipfarm.pod_options import PodOptions, requested
+from clipfarm.pod_options import PodOptions
 from clipfarm.run import API_VERSION, KIND, Run
 from clipfarm.units import cpus_text, quantity_text
 from clipfarm_contract.objects import MANAGED_BY, QUEUE_LABEL, ROLE_LABEL, RUN_LABEL
@@ -149,7 +149,7 @@ def nvidia(capabilities: str, options: PodOptions) -> list[Manifest]:
     Without the first it shows no GPU; a device plugin sets it where pods ask for one.
     """
     shown = [{"name": "NVIDIA_DRIVER_CAPABILITIES", "value": capabilities}]
-    if requested(options) is None:
+    if options.gpu_request is None:
         shown.insert(0, {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"})
     return shown
 

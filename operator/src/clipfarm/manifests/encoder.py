@@ -16,7 +16,6 @@ from clipfarm.manifests.common import (
     pod_spec,
     resources,
 )
-from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.indexes import Indexes
@@ -76,7 +75,7 @@ def _hash(document: Any) -> str:
 
 def _pod(run: Run, images: Images) -> Manifest:
     encode, clips = run.spec.encode, run.spec.clips
-    on_gpu = encode.pod.runtime_class_name is not None or requested(encode.pod) is not None
+    on_gpu = encode.pod.runtime_class_name is not None or encode.pod.gpu_request is not None
     arguments = [
         *("--data-dir", CLIPS, "--in-place", "--watch"),
         # All clips of the run, whatever a retry renders again: another run's may be on the same volume.

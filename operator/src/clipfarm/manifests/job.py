@@ -15,7 +15,6 @@ from clipfarm.manifests.common import (
     resources,
     shortened,
 )
-from clipfarm.pod_options import requested
 from clipfarm.run import Run
 from clipfarm.units import quantity_text
 from clipfarm_contract.environment import CLIP_PREPARING, GIVE_UP_AFTER, GPU, thread_environment
@@ -183,7 +182,7 @@ def _gpu(run: Run) -> list[Manifest]:
     shown = nvidia("compute,graphics,utility", render.pod)  # OptiX is in the libraries for graphics
     if _compiles(run):
         shown = [*shown, {"name": CLIP_PREPARING, "value": PREPARING}]
-    if requested(render.pod) is not None:
+    if render.pod.gpu_request is not None:
         return shown
     path = f"metadata.annotations['{GPU_UUID_ANNOTATION}']"
     return [*shown, {"name": GPU, "valueFrom": {"fieldRef": {"fieldPath": path}}}]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from clipfarm.cluster.api.nodes import NodeView
-from clipfarm.pod_options import PodOptions, requested
+from clipfarm.pod_options import PodOptions
 from clipfarm.run import Render
 from clipfarm.world import GpuId, Reading, Sharing
 
@@ -22,7 +22,7 @@ def sharing(node: NodeView, options: PodOptions, measured: int) -> Sharing:
         options: the run's.
         measured: how many GPUs, or instances of them, are known there.
     """
-    wanted = requested(options)
+    wanted = options.gpu_request
     if wanted is None:
         return "Chosen"
     if INSTANCE.fullmatch(wanted[0]):
@@ -45,7 +45,7 @@ def _replicas(node: NodeView) -> int:
 
 def of_kind(gpus: tuple[GpuId, ...], readings: Mapping[GpuId, Reading], options: PodOptions) -> tuple[GpuId, ...]:
     """Return those GPUs of a node that pods may get: of instances, those of the profile that is asked for."""
-    wanted = requested(options)
+    wanted = options.gpu_request
     profile = INSTANCE.fullmatch(wanted[0]) if wanted else None
     if profile is None:
         return gpus
@@ -62,5 +62,5 @@ def of_kind(gpus: tuple[GpuId, ...], readings: Mapping[GpuId, Reading], options:
 def capacity(node: NodeView, render: Render) -> int:
     """Return how many of a run's pods fit on a node at most, by CPUs and devices; others may leave less."""
     fit = node.cpus // render.threads
-    wanted = requested(render.pod)
+    wanted = render.pod.gpu_request
     return min(fit, node.devices.get(wanted[0], 0) // wanted[1]) if wanted else fit

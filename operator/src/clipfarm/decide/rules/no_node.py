@@ -2,14 +2,13 @@
 
 from clipfarm.decide.rules.rule import NoPlaceRule
 from clipfarm.decide.rules.subjects import Situation
-from clipfarm.pod_options import requested
 
 
 def _message(situation: Situation) -> str:
     found, render = len(situation.world.nodes), situation.run.spec.render
     if not found:
         return "no node fits the run's node selector and tolerations"
-    threads, wanted = render.threads, requested(render.pod)
+    threads, wanted = render.threads, render.pod.gpu_request
     pod = f"{threads} CPU{'s' if threads > 1 else ''}" + (f" and {wanted[0]}: {wanted[1]}" if wanted else "")
     nodes = "1 node fits" if found == 1 else f"{found} nodes fit"
     return f"{nodes} the run's node selector and tolerations, and none has {pod} for a pod"
