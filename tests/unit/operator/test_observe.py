@@ -15,7 +15,7 @@ from clipfarm.cluster.api.times import api_time, unix_time
 from clipfarm.cluster.api.views import DeploymentView, JobView, ReplicaSetView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.observe import observe
-from clipfarm.cluster.observing.own import own_encoders
+from clipfarm.cluster.observing.own import own_encoders, own_objects
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Refusal
@@ -111,8 +111,9 @@ def test_what_is_worked_out_of_a_look_changes_nothing_of_the_run():
     scene.store.pods.drop("pod-2")
     seen = Seen(scene.store, scene.gpus, NOW + 60, WALL + 60)
     before = repr(scene.tracked)
-    world, memory = observe(scene.tracked, seen)
-    assert (world, memory) == observe(scene.tracked, seen)
+    own = own_objects(scene.tracked, seen.store)
+    world, memory = observe(scene.tracked, own, seen)
+    assert (world, memory) == observe(scene.tracked, own, seen)
     assert memory != scene.tracked.memory, "there is something new to be remembered"
     plan = decide(scene.tracked.run, world)
     for _ in range(2):

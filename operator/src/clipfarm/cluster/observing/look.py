@@ -4,7 +4,7 @@ from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.observe import observe
-from clipfarm.cluster.observing.own import own_deployment, own_job
+from clipfarm.cluster.observing.own import own_objects
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Answers, EncoderReports, Releases, Sweeping
@@ -16,13 +16,13 @@ def look(tracked: Tracked, seen: Seen) -> World:
 
     Before, what parts of the operator report of another Job is dropped, and what watches show as done.
     """
-    job, deployment = own_job(tracked, seen.store), own_deployment(tracked, seen.store)
-    if (job.uid if job else "") != tracked.memory.rendering.job:
-        _begin(tracked, job)
-    tracked.releases.settle(seen.store.pods.of(tracked.key))
-    if not (deployment and deployment.replicas) and not tracked.status.get("completionTime"):
+    own = own_objects(tracked, seen.store)
+    if (own.job.uid if own.job else "") != tracked.memory.rendering.job:
+        _begin(tracked, own.job)
+    tracked.releases.settle(own.pods)
+    if not (own.deployment and own.deployment.replicas) and not tracked.status.get("completionTime"):
         tracked.encoding.forget_rest()
-    world, tracked.memory = observe(tracked, seen)
+    world, tracked.memory = observe(tracked, own, seen)
     _settle_answers(tracked.answers, tracked.memory)
     return world
 

@@ -11,7 +11,7 @@ from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing import places, refused, stuck
 from clipfarm.cluster.observing.failures import failures
 from clipfarm.cluster.observing.memory import Memory, Rendering
-from clipfarm.cluster.observing.own import own_deployment, own_encoders, own_job
+from clipfarm.cluster.observing.own import Own
 from clipfarm.cluster.observing.pods import released, without_ended
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.standings import Standings
@@ -28,23 +28,22 @@ LOWERING_SECONDS = 10.0
 """How long no gate is taken off, at most, while the Job controller deletes pods."""
 
 
-def observe(tracked: Tracked, seen: Seen) -> tuple[World, Memory]:
+def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
     """Return what is, in terms of a Job's indexes, and what is to be remembered for the next look.
 
     One index is one clip, or a block of them. Nothing of the run is changed here.
     """
-    store, now, run = seen.store, seen.now, tracked.run
-    job, deployment = own_job(tracked, store), own_deployment(tracked, store)
+    now, run, job, deployment = seen.now, tracked.run, own.job, own.deployment
     before = tracked.memory.on(job, run, tracked.owner)
     blocks, rendering, releases = before.blocks, before.rendering, tracked.releases
-    total, every_pod = blocks.count, store.pods.of(tracked.key)
+    total = blocks.count
     pods = {
         uid: pod
-        for uid, pod in (every_pod.items() if job else ())
+        for uid, pod in (own.pods.items() if job else ())
         if pod.owner == rendering.job and pod.index < total and not pod.never_to_run
     }
-    failed_pods, on_gpu = store.failed.of(tracked.key), run.spec.render.device != "cpu"
-    rendering = without_ended(rendering, pods, failed_pods, tracked.answers.ended_by, now, on_gpu=on_gpu)
+    on_gpu = run.spec.render.device != "cpu"
+    rendering = without_ended(rendering, pods, own.failed, tracked.answers.ended_by, now, on_gpu=on_gpu)
     aside = releases.set_aside(now)
     gated = {pod.index for uid, pod in pods.items() if pod.gated and uid not in releases.released and uid not in aside}
     standings = Standings(tracked, seen, rendering)
@@ -55,13 +54,13 @@ def observe(tracked: Tracked, seen: Seen) -> tuple[World, Memory]:
     if lost:
         running = tuple(pod for pod in running if pod.state != "Lost")
     counts["Gated"] = len(pods) - len(at_work)
-    encoders = _encoders(tracked, store, standings)
+    encoders = _encoders(before.encoders, own, standings)
     completed, failed = (_below(found, total) for found in ((job.completed, job.failed) if job else (Indexes(),) * 2))
     limit = run.spec.retry.limit
-    attempts = failures(rendering, blocks, failed_pods, gated, completed, failed, limit, now, seen.wall)
-    missing = refused.missing_since(rendering, job, total, every_pod.values(), now)
+    attempts = failures(rendering, blocks, own.failed, gated, completed, failed, limit, now, seen.wall)
+    missing = refused.missing_since(rendering, job, total, own.pods.values(), now)
     trial = tracked.answers.trial_of(missing)
-    lowering, lowered = _lowering(rendering, tracked.work.on_job, job, every_pod.values(), now)
+    lowering, lowered = _lowering(rendering, tracked.work.on_job, job, own.pods.values(), now)
     following = replace(
         rendering,
         unschedulable=stuck.since(rendering.unschedulable, pods, now),
@@ -71,10 +70,10 @@ def observe(tracked: Tracked, seen: Seen) -> tuple[World, Memory]:
         failed_at=attempts.failed_at,
         final=attempts.final,
         missing_since=missing,
-        refused=tuple(refused.next_indexes(job, total, every_pod.values())) if job and trial.refusal else (),
+        refused=tuple(refused.next_indexes(job, total, own.pods.values())) if job and trial.refusal else (),
         lowering=lowering,
         lowered=lowered,
-        lost_on=_lost_on(rendering, tracked.work.on_job, store),
+        lost_on=_lost_on(rendering, tracked.work.on_job, seen.store),
         counted=len(tracked.work.on_job.given_up),
         completed=len(completed),
         completions=_completions(rendering, len(completed), now),
@@ -180,9 +179,9 @@ def _vanished(
     return dict.fromkeys(encoding.absent.without(not_made), GONE)
 
 
-def _encoders(tracked: Tracked, store: Store, standings: Standings) -> dict[str, Encoder]:
-    found, known = {}, tracked.memory.encoders
-    for uid, pod in own_encoders(tracked, store).items():
+def _encoders(known: Mapping[str, Encoder], own: Own, standings: Standings) -> dict[str, Encoder]:
+    found = {}
+    for uid, pod in own.encoders.items():
         if not pod.ended:
             before = known.get(uid)
             standing = standings.of(uid, pod.reported, pod.node, before.standing if before else None)

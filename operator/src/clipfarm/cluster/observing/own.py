@@ -1,9 +1,40 @@
 """Which of the objects that bear a run's label are the run's own."""
 
-from clipfarm.cluster.api.pod_views import EncoderPod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clipfarm.cluster.api.endings import FailedPod
+from clipfarm.cluster.api.pod_views import EncoderPod, PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import DeploymentView, JobView
 from clipfarm.cluster.observing.tracked import Tracked
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What watches have brought of a run's own objects, at one look."""
+
+    job: JobView | None
+    """The Job that makes its clips."""
+    deployment: DeploymentView | None
+    """Its encoders'."""
+    encoders: Mapping[str, EncoderPod]
+    """Encoders' pods, by UID."""
+    pods: Mapping[str, PodView]
+    """Renderers' pods that bear its label, by UID; ``owner`` names the Job of each."""
+    failed: Mapping[str, FailedPod]
+    """The same of those that have failed."""
+
+
+def own_objects(tracked: Tracked, store: Store) -> Own:
+    """Gather a run's objects."""
+    return Own(
+        own_job(tracked, store),
+        own_deployment(tracked, store),
+        own_encoders(tracked, store),
+        store.pods.of(tracked.key),
+        store.failed.of(tracked.key),
+    )
 
 
 def own_job(tracked: Tracked, store: Store) -> JobView | None:
