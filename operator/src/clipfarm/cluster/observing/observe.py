@@ -6,26 +6,21 @@ from dataclasses import replace
 from itertools import islice
 
 from clipfarm.cluster.api.pod_views import PodView
-from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.views import JobView
-from clipfarm.cluster.observing import places, refused, stuck
+from clipfarm.cluster.observing import carried_over, places, refused, stuck
 from clipfarm.cluster.observing.failures import failures
-from clipfarm.cluster.observing.memory import Memory, Rendering
+from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.own import Own
 from clipfarm.cluster.observing.pods import released, without_ended
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.standings import Standings
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.cluster.observing.work import WINDOW, JobWork, Lowering
-from clipfarm.world import Encoder, Encoding, Ended, Moment, Running, World
+from clipfarm.world import Encoder, Encoding, Ended, Moment, World
 from clipfarm_contract.indexes import Indexes
 
 GONE = "its folder is gone"
 """Why a clip that was complete cannot be encoded."""
 UNMADE_SHOWN = 100
 """Indexes without a pod that are looked at while it is not settled how many may run."""
-LOWERING_SECONDS = 10.0
-"""How long no gate is taken off, at most, while the Job controller deletes pods."""
 
 
 def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
@@ -42,11 +37,10 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         for uid, pod in (own.pods.items() if job else ())
         if pod.owner == rendering.job and pod.index < total and not pod.never_to_run
     }
-    on_gpu = run.spec.render.device != "cpu"
+    standings, on_gpu = Standings(tracked, seen, rendering), run.spec.render.device != "cpu"
     rendering = without_ended(rendering, pods, own.failed, tracked.answers.ended_by, now, on_gpu=on_gpu)
     aside = releases.set_aside(now)
     gated = {pod.index for uid, pod in pods.items() if pod.gated and uid not in releases.released and uid not in aside}
-    standings = Standings(tracked, seen, rendering)
     at_work = released(rendering.at_work, pods, releases.released, standings)
     running = tuple(pod for _, pod in at_work.values())
     counts = Counter([pod.standing.state for pod in running])
@@ -60,23 +54,25 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
     attempts = failures(rendering, blocks, own.failed, gated, completed, failed, limit, now, seen.wall)
     missing = refused.missing_since(rendering, job, total, own.pods.values(), now)
     trial = tracked.answers.trial_of(missing)
-    lowering, lowered = _lowering(rendering, tracked.work.on_job, job, own.pods.values(), now)
+    refused_indexes = tuple(refused.next_indexes(job, total, own.pods.values())) if job and trial.refusal else ()
+    unschedulable = stuck.since(rendering.unschedulable, pods, now)
+    lowering, lowered = carried_over.lowering(rendering, tracked.work.on_job, job, own.pods.values(), now)
     following = replace(
         rendering,
-        unschedulable=stuck.since(rendering.unschedulable, pods, now),
+        unschedulable=unschedulable,
         silent=standings.silent,
         at_work=at_work,
-        began_at=_began_at(rendering, running),
+        began_at=carried_over.began_at(rendering, running),
         failed_at=attempts.failed_at,
         final=attempts.final,
         missing_since=missing,
-        refused=tuple(refused.next_indexes(job, total, own.pods.values())) if job and trial.refusal else (),
+        refused=refused_indexes,
         lowering=lowering,
         lowered=lowered,
-        lost_on=_lost_on(rendering, tracked.work.on_job, seen.store),
+        lost_on=carried_over.lost_on(rendering, tracked.work.on_job, seen.store),
         counted=len(tracked.work.on_job.given_up),
         completed=len(completed),
-        completions=_completions(rendering, len(completed), now),
+        completions=carried_over.completions(rendering, len(completed), now),
     )
     memory = replace(
         before,
@@ -92,10 +88,11 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         encoder_refusal=refused.explained(deployment.refusal, "encode") if deployment and deployment.refusal else "",
     )
     readings = seen.gpus.for_namespace(tracked.key[0])
+    nodes, unfit = places.nodes(tracked, seen, readings), places.unfit(tracked, seen)
     complete_clips = _complete_clips(tracked, memory, completed)
     world = World(
         moment=Moment(now, seen.wall),
-        nodes=places.nodes(tracked, seen, readings),
+        nodes=nodes,
         total=total,
         rendered=len(completed),
         waiting=tuple(sorted(gated - {end.index for end in attempts.ended})),
@@ -116,7 +113,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         workers=memory.workers,
         workers_since=memory.workers_since,
         queued=bool(tracked.owner.queue),
-        unfit=places.unfit(tracked, seen),
+        unfit=unfit,
         max_default_workers=tracked.max_default_workers,
         grows=True,
         departed=tuple(following.departed.values()),
@@ -187,45 +184,6 @@ def _encoders(known: Mapping[str, Encoder], own: Own, standings: Standings) -> d
             standing = standings.of(uid, pod.reported, pod.node, before.standing if before else None)
             found[uid] = Encoder(pod.name, standing, ready=pod.ready)
     return found
-
-
-def _began_at(rendering: Rendering, running: Iterable[Running]) -> float | None:
-    if rendering.began_at is not None:
-        return rendering.began_at
-    return min((pod.started_at for pod in running if pod.started_at is not None), default=None)
-
-
-def _lowering(
-    rendering: Rendering, work: JobWork, job: JobView | None, pods: Iterable[PodView], now: float
-) -> tuple[Lowering | None, Lowering | None]:
-    """Return the request for fewer pods that the Job controller may still be at, and the last one that is over.
-
-    It deletes pods that have no node.
-    """
-    asked = work.lowering
-    if job is None or asked is None or asked == rendering.lowered:
-        return None, rendering.lowered
-    there = sum(pod.owner == job.uid and not pod.deleting for pod in pods)
-    done = job.parallelism <= asked.to and there <= job.parallelism
-    is_over = done or now >= asked.at + LOWERING_SECONDS
-    return (None, asked) if is_over else (asked, rendering.lowered)
-
-
-def _lost_on(rendering: Rendering, work: JobWork, store: Store) -> Mapping[str, int]:
-    """Count pods that were given up by their node, for as long as that is there and does not answer."""
-    if not (rendering.lost_on or work.given_up):
-        return rendering.lost_on
-    found = Counter(rendering.lost_on)
-    found.update(islice(work.given_up.values(), rendering.counted, None))
-    silent = {node.name for node in store.nodes.all() if node.silent_since is not None}
-    return {name: count for name, count in found.items() if name in silent}
-
-
-def _completions(rendering: Rendering, completed: int, now: float) -> tuple[float, ...]:
-    if rendering.completed is None:
-        return (now,)  # where the window begins
-    new = min(completed - rendering.completed, WINDOW)
-    return (rendering.completions + (now,) * new)[-WINDOW:] if new > 0 else rendering.completions
 
 
 def _unmade(
