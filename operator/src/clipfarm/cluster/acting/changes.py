@@ -72,7 +72,7 @@ def _claim(plan: Plan, tracked: Tracked) -> Change | None:
 
 
 def _job(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | None:
-    key, name, store, now = tracked.key, job.name(tracked.run), seen.store, seen.now
+    key, name, store, now = tracked.key, tracked.names.job, seen.store, seen.now
     path, there = f"/apis/batch/v1/namespaces/{key[0]}/jobs", tracked.memory.job
     if there is None:
         # One that is on its way out, or of an earlier run or attempt, has to be gone first. One that is no run's stays:
@@ -137,7 +137,7 @@ def _missing_run_files(tracked: Tracked) -> Change | None:
 
 
 def _encoder(plan: Plan, tracked: Tracked, store: Store, images: Images) -> Change | None:
-    key, name = tracked.key, encoder.name(tracked.run)
+    key, name = tracked.key, tracked.names.encoder
     path, there = f"/apis/apps/v1/namespaces/{key[0]}/deployments", tracked.memory.deployment
     if there is None:
         if not plan.encoders or any(old.owner for old in store.deployments.of(key).values()):
@@ -185,7 +185,7 @@ def _report(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change 
         return None
     if seen.wall >= unix_time(ended) + REPORTED_SECONDS:
         return None
-    path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", report.name(tracked.run)
+    path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", tracked.names.report
     taken = [each for each in store.reports.of(key).values() if each.owner or each.deleting]
     own = next((each for each in taken if each.owner == owner.uid and not each.deleting), None)
     if own is not None and own.attempt != report.attempt(tracked.run, owner):

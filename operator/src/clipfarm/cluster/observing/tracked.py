@@ -13,6 +13,7 @@ from clipfarm.cluster.observing.work import Answers, EncoderReports, Releases, S
 from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
+from clipfarm.manifests.names import Names, names
 from clipfarm.run import Run
 from clipfarm.world import ClipMemory, GpuId, WatermarkState
 from clipfarm_contract.indexes import Indexes
@@ -37,6 +38,8 @@ class Tracked:
     """The most workers that are settled on, where the run does not say."""
     created: str = ""
     """When the run was created, as the API server writes it: of runs with equal shares the oldest comes first."""
+    names: Names = field(init=False)
+    """What its objects are called."""
     memory: Memory = field(init=False)
     """What is remembered from the last look. The loop replaces it, once a look."""
     releases: Releases = field(default_factory=Releases)
@@ -62,6 +65,7 @@ class Tracked:
     def __post_init__(self) -> None:
         if read_time(self.status.get("completionTime")) is None:
             self.status = {name: value for name, value in self.status.items() if name != "completionTime"}
+        self.names = names(self.run)
         status, owner = self.status, self.owner
         taken_in = status.get("encodeAttempt", "") == owner.encode_attempt
         ended = status.get("completionTime") and taken_in and status.get("renderAttempt", "") == owner.attempt
@@ -103,6 +107,7 @@ class Tracked:
         if (generation, owner.attempt) != (self.generation, self.owner.attempt):
             self.fatal = ""
         self.run, self.owner, self.generation = run, owner, generation
+        self.names = names(run)
         self.fault = ""
         self.work.renew()
         self.releases.renew()

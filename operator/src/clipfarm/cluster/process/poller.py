@@ -25,7 +25,7 @@ from clipfarm.cluster.process import encoders, pod_events
 from clipfarm.cluster.process.supervised import supervised
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.cluster.vram.scrape import open_session
-from clipfarm.manifests.common import Images, claim_name
+from clipfarm.manifests.common import Images
 from clipfarm.world import Encoder, Running
 from clipfarm_contract.indexes import Indexes
 
@@ -166,7 +166,7 @@ class Poller:
                 tracked.answers.claim = phase
                 self._mark(key)
 
-        await self._get(f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{claim_name(tracked.run)}", take_in)
+        await self._get(f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{tracked.names.claim}", take_in)
 
     async def _trials(self) -> None:
         while True:

@@ -16,8 +16,6 @@ from clipfarm.cluster.reporting.standard_conditions import (
 from clipfarm.decide.starting import PodReason, sentence, word
 from clipfarm.decide.status import Status
 from clipfarm.decide.vram.watermarks import holders_suffix
-from clipfarm.manifests import job as job_manifest
-from clipfarm.manifests.common import claim_name
 from clipfarm.run_status import Condition
 from clipfarm.units import format_duration
 from clipfarm.world import POD_STATES
@@ -147,7 +145,7 @@ def _waiting(tracked: Tracked) -> str:
         return storage_ready(tracked)[2]
     if tracked.memory.job is None:
         return "the operator is about to create the run's Job"
-    look = f"`kubectl -n {tracked.owner.namespace} describe job {job_manifest.name(tracked.run)}`"
+    look = f"`kubectl -n {tracked.owner.namespace} describe job {tracked.names.job}`"
     unknown = tracked.answers.trial.unknown
     why = f"; it is unknown whether the API server accepts them: {unknown}" if unknown else ""
     return f"the Job controller has not created pods yet{why}; if that lasts, look at {look}"
@@ -204,7 +202,7 @@ def storage_ready(tracked: Tracked) -> Finding:
     """Whether there is a volume for the clips."""
     if tracked.run.spec.storage is None:
         return ("False", "NotAsked", "spec.storage: missing, expected {claimName: NAME} or {size: SIZE}; set it")
-    name = claim_name(tracked.run)
+    name = tracked.names.claim
     match tracked.answers.claim:
         case "Bound":
             return ("True", "Bound", f"clips go to the volume claim {name}")
@@ -238,4 +236,4 @@ def _is_suspended(tracked: Tracked) -> bool:
 
 def _suspended(tracked: Tracked) -> str:
     by = f"by the queue {tracked.owner.queue}" if tracked.owner.queue else "by a person or another controller"
-    return f"the Job {job_manifest.name(tracked.run)} is suspended {by}; clipfarm does not resume it"
+    return f"the Job {tracked.names.job} is suspended {by}; clipfarm does not resume it"

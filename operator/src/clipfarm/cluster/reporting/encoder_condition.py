@@ -1,13 +1,10 @@
 """The condition EncoderReady: whether clips are being turned into features, and if not, why."""
 
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.cluster.reporting.standard_conditions import (
-    Finding,
-)
+from clipfarm.cluster.reporting.standard_conditions import Finding
 from clipfarm.decide.encoding import AWAY_SECONDS
 from clipfarm.decide.starting import sentence, word
 from clipfarm.decide.status import Status
-from clipfarm.manifests import encoder as encoder_manifest
 from clipfarm.units import format_duration
 
 
@@ -48,7 +45,7 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
 
 def encoder_refused(tracked: Tracked) -> str:
     """Return why the API server refuses the encoder's pods, and what to do."""
-    why, deployment = tracked.memory.encoder_refusal, encoder_manifest.name(tracked.run)
+    why, deployment = tracked.memory.encoder_refusal, tracked.names.encoder
     # The ReplicaSet controller waits twice as long after each refusal, up to 17 minutes.
     again = f"`kubectl -n {tracked.owner.namespace} rollout restart deployment {deployment}` then tries again at once"
     return f"the API server refuses the encoder's pods: {why}; {again}"
