@@ -14,8 +14,8 @@ from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView
-from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.carried_over import LOWERING_SECONDS
+from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.tick import decided
