@@ -74,10 +74,10 @@ def start_operator(definition: ControlPlane, tmp_path: Path) -> Iterator[Callabl
     """Start operators, with options of their own; they are ended after the test."""
     started: list[Operator] = []
 
-    def start(namespace: Namespace, *options: object) -> Operator:
+    def start(namespace: Namespace, *options: object, everywhere: bool = False) -> Operator:
         folder = tmp_path / f"operator-{len(started)}"
         folder.mkdir()
-        started.append(Operator(definition, namespace, folder, *options).start())
+        started.append(Operator(definition, namespace, folder, *options, everywhere=everywhere).start())
         return started[-1]
 
     yield start

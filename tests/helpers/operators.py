@@ -112,10 +112,18 @@ def is_at_work(pod: Object) -> bool:
 
 
 class Operator:
-    """``clipfarm operator`` as a process, in one namespace."""
+    """``clipfarm operator`` as a process, in one namespace or in all."""
 
-    def __init__(self, control_plane: ControlPlane, namespace: Namespace, folder: Path, *options: object) -> None:
-        self._command = [*CLIPFARM, "operator", "--namespace", namespace.name, "--port", "0", *map(str, options)]
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        namespace: Namespace,
+        folder: Path,
+        *options: object,
+        everywhere: bool = False,
+    ) -> None:
+        where = [] if everywhere else ["--namespace", namespace.name]
+        self._command = [*CLIPFARM, "operator", *where, "--port", "0", *map(str, options)]
         # As a pod has them: a container that is started again in its pod takes up its Lease at once.
         pod = {"POD_NAME": "operator", "POD_UID": secrets.token_hex(8)}
         self._environment = os.environ | pod | {"KUBECONFIG": control_plane.kubeconfig}

@@ -101,6 +101,7 @@ capabilities: {drop: [ALL]}
 - {apiGroups: [apps], resources: [deployments], verbs: [get, list, watch, create, patch]}
 # which pods a Deployment of encoders has made
 - {apiGroups: [apps], resources: [replicasets], verbs: [list, watch]}
+# list, watch: in all namespaces also pods of others, whose requests take room of nodes
 # patch: take a gate off; get: look whether it is off, when the answer was lost
 # create: dry runs alone, to find out why the Job controller makes no pod
 # delete, and patch of its status: end a pod in the place of a node that does not answer

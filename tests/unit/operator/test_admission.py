@@ -53,6 +53,9 @@ def place(
     unseen=0,
     sharing="Chosen",
     room=None,
+    limit="",
+    unseen_pods="",
+    taken=0,
     waits="",
     ran_out=False,
     gone=0,
@@ -63,7 +66,8 @@ def place(
     """Return a place of 10,000 MiB a GPU, with pods of this run that a reading shows, and such that it does not."""
     pods = seen + unseen
     count = Counts(pods, unseen, gone, proven=seen, ran_out=ran_out)
-    return Place(Node(NODE, 8, PAIR, sharing=sharing, room=room), states, gpu, count, OnNode(pods, waits), others, kept)
+    node = Node(NODE, 8, PAIR, sharing=sharing, room=room, room_limit=limit, unseen=unseen_pods)
+    return Place(node, states, gpu, count, OnNode(pods, taken, waits), others, kept)
 
 
 def situation(at_work=0, workers=4, fatal="", per_clip=None, wall=0.0, **spec):
@@ -127,6 +131,12 @@ PLACE_TABLE = [
     ("NodesFull", place(gpu_at(0.1), seen=3), situation(), None),
     ("NodesFull", place(gpu_at(0.1), seen=3, room=4), situation(), None),
     ("NodesFull", place(gpu_at(0.1), seen=3, room=3), situation(), "here has room for 3 clips of this run"),
+    ("NodesFull", place(gpu_at(0.1), seen=1, room=3, taken=1), situation(), None),
+    ("NodesFull", place(gpu_at(0.1), seen=1, room=3, taken=2), situation(), "here has room for 3 clips of this run"),
+    ("NodesFull", place(gpu_at(0.1), room=0, limit="other pods request 8 of 8 CPUs"), situation(),
+     "here has room for no clip of this run: other pods request 8 of 8 CPUs"),
+    ("NodesFull", place(gpu_at(0.1), seen=1, room=3, waits="Insufficient cpu", unseen_pods="others are unknown"),
+     situation(), "a clip that was sent to here does not start: Insufficient cpu (others are unknown)"),
     ("NodesFull", place(gpu_at(0.1), seen=1, room=3, waits="Insufficient cpu"), situation(),
      "a clip that was sent to here does not start: Insufficient cpu"),
     ("NodesFull", place(seen=3, room=3), situation(), None),  # nobody sends it there

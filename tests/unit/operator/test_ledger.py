@@ -153,6 +153,25 @@ def test_a_run_of_another_process_counts_like_one_of_this():
     assert decide(draft("a", 1000, others=(replace(other, clip=None),))) == {"a": [0, 0]}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ({"cpu": 1000}, {"cpu": 1000}, [2, 2]),
+        ({"cpu": 3000}, {"cpu": 1000}, [1, 1]),  # of four, a clip of the first takes three
+        ({"cpu": 1000}, {"memory": 5}, [4, 4]),  # what they request is not the same
+        ({}, {}, [4, 4]),
+    ],
+)
+def test_runs_share_the_room_of_a_node_within_a_tick(first, second, expected):
+    node, asks = replace(ONE, room=4), [tuple(each.items()) for each in (first, second)]
+    rooms = [4 * 1000 // dict(each).get("cpu", 1000) for each in asks]
+    drafts = [
+        draft(name, 100, nodes=(replace(node, room=room),), pod_requests=each)
+        for name, each, room in zip("ab", asks, rooms, strict=True)
+    ]
+    assert [found[0] for found in decide(*drafts).values()] == expected
+
+
 def test_a_run_that_leaves_the_ledger_leaves_nothing():
     ledger = Ledger()
     first, second = draft("a", 1000, running=(999.0,)), draft("b", 700, running=(999.0,) * 3)

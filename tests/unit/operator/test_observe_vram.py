@@ -36,7 +36,7 @@ class Scene:
 
     def __init__(self, **spec):
         run = make_run(workers=4, **({"render": {"device": "cuda"}, "storage": {"claimName": "clips"}} | spec))
-        self.store, self.gpus = Store(), Gpus()
+        self.store, self.gpus = Store(sees_all_pods=True), Gpus()
         self.tracked = Tracked(run, Owner("ns", "run-1", {}), 1, {})
         self.store.nodes.put("n", NodeView("gpu-2", 8, 1, {}, (), True, {"nvidia.com/gpu": 1}))
         job = JobView(KEY, "job-1", "run-1", 6, suspended=False, deleting=False, attempt="",

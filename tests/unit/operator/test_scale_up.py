@@ -59,8 +59,8 @@ TABLE = [
     ("as many as the run says", {"scaleUp": {"pending": 3}}, {"nodes": ()}, [0, 1, 2]),
     ("none, if the run says so", {"scaleUp": {"pending": 0}}, {"nodes": ()}, []),
     ("one machine stays alone", {}, {"nodes": (), "grows": False}, []),
-    ("nodes that are too small for one pod", {"threads": 4}, {"nodes": (Node(NODE, 2, room=0),)}, [0, 1]),
-    ("nodes without the device", ON_WHOLE, {"nodes": (Node(NODE, 8, room=0),)}, [0, 1]),
+    ("nodes that are too small for one pod", {"threads": 4}, {"nodes": (Node(NODE, 2, capacity=0),)}, [0, 1]),
+    ("nodes without the device", ON_WHOLE, {"nodes": (Node(NODE, 8, capacity=0),)}, [0, 1]),
     ("the first on a GPU that clips share is alone there", ON_SHARED, {"nodes": ()}, [0]),
     ("and on slices of one", ON_SLICES, {"nodes": ()}, [0]),
     ("whole GPUs come one each", ON_WHOLE, {"nodes": ()}, [0, 1]),
@@ -133,7 +133,7 @@ def test_what_is_held_says_how_many_wait_for_a_node():
     ],
 )
 def test_nodes_that_can_never_take_a_pod_are_said_to_be_too_small(render, nodes, message):
-    there = tuple(Node(f"n-{number}", 2, room=0) for number in range(nodes))
+    there = tuple(Node(f"n-{number}", 2, capacity=0) for number in range(nodes))
     [entry] = admit(make_run(workers=6, render=render), nodes=there).status.held
     assert entry.hold.message.startswith(message)
 
@@ -149,7 +149,7 @@ class TestWorkers:
 
     def test_they_are_settled_by_the_first_nodes_and_stay_so(self):
         run = make_run()
-        three = tuple(Node(f"n-{number}", 8, room=8) for number in range(3))
+        three = tuple(Node(f"n-{number}", 8, capacity=8) for number in range(3))
         assert limit(run, make_world(run, nodes=three)) == 18
         assert limit(run, make_world(run, nodes=three, workers=6)) == 6
         assert admit(run, nodes=three, workers=6).status.fixed_workers == 6
@@ -162,7 +162,7 @@ class TestWorkers:
 
     def test_no_more_on_a_node_than_it_has_devices_for(self):
         run = make_run(render=ON_WHOLE)
-        assert limit(run, make_world(run, nodes=(Node(NODE, 64, room=4), Node("cpus", 64, room=0)))) == 4
+        assert limit(run, make_world(run, nodes=(Node(NODE, 64, capacity=4), Node("cpus", 64, capacity=0)))) == 4
 
     @pytest.mark.parametrize(
         ("device", "gpus", "cpus", "room", "workers"),
@@ -180,7 +180,7 @@ class TestWorkers:
     def test_a_gpu_is_worth_two_of_them(self, device, gpus, cpus, room, workers):
         run = make_run(render={"device": device})
         there = tuple(GpuId(NODE, number) for number in range(gpus))
-        assert limit(run, make_world(run, nodes=(Node(NODE, cpus, there, room=room),))) == workers
+        assert limit(run, make_world(run, nodes=(Node(NODE, cpus, there, capacity=room),))) == workers
 
     @pytest.mark.parametrize(
         ("spec", "node", "first", "later"),
@@ -194,7 +194,7 @@ class TestWorkers:
             ({"vram": {"whenUnknown": "Admit"}}, {"devices": 4}, (8, True), (8, True)),
             ({"vram": {"enabled": False}}, {"devices": 4}, (8, True), (8, True)),
             # It has no device for the run: nothing is to be known.
-            ({"vram": {"enabled": False}}, {"room": 0}, (None, False), (None, False)),
+            ({"vram": {"enabled": False}}, {"capacity": 0}, (None, False), (None, False)),
             ({"workers": 5}, {}, (5, True), (5, True)),
         ],
     )
@@ -220,7 +220,7 @@ class TestWorkers:
         assert at(1119.0, known, unknown) == (4, False, 1000.0)
         assert at(1119.0, known, Node("b", 16, b)) == (8, True, None)
         assert at(1120.0, known, unknown) == (4, True, None), "it may never answer"
-        assert at(1001.0, known, Node("b", 16, room=0, gpu_problem="no exporter"))[:2] == (4, True)
+        assert at(1001.0, known, Node("b", 16, capacity=0, gpu_problem="no exporter"))[:2] == (4, True)
 
     def test_a_number_that_may_change_is_used_and_not_kept(self):
         run = make_run(render={"device": "cuda"})

@@ -6,11 +6,12 @@ import json
 import pytest
 
 from clipfarm.cluster.api import owners, pod_views, views
+from clipfarm.cluster.api.cache import Cache
 from clipfarm.cluster.api.endings import failed_pod
 from clipfarm.cluster.api.errors import WatchExpiredError
 from clipfarm.cluster.api.nodes import node
 from clipfarm.cluster.api.pod_states import Reported
-from clipfarm.cluster.api.store import UNREADABLE, Cache, Store, watchers
+from clipfarm.cluster.api.store import UNREADABLE, Store, watchers
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.manifests import job as manifest
 from clipfarm.manifests.common import Images, Owner
@@ -47,7 +48,16 @@ def test_a_pod_is_known_by_its_run_its_job_and_its_index():
     gpu = Gpu("node-1", 2, "GPU-c").dump()
     found = pod_views.pod(pod(annotations={"clipfarm.dev/gpu": gpu}))
     assert found == pod_views.PodView(
-        "pod", "pod-1", ("ns", "run"), "job-1", 7, None, "node-1", GpuId("node-1", 2, "GPU-c"), Reported("Bound")
+        "pod",
+        "pod-1",
+        ("ns", "run"),
+        "job-1",
+        7,
+        None,
+        "node-1",
+        GpuId("node-1", 2, "GPU-c"),
+        Reported("Bound"),
+        requests=(("pods", 1),),
     )
     assert not found.gated
 

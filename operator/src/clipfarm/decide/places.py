@@ -26,7 +26,7 @@ def places(
             if pod.standing.state == "Released":
                 on_node.waits = on_node.waits or pod.waits
     for node in world.nodes:
-        if node.room == 0:
+        if node.capacity == 0:
             continue  # it has not even the CPUs or the device for one
         here = tuple(watermarks[gpu] for gpu in node.gpus) if on_gpu else ()
         groups: Iterable[tuple[WatermarkState, ...]] = [(state,) for state in here]

@@ -90,7 +90,7 @@ class Draft:
             run, world, 0, self.outcome.fatal, len(world.running), self.per_clip, largest
         )
         there = places(run, world, self.marks, self.counted)
-        choice = Choice.among(there, situation, partial(ledger.refresh, self.name))
+        choice = Choice.among(there, situation, partial(ledger.refresh, self.name, world.pod_requests))
         self._admitting = admission.Admitting(situation, workers(run, world), self.outcome, choice)
 
     @property
@@ -107,7 +107,7 @@ class Draft:
         """Admit one clip; return whether there was one to admit."""
         turn = self._admitting.turn()
         if turn is not None and turn.place is not None:
-            self._ledger.start(self.name, turn.place)
+            self._ledger.start(self.name, turn.place, self.world.pod_requests)
         if turn is None and (place := self._admitting.wanted()) is not None:
             self._ledger.keep(self.name, place)
             self._wants = place.gpu

@@ -53,4 +53,4 @@ def _may_share(run: Run) -> bool:
 
 
 def _shares(run: Run, node: Node) -> bool:
-    return run.spec.render.device != "cpu" and node.sharing != "Whole" and node.room != 0
+    return run.spec.render.device != "cpu" and node.sharing != "Whole" and node.capacity != 0

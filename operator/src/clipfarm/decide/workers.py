@@ -52,8 +52,8 @@ def workers(run: Run, world: World) -> Workers:
 def _share(run: Run, node: Node, *, waits: bool) -> int:
     """Return a node's part: what leaves room for system and encoder, no more than its devices and GPUs are worth."""
     share = default_workers(node.cpus, run.spec.render.threads)
-    if node.room is not None:
-        share = min(share, node.room)
+    if node.capacity is not None:
+        share = min(share, node.capacity)
     if run.spec.render.device == "cpu":
         return share
     unknown = _is_unknown(run, node)
@@ -66,7 +66,7 @@ def _share(run: Run, node: Node, *, waits: bool) -> int:
 
 def _is_unknown(run: Run, node: Node) -> bool:
     """Tell whether it is unknown how many of a node's GPUs clips may use."""
-    if run.spec.render.device == "cpu" or node.room == 0 or node.gpus or not node.gpu_problem:
+    if run.spec.render.device == "cpu" or node.capacity == 0 or node.gpus or not node.gpu_problem:
         return False
     return _holds_unknown(run) or not node.devices
 

@@ -8,6 +8,9 @@ from clipfarm.world.gpus import GpuId
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 Label = tuple[str, str]
 """A label of a node: key and value."""
+Requests = tuple[tuple[str, int], ...]
+"""What a pod requests of its node, by resource: thousandths of a CPU (``cpu``), bytes, or a number of devices. ``pods``
+is the pod itself: a node takes a limited number."""
 Sharing = Literal["Chosen", "Whole", "Sliced"]
 """How a clip comes to a GPU of its node.
 
@@ -28,8 +31,14 @@ class Node:
     gpu_problem: str = ""
     """Why its GPUs are unknown; empty if it has none, or all are known."""
     sharing: Sharing = "Chosen"
+    capacity: int | None = None
+    """Clips of this run that its allocatable CPUs and devices are enough for. None: not limited."""
     room: int | None = None
-    """Clips of this run that fit there at a time, by its allocatable CPUs and devices. None: not limited."""
+    """Clips of this run that fit there at a time, beside what other pods request. None: not limited."""
+    room_limit: str = ""
+    """What limits them to fewer than ``capacity``, in words; empty: nothing does."""
+    unseen: str = ""
+    """Which pods may take more of its room and are not known; empty: all are."""
     avoided: str = ""
     """Why no clip is sent there for some time; empty: clips may be sent there."""
     label: Label | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from clipfarm.world.encoders import Encoding, Turn
 from clipfarm.world.gpus import ClipMemory, GpuId, Reading, WatermarkState
-from clipfarm.world.nodes import Label, Node
+from clipfarm.world.nodes import Label, Node, Requests
 from clipfarm.world.others import OtherRun
 from clipfarm.world.pods import Departed, Ended, Running
 
@@ -90,6 +90,8 @@ class World:
     """Why the run ended as a whole, by its own status: the attempts that showed it may not be there any more."""
     others: tuple[OtherRun, ...] = ()
     """Runs of other processes that share its GPUs; runs that are decided in the same tick are not among them."""
+    pod_requests: Requests = ()
+    """What one pod of the run requests of its node; empty: nothing, as on one machine."""
 
     @property
     def now(self) -> float:

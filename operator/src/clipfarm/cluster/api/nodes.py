@@ -6,6 +6,7 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
+from clipfarm.cluster.api.requests import allocatable
 from clipfarm.cluster.api.times import read_time
 from clipfarm.manifests.common import Manifest
 from clipfarm.pod_options import PodOptions
@@ -27,6 +28,8 @@ class NodeView:
     schedulable: bool
     devices: dict[str, int] = field(default_factory=dict)
     """What may be allocated of them, by the names that their plugins gave them."""
+    allocatable: dict[str, int] = field(default_factory=dict)
+    """What pods may request together, by resource, in the units of :data:`clipfarm.world.Requests`."""
     silent_since: float | None = None
     """When it stopped to be ready, Unix time: its kubelet does not answer, or cannot end pods; infinite: it is not said
     when. None: it is ready."""
@@ -46,12 +49,13 @@ def node(manifest: Manifest) -> NodeView:
     """Return a view of a node."""
     metadata, spec = manifest["metadata"], manifest.get("spec", {})
     ready = _ready(manifest.get("status", {}))
-    allocatable = manifest.get("status", {}).get("allocatable", {})
+    offered = manifest.get("status", {}).get("allocatable", {})
     return NodeView(
         name=metadata["name"],
-        cpus=_whole(allocatable.get("cpu", "0")),
-        gpus=_whole(allocatable.get("nvidia.com/gpu", "0")),
-        devices={name: _whole(count) for name, count in allocatable.items() if "/" in name},
+        cpus=_whole(offered.get("cpu", "0")),
+        gpus=_whole(offered.get("nvidia.com/gpu", "0")),
+        devices={name: _whole(count) for name, count in offered.items() if "/" in name},
+        allocatable=allocatable(manifest),
         labels=metadata.get("labels", {}),
         taints=tuple((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
         schedulable=not spec.get("unschedulable", False),

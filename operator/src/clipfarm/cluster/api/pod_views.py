@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 
 from clipfarm.cluster.api.owners import RunKey, controller, index_of, run_key
 from clipfarm.cluster.api.pod_states import Reported, reported
+from clipfarm.cluster.api.requests import Requested, requests
 from clipfarm.cluster.api.times import read_time
 from clipfarm.decide.starting import PASSING
 from clipfarm.manifests import encoder
 from clipfarm.manifests.common import Manifest
 from clipfarm.manifests.job import CONTAINER
-from clipfarm.world import EarlyEnd, GpuId
+from clipfarm.world import EarlyEnd, GpuId, Requests
 from clipfarm_contract.objects import (
     GATE,
     Gpu,
@@ -44,6 +45,10 @@ class PodView:
     """Whether it may go to a node alone that was not there when its gate was taken off."""
     affinity: Manifest | None = field(default=None, hash=False)
     """Its affinity, where it has one: an admission policy of the cluster may give pods theirs."""
+    requests: Requests = ()
+    priority: int = 0
+    preempts: bool = True
+    """Whether the scheduler may end pods of a lower priority for it."""
 
     @property
     def never_to_run(self) -> bool:
@@ -84,6 +89,8 @@ class EncoderPod:
     """Whether its container answers its readiness probe."""
     ended: bool = False
     """Whether the pod as a whole has ended: evicted, or its node is gone."""
+    requests: Requests = ()
+    priority: int = 0
 
 
 def pod(manifest: Manifest) -> PodView | None:
@@ -113,7 +120,21 @@ def pod(manifest: Manifest) -> PodView | None:
         deleting="deletionTimestamp" in metadata,
         elsewhere=placement.new_node,
         affinity=spec.get("affinity"),
+        requests=requests(manifest),
+        priority=spec.get("priority") or 0,
+        preempts=spec.get("preemptionPolicy") != "Never",
     )
+
+
+def requested_by_renderer(pod: PodView) -> Requested | None:
+    """Return what a renderer's pod requests of the node that it has, or was sent to; None if it has none."""
+    node = pod.node or ("" if pod.gated or pod.deleting else pod.sent_to)
+    return Requested(node, pod.requests, pod.priority, pod.run) if node else None
+
+
+def requested_by_encoder(pod: EncoderPod) -> Requested | None:
+    """Return what an encoder's pod requests of its node; None if it has none, or has ended."""
+    return Requested(pod.node, pod.requests, pod.priority) if pod.node and not pod.ended else None
 
 
 def gate_of(spec: Manifest) -> int | None:
@@ -143,6 +164,8 @@ def encoder_pod(manifest: Manifest) -> EncoderPod | None:
         ready=container.get("ready", False),
         ended=status.get("phase") in ("Succeeded", "Failed"),
         last_end=EarlyEnd(ended["exitCode"], lines[-1] if lines else ended.get("reason", "")) if ended else None,
+        requests=requests(manifest),
+        priority=manifest["spec"].get("priority") or 0,
     )
 
 

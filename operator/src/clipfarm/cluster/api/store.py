@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -11,12 +11,14 @@ from prometheus_client import Counter
 
 from clipfarm.cluster.api import pod_views, views
 from clipfarm.cluster.api.backoff import pause
+from clipfarm.cluster.api.cache import Cache
 from clipfarm.cluster.api.client import Api, Manifest
 from clipfarm.cluster.api.endings import FailedPod, failed_pod
 from clipfarm.cluster.api.errors import FAULTS, ApiError, WatchExpiredError
 from clipfarm.cluster.api.nodes import NodeView, node
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.pod_views import EncoderPod, PodView
+from clipfarm.cluster.api.requests import Counted, Requested, Sums, requested
 from clipfarm.cluster.api.views import DeploymentView, JobView, ReplicaSetView, RunView
 from clipfarm.manifests import encoder, job, report
 from clipfarm.run import API_VERSION
@@ -30,42 +32,6 @@ UNREADABLE = Counter("clipfarm_unreadable_objects_total", "Objects that could no
 V = TypeVar("V")
 
 
-class Cache(Generic[V]):
-    """Views of one kind of object, by run and UID."""
-
-    def __init__(self, run_of: Callable[[V], Hashable]) -> None:
-        self._run_of = run_of
-        self._views: dict[str, V] = {}
-        self._by_run: dict[Hashable, dict[str, V]] = {}
-
-    def of(self, run: Hashable) -> Mapping[str, V]:
-        """Return a run's views by UID."""
-        return self._by_run.get(run, {})
-
-    def all(self) -> Iterable[V]:
-        """Return every view."""
-        return self._views.values()
-
-    def put(self, uid: str, view: V) -> bool:
-        """Store a view, and return whether it differs."""
-        before = self._views.get(uid)
-        if before is not None and self._run_of(before) != self._run_of(view):
-            self.drop(uid)
-        self._views[uid] = view
-        self._by_run.setdefault(self._run_of(view), {})[uid] = view
-        return before != view
-
-    def drop(self, uid: str) -> V | None:
-        """Forget a view, and return it."""
-        view = self._views.pop(uid, None)
-        if view is not None:
-            key = self._run_of(view)
-            del self._by_run[key][uid]
-            if not self._by_run[key]:
-                del self._by_run[key]
-        return view
-
-
 def _run(view: Any) -> Hashable:
     key: RunKey = view.run
     return key
@@ -76,7 +42,11 @@ class Store:
     """All objects that the operator watches."""
 
     runs: Cache[RunView] = field(default_factory=lambda: Cache(_run))
-    pods: Cache[PodView] = field(default_factory=lambda: Cache(_run))
+    requests: Sums = field(default_factory=Sums)
+    """What the pods of each node request: renderers, encoders and, if the operator may read them, all others."""
+    sees_all_pods: bool = False
+    """Whether the pods of all namespaces are among them."""
+    pods: Counted[PodView] = field(init=False)
     """Renderers that have not ended."""
     failed: Cache[FailedPod] = field(default_factory=lambda: Cache(_run))
     jobs: Cache[JobView] = field(default_factory=lambda: Cache(_run))
@@ -84,8 +54,15 @@ class Store:
     """Jobs that write reports."""
     deployments: Cache[DeploymentView] = field(default_factory=lambda: Cache(_run))
     replica_sets: Cache[ReplicaSetView] = field(default_factory=lambda: Cache(_run))
-    encoders: Cache[EncoderPod] = field(default_factory=lambda: Cache(_run))
+    encoders: Counted[EncoderPod] = field(init=False)
+    other_pods: Counted[Requested] = field(init=False)
+    """Pods that are neither and have a node."""
     nodes: Cache[NodeView] = field(default_factory=lambda: Cache(lambda _: None))
+
+    def __post_init__(self) -> None:
+        self.pods = Counted(_run, self.requests, pod_views.requested_by_renderer)
+        self.encoders = Counted(_run, self.requests, pod_views.requested_by_encoder)
+        self.other_pods = Counted(lambda _: None, self.requests, lambda pod: pod)
 
 
 @dataclass
@@ -198,6 +175,12 @@ def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey |
 
     live, failed = "status.phase!=Succeeded,status.phase!=Failed", "status.phase=Failed"
     made: list[Watcher[Any]] = [Watcher("/api/v1/nodes", node, store.nodes, lambda _: mark(None))]
+    if not namespaces:
+        # No run is due for them: those that wait for a node are looked at on each tick.
+        others = {"labelSelector": f"{ROLE_LABEL} notin ({job.ROLE},{encoder.ROLE})"}
+        others["fieldSelector"] = f"spec.nodeName!=,{live}"
+        made.append(Watcher("/api/v1/pods", requested, store.other_pods, lambda _: None, others))
+        store.sees_all_pods = True
     for inside in [f"/namespaces/{namespace}" for namespace in namespaces] or [""]:
         pods = f"/api/v1{inside}/pods"
         made += [

@@ -7,6 +7,7 @@ from itertools import islice
 
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.observing import carried_over, places, refused, stuck
+from clipfarm.cluster.observing.beside import Asking
 from clipfarm.cluster.observing.failures import failures
 from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.own import Own
@@ -88,7 +89,8 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         encoder_refusal=refused.explained(deployment.refusal, "encode") if deployment and deployment.refusal else "",
     )
     readings = seen.gpus.for_namespace(tracked.key[0])
-    nodes, unfit = places.nodes(tracked, seen, readings), places.unfit(tracked, seen)
+    asking = Asking.of(tracked, pods)
+    nodes, unfit = places.nodes(tracked, seen, readings, asking), places.unfit(tracked, seen)
     complete_clips = _complete_clips(tracked, memory, completed)
     world = World(
         moment=Moment(now, seen.wall),
@@ -123,6 +125,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         refused=following.refused,
         refusal=trial.refusal,
         turn=memory.turn,
+        pod_requests=asking.requests,
     )
     return world, memory
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from clipfarm.cluster.api.nodes import fits, own_label, selected
 from clipfarm.cluster.observing import stuck
+from clipfarm.cluster.observing.beside import UNSEEN, Asking, beside
 from clipfarm.cluster.observing.devices import capacity, counted, of_kind, sharing
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.world import GpuId, Label, Node, Reading
 
 
-def nodes(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading]) -> tuple[Node, ...]:
+def nodes(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading], asking: Asking) -> tuple[Node, ...]:
     """Return the nodes that a run's pods may go to."""
     render, found = tracked.run.spec.render, []
     on_gpu = render.device != "cpu"
@@ -26,6 +27,8 @@ def nodes(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading]) -> tu
         here = seen.gpus.on(node.name) or tuple(sorted(remembered.get(node.name, ())))
         if here or node.gpus:
             probable.add(node.name)
+        most, (room, limit) = capacity(node, render), beside(tracked, seen, asking, node)
+        limited = room is not None and room < most
         found.append(
             Node(
                 node.name,
@@ -33,7 +36,10 @@ def nodes(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading]) -> tu
                 of_kind(here, readings, render.pod),
                 seen.gpus.problem(node.name) if on_gpu else "",
                 sharing(node, render.pod, len(here)),
-                capacity(node, render),
+                most,
+                room if limited else most,
+                limit if limited else "",
+                "" if seen.store.sees_all_pods else UNSEEN,
                 label=own_label(node),
                 devices=counted(node),
             )

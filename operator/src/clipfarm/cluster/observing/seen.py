@@ -1,7 +1,10 @@
 """What all looks of one moment are made of."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from clipfarm.cluster.api.owners import RunKey
+from clipfarm.cluster.api.requests import Amounts, Requested
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.vram.gpus import Gpus
 
@@ -18,3 +21,14 @@ class Seen:
     """The time, seconds on a clock that only goes forward."""
     wall: float
     """The time, Unix; of use only for what happened before this process was there."""
+    on_their_way: Mapping[str, Sequence[Requested]] = field(default_factory=dict)
+    """Renderers' pods that were released and that no watch shows without their gate yet, by the node of each."""
+
+    def releasing(self, node: str, run: RunKey) -> Amounts:
+        """Return what those of other runs request of a node."""
+        found: Amounts = {}
+        for pod in self.on_their_way.get(node, ()):
+            if pod.run != run:
+                for name, amount in pod.requests:
+                    found[name] = found.get(name, 0) + amount
+        return found

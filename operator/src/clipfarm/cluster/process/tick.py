@@ -13,6 +13,7 @@ from clipfarm.cluster.acting.apply import Applier
 from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.acting.release import Gatekeeper
 from clipfarm.cluster.api.owners import RunKey
+from clipfarm.cluster.api.requests import Requested
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import JobView
@@ -29,7 +30,7 @@ from clipfarm.decide.plan import Draft, Plan
 from clipfarm.decide.vram.ledger import Ledger
 from clipfarm.manifests import report
 from clipfarm.manifests.common import Images
-from clipfarm.world import Moment
+from clipfarm.world import GpuId, Moment
 
 LOGGER = logging.getLogger(__name__)
 REPORT_SECONDS = 600.0
@@ -70,7 +71,7 @@ class Ticker:
 
     def tick(self, due: Collection[RunKey]) -> None:
         """Look, decide and act. A fault in one run does not keep others from it."""
-        seen = Seen(self.store, self.gpus, self.clock(), self.wall())
+        seen = Seen(self.store, self.gpus, self.clock(), self.wall(), self._on_their_way())
         looked: dict[RunKey, tuple[Tracked, Draft]] = {}
         for key in sorted({*due, *self._waiting}):
             with self._guard(key):
@@ -88,6 +89,18 @@ class Ticker:
                 self._act(tracked, draft, seen)
                 tracked.fault = ""
         self._looked |= looked
+
+    def _on_their_way(self) -> dict[str, list[Requested]]:
+        """Return pods that were released and that no watch shows without their gate yet, by node."""
+        found: dict[str, list[Requested]] = {}
+        for key, tracked in self.runs.items():
+            pods = self.store.pods.of(key)
+            for uid, to in tracked.releases.released.items():
+                node = to.node if isinstance(to, GpuId) else to if isinstance(to, str) else ""
+                pod = pods.get(uid)
+                if node and pod is not None and pod.gated:
+                    found.setdefault(node, []).append(Requested(node, pod.requests, pod.priority, key))
+        return found
 
     def _leave(self, key: RunKey) -> None:
         """Take note that a run is gone: its pods have memory until they have ended."""

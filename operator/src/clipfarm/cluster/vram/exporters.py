@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from clipfarm.cluster.api.cache import Cache
 from clipfarm.cluster.api.client import Api, Manifest
 from clipfarm.cluster.api.errors import FAULTS, ApiError
-from clipfarm.cluster.api.store import Cache, Watcher
+from clipfarm.cluster.api.store import Watcher
 
 LOGGER = logging.getLogger(__name__)
 ELSEWHERE_SECONDS = 300.0

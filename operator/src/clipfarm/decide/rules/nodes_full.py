@@ -3,6 +3,7 @@
 from clipfarm.decide.rules.rule import PlaceRule
 from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.vram.place import Place
+from clipfarm.units import format_clips
 
 
 def _holds(place: Place, _situation: Situation) -> str | None:
@@ -11,18 +12,20 @@ def _holds(place: Place, _situation: Situation) -> str | None:
         return None  # it is sent nowhere: Kubernetes' scheduler finds a node
     if node.avoided:
         return f"a clip that was sent to {node.name} did not start: {node.avoided}"
-    if node.room is not None and there.pods >= node.room:
-        return f"{node.name} has room for {'1 clip' if node.room == 1 else f'{node.room} clips'} of this run"
+    if node.room is not None and there.pods + there.taken >= node.room:
+        clips = format_clips(node.room) if node.room else "no clip"
+        return f"{node.name} has room for {clips} of this run" + (f": {node.room_limit}" if node.room_limit else "")
     if node.room is not None and there.waits:
-        return f"a clip that was sent to {node.name} does not start: {there.waits}"
+        unseen = f" ({node.unseen})" if node.unseen else ""
+        return f"a clip that was sent to {node.name} does not start: {there.waits}{unseen}"
     return None
 
 
 RULE = PlaceRule(
     word="NodesFull",
     means=(
-        "Every node has as many clips as its CPUs or devices allow; or a pod that was sent to a node has not "
-        "started there, now or in the last three minutes. The message says which."
+        "Every node has as many clips as its CPUs, memory or devices allow beside what other pods request there; or a "
+        "pod that was sent to a node has not started there, now or in the last three minutes. The message says which."
     ),
     remedy=(
         "Nothing, or fewer `workers`. If a pod did not start: free some room on that node, exclude the node "

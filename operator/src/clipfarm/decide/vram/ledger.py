@@ -13,7 +13,7 @@ from clipfarm.decide.vram.counts import Counts, PlaceKey
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.others import NONE, Others
 from clipfarm.decide.vram.place import Place
-from clipfarm.world import GpuId, Node
+from clipfarm.world import GpuId, Node, Requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Ledger:
     """Places that are kept for a run in this tick."""
     _changes: dict[str, int] = field(default_factory=dict)
     """How often a clip was started on a node, or a place kept there, in this tick."""
+    _started: dict[str, list[tuple[str, Requests]]] = field(default_factory=dict)
+    """The run and the requests of each pod that was sent to a node in this tick."""
 
     def put(
         self,
@@ -91,8 +93,8 @@ class Ledger:
             if left.any:
                 self._totals[key] = left
 
-    def start(self, run: str, place: Place) -> None:
-        """Enter one more clip of a run, which starts now."""
+    def start(self, run: str, place: Place, requests: Requests = ()) -> None:
+        """Enter one more clip of a run, which starts now, and what its pod requests of the node."""
         key, account = place.gpu or place.node.name, self.accounts.get(run)
         if account is None or not place.states:
             return  # it uses no GPU, or none is measured
@@ -102,6 +104,7 @@ class Ledger:
         fullest = place.fullest
         known = fullest is not None and fullest.reading is not None and isinstance(key, GpuId)
         self._enter(run, account, key, fullest.reading.used_mib if known and fullest and fullest.reading else None)
+        self._started.setdefault(place.node.name, []).append((run, requests))
         self._changes[place.node.name] = self._changes.get(place.node.name, 0) + 1
 
     def keep(self, run: str, place: Place) -> None:
@@ -121,8 +124,9 @@ class Ledger:
         """Keep no place any more: a new tick begins."""
         self._kept.clear()
         self._changes.clear()
+        self._started.clear()
 
-    def refresh(self, run: str, place: Place) -> bool:
+    def refresh(self, run: str, requests: Requests, place: Place) -> bool:
         """Bring a place up to date with what other runs have there; return whether it has changed."""
         changes = self._changes.get(place.node.name, 0)
         if len(self.accounts) < 2 or changes == place.changes:
@@ -131,7 +135,17 @@ class Ledger:
         keys: tuple[PlaceKey, ...] = (place.node.name, *(state.gpu for state in place.states))
         place.kept_for = next((kept for key in keys if (kept := self._kept.get(key, run)) != run), "")
         place.others = found
+        place.on_node.taken = self._taken(run, requests, place.node.name)
         return found != before
+
+    def _taken(self, run: str, requests: Requests, node: str) -> int:
+        """Return how many pods of a run could take the room of those that other runs have sent to a node."""
+        others: dict[str, int] = {}
+        for name, theirs in self._started.get(node, ()):
+            if name != run:
+                for resource, amount in theirs:
+                    others[resource] = others.get(resource, 0) + amount
+        return max((-(-others.get(resource, 0) // amount) for resource, amount in requests if amount), default=0)
 
     def on_gpu(self, run: str, node: Node, gpu: GpuId) -> Others:
         """Return the clips of all other runs on a GPU."""

@@ -13,6 +13,8 @@ class OnNode:
     """Pods of this run on one node."""
 
     pods: int = 0
+    taken: int = 0
+    """Pods of this run that do not fit there any more, because pods of other runs are sent there in this tick."""
     waits: str = ""
     """Why the scheduler does not get one of them to run there; empty: it does."""
 

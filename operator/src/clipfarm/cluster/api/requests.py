@@ -1,0 +1,183 @@
+"""What pods request of their nodes, as the scheduler counts it, and a running sum of it for each node."""
+
+import math
+import sys
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+from kubernetes.utils.quantity import parse_quantity
+
+from clipfarm.cluster.api.cache import Cache
+from clipfarm.cluster.api.owners import RunKey
+from clipfarm.manifests.common import Manifest
+from clipfarm.world import Requests
+
+Amounts = dict[str, int]
+"""By resource, in the units of :data:`clipfarm.world.Requests`."""
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What one pod requests of the node that it has, or was sent to."""
+
+    node: str
+    requests: Requests
+    priority: int = 0
+    """Of the pod: the scheduler may end it for one with a higher priority."""
+    run: RunKey | None = None
+    """The run that it renders for; None: it is no renderer."""
+
+
+def requested(manifest: Manifest) -> Requested | None:
+    """Return what a pod requests that is no renderer's; None while it has no node.
+
+    No more is kept of it: there may be tens of thousands.
+    """
+    spec = manifest["spec"]
+    node = spec.get("nodeName", "")
+    return Requested(sys.intern(node), requests(manifest), spec.get("priority") or 0) if node else None
+
+
+def requests(manifest: Manifest) -> Requests:
+    """Return what a pod requests, by Kubernetes' rule.
+
+    Its containers and sidecars run together. Each init container runs with the sidecars before it, so the largest of
+    them counts if it is more. Requests of the pod as a whole replace that sum; overhead is added. A container that is
+    being resized counts as the larger of what it has and what it is to have.
+    """
+    spec, status = manifest["spec"], manifest.get("status", {})
+    now = {
+        each["name"]: each
+        for kind in ("containerStatuses", "initContainerStatuses")
+        for each in status.get(kind, ())
+        if "resources" in each or "allocatedResources" in each
+    }
+
+    def of(container: Manifest) -> Amounts:
+        has = now.get(container.get("name", ""), {})
+        parts = (container.get("resources"), has.get("resources"), {"requests": has.get("allocatedResources")})
+        return _largest(_amounts((part or {}).get("requests")) for part in parts)
+
+    sidecars: Amounts = {}
+    first: Amounts = {}
+    for container in spec.get("initContainers", ()):
+        together = _sum(sidecars, of(container))
+        if container.get("restartPolicy") == "Always":
+            sidecars = together
+        first = _largest((first, together))
+    total = sidecars
+    for container in spec.get("containers", ()):
+        total = _sum(total, of(container))
+    total = _largest((total, first)) | _amounts((spec.get("resources") or {}).get("requests"))
+    total = _sum(total, _amounts(spec.get("overhead")))
+    return _shared(tuple(sorted((total | {"pods": 1}).items())))
+
+
+def allocatable(manifest: Manifest) -> Amounts:
+    """Return what pods may request of a node together."""
+    return {
+        name: math.floor(parse_quantity(quantity) * (1000 if name == "cpu" else 1))
+        for name, quantity in manifest.get("status", {}).get("allocatable", {}).items()
+    }
+
+
+class Sums:
+    """What all pods of each node request together, kept up to date pod by pod."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, Requested] = {}
+        self._all: dict[str, dict[int, Amounts]] = {}
+        """By node and priority."""
+        self._own: dict[tuple[str, RunKey], dict[int, Amounts]] = {}
+        """The same of a run's renderers."""
+
+    def put(self, uid: str, pod: Requested | None) -> None:
+        """Count a pod, in place of what was counted for it before; None: it has no node."""
+        before = self._pods.pop(uid, None)
+        if before != pod:
+            self._count(before, -1)
+            self._count(pod, 1)
+        if pod is not None:
+            self._pods[uid] = pod
+
+    def others(self, node: str, run: RunKey, priority: int | None) -> Amounts:
+        """Return what all pods of a node request but the renderers of a run.
+
+        Args:
+            node: its name.
+            run: whose renderers are left out.
+            priority: pods with a lower one are left out, too: the scheduler ends them. None: it ends none.
+        """
+        found: Amounts = {}
+        for sign, by_priority in ((1, self._all.get(node)), (-1, self._own.get((node, run)))):
+            for level, amounts in (by_priority or {}).items():
+                if priority is None or level >= priority:
+                    for name, amount in amounts.items():
+                        found[name] = found.get(name, 0) + sign * amount
+        return found
+
+    def _count(self, pod: Requested | None, sign: int) -> None:
+        if pod is None or not pod.requests:
+            return
+        self._add(self._all, pod.node, pod, sign)
+        if pod.run is not None:
+            self._add(self._own, (pod.node, pod.run), pod, sign)
+
+    @staticmethod
+    def _add(sums: dict[V, dict[int, Amounts]], key: V, pod: Requested, sign: int) -> None:
+        amounts = sums.setdefault(key, {}).setdefault(pod.priority, {})
+        for name, amount in pod.requests:
+            amounts[name] = amounts.get(name, 0) + sign * amount
+        if not amounts["pods"]:
+            del sums[key][pod.priority]
+            if not sums[key]:
+                del sums[key]
+
+
+class Counted(Cache[V]):
+    """Views of pods whose requests are a part of the sums."""
+
+    def __init__(self, run_of: Callable[[V], Hashable], sums: Sums, of: Callable[[V], Requested | None]) -> None:
+        super().__init__(run_of)
+        self._sums, self._of = sums, of
+
+    def put(self, uid: str, view: V) -> bool:
+        """Store a view, and return whether it differs."""
+        differs = super().put(uid, view)
+        self._sums.put(uid, self._of(view))
+        return differs
+
+    def drop(self, uid: str) -> V | None:
+        """Forget a view, and return it."""
+        self._sums.put(uid, None)
+        return super().drop(uid)
+
+
+@lru_cache(maxsize=1024)
+def _shared(found: Requests) -> Requests:
+    """Return the same value for the same requests: most pods of a cluster are like many others."""
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _amount(resource: str, quantity: str) -> int:
+    amount: int = math.ceil(parse_quantity(quantity) * (1000 if resource == "cpu" else 1))
+    return max(0, amount)
+
+
+def _amounts(quantities: Mapping[str, str] | None) -> Amounts:
+    return {name: _amount(name, str(quantity)) for name, quantity in (quantities or {}).items()}
+
+
+def _sum(one: Amounts, other: Amounts) -> Amounts:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in one | other}
+
+
+def _largest(those: Iterable[Amounts]) -> Amounts:
+    found: Amounts = {}
+    for each in those:
+        found |= {name: max(amount, found.get(name, 0)) for name, amount in each.items()}
+    return found

@@ -1,0 +1,67 @@
+"""How many of a run's pods fit on a node beside what all other pods request there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clipfarm.cluster.api.nodes import NodeView
+from clipfarm.cluster.api.pod_views import PodView
+from clipfarm.cluster.api.requests import Amounts, requests
+from clipfarm.cluster.observing.seen import Seen
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.manifests.common import resources
+from clipfarm.units import format_bytes
+from clipfarm.world import Requests
+
+UNSEEN = "pods of other namespaces may request more there: the operator may not read them"
+"""Of an operator of single namespaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What one pod of a run requests, and which others it has to leave alone."""
+
+    requests: Requests
+    priority: int | None = 0
+    """Pods with a lower one are ended for it; None: none are."""
+
+    @classmethod
+    def of(cls, tracked: Tracked, pods: Mapping[str, PodView]) -> "Asking":
+        """Return what one of its pods says: admission may have changed what the run asks for. Without any, the run."""
+        pod = next(iter(pods.values()), None)
+        if pod is not None:
+            return cls(pod.requests, pod.priority if pod.preempts else None)
+        render = tracked.run.spec.render
+        container = {"name": "", "resources": resources(render.threads, render.memory, render.pod)}
+        return cls(requests({"spec": {"containers": [container]}}))
+
+
+def beside(tracked: Tracked, seen: Seen, asking: Asking, node: NodeView) -> tuple[int | None, str]:
+    """Return how many pods of a run fit on a node beside all others, and what limits their number, in words.
+
+    None: nothing that the node says limits it.
+    """
+    others = seen.store.requests.others(node.name, tracked.key, asking.priority)
+    for name, amount in seen.releasing(node.name, tracked.key).items():
+        others[name] = others.get(name, 0) + amount
+    limits = [
+        (max(0, offered - others.get(name, 0)) // amount, name)
+        for name, amount in asking.requests
+        if amount and (offered := node.allocatable.get(name)) is not None
+    ]
+    if not limits:
+        return None, ""
+    room, name = min(limits)
+    return room, _words(name, others, node.allocatable[name])
+
+
+def _words(name: str, others: Amounts, offered: int) -> str:
+    taken = others.get(name, 0)
+    if name == "pods":
+        return f"{taken} of {offered} pods are there"
+    if name == "cpu":
+        found = f"{taken / 1000:g} of {offered / 1000:g} CPUs"
+    elif "/" in name:
+        found = f"{taken} of {offered} {name}"
+    else:
+        found = f"{format_bytes(taken)} of {format_bytes(offered)} {name}"
+    return f"other pods request {found}"
