@@ -148,8 +148,9 @@ class Admitting:
 
     def result(self) -> Admission:
         """Return what starts and what is held, after the last turn."""
-        choice, scale_up = self._choice, self._scale_up
-        room = 1 if choice.best() is not None else 0
+        choice, scale_up, world = self._choice, self._scale_up, self._situation.world
+        asks = scale_up.pending or any(pod.waits for pod in world.running)
+        room = 1 if asks and choice.best() is not None else 0
         waits_for_node = bool(scale_up.pending and not room and choice.hold.capacity)
         return Admission(
             tuple(self._start),
@@ -157,7 +158,7 @@ class Admitting:
             self._situation.workers,
             self._settled,
             self._situation.at_work,
-            tuple(recalls(self._situation.world, self._situation, room)),
+            tuple(recalls(world, self._situation, room)),
             scale_up.counted(choice.hold) if waits_for_node else None,
         )
 

@@ -1,11 +1,12 @@
 """The places that are left for a run's clips, the best one first."""
 
 import heapq
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from clipfarm.decide.places import rank
+from clipfarm.decide.places import clips, rank
 from clipfarm.decide.rules import no_node
 from clipfarm.decide.rules.rule import Hold
 from clipfarm.decide.rules.subjects import Situation
@@ -13,6 +14,8 @@ from clipfarm.decide.rules.table import Reason, hold_of_place
 from clipfarm.decide.vram.claims import missing
 from clipfarm.decide.vram.place import Place
 
+UNRANKED = -math.inf
+"""Use of a place that is not worked out yet: among places with as many clips it comes first, and is ranked then."""
 SHARED = (Reason.VRAM_HIGH, Reason.VRAM_CLAIMS)
 """Reasons that end when clips of other runs end."""
 
@@ -26,25 +29,27 @@ class Choice:
     """
 
     situation: Situation
+    places: Callable[[], list[Place]]
+    """Returns all places. A run without a clip to start is never asked for them."""
     refresh: Callable[[Place], bool]
     """Brings a place up to date with what other runs have started there; returns whether that is another state."""
-    _heap: list[tuple[tuple[float, float], int, Place]]
     _held: list[tuple[Hold, Place]] = field(default_factory=list)
 
-    @classmethod
-    def among(cls, found: list[Place], situation: Situation, refresh: Callable[[Place], bool]) -> "Choice":
-        """Begin with all places."""
+    @cached_property
+    def _heap(self) -> list[tuple[tuple[float, float], int, Place]]:
+        """Places that are left, the best one first."""
+        found = self.places()
         for place in found:
-            refresh(place)
-        heap = [(rank(place, situation.per_clip), number, place) for number, place in enumerate(found)]
+            self.refresh(place)
+        heap = [((clips(place), UNRANKED), number, place) for number, place in enumerate(found)]
         heapq.heapify(heap)
-        return cls(situation, refresh, heap)
+        return heap
 
     def best(self) -> Place | None:
         """Return the best place that no rule holds; None: no place is left."""
         while self._heap:
-            _, number, place = self._heap[0]
-            if self.refresh(place):
+            (_, use), number, place = self._heap[0]
+            if self.refresh(place) or use == UNRANKED:
                 heapq.heapreplace(self._heap, (rank(place, self.situation.per_clip), number, place))
                 continue
             hold = hold_of_place(place, self.situation)

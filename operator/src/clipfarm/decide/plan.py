@@ -12,9 +12,10 @@ from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.shares import Whole
 from clipfarm.decide.vram import counts, expected, watermarks
 from clipfarm.decide.vram.ledger import Claim, Ledger
+from clipfarm.decide.vram.others import Others
 from clipfarm.decide.workers import workers
 from clipfarm.run import Run
-from clipfarm.world import GpuId, Turn, WatermarkState, World
+from clipfarm.world import GpuId, Node, Turn, WatermarkState, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +82,20 @@ class Draft:
         run, world = self.run, self.world
         self._ledger = ledger
         self._wants: GpuId | None = None
-        self.marks = watermarks.update(
-            run.spec.vram, world, self.counted, self.per_clip, partial(ledger.on_gpu, self.name)
-        )
+        others: dict[GpuId, Others] = {}
+
+        def others_on(node: Node, gpu: GpuId) -> Others:
+            found = others[gpu] = ledger.on_gpu(self.name, node, gpu)
+            return found
+
+        self.marks = watermarks.update(run.spec.vram, world, self.counted, self.per_clip, others_on)
         self.outcome = retry.stop(run.spec.retry, world, retry.judge(run.spec.retry, world.ended))
         largest = ledger.largest_mib(self.name)
         self._situation = situation = Situation(
             run, world, 0, self.outcome.fatal, len(world.running), self.per_clip, largest
         )
-        there = places(run, world, self.marks, self.counted)
-        choice = Choice.among(there, situation, partial(ledger.refresh, self.name, world.pod_requests))
+        there = partial(places, run, world, self.marks, self.counted, others)
+        choice = Choice(situation, there, partial(ledger.refresh, self.name, world.pod_requests))
         self._admitting = admission.Admitting(situation, workers(run, world), self.outcome, choice)
 
     @property

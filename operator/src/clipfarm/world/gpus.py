@@ -1,12 +1,18 @@
 """GPUs, and their memory as it was measured. Sizes are MiB."""
 
-import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+
+
+class _Hashed:
+    """Has its hash at hand: a tick of many runs looks GPUs up some hundred thousand times."""
+
+    __slots__ = ("_hash",)
+    _hash: int
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class GpuId:
+class GpuId(_Hashed):
     """One GPU of one node, or one instance of it (MIG): node, UUID and instance tell any two apart."""
 
     node: str
@@ -15,6 +21,17 @@ class GpuId:
     uuid: str = ""
     instance: str = ""
     """Number of the GPU instance; empty: the GPU as a whole."""
+
+    def __post_init__(self) -> None:
+        """Work the hash out once."""
+        object.__setattr__(self, "_hash", hash((self.node, self.index, self.uuid, self.instance)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type["GpuId"], tuple[str, int, str, str]]:
+        """Leave the hash out of a pickle: another process hashes texts otherwise."""
+        return GpuId, (self.node, self.index, self.uuid, self.instance)
 
     @property
     def number(self) -> str:
@@ -77,6 +94,20 @@ class WatermarkState:
     """Since when neighbours have used so much that not one clip of this run could start; None: they do not."""
 
 
+class _Once:
+    """A property that is worked out once; Python 3.11's ``cached_property`` takes a lock at each first use."""
+
+    def __init__(self, work_out: Callable[["Neighbours"], float]) -> None:
+        self._work_out, self.__doc__ = work_out, work_out.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, those: "Neighbours", owner: type) -> float:
+        value = those.__dict__[self._name] = self._work_out(those)
+        return value
+
+
 @dataclass(frozen=True)
 class Neighbours:
     """Memory of a GPU that processes other than this run's clips use. Times are those of readings."""
@@ -95,22 +126,22 @@ class Neighbours:
     samples: int = 0
     """Readings in that mean."""
 
-    @cached_property
+    @_Once
     def least_mib(self) -> float:
         """Memory that they use all the time: the median of the last 40 s, as each reading is off by a clip or so."""
-        return max(0.0, statistics.median_low(left for _, left in self.lately))
+        return max(0.0, sorted([left for _, left in self.lately])[(len(self.lately) - 1) // 2])
 
     @property
     def deviation_mib(self) -> float | None:
         """Standard deviation of a clip's use, estimated from readings; None: too few readings."""
         return 1.25 * self.scatter if self.samples >= 20 else None
 
-    @cached_property
+    @_Once
     def now_mib(self) -> float:
         """Memory that they use now: what they use all the time, or more if the last reading alone shows it."""
         return max(self.least_mib, self.surely)
 
-    @cached_property
+    @_Once
     def most_mib(self) -> float:
         """Memory that they use now, or in the largest burst if bursts recur."""
         return max(self.now_mib, *(size for _, size in self.bursts)) if len(self.bursts) > 1 else self.now_mib

@@ -40,6 +40,12 @@ class Counts:
         """Pods that readings show."""
         return self.pods - self.unseen
 
+    def copy(self) -> "Counts":
+        """Return a copy; ``dataclasses.replace`` takes five times as long."""
+        return Counts(
+            self.pods, self.unseen, self.gone, self.showing, self.ended, self.proven, self.ran_out, self.since
+        )
+
 
 def counts(
     vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: Expected | None
@@ -53,15 +59,7 @@ def counts(
         per_clip: what clips take.
     """
     found: dict[PlaceKey, Counts] = {}
-    not_before: dict[PlaceKey, float] = {}
-    reported: dict[PlaceKey, float] = {}
-    for node in world.nodes:
-        here = [fresh[gpu] for gpu in node.gpus if gpu in fresh]
-        groups: list[tuple[PlaceKey, list[Reading]]] = [(node.name, here)]
-        groups += [(reading.gpu, [reading]) for reading in here]
-        for key, readings in groups:
-            not_before[key] = min((reading.at - reading.lag for reading in readings), default=-math.inf)
-            reported[key] = min((reading.at for reading in readings), default=math.inf)
+    times = _Times(world, fresh)
     several = {node.name: node.gpus for node in world.nodes if node.sharing == "Chosen" and node.gpus}
     for pod, key in _each(world.running, several):
         count = found.setdefault(key, Counts())
@@ -69,26 +67,58 @@ def counts(
         if not fresh:
             _claim(count, pod)
             continue
-        age = not_before.get(key, -math.inf) - pod.started_at if pod.started_at is not None else -math.inf
+        not_before, reported = times[key]
+        age = not_before - pod.started_at if pod.started_at is not None else -math.inf
         if age < vram.allocation_time:
             _claim(count, pod)
         count.proven += age >= vram.allocation_time
-        if per_clip is not None and pod.started_at is not None and key in not_before:
+        if per_clip is not None and pod.started_at is not None and times.knows(key):
             begun = pod.started_at + per_clip.allocated_after
-            count.showing += _part(begun, math.inf, not_before[key], reported[key])
+            count.showing += _part(begun, math.inf, not_before, reported)
     for gone, key in _each(world.departed, several):
         count = found.setdefault(key, Counts())
-        shown = not_before.get(key, -math.inf) >= gone.started_at + vram.allocation_time
-        count.gone += shown and reported.get(key, math.inf) < gone.ended_at
+        not_before, reported = times[key]
+        shown = not_before >= gone.started_at + vram.allocation_time
+        count.gone += shown and reported < gone.ended_at
         # Short clips end before a reading surely shows them; that they were there together is known nevertheless.
-        count.proven += shown and gone.ended_at > not_before.get(key, -math.inf) - vram.allocation_time
-        just_ended = not_before.get(key, -math.inf) < gone.ended_at
+        count.proven += shown and gone.ended_at > not_before - vram.allocation_time
+        just_ended = not_before < gone.ended_at
         count.ended += just_ended
         count.ran_out |= gone.out_of_vram and just_ended
-        if per_clip is not None and key in not_before:
+        if per_clip is not None and times.knows(key):
             begun = gone.started_at + per_clip.allocated_after
-            count.showing += _part(begun, gone.ended_at, not_before[key], reported[key])
+            count.showing += _part(begun, gone.ended_at, not_before, reported)
     return found
+
+
+class _Times(dict[PlaceKey, tuple[float, float]]):
+    """Of each place the time that no value of its readings is older than, and when the first of them was reported.
+
+    They are worked out where there are pods: most GPUs have none of a run.
+    """
+
+    def __init__(self, world: World, fresh: Mapping[GpuId, Reading]) -> None:
+        super().__init__()
+        self._nodes = {node.name: node for node in world.nodes}
+        self._fresh = fresh
+
+    def knows(self, key: PlaceKey) -> bool:
+        """Return whether a place is a node, or a GPU of a node with a fresh reading."""
+        if isinstance(key, str):
+            return key in self._nodes
+        node = self._nodes.get(key.node)
+        return node is not None and key in self._fresh and key in node.gpus
+
+    def __missing__(self, key: PlaceKey) -> tuple[float, float]:
+        gpus: Iterable[GpuId] = ()
+        if self.knows(key):
+            gpus = self._nodes[key].gpus if isinstance(key, str) else (key,)
+        readings = [self._fresh[gpu] for gpu in gpus if gpu in self._fresh]
+        found = self[key] = (
+            min((reading.at - reading.lag for reading in readings), default=-math.inf),
+            min((reading.at for reading in readings), default=math.inf),
+        )
+        return found
 
 
 def _claim(count: Counts, pod: Running) -> None:

@@ -6,7 +6,7 @@ decides with it.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from clipfarm.decide.vram import others
 from clipfarm.decide.vram.counts import Counts, PlaceKey
@@ -53,6 +53,8 @@ class Ledger:
     """Places that are kept for a run in this tick."""
     _changes: dict[str, int] = field(default_factory=dict)
     """How often a clip was started on a node, or a place kept there, in this tick."""
+    _listed: dict[GpuId, tuple[Claim, ...]] = field(default_factory=dict)
+    """Claims that were worked out since the last change."""
     _started: dict[str, list[tuple[str, Requests]]] = field(default_factory=dict)
     """The run and the requests of each pod that was sent to a node in this tick."""
 
@@ -79,13 +81,14 @@ class Ledger:
             keys: tuple[PlaceKey, ...] = node.gpus if node.sharing == "Chosen" else (node.name,) if node.gpus else ()
             for key in keys:
                 if key in counts:
-                    account.counts[key] = replace(counts[key])
+                    account.counts[key] = counts[key].copy()
                     self._enter(run, account, key, used.get(key) if isinstance(key, GpuId) else None)
         self.accounts[run] = account
 
     def drop(self, run: str) -> None:
         """Forget a run's clips."""
         account = self.accounts.pop(run, None)
+        self._listed.clear()
         for key, mine in account.sums.items() if account else ():
             # No total is there if no run has a clip there any more, and some only remember one that ended.
             left = self._totals.pop(key, NONE).minus(mine)
@@ -140,8 +143,10 @@ class Ledger:
 
     def _taken(self, run: str, requests: Requests, node: str) -> int:
         """Return how many pods of a run could take the room of those that other runs have sent to a node."""
+        if node not in self._started:
+            return 0
         others: dict[str, int] = {}
-        for name, theirs in self._started.get(node, ()):
+        for name, theirs in self._started[node]:
             if name != run:
                 for resource, amount in theirs:
                     others[resource] = others.get(resource, 0) + amount
@@ -149,6 +154,9 @@ class Ledger:
 
     def on_gpu(self, run: str, node: Node, gpu: GpuId) -> Others:
         """Return the clips of all other runs on a GPU."""
+        # Most nodes have no clips whose GPU they chose themselves.
+        if node.name not in self._totals:
+            return self._others(run, gpu)
         named, spread = self._others(run, gpu), self._others(run, node.name)
         return named.plus(spread.over(len(node.gpus))) if spread.any else named
 
@@ -169,7 +177,16 @@ class Ledger:
         return max(known, default=None)
 
     def claims(self, node: str, gpu: GpuId) -> tuple[Claim, ...]:
-        """Return what runs claim on a GPU, the largest first; clips whose GPU the node chose count on each of them."""
+        """Return what runs claim on a GPU, the largest first; clips whose GPU the node chose count on each of them.
+
+        All runs are shown the same, so it is worked out once for all, after the last turn of a tick.
+        """
+        known = self._listed.get(gpu)
+        if known is None:
+            known = self._listed[gpu] = self._claims(node, gpu)
+        return known
+
+    def _claims(self, node: str, gpu: GpuId) -> tuple[Claim, ...]:
         found = [
             Claim(name, count.unseen, None if mine.unknown > 0.5 else mine.claimed, count.since)
             for key in (gpu, node)
@@ -182,8 +199,9 @@ class Ledger:
     def _enter(self, run: str, account: Account, key: PlaceKey, used: float | None) -> None:
         """Bring a run's sum in a place up to date with its count."""
         before, total = account.sums.get(key, NONE), self._totals.get(key, NONE)
-        without = total.minus(before)
+        without = total if before is NONE else total.minus(before)
         count = account.counts[key]
+        self._listed.clear()
         per_clip = account.per_clip
         if per_clip is None and used is not None and count.proven:
             # No clip takes more, on average, than what other runs' clips do not explain, divided by those that show.

@@ -1,7 +1,6 @@
 """GPU memory that neighbours use: what readings of the whole GPU show beyond clips of which clipfarm knows."""
 
 import math
-from dataclasses import replace
 
 from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
@@ -58,9 +57,10 @@ def follow(
         bursts = (*bursts[:-1], (bursts[-1][0], max(bursts[-1][1], surely)))
     elif in_burst:
         bursts = (*bursts, (reading.at, surely))
-    found = Neighbours(reading.at, lately, bursts, surely, in_burst)
     scatter, samples = (before.scatter, before.samples) if before else (0.0, 0)
-    if count.pods and not others.any and len(lately) > FEW_READINGS:
-        samples = min(samples + 1, MANY_READINGS)
-        scatter += (abs(left - found.least_mib) / math.sqrt(count.pods) - scatter) / samples
-    return replace(found, scatter=scatter, samples=samples)
+    found = Neighbours(reading.at, lately, bursts, surely, in_burst, scatter, samples)
+    if not count.pods or others.any or len(lately) <= FEW_READINGS:
+        return found
+    samples = min(samples + 1, MANY_READINGS)
+    scatter += (abs(left - found.least_mib) / math.sqrt(count.pods) - scatter) / samples
+    return Neighbours(reading.at, lately, bursts, surely, in_burst, scatter, samples)
