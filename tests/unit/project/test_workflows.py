@@ -1,6 +1,8 @@
 """Workflows run what .ci/run runs, with actions that cannot change, and hooks run what `make lint` does."""
 
+import importlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +41,20 @@ def test_the_stages_of_continuous_integration_are_the_same_everywhere():
     run = "\n".join(step.get("run", "") for job in jobs for step in job["steps"])
     assert stages == {"lint", "test", "test-node"}
     assert set(re.findall(r"\bmake ([a-z-]+)$", run, re.M)) == stages
+
+
+def test_programs_are_cached_under_a_key_that_has_all_they_are_made_from(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools" / "cluster")
+    binaries = importlib.import_module("control_plane.binaries")
+    steps = parsed("ci.yml")["jobs"]["test"]["steps"]
+    cached = next(step["with"] for step in steps if "actions/cache" in step.get("uses", ""))
+    folders = {Path(line).name for line in cached["path"].split()}
+    assert folders == {module.name for module in binaries.SOURCES}
+    assert "steps.go.outputs.go-version" in cached["key"]
+    assert [step["id"] for step in steps if "actions/setup-go" in step.get("uses", "")] == ["go"]
+    hashed = {path for pattern in re.findall(r"'([^']+)'", cached["key"]) for path in ROOT.glob(pattern)}
+    sources = {module / name for module, names in binaries.SOURCES.items() for name in names}
+    assert sources <= hashed
 
 
 def test_steps_call_what_is_in_the_clone():
