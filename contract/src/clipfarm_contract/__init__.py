@@ -20,6 +20,7 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.signals`: which signals end a program
 - :mod:`~clipfarm_contract.writers`: who is writing clips into a folder
 - :mod:`~clipfarm_contract.result`: what the supervisor reports of a clip
+- :mod:`~clipfarm_contract.attempts`: how often a clip ran out of GPU memory
 - :mod:`~clipfarm_contract.termination`: what a renderer's container reports of its block of clips
 - :mod:`~clipfarm_contract.encoder_progress`: what an encoder has done so far
 - :mod:`~clipfarm_contract.objects`: labels and annotations of the objects that a run becomes in a cluster

@@ -33,6 +33,12 @@ GIVE_UP_AFTER = "CLIPFARM_GIVE_UP_AFTER"
 """To the supervisor of a block: how many clips in a row may fail alike, while no clip of the run is complete, before it
 leaves the others untried; unset: all are tried."""
 
+JOB = "CLIPFARM_JOB"
+"""To the supervisor of a block: what identifies its Job. The attempts of clips are counted within it."""
+RETRY_LIMIT = "CLIPFARM_RETRY_LIMIT"
+"""To the supervisor of a block: how often a clip that ran out of GPU memory is tried again; unset: the supervisor does
+not count, and the Job counts the block's attempts."""
+
 GPU = "CLIPFARM_GPU"
 """UUID of the one GPU that the supervisor's clips are to use; empty: those that the process sees."""
 

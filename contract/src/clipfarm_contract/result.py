@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clipfarm_contract import regular
+from clipfarm_contract.attempts import Attempts
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError, Fields, dump, load
 from clipfarm_contract.machine import Machine
@@ -179,6 +180,8 @@ class ClipResult:
     """None where it rendered on no GPU, or did not tell."""
     machine: Machine | None = None
     """What it was made on; None where a version before this field made it."""
+    attempts: Attempts | None = None
+    """How often the clip ran out of GPU memory; None: the supervisor did not count."""
 
     @classmethod
     def read(cls, path: Path) -> "ClipResult":
@@ -202,6 +205,7 @@ class ClipResult:
             peak_rss_mib=fields.take("peakRssMiB", float),
             vram=fields.take_object("vram", VramUse.parse) if fields.has("vram") else None,
             machine=fields.take_object("machine", Machine.parse) if fields.has("machine") else None,
+            attempts=fields.take_object("attempts", Attempts.parse) if fields.has("attempts") else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -215,6 +219,7 @@ class ClipResult:
             "peakRssMiB": round(self.peak_rss_mib, 1),
             **({"vram": self.vram.to_json()} if self.vram else {}),
             **({"machine": self.machine.to_json()} if self.machine else {}),
+            **({"attempts": self.attempts.to_json()} if self.attempts else {}),
         }
 
 

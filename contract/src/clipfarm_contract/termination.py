@@ -4,7 +4,8 @@ Kubernetes takes that much from a container and shows it in the pod's status. It
 
     {"clips": [{"index": 3, "exitCode": 1, "reason": "it never moved", "seconds": {"total": 3.2}, "cpuSeconds": 2.9,
                 "peakRssMiB": 512.0, "vram": {...}},                  # VramUse; left out on a CPU
-               {"index": 4, "exitCode": 0, "reason": "", ..., "skipped": true}],   # complete before
+               {"index": 4, "exitCode": 0, "reason": "", ..., "skipped": true},    # complete before
+               {"index": 5, "exitCode": 2, "reason": "GPU memory ran out", ..., "again": true}],
      "gpu": {...},                                                    # GpuReading; left out if it is not known
      "slow": ["the image has no kernels for sm_90, so ..."]}          # left out if nothing is
 
@@ -47,9 +48,11 @@ class ClipEnd:
     vram: VramUse | None = None
     skipped: bool = False
     """Whether the clip was complete before: nothing was done."""
+    again: bool = False
+    """Whether the clip ran out of GPU memory and has attempts left, by the supervisor's count: it is the last one."""
 
     @classmethod
-    def of(cls, result: ClipResult, *, skipped: bool) -> "ClipEnd":
+    def of(cls, result: ClipResult, *, skipped: bool, again: bool = False) -> "ClipEnd":
         """Return what a result says, whole."""
         return cls(
             index=result.index,
@@ -60,6 +63,7 @@ class ClipEnd:
             peak_rss_mib=result.peak_rss_mib,
             vram=result.vram,
             skipped=skipped,
+            again=again,
         )
 
     @classmethod
@@ -79,6 +83,7 @@ class ClipEnd:
             peak_rss_mib=fields.maybe("peakRssMiB", float),
             vram=_vram(fields),
             skipped=fields.take("skipped", bool, False),
+            again=fields.take("again", bool, False),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +100,7 @@ class ClipEnd:
             made["peakRssMiB"] = round(self.peak_rss_mib, 1)
         if self.vram is not None:
             made["vram"] = self.vram.to_json()
-        return made | ({"skipped": True} if self.skipped else {})
+        return made | ({"skipped": True} if self.skipped else {}) | ({"again": True} if self.again else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +191,11 @@ def _cut(clips: Sequence[ClipEnd]) -> list[ClipEnd]:
 
 
 def _without_details(clips: Sequence[ClipEnd]) -> list[ClipEnd]:
-    return [ClipEnd(clip.index, clip.exit_code, clip.reason[:120]) for clip in clips]
+    return [ClipEnd(clip.index, clip.exit_code, clip.reason[:120], again=clip.again) for clip in clips]
 
 
 def _without_reasons(clips: Sequence[ClipEnd]) -> list[ClipEnd]:
-    return [ClipEnd(clip.index, clip.exit_code) for clip in clips]
+    return [ClipEnd(clip.index, clip.exit_code, again=clip.again) for clip in clips]
 
 
 def _vram(fields: Fields) -> VramUse | None:

@@ -125,3 +125,91 @@ class TestGivingUp:
         ended = supervise(*python("sys.exit(2)"), index=None, count=5, options=[*GIVE_UP, 0])
         assert ended.code == ExitCode.OUT_OF_VRAM
         assert not ended.run.result(3).exists()
+
+
+RAN_OUT = "index in map(int, os.environ['RAN_OUT'].split()) and sys.exit(2)"
+SCARCE = f"index = int(os.environ['CLIP_INDEX']); {COUNT}; {RAN_OUT}; index == 3 and sys.exit('black'); {WRITE}"
+
+
+class TestOutOfGpuMemory:
+    """A block breaks off at the first clip that ran out; the next pod of its Job goes on there."""
+
+    @pytest.fixture
+    def block(self, supervise, monkeypatch, tmp_path):
+        """Run a pod of a Job with the block of six clips, of which some run out; return what it tried and told, too."""
+        monkeypatch.setenv("COUNTER", str(counter := tmp_path / "counter"))
+        message = tmp_path / "message"
+
+        def run(ran_out, *, job="job-1", limit=1):
+            monkeypatch.setenv("RAN_OUT", ran_out)
+            monkeypatch.setenv("CLIPFARM_JOB", job)
+            monkeypatch.setenv("CLIPFARM_RETRY_LIMIT", str(limit))
+            counter.write_text("")
+            ended = supervise(*python(SCARCE), count=6, options=["--termination-message", message])
+            return ended, counter.read_text().split(), Termination.parse(message.read_text()).clips
+
+        return run
+
+    def test_without_a_count_the_first_clip_that_runs_out_ends_the_block_with_2(self, supervise):
+        ended = supervise(*python(f"int(os.environ['CLIP_INDEX']) == 1 and sys.exit(2); {WRITE}"), count=4)
+        assert ended.code == ExitCode.OUT_OF_VRAM
+        assert ended.run.clips() == [0]
+        assert not ended.run.result(2).exists()
+        assert ended.result(1).attempts is None, "nothing is counted"
+        assert (
+            "clipfarm-render: GPU memory ran out, so the block ends here: 2 of this block are not tried" in ended.lines
+        )
+
+    def test_clips_that_ran_out_once_each_use_up_no_other_clips_retry(self, block):
+        for ran_out, tried, complete in (
+            ("1", ["0", "1"], [0]),
+            ("4", ["1", "2", "3", "4"], [0, 1, 2]),
+            ("5", ["4", "5"], [0, 1, 2, 4]),
+        ):
+            ended, seen, told = block(ran_out)
+            assert (ended.code, seen, ended.run.clips()) == (ExitCode.BROKE_OFF, tried, complete)
+            last = told[-1]
+            assert (last.index, last.exit_code, last.again) == (int(ran_out), ExitCode.OUT_OF_VRAM, True)
+        ended, seen, told = block("")
+        assert (ended.code, seen, ended.run.clips()) == (ExitCode.FAILED, ["5"], [0, 1, 2, 4, 5])
+        assert [clip.index for clip in told if clip.exit_code] == [3], "what failed before is reported"
+
+    def test_a_clip_that_runs_out_in_each_attempt_has_failed_and_the_rest_goes_on(self, block):
+        assert block("1")[0].code == ExitCode.BROKE_OFF
+        ended, seen, told = block("1")
+        assert (ended.code, seen) == (ExitCode.FAILED, ["1", "2", "3", "4", "5"])
+        assert ended.run.clips() == [0, 2, 4, 5]
+        assert "(in 2 attempts)" in ended.result(1).reason
+        assert [(clip.index, clip.exit_code, clip.again) for clip in told if clip.exit_code] == [
+            (1, 2, False),
+            (3, 1, False),
+        ]
+
+    def test_a_clip_that_failed_for_good_is_not_tried_by_a_later_pod(self, block):
+        block("1")
+        assert block("1 4")[0].code == ExitCode.BROKE_OFF
+        ended, seen, _ = block("1")
+        assert (ended.code, seen) == (ExitCode.FAILED, ["4", "5"])
+        assert any("clip 1: failed before (2), not tried again" in line for line in ended.lines)
+
+    def test_another_job_counts_from_zero(self, block):
+        block("1")
+        block("1")
+        ended, seen, _ = block("1", job="job-2")
+        assert (ended.code, seen) == (ExitCode.BROKE_OFF, ["1"])
+        assert ended.result(1).attempts.ran_out == 1
+
+    def test_without_a_retry_the_clip_fails_at_once(self, block):
+        ended, seen, _ = block("1", limit=0)
+        assert (ended.code, seen) == (ExitCode.FAILED, list("012345"))
+
+    def test_an_attempt_that_cannot_be_counted_is_left_to_the_job(self, block, supervise):
+        (supervise.run.result(1)).mkdir(parents=True)  # nothing can be written there, whoever asks
+        ended, seen, _ = block("1")
+        assert (ended.code, seen) == (ExitCode.OUT_OF_VRAM, ["0", "1"])
+
+    @pytest.mark.parametrize(
+        "options", [["--job", "a"], ["--retry-limit", 1], ["--job", "a" * 254, "--retry-limit", 1]]
+    )
+    def test_options_that_count_nothing_are_refused(self, supervise, options):
+        assert supervise(*python(WRITE), options=options).code == ExitCode.USAGE

@@ -46,6 +46,7 @@ ENDS = st.builds(
     ClipEnd,
     index=st.integers(0, LAST_CLIP),
     exit_code=st.sampled_from([0, 1, 2, 64]),
+    again=st.booleans(),
     reason=st.text(max_size=300),
     seconds=st.none() | st.dictionaries(st.text(max_size=9), NUMBERS, max_size=3),
     cpu_seconds=st.none() | NUMBERS,
@@ -63,7 +64,8 @@ def test_of_any_block_the_message_fits_and_counts_all_clips(clips, gpu):
     assert (read.done + read.failed, read.gpu) == (len(clips), gpu)
     assert read.failed == sum(clip.exit_code != 0 for clip in clips)
     if read.clips is not None:
-        assert [(clip.index, clip.exit_code) for clip in read.clips] == [(c.index, c.exit_code) for c in clips]
+        expected = [(clip.index, clip.exit_code, clip.again) for clip in clips]
+        assert [(clip.index, clip.exit_code, clip.again) for clip in read.clips] == expected
 
 
 @pytest.mark.parametrize(

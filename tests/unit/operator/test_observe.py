@@ -965,6 +965,38 @@ class TestRunsThatEndAsAWhole:
         scene.failed(0, ExitCode.FAILED, clips=((0, "no bean"),), reason="no bean", attempts=2, done=9)
         assert scene.status()["failures"] == [{"clips": "0", "stage": "render", "reason": "no bean"}]
 
+    def test_a_block_that_broke_off_is_counted_by_what_is_settled_of_its_clips(self):
+        # Of clips 10 to 19 the first four are settled, one of them failed; clip 14 ran out of GPU memory.
+        scene = Scene(30, render={"clipsPerPod": 10}).job(completed="0")
+        scene.failed(1, ExitCode.BROKE_OFF, clips=((12, "black"),), done=3, reason="GPU memory ran out")
+        counts = ("rendered", "failed", "retried", "heldClips")
+        assert [scene.status()[name] for name in counts] == [13, 1, 0, 0], "its next pod is not there yet"
+        gated = scene.pod(1, gate=0, uid="again")
+        status = scene.status()
+        assert [status[name] for name in counts] == [13, 1, 1, 6]
+        assert status["failures"] == [{"clips": "12", "stage": "render", "reason": "black"}]
+        assert [(each["reason"], each["clips"]) for each in status["held"]] == [("RetryDelay", "14-19")]
+        assert [start.index for start in decide(scene.tracked.run, scene.look(NOW + 31)).start] == [1]
+        scene.store.pods.drop(gated)
+        scene.job(completed="0-2")
+        assert [scene.status()[name] for name in counts] == [30, 0, 0, 0], "the Job has the last word"
+
+    def test_a_block_breaks_off_as_often_as_its_clips_run_out(self):
+        scene = Scene(30, render={"clipsPerPod": 10}).job()
+        for ignored, clip in enumerate((2, 5, 9)):  # the Job counts none of its pods
+            end = {"done": clip, "ignored": ignored, "ended": WALL + 60 * ignored}
+            scene.store.failed.put(
+                f"f-{clip}",
+                FailedPod(
+                    f"f-{clip}", KEY, "job-1", 0, ExitCode.BROKE_OFF, "ran out", attempts=1, disrupted=False, **end
+                ),
+            )
+            assert (scene.status()["rendered"], scene.status()["failed"]) == (clip, 0)
+        scene.failed(0, ExitCode.FAILED, clips=((9, "ran out"),), done=9, ignored=3)
+        status = scene.status()
+        assert (status["rendered"], status["failed"]) == (9, 1)
+        assert status["failures"] == [{"clips": "9", "stage": "render", "reason": "ran out"}]
+
     def test_a_pod_that_tells_of_clips_of_others_or_of_more_than_it_has_is_not_believed(self):
         scene = Scene(20, render={"clipsPerPod": 10}).job()
         told = ((3, "black"), (3, "black"), (17, "not its own"), (-1, "none"))

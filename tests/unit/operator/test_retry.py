@@ -22,6 +22,8 @@ def ended(clip, code, attempts=1, at=1000.0):
         (ExitCode.GAVE_UP, 1, 1, True),
         (ExitCode.GAVE_UP, 2, 1, False),
         (ExitCode.GAVE_UP, 1, 0, False),
+        (ExitCode.BROKE_OFF, 1, 1, True),
+        (ExitCode.BROKE_OFF, 9, 1, True),  # it has counted by clip
         (ExitCode.FAILED, 1, 5, False),
         (ExitCode.USAGE, 1, 5, False),
         (ExitCode.OK, 1, 5, False),  # ended with 0 and left no clip
@@ -51,8 +53,9 @@ def test_a_usage_error_is_fatal_because_every_clip_would_end_so():
 
 
 def test_a_clip_that_somebody_else_has_given_up_is_not_tried_again():
-    given_up = Ended(7, ExitCode.OUT_OF_VRAM, "reason", 1000.0, attempts=1, final=True)
-    assert judge(Retry(limit=5), [given_up]).failed == (given_up,)
+    for code in (ExitCode.OUT_OF_VRAM, ExitCode.BROKE_OFF):
+        given_up = Ended(7, code, "reason", 1000.0, attempts=1, final=True)
+        assert judge(Retry(limit=5), [given_up]).failed == (given_up,)
 
 
 def failures(count, reason="no such bean", clips=1):

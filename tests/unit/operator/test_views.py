@@ -129,6 +129,15 @@ def told(count, code):
     return json.dumps({"clips": [*clips, {"index": count, "exitCode": code, "reason": "another reason"}]})
 
 
+BROKE_OFF = json.dumps(
+    {
+        "clips": [
+            {"index": 0, "exitCode": 0},
+            {"index": 1, "exitCode": 1, "reason": "black"},
+            {"index": 2, "exitCode": 2, "reason": "GPU memory ran out: no room", "again": True},
+        ]
+    }
+)
 SAID = json.dumps({"clips": [{"index": 7, "exitCode": 1, "reason": "it never moved"}]})
 
 
@@ -144,6 +153,8 @@ SAID = json.dumps({"clips": [{"index": 7, "exitCode": 1, "reason": "it never mov
             f"{ENDED_WITH_2}; last line: python: can't open file 'x.py'",
         ),
         ({"containerStatuses": ended(2, told(2, 2))}, ExitCode.OUT_OF_VRAM, "clip 0 has no room; another reason"),
+        ({"containerStatuses": ended(76, BROKE_OFF)}, ExitCode.BROKE_OFF, "GPU memory ran out: no room"),
+        ({"containerStatuses": ended(76, '{"done":90,"failed":3}')}, ExitCode.BROKE_OFF, "GPU memory ran out"),
         ({"containerStatuses": ended(64, "a\nclipfarm-render: no such shape\n")}, ExitCode.USAGE, "no such shape"),
         (
             {"containerStatuses": ended(137, "a\nclip 3 begins\n")},
@@ -188,6 +199,13 @@ def test_an_attempt_is_counted_by_the_job_and_timed_by_the_kubelet():
     assert (found.attempts, found.ended) == (1, unix_time("2026-11-24T10:00:30Z"))
     again = {"batch.kubernetes.io/job-index-failure-count": "1"}
     assert failed_pod(pod(annotations=again, containerStatuses=ended(2))).attempts == 2
+
+
+def test_of_a_block_that_broke_off_the_clip_that_goes_on_has_not_failed():
+    ignored = {"batch.kubernetes.io/job-index-ignored-failure-count": "3"}
+    found = failed_pod(pod(annotations=ignored, containerStatuses=ended(76, BROKE_OFF)))
+    assert (found.clips, found.done) == (((1, "black"),), 1)
+    assert (found.attempts, found.ignored, found.disrupted) == (1, 3, False)
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,14 @@ class Outcome:
 def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
     """Sort failed attempts: a clip that ran out of GPU memory is tried again, and a block that was given up.
 
+    A block that broke off has counted the attempts of its clips itself, and goes on in any case.
     Any other failure would recur, because the same seed makes the same clip; the run goes on without it. A usage error
     concerns every clip, so the run ends without trying the others.
     """
     again, failed, fatal = [], [], ""
     for end in ended:
-        if end.exit_code in WORTH_ANOTHER_ATTEMPT and end.attempts <= retry.limit and not end.final:
+        counted = end.exit_code in WORTH_ANOTHER_ATTEMPT and end.attempts <= retry.limit
+        if (counted or end.exit_code is ExitCode.BROKE_OFF) and not end.final:
             again.append(Again(end.index, end.at + retry.delay, gave_up=end.exit_code is ExitCode.GAVE_UP))
             continue
         failed.append(end)

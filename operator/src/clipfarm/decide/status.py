@@ -25,6 +25,8 @@ class Failure:
     """As in :class:`~clipfarm.world.Ended`."""
     done: int = 0
     """As in :class:`~clipfarm.world.Ended`."""
+    unfinished: bool = False
+    """Whether the index gets another attempt, so that its ``named`` clips alone have failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def summarise(
 ) -> Status:
     """Return the status for one snapshot."""
     failures = [Failure(end.index, "render", end.reason, end.named, end.done) for end in outcome.failed]
+    failures += [Failure(end.index, "render", "", end.named, unfinished=True) for end in world.broke_off if end.named]
     failures += [Failure(clip, "encode", reason) for clip, reason in sorted(encoding.failures(world).items())]
     settled = admission.settled
     to_render = world.total - world.rendered - len(outcome.failed)

@@ -17,7 +17,7 @@ from clipfarm.manifests.common import (
 )
 from clipfarm.run import Run
 from clipfarm.units import quantity_text
-from clipfarm_contract.environment import CLIP_PREPARING, GIVE_UP_AFTER, GPU, thread_environment
+from clipfarm_contract.environment import CLIP_PREPARING, GIVE_UP_AFTER, GPU, JOB, RETRY_LIMIT, thread_environment
 from clipfarm_contract.exit_codes import STOPPED, WORTH_ANOTHER_ATTEMPT, ExitCode
 from clipfarm_contract.objects import (
     ATTEMPT_ANNOTATION,
@@ -29,6 +29,8 @@ from clipfarm_contract.objects import (
 
 ROLE = run_files.ROLE
 CONTAINER = "render"
+CONTROLLER_LABEL = "batch.kubernetes.io/controller-uid"
+"""Of each pod of a Job: the Job's UID."""
 MOST_HOST_NAME = 63
 """Characters of one part of a DNS name (RFC 1035): the API server refuses an Indexed Job with longer ones."""
 PREPARING = "/tmp/clipfarm-preparing"  # noqa: S108 - of the pod's own
@@ -82,10 +84,15 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int, workers: int |
                 "rules": [
                     # Evicted, or its node is gone: not the clip's fault, and not counted.
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                    # It was deleted, as by a drain without evictions: not the clip's fault.
+                    # A clip ran out of GPU memory, which its own result counts; or the pod was deleted, as by a drain
+                    # without evictions: not the clip's fault.
                     {
                         "action": "Ignore",
-                        "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [STOPPED]},
+                        "onExitCodes": {
+                            "containerName": CONTAINER,
+                            "operator": "In",
+                            "values": [int(ExitCode.BROKE_OFF), STOPPED],
+                        },
                     },
                     # Anything but these would end the same way again.
                     {
@@ -131,7 +138,11 @@ def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
         "imagePullPolicy": images.pull_policy,
         # The image's own entrypoint hands signals on to clipfarm-render from the first moment.
         "args": arguments,
-        "env": run_files.variables(run, owner, blocks) + variables + _give_up(run, blocks) + _gpu(run),
+        "env": run_files.variables(run, owner, blocks)
+        + variables
+        + _give_up(run, blocks)
+        + _retry(run, blocks)
+        + _gpu(run),
         **_readiness(run),
         "resources": resources(render.threads, render.memory, render.pod),
         # A supervisor that refuses its command line, or is not there at all, says so in its last line.
@@ -154,6 +165,20 @@ def _give_up(run: Run, blocks: Blocks) -> list[Manifest]:
     """Return the variable that says when a pod ends early; a supervisor of an earlier version knows none."""
     clips = min(ALIKE, run.spec.retry.stop_after)
     return [{"name": GIVE_UP_AFTER, "value": str(clips)}] if 0 < clips < blocks.per_index else []
+
+
+def _retry(run: Run, blocks: Blocks) -> list[Manifest]:
+    """Return the variables by which a pod counts the attempts of each of its clips; for one clip the Job counts them.
+
+    A supervisor of an earlier version knows none, and ends with 2, which the Job counts.
+    """
+    if blocks.per_index == 1:
+        return []
+    path = f"metadata.labels['{CONTROLLER_LABEL}']"
+    return [
+        {"name": RETRY_LIMIT, "value": str(run.spec.retry.limit)},
+        {"name": JOB, "valueFrom": {"fieldRef": {"fieldPath": path}}},
+    ]
 
 
 def _readiness(run: Run) -> Manifest:

@@ -24,6 +24,7 @@ from clipfarm_render.seeds import clip_seed
 from clipfarm_render.supervising import machine, strays, written
 from clipfarm_render.supervising.child import ChildEnd
 from clipfarm_render.supervising.children import CannotStartError, Children, Renderer
+from clipfarm_render.supervising.counting import NOT_COUNTED, Counting
 from clipfarm_render.supervising.stopping import Stop
 from clipfarm_render.supervising.watch import End
 
@@ -41,6 +42,10 @@ class Outcome:
     result: ClipResult
     skipped: bool = False
     """Complete already: nothing was done."""
+    settled: bool = False
+    """Failed for good in an earlier pod of the Job: nothing was done."""
+    kept: bool = True
+    """Whether its result was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,12 @@ class Rendered:
 
 
 def make(
-    run: RunFolder, recipe: ClipRecipe, children: Children, stop: Stop, another: Callable[[], bool]
+    run: RunFolder,
+    recipe: ClipRecipe,
+    children: Children,
+    stop: Stop,
+    another: Callable[[], bool],
+    counting: Counting = NOT_COUNTED,
 ) -> Callable[[], Outcome]:
     """Make one clip, and leave its result (and its log, if it failed) with the run's own files.
 
@@ -64,6 +74,7 @@ def make(
         children: what makes clips.
         stop: asked again and again.
         another: returns whether a clip is to be made after it, for which a child is to be there.
+        counting: how many attempts it has.
 
     Returns:
         What is left to do when the renderer is done: hash, sync and rename. May be called beside the next clip.
@@ -78,11 +89,13 @@ def make(
     if found.state in (ClipState.FOREIGN, ClipState.UNREADABLE):
         unread = "cannot be read: " if found.state is ClipState.UNREADABLE else ""
         reason = f"{folder.folder.name}: {unread}{found.reason}; it is left as it is"
-        return lambda: _keep(run, ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0), "")
+        failed = ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0)
+        return lambda: _keep(run, counting.counted(failed, None), "")
     expects_another = another()
     with ExitStack() as held:
         held.enter_context(writing(run))
         started, attempt = time.monotonic(), run.attempt(recipe.index, secrets.token_hex(4))
+        earlier = counting.earlier(run, recipe.index)
         held.callback(tree.remove, attempt)
         rendered: Rendered | CannotStartError | OSError
         try:
@@ -98,6 +111,7 @@ def make(
     def finish() -> Outcome:
         with until_done:
             result = _result(run, recipe, attempt, rendered, children.renderer, started)
+        result = counting.counted(result, earlier)
         return _keep(run, result, rendered.end.tail.text() if isinstance(rendered, Rendered) else "")
 
     return finish
@@ -210,6 +224,7 @@ def _keep(run: RunFolder, result: ClipResult, tail: str) -> Outcome:
             write_atomically(run.log(result.index), tail)
     except OSError as error:
         say(f"clipfarm-render: clip {result.index}: its result cannot be kept: {_describe(error)}")
+        return Outcome(result, kept=False)
     return Outcome(result)
 
 

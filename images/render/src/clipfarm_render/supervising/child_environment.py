@@ -44,7 +44,13 @@ PASSED_ON = (
     "NVIDIA_VISIBLE_DEVICES",
 )
 """Variables that the built-in renderer gets if the supervisor has them; and no other."""
-OF_THE_RUN = (environment.RUN_EXPERIMENT, environment.RUN_CLIPS, environment.GIVE_UP_AFTER)
+OF_THE_RUN = (
+    environment.RUN_EXPERIMENT,
+    environment.RUN_CLIPS,
+    environment.GIVE_UP_AFTER,
+    environment.RETRY_LIMIT,
+    environment.JOB,
+)
 """Variables that say what all clips are, and when to leave some out: a child makes one, and its task says which."""
 
 

@@ -17,6 +17,8 @@ from clipfarm_contract import scratch, streams
 from clipfarm_contract.bounds import LAST_CLIP
 from clipfarm_contract.environment import (
     GIVE_UP_AFTER,
+    JOB,
+    RETRY_LIMIT,
     RUN_EXPERIMENT,
     ThreadLimitError,
     ThreadLimits,
@@ -36,6 +38,7 @@ from clipfarm_render.supervising.attempt import Stopped
 from clipfarm_render.supervising.block import PROGRAM, exit_code, make_all
 from clipfarm_render.supervising.children import Renderer
 from clipfarm_render.supervising.choosing import UsageError, choose, read_given
+from clipfarm_render.supervising.counting import Counting
 from clipfarm_render.supervising.giving_up import Patience
 from clipfarm_render.supervising.stopping import Stop
 from clipfarm_render.supervising.supported import refuse_unsupported
@@ -112,6 +115,20 @@ class Seconds(click.FloatRange):
     f" {GIVE_UP_AFTER}, else all are tried, as with 0.",
 )
 @click.option(
+    "--retry-limit",
+    type=click.IntRange(min=0),
+    envvar=RETRY_LIMIT,
+    metavar="N",
+    help="With --job: how often a clip that ran out of GPU memory is tried again, each counted by itself; default: the"
+    f" variable {RETRY_LIMIT}, else nothing is counted.",
+)
+@click.option(
+    "--job",
+    envvar=JOB,
+    metavar="ID",
+    help=f"With --retry-limit: within which job attempts count; default: the variable {JOB}.",
+)
+@click.option(
     "--termination-message", type=click.Path(path_type=Path), help="Write the block's outcome there, as JSON."
 )
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
@@ -133,6 +150,8 @@ def cli(
     timeout: float,
     clips_per_process: int | None,
     give_up_after: int | None,
+    retry_limit: int | None,
+    job: str | None,
     termination_message: Path | None,
     exit_with_parent: bool,
     parent: int | None,
@@ -141,9 +160,10 @@ def cli(
     """Make the clips INDEX to INDEX + COUNT - 1 of a run, or a block of the clips in RANGES, each in a child process.
 
     A COMMAND after "--" takes the place of the built-in renderer; it finds its task in CLIP_INDEX, CLIP_SEED,
-    CLIP_DIR and CLIP_EXPERIMENT. Exit codes: 0 all are complete, 2 GPU memory ran out, 75 the first clips failed
-    alike and the others were not tried (--give-up-after), 1 a clip failed, 64 nothing was tried because the command
-    line or the experiment is wrong.
+    CLIP_DIR and CLIP_EXPERIMENT. Exit codes: 0 all are complete, 2 GPU memory ran out and the clips after that were
+    not tried, 76 the same and the clip has attempts left (--retry-limit), 75 the first clips failed alike and the
+    others were not tried (--give-up-after), 1 a clip failed, 64 nothing was tried because the command line or the
+    experiment is wrong.
     """
     stop = Stop(Parent(parent) if exit_with_parent else None)
     stop.listen()
@@ -158,6 +178,7 @@ def cli(
     recipes = [recipe(clip) for clip in chosen]
     if command and (problem := why_not(command)):
         raise UsageError(f"COMMAND: {problem}")
+    counting = Counting.asked(retry_limit, job or "")
     each = clips_per_process or (1 if device == "cpu" else CLIPS_PER_PROCESS)
     renderer = Renderer(command or None, device, timeout, each)
     which = f"{len(chosen)} from clip {chosen[0]} on" if chosen else "clips as they are given"
@@ -166,17 +187,18 @@ def cli(
         if serve:
             serving.serve(RunFolder(output), recipe, renderer, stop)
             return ExitCode.OK
-        outcomes = make_all(RunFolder(output), recipes, renderer, stop, Patience(give_up_after or 0, known))
+        patience = Patience(give_up_after or 0, known)
+        outcomes = make_all(RunFolder(output), recipes, renderer, stop, patience, counting)
     except Stopped:
         _say(f"stopped by signal {stop.exit_code - 128}")
         return stop.exit_code
     if termination_message is not None:
-        _write_termination_message(termination_message, termination.message(outcomes))
+        _write_termination_message(termination_message, termination.message(outcomes, counting=counting))
         if device != "cpu":
             gpu, lines = reading.measure_in_time(), () if command else slow.findings_in_time(device)
             if gpu or lines:
-                _write_termination_message(termination_message, termination.message(outcomes, gpu, lines))
-    return exit_code(outcomes, len(recipes))
+                _write_termination_message(termination_message, termination.message(outcomes, gpu, lines, counting))
+    return exit_code(outcomes, len(recipes), counting)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from clipfarm.cluster.observing import results
 from clipfarm.cluster.observing.own import own_job
 from clipfarm.cluster.observing.results import Results
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.manifests.job import CONTROLLER_LABEL
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.objects import RESULTS_ANNOTATION
 
@@ -44,7 +45,6 @@ KEPT_FAILED = 100
 """Failed pods of a run that stay, with their logs: those that failed last."""
 ENDED_SECONDS = 3600.0
 """A run that ended longer ago keeps the pods it has: they are of an operator that deleted none."""
-CONTROLLER_LABEL = "batch.kubernetes.io/controller-uid"
 INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
 TRACKED = "batch.kubernetes.io/job-tracking"
 """The finalizer of a pod that the Job controller has not counted yet."""

@@ -15,6 +15,7 @@ from clipfarm_contract.termination import Termination
 from clipfarm_contract.text import printable
 
 FAILURES_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
+IGNORED_ANNOTATION = "batch.kubernetes.io/job-index-ignored-failure-count"
 MOST_TEXT = 1000
 TENTH = 0.1
 
@@ -33,14 +34,17 @@ class FailedPod:
     ended: float
     """Unix time."""
     attempts: int
-    """Which attempt at its index it was, the first is 1."""
+    """Which attempt at its index it was by the Job's count, the first is 1."""
     disrupted: bool
     """Evicted, deleted, its node gone, never begun, or failed by another container than the renderer's: not the clip's
     doing. What comes next is the Job's business."""
     clips: tuple[tuple[int, str], ...] = ()
-    """Of its block, the clips that failed, with reasons; empty if the pod could not report them."""
+    """Of its block, the clips that failed, with reasons; empty if the pod could not report them. A clip at which the
+    block broke off is not among them."""
     done: int = 0
     """Of its block, how many clips are complete."""
+    ignored: int = 0
+    """Pods of its index before it that failed and that the Job did not count."""
 
 
 def failed_pod(manifest: Manifest) -> FailedPod | None:
@@ -58,24 +62,32 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
     at = read_time(ended.get("finishedAt"))
     if at is None:
         at = unix_time(metadata["creationTimestamp"])
-    failures = annotations.get(FAILURES_ANNOTATION, "")
     code = ended.get("exitCode", 1)
     told = _termination(ended)
-    clips = tuple((clip.index, clip.reason[:MOST_TEXT]) for clip in told.clips or () if clip.exit_code)
+    ends = [clip for clip in told.clips or () if clip.exit_code]
+    clips, again = (
+        tuple((clip.index, clip.reason[:MOST_TEXT]) for clip in ends if clip.again == waits) for waits in (False, True)
+    )
     return FailedPod(
         uid=metadata["uid"],
         run=key,
         owner=controller(manifest),
         index=index,
         exit_code=ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED,
-        reason=_reason(ended, status, clips)[:MOST_TEXT],
+        reason=_reason(ended, status, again or clips)[:MOST_TEXT],
         ended=at,
-        attempts=int(failures) + 1 if COUNT.fullmatch(failures) else 1,
+        attempts=_count(annotations, FAILURES_ANNOTATION) + 1,
         disrupted=ended.get("exitCode", STOPPED) in (STOPPED, ExitCode.OK)
         or any(c["type"] == "DisruptionTarget" and c["status"] == "True" for c in status.get("conditions", ())),
         clips=clips,
         done=told.done,
+        ignored=_count(annotations, IGNORED_ANNOTATION),
     )
+
+
+def _count(annotations: Manifest, name: str) -> int:
+    text = annotations.get(name, "")
+    return int(text) if COUNT.fullmatch(text) else 0
 
 
 def within(pod: FailedPod, blocks: Blocks) -> FailedPod:
@@ -152,7 +164,9 @@ def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...
         return said  # the supervisor refuses its command line, or the container could not be started
     # What follows is of what ran in the supervisor's place, or of one that was killed.
     code = ended["exitCode"]
-    how = ENDED_WITH_2 if code == ExitCode.OUT_OF_VRAM else f"exit status {code}"
+    how = {ExitCode.OUT_OF_VRAM: ENDED_WITH_2, ExitCode.BROKE_OFF: "GPU memory ran out"}.get(
+        code, f"exit status {code}"
+    )
     return f"{how}; last line: {said}" if said else how
 
 

@@ -19,6 +19,8 @@ class Failures:
     """Indexes whose last attempt failed: for good, or with a new pod that waits at its gate."""
     gave_up: tuple[Ended, ...]
     """Indexes whose last attempt ended before all of their clips were tried, and that get another one."""
+    unfinished: tuple[Ended, ...]
+    """Indexes whose last attempt failed and that get another one, begun or not: with what is settled of their clips."""
     failed_at: Mapping[str, float]
     final: Mapping[int, FailedPod]
 
@@ -60,25 +62,34 @@ def failures(
         at = failed_at[uid] = rendering.failed_at.get(uid, now - age)
         if pod.index not in latest or _order(pod) > _order(latest[pod.index][0]):
             latest[pod.index] = (pod, at)
-    again, gave_up, new = [], [], {}
+    again, gave_up, unfinished, new = [], [], [], {}
     for index, (pod, at) in latest.items():
         # The Job comes to the same conclusion, but some time later.
-        is_last = not pod.disrupted and (pod.exit_code not in WORTH_ANOTHER_ATTEMPT or pod.attempts > limit)
-        if is_last or index in for_good:
+        if _is_last(pod, limit) or index in for_good:
             new[index] = within(pod, blocks)
         elif not pod.disrupted:
             if index in gated:
                 again.append(Ended(index, pod.exit_code, pod.reason, at, pod.attempts))
-            if pod.exit_code is ExitCode.GAVE_UP and index not in completed:
-                gave_up.append(replace(_final(index, within(pod, blocks), at), final=False))
+            if index not in completed:
+                so_far = replace(_final(index, within(pod, blocks), at), final=False)
+                unfinished.append(so_far)
+                if pod.exit_code is ExitCode.GAVE_UP:
+                    gave_up.append(so_far)
     final = {**rendering.final, **new} if new else rendering.final
     ended = [_final(index, final.get(index), now) for index in sorted(final.keys() | set(for_good))]
-    return Failures(tuple(again + ended), tuple(gave_up), failed_at, final)
+    return Failures(tuple(again + ended), tuple(gave_up), tuple(unfinished), failed_at, final)
+
+
+def _is_last(pod: FailedPod, limit: int) -> bool:
+    """Return whether a pod was the last attempt at its index. One that broke off has counted by clip, so it was not."""
+    if pod.disrupted or pod.exit_code is ExitCode.BROKE_OFF:
+        return False
+    return pod.exit_code not in WORTH_ANOTHER_ATTEMPT or pod.attempts > limit
 
 
 def _order(pod: FailedPod) -> tuple[bool, int, float]:
     """Of an index's pods the last counts, and one that was disrupted only where there is no other."""
-    return (not pod.disrupted, pod.attempts, pod.ended)
+    return (not pod.disrupted, pod.attempts + pod.ignored, pod.ended)
 
 
 def _final(index: int, pod: FailedPod | None, now: float) -> Ended:

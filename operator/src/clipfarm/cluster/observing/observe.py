@@ -16,6 +16,7 @@ from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.standings import Standings
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.world import Encoder, Encoding, Ended, Moment, World
+from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
 
 GONE = "its folder is gone"
@@ -91,7 +92,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
     readings = seen.gpus.for_namespace(tracked.key[0])
     asking = Asking.of(tracked, pods)
     nodes, unfit = places.nodes(tracked, seen, readings, asking), places.unfit(tracked, seen)
-    complete_clips = _complete_clips(tracked, memory, completed)
+    complete_clips = _complete_clips(tracked, memory, completed, attempts.unfinished)
     world = World(
         moment=Moment(now, seen.wall),
         nodes=nodes,
@@ -102,6 +103,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         lost=lost,
         ended=attempts.ended,
         gave_up=attempts.gave_up,
+        broke_off=tuple(end for end in attempts.unfinished if end.exit_code is ExitCode.BROKE_OFF),
         readings=tuple(readings.values()),
         watermarks=memory.watermarks,
         completions=following.completions,
@@ -141,9 +143,10 @@ def _complete_before(tracked: Tracked, memory: Memory) -> int:
     return len(tracked.run.spec.clips) - memory.blocks.clips.count
 
 
-def _complete_clips(tracked: Tracked, memory: Memory, completed: Indexes) -> int:
+def _complete_clips(tracked: Tracked, memory: Memory, completed: Indexes, unfinished: Iterable[Ended]) -> int:
     """Count clips: those of completed blocks, those done in blocks that failed, and those made by an earlier Job."""
     made = memory.blocks.clips_in(completed) + sum(pod.done for pod in memory.rendering.final.values())
+    made += sum(end.done for end in unfinished)
     return _complete_before(tracked, memory) + made
 
 

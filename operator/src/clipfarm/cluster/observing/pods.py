@@ -10,7 +10,7 @@ from clipfarm.cluster.observing.memory import MOST_ENDS, Rendering
 from clipfarm.cluster.observing.standings import Standings
 from clipfarm.decide.admission import Elsewhere, To
 from clipfarm.world import Departed, GpuId, Running
-from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.exit_codes import RAN_OUT
 
 LEFT_SECONDS = 120.0
 """How long a pod that has ended is remembered: no reading that counts is older."""
@@ -92,7 +92,7 @@ def without_ended(
         del left[oldest[0]]
     # Reported by a watch of its own, which may be ahead of the one that the pod has gone from, or behind it.
     for uid in failed.keys() & left.keys():
-        left[uid] = replace(left[uid], out_of_vram=failed[uid].exit_code is ExitCode.OUT_OF_VRAM)
+        left[uid] = replace(left[uid], out_of_vram=failed[uid].exit_code in RAN_OUT)
     for uid in ended_by.keys() & left.keys():
         left[uid] = replace(left[uid], ended_at=max(left[uid].started_at, ended_by[uid]))
     for where in [where for where, done in finished.items() if done.uid not in left or done.uid in failed]:

@@ -10,7 +10,7 @@ from clipfarm.world import POD_STATES
 RUNS = Gauge("clipfarm_runs", "Runs by phase", ["phase"])
 PODS = Gauge("clipfarm_pods", "Renderers' and encoders' pods, by their role and state", ["role", "state"])
 CLIPS = Gauge("clipfarm_clips", "Clips of the runs that are there, by state", ["state"])
-CLIP_STATES = ("total", "rendered", "encoded", "failed")
+CLIP_STATES = ("total", "rendered", "encoded", "failed", "retried")
 HELD = Gauge("clipfarm_clips_held", "Clips that could run and are held, by reason", ["reason"])
 
 

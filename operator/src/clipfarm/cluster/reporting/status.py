@@ -23,7 +23,8 @@ from clipfarm.run_status import (
 )
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
-from clipfarm.world import WatermarkState, World
+from clipfarm.world import Ended, WatermarkState, World
+from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import compress
 from clipfarm_contract.result import MIB
 
@@ -57,6 +58,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
     rendered = world.encodable
     phase = _phase(tracked, status)
     found = tuple(conditions(tracked, status, world.now, wall))
+    held, held_clips = _held(tracked.memory.blocks, world, status)
     made = RunStatus(
         phase=phase,
         reason=_reason(phase, found),
@@ -70,9 +72,9 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         workers=status.fixed_workers,
         running=status.running,
         pods=PodCounts(**{state.lower(): count for state, count in tracked.memory.pods.items()}),
-        held=_held(tracked, status),
-        held_clips=len(_held_clips(tracked, status)),
-        retried=sum(tracked.memory.blocks.size(end.index) for end in world.ended if not end.final),
+        held=held,
+        held_clips=held_clips,
+        retried=sum(_retried(tracked.memory.blocks, end) for end in world.ended if not end.final),
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
         # A run that is finished, or that uses no GPU, has nothing to report about them.
@@ -138,25 +140,24 @@ def _reason(phase: str, found: Iterable[Condition]) -> str:
     return "" if reason == phase else reason
 
 
-def _held(tracked: Tracked, status: Status) -> tuple[HeldClips, ...]:
-    found = [
-        HeldClips(
-            reason=entry.hold.reason,
-            clips=_cut(compress(_clips(tracked, entry.indexes)), MOST_RANGES),
-            count=len(_clips(tracked, entry.indexes)),
-            message=entry.hold.message[:MOST_TEXT],
-        )
-        for entry in status.held
-    ]
-    return tuple(sorted(found, key=lambda entry: -entry.count)[:MOST_HELD])
+def _held(blocks: Blocks, world: World, status: Status) -> tuple[tuple[HeldClips, ...], int]:
+    """Return held clips by reason, those with the most clips first, and how many there are in all."""
+    broke_off = {end.index: end for end in world.broke_off}
+    found = []
+    for entry in status.held:
+        clips = [clip for index in entry.indexes for clip in _left(blocks.of_index(index), broke_off.get(index))]
+        ranges, message = _cut(compress(clips), MOST_RANGES), entry.hold.message[:MOST_TEXT]
+        found.append(HeldClips(reason=entry.hold.reason, clips=ranges, count=len(clips), message=message))
+    largest = sorted(found, key=lambda entry: -entry.count)[:MOST_HELD]
+    return tuple(largest), sum(entry.count for entry in found)
 
 
-def _held_clips(tracked: Tracked, status: Status) -> list[int]:
-    return [clip for entry in status.held for clip in _clips(tracked, entry.indexes)]
-
-
-def _clips(tracked: Tracked, indexes: tuple[int, ...]) -> list[int]:
-    return [clip for index in indexes for clip in tracked.memory.blocks.of_index(index)]
+def _left(block: list[int], end: Ended | None) -> list[int]:
+    """Return the clips of a block that are still to be made: all, or those after the one at which it broke off."""
+    if end is None:
+        return block
+    named = dict(end.named)
+    return [clip for clip in block if clip not in named][end.done :]
 
 
 def _failures(blocks: Blocks, status: Status) -> tuple[tuple[FailedClips, ...], int]:
@@ -169,7 +170,7 @@ def _failures(blocks: Blocks, status: Status) -> tuple[tuple[FailedClips, ...], 
             count += 1
             continue
         block = blocks.of_index(failure.clip)
-        count += len(block) - failure.done
+        count += len(failure.named) if failure.unfinished else len(block) - failure.done
         for clip, reason in _reasons(block, failure):
             groups.setdefault(("render", (reason or failure.reason)[:MOST_TEXT]), []).append(clip)
     most = sorted(groups.items(), key=lambda entry: -len(entry[1]))[:MOST_REASONS]
@@ -185,9 +186,16 @@ def _reasons(block: list[int], failure: Failure) -> Iterator[tuple[int, str]]:
         yield from ((clip, failure.reason) for clip in block)
         return
     yield from failure.named
+    if failure.unfinished:
+        return
     # They are made in their order: of those that are not named, the first ones are complete.
     named = dict(failure.named)
     yield from ((clip, NOT_TRIED) for clip in [clip for clip in block if clip not in named][failure.done :])
+
+
+def _retried(blocks: Blocks, end: Ended) -> int:
+    """Return how many clips of an index are tried again: the one at which it broke off, or all that may be."""
+    return 1 if end.exit_code is ExitCode.BROKE_OFF else blocks.size(end.index)
 
 
 def _slow(lines_of: Mapping[str, tuple[str, ...]]) -> tuple[SlowNodes, ...]:
