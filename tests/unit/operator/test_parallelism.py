@@ -30,6 +30,7 @@ from helpers.runs import make_run, reading
 
 KEY, NOW, WALL = ("ns", "test"), 1000.0, 1_800_000_000.0
 LONG_AGO = WALL - 3600
+BLOCKS = 5000
 
 
 class Scene:
@@ -107,7 +108,7 @@ def test_as_many_wait_as_are_used_while_one_is_made(what, ended, waiting):
     scene = Scene(workers=4, parallelism=0).pods(0, 1, 2, 3)
     plan = scene.plan()
     scene.ended(*ended["ages"], began=ended.get("began", 3600.0))
-    assert parallelism.full(plan, scene.tracked, NOW) == 4 + waiting
+    assert parallelism.full(plan, scene.tracked, BLOCKS, NOW) == 4 + waiting
 
 
 def test_a_new_job_has_as_many_pods_as_may_run_and_not_all_at_once():
@@ -118,7 +119,7 @@ def test_a_new_job_has_as_many_pods_as_may_run_and_not_all_at_once():
 
 def test_while_clips_are_held_none_waits_beside_those_that_run():
     scene = Scene(workers=8, parallelism=3, suspend=True).pods(0, 1, 2).ended(*[20.0] * 40)
-    assert parallelism.full(scene.plan(), scene.tracked, NOW) == 3
+    assert parallelism.full(scene.plan(), scene.tracked, BLOCKS, NOW) == 3
     # One at least, so that what refuses pods is noticed.
     assert Scene(workers=8, suspend=True).asks_for() == 1
 
@@ -279,6 +280,13 @@ class TestQueue:
         assert scene.asks_for() == pods
         if pods is None:
             assert scene.asks_for(NOW + 60) == 6, "by its CPUs"
+
+    def test_the_first_number_of_pods_goes_by_the_blocks_that_the_job_gets(self):
+        # Two clips a pod for the 32 workers that are guessed before there is a node, and one for 200 workers.
+        scene = Scene(256, workers=None, queue="team", render={"threads": 1, "clipsPerPod": None})
+        scene.store.nodes.put("n", NodeView("node-1", 202, 0, {}, (), True))
+        assert scene.tracked.memory.blocks.count == 128
+        assert scene.asks_for() == 200
 
     def test_an_unqueued_job_need_not_wait(self):
         assert Scene(workers=None, render={"device": "cuda"}).asks_for() == 1

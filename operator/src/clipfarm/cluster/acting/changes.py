@@ -14,6 +14,7 @@ from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.decide.plan import Plan
 from clipfarm.manifests import encoder, job, report, run_files, storage
+from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Images
 from clipfarm_contract.objects import ASKED_ANNOTATION, TEMPLATE_ANNOTATION
 
@@ -85,8 +86,10 @@ def _job(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | N
             return None
         if tracked.owner.queue and plan.status.workers_unknown:
             return None  # it keeps the number of pods that it is made with
-        pods = parallelism.first(plan, tracked, now)
-        made = job.job(tracked.run, tracked.owner, images, pods, _known_workers(plan))
+        workers = _known_workers(plan)
+        blocks = Blocks.of(tracked.run, tracked.owner.only, workers=workers)
+        pods = parallelism.first(plan, tracked, blocks.count, now)
+        made = job.job(tracked.run, tracked.owner, images, pods, workers)
         # No pod may be without them, so they are there before the Job is.
         return Change("create", path, "Job", name, made, needs=_run_files(tracked))
     unfinished = there.completed.count + there.failed.count < tracked.memory.blocks.count

@@ -50,17 +50,17 @@ SETTLED_SECONDS = 5.0
 """How long a pod has had its node until the Job controller surely knows."""
 
 
-def full(plan: Plan, tracked: Tracked, now: float) -> int:
-    """Return how many pods a Job is to have, gated ones included.
+def full(plan: Plan, tracked: Tracked, blocks: int, now: float) -> int:
+    """Return how many pods a Job of so many blocks is to have, gated ones included.
 
     One at least: a pod that the API server refuses is noticed before clips may start.
     """
     status = plan.status
     if tracked.owner.queue:
-        return min(tracked.memory.blocks.count, status.workers)
+        return min(blocks, status.workers)
     aside = tracked.releases.aside(now)
     wanted = plan.could_run + status.retrying + aside + reserve(plan, tracked.memory.rendering, now)
-    return min(tracked.memory.blocks.count, max(1, wanted))
+    return min(blocks, max(1, wanted))
 
 
 def reserve(plan: Plan, rendering: Rendering, now: float) -> int:
@@ -84,9 +84,10 @@ def _just_ended(rendering: Rendering, now: float) -> int:
     return sum(1 for _ in takewhile(lambda at: now - at < LEAD_SECONDS, reversed(rendering.ends)))
 
 
-def first(plan: Plan, tracked: Tracked, now: float) -> int:
-    """Return how many pods a Job that is made now has."""
-    return full(plan, tracked, now) if tracked.owner.queue else min(full(plan, tracked, now), STEP)
+def first(plan: Plan, tracked: Tracked, blocks: int, now: float) -> int:
+    """Return how many pods a Job that is made now has; ``blocks`` are its own, and no estimate of before."""
+    wanted = full(plan, tracked, blocks, now)
+    return wanted if tracked.owner.queue else min(wanted, STEP)
 
 
 def surplus_since(plan: Plan, tracked: Tracked, job: JobView, now: float) -> float | None:
@@ -99,7 +100,7 @@ def surplus_since(plan: Plan, tracked: Tracked, job: JobView, now: float) -> flo
         or plan.no_more_clips
     ):
         return known
-    if full(plan, tracked, now) >= job.parallelism - SURPLUS:
+    if full(plan, tracked, tracked.memory.blocks.count, now) >= job.parallelism - SURPLUS:
         return None
     return now if known is None else known
 
@@ -108,7 +109,7 @@ def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodVi
     """Return how many pods a Job is to have now; what it has, where that is as it should be."""
     if tracked.owner.queue or tracked.memory.rendering.lowering is not None:
         return job.parallelism
-    most = full(plan, tracked, now)
+    most = full(plan, tracked, tracked.memory.blocks.count, now)
     if most < job.parallelism - SURPLUS:
         return most if _may_lower(plan, tracked, now) else job.parallelism
     own = [pod.gated for pod in pods if pod.owner == job.uid]
