@@ -4,7 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from clipfarm.cluster.api.client import Manifest
+from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.events import Notice
+
+SEEN_SECONDS = 30.0
+"""An object that was made is seen by a watch within this; after it, it is believed to be gone again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +33,11 @@ class Change:
     """How many pods the Job comes down to by it; None: to no fewer."""
     avoids: tuple[str, str] | None = None
     """A node that no pod is narrowed to for some time, and why."""
+
+
+def too_early(change: Change, tracked: Tracked, now: float) -> bool:
+    """Return whether what was made just now may not be there for the watches yet, or was refused just now."""
+    since = tracked.work.made.get(change.kind) if change.verb == "create" or change.optional else None
+    if since is None or tracked.memory.seen_at.get(change.kind, float("-inf")) >= since:
+        return False
+    return now < since + SEEN_SECONDS
