@@ -43,9 +43,10 @@ from clipfarm_contract.extraction import DEFAULT, Extraction
 from clipfarm_contract.feature_sets import FeatureSet, WeightsSource
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.files.claims import Claims
-from clipfarm_encode.files.clips import find_clips, read_frames
+from clipfarm_encode.files.clips import read_frames
 from clipfarm_encode.files.decoding import Decoders
 from clipfarm_encode.files.features import save
+from clipfarm_encode.files.finding import find_clips
 from clipfarm_encode.files.recipe import Encoded, Recipe
 from clipfarm_encode.loading import recipe
 from clipfarm_encode.models.batch import EncodeError

@@ -35,8 +35,9 @@ from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.extraction import Extraction
 from clipfarm_contract.feature_sets import FeatureSet, WeightsSource
 from clipfarm_contract.layout import RunFolder
-from clipfarm_encode.files.clips import find_clips, read_frames
+from clipfarm_encode.files.clips import read_frames
 from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.files.finding import find_clips
 from clipfarm_encode.loading import recipe
 from clipfarm_encode.models.batch import EncodeError
 from clipfarm_encode.models.catalogue import load_model

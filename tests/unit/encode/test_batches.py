@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from clipfarm_encode.batches import Batches, Prepared
-from clipfarm_encode.files.clips import Found
+from clipfarm_encode.files.finding import Found
 from clipfarm_encode.files.recipe import Encoded
 from clipfarm_encode.selection import Turn
 

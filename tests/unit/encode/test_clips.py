@@ -7,7 +7,8 @@ from PIL import Image
 
 from clipfarm_contract.clip import FileEntry
 from clipfarm_contract.layout import Clip
-from clipfarm_encode.files.clips import ClipError, find_clips, read_frames
+from clipfarm_encode.files.clips import ClipError, read_frames
+from clipfarm_encode.files.finding import find_clips
 from unit.encode.made_up import make_clip, make_frames
 
 

@@ -10,7 +10,7 @@ from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.experiment import COMPOSITING, Experiment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
-from clipfarm_encode.files.clips import find_clips
+from clipfarm_encode.files.finding import find_clips
 from clipfarm_encode.files.identity import Identity, IdentityError
 from clipfarm_encode.selection import Once, survey
 from unit.encode.made_up import SEED, make_clip, make_experiment, make_frames

@@ -10,8 +10,8 @@ from rich.console import Console
 from clipfarm_contract.feature_sets import FeatureSet, WeightsSource
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import pipeline as module
-from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.files.finding import find_clips
 from clipfarm_encode.loading import recipe
 from clipfarm_encode.models.base import OWN, Computed
 from clipfarm_encode.models.encoder import Encoder

@@ -1,6 +1,6 @@
 import pytest
 
-from clipfarm_encode.files.clips import Found, find_clips
+from clipfarm_encode.files.finding import Found, find_clips
 from clipfarm_encode.selection import Destination, Once, Turn, first, survey
 from unit.encode.made_up import make_clip
 from unit.encode.shared import RECIPE, give_features

@@ -7,7 +7,7 @@ import pytest
 from clipfarm_contract.completing import discard
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_encode.files.claims import Claims
-from clipfarm_encode.files.clips import find_clips
+from clipfarm_encode.files.finding import find_clips
 from clipfarm_encode.files.identity import Identity
 from clipfarm_encode.selection import Destination, survey
 from clipfarm_encode.watching import claiming, one_set

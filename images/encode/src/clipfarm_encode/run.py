@@ -13,8 +13,8 @@ from clipfarm_contract.feature_sets import FeatureSet
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.claims import Claims
-from clipfarm_encode.files.clips import find_clips
 from clipfarm_encode.files.decoding import Decoders
+from clipfarm_encode.files.finding import find_clips
 from clipfarm_encode.files.identity import Identity, IdentityError
 from clipfarm_encode.loading import load, recipe, works
 from clipfarm_encode.models.device import choose_devices, memory_held, peak_flops

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from clipfarm_contract import regular
-from clipfarm_encode.files.clips import ClipError, Found, UnreadableError
+from clipfarm_encode.files.clips import ClipError, UnreadableError
 from clipfarm_encode.files.features import all_finite, save
+from clipfarm_encode.files.finding import Found
 from clipfarm_encode.files.recipe import Encoded
 from clipfarm_encode.models.base import Computed
 from clipfarm_encode.models.encoder import Encoder

@@ -9,8 +9,8 @@ from clipfarm_contract import regular
 from clipfarm_contract.features import State
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
-from clipfarm_encode.files.clips import Found
 from clipfarm_encode.files.features import inspect
+from clipfarm_encode.files.finding import Found
 from clipfarm_encode.files.identity import Identity
 from clipfarm_encode.files.recipe import Recipe
 from clipfarm_encode.reporting.account import Account

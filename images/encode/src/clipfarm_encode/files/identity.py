@@ -11,7 +11,7 @@ from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.experiment import Experiment
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import clip_name
-from clipfarm_encode.files.clips import Found
+from clipfarm_encode.files.finding import Found
 
 
 class IdentityError(ValueError):

@@ -4,7 +4,7 @@ import time
 
 from clipfarm_contract import regular
 from clipfarm_encode.files.claims import Claims
-from clipfarm_encode.files.clips import Found
+from clipfarm_encode.files.finding import Found
 from clipfarm_encode.reporting.account import Account
 
 TROUBLE_SECONDS = 60.0

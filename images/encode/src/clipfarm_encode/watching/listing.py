@@ -5,7 +5,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipfarm_encode.files.clips import Found, found_in
+from clipfarm_encode.files.finding import Found, found_in
 
 
 @dataclass(frozen=True, slots=True)

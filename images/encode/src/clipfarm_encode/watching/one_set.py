@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from clipfarm_contract.features import State
 from clipfarm_encode.files.claims import Claims
-from clipfarm_encode.files.clips import Found
+from clipfarm_encode.files.finding import Found
 from clipfarm_encode.files.identity import Identity
 from clipfarm_encode.reporting.account import Account
 from clipfarm_encode.selection import Destination, Survey, report, survey
