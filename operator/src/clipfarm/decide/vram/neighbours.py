@@ -52,7 +52,9 @@ def follow(
     chance = math.hypot(chance, math.sqrt(max(0.0, others.shown_square)))
     surely = max(0.0, reading.used_mib - shown * per_clip.average - others.shown - chance)
     bursts = tuple(burst for burst in (before.bursts if before else ()) if burst[0] > reading.at - BURST_SECONDS)
-    in_burst = surely > min(each for _, each in lately) + BURST_PART * reading.total_mib
+    above = surely > min([each for _, each in lately]) + BURST_PART * reading.total_mib
+    # Clips of other runs whose use is unknown look like neighbours, and would be kept free for when they are known.
+    in_burst = above and others.blind < 0.5
     if in_burst and before is not None and before.in_burst and bursts:
         bursts = (*bursts[:-1], (bursts[-1][0], max(bursts[-1][1], surely)))
     elif in_burst:
