@@ -71,6 +71,9 @@ class Render(Model):
     settings."""
     pod: PodOptions = PodOptions()
     """Placement and other options of the pods, in a cluster."""
+    require_identical_nodes: bool = False
+    """Whether all clips are made on nodes with one kind of processor, and of GPU, by the labels of the nodes, in a
+    cluster; for those who need the same bytes from each pod. On one machine it is so anyway."""
     keep_pods: Literal["failed", "all"] = "failed"
     """Pods to keep after they have ended, in a cluster. failed: the last 100 that failed, with their logs."""
     scale_up: ScaleUp = ScaleUp()

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from clipfarm.model import Model
+from clipfarm.model import Labels, Model
 from clipfarm_contract.feature_sets import MOST_SET_NAME
 from clipfarm_contract.text import printable
 
@@ -209,6 +209,8 @@ class RunStatus(_Made):
     """Clips that could run now by what holds them, even while others run; the largest groups if there are many."""
     held_clips: int = Field(default=0, ge=0)
     """Number of all held clips."""
+    identical_nodes: Labels | None = None
+    """Labels of the nodes that all clips are made on, if the run requires identical nodes."""
     retried: int = Field(ge=0)
     """Number of clips that ended with 2 (out of GPU memory) and wait for another attempt."""
     eta: str = ""

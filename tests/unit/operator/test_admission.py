@@ -17,7 +17,7 @@ from clipfarm.decide.vram.others import NONE, of
 from clipfarm.decide.vram.place import OnNode, Place
 from clipfarm.decide.workers import workers as settled
 from clipfarm.run import default_workers
-from clipfarm.world import Ended, Holder, Neighbours, Node, Running, WatermarkState
+from clipfarm.world import Ended, Holder, Neighbours, Node, NodeKind, Running, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
 
@@ -80,6 +80,11 @@ def full_disk(free, *, clip, at_work):
     return replace(found, world=replace(found.world, free_bytes=free, clip_bytes=clip))
 
 
+def on_kind(kind):
+    found = situation()
+    return replace(found, world=replace(found.world, node_kind=kind))
+
+
 CUDA = {"render": {"device": "cuda"}}
 ADMIT = {"vram": {"whenUnknown": "Admit"}}
 OFF = {"vram": {"enabled": False}}
@@ -97,6 +102,9 @@ CLIP_TABLE = [
     ("RetryDelay", Candidate(1, due=1000.1), situation(**CUDA), "ran out of GPU memory; starts again"),
     ("WorkersBusy", NOW, situation(3), None),
     ("WorkersBusy", NOW, situation(4), "4 of 4 workers are busy"),
+    ("NodeKind", NOW, situation(), None),
+    ("NodeKind", NOW, on_kind(NodeKind((("kind", "a"),))), None),
+    ("NodeKind", NOW, on_kind(NodeKind((), "node a has no label")), "node a has no label"),
     ("StorageFull", NOW, situation(), None),
     ("StorageFull", NOW, full_disk(3000, clip=1000, at_work=2), None),
     (

@@ -4,7 +4,7 @@ import pytest
 
 from clipfarm.decide.plan import decide
 from clipfarm.decide.workers import workers as settled
-from clipfarm.world import Ended, GpuId, Node, Running, Standing
+from clipfarm.world import Ended, GpuId, Node, NodeKind, Running, Standing
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import GPU0, NODE, make_run, make_world, reading
 
@@ -58,6 +58,9 @@ TABLE = [
     ("two wait already", {}, {"nodes": (), "running": pending(8, 9)}, []),
     ("as many as the run says", {"scaleUp": {"pending": 3}}, {"nodes": ()}, [0, 1, 2]),
     ("none, if the run says so", {"scaleUp": {"pending": 0}}, {"nodes": ()}, []),
+    ("one alone, if all nodes have to be like it", {"requireIdenticalNodes": True}, {"nodes": ()}, [0]),
+    ("more of a kind that is known", {"requireIdenticalNodes": True},
+     {"nodes": (), "node_kind": NodeKind((("kind", "a"),))}, [0, 1]),
     ("one machine stays alone", {}, {"nodes": (), "grows": False}, []),
     ("nodes that are too small for one pod", {"threads": 4}, {"nodes": (Node(NODE, 2, capacity=0),)}, [0, 1]),
     ("nodes without the device", ON_WHOLE, {"nodes": (Node(NODE, 8, capacity=0),)}, [0, 1]),

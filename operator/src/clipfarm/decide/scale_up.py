@@ -28,7 +28,9 @@ class ScaleUp:
         sharing = [node for node in world.nodes if _shares(run, node)]
         shared = (*(node.label or (HOSTNAME_LABEL, node.name) for node in sharing), *world.unfit)
         allowed = run.spec.render.scale_up.pending if world.grows else 0
-        if shared or _may_share(run):
+        # The first node decides on the kind of all that follow, if they have to be identical.
+        undecided = run.spec.render.require_identical_nodes and not world.node_kind.labels
+        if shared or _may_share(run) or undecided:
             allowed = min(allowed, 1)
         pending = sum(not pod.node for pod in world.running)
         return cls(max(0, allowed - pending), pending, shared)

@@ -7,7 +7,7 @@ beyond simple properties; whatever is unknown is None, never zero.
 
 from clipfarm.world.encoders import EarlyEnd, Encoder, Encoding, Turn
 from clipfarm.world.gpus import ClipMemory, GpuId, Holder, Neighbours, Reading, WatermarkState
-from clipfarm.world.nodes import HOSTNAME_LABEL, Label, Node, Requests, Sharing
+from clipfarm.world.nodes import HOSTNAME_LABEL, Label, Node, NodeKind, Requests, Sharing
 from clipfarm.world.others import OtherRun, RunStanding
 from clipfarm.world.pods import POD_STATES, Departed, Ended, PodState, Running, Standing
 from clipfarm.world.snapshot import Moment, World
@@ -27,6 +27,7 @@ __all__ = [
     "Moment",
     "Neighbours",
     "Node",
+    "NodeKind",
     "OtherRun",
     "PodState",
     "Reading",

@@ -1,5 +1,6 @@
 """Machines that render."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,20 @@ Sharing = Literal["Chosen", "Whole", "Sliced"]
 plugin gives the clip a GPU of its own, and which one is not known beforehand. ``Sliced``: the plugin gives it a share
 of any of them.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKind:
+    """The nodes that a run's clips may be made on, if all have to be of one kind. Without arguments: any node."""
+
+    labels: tuple[Label, ...] = ()
+    """Labels that all of them have; none: any node, or it is not settled."""
+    unsettled: str = ""
+    """Why no clip starts yet; empty: clips may start."""
+
+    def has(self, labels: Mapping[str, str]) -> bool:
+        """Return whether a node with these labels is one of them."""
+        return all(labels.get(key) == value for key, value in self.labels) and bool(self.labels or not self.unsettled)
 
 
 @dataclass(frozen=True, slots=True)

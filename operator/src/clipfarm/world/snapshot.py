@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from clipfarm.world.encoders import Encoding, Turn
 from clipfarm.world.gpus import ClipMemory, GpuId, Reading, WatermarkState
-from clipfarm.world.nodes import Label, Node, Requests
+from clipfarm.world.nodes import Label, Node, NodeKind, Requests
 from clipfarm.world.others import OtherRun
 from clipfarm.world.pods import Departed, Ended, Running
 
@@ -67,6 +67,8 @@ class World:
     """As the last tick left it."""
     block: int = 1
     """Clips that one pod makes."""
+    node_kind: NodeKind = field(default_factory=NodeKind)
+    """What all nodes have in common, if the run requires identical ones."""
     unfit: tuple[Label, ...] = ()
     """Labels of nodes whose GPUs clips share, and that take no clips now but may again."""
     unmade: tuple[int, ...] = ()

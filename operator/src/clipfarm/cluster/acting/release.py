@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from prometheus_client import Counter, Histogram
 
@@ -17,11 +18,12 @@ from clipfarm.cluster.observing.refused import advice
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Refusal, Releases
 from clipfarm.decide.admission import Elsewhere, To
-from clipfarm.world import GpuId, Label
+from clipfarm.world import GpuId, Label, NodeKind
 from clipfarm_contract.objects import GATE, Gpu, Placement
 
 LOGGER = logging.getLogger(__name__)
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+ANY = NodeKind()
 AT_ONCE = 16
 """Patches under way at a time: more of them only wait inside the API server."""
 
@@ -57,7 +59,7 @@ class Gatekeeper(Background):
         while not tracked.gone and pod.uid in releases.released:
             try:
                 async with self._limit:
-                    off = await self._is_off(pod, to)
+                    off = await self._is_off(pod, to, tracked.memory.node_kind)
             except ApiError as error:
                 failures += 1
                 if error.passing:
@@ -88,7 +90,7 @@ class Gatekeeper(Background):
             LOGGER.warning("%s/%s: %s", *pod.run, why)
         releases.refused[pod.uid] = Refusal(why, times, self._clock() + pause(times, error.retry_after))
 
-    async def _is_off(self, pod: PodView, to: To) -> bool:
+    async def _is_off(self, pod: PodView, to: To, kind: NodeKind) -> bool:
         """Take the gate off, and return whether it is off now, by this request or one before it.
 
         Raises:
@@ -96,7 +98,7 @@ class Gatekeeper(Background):
         """
         path = f"/api/v1/namespaces/{pod.run[0]}/pods/{pod.name}"
         try:
-            await self._api.patch(path, release_patch(pod, to, self._wall()), JSON_PATCH)
+            await self._api.patch(path, release_patch(pod, to, self._wall(), kind), JSON_PATCH)
         except ApiError as error:
             if error.code == NOT_FOUND:
                 return False
@@ -113,11 +115,11 @@ class Gatekeeper(Background):
         else:
             return True
         # Another controller has changed its gates or its affinity since the watch brought it.
-        return await self._is_off(now, to)
+        return await self._is_off(now, to, kind)
 
 
-def release_patch(pod: PodView, to: To, wall: float) -> list[Manifest]:
-    """Return the patch that takes a pod's gate off, and narrows it to where it is sent, if it is.
+def release_patch(pod: PodView, to: To, wall: float, kind: NodeKind = ANY) -> list[Manifest]:
+    """Return the patch that takes a pod's gate off, and narrows it to a kind of nodes, and to where it is sent.
 
     It holds for this very pod alone: another of the same name would have another UID.
     """
@@ -126,7 +128,7 @@ def release_patch(pod: PodView, to: To, wall: float) -> list[Manifest]:
         {"op": "test", "path": f"/spec/schedulingGates/{pod.gate}/name", "value": GATE},
         {"op": "remove", "path": f"/spec/schedulingGates/{pod.gate}"},
     ]
-    placement, narrower = Placement(api_time(wall)), None
+    placement, narrower = Placement(api_time(wall)), dict[str, Any]()
     match to:
         case GpuId():
             gpu = Gpu(to.node, to.index, to.uuid, to.instance)
@@ -137,7 +139,9 @@ def release_patch(pod: PodView, to: To, wall: float) -> list[Manifest]:
             placement, narrower = replace(placement, node=to), _only_on(to)
     for name, value in placement.dump().items():
         patch.append({"op": "add", "path": f"/metadata/annotations/{pointer(name)}", "value": value})
-    if narrower is not None:
+    if kind.labels:
+        narrower = _both(_of_kind(kind), narrower)
+    if narrower:
         if pod.affinity is not None:
             patch.append({"op": "test", "path": "/spec/affinity", "value": pod.affinity})
         patch.append({"op": "add", "path": "/spec/affinity", "value": narrowed(pod.affinity, narrower)})
@@ -166,6 +170,11 @@ def _both(term: Manifest, more: Manifest) -> Manifest:
 def _only_on(node: str) -> Manifest:
     """Return the term that only one node matches."""
     return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+
+
+def _of_kind(kind: NodeKind) -> Manifest:
+    """Return the term that all nodes of a kind match."""
+    return {"matchExpressions": [{"key": key, "operator": "In", "values": [value]} for key, value in kind.labels]}
 
 
 def _away_from(nodes: tuple[Label, ...]) -> Manifest:

@@ -15,7 +15,7 @@ from clipfarm.cluster.observing.work import Lowering
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
-from clipfarm.world import Departed, Encoder, GpuId, PodState, Running, Turn, WatermarkState
+from clipfarm.world import Departed, Encoder, GpuId, NodeKind, PodState, Running, Turn, WatermarkState
 
 MOST_ENDS = 1024
 """Ends of pods that are remembered."""
@@ -83,6 +83,8 @@ class Memory:
     """Clips that may run at a time, once that is fixed."""
     workers_since: float | None = None
     """Since when there is such a number that is not fixed; None: there is none."""
+    node_kind: NodeKind = field(default_factory=NodeKind)
+    """The nodes that clips may be made on, as the last look chose them."""
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     """Encoders' pods, by UID, as the last look saw them."""
     pods: Mapping[PodState, int] = field(default_factory=Counter)

@@ -10,6 +10,7 @@ from clipfarm.cluster.observing import carried_over, places, refused, stuck
 from clipfarm.cluster.observing.beside import Asking
 from clipfarm.cluster.observing.failures import failures
 from clipfarm.cluster.observing.memory import Memory
+from clipfarm.cluster.observing.node_kind import node_kind
 from clipfarm.cluster.observing.own import Own
 from clipfarm.cluster.observing.pods import released, without_ended
 from clipfarm.cluster.observing.seen import Seen
@@ -76,8 +77,10 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         completed=len(completed),
         completions=carried_over.completions(rendering, len(completed), now),
     )
+    kind = node_kind(tracked, seen, running, len(completed) + len(failed))
     memory = replace(
         before,
+        node_kind=kind,
         job=job,
         deployment=deployment,
         rendering=following,
@@ -91,7 +94,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
     )
     readings = seen.gpus.for_namespace(tracked.key[0])
     asking = Asking.of(tracked, pods)
-    nodes, unfit = places.nodes(tracked, seen, readings, asking), places.unfit(tracked, seen)
+    nodes, unfit = places.nodes(tracked, seen, readings, asking, kind), places.unfit(tracked, seen)
     complete_clips = _complete_clips(tracked, memory, completed, attempts.unfinished)
     world = World(
         moment=Moment(now, seen.wall),
@@ -117,6 +120,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         workers=memory.workers,
         workers_since=memory.workers_since,
         queued=bool(tracked.owner.queue),
+        node_kind=kind,
         unfit=unfit,
         max_default_workers=tracked.max_default_workers,
         grows=True,

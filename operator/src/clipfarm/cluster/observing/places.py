@@ -9,11 +9,13 @@ from clipfarm.cluster.observing.beside import UNSEEN, Asking, beside
 from clipfarm.cluster.observing.devices import capacity, counted, of_kind, sharing
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.world import GpuId, Label, Node, Reading
+from clipfarm.world import GpuId, Label, Node, NodeKind, Reading
 
 
-def nodes(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading], asking: Asking) -> tuple[Node, ...]:
-    """Return the nodes that a run's pods may go to."""
+def nodes(
+    tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading], asking: Asking, kind: NodeKind
+) -> tuple[Node, ...]:
+    """Return the nodes of a kind that a run's pods may go to."""
     render, found = tracked.run.spec.render, []
     on_gpu = render.device != "cpu"
     probable: set[str] = set()
@@ -21,7 +23,7 @@ def nodes(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading], askin
     for gpu in tracked.memory.watermarks:
         remembered.setdefault(gpu.node, []).append(gpu)
     for node in seen.store.nodes.all():
-        if not fits(node, render.pod):
+        if not (fits(node, render.pod) and kind.has(node.labels)):
             continue
         # After a restart nothing was measured yet, and gates are remembered: unknown, not gone.
         here = seen.gpus.on(node.name) or tuple(sorted(remembered.get(node.name, ())))

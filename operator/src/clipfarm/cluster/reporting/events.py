@@ -57,6 +57,9 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
     if not before.get("failed") and after.get("failures"):
         first = after["failures"][0]
         found.append(Notice("Warning", "FirstFailure", f"clips {first['clips']}: {first['reason']}"))
+    if after.get("identicalNodes") and not before.get("identicalNodes"):
+        labels = ",".join(f"{key}={value}" for key, value in after["identicalNodes"].items())
+        found.append(Notice("Normal", "NodeKind", f"all clips are made on nodes with the labels {labels}"))
     told = {entry["message"] for entry in before.get("slow", ())}
     if new := [entry for entry in after.get("slow", ()) if entry["message"] not in told]:
         found.append(Notice("Normal", "Slow", "; ".join(f"{entry['nodes'][0]}: {entry['message']}" for entry in new)))

@@ -83,6 +83,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         else tuple(_gpu_memory(state, plan.claims.get(state.gpu, ()), world.now, wall) for state in status.watermarks),
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
+        identical_nodes=dict(tracked.memory.node_kind.labels) or None,
         slow=_slow(tracked.answers.slow),
         failures=failures,
         conditions=found,

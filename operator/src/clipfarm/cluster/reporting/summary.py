@@ -105,6 +105,8 @@ def notes(run: Mapping[str, Any]) -> Iterator[str]:
         bad = "True" if kind == "VRAMHeld" else "False"
         if entry.get("status") == bad and entry["message"] not in (ready.get("message"), progressing.get("message")):
             yield f"  {entry['message']}"
+    if kind := status.get("identicalNodes"):
+        yield f"  nodes: {', '.join(f'{key}={value}' for key, value in kind.items())}"
     failures = status.get("failures", ())
     for failure in failures[:FAILURES_SHOWN]:
         yield f"  failed to {failure['stage']}: clips {failure['clips']}: {failure['reason']}"

@@ -7,7 +7,9 @@ from clipfarm.decide.rules.subjects import Situation
 def _message(situation: Situation) -> str:
     found, render = len(situation.world.nodes), situation.run.spec.render
     if not found:
-        return "no node fits the run's node selector and tolerations"
+        labels = ", ".join(f"{key}={value}" for key, value in situation.world.node_kind.labels)
+        kind = f", and has the labels of its first node ({labels}; render.requireIdenticalNodes)" if labels else ""
+        return f"no node fits the run's node selector and tolerations{kind}"
     threads, wanted = render.threads, render.pod.gpu_request
     pod = f"{threads} CPU{'s' if threads > 1 else ''}" + (f" and {wanted[0]}: {wanted[1]}" if wanted else "")
     nodes = "1 node fits" if found == 1 else f"{found} nodes fit"

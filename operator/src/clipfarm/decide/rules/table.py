@@ -7,6 +7,7 @@ from clipfarm.decide.rules import (
     fair_share,
     fatal,
     no_node,
+    node_kind,
     nodes_full,
     retry_delay,
     storage_full,
@@ -34,6 +35,7 @@ class Reason(_Ruled, StrEnum):
     RETRY_DELAY = retry_delay.RULE
     WORKERS_BUSY = workers_busy.RULE
     STORAGE_FULL = storage_full.RULE
+    NODE_KIND = node_kind.RULE
     NODES_FULL = nodes_full.RULE
     VRAM_UNKNOWN = vram_unknown.RULE
     VRAM_HIGH = vram_high.RULE

@@ -1,0 +1,117 @@
+"""Which kind of nodes a run's clips are made on, if all are made on one (``render.requireIdenticalNodes``).
+
+The kind is chosen once, written into the run's status, and only then is a pod released. So no two operators, and no
+operator before and after a restart, choose two kinds.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from clipfarm.cluster.api.nodes import NodeView, fits
+from clipfarm.cluster.observing.devices import capacity
+from clipfarm.cluster.observing.seen import Seen
+from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.world import Label, NodeKind, Running
+
+CPU_MODEL = tuple(f"feature.node.kubernetes.io/cpu-model.{part}" for part in ("vendor_id", "family", "id"))
+"""Labels of Node Feature Discovery: together they name a processor's model."""
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+"""A label of cloud providers: machines of one type have one processor, and one kind of GPU."""
+GPU_PRODUCT = "nvidia.com/gpu.product"
+"""A label of NVIDIA's GPU feature discovery, as the next ones."""
+DRIVER = (
+    "nvidia.com/cuda.driver-version.full",
+    "nvidia.com/cuda.driver.major",
+    "nvidia.com/cuda.driver.minor",
+    "nvidia.com/cuda.driver.rev",
+)
+"""Versions before 0.17 have the last three."""
+INSTEAD = (
+    "label the nodes, or make a new run without requireIdenticalNodes, and with a render.pod.nodeSelector that nodes of"
+    " one kind alone have"
+)
+
+
+def node_kind(tracked: Tracked, seen: Seen, running: Iterable[Running], ended: int) -> NodeKind:
+    """Return the kind of nodes that a run's pods go to; any, if the run does not require one.
+
+    Args:
+        tracked: the run.
+        seen: what there is to look at.
+        running: its pods that were released.
+        ended: indexes of its Job that are complete, or failed.
+    """
+    if not tracked.run.spec.render.require_identical_nodes:
+        return NodeKind()
+    recorded = recorded_labels(tracked.status)
+    if recorded:
+        return NodeKind(recorded)
+    chosen = tracked.memory.node_kind.labels or _first(tracked, seen, tuple(running), ended)
+    if isinstance(chosen, NodeKind):
+        return chosen
+    return NodeKind(chosen, f"the kind of nodes was just chosen: {text(chosen)}")
+
+
+def labels_of(node: NodeView, *, on_gpu: bool) -> tuple[Label, ...]:
+    """Return the labels that name a node's processor, and for clips on a GPU its GPU; none unless both are known."""
+    by_model = _present(node, CPU_MODEL)
+    instance = _present(node, (INSTANCE_TYPE,))
+    labels = by_model if len(by_model) == len(CPU_MODEL) else instance
+    if not on_gpu or not labels:
+        return labels
+    if gpu := _present(node, (GPU_PRODUCT,)):
+        return (*labels, *gpu, *_present(node, DRIVER))
+    return tuple(dict.fromkeys((*labels, *instance))) if instance else ()
+
+
+def text(labels: Iterable[Label]) -> str:
+    """Return labels as kubectl takes them."""
+    return ",".join(f"{key}={value}" for key, value in labels)
+
+
+def recorded_labels(status: Mapping[str, Any]) -> tuple[Label, ...]:
+    """Return the kind of nodes that a status names; none if it names none."""
+    found = status.get("identicalNodes") or {}
+    return tuple(sorted((str(key), str(value)) for key, value in found.items())) if isinstance(found, dict) else ()
+
+
+def _first(tracked: Tracked, seen: Seen, running: tuple[Running, ...], ended: int) -> tuple[Label, ...] | NodeKind:
+    """Return the labels of the nodes to begin with, or why there are none."""
+    on_gpu = tracked.run.spec.render.device != "cpu"
+    known = {node.name: node for node in seen.store.nodes.all()}
+    placed = next((known[pod.node] for pod in running if pod.node in known), None)
+    if placed is not None:
+        # Released before there was a node, so that an autoscaler added one: this one.
+        return labels_of(placed, on_gpu=on_gpu) or NodeKind(unsettled=_unlabelled(placed, on_gpu=on_gpu))
+    if running:
+        return NodeKind(unsettled="the node that the first pod gets decides on which kind of nodes clips are made")
+    if ended:
+        return NodeKind(unsettled="clips were made on nodes that are not known any more; make a new run")
+    return _largest(tracked, seen, on_gpu=on_gpu)
+
+
+def _largest(tracked: Tracked, seen: Seen, *, on_gpu: bool) -> tuple[Label, ...] | NodeKind:
+    """Return the kind of which the nodes that fit have room for most pods; of several the first node's."""
+    render = tracked.run.spec.render
+    fitting = sorted((node for node in seen.store.nodes.all() if fits(node, render.pod)), key=lambda node: node.name)
+    if on_gpu:
+        fitting = [node for node in fitting if node.gpus or seen.gpus.on(node.name)] or fitting
+    room: dict[tuple[Label, ...], int] = {}
+    for node in fitting:
+        if labels := labels_of(node, on_gpu=on_gpu):
+            room[labels] = room.get(labels, 0) + capacity(node, render)
+    if room:
+        return max(room, key=lambda labels: room[labels])
+    return NodeKind(unsettled=_unlabelled(fitting[0], on_gpu=on_gpu)) if fitting else NodeKind()
+
+
+def _unlabelled(node: NodeView, *, on_gpu: bool) -> str:
+    if labels_of(node, on_gpu=False):
+        what, names = "GPU", GPU_PRODUCT
+    else:
+        what, names = "processor", f"{CPU_MODEL[0]}, family and id of Node Feature Discovery, or {INSTANCE_TYPE}"
+    return f"node {node.name} has no label that names its {what} (found none of {names}); {INSTEAD}"
+
+
+def _present(node: NodeView, names: Iterable[str]) -> tuple[Label, ...]:
+    return tuple((name, value) for name in names if (value := node.labels.get(name)))
