@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.vram.expected import FEW, Expected
 from clipfarm.decide.vram.ledger import Claim
+from clipfarm.units import format_bytes
 from clipfarm.world import ClipMemory, OtherRun, Running, RunStanding, World
 from clipfarm_contract.text import printable
 
@@ -103,7 +104,12 @@ class Claims:
         Raises:
             ClaimsError: that is not possible.
         """
-        data = json.dumps(asdict(mine)).encode()
+        data = _bounded(mine)
+        if len(data) > MOST_BYTES:
+            raise ClaimsError(
+                f"{self.path}: the claims of {len(mine.running)} clips take {format_bytes(len(data))}, expected at most"
+                f" {format_bytes(MOST_BYTES)}, which others read; lower workers"
+            )
         try:
             if self._file is not None and not self.path.exists():
                 os.close(self._file)  # a folder for passing files may be cleaned up
@@ -131,6 +137,19 @@ class Claims:
         found = self.folder.lstat()
         if not stat.S_ISDIR(found.st_mode):
             raise NotADirectoryError(f"{self.folder}: found no folder, expected one for the claims of GPU memory")
+
+
+def _bounded(mine: OtherRun) -> bytes:
+    """Return the content of a file that others read whole: the oldest of the clips that have ended are left out.
+
+    Their memory then counts as a neighbour's until a reading shows that it is free. Clips that run are never left out.
+    """
+    data = json.dumps(asdict(mine)).encode()
+    while len(data) > MOST_BYTES and mine.departed:
+        newest = sorted(mine.departed, key=lambda gone: gone.ended_at)[(len(mine.departed) + 1) // 2 :]
+        mine = replace(mine, departed=tuple(newest))
+        data = json.dumps(asdict(mine)).encode()
+    return data
 
 
 def claims_of(run: str, plan: Plan, world: World, allocation_time: float) -> OtherRun:
