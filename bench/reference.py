@@ -27,8 +27,7 @@ def write(file: str, seed: str, index: str, frame: str, samples: str, target: st
         scratch = Path(place)
         _, sample = experiments.draw(scene, phase, clip_seed(int(seed), int(index)))
         body = bodies.make(sample, scene.assets, AssetFiles(scratch))
-        camera = Camera(scene.resolution)
-        built = stage.build([body], camera, scene.frames, scene.fps)
+        built = stage.build([body], Camera(scene.resolution), scene.frames, scene.fps)
         world = physics.simulator(built.scene, scratch)
         renderer = CyclesRenderer(built, scene.samples_per_pixel, 2, "cpu", scratch)
         motion = Motion.of(physics.simulate(world, body, sample.pushes, scene.frames, scene.fps))
@@ -36,7 +35,7 @@ def write(file: str, seed: str, index: str, frame: str, samples: str, target: st
         # Few samples are enough to know where the object changes anything.
         behind = background.get(None, renderer, 4, "cpu", scratch, built)
         frames = CompositeFrames(renderer, built, motion, behind, 4)
-        region = Rule(behind.surroundings, camera).find(frames.solids(int(frame)))
+        region = Rule(behind.surroundings, built.look).find(frames.solids(int(frame)))
         near = region.weak.pixels
         everything = Box(0, 0, scene.resolution, scene.resolution)
         pictures = []

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from clipfarm.cel import Rule, number, ordered
 from clipfarm.model import Finite, Model, Positive
@@ -16,11 +16,26 @@ from clipfarm_contract.experiments import EXPERIMENTS
 from clipfarm_contract.experiments.declaration import Factor
 from clipfarm_contract.experiments.laws import FORMS
 from clipfarm_contract.experiments.scene import SHORTHANDS
+from clipfarm_contract.text import any_of
 
 MOST_FACTORS = 32
 MOST_VALUES = 64
 MOST_EXCLUSIONS = 16
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+NAMES = tuple(dict.fromkeys(name for each in EXPERIMENTS.values() for factor in each.factors for name in factor.names))
+"""What the values of some factor may be."""
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"expected {any_of(NAMES)}")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(NAMES)})]
+Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=len(NAMES), strict=False)]
 
 
 class LogRange(Model):
@@ -45,19 +60,21 @@ ORDERED = Rule(_reversed, "!has(self.min) || !has(self.max) || self.min <= self.
 
 def _forms(law: "Law") -> str | None:
     given = [law.min is not None or law.max is not None, law.log is not None, bool(law.values), law.value is not None]
+    given.append(bool(law.names))
     whole = (law.min is None) == (law.max is None)
     return None if sum(given) == 1 and whole else f"min: expected one of {FORMS}"
 
 
 class Law(Model):
-    """Law of a factor, in one of its forms: min and max, log, values, or value."""
+    """Law of a factor, in one of its forms: min and max, log, values, value, or names."""
 
     shape = f"one of {FORMS}"
     rules = (
         Rule(
             _forms,
             cel="has(self.min) == has(self.max)"
-            " && [has(self.min), has(self.log), has(self.values), has(self.value)].filter(f, f).size() == 1",
+            " && [has(self.min), has(self.log), has(self.values), has(self.value), has(self.names)]"
+            ".filter(f, f).size() == 1",
             message=f"expected one of {FORMS}",
             field=".min",
         ),
@@ -74,14 +91,16 @@ class Law(Model):
     """Values of which each is as likely."""
     value: Finite | None = None
     """A constant."""
+    names: Names | None = None
+    """Names of which each is as likely, such as materials of the floor."""
 
 
 Laws = Annotated[dict[str, Law], Field(max_length=MOST_FACTORS)]
 
 
 def _conditions(span: "Span") -> str | None:
-    given = [span.min is not None or span.max is not None, bool(span.values), span.value is not None]
-    return None if sum(given) == 1 else "min: expected min or max or both, values, or value"
+    given = [span.min is not None or span.max is not None, bool(span.values), span.value is not None, bool(span.names)]
+    return None if sum(given) == 1 else "min: expected min or max or both, values, value, or names"
 
 
 class Span(Model):
@@ -90,8 +109,9 @@ class Span(Model):
     rules = (
         Rule(
             _conditions,
-            cel="[has(self.min) || has(self.max), has(self.values), has(self.value)].filter(f, f).size() == 1",
-            message="expected min or max or both, values, or value",
+            cel="[has(self.min) || has(self.max), has(self.values), has(self.value), has(self.names)]"
+            ".filter(f, f).size() == 1",
+            message="expected min or max or both, values, value, or names",
             field=".min",
         ),
         ORDERED,
@@ -105,6 +125,8 @@ class Span(Model):
     """Certain values."""
     value: Finite | None = None
     """A certain value."""
+    names: Names | None = None
+    """Certain names."""
 
 
 class Exclusion(Model):
@@ -186,6 +208,10 @@ def _is_whole(factor: Factor) -> str | None:
     return "1.0" if factor.whole else None
 
 
+def _has_names(factor: Factor) -> str | None:
+    return "1.0" if factor.names else None
+
+
 def _frames_after(factor: Factor) -> str | None:
     return None if factor.frames_after is None else repr(float(factor.frames_after + 1))
 
@@ -206,6 +232,7 @@ LAWFUL = (
     _of_each_value(_is_whole, "v > 9.0e15 || v < -9.0e15 || v == double(int(v))"),
     _of_each(_table(_is_whole, "self"), "!(k in t) || !has(m.factors[k].log)"),
     _of_each_value(_frames_after, "v <= double(self.frames) - t[k]"),
+    _of_each(_table(_has_names, "self"), "(k in t) == has(m.factors[k].names)"),
 )
 """Rules of an experiment: no renderer is asked for what cannot be."""
 WITHIN = _of_each_value(_most, "v <= t[k]", "self.experiment")

@@ -33,7 +33,8 @@ STILL_METRES_PER_SECOND = 0.02
 UNITS = {
     "mass": "kg", "size": "m", "gravity": "m/s²", "impulse.magnitude": "N s", "impulse.x": "N s", "impulse.y": "N s",
     "distance": "m", "displacement": "m", "stopping_distance": "m", "stopping_time": "s", "top_speed": "m/s",
-    "final_speed": "m/s",
+    "final_speed": "m/s", "cameraAzimuth": "degrees", "cameraElevation": "degrees", "cameraDistance": "m",
+    "lightAzimuth": "degrees",
 }  # fmt: skip
 """Of a column, by its name or the last part of it."""
 

@@ -50,6 +50,7 @@ NAMED_OTHERWISE = {
         (
             "spec.experiment.factors.sice",
             "spec.experiment.factors.object",
+            "spec.experiment.factors.floor",
             "spec.experiment.factors.size",
             "spec.experiment.factors.atFrame",
             "spec.experiment.factors.true",

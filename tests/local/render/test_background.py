@@ -12,7 +12,6 @@ from clipfarm_render.picture import background, view
 from clipfarm_render.picture.boxes import Box
 from clipfarm_render.picture.frames import CompositeFrames, write_all
 from clipfarm_render.picture.region import Rule
-from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.kubric_compat import kb
 from clipfarm_render.scene.look import Look
 from clipfarm_render.scene.motion import Motion
@@ -63,7 +62,7 @@ def converged(scene):
 def test_what_lies_outside_of_the_region_changes_by_less_than_half_a_step(scene, converged):
     _, behind = scene
     frames = frames_of(scene)
-    region = Rule(behind.surroundings, Camera(SIZE)).find(frames.solids(0))
+    region = Rule(behind.surroundings, Look.usual(SIZE)).find(frames.solids(0))
     difference = seen(converged) - seen(behind.clean)
     outside = ~region.weak.pixels
     assert 0.1 < outside.mean() < 0.95
@@ -80,7 +79,7 @@ def test_a_frame_is_no_worse_than_a_full_render_anywhere_and_the_same_in_expecta
     composite = seen(frames.linear(0))
     full = seen(made.renderer.render_box(EVERYTHING, SAMPLES))
     reference = seen(converged)
-    region = Rule(scene[1].surroundings, Camera(SIZE)).find(frames.solids(0))
+    region = Rule(scene[1].surroundings, Look.usual(SIZE)).find(frames.solids(0))
     for part in (np.ones((SIZE, SIZE), bool), region.weak.pixels, ~region.weak.pixels):
         assert error(composite, reference, part) <= error(full, reference, part)
     # In a shadow, the noise of the lit background has little in common with that of the frame.
@@ -96,7 +95,7 @@ def test_no_seam_is_to_be_seen_at_the_regions_edge(scene, converged):
     reference = seen(converged)
     difference = seen(frames.linear(0)) - reference
     of_full = seen(made.renderer.render_box(EVERYTHING, SAMPLES)) - reference
-    region = Rule(behind.surroundings, Camera(SIZE)).find(frames.solids(0)).weak.pixels
+    region = Rule(behind.surroundings, Look.usual(SIZE)).find(frames.solids(0)).weak.pixels
     edge = np.zeros_like(region)
     edge[1:] |= region[1:] & ~region[:-1]
     edge[:-1] |= region[:-1] & ~region[1:]

@@ -21,12 +21,15 @@ FROM_ABOVE = {
     "cameraAzimuth": Uniform(-140, -140),
     "cameraElevation": Uniform(60, 60),
     "cameraDistance": Uniform(16, 16),
+    "lightAzimuth": Uniform(100, 100),
+    "lightIntensity": Uniform(1.5, 1.5),
+    "floor": Choice(("planks",)),
 }
 CASES = {
     "two bodies near each other": ("collide", {}),
     "three on a ramp": ("ramp", {"bodies": Uniform(3, 3)}),
     "four on top of each other": ("stack", {"bodies": Uniform(4, 4)}),
-    "from another side": ("stack", {"bodies": Uniform(2, 2), **FROM_ABOVE}),
+    "from another side, on another floor, in another light": ("stack", {"bodies": Uniform(2, 2), **FROM_ABOVE}),
 }
 
 

@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 
 from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_render.picture.boxes import Box
+from clipfarm_render.picture.cycles import CyclesRenderer
+from clipfarm_render.scene import stage
+from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.look import Look
 from helpers.experiments import PUSH, TINY
 
 from .conftest import Supervisor
@@ -73,3 +78,23 @@ def test_a_look_that_no_other_clip_has_is_not_kept(tmp_path):
     assert ended.code == ExitCode.OK, ended.lines
     assert list(ended.run.cache.glob("*.npz")) == []
     assert ended.result(0).seconds["background"] > 0
+
+
+def picture(tmp_path, values):
+    """Render what stands still with a look, (height, width, 3) linear light."""
+    made = stage.seen(stage.build([], Camera(64), 4, 30), Look.of(values, 64))
+    return CyclesRenderer(made, 16, 2, "cpu", tmp_path).render_box(Box(0, 0, 64, 64), 16)
+
+
+def test_light_and_floor_change_the_picture(tmp_path):
+    usual = picture(tmp_path, {})
+    bright, dark, turned, planks = (
+        picture(tmp_path, values)
+        for values in ({"lightIntensity": 1.5}, {"lightIntensity": 0.25}, {"lightAzimuth": 180}, {"floor": "planks"})
+    )
+    assert dark.mean() < 0.6 * usual.mean() < usual.mean() < 0.8 * bright.mean()
+    middle = slice(24, 40)
+    assert np.abs(turned - usual).mean() > 0.05 * usual.mean(), "the walls' shadows are elsewhere"
+    assert turned[middle, middle].mean() == pytest.approx(usual[middle, middle].mean(), rel=0.05)
+    red, _, blue = planks[middle, middle].mean(axis=(0, 1)) / usual[middle, middle].mean(axis=(0, 1))
+    assert red > 1.4 * blue, "wood is brown"

@@ -21,6 +21,7 @@ NUMBERS = [i / 1000 for i in range(1000)]
         ({"value": 2}, Uniform(2, 2)),
         ({"values": [1, 2]}, Choice((1.0, 2.0))),
         ({"log": {"min": 0.1, "max": 10}}, Log(0.1, 10)),
+        ({"names": ["planks", "tiles"]}, Choice(("planks", "tiles"))),
     ],
 )
 def test_a_law_has_four_forms(given, law):

@@ -197,7 +197,8 @@ def test_a_law_for_one_factor_leaves_the_values_of_all_others_as_they_were():
     for factor in factors:
         if factor.is_object or factor.name in ("friction", "mass"):
             continue
-        low, _high = factor.default.extremes
-        one = declared(phase={"factors": {factor.name: {"value": low}}})
+        constant = factor.names[-1] if factor.names else factor.default.extremes[0]
+        law = {"names": [constant]} if factor.names else {"value": constant}
+        one = declared(phase={"factors": {factor.name: law}})
         values, _ = experiments.draw(one.scene, one.phases[0].phase, 5)
-        assert values == {**free, factor.name: low}
+        assert values == {**free, factor.name: constant}

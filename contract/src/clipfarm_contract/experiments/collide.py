@@ -45,5 +45,7 @@ DECLARATION = Declaration(
         ),
         factors.GRAVITY,
         *looks.camera(),
+        *looks.LIGHT,
+        looks.FLOOR,
     ),
 )

@@ -40,13 +40,15 @@ class Factor:
     """How many frames have to follow the frame that its value names; None if it names none."""
     each: bool = False
     """Whether each further object, or push, has a value of its own; the others are those of the clip."""
+    names: tuple[str, ...] = ()
+    """What its values are, if they are names; none if they are numbers or objects."""
     look: bool = False
     """Whether what stands still looks different with another value: each one has a background of its own."""
 
     @property
     def is_object(self) -> bool:
         """Whether its values are names of objects: its law is the list ``objects`` of the run."""
-        return isinstance(self.default, Choice) and isinstance(self.default.values[0], str)
+        return isinstance(self.default, Choice) and self.default.is_of_names and not self.names
 
     def value(self, law: Law, u: float) -> Value:
         """Return the value for a uniform number ``u``, at least 0 and below 1."""
@@ -73,6 +75,14 @@ class Factor:
         """Return what is wrong with a law in clips of so many frames, as ``found 2, expected 0 to 1``; else None."""
         if self.is_object:
             return None
+        named = law.values if isinstance(law, Choice) and law.is_of_names else ()
+        if self.names:
+            odd = [value for value in named if value not in self.names]
+            if named and (not odd or own_renderer):
+                return None
+            return f"found {odd[0] if odd else self.span(law)}, expected names: {any_of(self.names)}"
+        if named:
+            return f"found names, expected {self.bounds}"
         low, high = law.extremes
         too_small = self.least is not None and (low <= self.least if self.above else low < self.least)
         too_large = self.most is not None and high > self.most and not own_renderer
@@ -90,6 +100,8 @@ class Factor:
     @property
     def bounds(self) -> str:
         """What a value has to be, in words: ``0 to 1``, ``more than 0``."""
+        if self.names:
+            return any_of(self.names)
         unit = f" {self.unit}" if self.unit else ""
         if self.least is None:
             return "any number" if self.most is None else f"{self.most:g}{unit} or less"

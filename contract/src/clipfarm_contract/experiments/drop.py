@@ -47,5 +47,7 @@ DECLARATION = Declaration(
         Factor("bodies", "Number of objects", Uniform(1, 2), "", 1, 3, whole=True),
         factors.GRAVITY,
         *looks.camera(),
+        *looks.LIGHT,
+        looks.FLOOR,
     ),
 )

@@ -1,6 +1,6 @@
 """Combinations of values that a run holds out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,16 +10,17 @@ from clipfarm_contract.fields import ContractError, Fields, parse_text, show
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Values of one factor: those from ``min`` to ``max``, both included, or some."""
+    """Values of one factor: those from ``min`` to ``max``, both included, or some; or some names."""
 
     min: float | None = None
     max: float | None = None
     values: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
 
     def holds(self, value: Value) -> bool:
         """Return whether a value is among them."""
-        if isinstance(value, str):
-            return False
+        if isinstance(value, str) or self.names:
+            return value in self.names
         if self.values:
             return value in self.values
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
@@ -27,12 +28,12 @@ class Span:
     def holds_all(self, law: Law) -> bool:
         """Return whether every value of a law is among them."""
         return all(map(self.holds, law.values if isinstance(law, Choice) else law.extremes)) and (
-            not self.values or isinstance(law, Choice) or law.min == law.max
+            not (self.values or self.names) or isinstance(law, Choice) or law.min == law.max
         )
 
     @classmethod
     def parse(cls, value: object, where: str) -> "Span":
-        """Read ``{"min": 0.5}``, ``{"values": [1, 2]}`` or ``{"value": 1}``.
+        """Read ``{"min": 0.5}``, ``{"values": [1, 2]}``, ``{"value": 1}`` or ``{"names": ["planks"]}``.
 
         Raises:
             ContractError: it is none.
@@ -40,19 +41,20 @@ class Span:
         fields = Fields(value, where)
         low, high = fields.maybe("min", float), fields.maybe("max", float)
         values = fields.take_list("values", _number) if fields.has("values") else ()
+        names = fields.take_list("names", parse_text) if fields.has("names") else ()
         constant = fields.maybe("value", float)
         fields.done()
-        given = [low is not None or high is not None, bool(values), constant is not None]
+        given = [low is not None or high is not None, bool(values), constant is not None, bool(names)]
         if sum(given) != 1:
-            raise ContractError(f"{where}: found {show(value)}, expected min or max or both, values, or value")
+            raise ContractError(f"{where}: found {show(value)}, expected min or max or both, values, value, or names")
         if low is not None and high is not None and low > high:
             raise ContractError(f"{where}: min {low:g} is above max {high:g}")
-        return cls(low, high, values if constant is None else (constant,))
+        return cls(low, high, values if constant is None else (constant,), names)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
-        if self.values:
-            return {"values": list(self.values)}
+        if self.values or self.names:
+            return {"values": list(self.values)} if self.values else {"names": list(self.names)}
         return {name: bound for name, bound in (("min", self.min), ("max", self.max)) if bound is not None}
 
 
@@ -64,21 +66,17 @@ class Exclusion:
     """Names of objects; none stands for any object."""
     factors: Mapping[str, Span] = field(default_factory=dict)
 
-    def holds(self, values: Mapping[str, Value]) -> bool:
-        """Return whether a clip with these values is held out."""
-        shown = [value for value in values.values() if isinstance(value, str)]
+    def holds(self, values: Mapping[str, Value], objects: Collection[str] = ("object",)) -> bool:
+        """Return whether a clip with these values is held out; ``objects`` are the factors that are objects."""
+        shown = [values[name] for name in objects if name in values]
         return (not self.objects or any(name in self.objects for name in shown)) and all(
             span.holds(values[name]) for name, span in self.factors.items()
         )
 
-    def holds_all(self, laws: Mapping[str, Law]) -> bool:
+    def holds_all(self, laws: Mapping[str, Law], objects: Collection[str] = ("object",)) -> bool:
         """Return whether every clip with these laws is held out."""
-        objects = [
-            law.values
-            for law in laws.values()
-            if isinstance(law, Choice) and any(isinstance(v, str) for v in law.values)
-        ]
-        shown = not self.objects or any({*values} <= {*self.objects} for values in objects)
+        lists = [law.values for name in objects if isinstance(law := laws[name], Choice)]
+        shown = not self.objects or any({*values} <= {*self.objects} for values in lists)
         return shown and all(span.holds_all(laws[name]) for name, span in self.factors.items())
 
     @classmethod

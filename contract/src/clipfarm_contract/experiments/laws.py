@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clipfarm_contract.fields import ContractError, Fields, show
+from clipfarm_contract.fields import ContractError, Fields, parse_text, show
 
 Value = float | int | str
-"""Of a factor: a number, a whole number, or the name of an object."""
+"""Of a factor: a number, a whole number, or the name of an object or of a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +82,32 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"values": list(self.values)}
+        return {"names" if self.is_of_names else "values": list(self.values)}
+
+    @property
+    def is_of_names(self) -> bool:
+        """Whether its values are names, and no numbers."""
+        return isinstance(self.values[0], str)
 
 
 Law = Uniform | Log | Choice
-FORMS = "{min: ..., max: ...}, {log: {min: ..., max: ...}}, {values: [...]} or {value: ...}"
+FORMS = "{min: ..., max: ...}, {log: {min: ..., max: ...}}, {values: [...]}, {value: ...} or {names: [...]}"
 """Of a law, as a run file has it."""
 
 
 def parse(value: object, where: str) -> Law:
-    """Read a law of numbers: one of ``FORMS``. A constant is the uniform law with equal bounds.
+    """Read a law: one of ``FORMS``. A constant is the uniform law with equal bounds.
 
     Raises:
         ContractError: it is none.
     """
     fields = Fields(value, where)
     law: Law
-    if fields.has("values"):
+    if fields.has("names"):
+        law = Choice(fields.take_list("names", parse_text))
+        if not law.values:
+            raise ContractError(f"{where}.names: found [], expected at least one")
+    elif fields.has("values"):
         law = Choice(fields.take_list("values", _number))
         if not law.values:
             raise ContractError(f"{where}.values: found [], expected at least one")

@@ -74,6 +74,40 @@ def camera(
     )
 
 
+LIGHT = (
+    Factor(
+        "lightAzimuth",
+        "Angle by which the suns are turned about the vertical axis, counter-clockwise as seen from above; at 0, the"
+        " brighter one shines from the left and from a little behind the usual camera",
+        Uniform(0, 0),
+        "degrees",
+        -180,
+        180,
+        look=True,
+    ),
+    Factor(
+        "lightIntensity",
+        "Strength of the suns, in parts of their usual one; the light of the sky stays as it is",
+        Uniform(1, 1),
+        "",
+        0.25,
+        1.5,
+        look=True,
+    ),
+)
+
+FLOORS = ("tiles", "plain", "checker", "planks")
+"""Materials of the floor. All are light, so that every object stands out from each, and none mirrors."""
+FLOOR = Factor(
+    "floor",
+    "Material of the arena's floor: tiles of 0.7 m with dark joints, one plain tone, a checkerboard of 1.4 m, or planks"
+    " of wood",
+    Choice(FLOORS[:1]),
+    names=FLOORS,
+    look=True,
+)
+
+
 def position(azimuth: float, elevation: float, distance: float) -> tuple[float, float, float]:
     """Return the place of a camera, x, y and z, m; angles in degrees."""
     around, up = math.radians(azimuth), math.radians(elevation)

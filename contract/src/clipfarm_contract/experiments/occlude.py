@@ -45,5 +45,7 @@ DECLARATION = Declaration(
         *looks.camera(
             30.0, (35.0, 45.0), why=("; farther around, the screen hides less", "; higher up, one sees over the screen")
         ),
+        *looks.LIGHT,
+        looks.FLOOR,
     ),
 )

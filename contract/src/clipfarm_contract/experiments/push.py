@@ -78,5 +78,7 @@ DECLARATION = Declaration(
         ),
         Factor("every", "Frames from one push to the next", Uniform(4, 4), "", 1, whole=True),
         *looks.camera(),
+        *looks.LIGHT,
+        looks.FLOOR,
     ),
 )

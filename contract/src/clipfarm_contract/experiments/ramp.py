@@ -35,5 +35,7 @@ DECLARATION = Declaration(
         Factor("bodies", "Number of objects, side by side", Uniform(1, 2), "", 1, 3, whole=True),
         factors.GRAVITY,
         *looks.camera(elevation=(40.0, 80.0), why=("", "; lower, the back of a steep ramp would hide what lies on it")),
+        *looks.LIGHT,
+        looks.FLOOR,
     ),
 )

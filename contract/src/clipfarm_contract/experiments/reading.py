@@ -162,8 +162,15 @@ def _take_exclusions(fields: Fields, declaration: Declaration) -> tuple[Exclusio
     where = fields.path("exclude")
     found = fields.take_list("exclude", Exclusion.parse)
     for i, exclusion in enumerate(found):
-        for name in exclusion.factors:
-            _refuse_unknown(name, declaration, f"{where}[{i}].factors.{name}")
+        for name, span in exclusion.factors.items():
+            path = f"{where}[{i}].factors.{name}"
+            _refuse_unknown(name, declaration, path)
+            factor = declaration.by_name[name]
+            if odd := next((each for each in span.names if each not in factor.names), None):
+                expected = any_of(factor.names) if factor.names else "min, max, values or value"
+                raise ContractError(f"{path}.names: found {show(odd)}, expected {expected}")
+            if factor.names and not span.names:
+                raise ContractError(f"{path}: found numbers, expected names: {any_of(factor.names)}")
     return found
 
 

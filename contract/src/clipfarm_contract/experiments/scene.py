@@ -101,7 +101,7 @@ class Scene:
         if not own_renderer and (problem := looks.problem(phase.laws)):
             return problem
         for i, exclusion in enumerate(phase.exclude):
-            if exclusion.holds_all(phase.laws):
+            if exclusion.holds_all(phase.laws, self.declaration.object_factors()):
                 return f"exclude[{i}]: found every clip held out, expected some that are not"
         if self.group > 1 and phase.exclude:
             # A clip that is held out draws again, and would no longer be like the others of its group.

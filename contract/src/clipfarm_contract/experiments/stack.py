@@ -37,5 +37,7 @@ DECLARATION = Declaration(
         ),
         factors.GRAVITY,
         *looks.camera(),
+        *looks.LIGHT,
+        looks.FLOOR,
     ),
 )

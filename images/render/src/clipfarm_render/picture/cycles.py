@@ -212,7 +212,7 @@ class CyclesRenderer(Blender):  # type: ignore[misc]  # Kubric is published with
 
     def _dress(self, stage: Stage) -> None:
         """Give the assets their looks, which Kubric's own materials cannot do on this Blender."""
-        stage.floor.linked_objects[self].active_material = materials.grid("floor")
+        stage.floor.linked_objects[self].active_material = materials.floor("floor", stage.look.floor)
         for body in stage.bodies:
             thing = body.asset.linked_objects[self]
             if not any(thing.data.materials):  # an asset may bring its own along

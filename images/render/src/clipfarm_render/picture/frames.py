@@ -18,7 +18,7 @@ from clipfarm_render.picture.cycles import CyclesRenderer, Picture, save_png
 from clipfarm_render.picture.region import Region, Rule, Solid
 from clipfarm_render.picture.smooth import Smoother
 from clipfarm_render.scene.bodies import Body
-from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.look import Look
 from clipfarm_render.scene.motion import Motion, Trajectory
 from clipfarm_render.scene.stage import Stage
 
@@ -63,9 +63,9 @@ class FullFrames:
 
 
 @lru_cache(maxsize=1)
-def _rules(behind: Background, camera: Camera) -> tuple[Rule, Smoother]:
+def _rules(behind: Background, look: Look) -> tuple[Rule, Smoother]:
     """Return what follows from the background alone, and takes as long as five frames on a GPU."""
-    return Rule(behind.surroundings, camera), Smoother(behind.surroundings, camera)
+    return Rule(behind.surroundings, look), Smoother(behind.surroundings, look.camera)
 
 
 class CompositeFrames:
@@ -92,7 +92,7 @@ class CompositeFrames:
         """
         self._renderer, self._stage, self._motion = renderer, stage, motion
         self._background, self._samples = background, samples
-        self._rule, self._smooth = _rules(background, stage.camera)
+        self._rule, self._smooth = _rules(background, stage.look)
         self._helpers = ThreadPoolExecutor(helpers) if helpers else None
         self._regions: dict[int, Future[Region]] = {}
         self._unwritten: list[Future[None]] = []

@@ -24,6 +24,7 @@ from clipfarm_render.picture import convex
 from clipfarm_render.picture.boxes import Mask, Part
 from clipfarm_render.scene import arena
 from clipfarm_render.scene.camera import Camera
+from clipfarm_render.scene.look import Look
 from clipfarm_render.scene.sample import Vector3
 
 Array = npt.NDArray[np.float64]
@@ -36,7 +37,7 @@ GLOSS = 0.1
 """What a surface's gloss adds to its reflectance: pi times what the specular part of its BRDF is where it is largest,
 for the IOR of 1.5 and the roughness of 0.6 and more of everything here."""
 BEHIND = 0.4
-"""The brightest that an object can hide from a surface, radiance: the sky's 0.36, or a wall."""
+"""The brightest that an object can hide from a surface, radiance: the sky's 0.36, or a wall in the usual light."""
 PATCHES = 2
 """Along each edge of the box around the object."""
 
@@ -83,7 +84,8 @@ class Region:
 class Rule:
     """Finds the region of one picture after the other, before the same surroundings."""
 
-    def __init__(self, surroundings: Surroundings, camera: Camera) -> None:
+    def __init__(self, surroundings: Surroundings, look: Look) -> None:
+        self._look, camera = look, look.camera
         self._camera = camera
         cell = math.ceil(camera.resolution / FINE_CELLS)
         # Whole fine cells make a coarse one.
@@ -121,7 +123,7 @@ class Rule:
     def _shaded(self, solid: Solid) -> Mask:
         points = self._fine.points
         shaded = np.zeros(points.shape[:2], np.bool_)
-        for sun in arena.SUNS:
+        for sun in self._look.suns:
             direction = np.array(sun.position) / np.linalg.norm(sun.position)
             right = np.cross((0, 0, 1), direction)
             right /= np.linalg.norm(right)
@@ -139,7 +141,7 @@ class Rule:
 
     def _change(self, solid: Solid) -> Array:
         """Return by how much an object changes the light from around, (points, 3) irradiance over pi, at most."""
-        places, normals, areas, light = _patches(solid)
+        places, normals, areas, light = _patches(solid, self._look)
         points = self._coarse.points.reshape(-1, 3)
         # Products of all points with all patches, (points, patches). Not by BLAS: its sums depend on its threads.
         distance = np.maximum(
@@ -173,7 +175,7 @@ def _products(vectors: Array, others: Array) -> Array:
     return products
 
 
-def _patches(solid: Solid) -> tuple[Array, Array, Array, Array]:
+def _patches(solid: Solid, look: Look) -> tuple[Array, Array, Array, Array]:
     """Return places (n, 3), normals (n, 3), areas (n,) and light (n, 3) of whatever sends other light than before.
 
     These are the faces of the box around the object, and the shadows that they throw on the floor.
@@ -184,10 +186,10 @@ def _patches(solid: Solid) -> tuple[Array, Array, Array, Array]:
     at = solid.centre + (low + places * size) @ solid.axes.T
     facing = facing @ solid.axes.T
     area = size[sides].prod(axis=-1) / PATCHES**2
-    sky, floor = np.array(arena.SKY), np.array(arena.TILE_LIGHT)
+    sky, floor = np.array(arena.SKY), np.array(arena.BRIGHTEST[look.floor])
     irradiance = math.pi * sky + math.pi * floor * ((1 - facing[:, 2:]) / 2)
     shadows = []
-    for sun in arena.SUNS:
+    for sun in look.suns:
         direction = np.array(sun.position) / np.linalg.norm(sun.position)
         power = sun.intensity * np.array(sun.colour)
         cosine = (facing @ direction).clip(min=0)
@@ -196,7 +198,7 @@ def _patches(solid: Solid) -> tuple[Array, Array, Array, Array]:
         fallen = at[lit] - direction * (at[lit][:, 2:] / direction[2])
         loss = floor * power * direction[2] / math.pi
         shadows.append((fallen, area[lit] * cosine[lit] / direction[2], np.tile(loss, (len(fallen), 1))))
-    light = np.maximum(np.array(solid.colour) * irradiance / math.pi, BEHIND)
+    light = np.maximum(np.array(solid.colour) * irradiance / math.pi, BEHIND * max(1.0, look.strength))
     up = np.tile((0.0, 0.0, 1.0), (sum(len(place) for place, _, _ in shadows), 1))
     return (
         np.concatenate([at, *(place for place, _, _ in shadows)]),

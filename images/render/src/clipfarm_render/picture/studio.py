@@ -1,7 +1,7 @@
 """The renderer of this process, kept from clip to clip.
 
-Between two clips of a run often nothing changes but the objects. So Cycles keeps its device, its kernels, and what
-stands still; only the objects are exchanged. The pictures are those of a renderer set up anew, to the bit.
+Between two clips of a run often nothing changes but the objects and the camera. So Cycles keeps its device, its
+kernels, and what stands still; only these are exchanged. The pictures are those of a renderer set up anew, to the bit.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clipfarm_contract.experiments.scene import Scene
 from clipfarm_render.picture.cycles import CyclesRenderer
+from clipfarm_render.scene.arena import Sun
 from clipfarm_render.scene.stage import Stage
 
 
@@ -19,6 +20,8 @@ class _Settings:
     size: tuple[int, int, int, int]
     bodies: tuple[str, ...]
     fixtures: tuple[str, ...]
+    suns: tuple[Sun, ...]
+    floor: str
     threads: int
     device: str
 
@@ -35,7 +38,7 @@ def renderer(stage: Stage, scene: Scene, threads: int, device: str, scratch: Pat
     global _kept
     size = scene.resolution, scene.samples_per_pixel, scene.frames, scene.fps
     bodies, fixtures = (body.asset.name for body in stage.bodies), (fixture.look for fixture in stage.fixtures)
-    settings = _Settings(size, tuple(bodies), tuple(fixtures), threads, device)
+    settings = _Settings(size, tuple(bodies), tuple(fixtures), stage.look.suns, stage.look.floor, threads, device)
     from_files = any(body.described for body in stage.bodies)
     if _kept is not None and _kept[0] == settings and not from_files:
         made = _kept[1]

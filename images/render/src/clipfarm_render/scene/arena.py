@@ -5,6 +5,7 @@ Lengths in m, angles in radians unless a name says otherwise.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 HALF_SIZE = 4.2
@@ -43,6 +44,26 @@ TILE_DARK = (0.43, 0.42, 0.395)
 GRID_LINE = (0.10, 0.105, 0.12)
 SURROUNDINGS = (0.05, 0.054, 0.065)
 WALL = (0.16, 0.21, 0.30)
+
+
+# The other floors: no darker than the dark tiles, from which all objects stand out.
+PLAIN = (0.56, 0.54, 0.505)
+CHECKER = ((0.66, 0.64, 0.60), (0.45, 0.435, 0.41))
+CHECKER_SPACING = 1.4
+"""Side of a square; divides ``HALF_SIZE``."""
+PLANKS = ((0.66, 0.50, 0.33), (0.61, 0.455, 0.295), (0.585, 0.425, 0.27))
+PLANK_WIDTH, PLANK_LENGTH = 0.6, 2.1
+"""Along x and y; divide ``HALF_SIZE``."""
+PLANK_GAP = (0.16, 0.11, 0.07)
+GAP_WIDTH = 0.03
+
+BRIGHTEST: Mapping[str, tuple[float, float, float]] = {
+    "tiles": TILE_LIGHT,
+    "plain": PLAIN,
+    "checker": CHECKER[0],
+    "planks": PLANKS[0],
+}
+"""The lightest part of each floor, by its name."""
 
 
 @dataclass(frozen=True, slots=True)

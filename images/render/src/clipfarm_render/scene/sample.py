@@ -112,8 +112,9 @@ class Stream:
         """
         key = (stream,) if stream else ()
         values, shared = self._draw(key), self._shared() if stream else {}
+        objects = self.declaration.object_factors()
         for again in range(1, MOST_DRAWS):
-            if not any(exclusion.holds(values | shared) for exclusion in self.phase.exclude):
+            if not any(exclusion.holds(values | shared, objects) for exclusion in self.phase.exclude):
                 return values
             fresh = self._draw((stream, again))
             values |= {name: fresh[name] for name in self._named}

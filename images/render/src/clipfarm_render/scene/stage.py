@@ -114,4 +114,10 @@ def seen(built: Stage, look: Look) -> Stage:
     if look.camera != built.camera:
         camera.position = look.camera.position
         camera.look_at(look.camera.target)
+    if look.suns != built.look.suns:
+        lights = {asset.name: asset for asset in built.scene.assets}
+        for sun in look.suns:
+            light = lights[sun.name]
+            light.position, light.intensity = sun.position, sun.intensity
+            light.look_at((0, 0, 0))
     return replace(built, look=look)
