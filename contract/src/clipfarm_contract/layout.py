@@ -9,6 +9,8 @@ from pathlib import Path
 from clipfarm_contract import regular
 
 _CLIP = re.compile(r"clip_(\d{5,})")
+VIEWS = "views"
+"""The folder of a clip's further views."""
 LAYERS_SUFFIX = ".safetensors"
 """Of features of several layers."""
 _ATTEMPT = re.compile(r"\.clip_(\d{5,})\.([A-Za-z0-9-]+)")
@@ -54,6 +56,10 @@ class Clip:
         if name == "segmentation":
             return self.folder / name / f"seg_{i:05d}.png"
         return self.frame(i) if name == "rgb" else self.folder / name / f"{name}_{i:05d}.npy"
+
+    def view(self, name: str) -> "Clip":
+        """Return a further view: a folder with frames, layers and a preview of its own, and nothing else."""
+        return Clip(self.folder / VIEWS / name)
 
     @property
     def actions(self) -> Path:

@@ -12,8 +12,9 @@ from clipfarm.groups import Twins, Violations
 from clipfarm.laws import KNOWN, LAWFUL, Exclusions, Laws
 from clipfarm.model import FileName, Model, Sha256
 from clipfarm.phases import ClipRange, Impulse, Objects, Phase, said_twice
+from clipfarm.views import Layers, Views
 from clipfarm_contract.bounds import A_DIVISOR, LEAST_PIXELS, MOST_PIXELS, STEP_RATE
-from clipfarm_contract.experiment import SHAPES, Layer
+from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiments import EXPERIMENTS
 from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.fields import ContractError
@@ -46,9 +47,6 @@ EVEN = FieldRule(
     "an even number: the encoder takes frames in pairs", holds=lambda frames: frames % 2 == 0, cel="self % 2 == 0"
 )
 DIVIDES = FieldRule(A_DIVISOR, holds=lambda fps: STEP_RATE % fps == 0, cel=f"{STEP_RATE} % self == 0", hint=_near)
-SHOWS_COLOURS = FieldRule(
-    "rgb among them: the encoder and the checks look at it", holds=lambda layers: "rgb" in layers, cel="'rgb' in self"
-)
 
 
 def _unknown_object(experiment: "Experiment") -> str | None:
@@ -118,7 +116,7 @@ class Experiment(Model):
     """Width and height of a frame, pixels."""
     samples_per_pixel: int = Field(default=64, ge=1, le=65536)
     """Light paths that Cycles traces per pixel; more of them give less noise."""
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=8, strict=False), SHOWS_COLOURS] = ("rgb",)
+    layers: Layers = ("rgb",)
     """Layers to write for each frame; rgb must be among them."""
     objects: Objects = ("cube",)
     """Objects, of which each clip shows one, drawn at random: cube, sphere, cylinder, cone, torus, or ids of assets."""
@@ -137,6 +135,8 @@ class Experiment(Model):
     """Groups of four clips, two of which show something impossible."""
     phases: tuple[Phase, ...] = Field(min_length=1, max_length=64, strict=False)
     """Ranges of clips with their laws; each clip belongs to exactly one phase."""
+    views: Views | None = None
+    """Further views of each clip, rendered from other cameras beside its own; the encoder does not read them."""
     preview: bool = True
     """Whether each clip gets a preview.gif."""
 

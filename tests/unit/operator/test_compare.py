@@ -400,3 +400,19 @@ def test_a_layer_of_numbers_that_differ_by_less_than_counts_says_by_how_much(pai
         Verdict.WITHIN,
         ("flow: no value differs by 0.001 or more (at most 3.0e-05)",),
     )
+
+
+def test_a_further_view_is_bound_like_the_clips_own_frames_and_named(pair):
+    views = [make(clip.view("side")) for clip in pair]
+    change(views[1], pixels=5)
+    for clip in views:
+        preview.write(clip, FRAMES, PICTURE.fps)
+    found = compared(pair)
+    assert found.verdict is Verdict.WITHIN
+    assert found.findings == ("views/side/rgb: 5 of 10,000 pixels differ (0.050%), by at most 1 of 255",)
+    change(views[1], pixels=2000, by=40)
+    (views[1].folder / "more.txt").write_text("")
+    (views[0].folder / "more.txt").write_text("of one alone")
+    first, second, *_ = compared(pair).findings
+    assert first.startswith("views/side/rgb: 2,000 of 10,000 pixels differ (20.000%)")
+    assert second.startswith("views/side/more.txt differs")

@@ -60,6 +60,11 @@ BACKGROUNDS = {
         "cached",
         f"{OWN}; with 12 frames a clip, render.background: full is faster",
     ),
+    "a view of each look": (
+        {"factors": AROUND | {"lightAzimuth": {"values": [0, 90]}}, "views": [{"name": "side"}]},
+        "cached",
+        "  backgrounds: at most 10, one for each look, 4.8 MiB each",
+    ),
     "any look, no background": ({"factors": ANYWHERE}, "full", None),
     "any ramp": (
         {"name": "ramp", "factors": {"angle": {"min": 10, "max": 20}}},
@@ -79,3 +84,9 @@ def test_a_plan_says_how_many_backgrounds_are_kept_if_not_all_are(tmp_path: Path
     fields = {"factors": AROUND, "resolution": 2304}
     [line] = [line for line in planned(tmp_path, fields) if "backgrounds" in line]
     assert line == "  backgrounds: at most 6, one for each look, 384.8 MiB each; the 5 used last are kept"
+
+
+def test_a_plan_names_the_views(tmp_path: Path):
+    side = {"name": "side", "camera": {"azimuth": 90}, "layers": ["rgb", "depth"]}
+    shown = [line for line in planned(tmp_path, {"views": [side]}) if "view " in line]
+    assert shown == ["  view side: from azimuth 90, elevation 45, 14 m away; layers rgb, depth"]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from clipfarm_contract.experiments.declaration import Declaration, Factor
 from clipfarm_contract.experiments.laws import Choice, Law, Uniform
 
+CAMERA = ("cameraAzimuth", "cameraElevation", "cameraDistance")
 AZIMUTH, ELEVATION, DISTANCE = 0.0, 45.0, 14.0
 """Of the usual camera: degrees, degrees, m."""
 NEAREST, FARTHEST = 14.0, 20.0
@@ -117,7 +118,7 @@ def position(azimuth: float, elevation: float, distance: float) -> tuple[float, 
 
 def problem(laws: Mapping[str, Law]) -> str | None:
     """Return why some camera of these laws does not see the whole arena, by its factor; None if all do."""
-    if not {"cameraAzimuth", "cameraElevation", "cameraDistance"} <= laws.keys():
+    if not {*CAMERA} <= laws.keys():
         return None
     distance, most = laws["cameraDistance"].extremes
     if distance >= SURE or distance < NEAREST or most > FARTHEST:  # the last two are refused as such, or wanted so
@@ -147,11 +148,17 @@ def sees_all(azimuth: float, elevation: float, distance: float) -> bool:
     return True
 
 
-def count(declaration: Declaration, laws: Mapping[str, Law]) -> int | None:
-    """Return how many looks clips with these laws have; None if every clip may have one of its own."""
+def count(declaration: Declaration, laws: Mapping[str, Law], *, camera: bool = True) -> int | None:
+    """Return how many looks clips with these laws have; None if every clip may have one of its own.
+
+    Args:
+        declaration: of the experiment.
+        laws: of its factors.
+        camera: whether the camera's factors count.
+    """
     looks = 1
     for factor in declaration.factors:
-        if factor.look:
+        if factor.look and (camera or factor.name not in CAMERA):
             law = laws[factor.name]
             if isinstance(law, Choice):
                 looks *= len(set(law.values))

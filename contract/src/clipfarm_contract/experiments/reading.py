@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clipfarm_contract.experiment import Experiment
-from clipfarm_contract.experiments import EXPERIMENTS, laws
+from clipfarm_contract.experiments import EXPERIMENTS, laws, views
 from clipfarm_contract.experiments.declaration import Declaration
 from clipfarm_contract.experiments.exclusion import Exclusion
 from clipfarm_contract.experiments.groups import Twins, Violations
@@ -25,6 +25,7 @@ from clipfarm_contract.experiments.scene import (
     phase_json,
     scene_json,
 )
+from clipfarm_contract.experiments.views import View
 from clipfarm_contract.fields import ContractError, Fields, load, parse_text, show
 from clipfarm_contract.text import any_of, meant
 
@@ -101,7 +102,15 @@ def _take_scene(fields: Fields) -> Scene:
         exclude=_take_exclusions(fields, declaration),
         twins=fields.take_object("twins", Twins.parse) if fields.has("twins") else None,
         violations=fields.take_object("violations", Violations.parse) if fields.has("violations") else None,
+        views=_take_views(fields),
     )
+
+
+def _take_views(fields: Fields) -> tuple[View, ...]:
+    found = fields.take_list("views", View.parse) if fields.has("views") else ()
+    if problem := views.problem(found):
+        raise ContractError(fields.path(problem))
+    return found
 
 
 def _parse_impulse(value: object, where: str) -> dict[str, Law]:

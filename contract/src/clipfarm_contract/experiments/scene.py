@@ -21,6 +21,7 @@ from clipfarm_contract.experiments.groups import (
     violations_problem,
 )
 from clipfarm_contract.experiments.laws import Choice, Law, Uniform
+from clipfarm_contract.experiments.views import View
 from clipfarm_contract.fields import Fields
 
 SHORTHANDS = ("friction", "mass")
@@ -75,6 +76,8 @@ class Scene:
     """What no clip of the whole experiment may show."""
     twins: Twins | None = None
     violations: Violations | None = None
+    views: tuple[View, ...] = ()
+    """Further views of each clip."""
 
     @property
     def group(self) -> int:
@@ -88,9 +91,14 @@ class Scene:
         """What the experiment declares."""
         return EXPERIMENTS[self.name]
 
-    def shares_backgrounds(self, phase: "Phase") -> bool:
-        """Return whether clips of a phase have a look in common, so that it is worth keeping its background."""
-        return self.group > 1 or looks.count(self.declaration, phase.laws) is not None
+    def shares_backgrounds(self, phase: "Phase", *, view: bool = False) -> bool:
+        """Return whether clips of a phase have a look in common, so that it is worth keeping its background.
+
+        Args:
+            phase: the clips'.
+            view: whether a further view is meant, whose camera is always the same.
+        """
+        return self.group > 1 or looks.count(self.declaration, phase.laws, camera=not view) is not None
 
     def problem(self, phase: "Phase", *, own_renderer: bool = False) -> str | None:
         """Return the first law that cannot be, as ``friction: found 2, expected 0 to 1``; None if all can."""
@@ -162,6 +170,8 @@ def scene_json(scene: Scene) -> dict[str, Any]:
     for name, group in (("twins", scene.twins), ("violations", scene.violations)):
         if group is not None:
             document[name] = group.to_json()
+    if scene.views:
+        document["views"] = [view.to_json() for view in scene.views]
     return document | ({"assets": scene.assets.to_json()} if scene.assets else {})
 
 

@@ -15,15 +15,21 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clipfarm_contract.environment import CLIP_REPORT, ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiments.scene import laws_json
 from clipfarm_contract.fields import dump
+from clipfarm_contract.layout import Clip
 from clipfarm_render.job import TASK, ClipError, Job, Report, preparing
 from clipfarm_render.output import say
 from clipfarm_render.vram.messages import means_out_of_vram
+
+if TYPE_CHECKING:
+    from clipfarm_render.scene.stage import Stage
 
 
 def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> None:
@@ -39,7 +45,7 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         from clipfarm_render import conservation, experiments
         from clipfarm_render.experiments import staging
         from clipfarm_render.picture import background, frames, gpu_cache, layers, preview, studio
-        from clipfarm_render.scene import ground_truth
+        from clipfarm_render.scene import ground_truth, look
 
         story = experiments.story(scene.name)
 
@@ -64,19 +70,27 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         ):
             renderer.warm_up()
 
-    pictures: frames.Frames = frames.FullFrames(renderer)
-    if scene.background == "cached":
-        with report.stage("background"), job.shared_work():
-            cache = job.cache if scene.shares_backgrounds(job.phase) else None
-            still = background.get(cache, renderer, scene.samples_per_pixel, renderer.device, scratch, built)
-        helpers = 0 if renderer.device == "cpu" else frames.HELPERS
-        pictures = frames.CompositeFrames(renderer, built, moving, still, scene.samples_per_pixel, helpers)
+    def show(seen: "Stage", wanted: tuple[str, ...], clip: Clip, *, shared: bool) -> None:
+        """Write frames and layers as they are seen from one camera."""
+        pictures: frames.Frames = frames.FullFrames(renderer)
+        if scene.background == "cached":
+            with report.stage("background"), job.shared_work():
+                cache = job.cache if shared else None
+                still = background.get(cache, renderer, scene.samples_per_pixel, renderer.device, scratch, seen)
+            helpers = 0 if renderer.device == "cpu" else frames.HELPERS
+            pictures = frames.CompositeFrames(renderer, seen, moving, still, scene.samples_per_pixel, helpers)
+        with report.stage("render"):
+            clip.rgb.mkdir(parents=True)
+            frames.write_all(pictures, moving, clip)
+            if wanted != ("rgb",):
+                layers.write_all(renderer, seen, scratch, wanted, scene.frames, clip)
 
-    with report.stage("render"):
-        job.clip.rgb.mkdir()
-        frames.write_all(pictures, moving, job.clip)
-        if scene.layers != ("rgb",):
-            layers.write_all(renderer, built, scratch, scene.layers, scene.frames, job.clip)
+    show(built, scene.layers, job.clip, shared=scene.shares_backgrounds(job.phase))
+    for view in scene.views:
+        seen = look.from_view(built.look, view)
+        renderer.look_from(seen.camera)
+        shared = scene.shares_backgrounds(job.phase, view=True)
+        show(replace(built, look=seen), view.layers, job.clip.view(view.name), shared=shared)
     report.seconds["cycles"] = renderer.seconds_in_cycles
 
     with report.stage("save"):
@@ -88,7 +102,8 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         described = ground_truth.describe(job.recipe, job.seed, scene, built.camera, job.phase, drawn)
         job.clip.ground_truth.write_text(dump({**described, **truth.document}))
         if scene.preview:
-            preview.write(job.clip, scene.frames, scene.fps)
+            for clip in (job.clip, *(job.clip.view(view.name) for view in scene.views)):
+                preview.write(clip, scene.frames, scene.fps)
         own = story.CHECKS if shown.is_ordinary else ()
         report.checks = conservation.check(job.clip, scene, own, shown.breaks)
 

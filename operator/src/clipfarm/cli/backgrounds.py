@@ -20,15 +20,19 @@ def lines(made: Declared, clips: Collection[int]) -> list[str]:
     shared = dict[tuple[tuple[str, ...], ...], int]()  # most looks, by what the laws allow
     own, varied = 0, dict[str, None]()
     for entry in made.phases:
-        here = sum(entry.start <= clip <= entry.end for clip in clips)
-        count = looks.count(declaration, entry.phase.laws)
-        if count is None:
-            own += here
-            varied |= dict.fromkeys(looks.varied(declaration, entry.phase.laws) if here else ())
-        elif here:
-            laws = entry.phase.laws
-            allowed = tuple((factor.name, str(laws[factor.name])) for factor in declaration.factors if factor.look)
-            shared[allowed] = min(count, shared.get(allowed, 0) + here)
+        here, laws = sum(entry.start <= clip <= entry.end for clip in clips), entry.phase.laws
+        for view in ("", *(view.name for view in scene.views)) if here else ():
+            count = looks.count(declaration, laws, camera=not view)
+            if count is None:
+                own += 0 if view else here
+                varied |= dict.fromkeys(looks.varied(declaration, laws))
+                continue
+            allowed = tuple(
+                (factor.name, str(laws[factor.name]))
+                for factor in declaration.factors
+                if factor.look and not (view and factor.name in looks.CAMERA)
+            )
+            shared[(view,), *allowed] = min(count, shared.get(((view,), *allowed), 0) + here)
     said, count = [], sum(shared.values())
     size = looks.BYTES_PER_PIXEL * scene.resolution**2
     kept = max(1, looks.MOST_KEPT_BYTES // size)

@@ -75,6 +75,11 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     scene = spec.experiment
     lines += _experiment(scene)
     lines += [
+        f"  view {view.name}: from azimuth {view.azimuth:g}, elevation {view.elevation:g}, {view.distance:g} m away;"
+        f" layers {', '.join(view.layers)}"
+        for view in made.scene.views
+    ]
+    lines += [
         f"  {scene.frames} frames of {scene.resolution} x {scene.resolution} at {scene.fps} a second,"
         f" {scene.samples_per_pixel} samples a pixel",
         *(backgrounds.lines(made, job.clips) if not spec.render.command else []),

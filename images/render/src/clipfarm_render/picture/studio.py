@@ -47,7 +47,8 @@ def renderer(stage: Stage, scene: Scene, threads: int, device: str, scratch: Pat
     _kept = None  # the next line takes its scene apart
     made = CyclesRenderer(stage, scene.samples_per_pixel, threads, device, scratch)
     # Assets bring materials of their own along; other layers leave a scene of their own behind.
-    keeps = scene.layers == ("rgb",) and not from_files
+    layers = {*scene.layers, *(layer for view in scene.views for layer in view.layers)}
+    keeps = layers == {"rgb"} and not from_files
     if keeps:
         _kept = settings, made
     return made

@@ -15,6 +15,7 @@ from clipfarm_contract.experiments.scene import Phase, Scene
 from clipfarm_render.scene.bodies import Body
 from clipfarm_render.scene.camera import Camera
 from clipfarm_render.scene.kubric_compat import kb
+from clipfarm_render.scene.look import Look, from_view
 from clipfarm_render.scene.motion import Trajectory
 
 
@@ -38,7 +39,13 @@ def describe(
         phase: the clip's own.
         drawn: values of the factors whose laws the recipe records.
     """
-    said = {"split": phase.split} if phase.split else {}
+    said: dict[str, Any] = {"split": phase.split} if phase.split else {}
+    if scene.views:
+        usual = Look.usual(scene.resolution)
+        said["views"] = [
+            {"name": view.name, "camera": from_view(usual, view).camera.to_json(), "layers": list(view.layers)}
+            for view in scene.views
+        ]
     return (
         said
         | ({"factors": dict(drawn)} if drawn else {})

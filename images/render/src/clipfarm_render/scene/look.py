@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from clipfarm_contract.experiments import looks
 from clipfarm_contract.experiments.laws import Value
+from clipfarm_contract.experiments.views import View
 from clipfarm_render.scene import arena
 from clipfarm_render.scene.arena import Sun
 from clipfarm_render.scene.camera import Camera
@@ -44,6 +45,12 @@ class Look:
     def strength(self) -> float:
         """How strong the suns are, in parts of their usual strength."""
         return self.suns[0].intensity / arena.SUNS[0].intensity
+
+
+def from_view(look: Look, view: View) -> Look:
+    """Return the same look from the camera of a further view."""
+    place = looks.position(view.azimuth, view.elevation, view.distance)
+    return replace(look, camera=Camera(look.camera.resolution, place))
 
 
 def _suns(azimuth: float, strength: float) -> tuple[Sun, ...]:

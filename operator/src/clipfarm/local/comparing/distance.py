@@ -1,7 +1,7 @@
 """How far two makings of a clip are apart."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from clipfarm.local.comparing import content
 from clipfarm.local.comparing.bounds import Bound
 from clipfarm_contract.experiment import LAYERS, Picture
 from clipfarm_contract.layers import THING
-from clipfarm_contract.layout import Clip
+from clipfarm_contract.layout import VIEWS, Clip
 
 PICTURES = ("rgb", "segmentation")
 """Layers that are pictures of whole numbers."""
@@ -39,6 +39,8 @@ class Distance:
     """Pixels of all frames that show the object."""
     most: float
     """The largest difference: steps of 255 where the layer has 8 bits, else its own unit."""
+    view: str = ""
+    """Name of the further view that shows it; empty: the clip's own."""
 
     @property
     def differing(self) -> int:
@@ -66,15 +68,16 @@ class Distance:
         )
 
     def __str__(self) -> str:
+        name = f"{VIEWS}/{self.view}/{self.layer}" if self.view else self.layer
         if not self.differing:
             if self.layer in PICTURES:
-                return f"{self.layer}: the same pixels in files of other bytes"
-            return f"{self.layer}: no value differs by {VALUES:g} or more (at most {self.most:.1e})"
+                return f"{name}: the same pixels in files of other bytes"
+            return f"{name}: no value differs by {VALUES:g} or more (at most {self.most:.1e})"
         unit = " of 255" if self.layer == "rgb" else ""
         most = max(count for count, _ in self.by_frame)
         each = f" at most {most:,} in a frame," if len(self.by_frame) > 1 else ""
         return (
-            f"{self.layer}: {self.differing:,} of {self.pixels:,} pixels differ ({self.differing / self.pixels:.3%}),"
+            f"{name}: {self.differing:,} of {self.pixels:,} pixels differ ({self.differing / self.pixels:.3%}),"
             f"{each} by at most {self.most:.3g}{unit}"
         )
 
@@ -85,6 +88,27 @@ def measured(clip: Clip, again: Clip, differing: Collection[str], picture: Pictu
     Raises:
         UnmeasurableError: a file cannot be read, or is not what its name says.
     """
+    of_views: dict[str, list[str]] = {}
+    own = []
+    for path in sorted(differing):
+        folder, _, rest = path.partition("/")
+        view, _, name = rest.partition("/")
+        if folder == VIEWS and name:
+            of_views.setdefault(view, []).append(name)
+        else:
+            own.append(path)
+    distances, others = _measured(clip, again, own, picture)
+    for view, names in of_views.items():
+        found, odd = _measured(clip.view(view), again.view(view), names, picture)
+        distances += [replace(each, view=view) for each in found]
+        others += [f"{VIEWS}/{view}/{name}" for name in odd]
+    return distances, others
+
+
+def _measured(
+    clip: Clip, again: Clip, differing: Collection[str], picture: Picture
+) -> tuple[list[Distance], list[str]]:
+    """Return the distances of the layers of one view, and its files that differ otherwise."""
     distances: list[Distance] = []
     known: set[str] = set()
     frames = picture.frames
