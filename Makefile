@@ -64,7 +64,7 @@ licences: setup ## Make docs/licences.md from the lock file
 	@$(BIN)/python tools/licences
 
 ##@ Images
-images: ## Build the three container images, and a bill of materials of each in build/sbom/; tools/images --help says how to load them into a cluster
+images: ## Build the container images, and a bill of materials of each in build/sbom/; tools/images --help says how to load them into a cluster
 	@tools/images
 
 base-image: ## Pin the images' base by the digest that its tag has now on Docker Hub

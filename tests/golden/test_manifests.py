@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from clipfarm.manifests import encoder, job, report, run_files
+from clipfarm.manifests import encoder, export, job, report, run_files
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
 from clipfarm_contract.objects import ASKED_ANNOTATION, TEMPLATE_ANNOTATION
+from clipfarm_export.cli import command
 from helpers.runs import document, make_run
 
 from .make import EXAMPLES, golden, text
@@ -35,11 +36,13 @@ def pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_pods_keep_to_what_the_standard_restricted_asks_and_cannot_talk_to_the_api_server():
-    run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}})
+    asked = {"format": "hf", "license": "mit"}
+    run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}}, export=asked)
     made = (
         job.job(run, OWNER, Images(), 1),
         encoder.deployment(run, OWNER, Images(), 1),
         report.job(run, OWNER, Images(), {}, ""),
+        export.job(run, OWNER, Images()),
     )
     for pod in map(pod_of, made):
         security = pod["securityContext"]
@@ -203,3 +206,44 @@ def test_encoders_look_at_all_clips_of_their_run_and_at_no_others(only: str):
     run = Run.model_validate(made)
     [container] = pod_of(encoder.deployment(run, Owner("ns", "run-1", {}, only), Images(), 1))["containers"]
     assert container["args"][container["args"].index("--clips") + 1] == "2-9"
+
+
+def export_of(**asked: Any) -> dict[str, Any]:
+    run = make_run(10, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}},
+                   export={"format": "hf", "license": "mit", **asked})  # fmt: skip
+    return export.job(run, OWNER, Images())
+
+
+def test_an_export_reads_the_run_alone_and_gets_a_store_s_credentials_as_variables():
+    address = "s3://bucket/$(HOME)"
+    pod = pod_of(export_of(destination=address, secretName="clipfarm-export-s3", cpu="2", memory="4Gi", image="own:1"))
+    [container] = pod["containers"]
+    assert container["args"][:2] == ["/clips", "s3://bucket/$$(HOME)"]
+    assert container["envFrom"] == [{"secretRef": {"name": "clipfarm-export-s3"}}]
+    assert [mount for mount in container["volumeMounts"] if mount["name"] == "clips"] == [
+        {"name": "clips", "mountPath": "/clips", "readOnly": True}
+    ]
+    assert container["image"] == "own:1"
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "4Gi"}
+
+
+def test_an_export_takes_what_the_run_file_says_in_the_words_of_the_command():
+    [container] = pod_of(export_of(name="-a b", video="png", features=[], replace=True))["containers"]
+    parsed = command.make_context("clipfarm-export", list(container["args"])).params
+    assert (str(parsed["run_folder"]), parsed["dest"]) == ("/clips", "/export/exports/test-hf")
+    assert (parsed["format_"], parsed["name"], parsed["license_"]) == ("hf", "-a b", "mit")
+    assert (parsed["video"], parsed["features"], parsed["replace"], parsed["only"]) == ("png", (), True, "0-9")
+    [container] = pod_of(export_of())["containers"]
+    assert "--features=all" in container["args"]
+
+
+def test_what_is_asked_of_an_export_decides_whether_another_job_makes_it():
+    def asked(owner: Owner = OWNER, features: tuple[str, ...] = (), **export_: Any) -> str:
+        sets = [{"name": name} for name in features]
+        encode = {"weights": {"source": "random"}, "features": sets}
+        run = make_run(10, encode=encode, export={"format": "hf", "license": "mit", **export_})
+        return export.asked(run, owner)
+
+    assert asked() == asked(video="lossless", replace=False)
+    assert len({asked(), asked(video="h264"), asked(memory="4Gi"), asked(features=("a",)), asked(features=("a", "b")),
+                asked(Owner("ns", "run-1", {}, attempt="2"))}) == 6  # fmt: skip

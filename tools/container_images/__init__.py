@@ -1,1 +1,1 @@
-"""Clipfarm's three images: built by what is there, and loaded into nodes, with or without a registry."""
+"""Clipfarm's images: built by what is there, and loaded into nodes, with or without a registry."""

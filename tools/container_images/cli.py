@@ -18,8 +18,6 @@ from container_images.errors import ImagesError, is_there, say
 from container_images.targets import Node, Target, target
 
 IMAGES = tuple(layers.FOLDERS)
-USUAL = ("operator", "render", "encode")
-"""What the chart needs; the exporter is built if it is named."""
 ALL_KERNELS = ("sm_90", "sm_100", "sm_120")
 """H100 and H200; B200; RTX 50 and RTX PRO Blackwell."""
 DESCRIPTION = """\
@@ -27,7 +25,7 @@ Builds clipfarm's container images with docker, podman or buildah, whichever is 
 loads them into a cluster that has no registry.
 """
 EXAMPLES = """\
-tools/images                                    three images, to push to a registry
+tools/images                                    four images, to push to a registry
 tools/images --base debootstrap --load node     nothing from Docker Hub; into tools/cluster's node
 tools/images --load kind                        into a cluster of kind's
 tools/images --kernels sm_90                    the renderer has kernels for H100 and H200
@@ -85,9 +83,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--pin", action="store_true", help="pin the base image in the Dockerfiles by its digest of now, and end"
     )
-    parser.add_argument(
-        "images", nargs="*", metavar="IMAGE", help="operator, render, encode: these three by default; export"
-    )
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="operator, render, encode or export; all by default")
     given = sys.argv[1:]
     own = given[: given.index("--")] if "--" in given else given
     found = parser.parse_args(own)
@@ -121,7 +117,7 @@ def _run(arguments: argparse.Namespace, options: list[str]) -> None:
         into.check()
     version = _version()
     names = {
-        image: f"docker.io/library/clipfarm-{image}:{arguments.tag or version}" for image in arguments.images or USUAL
+        image: f"docker.io/library/clipfarm-{image}:{arguments.tag or version}" for image in arguments.images or IMAGES
     }
     say(_announcement(builder, names, into))
     begun = time.monotonic()
@@ -150,11 +146,11 @@ def _run(arguments: argparse.Namespace, options: list[str]) -> None:
 
 def _announcement(builder: Builder, names: Iterable[str], into: Target | None) -> str:
     where = f", and loading into {into.title}" if into is not None else ""
-    # Measured with buildah, all three images; the encoder's is three quarters of it.
+    # Measured with buildah, all images; the encoder's is three quarters of it.
     space = "12 GB of disk, and 19 GB while it builds" if into is None else "24 GB of disk, half of it on the node"
     return (
-        f"building {', '.join(names)} with {builder.kind}{where}; the first time all three take about 10 minutes on two"
-        f" cores and {space}"
+        f"building {', '.join(names)} with {builder.kind}{where}; the first time all of them take about 10 minutes on"
+        f" two cores and {space}"
     )
 
 

@@ -22,6 +22,7 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.result`: what the supervisor reports of a clip
 - :mod:`~clipfarm_contract.attempts`: how often a clip ran out of GPU memory
 - :mod:`~clipfarm_contract.termination`: what a renderer's container reports of its block of clips
+- :mod:`~clipfarm_contract.export_end`: what an export came to, as its container reports it
 - :mod:`~clipfarm_contract.encoder_progress`: what an encoder has done so far
 - :mod:`~clipfarm_contract.objects`: labels and annotations of the objects that a run becomes in a cluster
 - :mod:`~clipfarm_contract.kernels`: where Cycles' kernels for GPUs lie

@@ -9,12 +9,14 @@ import click
 from rich.console import Console
 
 from clipfarm_contract import streams
+from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.signals import not_ignored
 from clipfarm_contract.text import printable
 from clipfarm_export.destination import Folder, destination
+from clipfarm_export.ending import reported
 from clipfarm_export.errors import ExportError
-from clipfarm_export.export import Outcome, export, module
+from clipfarm_export.export import Existing, Outcome, export, module
 from clipfarm_export.options import FORMATS, MIB, VIDEOS, Options
 from clipfarm_export.progress import display
 
@@ -54,7 +56,15 @@ CONTEXT = {
     type=click.IntRange(1),
     help="About how many MiB a file of clips has.  [default: 500 for hf, 1000 for webdataset, 200 for lerobot]",
 )
-@click.option("--overwrite", is_flag=True, help="Remove the export that is in DEST first.")
+@click.option("--clips", "only", metavar="RANGES", help="Only these clips of the folder, as 0-99,105.")
+@click.option(
+    "--replace", is_flag=True, help="Remove an export of other clips or options in DEST, but continue the same one."
+)
+@click.option("--overwrite", is_flag=True, help="Remove any export that is in DEST first.")
+@click.option("--allow-left-out", is_flag=True, help="Exit with 0 also if clips that are there were left out.")
+@click.option(
+    "--termination-message", type=click.Path(path_type=Path), help="Write there, as JSON, what the export came to."
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -69,7 +79,11 @@ def command(
     layers: str,
     previews: int,
     shard_size: int | None,
+    only: str | None,
+    replace: bool,
     overwrite: bool,
+    allow_left_out: bool,
+    termination_message: Path | None,
 ) -> None:
     """Write the clips of RUN_FOLDER as a data set into DEST: a folder, or an address such as s3://bucket/name.
 
@@ -89,19 +103,35 @@ def command(
         previews=previews,
         shard_bytes=(shard_size or module(format_).SHARD_MIB) * MIB,
     )
-    try:
-        if not run_folder.is_dir():
-            raise ExportError(f"{run_folder}: not a folder")
-        place = destination(dest)
-        _apart(run_folder, place)
-        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        with display(console) as progress:
-            outcome = export(RunFolder(run_folder), place, options, progress, overwrite=overwrite)
-    except ExportError as error:
-        click.echo(printable(f"{context.command_path}: {error}"), err=True)
-        raise SystemExit(USAGE) from None
+    existing = Existing.REMOVE if overwrite else Existing.REPLACE if replace else Existing.KEEP
+    with reported(termination_message) as report:
+        try:
+            if not run_folder.is_dir():
+                raise ExportError(f"{run_folder}: not a folder")
+            place = destination(dest)
+            _apart(run_folder, place)
+            console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+            with display(console) as progress:
+                outcome = export(RunFolder(run_folder), place, options, progress, existing=existing, only=_clips(only))
+        except ExportError as error:
+            report.failed(str(error))
+            click.echo(printable(f"{context.command_path}: {error}"), err=True)
+            raise SystemExit(USAGE) from None
+        report.made(outcome)
     _summarise(outcome, place.url)
-    raise SystemExit(1 if any(not each.reason.startswith("failed to render") for each in outcome.left_out) else 0)
+    raise SystemExit(1 if any(each.is_there for each in outcome.left_out) and not allow_left_out else 0)
+
+
+def _clips(given: str | None) -> Indexes | None:
+    if given is None:
+        return None
+    try:
+        found = Indexes.parse(given)
+    except ValueError as error:
+        raise ExportError(f"--clips: {error}") from None
+    if not found:
+        raise ExportError("--clips: found none, expected ranges such as 0-99,105")
+    return found
 
 
 def _apart(run: Path, place: object) -> None:

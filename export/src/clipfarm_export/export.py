@@ -4,11 +4,13 @@ import hashlib
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from clipfarm_contract import regular
 from clipfarm_contract.fields import ContractError, dump, load
+from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_export import card, croissant, features, previews, tables
 from clipfarm_export.destination import STATE, Destination
@@ -53,15 +55,42 @@ class Outcome:
     """Whether it was there already, so that nothing was made."""
 
 
-def export(run: RunFolder, place: Destination, options: Options, progress: Progress, *, overwrite: bool) -> Outcome:
+class Existing(Enum):
+    """What becomes of an export that is in the destination."""
+
+    KEEP = "keep"
+    """The same one is continued; another one is refused."""
+    REPLACE = "replace"
+    """The same one is continued; another one is removed."""
+    REMOVE = "remove"
+    """It is removed, also if it is the same one."""
+
+
+def export(
+    run: RunFolder,
+    place: Destination,
+    options: Options,
+    progress: Progress,
+    *,
+    existing: Existing = Existing.KEEP,
+    only: Indexes | None = None,
+) -> Outcome:
     """Export a run.
+
+    Args:
+        run: the run's folder.
+        place: the destination.
+        options: what to make.
+        progress: shows how far it is.
+        existing: what becomes of an export that is there.
+        only: the run's clips, where the folder may hold those of others, too; None: all that are there.
 
     Raises:
         ExportError: the run cannot be exported, or the destination holds something else.
         OSError: a file cannot be written.
     """
     progress.begin("looking at the clips", len(run.clips()))
-    found = survey(run, progress.tick)
+    found = survey(run, progress.tick, only)
     if ALL in options.features:
         options = replace(options, features=tuple(sorted(found.features)))
     job = Job(run, options, found)
@@ -69,7 +98,7 @@ def export(run: RunFolder, place: Destination, options: Options, progress: Progr
     _check(job)
     form.check(job)
     fingerprint = _fingerprint(job)
-    if overwrite:
+    if existing is Existing.REMOVE or (existing is Existing.REPLACE and _is_another(place, fingerprint)):
         _clear(place)
     if outcome := _begun(place, fingerprint):
         return outcome
@@ -139,6 +168,12 @@ def versions() -> dict[str, str]:
     return {"clipfarm": version("clipfarm-export"), "av": version("av"), "pyarrow": version("pyarrow")}
 
 
+def _is_another(place: Destination, fingerprint: str) -> bool:
+    """Return whether an export of other clips, or with other options, is there or was begun."""
+    found = place.read(REPORT) or place.read(_PLAN)
+    return found is not None and _read_json(found).get("fingerprint") != fingerprint
+
+
 def _clear(place: Destination) -> None:
     """Remove an export, and nothing else.
 
@@ -185,7 +220,7 @@ def _begun(place: Destination, fingerprint: str) -> Outcome | None:
         if _read_json(report).get("fingerprint") != fingerprint:
             raise ExportError(
                 f"{place.url}: holds a complete export of other clips or with other options;"
-                " use another folder, or --overwrite to replace it"
+                " use another folder, or --replace (in a run file export.replace: true)"
             )
         place.remove_state()  # what is left of it where a kill came late
         outcome = _outcome(place)
@@ -194,7 +229,7 @@ def _begun(place: Destination, fingerprint: str) -> Outcome | None:
         if _read_json(plan).get("fingerprint") != fingerprint:
             raise ExportError(
                 f"{place.url}: an export was begun here of other clips, with other options or another version of"
-                " clipfarm; --overwrite removes it and starts over"
+                " clipfarm; --replace (in a run file export.replace: true) removes it and starts over"
             )
         return None
     if foreign := [name for name in names if not name.startswith(f"{STATE}/")]:

@@ -10,14 +10,16 @@ from clipfarm_contract import regular
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError, load
-from clipfarm_contract.indexes import compress
-from clipfarm_contract.layout import Clip, RunFolder, clip_index
+from clipfarm_contract.indexes import Indexes, compress
+from clipfarm_contract.layout import Clip, RunFolder, clip_index, clip_name
 from clipfarm_contract.result import ClipResult
 from clipfarm_export.errors import ExportError
 from clipfarm_export.truth import Columns, text
 
 _RESERVED_SPLITS = ("all",)
 """Names that `datasets` gives a meaning of its own."""
+FAILED, NOT_MADE = "failed to render: ", "was not made"
+"""Why clips are not there. The run reports it, too, so it is no fault of an export."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class LeftOut:
 
     clip: str
     reason: str
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the run has the clip."""
+        return not self.reason.startswith((FAILED, NOT_MADE))
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -78,15 +85,20 @@ class Survey:
         return found
 
 
-def survey(run: RunFolder, tick: Callable[[], None] = lambda: None) -> Survey:
+def survey(run: RunFolder, tick: Callable[[], None] = lambda: None, only: Indexes | None = None) -> Survey:
     """Look at every clip of a run.
+
+    Args:
+        run: the run's folder.
+        tick: called for each clip.
+        only: the run's clips, where the folder may hold those of others, too; None: all that are there.
 
     Raises:
         ExportError: there is no complete clip, or the clips are not those of one run.
     """
     found, commons = Survey(), dict[str, list[int]]()
     splits: dict[str, str] = {}
-    present = run.clips()
+    present = [index for index in run.clips() if only is None or index in only]
     for index in present:
         tick()
         clip = run.clip(index)
@@ -130,8 +142,13 @@ def survey(run: RunFolder, tick: Callable[[], None] = lambda: None) -> Survey:
         groups = "; ".join(f"clips {compress(sorted(of))}" for of in commons.values())
         raise ExportError(f"{run.root}: found clips of {len(commons)} different runs ({groups}), expected those of one")
     if not found.clips:
-        raise ExportError(f"{run.root}: found no complete clip, expected folders such as clip_00042")
-    found.left_out += _failed(run, present)
+        which = "folders such as clip_00042" if only is None else f"clips among {only}"
+        raise ExportError(f"{run.root}: found no complete clip, expected {which}")
+    failed = [each for each in _failed(run, present) if only is None or clip_index(each.clip) in only]
+    found.left_out += failed
+    if only is not None:
+        known = {*present, *(clip_index(each.clip) for each in failed)}
+        found.left_out += [LeftOut(clip_name(index), NOT_MADE) for index in only if index not in known]
     return found
 
 
@@ -209,5 +226,5 @@ def _failed(run: RunFolder, present: list[int]) -> list[LeftOut]:
         except (OSError, ContractError):
             continue
         if result.exit_code is not ExitCode.OK:
-            failed.append(LeftOut(name, f"failed to render: {result.reason}"))
+            failed.append(LeftOut(name, f"{FAILED}{result.reason}"))
     return failed

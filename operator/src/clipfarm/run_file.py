@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from clipfarm.cel import number
+from clipfarm.export import SECRET_NAME
 from clipfarm.model import NO_NUL, Model
 from clipfarm.run import KIND, RUN_NAME, Run
 from clipfarm.yaml_documents import MOST_BYTES, DocumentError, documents
@@ -186,6 +187,7 @@ _PATTERNS = {
     RUN_NAME: "lower-case letters, digits and dashes, at most 52",
     NO_NUL: "a text without NUL characters",
     SET_NAME: "letters, digits, '_', '.' and '-', and first a letter or digit",
+    SECRET_NAME: "a name that begins with clipfarm-export-",
     MODEL_NAME: "a model such as vjepa2_vitl16 or timm:vit_small_patch14_dinov2",
 }
 """What patterns ask for, in words."""

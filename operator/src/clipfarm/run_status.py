@@ -51,6 +51,7 @@ class Condition(_Made):
         "StorageReady",
         "EncoderReady",
         "NodeLost",
+        "Exported",
         "Complete",
         "Failed",
         "Stalled",
@@ -159,6 +160,34 @@ class PodCounts(_Made):
     """Being deleted on a node that has not answered for longer than retry.lostAfter."""
 
 
+ExportPhase = Literal["Waiting", "Pending", "Running", "Succeeded", "Failed"]
+
+
+class ExportStatus(_Made):
+    """The data set that is made when the run has ended."""
+
+    phase: ExportPhase
+    """Phase. Waiting: the run has not ended; Pending: nothing is being written yet."""
+    asked: str
+    """Hash of what the run asked for when this was written: something else is another export."""
+    format: str
+    """Format."""
+    destination: str
+    """A folder on the run's volume, or an address."""
+    clips: int | None = Field(default=None, ge=0)
+    """Clips that are in it."""
+    left_out: int | None = Field(default=None, ge=0)
+    """Clips, and feature sets of clips, that are not in it; the message has the most frequent reasons."""
+    files: int | None = Field(default=None, ge=0)
+    """Number of its files."""
+    bytes: int | None = Field(default=None, ge=0)
+    """Size of its files."""
+    message: str
+    """What it came to, or what is in its way, in a sentence for people."""
+    completion_time: str | None = None
+    """Time when it was complete, or failed."""
+
+
 class SetCount(Model):
     """Clips of a set of features."""
 
@@ -223,6 +252,8 @@ class RunStatus(_Made):
     """Last attempt at encoding that was begun, if `clipfarm retry` asked for one."""
     gpus: tuple[GpuMemory, ...] = Field(default=(), strict=False)
     """Memory of each GPU that the run may use."""
+    export: ExportStatus | None = None
+    """The data set that is made when the run has ended, if the run asks for one."""
     slow: tuple[SlowNodes, ...] = Field(default=(), strict=False)
     """What makes clips on GPUs slower than they could be, by the nodes where pods have found it, and what to do."""
     failures: tuple[FailedClips, ...] = Field(default=(), strict=False)

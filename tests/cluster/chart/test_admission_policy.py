@@ -8,7 +8,7 @@ from typing import Any
 from clipfarm.cluster.acting.lost import failed_status
 from clipfarm.cluster.observing.series import Series
 from clipfarm.cluster.reporting.events import Notice, event
-from clipfarm.manifests import encoder, job, report, run_files, storage
+from clipfarm.manifests import encoder, export, job, report, run_files, storage
 from clipfarm.manifests.common import Images, Owner
 from helpers.cluster import Api, ApiError, ControlPlane, Namespace, Object
 from helpers.local import wait_until
@@ -18,7 +18,8 @@ from helpers.runs import make_run
 
 CONFIG_MAPS, LEASES = "v1/configmaps", "coordination.k8s.io/v1/leases"
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-RUN = make_run(4, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}})
+ASKED = {"format": "hf", "license": "mit"}
+RUN = make_run(4, storage={"size": "1Gi"}, encode={"weights": {"source": "random"}}, export=ASKED)
 
 
 @dataclass
@@ -100,6 +101,7 @@ WORKLOADS: list[tuple[str, Any, str]] = [
     (f"{POD}/volumes", volume(projected={"sources": []}), "another kind of volume"),
     (f"{POD}/volumes", volume(configMap={"name": "a"}), OWNED),
     (f"{CONTAINER}/envFrom", [{"secretRef": {"name": "a"}}], "read from a Secret"),
+    (f"{CONTAINER}/envFrom", [{"secretRef": {"name": "clipfarm-export-a"}}], "read from a Secret"),
     (f"{CONTAINER}/env", [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}], "from a Secret"),
     (f"{CONTAINER}/env", [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}}], OWNED),
 ]  # fmt: skip
@@ -121,6 +123,11 @@ def test_the_operators_account_may_do_what_the_operator_does_and_nothing_else(
         body = mine if value is None else changed(mine, path, value)
         said = there.create(JOBS, body, "?dryRun=All")
         assert (why in said) if why else not said, f"{path}: {value}: {said or 'taken'}"
+    exports = export.job(RUN, owner, images)
+    for name, why in (("clipfarm-export-a", ""), ("a", "read from a Secret")):
+        body = changed(exports, f"{CONTAINER}/envFrom", [{"secretRef": {"name": name}}])
+        said = there.create(JOBS, body, "?dryRun=All")
+        assert (why in said) if why else not said, f"{name}: {said or 'taken'}"
     shown = changed(encoder.deployment(RUN, owner, images, 1), f"{POD}/hostPID", True)
     assert "shares its node" in there.create(DEPLOYMENTS, shown)
 
@@ -146,6 +153,7 @@ def test_the_operators_account_may_do_what_the_operator_does_and_nothing_else(
         (JOBS, mine),
         (DEPLOYMENTS, encoder.deployment(RUN, owner, images, 1)),
         (JOBS, report.job(RUN, owner, images, {}, "")),
+        (JOBS, exports),
     ]:
         assert not there.create(resource, made), made["metadata"]["name"]
     files = run_files.config_map(RUN, owner)

@@ -34,6 +34,39 @@ def test_a_test_run_is_not_exported(run):
     assert not run.output.with_name("clips-hf").exists()
 
 
+@pytest.fixture
+def exported(tmp_path):
+    """A run whose file asks for an export."""
+    asked = {"format": "webdataset", "license": "mit", "destination": "sets/squares", "name": "Squares"}
+    scene = {"experiment": {"frames": 4, "resolution": 16, **phases(2)}, "export": asked}
+    made = Local(tmp_path, clips=2, spec=scene)
+    for clip in (0, 1):
+        made.script(clip, "paint ok")
+    return made
+
+
+def test_the_run_file_s_export_is_made_beside_the_clips(exported):
+    done = exported.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    place = exported.output.parent / "sets" / "squares"
+    assert "exported 2 clips in " in done.stdout
+    assert [path.suffix for path in (place / "data").iterdir()] == [".tar"]
+    assert "# Squares" in (place / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [(["--export", "none"], None), (["--export", "hf"], "clips-hf"), (["--export-to", "elsewhere"], "elsewhere")],
+)
+def test_options_win_over_the_run_file(exported, arguments, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = exported.run(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (exported.output.parent / "sets").exists()
+    assert ("exported 2 clips" in done.stdout) == (place is not None)
+    assert place is None or (tmp_path / place / "SHA256SUMS").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

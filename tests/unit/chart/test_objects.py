@@ -104,9 +104,9 @@ def test_images_are_the_charts_version_where_none_is_named():
 
 
 def test_a_digest_counts_in_place_of_a_tag():
-    digests = [f"sha256:{number:064}" for number in range(3)]
+    digests = [f"sha256:{number:064}" for number in range(4)]
     values = {"image__digest": digests[0], "image__tag": "2"}
-    for name, digest in zip(("render", "encode"), digests[1:], strict=True):
+    for name, digest in zip(("render", "encode", "export"), digests[1:], strict=True):
         values |= {f"images__{name}__repository": f"r.example/{name}", f"images__{name}__digest": digest}
     found = pods(objects(**values))
     [container] = found["Deployment/clipfarm"]["containers"]
@@ -114,7 +114,8 @@ def test_a_digest_counts_in_place_of_a_tag():
         container["image"] == f"clipfarm-operator@{digests[0]}" == found["Pod/clipfarm-test"]["containers"][0]["image"]
     )
     named = {option.partition("-image=")[2] for option in container["args"] if "-image=" in option}
-    assert named == {container["image"], f"r.example/render@{digests[1]}", f"r.example/encode@{digests[2]}"}
+    runs = {f"r.example/{name}@{digests[i]}" for i, name in enumerate(("render", "encode", "export"), start=1)}
+    assert named == {container["image"], *runs}
 
 
 def test_secrets_of_a_chart_around_this_one_open_the_registry_for_all_pods():
@@ -285,7 +286,7 @@ def peers(found: list[dict], name: str) -> tuple[list, list]:
 def test_pods_of_runs_reach_what_they_need_and_only_the_operator_reaches_them():
     found = objects(watchNamespaces=["a"])
     assert {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in found if is_network(each)} == {
-        ("clipfarm", "clipfarm"), ("a", "clipfarm-render"), ("a", "clipfarm-encode")
+        ("clipfarm", "clipfarm"), ("a", "clipfarm-render"), ("a", "clipfarm-encode"), ("a", "clipfarm-export")
     }  # fmt: skip
     assert peers(found, "clipfarm-render") == ([], [])
     [ingress], egress = peers(found, "clipfarm-encode")
@@ -294,19 +295,28 @@ def test_pods_of_runs_reach_what_they_need_and_only_the_operator_reaches_them():
     labels = only("Deployment", found)["spec"]["template"]["metadata"]["labels"]
     assert operator["podSelector"]["matchLabels"].items() <= labels.items()
     assert sorted(port["port"] for rule in egress for port in rule["ports"]) == [53, 53, 443, 5353, 5353]
+    reached, egress = peers(found, "clipfarm-export")
+    assert not reached
+    assert sorted(port["port"] for rule in egress for port in rule["ports"]) == [53, 53, 443, 5353, 5353]
     # Through the API server the way has no pod that could be selected.
     [ingress], _ = peers(objects(watchNamespaces=["a"], encoderAccess="proxy"), "clipfarm-encode")
     assert "from" not in ingress
 
 
 def test_policies_select_the_pods_of_a_run():
-    made = preview.objects(Run.model_validate(yaml.safe_load(DEMO.read_text())))
+    run = yaml.safe_load(DEMO.read_text())
+    run["spec"]["export"] = {"format": "hf", "license": "mit"}
+    made = preview.objects(Run.model_validate(run))
     found = objects(watchNamespaces=["a"])
     chosen = {
         name: [each["kind"] for each in made if "template" in each.get("spec", ()) and selects(found, name, each)]
-        for name in ("clipfarm-render", "clipfarm-encode")
+        for name in ("clipfarm-render", "clipfarm-encode", "clipfarm-export")
     }
-    assert chosen == {"clipfarm-render": ["Job", "Job"], "clipfarm-encode": ["Deployment"]}
+    assert chosen == {
+        "clipfarm-render": ["Job", "Job"],
+        "clipfarm-encode": ["Deployment"],
+        "clipfarm-export": ["Job"],
+    }
 
 
 def selects(found: list[dict], name: str, workload: dict) -> bool:

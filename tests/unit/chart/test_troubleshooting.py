@@ -17,7 +17,7 @@ import clipfarm_encode.saving
 import clipfarm_encode.watching.claiming
 from clipfarm.cluster.acting import invalid
 from clipfarm.cluster.api import endings
-from clipfarm.cluster.reporting import conditions
+from clipfarm.cluster.reporting import conditions, exporting
 from clipfarm.cluster.reporting import status as reporting
 from clipfarm.cluster.reporting.standard_conditions import StandardKind
 from clipfarm.crd import reference
@@ -80,6 +80,7 @@ CONDITIONS = {
     "StorageReady": conditions.storage_ready,
     "EncoderReady": conditions.encoder_ready,
     "NodeLost": conditions.node_lost,
+    "Exported": exporting.exported,
 }
 
 

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 from clipfarm_contract.completing import complete
 from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.export_end import ExportEnd
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult
 from clipfarm_export.destination import Folder
@@ -91,7 +92,7 @@ def test_an_export_of_other_options_is_only_replaced_if_asked_for(a_run, tmp_pat
     assert export(a_run.root, place).exit_code == 0
     done = export(a_run.root, place, "--video", "h264")
     assert done.exit_code == 2
-    assert "--overwrite" in done.stderr
+    assert "--replace (in a run file export.replace: true)" in done.stderr
     assert export(a_run.root, place, "--video", "h264", "--overwrite").exit_code == 0
 
 
@@ -307,3 +308,58 @@ def test_what_a_late_kill_left_behind_is_removed(a_run, tmp_path):
     (place / ".clipfarm-export" / "plan.json").write_text("{}")
     assert export(a_run.root, place).stdout.startswith("complete already")
     assert content(place) == before
+
+
+def test_clips_of_another_run_in_the_folder_are_left_alone_if_the_runs_own_are_named(tmp_path):
+    run = make_run(tmp_path / "run", 4)
+    make_run(tmp_path / "other", 6, fps=15)
+    for index in (4, 5):
+        (tmp_path / "other" / f"clip_{index:05d}").rename(run.clip(index).folder)
+    done = export(run.root, tmp_path / "out", "--clips", "0-3")
+    assert (done.exit_code, done.stdout.startswith("exported 4 clips")) == (0, True)
+
+
+def test_clips_of_the_run_that_are_not_there_are_in_the_report_and_no_fault_of_the_export(tmp_path):
+    run = make_run(tmp_path / "run", 3)
+    done = export(run.root, tmp_path / "out", "--clips", "0-4")
+    assert done.exit_code == 0
+    assert "left out: clip_00003: was not made\nleft out: clip_00004: was not made\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("", "--clips: found none, expected ranges such as 0-99,105"),
+        ("a", '--clips: found "a", expected ranges such as 0-99,105'),
+        ("90-95", "found no complete clip, expected clips among 90-95"),
+    ],
+)
+def test_clips_that_make_no_sense_are_refused_in_one_line(a_run, tmp_path, given, said):
+    done = export(a_run.root, tmp_path / "out", "--clips", given)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+
+
+def test_replace_removes_an_export_of_other_options_and_continues_the_same_one(a_run, tmp_path):
+    place = tmp_path / "out"
+    assert export(a_run.root, place).exit_code == 0
+    again = export(a_run.root, place, "--replace")
+    assert again.stdout.startswith("complete already: 6 clips")
+    assert export(a_run.root, place, "--video", "h264", "--replace").stdout.startswith("exported 6 clips")
+    (place / "thesis.tex").touch()
+    done = export(a_run.root, place, "--replace")
+    assert (done.exit_code, "found thesis.tex beside the export" in done.stderr) == (2, True)
+
+
+def test_what_an_export_came_to_is_written_where_it_is_asked_for(tmp_path):
+    run, message = make_run(tmp_path / "run"), tmp_path / "message"
+    run.clip(1).manifest.write_text("{}")
+    given = ["--termination-message", message, "--previews", 1]
+    assert export(run.root, tmp_path / "out", *given).exit_code == 1
+    assert export(run.root, tmp_path / "out", *given, "--allow-left-out").exit_code == 0
+    end = ExportEnd.parse(message.read_text())
+    assert (end.clips, end.left_out, end.error) == (5, 1, "")
+    assert end.files == len([path for path in (tmp_path / "out").rglob("*") if path.is_file()])
+    assert end.reasons == ("clip 1: clip.json.version: missing, expected a whole number",)
+    assert export(run.root, run.root / "inside", *given).exit_code == 2
+    assert ExportEnd.parse(message.read_text()).error.endswith("expected one beside it")

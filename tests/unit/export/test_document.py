@@ -1,26 +1,20 @@
-"""docs/export.md: the Job that it shows is one that the command and the volume take."""
+"""docs/export.md: what it shows of a run file is one that is taken, and it shows every field."""
 
 import re
 
 import yaml
 
-from clipfarm.manifests.common import CLIPS, USER
-from clipfarm_export.cli import command
+from clipfarm.export import Export
 from helpers.chart import ROOT
+from helpers.runs import make_run
 
 
-def test_the_job_of_the_document_calls_the_command_as_it_is():
-    [text] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
-    claim, job = yaml.safe_load_all(text)
-    pod = job["spec"]["template"]["spec"]
-    [container] = pod["containers"]
-    parsed = command.make_context("clipfarm-export", list(container["args"])).params
-    assert (str(parsed["run_folder"]), parsed["format_"], parsed["features"]) == (CLIPS, "hf", ("all",))
-    mounts = {each["name"]: each for each in container["volumeMounts"]}
-    assert mounts["clips"]["mountPath"] == CLIPS
-    assert mounts["clips"]["readOnly"]
-    assert parsed["dest"].startswith(mounts["export"]["mountPath"] + "/")
-    volumes = {each["name"]: each for each in pod["volumes"]}
-    assert volumes.keys() == mounts.keys()
-    assert volumes["export"]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
-    assert pod["securityContext"]["runAsUser"] == USER
+def test_the_exports_of_the_document_are_taken_and_show_every_field():
+    shown = re.findall(r"```yaml\n(export:\n.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
+    asked = [yaml.safe_load(text)["export"] for text in shown]
+    phases = [{"name": "A", "clips": {"start": 0, "end": 9}, "friction": {"min": 0.5, "max": 0.9},
+               "mass": {"min": 1, "max": 1}}]  # fmt: skip
+    for each in asked:
+        encode = {"weights": {"source": "random"}}
+        make_run(10, encode=encode, experiment={"layers": ["rgb", "depth"], "phases": phases}, export=each)
+    assert {name for each in asked for name in each} == {field.alias for field in Export.model_fields.values()}

@@ -12,11 +12,11 @@ import yaml
 from helpers.chart import ROOT
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
-NAMES = [f"ghcr.io/someone/clipfarm/clipfarm-{image}" for image in ("operator", "render", "encode")]
+NAMES = [f"ghcr.io/someone/clipfarm/clipfarm-{image}" for image in ("operator", "render", "encode", "export")]
 TAGGED = [
     "charts/clipfarm/values.yaml", "docs/install.md", "examples/own-renderer/README.md",
     "operator/Dockerfile", "images/render/Dockerfile", "images/encode/Dockerfile",
-    "images/export/Dockerfile", "docs/export.md",
+    "images/export/Dockerfile",
 ]  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_the_chart_names_each_image_by_its_digest(clone: Path):
     (clone / "images.txt").write_text("".join(f"{name}@{DIGEST}\n" for name in NAMES))
     assert release(clone, "chart", str(clone / "images.txt")).returncode == 0
     values = yaml.safe_load((clone / "charts/clipfarm/values.yaml").read_text())
-    found = [values["image"], values["images"]["render"], values["images"]["encode"]]
+    found = [values["image"], *(values["images"][name] for name in ("render", "encode", "export"))]
     assert [(each["repository"], each["digest"]) for each in found] == [(name, DIGEST) for name in NAMES]
     before = yaml.safe_load((ROOT / "charts/clipfarm/values.yaml").read_text())
     assert {key for key in values if values[key] != before[key]} == {"image", "images"}
@@ -130,13 +130,16 @@ def test_a_mistake_is_answered_with_exit_code_2(clone: Path, arguments: list[str
     [
         (
             [f"{NAMES[0]}:0.1.0", *NAMES[1:]],
-            "found clipfarm-encode, clipfarm-operator:0.1.0, clipfarm-render, expected",
+            "found clipfarm-encode, clipfarm-export, clipfarm-operator:0.1.0, clipfarm-render, expected",
         ),
         ([f"{NAMES[0]}@sha256:12", *(f"{name}@{DIGEST}" for name in NAMES[1:])], f"{NAMES[0]}@sha256:12: expected"),
         (NAMES, f"{NAMES[0]}: expected REPOSITORY@sha256:DIGEST"),
         ([f"{name}@{DIGEST}" for name in NAMES[:2]], "found clipfarm-operator, clipfarm-render, expected each once: "),
         ([f"{NAMES[0]}@{DIGEST}"] * 3, "found clipfarm-operator, clipfarm-operator, clipfarm-operator, expected"),
-        ([], "found no image, expected each once: clipfarm-encode, clipfarm-operator, clipfarm-render"),
+        (
+            [],
+            "found no image, expected each once: clipfarm-encode, clipfarm-export, clipfarm-operator, clipfarm-render",
+        ),
         (
             [f"{name.removeprefix('ghcr.io/')}@{DIGEST}" for name in NAMES],
             f"someone/clipfarm/clipfarm-operator@{DIGEST}: found no registry",

@@ -1,4 +1,4 @@
-"""The export that ``clipfarm local --export`` makes when the run has ended."""
+"""The export that ``clipfarm local`` makes when the run has ended, by ``--export`` or by the run file."""
 
 import importlib.util
 import subprocess
@@ -12,10 +12,12 @@ import click
 
 from clipfarm.cli.export import PACKAGE
 from clipfarm.cli.options import fail
+from clipfarm.export import Export as Asked
 from clipfarm.local.job import Job
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("hf", "webdataset", "lerobot")
+NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +27,66 @@ class Export:
     form: str
     place: str
     licence: str
+    asked: Asked | None = None
+    """What the run file says beside that; None: the export is one of all features alone."""
 
     def run(self, job: Job) -> int:
-        """Export the clips with all their features; return the exit code."""
+        """Export the clips; return the exit code."""
+        asked, encodes = self.asked, job.run.spec.encode.enabled
+        title = asked.name if asked and asked.name else job.run.name
         command = [sys.executable, "-m", PACKAGE, str(job.folder.root), self.place]
-        command += ["--format", self.form, "--name", job.run.name, "--license", self.licence]
-        if job.run.spec.encode.enabled:
-            command += ["--features", "all"]
+        command += [f"--format={self.form}", f"--name={title}", f"--license={self.licence}"]
+        if asked is None or asked.features is None:
+            command += ["--features=all"] if encodes else []
+        else:
+            command += [f"--features={each}" for each in asked.features]
+        if asked is not None:
+            command += [f"--video={asked.video}", *([f"--layers={','.join(asked.layers)}"] if asked.layers else [])]
+            command += ["--replace"] if asked.replace else []
         return subprocess.run(command, check=False).returncode
 
 
 def export_options(command: Command) -> Command:
     """Add the options of an export; :func:`wanted` reads them."""
-    form = click.option("--export", type=click.Choice(FORMATS), help="Export the clips when the run has ended.")
-    place = click.option("--export-to", metavar="DEST", help="Where to.  [default: OUTPUT-FORMAT]")
-    licence = click.option("--license", help="Licence of the export, such as cc-by-4.0; required with --export.")
+    form = click.option(
+        "--export",
+        type=click.Choice((*FORMATS, NONE)),
+        help="Export the clips when the run has ended, in place of the run file's export; none: do not.",
+    )
+    place = click.option("--export-to", metavar="DEST", help="Where to.  [default: the run file's, or OUTPUT-FORMAT]")
+    licence = click.option("--license", help="Licence of the export, such as cc-by-4.0, if the run file names none.")
     return form(place(licence(command)))
 
 
-def wanted(form: str | None, place: str | None, licence: str | None, output: Path) -> Export | None:
-    """Return the export that the options ask for; a mistake ends the program, before a night of rendering."""
-    if form is None:
+def wanted(job: Job, form: str | None, place: str | None, licence: str | None) -> Export | None:
+    """Return the export that options and run file ask for; a mistake ends the program, before a night of rendering."""
+    asked, output = job.run.spec.export, job.folder.root
+    if form == NONE:
+        return None
+    if form is None and asked is None:
         if place or licence:
             fail("--export: found none, expected a format with --export-to and --license")
         return None
+    field = "--export" if form else "spec.export"
+    licence = licence or (asked.license if asked else None)
     if licence is None:
         fail("--license: found none, expected the licence of the export, such as cc-by-4.0")
     if importlib.util.find_spec(PACKAGE) is None:
-        fail(f"--export: not installed: {PACKAGE} (`make setup`, or the extra clipfarm[export])")
-    return Export(form, place or str(output.with_name(f"{output.name}-{form}")), licence)
+        leave = "" if form else "; --export none renders without it"
+        fail(f"{field}: not installed: {PACKAGE} (`make setup`, or the extra clipfarm[export]){leave}")
+    if asked is not None and form in (None, asked.format):
+        # Another format has other limits: what else the run file says is of its own.
+        return Export(asked.format, place or _place(asked, output), licence, asked)
+    assert form is not None, "one of the two names a format"
+    return Export(form, place or _beside(output, form), licence)
+
+
+def _place(asked: Asked, output: Path) -> str:
+    """Return the run file's destination: a folder is beside the one of the clips, which no other program adds to."""
+    if asked.destination is None:
+        return _beside(output, asked.format)
+    return asked.destination if "://" in asked.destination else str(output.parent / asked.destination)
+
+
+def _beside(output: Path, form: str) -> str:
+    return str(output.with_name(f"{output.name}-{form}"))

@@ -52,7 +52,7 @@ def local(
     With --export, also 1 or 2 as `clipfarm export` ends.
     """
     job = options.job(run_file, output)
-    exported = exporting.wanted(export, export_to, license, output)
+    exported = exporting.wanted(job, export, export_to, license)
     # Now, not after a night of rendering.
     if missing := needs.missing(job.run):
         fail(*(each.mistake for each in missing))

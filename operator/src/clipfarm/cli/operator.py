@@ -22,6 +22,7 @@ from clipfarm.manifests.common import Images
 @click.option(
     "--operator-image", default=Images.operator, show_default=True, help="Image of the pods that write reports."
 )
+@click.option("--export-image", default=Images.export, show_default=True, help="Image of the pods that export runs.")
 @vram_sources
 @click.option(
     "--encoder-access",
@@ -82,6 +83,7 @@ def operator(
     render_image: str,
     encode_image: str,
     operator_image: str,
+    export_image: str,
     sources: Sources,
     encoder_access: str,
     stuck_after: float,
@@ -124,7 +126,7 @@ def operator(
             )
             api.write_seconds = lease.write_seconds
             way = ("direct" if api.inside else "proxy") if encoder_access == "auto" else encoder_access
-            images = Images(render_image, encode_image, operator_image)
+            images = Images(render_image, encode_image, operator_image, export_image)
             made = Operator(
                 api,
                 images,

@@ -19,6 +19,7 @@ from clipfarm.local.job import Job
 from clipfarm.local.observe import observe
 from clipfarm.local.progress import hold_line
 from clipfarm.local.state import State
+from clipfarm.manifests import export as export_manifest
 from clipfarm.manifests import preview
 from clipfarm.phases import Phase
 from clipfarm.units import format_bytes, format_clips, format_count, format_duration
@@ -104,6 +105,9 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
         lines += [_features(each, scene.frames, len(job.clips)) for each in spec.encode.sets]
     else:
         lines.append("encoder: none")
+    if spec.export is not None:
+        place = export_manifest.destination(job.run, spec.export)
+        lines.append(f"export: {spec.export.format}, {spec.export.license}, to {place}, when the run has ended")
     return lines
 
 

@@ -1,6 +1,7 @@
 """What all objects of a run have in common."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ Manifest = dict[str, Any]
 
 CLIPS = "/clips"
 """Where the volume lies in every container."""
+CLIPS_MOUNT = ({"name": "clips", "mountPath": CLIPS},)
 USER = 65532
 """The user that the images run as: no other user could delete root's files on a shared volume."""
 
@@ -24,6 +26,7 @@ class Images:
     render: str = "clipfarm-render"
     encode: str = "clipfarm-encode"
     operator: str = "clipfarm-operator"
+    export: str = "clipfarm-export"
     pull_policy: str = "IfNotPresent"
 
 
@@ -90,8 +93,14 @@ def claim_name(run: Run) -> str:
     return storage.claim_name if storage and storage.claim_name else f"{run.name}-clips"
 
 
-def pod_spec(run: Run, options: PodOptions, container: Manifest, extra_volumes: list[Manifest]) -> Manifest:
-    """Return the part of a pod that renderers and encoders have in common.
+def pod_spec(
+    run: Run,
+    options: PodOptions,
+    container: Manifest,
+    extra_volumes: list[Manifest],
+    mounts: Sequence[Manifest] = CLIPS_MOUNT,
+) -> Manifest:
+    """Return the part of a pod that all pods of a run have in common; ``mounts`` says where it has the run's volume.
 
     Kept inside the limits of the pod security standard "restricted".
     """
@@ -116,7 +125,7 @@ def pod_spec(run: Run, options: PodOptions, container: Manifest, extra_volumes: 
                     "capabilities": {"drop": ["ALL"]},
                 },
                 "volumeMounts": [
-                    {"name": "clips", "mountPath": CLIPS},
+                    *(dict(mount) for mount in mounts),
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
                     *({"name": volume["name"], "mountPath": volume.pop("mountPath")} for volume in extra_volumes),
                 ],

@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from clipfarm.manifests import encoder, job, report, run_files, storage
+from clipfarm.manifests import encoder, export, job, report, run_files, storage
 from clipfarm.manifests.common import Images, Manifest, Owner
 from clipfarm.run import Run
 
@@ -25,6 +25,8 @@ def objects(run: Run, images: Images | None = None) -> list[Manifest]:
         made.append(encoder.deployment(run, OWNER, images, run.spec.encode.replicas))
     if run.spec.storage is not None:
         made.append(report.job(run, OWNER, images, {}, ""))
+        if run.spec.export is not None:
+            made.append(export.job(run, OWNER, images))
     return made
 
 

@@ -77,7 +77,9 @@ class Applier(Background):
             return False
         call: Awaitable[Any]
         if isinstance(change.body, dict) and change.verb == "delete":
-            call = self._api.delete(change.path, change.body["uid"])
+            call = self._api.delete(
+                change.path, change.body["uid"], propagation=change.body.get("propagation", "Background")
+            )
         elif isinstance(change.body, dict) and change.verb == "clear":
             call = self._api.delete_all(change.path, **change.body)
         elif isinstance(change.body, dict) and change.verb == "give up":
@@ -92,9 +94,10 @@ class Applier(Background):
             kind = JSON_PATCH if isinstance(change.body, list) else MERGE_PATCH
             call = self._api.patch(change.path, change.body, kind)
         what = f"{change.verb} the {change.kind} {change.name}"
-        if await self._try(tracked, call, what, optional=change.optional):
+        if await self._try(tracked, call, what, optional=change.kind if change.optional else ""):
             work = tracked.work
             work.problem = ""
+            work.refused.pop(change.kind, None)
             if change.kind == "Job":
                 work.on_job.raised_at = self._clock()
             if change.verb == "create":
@@ -175,8 +178,15 @@ class Applier(Background):
         LOGGER.info("%s/%s: finished longer ago than ttlAfterFinished says; deleted, its clips stay", *tracked.key)
         await self._try(tracked, self._api.delete(run_path(tracked.key), tracked.owner.uid), "delete the run")
 
-    async def _try(self, tracked: Tracked, call: Awaitable[Any], what: str, *, optional: bool = False) -> bool:
-        """Make a request; one that comes too late, or a fault of the moment, is left to a later tick."""
+    async def _try(self, tracked: Tracked, call: Awaitable[Any], what: str, *, optional: str = "") -> bool:
+        """Make a request; one that comes too late, or a fault of the moment, is left to a later tick.
+
+        Args:
+            tracked: the run.
+            call: the request.
+            what: what it does, for messages.
+            optional: kind of the object, if the run is none the worse if it is refused; empty: it is.
+        """
         asked, work = None, tracked.work
         try:
             await call
@@ -187,6 +197,7 @@ class Applier(Background):
             asked = error.retry_after
             late = error.code == NOT_FOUND or (error.code == 403 and "being terminated" in error.message)
             if optional:
+                work.refused[optional] = error.message
                 LOGGER.warning("%s: cannot %s: %s", tracked.run.name, what, error.message)
             elif not late and not error.passing:
                 work.problem = f"cannot {what}: {error.message}{advice(error.message, 'render')}"

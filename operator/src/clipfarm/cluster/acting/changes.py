@@ -1,6 +1,6 @@
 """From a plan to the requests that carry it out: what is made and changed for a run, beside gates and status."""
 
-from clipfarm.cluster.acting import evictions, lost, rendering
+from clipfarm.cluster.acting import evictions, exporting, lost, rendering
 from clipfarm.cluster.acting.change import Change, too_early
 from clipfarm.cluster.api.client import Manifest, pointer
 from clipfarm.cluster.api.store import Store
@@ -43,6 +43,7 @@ def changes(
         *rendering.changes(plan, tracked, seen, images),
         _encoder(plan, tracked, seen.store, images),
         _report(plan, tracked, seen, images),
+        exporting.change(tracked, images, ended=_has_ended(plan, tracked)),
         *evictions.stuck_pods(stuck_pods),
         *evictions.lost_pods(lost_pods),
         *evictions.recalled_pods(plan, tracked, seen.store),
@@ -97,15 +98,18 @@ def _encoder_template(tracked: Tracked, there: DeploymentView, images: Images) -
     ]
 
 
+def _has_ended(plan: Plan, tracked: Tracked) -> bool:
+    """Return whether the run has ended, its status says so, and there is a volume to look at."""
+    status, owner = tracked.status, tracked.owner
+    asked = {"renderAttempt": owner.attempt, "encodeAttempt": owner.encode_attempt}
+    written = all(status.get(field, "") == attempt for field, attempt in asked.items())
+    return plan.status.finished and bool(status.get("completionTime")) and written and tracked.answers.claim == "Bound"
+
+
 def _report(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | None:
     key, store, status, owner = tracked.key, seen.store, tracked.status, tracked.owner
-    asked = {"renderAttempt": owner.attempt, "encodeAttempt": owner.encode_attempt}
     # The report holds the status as it was written at the end, so it comes after that, also over a restart.
-    ended = status.get("completionTime")
-    written = all(status.get(field, "") == attempt for field, attempt in asked.items())
-    if not (plan.status.finished and ended and written and tracked.answers.claim == "Bound"):
-        return None
-    if seen.wall >= unix_time(ended) + REPORTED_SECONDS:
+    if not _has_ended(plan, tracked) or seen.wall >= unix_time(status["completionTime"]) + REPORTED_SECONDS:
         return None
     path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", tracked.names.report
     taken = [each for each in store.reports.of(key).values() if each.owner or each.deleting]

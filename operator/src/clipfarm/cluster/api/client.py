@@ -73,15 +73,16 @@ class Api(Connection):
         """
         await self._json("PATCH", path, body=body, headers={"Content-Type": kind, "Accept": METADATA_ONLY})
 
-    async def delete(self, path: str, uid: str, *, grace: int | None = None) -> None:
+    async def delete(self, path: str, uid: str, *, grace: int | None = None, propagation: str = "Background") -> None:
         """Delete an object and what it owns; that it is gone, or another one of that name there, is no error.
 
         Args:
             path: of the object.
             uid: of the object.
             grace: seconds that a pod has to end; 0 deletes it without waiting for its kubelet. None: its own.
+            propagation: ``Foreground``: it stays until what it owns is gone.
         """
-        options: Manifest = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        options: Manifest = {"preconditions": {"uid": uid}, "propagationPolicy": propagation}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         try:

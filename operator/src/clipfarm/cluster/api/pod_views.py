@@ -63,10 +63,7 @@ class PodView:
     @property
     def trouble(self) -> str:
         """What keeps it from running, if a person has to act on it; empty while it is on its way, or runs."""
-        found = self.reported
-        if found.state not in ("Released", "Starting") or found.reason in PASSING:
-            return ""
-        return found.message if found.reason == "Unschedulable" else f"{found.reason}: {found.message}"
+        return trouble(self.reported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +88,13 @@ class EncoderPod:
     """Whether the pod as a whole has ended: evicted, or its node is gone."""
     requests: Requests = ()
     priority: int = 0
+
+
+def trouble(found: Reported) -> str:
+    """Return what keeps a pod from running, if a person has to act on it; empty while it is on its way, or runs."""
+    if found.state not in ("Released", "Starting") or found.reason in PASSING:
+        return ""
+    return found.message if found.reason == "Unschedulable" else f"{found.reason}: {found.message}"
 
 
 def pod(manifest: Manifest) -> PodView | None:

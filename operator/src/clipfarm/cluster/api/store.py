@@ -15,12 +15,13 @@ from clipfarm.cluster.api.cache import Cache
 from clipfarm.cluster.api.client import Api, Manifest
 from clipfarm.cluster.api.endings import FailedPod, failed_pod
 from clipfarm.cluster.api.errors import FAULTS, ApiError, WatchExpiredError
+from clipfarm.cluster.api.export_pods import ExportPod, export_pod
 from clipfarm.cluster.api.nodes import NodeView, node
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.pod_views import EncoderPod, PodView
 from clipfarm.cluster.api.requests import Counted, Requested, Sums, requested
 from clipfarm.cluster.api.views import DeploymentView, JobView, ReplicaSetView, RunView
-from clipfarm.manifests import encoder, job, report
+from clipfarm.manifests import encoder, export, job, report
 from clipfarm.run import API_VERSION
 from clipfarm.vram.dcgm import one_line
 from clipfarm_contract.objects import MANAGED_BY, ROLE_LABEL
@@ -52,6 +53,9 @@ class Store:
     jobs: Cache[JobView] = field(default_factory=lambda: Cache(_run))
     reports: Cache[JobView] = field(default_factory=lambda: Cache(_run))
     """Jobs that write reports."""
+    exports: Cache[JobView] = field(default_factory=lambda: Cache(_run))
+    """Jobs that export runs."""
+    export_pods: Cache[ExportPod] = field(default_factory=lambda: Cache(_run))
     deployments: Cache[DeploymentView] = field(default_factory=lambda: Cache(_run))
     replica_sets: Cache[ReplicaSetView] = field(default_factory=lambda: Cache(_run))
     encoders: Counted[EncoderPod] = field(init=False)
@@ -190,6 +194,8 @@ def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey |
             Watcher(pods, pod_views.encoder_pod, store.encoders, of_run, labelled(encoder.ROLE)),
             Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.jobs, of_run, labelled(job.ROLE)),
             Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.reports, of_run, labelled(report.ROLE)),
+            Watcher(f"/apis/batch/v1{inside}/jobs", views.job, store.exports, of_run, labelled(export.ROLE)),
+            Watcher(pods, export_pod, store.export_pods, of_run, labelled(export.ROLE)),
             Watcher(f"/apis/apps/v1{inside}/deployments", views.deployment, store.deployments, of_run, labelled()),
             Watcher(
                 f"/apis/apps/v1{inside}/replicasets",

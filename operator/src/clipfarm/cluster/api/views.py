@@ -56,6 +56,8 @@ class JobView:
     failed: Indexes
     ended: bool = False
     """Whether its controller has nothing left to do for it."""
+    complete: bool = False
+    """Whether it has ended well."""
     results: str = ""
     """What pods that were deleted have left, as text."""
     clips_per_pod: int | None = None
@@ -126,6 +128,7 @@ def job(manifest: Manifest) -> JobView | None:
         ended=any(
             each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in status.get("conditions", ())
         ),
+        complete=any(each["type"] == "Complete" and each["status"] == "True" for each in status.get("conditions", ())),
         results=metadata.get("annotations", {}).get(RESULTS_ANNOTATION, ""),
         clips_per_pod=clips_per_pod(manifest),
         name=metadata["name"],

@@ -11,6 +11,7 @@ from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.views import DeploymentView, JobView
 from clipfarm.cluster.observing import results
+from clipfarm.cluster.observing.exporting import Exporting
 from clipfarm.cluster.observing.work import Lowering
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
@@ -95,6 +96,8 @@ class Memory:
     """Which attempt at encoding the turn is of."""
     encoder_refusal: str = ""
     """Why the API server takes no pod of the encoder's, and what to do; empty if it does, or was not asked."""
+    exporting: Exporting = field(default_factory=Exporting)
+    """The run's export, as the last look saw it."""
     still_since: float | None = None
     """Since when the run stands still for a reason that may last until a person acts; None: it does not."""
 

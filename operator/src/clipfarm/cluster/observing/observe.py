@@ -8,6 +8,7 @@ from itertools import islice
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.observing import carried_over, places, refused, stuck
 from clipfarm.cluster.observing.beside import Asking
+from clipfarm.cluster.observing.exporting import exporting
 from clipfarm.cluster.observing.failures import failures
 from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.node_kind import node_kind
@@ -16,6 +17,7 @@ from clipfarm.cluster.observing.pods import released, without_ended
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.standings import Standings
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.manifests.export import KIND
 from clipfarm.world import Encoder, Encoding, Ended, Moment, World
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
@@ -78,6 +80,8 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         completions=carried_over.completions(rendering, len(completed), now),
     )
     kind = node_kind(tracked, seen, running, len(completed) + len(failed))
+    export = exporting(run, tracked.owner, tracked.status, seen.store)
+    seen_now = {"Job": job, "Deployment": deployment, KIND: export.job or export.other}
     memory = replace(
         before,
         node_kind=kind,
@@ -88,8 +92,9 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         pods=counts,
         seen_at={
             **before.seen_at,
-            **{kind: now for kind, there in (("Job", job), ("Deployment", deployment)) if there},
+            **{kind: now for kind, there in seen_now.items() if there},
         },
+        exporting=export,
         encoder_refusal=refused.explained(deployment.refusal, "encode") if deployment and deployment.refusal else "",
     )
     readings = seen.gpus.for_namespace(tracked.key[0])

@@ -104,6 +104,8 @@ class Work:
     """What kept the operator from making or changing an object as it planned, in one line."""
     made: dict[str, float] = field(default_factory=dict)
     """When an object was last made, by its kind; or refused, if the run can do without it."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why the API server refused an object that the run can do without, by its kind."""
     status_written_at: float = float("-inf")
     series: dict[str, Series] = field(default_factory=dict)
     """Events of the run, by reason."""

@@ -11,6 +11,7 @@ RUNS = Gauge("clipfarm_runs", "Runs by phase", ["phase"])
 PODS = Gauge("clipfarm_pods", "Renderers' and encoders' pods, by their role and state", ["role", "state"])
 CLIPS = Gauge("clipfarm_clips", "Clips of the runs that are there, by state", ["state"])
 CLIP_STATES = ("total", "rendered", "encoded", "failed", "retried")
+EXPORTS = Gauge("clipfarm_exports", "Exports of runs by phase", ["phase"])
 HELD = Gauge("clipfarm_clips_held", "Clips that could run and are held, by reason", ["reason"])
 
 
@@ -18,8 +19,11 @@ def count(runs: Collection[Tracked]) -> None:
     """Set the numbers of all runs."""
     RUNS.clear()
     HELD.clear()
+    EXPORTS.clear()
     for tracked in runs:
         RUNS.labels(tracked.status.get("phase", "Pending")).inc()
+        if "export" in tracked.status:
+            EXPORTS.labels(tracked.status["export"]["phase"]).inc()
         for reason, clips in tracked.held.items():
             HELD.labels(reason).inc(clips)
     for pod_state in POD_STATES:
@@ -32,5 +36,5 @@ def count(runs: Collection[Tracked]) -> None:
 
 def clear() -> None:
     """Remove the numbers: none are no news, where zeros would be a change, and raise alerts."""
-    for gauge in (RUNS, HELD, CLIPS, PODS):
+    for gauge in (RUNS, EXPORTS, HELD, CLIPS, PODS):
         gauge.clear()

@@ -35,6 +35,8 @@ from clipfarm.world import GpuId, Moment
 LOGGER = logging.getLogger(__name__)
 REPORT_SECONDS = 600.0
 """How long a run whose time is over waits for its report to be written."""
+EXPORT_SECONDS = 86400.0
+"""How long it waits for its export: a large one into a store takes hours."""
 FAULTS = Counter("clipfarm_run_faults_total", "Looks at a run that ended with a fault that was not foreseen")
 
 
@@ -197,6 +199,8 @@ def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:
     ttl, ended = tracked.run.spec.ttl_after_finished, tracked.status.get("completionTime")
     if ttl is None or ended is None or wall < unix_time(ended) + ttl:
         return False
+    if tracked.status.get("export", {}).get("phase", "Failed") not in ("Succeeded", "Failed"):
+        return wall >= unix_time(ended) + ttl + EXPORT_SECONDS
     own = (
         each
         for each in reports

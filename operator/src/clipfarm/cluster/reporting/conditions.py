@@ -6,6 +6,7 @@ from typing import Any, Literal
 from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.encoder_condition import encoder_ready, encoder_refused
+from clipfarm.cluster.reporting.exporting import export_status, exported
 from clipfarm.cluster.reporting.standard_conditions import (
     PROGRESS_SECONDS,
     Finding,
@@ -24,7 +25,7 @@ MOST_TEXT = 1000
 MOST_GPUS = 4
 MOST_NODES = 3
 
-Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost"]
+Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost", "Exported"]
 
 
 def conditions(tracked: Tracked, status: Status, now: float, wall: float) -> Iterator[Condition]:
@@ -40,6 +41,9 @@ def conditions(tracked: Tracked, status: Status, now: float, wall: float) -> Ite
     found |= {"StorageReady": storage_ready(tracked), "EncoderReady": encoder_ready(tracked, status)}
     if tracked.memory.rendering.lost_on:
         found["NodeLost"] = node_lost(tracked)
+    export = export_status(tracked, wall, finished=status.finished)
+    if export is not None:
+        found["Exported"] = exported(export)
     for kind, finding in found.items():
         yield condition(tracked.status, tracked.generation, kind, finding, wall)
 

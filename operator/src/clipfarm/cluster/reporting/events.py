@@ -28,6 +28,7 @@ class Notice:
 WARNINGS = {
     "Ready": {reason: reason for reason in ("Error", "Stuck", "Invalid", "PodsRefused")},
     "EncoderReady": {"Refused": "EncoderRefused"},
+    "Exported": {"Failed": "ExportFailed"},
 }
 """Reasons that an Event reports when they come up, by condition, and the event's reason for each."""
 
@@ -67,6 +68,8 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
         was, now = _condition(before, kind), _condition(after, kind)
         if now.get("reason") in reasons and was.get("reason") != now["reason"]:
             found.append(Notice("Warning", reasons[now["reason"]], now["message"]))
+    if _condition(after, "Exported").get("status") == "True" and _condition(before, "Exported").get("status") != "True":
+        found.append(Notice("Normal", "Exported", _condition(after, "Exported")["message"]))
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.conditions import conditions
+from clipfarm.cluster.reporting.exporting import export_status
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Failure, Status
 from clipfarm.decide.vram.ledger import Claim
@@ -84,6 +85,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
         identical_nodes=dict(tracked.memory.node_kind.labels) or None,
+        export=export_status(tracked, wall, finished=finished),
         slow=_slow(tracked.answers.slow),
         failures=failures,
         conditions=found,

@@ -107,6 +107,8 @@ def notes(run: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {entry['message']}"
     if kind := status.get("identicalNodes"):
         yield f"  nodes: {', '.join(f'{key}={value}' for key, value in kind.items())}"
+    if export := status.get("export"):
+        yield f"  export to {export['destination']}: {export['phase']}: {export['message']}"
     failures = status.get("failures", ())
     for failure in failures[:FAILURES_SHOWN]:
         yield f"  failed to {failure['stage']}: clips {failure['clips']}: {failure['reason']}"

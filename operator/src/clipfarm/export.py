@@ -1,0 +1,85 @@
+"""The part of a run about its export: the data set that others load, made when the run has ended."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from clipfarm.cel import FieldRule, Rule
+from clipfarm.model import MOST_CHARACTERS, FileName, Model, PositiveBytes, PositiveCpus
+from clipfarm_contract.experiment import Layer
+from clipfarm_contract.feature_sets import MOST_SET_NAME, MOST_SETS, SET_NAME
+
+SECRET_NAME = "^clipfarm-export-[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"  # noqa: S105 - a pattern of names
+"""Its owner agrees by this name that runs use it: who may create runs may read no other Secret through them."""
+ADDRESS = "^[a-z][a-z0-9+-]*://[!-.0-~][!-~]*$"
+FOLDER = "^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
+NOT_THERE = ("clip_", "file:")
+"""Beginnings of destinations that would be inside of a clip, or in the pod alone."""
+
+PLACE = FieldRule(
+    "a folder such as exports/friction, or an address such as s3://bucket/friction",
+    holds=lambda value: bool(re.fullmatch(f"{ADDRESS}|{FOLDER}", value)) and not value.startswith(NOT_THERE),
+    cel=f"(self.matches('{ADDRESS}') || self.matches('{FOLDER}'))"
+    f" && {' && '.join(f'!self.startsWith({each!r})' for each in NOT_THERE)}",
+)
+
+
+class Export(Model):
+    """A data set of the run's complete clips, made when the run has ended."""
+
+    format: Literal["hf", "webdataset", "lerobot"]
+    """Readers that take it: datasets (hf), webdataset or lerobot."""
+    license: FileName
+    """Identifier of its licence, such as cc-by-4.0."""
+    name: FileName | None = None
+    """Title of the data set; default: the run's name."""
+    destination: Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS), PLACE] | None = None
+    """A folder on the run's volume, or an address that fsspec knows, as s3://bucket/friction; default: the folder
+    exports/NAME-FORMAT, with the run's name. On one machine a folder is beside the one for the clips; default there:
+    OUTPUT-FORMAT."""
+    video: Literal["lossless", "h264", "png"] = "lossless"
+    """How frames are stored: exactly, as browsers play them, or as the rendered pictures."""
+    features: (
+        Annotated[
+            tuple[Annotated[str, Field(pattern=SET_NAME, max_length=MOST_SET_NAME)], ...],
+            Field(max_length=MOST_SETS, strict=False),
+        ]
+        | None
+    ) = None
+    """Feature sets to export, too; default: all of the run; an empty list: none."""
+    layers: tuple[Layer, ...] = Field(default=(), max_length=8, strict=False)
+    """Layers to export, too."""
+    replace: bool = False
+    """Whether an export of other clips or with other options that is in the destination is removed first. If not, it
+    is refused."""
+    secret_name: Annotated[str, Field(pattern=SECRET_NAME, max_length=253)] | None = None
+    """Name of a Secret whose entries become environment variables of the export's pod, in a cluster: credentials for
+    an address. It begins with clipfarm-export-."""
+    image: FileName | None = None
+    """Container image of your own, built from clipfarm's; default: the exporter's image in the operator's settings."""
+    cpu: PositiveCpus | None = None
+    """CPUs of the export's pod, in a cluster: request and limit. Default: 1 is requested, without a limit."""
+    memory: PositiveBytes = 2 * 2**30
+    """Memory of the export's pod, in a cluster."""
+
+    rules = (
+        Rule(
+            lambda each: (
+                "video: found png, expected lossless or h264 with format lerobot"
+                if each.format == "lerobot" and each.video == "png"
+                else None
+            ),
+            cel="self.format != 'lerobot' || self.video != 'png'",
+            message="expected lossless or h264 with format lerobot",
+            field=".video",
+        ),
+        Rule(
+            lambda each: (
+                "layers: expected none with format lerobot" if each.format == "lerobot" and each.layers else None
+            ),
+            cel="self.format != 'lerobot' || self.layers.size() == 0",
+            message="expected none with format lerobot",
+            field=".layers",
+        ),
+    )
