@@ -168,7 +168,7 @@ def test_no_two_attempts_and_no_two_runs_of_a_name_share_what_their_pods_read():
     owners = [Owner("ns", uid, {}, only, attempt) for uid, only, attempt in (
         ("run-1", "", ""), ("run-2", "", ""), ("run-1", "", "2"), ("run-1", "3", "2"))]  # fmt: skip
     run = Run.model_validate(document(10) | {"metadata": {"name": "a" * 52}})
-    names = {run_files.name(run, owner) for owner in owners}
+    names = {run_files.of(run, owner).name for owner in owners}
     assert len(names) == len(owners)
     assert max(map(len, names)) <= 63
 

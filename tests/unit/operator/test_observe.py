@@ -314,7 +314,7 @@ class TestChanges:
 
     def test_what_pods_read_is_made_again_if_a_kubelet_does_not_find_it(self):
         scene = Scene().job()
-        name = run_files.name(scene.tracked.run, scene.tracked.owner)
+        name = run_files.of(scene.tracked.run, scene.tracked.owner).name
         for missing, made in (("of the user's", {}), (name, {("create", "ConfigMap")})):
             message = f'configmap "{missing}" not found'
             uid = scene.pod(0)

@@ -119,12 +119,12 @@ def _template_metadata(run: Run) -> Manifest:
 
 
 def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
-    render = run.spec.render
+    render, files = run.spec.render, run_files.of(run, owner)
     # "$(NAME)" is filled in by the kubelet; the supervisor makes clip numbers of the index.
     arguments = [
         *("--output", CLIPS),
         *("--seed", str(run.spec.seed)),
-        *run_files.arguments(run, blocks),
+        *files.arguments,
         *("--block", "$(JOB_COMPLETION_INDEX)", "--count", str(blocks.per_index)),
         *("--device", render.device),
         *("--timeout", str(render.timeout)),
@@ -138,11 +138,7 @@ def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
         "imagePullPolicy": images.pull_policy,
         # The image's own entrypoint hands signals on to clipfarm-render from the first moment.
         "args": arguments,
-        "env": run_files.variables(run, owner, blocks)
-        + variables
-        + _give_up(run, blocks)
-        + _retry(run, blocks)
-        + _gpu(run),
+        "env": files.variables + variables + _give_up(run, blocks) + _retry(run, blocks) + _gpu(run),
         **_readiness(run),
         "resources": resources(render.threads, render.memory, render.pod),
         # A supervisor that refuses its command line, or is not there at all, says so in its last line.
@@ -157,7 +153,7 @@ def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
         "restartPolicy": "Never",
         "schedulingGates": [{"name": GATE}],
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        **pod_spec(run, render.pod, container, [shm, *run_files.volumes(run, owner, blocks)]),
+        **pod_spec(run, render.pod, container, [shm, *files.volumes]),
     }
 
 
