@@ -4,5 +4,6 @@ It imports ``clipfarm.cluster.api``. What a page of an exporter means is read by
 shares.
 
 Its face: ``gpus.Gpus`` holds the readings and asks for new ones; ``exporters.Exporters`` finds the pods to ask;
-``scrape.fetch`` asks one address within bounds, and ``source.Source`` remembers how that went.
+``asking`` is what one source answers, ``scrape.fetch`` asks one address within bounds, and ``source.Source`` remembers
+how that went.
 """

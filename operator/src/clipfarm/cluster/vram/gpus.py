@@ -7,11 +7,11 @@ from pathlib import Path
 
 import aiohttp
 
+from clipfarm.cluster.vram.asking import Question, of_exporter, of_prometheus
 from clipfarm.cluster.vram.exporters import Exporters
-from clipfarm.cluster.vram.scrape import ScrapeError, fetch
+from clipfarm.cluster.vram.scrape import ScrapeError
 from clipfarm.cluster.vram.source import Source
-from clipfarm.vram import dcgm, prometheus
-from clipfarm.vram.dcgm import Answer, FormatError, one_line
+from clipfarm.vram.dcgm import Answer, FormatError
 from clipfarm.vram.lag import supersedes
 from clipfarm.world import GpuId, Holder, Reading
 from clipfarm_contract.result import GpuReading
@@ -24,11 +24,8 @@ HOLDERS_SECONDS = 60.0
 """How long the holders of a GPU count if a newer reading names none."""
 COLLECT_SECONDS = 30.0
 """DCGM's exporter collects so often by default."""
-MOST_STRANGERS = 3
-"""Names of hosts that are no nodes, and are shown."""
 OTHER_SIZE = 0.1
 """Of a GPU's memory: two sources differ by what the driver keeps for itself, which not all leave out."""
-MOST_PROMETHEUS_BYTES = 16 * 2**20
 
 
 @dataclass
@@ -150,17 +147,12 @@ class Gpus:
     async def _ask(
         self, session: aiohttp.ClientSession, source: Source, now: float, wall: float, nodes: Collection[str]
     ) -> None:
+        question = Question(now, wall, nodes, self.collect_seconds)
         try:
             if source.url == self.prometheus:
-                answer = await self._ask_prometheus(session, now, wall, nodes)
+                answer = await of_prometheus(session, source.url, self.token_file, self.exporters, question)
             else:
-                page = await fetch(session, source.url)
-                exporter = {source.title.removeprefix("pod ")}
-                node_of = (lambda _: source.node) if source.node else dcgm.hostname
-                answer = dcgm.parse(page.text, now, node_of, exporters=exporter, wall=wall, lag=self.collect_seconds)
-                answer = replace(answer, readings=source.lag.narrow(answer.readings))
-                if nodes and not source.node:
-                    answer = _of_nodes(answer, nodes)
+                answer = await of_exporter(session, source, question)
         except (ScrapeError, FormatError) as error:
             source.failed(now, str(error))
             return
@@ -168,22 +160,6 @@ class Gpus:
             return  # its pod is gone; who has its address now is asked next
         source.answered(now, answer.problem)
         self._add(source, answer)
-
-    async def _ask_prometheus(
-        self, session: aiohttp.ClientSession, now: float, wall: float, nodes: Collection[str]
-    ) -> Answer:
-        try:
-            token = self.token_file.read_text().strip() if self.token_file else None
-        except (OSError, ValueError) as error:
-            raise ScrapeError(f"{self.token_file}: {getattr(error, 'strerror', None) or error}") from error
-        url = prometheus.query_url(self.prometheus)
-        headers = {"Authorization": f"Bearer {token}"} if token else None
-        page = await fetch(session, url, most_bytes=MOST_PROMETHEUS_BYTES, headers=headers)
-        node_of = prometheus.node_finder(nodes, self.exporters.places())
-        exporters = {pod.name for pod in self.exporters.pods()}
-        # Samples have the time of the Prometheus' own clock; the operator's may be off.
-        date = page.date or wall
-        return prometheus.parse(page.text, now, node_of, wall=date, exporters=exporters, lag=self.collect_seconds)
 
     def _add(self, source: Source, answer: Answer) -> None:
         for reading in answer.readings:
@@ -258,16 +234,6 @@ class Gpus:
         self._held.pop(gpu, None)
         for told in self._measured.values():
             told.pop(gpu, None)
-
-
-def _of_nodes(answer: Answer, nodes: Collection[str]) -> Answer:
-    """Return an answer without readings of what is no node of the cluster, and name that."""
-    strangers = sorted({reading.gpu.node for reading in answer.readings} - set(nodes))
-    if not strangers:
-        return answer
-    named = one_line(", ".join(strangers[:MOST_STRANGERS]))
-    problem = f"its label Hostname names {named}, which is no node of the cluster"
-    return Answer(tuple(each for each in answer.readings if each.gpu.node in nodes), problem)
 
 
 def _failing(sources: list[Source]) -> str:
