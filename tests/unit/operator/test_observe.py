@@ -22,7 +22,7 @@ from clipfarm.cluster.observing.work import Refusal
 from clipfarm.cluster.process.encoders import Progress, follow
 from clipfarm.cluster.process.tick import decided
 from clipfarm.cluster.reporting.events import notices
-from clipfarm.cluster.reporting.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, run_status, write_due
+from clipfarm.cluster.reporting.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, clips_held, run_status, write_due
 from clipfarm.cluster.reporting.summary import OLD_SECONDS
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import decide
@@ -976,6 +976,9 @@ class TestRunsThatEndAsAWhole:
         assert [status[name] for name in counts] == [13, 1, 1, 6]
         assert status["failures"] == [{"clips": "12", "stage": "render", "reason": "black"}]
         assert [(each["reason"], each["clips"]) for each in status["held"]] == [("RetryDelay", "14-19")]
+        world = scene.look()
+        blocks, held = scene.tracked.memory.blocks, decide(scene.tracked.run, world).status
+        assert [clips for _, clips in clips_held(blocks, world, held)] == [[*range(14, 20)]], "the metric counts them"
         assert [start.index for start in decide(scene.tracked.run, scene.look(NOW + 31)).start] == [1]
         scene.store.pods.drop(gated)
         scene.job(completed="0-2")

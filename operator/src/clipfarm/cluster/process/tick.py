@@ -23,7 +23,7 @@ from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.roster import Roster
 from clipfarm.cluster.reporting.conditions import still_since
-from clipfarm.cluster.reporting.status import may_write, run_status, write_due
+from clipfarm.cluster.reporting.status import clips_held, may_write, run_status, write_due
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.fair import Balance, take_turns
 from clipfarm.decide.plan import Draft, Plan
@@ -130,8 +130,8 @@ class Ticker:
         tracked.memory = decided(tracked, plan, now)
         tracked.clips_per_hour = plan.status.clips_per_hour
         tracked.held = collections.Counter()
-        for held in plan.status.held:
-            tracked.held[held.hold.reason] += sum(tracked.memory.blocks.size(index) for index in held.indexes)
+        for held, clips in clips_held(tracked.memory.blocks, draft.world, plan.status):
+            tracked.held[held.hold.reason] += len(clips)
         (self._waiting.add if draft.waits else self._waiting.discard)(tracked.key)
         self._release(plan, tracked)
         if not self.applier.free(tracked):

@@ -7,6 +7,7 @@ from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.conditions import conditions
 from clipfarm.cluster.reporting.exporting import export_status
+from clipfarm.decide.admission import Held
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Failure, Status
 from clipfarm.decide.vram.ledger import Claim
@@ -145,14 +146,19 @@ def _reason(phase: str, found: Iterable[Condition]) -> str:
 
 def _held(blocks: Blocks, world: World, status: Status) -> tuple[tuple[HeldClips, ...], int]:
     """Return held clips by reason, those with the most clips first, and how many there are in all."""
-    broke_off = {end.index: end for end in world.broke_off}
     found = []
-    for entry in status.held:
-        clips = [clip for index in entry.indexes for clip in _left(blocks.of_index(index), broke_off.get(index))]
+    for entry, clips in clips_held(blocks, world, status):
         ranges, message = _cut(compress(clips), MOST_RANGES), entry.hold.message[:MOST_TEXT]
         found.append(HeldClips(reason=entry.hold.reason, clips=ranges, count=len(clips), message=message))
     largest = sorted(found, key=lambda entry: -entry.count)[:MOST_HELD]
     return tuple(largest), sum(entry.count for entry in found)
+
+
+def clips_held(blocks: Blocks, world: World, status: Status) -> Iterator[tuple[Held, list[int]]]:
+    """Yield what holds clips, with these clips: of a block that broke off, those that are still to be made."""
+    broke_off = {end.index: end for end in world.broke_off}
+    for entry in status.held:
+        yield entry, [clip for index in entry.indexes for clip in _left(blocks.of_index(index), broke_off.get(index))]
 
 
 def _left(block: list[int], end: Ended | None) -> list[int]:
