@@ -66,7 +66,19 @@ BAD = [
      ' found "cones", expected cube, sphere, cylinder, cone or torus, or an id with assets'),
     ("spec.experiment.factors", {"pushes": {"log": {"min": 1, "max": 4}}}, "spec.experiment.factors.pushes: found 1-4"
      " (logarithmic), expected whole numbers"),
-    ("spec.experiment.name", "pull", f'spec.experiment.name: found "pull", expected {any_of(EXPERIMENTS)}'),
+    ("spec.experiment.name", "pull", f'spec.experiment.name: found "pull", expected {any_of(EXPERIMENTS)}, or another'
+     " with module"),
+    ("spec.experiment.name", "Drop", 'spec.experiment.name: found "Drop", expected lower-case letters, digits and'
+     " dashes, and first a letter"),
+    ("spec.experiment.module", {"source": "x = 1"}, 'spec.experiment.name: found "push", expected the name that the'
+     " module declares, which is not built in"),
+    ("spec.experiment.module", {}, "spec.experiment.module.source: missing, expected the module's text, or file in a"
+     " run file on this machine"),
+    ("spec.experiment.module", {"source": ""}, "spec.experiment.module.source: found nothing, expected a text"),
+    ("spec.experiment.module", {"source": "x", "file": "slide.py"},
+     "spec.experiment.module.file: found beside source, expected one of the two"),
+    ("spec.experiment.module", "slide.py", 'spec.experiment.module: found "slide.py", expected an object, as'
+     " {file: ...} or {source: ...}"),
     ("spec.experiment.impulse", {"min": 12, "max": 13, "atFrame": 31},
      "spec.experiment.impulse.atFrame: found 31, expected 30 or less, so that one of the 32 frames shows motion"),
     ("spec.experiment.factors", {"sice": {"value": 1}},

@@ -109,6 +109,9 @@ class Experiment:
     def _of_clips(self) -> tuple[tuple[int, int, Document], ...]:
         """The first and the last clip of each phase, and the experiment of a clip between them."""
         common = {name: value for name, value in self.document.items() if name != "phases"}
+        if isinstance(module := common.get("module"), dict):
+            # A clip is known by the hash; the text stands in the run, and with the run's own files.
+            common["module"] = {name: value for name, value in module.items() if name != "source"}
         phases = Fields(self.document, self.where).take_list("phases", _parse_phase)
         return tuple((start, end, common | {"phase": phase}) for start, end, phase in phases)
 

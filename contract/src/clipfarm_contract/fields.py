@@ -68,6 +68,11 @@ class Fields:
         items = cast("list[object]", self.take(name, list))
         return tuple(parse(item, f"{self.path(name)}[{i}]") for i, item in enumerate(items))
 
+    @property
+    def left(self) -> dict[str, Any]:
+        """All fields that were not taken yet, as they are; they stay to be taken."""
+        return dict(self._left)
+
     def rest(self) -> dict[str, Any]:
         """Take all fields that are left, as they are."""
         left, self._left = self._left, {}

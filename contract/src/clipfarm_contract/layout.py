@@ -150,6 +150,10 @@ class RunFolder:
         """What the renderers of a run share, and can make again."""
         return self.state / "cache"
 
+    def module(self, sha256: str) -> Path:
+        """Return where the renderer keeps an experiment of the user's own, by its hash, to make clips again."""
+        return self.state / "modules" / f"{sha256}.py"
+
     @property
     def lock(self) -> Path:
         """Held by the one local executor that works on this folder."""

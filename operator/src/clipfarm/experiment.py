@@ -4,18 +4,20 @@ import itertools
 import json
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from clipfarm import groups
 from clipfarm.cel import FieldRule, Rule
 from clipfarm.groups import Twins, Violations
 from clipfarm.laws import KNOWN, LAWFUL, Exclusions, Laws
 from clipfarm.model import FileName, Model, Sha256
+from clipfarm.module import Module
 from clipfarm.phases import ClipRange, Impulse, Objects, Phase, said_twice
 from clipfarm.views import Layers, Views
 from clipfarm_contract.bounds import A_DIVISOR, LEAST_PIXELS, MOST_PIXELS, STEP_RATE
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.experiments import EXPERIMENTS
+from clipfarm_contract.experiments.module import NAME
 from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.text import any_of
@@ -36,13 +38,16 @@ def _near(fps: int) -> str:
     return f", such as {min(rates, key=lambda rate: (abs(rate - fps), rate))}"
 
 
-def _known(name: str) -> str:
-    if name not in EXPERIMENTS:
-        raise ValueError(f"expected {any_of(EXPERIMENTS)}")
-    return name
+def _unknown_name(experiment: "Experiment") -> str | None:
+    built_in = experiment.name in EXPERIMENTS
+    if built_in and experiment.module is not None:
+        return f'name: found "{experiment.name}", expected the name that the module declares, which is not built in'
+    if not built_in and experiment.module is None:
+        return f'name: found "{experiment.name}", expected {any_of(EXPERIMENTS)}, or another with module'
+    return None
 
 
-ExperimentName = Annotated[str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(EXPERIMENTS)})]
+ExperimentName = Annotated[str, Field(min_length=1, max_length=63, pattern=NAME)]
 EVEN = FieldRule(
     "an even number: the encoder takes frames in pairs", holds=lambda frames: frames % 2 == 0, cel="self % 2 == 0"
 )
@@ -87,6 +92,12 @@ def _overlap(experiment: "Experiment") -> str | None:
     return None
 
 
+def _shorthand_of_push(experiment: "Experiment") -> str | None:
+    if experiment.module is None or experiment.impulse is None:
+        return None
+    return "impulse: found beside module, expected factors in its place"
+
+
 PAGE = "docs/experiments.md; clipfarm plan names the factor"
 
 
@@ -105,8 +116,11 @@ def _unlawful(experiment: "Experiment") -> str | None:
 class Experiment(Model):
     """The experiment to simulate and render."""
 
-    name: ExperimentName = "push"
-    """Name of the experiment."""
+    name: Annotated[
+        ExperimentName, Field(description=f"Name of the experiment: {any_of(EXPERIMENTS)}, or that of the module.")
+    ] = "push"
+    module: Module | None = None
+    """An experiment of your own, which only the renderer runs."""
     frames: Annotated[int, Field(ge=4, le=1024), EVEN] = 32
     """Frames per clip; even, because the encoder takes frames in pairs."""
     fps: Annotated[
@@ -141,6 +155,18 @@ class Experiment(Model):
     """Whether each clip gets a preview.gif."""
 
     rules = (
+        Rule(
+            _unknown_name,
+            cel=f"has(self.module) != (self.name in {list(EXPERIMENTS)})",
+            message=f"expected {any_of(EXPERIMENTS)}, or with module the name that it declares",
+            field=".name",
+        ),
+        Rule(
+            _shorthand_of_push,
+            cel="!has(self.module) || !has(self.impulse)",
+            message="expected factors in its place beside module",
+            field=".impulse",
+        ),
         Rule(
             _unknown_object,
             cel=f"has(self.assets) || self.objects.all(name, name in {list(SHAPES)})"
@@ -210,6 +236,9 @@ def declared(experiment: Experiment, background: str) -> Declared:
         ContractError: it cannot be; the message names the field, from the experiment on.
     """
     document = experiment.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if experiment.module is not None:
+        module = experiment.module.contract()
+        document["module"] = module.to_json() | {"source": module.source}
     return Declared.from_json(json.dumps(document | {"background": background}), "")
 
 

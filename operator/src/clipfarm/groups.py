@@ -107,7 +107,7 @@ RULES = (
     ),
     Rule(
         _in_python,
-        cel=f"!has(self.twins) || self.twins.vary.all(v, v in {_FACTORS}[self.name])",
+        cel=f"has(self.module) || !has(self.twins) || self.twins.vary.all(v, v in {_FACTORS}[self.name])",
         message="expected factors of this experiment (docs/experiments.md)",
         field=".twins.vary",
     ),

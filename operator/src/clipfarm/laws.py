@@ -177,7 +177,14 @@ _VALUES = " + ".join(
 
 def _of_each(table: str, test: str, experiment: str = "self") -> str:
     """Return a rule in CEL that a test holds for each factor ``k`` with a law; ``t`` is the table."""
-    return f"[{table}].all(t, {_of_parts(f'!has(m.factors) || m.factors.all(k, {test})', experiment)})"
+    return _built_in(
+        f"[{table}].all(t, {_of_parts(f'!has(m.factors) || m.factors.all(k, {test})', experiment)})", experiment
+    )
+
+
+def _built_in(rule: str, experiment: str = "self") -> str:
+    """Return a rule that holds for any module, whose factors only the renderer knows."""
+    return f"has({experiment}.module) || {rule}"
 
 
 def _of_parts(test: str, experiment: str) -> str:
@@ -220,10 +227,12 @@ _EXCLUDED = "!has(m.exclude) || m.exclude.all(e, !has(e.factors) || e.factors.al
 _NAMES = _table(lambda _: "0.0", "self")
 KNOWN = (
     _of_each(_NAMES, "k in t"),
-    f"[{_NAMES}].all(t, (!has(self.impulse) || 'impulse' in t) && self.phases.all(p, "
-    + " && ".join(f"(!has(p.{name}) || '{name}' in t)" for name in SHORTHANDS)
-    + "))",
-    f"[{_NAMES}].all(t, {_of_parts(_EXCLUDED, 'self')})",
+    _built_in(
+        f"[{_NAMES}].all(t, (!has(self.impulse) || 'impulse' in t) && self.phases.all(p, "
+        + " && ".join(f"(!has(p.{name}) || '{name}' in t)" for name in SHORTHANDS)
+        + "))"
+    ),
+    _built_in(f"[{_NAMES}].all(t, {_of_parts(_EXCLUDED, 'self')})"),
 )
 """Rules of an experiment: it has the factors that are named."""
 LAWFUL = (

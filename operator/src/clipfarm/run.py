@@ -162,6 +162,12 @@ def _unknown_layers(spec: "RunSpec") -> str | None:
     return None
 
 
+def _two_renderers(spec: "RunSpec") -> str | None:
+    if spec.experiment.module is None or not spec.render.command:
+        return None
+    return "render.command: found beside experiment.module, which the built-in renderer runs; expected one of the two"
+
+
 def _too_large(spec: "RunSpec") -> str | None:
     if spec.render.command:
         return None
@@ -209,6 +215,10 @@ class RunSpec(RuleOptions, SpecFields):
         """Return the experiment as it is handed on."""
         return self.declared().experiment()
 
+    def recipes_json(self) -> str:
+        """Return the same for the encoder, which compares recipes: without the text of a module."""
+        return json.dumps(self._declared.document(), sort_keys=True)
+
     def experiment_json(self) -> str:
         """Return the JSON that the renderer gets, all defaults filled in.
 
@@ -223,7 +233,7 @@ class RunSpec(RuleOptions, SpecFields):
     @cached_property
     def _handed_on(self) -> str:
         # Asked for several times in each tick.
-        return json.dumps(self._declared.document(), sort_keys=True)
+        return json.dumps(self._declared.document_with_source(), sort_keys=True)
 
     rules = (
         Rule(
@@ -259,9 +269,15 @@ class RunSpec(RuleOptions, SpecFields):
             field=".export.layers",
         ),
         Rule(
+            _two_renderers,
+            cel="!has(self.experiment.module) || self.render.command.size() == 0",
+            message="expected experiment.module, which the built-in renderer runs, or render.command",
+            field=".render.command",
+        ),
+        Rule(
             _too_large,
             cel="self.render.command.size() > 0 || self.experiment.phases.all(p,"
-            f" !has(p.friction) || p.friction.max <= {MOST_FRICTION})",
+            f" !has(p.friction) || p.friction.max <= {MOST_FRICTION}) || has(self.experiment.module)",
             message=f"expected friction of {MOST_FRICTION:g} or less, or a renderer of your own (render.command)",
             field=".experiment.phases",
         ),

@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,9 +12,11 @@ from pydantic_core import ErrorDetails
 from clipfarm.cel import number
 from clipfarm.export import SECRET_NAME
 from clipfarm.model import NO_NUL, Model
+from clipfarm.module import with_source
 from clipfarm.run import KIND, RUN_NAME, Run
 from clipfarm.yaml_documents import MOST_BYTES, DocumentError, documents
 from clipfarm_contract import regular
+from clipfarm_contract.experiments.module import NAME as EXPERIMENT_NAME
 from clipfarm_contract.feature_sets import SET_NAME
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.models import NAME as MODEL_NAME
@@ -46,20 +48,53 @@ def read_run(path: Path, overrides: Overrides | None = None) -> Run:
     Raises:
         RunFileError: the file cannot be read, is not YAML, holds no or several runs, or the run makes no sense.
     """
+    return parse_run(_content(path), str(path), overrides, path.parent)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return the one BenchmarkRun in a YAML file as it stands there, with the text of its module.
+
+    Raises:
+        RunFileError: as for :func:`read_run`, but what the run says is not looked at.
+    """
+    return run_document(_content(path), str(path), path.parent)
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = regular.read_given(path, str(path), MOST_BYTES)
+        return regular.read_given(path, str(path), MOST_BYTES)
     except OSError as error:
         raise RunFileError([f"{path}: {error.strerror}"]) from error
     except ContractError as error:
         raise RunFileError([str(error)]) from error
-    return parse_run(content, str(path), overrides)
 
 
-def parse_run(content: bytes | str, where: str, overrides: Overrides | None = None) -> Run:
+def parse_run(content: bytes | str, where: str, overrides: Overrides | None = None, folder: Path | None = None) -> Run:
     """Parse the one BenchmarkRun in a YAML text, also one that stands in a list, as ``kubectl get -o yaml`` prints it.
+
+    Args:
+        content: the text.
+        where: what messages call it.
+        overrides: values in place of the text's.
+        folder: of the file, to which the file of a module is relative; None: there is none.
 
     Raises:
         RunFileError: as for :func:`read_run`.
+    """
+    document = run_document(content, where, folder)
+    for place, value in (overrides or {}).items():
+        document = _put(document, place, value)
+    try:
+        return Run.model_validate(document)
+    except ValidationError as error:
+        raise RunFileError([f"{where}: {line}" for line in error_lines(error)]) from error
+
+
+def run_document(content: bytes | str, where: str, folder: Path | None = None) -> dict[str, Any]:
+    """Return the one BenchmarkRun in a YAML text as it stands there, with the text of its module.
+
+    Raises:
+        RunFileError: it is not YAML, holds no or several runs, or the module cannot be read.
     """
     try:
         found = documents(content.encode() if isinstance(content, str) else content)
@@ -71,12 +106,12 @@ def parse_run(content: bytes | str, where: str, overrides: Overrides | None = No
     document = {name: value for name, value in runs[0].items() if name != "status"}
     if unknown := _unknown_metadata(document.get("metadata")):
         raise RunFileError([f"{where}: {line}" for line in unknown])
-    for place, value in (overrides or {}).items():
-        document = _put(document, place, value)
+    if folder is None:
+        return document
     try:
-        return Run.model_validate(document)
-    except ValidationError as error:
-        raise RunFileError([f"{where}: {line}" for line in error_lines(error)]) from error
+        return cast("dict[str, Any]", with_source(document, folder))
+    except ContractError as error:
+        raise RunFileError([f"{where}: {error}"]) from error
 
 
 def _unlisted(found: Sequence[Any]) -> list[dict[str, Any]]:
@@ -184,6 +219,7 @@ def _line(detail: ErrorDetails) -> str:
 
 
 _PATTERNS = {
+    EXPERIMENT_NAME: "lower-case letters, digits and dashes, and first a letter",
     RUN_NAME: "lower-case letters, digits and dashes, at most 52",
     NO_NUL: "a text without NUL characters",
     SET_NAME: "letters, digits, '_', '.' and '-', and first a letter or digit",

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from clipfarm.crd.generate import as_yaml
+from clipfarm_contract.experiments.module import MOST_SOURCE
 from helpers.bad_runs import BAD, GOOD, put
 from helpers.chart import DEFINITION
 from helpers.cluster import ApiError, Namespace
@@ -83,6 +84,22 @@ def test_a_mistake_is_refused_by_the_api_server_with_the_fields_name(runs: Runs,
     # The API server writes the key of a map in brackets.
     found = re.sub(r"\bfactors\[(\w+)\]", r"factors.\1", error.value.message)
     assert NAMED_OTHERWISE.get(named, named) in found
+
+
+def test_a_module_comes_with_its_run_and_cannot_be_changed(made: Namespace):
+    """The longest that there is: rules that look at it must not cost too much."""
+    document = yaml.safe_load(GOOD)
+    document["metadata"]["name"] = "own"
+    document["spec"]["experiment"] |= {
+        "name": "slide",
+        "module": {"source": "#" * MOST_SOURCE},
+        "factors": {"speed": {"value": 9}},
+    }
+    found = made.create(RUNS, document)
+    assert found["spec"]["experiment"]["module"] == {"source": "#" * MOST_SOURCE}
+    with pytest.raises(ApiError) as error:
+        made.patch(RUNS, "own", body={"spec": {"experiment": {"module": {"source": "x"}}}})
+    assert "cannot be changed; make a new run" in error.value.message
 
 
 IMMUTABLE: list[tuple[str, Any]] = [

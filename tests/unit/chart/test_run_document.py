@@ -8,6 +8,7 @@ import yaml
 
 from clipfarm.crd import reference
 from clipfarm.crd.generate import custom_resource_definition
+from clipfarm.module import with_source
 from clipfarm.run import Run
 from helpers.chart import ROOT
 from helpers.runs import document
@@ -36,7 +37,7 @@ def whole(example: dict) -> dict:
 
 @pytest.mark.parametrize("example", EXAMPLES + examples(EXPERIMENTS), ids=lambda example: "-".join(example))
 def test_an_example_is_a_run_that_makes_sense(example: dict):
-    Run.model_validate(whole(example))
+    Run.model_validate(with_source(whole(example), ROOT / "examples" / "own-experiment"))
 
 
 def paths(value: object, path: str = "") -> Iterator[str]:

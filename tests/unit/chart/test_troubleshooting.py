@@ -30,7 +30,7 @@ from clipfarm_contract import features
 from clipfarm_contract import tree as folder_tree
 from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
-from clipfarm_render import checks, conservation, experiments
+from clipfarm_render import checks, conservation, experiments, own_experiment
 from clipfarm_render.experiments import staging
 from clipfarm_render.supervising import attempt, children, written
 from clipfarm_render.supervising.allowance import Allowance
@@ -188,6 +188,8 @@ def reasons() -> set[tuple[str, str]]:
     found |= {("render", text) for text in messages(staging, "ClipError")}
     found |= {("render", text) for text in messages(folder_tree, "UnfitError") + messages(written, "UnfitError")}
     assert f'"{LEFT_BEHIND}"' in inspect.getsource(attempt)
+    assert ".filename}, line {" in inspect.getsource(own_experiment.in_module)
+    found.add(("render", f"{own_experiment.WHERE}: slide.py, line 43: KeyError: 'sped'"))
     assert 'f"its report is unreadable: {error}"' in inspect.getsource(children)
     found |= {("render", LEFT_BEHIND), ("render", "its report is unreadable: report: not JSON")}
     for module in (clipfarm_encode.files.clips, clipfarm_encode.pipeline, clipfarm_encode.saving):

@@ -4,7 +4,7 @@ A group is made of consecutive clips, counted from clip 0: of groups of four, cl
 clip of a group draws as it would alone. Each clip depends on its own number alone, so any clip can be made by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -109,16 +109,29 @@ def twins_problem(twins: Twins, declaration: Declaration) -> str | None:
     return f"twins.vary: found {show(odd)}, expected {any_of(declaration.by_name)}" if odd else None
 
 
-def violations_problem(violations: Violations, declaration: Declaration, frames: int) -> str | None:
-    """Return what is wrong with violations in clips of so many frames; None if nothing is."""
+def violations_problem(
+    violations: Violations, experiment: str, factors: Container[str] | None, frames: int
+) -> str | None:
+    """Return what is wrong with violations in clips of so many frames; None if nothing is.
+
+    Args:
+        violations: what is asked for.
+        experiment: its name.
+        factors: names of its factors; None if they are not known here.
+        frames: of a clip.
+    """
     if not 1 <= violations.least <= violations.most <= frames - 1:
         return (
             f"violations.at: found {violations.least} to {violations.most}, expected a range from 1 to {frames - 1},"
             f" the last of the {frames} frames"
         )
     for kind in violations.kinds:
-        if kind in ONLY and declaration.name not in ONLY[kind]:
-            return f"violations.kinds: found {show(kind)}, which {declaration.name} does not have; {_having(kind)} does"
+        if kind in ONLY and experiment not in ONLY[kind]:
+            return f"violations.kinds: found {show(kind)}, which {experiment} does not have; {_having(kind)} does"
+        ways = SHIFTED.get(kind, ())
+        if ways and factors is not None and not any(names[0] in factors for names in ways):
+            lacks = any_of(" and ".join(names) for names in ways)
+            return f"violations.kinds: found {show(kind)}, which {experiment} cannot have without the factor {lacks}"
     return None
 
 

@@ -87,10 +87,12 @@ class Choice:
     @property
     def is_of_names(self) -> bool:
         """Whether its values are names, and no numbers."""
-        return isinstance(self.values[0], str)
+        return any(isinstance(value, str) for value in self.values)
 
 
 Law = Uniform | Log | Choice
+UNREAD = Choice(())
+"""The law of a factor that only its module knows (:mod:`clipfarm_contract.experiments.module`)."""
 FORMS = "{min: ..., max: ...}, {log: {min: ..., max: ...}}, {values: [...]}, {value: ...} or {names: [...]}"
 """Of a law, as a run file has it."""
 

@@ -5,7 +5,7 @@ field, what was found, and what was expected.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from clipfarm_contract.experiments.declaration import Declaration
 from clipfarm_contract.experiments.exclusion import Exclusion
 from clipfarm_contract.experiments.groups import Twins, Violations
 from clipfarm_contract.experiments.laws import Law, Uniform
+from clipfarm_contract.experiments.module import Module, unread
 from clipfarm_contract.experiments.scene import (
     SHORTHANDS,
     SPLITS,
@@ -29,6 +30,9 @@ from clipfarm_contract.experiments.views import View
 from clipfarm_contract.fields import ContractError, Fields, load, parse_text, show
 from clipfarm_contract.text import any_of, meant
 
+Declare = Callable[[str, Module], Declaration]
+"""Returns what the experiment of a name declares in a module, by running it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Declared:
@@ -38,14 +42,19 @@ class Declared:
     phases: tuple[PhaseClips, ...]
 
     @classmethod
-    def from_json(cls, text: str, where: str = "experiment") -> "Declared":
+    def from_json(cls, text: str, where: str = "experiment", declare: Declare | None = None) -> "Declared":
         """Read the JSON of ``spec.experiment`` with all defaults filled in.
+
+        Args:
+            text: the JSON.
+            where: what messages call it.
+            declare: runs a module; None: the laws of its factors are taken unread.
 
         Raises:
             ContractError: a field is missing, unknown or of the wrong type.
         """
         fields = Fields(load(text, where), where)
-        scene = _take_scene(fields)
+        scene = _take_scene(fields, declare)
         entries = fields.take_list("phases", lambda value, path: _parse_phase_clips(value, path, scene))
         fields.done()
         return cls(scene, tuple(itertools.chain.from_iterable(entries)))
@@ -58,29 +67,43 @@ class Declared:
         ]
         return scene_json(self.scene) | {"phases": phases}
 
+    def document_with_source(self) -> dict[str, Any]:
+        """Return the same for the renderer, which runs the module."""
+        document, module = self.document(), self.scene.module
+        return document if module is None else document | {"module": module.to_json() | {"source": module.source}}
+
     def experiment(self) -> Experiment:
         """Return it as those parts see it that read only its picture."""
         return Experiment(self.document())
 
 
-def parse_clip(document: Mapping[str, Any], where: str) -> tuple[Scene, Phase]:
+def parse_clip(document: Mapping[str, Any], where: str, declare: Declare | None = None) -> tuple[Scene, Phase]:
     """Read the experiment of one clip, as ``CLIP_EXPERIMENT`` and ``clip.json`` have it.
+
+    Args:
+        document: the experiment.
+        where: what messages call it.
+        declare: as for :meth:`Declared.from_json`.
 
     Raises:
         ContractError: a field is missing, unknown or of the wrong type.
     """
     fields = Fields(dict(document), where)
-    scene = _take_scene(fields)
+    scene = _take_scene(fields, declare)
     phase = fields.take_object("phase", lambda value, path: _parse_phase(value, path, scene))
     fields.done()
     return scene, phase
 
 
-def _take_scene(fields: Fields) -> Scene:
-    name = fields.take("name", str)
-    if name not in EXPERIMENTS:
+def _take_scene(fields: Fields, declare: Declare | None) -> Scene:
+    document, name = fields.left, fields.take("name", str)
+    module = fields.take_object("module", Module.parse) if fields.has("module") else None
+    if module is None and name not in EXPERIMENTS:
         raise ContractError(f"{fields.path('name')}: found {show(name)}, expected {any_of(EXPERIMENTS)}")
-    declaration = EXPERIMENTS[name]
+    if module is None:
+        declaration = EXPERIMENTS[name]
+    else:
+        declaration = unread(name, document) if declare is None else declare(name, module)
     given: dict[str, Law] = {}
     if fields.has("impulse"):
         _refuse_unknown("impulse", declaration, fields.path("impulse"))
@@ -103,6 +126,9 @@ def _take_scene(fields: Fields) -> Scene:
         twins=fields.take_object("twins", Twins.parse) if fields.has("twins") else None,
         violations=fields.take_object("violations", Violations.parse) if fields.has("violations") else None,
         views=_take_views(fields),
+        module=module,
+        declared=declaration if module else None,
+        is_read=module is None or declare is not None,
     )
 
 

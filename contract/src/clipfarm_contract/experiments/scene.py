@@ -21,6 +21,7 @@ from clipfarm_contract.experiments.groups import (
     violations_problem,
 )
 from clipfarm_contract.experiments.laws import Choice, Law, Uniform
+from clipfarm_contract.experiments.module import Module
 from clipfarm_contract.experiments.views import View
 from clipfarm_contract.fields import Fields
 
@@ -78,6 +79,12 @@ class Scene:
     violations: Violations | None = None
     views: tuple[View, ...] = ()
     """Further views of each clip."""
+    module: Module | None = None
+    """The user's own module that has this experiment; None for a built-in one."""
+    declared: Declaration | None = None
+    """What the module declares; of one that is not run here, no more than the run says of it."""
+    is_read: bool = True
+    """Whether all that the experiment declares is known."""
 
     @property
     def group(self) -> int:
@@ -89,7 +96,7 @@ class Scene:
     @property
     def declaration(self) -> Declaration:
         """What the experiment declares."""
-        return EXPERIMENTS[self.name]
+        return self.declared or EXPERIMENTS[self.name]
 
     def shares_backgrounds(self, phase: "Phase", *, view: bool = False) -> bool:
         """Return whether clips of a phase have a look in common, so that it is worth keeping its background.
@@ -101,7 +108,12 @@ class Scene:
         return self.group > 1 or looks.count(self.declaration, phase.laws, camera=not view) is not None
 
     def problem(self, phase: "Phase", *, own_renderer: bool = False) -> str | None:
-        """Return the first law that cannot be, as ``friction: found 2, expected 0 to 1``; None if all can."""
+        """Return the first law that cannot be, as ``friction: found 2, expected 0 to 1``; None if all can.
+
+        Of a module that is not run here nothing is known, so nothing is wrong.
+        """
+        if not self.is_read:
+            return None
         for factor in self.declaration.factors:
             law = phase.laws[factor.name]
             if problem := factor.problem(law, self.frames, own_renderer=own_renderer):
@@ -122,7 +134,10 @@ class Scene:
             return "twins: found beside violations, expected one of the two"
         if self.twins is not None:
             return twins_problem(self.twins, self.declaration)
-        return None if self.violations is None else violations_problem(self.violations, self.declaration, self.frames)
+        if self.violations is None:
+            return None
+        known = self.declaration.by_name if self.is_read else None
+        return violations_problem(self.violations, self.name, known, self.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +180,9 @@ def scene_json(scene: Scene) -> dict[str, Any]:
         "preview": scene.preview,
         "background": scene.background,
     }
-    if "impulse" in scene.declaration.by_name:
+    if scene.module is not None:
+        document["module"] = scene.module.to_json()
+    elif "impulse" in scene.declaration.by_name:
         document["impulse"] = _impulse_json(scene)
     for name, group in (("twins", scene.twins), ("violations", scene.violations)):
         if group is not None:
@@ -218,6 +235,8 @@ def _expected(scene: Scene) -> dict[str, Law]:
     """
     known = dict(scene.declaration.defaults)
     known |= dict.fromkeys(scene.declaration.object_factors(), laws.choice(scene.objects))
+    if scene.module is not None:
+        return known
     impulse, at_frame = scene.laws.get("impulse"), scene.laws.get("atFrame")
     if isinstance(impulse, Uniform):
         known["impulse"] = impulse

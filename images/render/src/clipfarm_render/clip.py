@@ -19,11 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipfarm_contract.environment import CLIP_REPORT, ThreadLimits, apply_thread_limits
+from clipfarm_contract.environment import CLIP_MODULE, CLIP_REPORT, ThreadLimits, apply_thread_limits
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiments.scene import laws_json
 from clipfarm_contract.fields import dump
 from clipfarm_contract.layout import Clip
+from clipfarm_render import own_experiment
 from clipfarm_render.job import TASK, ClipError, Job, Report, preparing
 from clipfarm_render.output import say
 from clipfarm_render.vram.messages import means_out_of_vram
@@ -47,7 +48,7 @@ def make_clip(job: Job, limits: ThreadLimits, scratch: Path, report: Report) -> 
         from clipfarm_render.picture import background, frames, gpu_cache, layers, preview, studio
         from clipfarm_render.scene import ground_truth, look
 
-        story = experiments.story(scene.name)
+        story = experiments.story_of(scene)
 
     with report.stage("simulate"):
         # One frame more than the clip has: the flow of the last one leads there.
@@ -168,6 +169,11 @@ def make_one(limits: ThreadLimits, report: Report) -> tuple[ExitCode, bool]:
     Raises:
         ContractError: the environment lacks something, or holds nonsense.
     """
+    if os.environ.get(CLIP_MODULE):  # which imports parts of clipfarm that would load all of Blender otherwise
+        with report.stage("import"):
+            from clipfarm_render.picture import headless
+
+            headless.import_blender()
     job, code, may_go_on = Job.from_environment(), ExitCode.FAILED, False
     try:
         with tempfile.TemporaryDirectory(prefix="clipfarm-") as scratch:
@@ -179,7 +185,7 @@ def make_one(limits: ThreadLimits, report: Report) -> tuple[ExitCode, bool]:
         report.reason, may_go_on = str(error), True
     except Exception as error:  # noqa: BLE001 - the process ends here, and this is how its reason gets out
         traceback.print_exc()
-        report.reason = " ".join(f"{type(error).__name__}: {error}".split())
+        report.reason = own_experiment.in_module(error) + " ".join(f"{type(error).__name__}: {error}".split())
         if means_out_of_vram(str(error)):
             code = ExitCode.OUT_OF_VRAM
     report.write(job.report)

@@ -11,11 +11,14 @@ from typing import Any
 
 from clipfarm_contract import environment
 from clipfarm_contract.experiment import ClipRecipe
+from clipfarm_contract.experiments.declaration import Declaration
+from clipfarm_contract.experiments.module import Module
 from clipfarm_contract.experiments.reading import parse_clip
 from clipfarm_contract.experiments.scene import Phase, Scene
 from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.layout import Clip
 from clipfarm_contract.result import ChildReport
+from clipfarm_render import own_experiment
 from clipfarm_render.output import say
 
 TASK = "task.json"
@@ -64,7 +67,9 @@ class Job:
 
         where = environment.CLIP_EXPERIMENT
         experiment = Fields(load(text(where), where), where).rest()
-        scene, phase = parse_clip(experiment, where)
+        scene, phase = parse_clip(experiment, where, lambda name, module: _declare(name, module, environ))
+        if scene.module is not None and (problem := scene.group_problem() or scene.problem(phase)):
+            raise ContractError(f"experiment.{problem}")  # of a built-in one, the supervisor has looked
         report, cache = environ.get(environment.CLIP_REPORT), environ.get(environment.CLIP_CACHE)
         return cls(
             seed=whole(environment.CLIP_SEED),
@@ -89,6 +94,13 @@ class Job:
             yield
         finally:
             flag.unlink(missing_ok=True)
+
+
+def _declare(name: str, module: Module, environ: Mapping[str, str]) -> Declaration:
+    """Run the run's own experiment, and return what it declares."""
+    if not (path := environ.get(environment.CLIP_MODULE)):
+        raise ContractError(f"{environment.CLIP_MODULE}: not set; the supervisor (clipfarm-render) sets it")
+    return own_experiment.declare(name, own_experiment.read(Path(path), module))
 
 
 def forget_prepared(environ: Mapping[str, str] = os.environ) -> None:

@@ -22,6 +22,7 @@ COMMANDS = (
     "export",
     "gallery",
     "gpu",
+    "inline",
     "local",
     "operator",
     "plan",

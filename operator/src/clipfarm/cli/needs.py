@@ -4,7 +4,10 @@
 """
 
 import importlib.util
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +16,10 @@ from clipfarm.manifests.common import CLIPS
 from clipfarm.run import Run
 from clipfarm_contract import assets
 from clipfarm_contract.environment import ThreadLimitError, apply_thread_limits
+from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.experiment import SHAPES
 from clipfarm_contract.program import why_not
+from clipfarm_contract.text import printable
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,22 @@ def _manifest(run: Run) -> Missing | None:
     return Missing(f"spec.experiment.{problem}", elsewhere)
 
 
+def _module(run: Run) -> Missing | None:
+    """Try the run's own experiment in a process of the renderer's; nothing here runs it."""
+    if run.spec.experiment.module is None or importlib.util.find_spec("clipfarm_render") is None:
+        return None
+    given = json.dumps({"experiment": run.spec.declared().document_with_source(), "seed": run.spec.seed})
+    command = [sys.executable, "-m", "clipfarm_render.trying"]
+    tried = subprocess.run(command, input=given, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    if tried.returncode == 0:
+        return None
+    said = [line.strip() for line in tried.stderr.splitlines() if line.strip()]
+    if tried.returncode == ExitCode.USAGE and said:
+        return Missing(f"spec.{printable(said[-1])}")
+    how = f"the renderer ended with {tried.returncode} when it tried the module"
+    return Missing(f"spec.experiment.module: {how}" + (f": {printable(said[-1])}" if said else ""))
+
+
 def _weights(run: Run) -> Missing | None:
     encode = run.spec.encode
     if not encode.enabled:
@@ -106,4 +127,12 @@ def _on_the_volume(path: Path) -> str:
     return f"in a cluster {CLIPS} is the run's volume, and this has to be on it"
 
 
-NEEDS: tuple[Callable[[Run], Missing | None], ...] = (_packages, _command, _manifest, _weights, _threads, _to_go_on)
+NEEDS: tuple[Callable[[Run], Missing | None], ...] = (
+    _packages,
+    _command,
+    _manifest,
+    _module,
+    _weights,
+    _threads,
+    _to_go_on,
+)

@@ -1,5 +1,6 @@
 """Making a clip once more from its own records, and comparing the two."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from clipfarm_contract import regular, tree
 from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
 from clipfarm_contract.experiment import COMPOSITING, ClipRecipe
+from clipfarm_contract.experiments.module import Module
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip, RunFolder
 
@@ -39,7 +41,7 @@ def remake(clip: Clip, into: RunFolder, device: str) -> Clip:
         )
     into.state.mkdir(parents=True, exist_ok=True)
     experiment, log = into.state / "experiment.json", into.state / "log"
-    write_atomically(experiment, recipe.run_experiment_json())
+    write_atomically(experiment, _with_source(recipe, RunFolder(clip.folder.parent)))
     command = [
         *(sys.executable, "-m", "clipfarm_render", "--output", str(into.root), "--seed", str(recipe.seed)),
         *("--index", str(recipe.index), "--experiment", str(experiment), "--device", device),
@@ -82,6 +84,22 @@ def _made_from(clip: Clip) -> tuple[ClipRecipe, tuple[str, ...] | None]:
             why = f"clip.json: {regular.describe(problem)}" if isinstance(problem, OSError) else str(problem)
             raise RemakeError(f"cannot be made again: {why}") from None
     return manifest.recipe, manifest.renderer
+
+
+def _with_source(recipe: ClipRecipe, run: RunFolder) -> str:
+    """Return the clip's experiment; with the text of its module, which the run keeps."""
+    document = json.loads(recipe.run_experiment_json())
+    if "module" in document:
+        sha256 = str(document["module"]["sha256"])
+        kept = run.module(sha256)
+        try:
+            source = regular.read_given(kept, str(kept)).decode()
+        except (OSError, ContractError, UnicodeDecodeError):
+            raise RemakeError(f"found no readable {kept}, expected the module by which the clip was made") from None
+        if Module.of(source).sha256 != sha256:
+            raise RemakeError(f"found {kept} changed, expected the module by which the clip was made")
+        document["module"]["source"] = source
+    return json.dumps(document, sort_keys=True)
 
 
 def _files(clip: Clip, folders: Collection[str] = ()) -> dict[str, FileEntry]:

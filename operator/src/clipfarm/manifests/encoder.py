@@ -95,7 +95,7 @@ def _pod(run: Run, images: Images) -> Manifest:
         "args": arguments,
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            {"name": RUN_EXPERIMENT, "value": literal(run.spec.experiment_json())},
+            {"name": RUN_EXPERIMENT, "value": literal(run.spec.recipes_json())},
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - a volume of the pod's own
             # Weights that were fetched are there for the other replicas, and for the next start.
             {"name": "XDG_CACHE_HOME", "value": f"{CLIPS}/.clipfarm/cache"},

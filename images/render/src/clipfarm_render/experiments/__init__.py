@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from clipfarm_contract.experiments import EXPERIMENTS
 from clipfarm_contract.experiments.scene import Phase, Scene
+from clipfarm_render import own_experiment
 from clipfarm_render.experiments.story import Story, Values
 from clipfarm_render.scene.sample import Stream
 
@@ -21,8 +22,13 @@ def story(name: str) -> Story:
     return cast("Story", importlib.import_module(STORIES[name]))
 
 
+def story_of(scene: Scene) -> Story:
+    """Return the story of a scene, which may be of the user's own."""
+    return story(scene.name) if scene.module is None else cast("Story", own_experiment.loaded(scene.module))
+
+
 def draw(scene: Scene, phase: Phase, seed: int) -> tuple[Values, Any]:
     """Return the values of a clip with this seed of its own, and its story's sample."""
     stream = Stream(scene.declaration, phase, seed)
     values = stream.values()
-    return values, story(scene.name).draw(values, stream.values, scene)
+    return values, story_of(scene).draw(values, stream.values, scene)

@@ -139,7 +139,7 @@ def _result(
     try:
         if not isinstance(rendered, Rendered):
             raise rendered
-        code, reason = _judge(rendered.end, report, on_gpu=renderer.device != "cpu")
+        code, reason = _judge(rendered.end, report, on_gpu=renderer.device != "cpu", built_in=renderer.command is None)
         if not rendered.alone:
             code, reason = ExitCode.FAILED, "a process that the renderer has left behind cannot be ended"
         if code is ExitCode.OK:
@@ -165,7 +165,7 @@ def _result(
     )
 
 
-def _judge(end: ChildEnd, report: ChildReport, *, on_gpu: bool) -> tuple[ExitCode, str]:
+def _judge(end: ChildEnd, report: ChildReport, *, on_gpu: bool, built_in: bool = False) -> tuple[ExitCode, str]:
     """Turn a child's end into exit code and reason."""
     if end.how is End.OUT_OF_VRAM:
         return ExitCode.OUT_OF_VRAM, f"GPU memory ran out: {end.vram_line.strip()}"
@@ -176,6 +176,8 @@ def _judge(end: ChildEnd, report: ChildReport, *, on_gpu: bool) -> tuple[ExitCod
     if end.status == ExitCode.OUT_OF_VRAM:
         ended = "GPU memory ran out (exit status 2)" if on_gpu else ENDED_WITH_2
         return ExitCode.OUT_OF_VRAM, report.reason or _with_last_line(ended, end)
+    if end.status == ExitCode.USAGE and built_in:
+        return ExitCode.USAGE, end.tail.last.strip().removeprefix("clipfarm-render: ")
     if end.status < 0:
         return ExitCode.FAILED, _with_last_line(_killed_by(-end.status), end)
     return ExitCode.FAILED, report.reason or _with_last_line(f"exit status {end.status}", end)
@@ -196,7 +198,9 @@ def _with_last_line(reason: str, end: ChildEnd) -> str:
 
 
 def _task(run: RunFolder, recipe: ClipRecipe, attempt: Path) -> Mapping[str, str]:
-    return {
+    module = recipe.experiment.get("module")
+    own = {} if module is None else {environment.CLIP_MODULE: str(run.module(module["sha256"]).absolute())}
+    return own | {
         environment.CLIP_INDEX: str(recipe.index),
         environment.CLIP_SEED: str(clip_seed(recipe.seed, recipe.index)),
         environment.CLIP_RUN_SEED: str(recipe.seed),

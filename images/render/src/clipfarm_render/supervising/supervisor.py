@@ -40,6 +40,7 @@ from clipfarm_render.supervising.children import Renderer
 from clipfarm_render.supervising.choosing import UsageError, choose, read_given
 from clipfarm_render.supervising.counting import Counting
 from clipfarm_render.supervising.giving_up import Patience
+from clipfarm_render.supervising.modules import keep_module
 from clipfarm_render.supervising.stopping import Stop
 from clipfarm_render.supervising.supported import refuse_unsupported
 from clipfarm_render.vram import reading, slow
@@ -174,7 +175,9 @@ def cli(
             raise UsageError("expected either --clips or --clips-from")
         clips = read_given("--clips-from", clips_from).strip()
     known, chosen = choose(index, count, clips, block, serve=serve)
-    recipe = _recipes(_read_experiment(experiment), seed, own_command=bool(command))
+    declared = _read_experiment(experiment)
+    recipe = _recipes(declared, seed, own_command=bool(command))
+    keep_module(RunFolder(output), declared.scene.module)
     recipes = [recipe(clip) for clip in chosen]
     if command and (problem := why_not(command)):
         raise UsageError(f"COMMAND: {problem}")

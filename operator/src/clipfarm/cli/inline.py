@@ -1,0 +1,36 @@
+"""``clipfarm inline``: a run file with its module's text inside, as a cluster needs it."""
+
+from pathlib import Path
+
+import click
+import yaml
+
+from clipfarm.cli.options import fail, one_line_errors
+from clipfarm.run_file import RunFileError, read_document, read_run
+
+
+@click.command()
+@click.argument("run_file", type=click.Path(path_type=Path))
+@one_line_errors
+def inline(*, run_file: Path) -> None:
+    """Print RUN_FILE with the text of its module (experiment.module.file) inside.
+
+    A cluster cannot read files of this machine: clipfarm inline run.yaml | kubectl apply -f -
+    """
+    try:
+        read_run(run_file)  # a run that makes no sense is refused here
+        document = read_document(run_file)
+    except RunFileError as error:
+        fail(*error.lines)
+    click.echo(yaml.dump(document, Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=110), nl=False)
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes a text of several lines as a block, as a person would."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Blocks.add_representer(str, _text)

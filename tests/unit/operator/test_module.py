@@ -1,0 +1,93 @@
+"""A run file may name a Python file with an experiment; the operator sees its text and never runs it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from clipfarm.cli.inline import inline
+from clipfarm.manifests.preview import objects
+from clipfarm.run_file import RunFileError, parse_run, read_run
+from clipfarm_contract.environment import RUN_EXPERIMENT
+from clipfarm_contract.experiments.module import MOST_SOURCE, Module
+from helpers.chart import ROOT
+
+EXAMPLE = ROOT / "examples" / "own-experiment"
+SOURCE = (EXAMPLE / "slide.py").read_text()
+
+
+def document(**module: object) -> dict:
+    made = yaml.safe_load((EXAMPLE / "run.yaml").read_text())
+    made["spec"]["experiment"]["module"] = module
+    return made
+
+
+def write(folder: Path, **module: object) -> Path:
+    (path := folder / "run.yaml").write_text(yaml.safe_dump(document(**module)))
+    return path
+
+
+def test_the_file_is_looked_for_beside_the_run_file_and_its_text_takes_its_place(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "slide.py").write_text(SOURCE)
+    run = read_run(write(tmp_path, file="own/slide.py"))
+    assert run == parse_run(yaml.safe_dump(document(source=SOURCE)), "run.yaml")
+
+
+def test_another_module_makes_other_clips():
+    def recipe(source):
+        return parse_run(yaml.safe_dump(document(source=source)), "run.yaml").spec.contract().recipe(7, 0)
+
+    assert recipe(SOURCE).experiment["module"] == {"sha256": Module.of(SOURCE).sha256}
+    assert recipe(SOURCE) != recipe(f"{SOURCE}\n")
+
+
+def test_inlined_a_run_is_the_same_and_reads_as_a_person_would_write_it():
+    made = CliRunner().invoke(inline, [str(EXAMPLE / "run.yaml")])
+    assert made.exit_code == 0, made.output
+    assert parse_run(made.output, "run.yaml") == read_run(EXAMPLE / "run.yaml")
+    assert "\n        DECLARATION = Declaration(\n" in made.output
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (None, "spec.experiment.module.file: slide.py: No such file or directory"),
+        (b"\xff\xfe", "spec.experiment.module.file: found slide.py, expected a text in UTF-8"),
+        (b"", "spec.experiment.module.source: found nothing, expected a text"),
+        (b"#" * (MOST_SOURCE + 1), f"spec.experiment.module.source: found {MOST_SOURCE + 1} characters, expected"
+         f" {MOST_SOURCE} or fewer"),
+        (b"#" * (MOST_SOURCE * 4 + 1), f"spec.experiment.module.file: slide.py: more than {MOST_SOURCE * 4} bytes"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_taken_is_one_line(tmp_path, content, line):
+    if content is not None:
+        (tmp_path / "slide.py").write_bytes(content)
+    path = write(tmp_path, file="slide.py")
+    with pytest.raises(RunFileError) as error:
+        read_run(path)
+    assert error.value.lines == (f"{path}: {line}",)
+
+
+def test_in_a_cluster_renderers_get_the_text_and_encoders_its_hash():
+    spec = document(source=SOURCE)
+    spec["spec"] |= {"encode": {"weights": {"source": "random"}}, "storage": {"size": "1Gi"}}
+    run = parse_run(yaml.safe_dump(spec), "run.yaml")
+    made = {each["kind"]: each for each in objects(run)}
+    given = json.loads(made["ConfigMap"]["data"]["experiment.json"])
+    assert given["module"] == {"sha256": Module.of(SOURCE).sha256, "source": SOURCE}
+    (container,) = made["Deployment"]["spec"]["template"]["spec"]["containers"]
+    variables = {each["name"]: each.get("value") for each in container["env"]}
+    assert json.loads(variables[RUN_EXPERIMENT])["module"] == {"sha256": Module.of(SOURCE).sha256}
+
+
+def test_the_operator_never_runs_a_module(tmp_path):
+    """Not even to read its laws: a factor that nothing knows is left to the renderer."""
+    ran = tmp_path / "ran"
+    spec = document(source=f"open({str(ran)!r}, 'w')\n")
+    spec["spec"]["experiment"]["factors"] = {"anything": {"value": 1}}
+    objects(parse_run(yaml.safe_dump(spec), "run.yaml"))
+    assert not ran.exists()
