@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -265,6 +266,17 @@ def problem(made: Declared, experiment: Experiment, *, own_renderer: bool) -> st
         if factor == "violations":
             return found
         if factor.startswith("exclude"):
-            return f"phases[{i}].{found}" if phase.exclude else found
+            return _of_exclude(found, i, len(experiment.exclude or ()), len(phase.exclude or ()))
         return f"factors.{found}"
     return None
+
+
+def _of_exclude(found: str, phase: int, common: int, own: int) -> str:
+    """Return a message about a phase's exclusions, those of the whole experiment first, with the field of the run."""
+    entry = re.match(r"exclude\[(\d+)\]", found)
+    if entry is None:
+        return f"phases[{phase}].{found}" if own else found
+    number = int(entry[1])
+    if number < common:
+        return found
+    return f"phases[{phase}].exclude[{number - common}]{found[entry.end() :]}"

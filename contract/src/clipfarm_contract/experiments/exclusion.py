@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clipfarm_contract.experiments.laws import Choice, Law, Value
+from clipfarm_contract.experiments.laws import Value
 from clipfarm_contract.fields import ContractError, Fields, parse_text, show
 
 
@@ -24,12 +24,6 @@ class Span:
         if self.values:
             return value in self.values
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
-
-    def holds_all(self, law: Law) -> bool:
-        """Return whether every value of a law is among them."""
-        return all(map(self.holds, law.values if isinstance(law, Choice) else law.extremes)) and (
-            not (self.values or self.names) or isinstance(law, Choice) or law.min == law.max
-        )
 
     @classmethod
     def parse(cls, value: object, where: str) -> "Span":
@@ -72,12 +66,6 @@ class Exclusion:
         return (not self.objects or any(name in self.objects for name in shown)) and all(
             span.holds(values[name]) for name, span in self.factors.items()
         )
-
-    def holds_all(self, laws: Mapping[str, Law], objects: Collection[str] = ("object",)) -> bool:
-        """Return whether every clip with these laws is held out."""
-        lists = [law.values for name in objects if isinstance(law := laws[name], Choice)]
-        shown = not self.objects or any({*values} <= {*self.objects} for values in lists)
-        return shown and all(span.holds_all(laws[name]) for name, span in self.factors.items())
 
     @classmethod
     def parse(cls, value: object, where: str) -> "Exclusion":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm_contract.experiments import EXPERIMENTS, laws, looks
+from clipfarm_contract.experiments.covering import leaves_none
 from clipfarm_contract.experiments.declaration import Declaration
 from clipfarm_contract.experiments.exclusion import Exclusion
 from clipfarm_contract.experiments.groups import (
@@ -121,8 +122,10 @@ class Scene:
         if not own_renderer and (problem := looks.problem(phase.laws)):
             return problem
         for i, exclusion in enumerate(phase.exclude):
-            if exclusion.holds_all(phase.laws, self.declaration.object_factors()):
+            if leaves_none([exclusion], self.declaration, phase.laws):
                 return f"exclude[{i}]: found every clip held out, expected some that are not"
+        if phase.exclude and leaves_none(phase.exclude, self.declaration, phase.laws):
+            return "exclude: found every clip held out by its entries together, expected some that are not"
         if self.group > 1 and phase.exclude:
             # A clip that is held out draws again, and would no longer be like the others of its group.
             return f"exclude: found beside {'violations' if self.violations else 'twins'}, expected one of the two"

@@ -1,0 +1,87 @@
+"""Exclusions that leave no clip are found, also where each of them leaves some; none is refused that leaves one."""
+
+import itertools
+import random
+
+import pytest
+
+from clipfarm_contract.experiments import EXPERIMENTS
+from clipfarm_contract.experiments.covering import leaves_none
+from clipfarm_contract.experiments.exclusion import Exclusion
+from clipfarm_contract.experiments.laws import Choice, Law, Log, Uniform
+
+DROP = EXPERIMENTS["drop"]
+
+
+def leaves(exclude, laws):
+    return not leaves_none([Exclusion.parse(each, "exclude") for each in exclude], DROP, {**DROP.defaults, **laws})
+
+
+def of(**factors):
+    return {"factors": factors}
+
+
+COVERED: dict[str, tuple[list[dict], dict[str, Law]]] = {
+    "the one object": ([{"objects": ["cube"]}], {}),
+    "both halves": ([of(size={"max": 0.9}), of(size={"min": 0.9})], {}),
+    "halves that overlap": ([of(size={"max": 1}), of(size={"min": 0.9})], {}),
+    "three parts in any order": ([of(size={"min": 1}), of(size={"max": 0.8}), of(size={"min": 0.8, "max": 1})], {}),
+    "each value": ([of(mass={"value": 1}), of(mass={"value": 2})], {"mass": Choice((1, 2))}),
+    "a constant": ([of(mass={"values": [1, 3]})], {"mass": Uniform(1, 1)}),
+    "whole numbers": ([of(bodies={"values": [1, 2]})], {"bodies": Uniform(1, 2)}),
+    "whole numbers one by one": ([of(bodies={"value": 1}), of(bodies={"min": 2})], {"bodies": Uniform(1, 2)}),
+    "an object one way, and all others": (
+        [{"objects": ["cube"], **of(mass={"max": 1})}, {"objects": ["cube", "cone"], **of(mass={"min": 1})},
+         {"objects": ["cone"]}], {"object": Choice(("cube", "cone"))}),
+    "four quarters": (
+        [of(mass={"max": 1}, size={"max": 0.9}), of(mass={"max": 1}, size={"min": 0.9}),
+         of(mass={"min": 1}, size={"max": 0.9}), of(mass={"min": 1}, size={"min": 0.9})], {}),
+    "logarithmic": ([of(mass={"max": 2}), of(mass={"min": 1.5})], {"mass": Log(0.1, 10)}),
+}  # fmt: skip
+LEFT: dict[str, tuple[list[dict], dict[str, Law]]] = {
+    "another object": ([{"objects": ["cube"]}], {"object": Choice(("cube", "cone"))}),
+    "a gap": ([of(size={"max": 0.9}), of(size={"min": 0.91})], {}),
+    "single values of a range": ([of(size={"values": [0.7, 0.9, 1.1]})], {}),
+    "a bound alone": ([of(size={"max": 0.7}), of(size={"min": 1.1})], {}),
+    "a corner": (
+        [of(mass={"max": 1}, size={"max": 0.9}), of(mass={"max": 1}, size={"min": 0.9}),
+         of(mass={"min": 1}, size={"max": 0.9})], {}),
+    "a whole number": ([of(bodies={"value": 1}), of(bodies={"min": 3})], {"bodies": Uniform(1, 3)}),
+    "nothing is excluded": ([], {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("exclude", "laws"), COVERED.values(), ids=COVERED)
+def test_no_clip_is_left(exclude, laws):
+    assert not leaves(exclude, laws)
+    for fewer in itertools.combinations(exclude, len(exclude) - 1):
+        assert leaves(fewer, laws), "each of them is needed"
+
+
+@pytest.mark.parametrize(("exclude", "laws"), LEFT.values(), ids=LEFT)
+def test_some_clip_is_left(exclude, laws):
+    assert leaves(exclude, laws)
+
+
+def test_it_agrees_with_trying_every_combination():
+    rng, laws = random.Random(1), {name: Choice((1, 2, 3)) for name in ("mass", "size", "height")}
+    found = set()
+    for _ in range(300):
+        exclude = [
+            of(**{name: {"values": rng.sample((1, 2, 3), rng.randint(1, 3))} for name in rng.sample(list(laws), 2)})
+            for _ in range(rng.randint(1, 9))
+        ]
+        parsed = [Exclusion.parse(each, "") for each in exclude]
+        clips = (dict(zip(laws, values, strict=True)) for values in itertools.product((1, 2, 3), repeat=3))
+        expected = any(not any(each.holds(values) for each in parsed) for values in clips)
+        assert leaves(exclude, laws) == expected
+        found.add(expected)
+    assert found == {True, False}
+
+
+def test_a_run_that_is_made_to_take_long_does_not():
+    """Each entry splits every region in as many parts as it has conditions."""
+    names = [factor.name for factor in DROP.factors if not factor.is_object][:10]
+    laws = {name: Uniform(0, 32) for name in names}
+    exclude = [of(**{name: {"min": i, "max": i + 0.5} for name in names}) for i in range(32)]
+    assert leaves(exclude, laws)
