@@ -116,6 +116,28 @@ def test_clips_are_read_in_parts_and_features_that_come_later_are_seen(tmp_path,
     assert clips.truths(1) == {}
 
 
+def test_each_feature_set_is_seen_when_it_comes_also_behind_clips_that_get_none(tmp_path, monkeypatch):
+    import numpy as np
+
+    from clipfarm.live import local_clips
+
+    monkeypatch.setattr(local_clips, "MOST_AT_ONCE", 2)
+    run = make_clips(tmp_path, frames=2, pictures=False, A=5)
+    clips = LocalClips(run, 2)
+    for _ in range(3):
+        clips.table()
+
+    def shown() -> list[str]:
+        for _ in range(2):
+            clips.table()
+        [column] = [column for column in clips.table()["columns"] if column["name"] == "features"]
+        return [column["levels"][value] for value in column["values"]]
+
+    for name, expected in (("frames", "frames"), ("means", "frames, means")):
+        give_features(run.clip(4), name, np.zeros((1, 1, 1), np.float16))
+        assert shown() == ["none", "none", "none", "none", expected]
+
+
 def test_a_damaged_clip_is_read_again_until_it_is_well(tmp_path):
     run = make_clips(tmp_path, frames=2, pictures=False, A=1)
     well = run.clip(0).ground_truth.read_text()

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,17 @@ STRIPS_KEPT = 1000
 class LocalClips:
     """Clips that were complete when the page last asked. It may be asked by several threads."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, sets: int = 1) -> None:
+        """Begin with no clip.
+
+        Args:
+            folder: the run's.
+            sets: feature sets that a clip has when it is done.
+        """
         self._folder = folder
+        self._sets = sets
+        self._looked = -1
+        """The last clip whose features were looked for again."""
         self._lock = threading.Lock()
         self._rows: dict[int, Row | Failure] = {}
         self._finished: dict[int, float] = {}
@@ -67,12 +75,16 @@ class LocalClips:
                 self._finished[found.index] = round(self._folder.clip(found.index).manifest.stat().st_mtime, 1)
             except OSError:
                 self._finished[found.index] = 0.0
-        # Features come after the clip.
-        bare = (row for row in self._rows.values() if isinstance(row, Row) and not row.features)
-        for row in list(islice(bare, MOST_AT_ONCE)):
-            if found_features := features(self._folder.clip(row.index)):
-                self._rows[row.index] = replace(row, features=found_features)
+        self._read_features()
         return len(new) > MOST_AT_ONCE
+
+    def _read_features(self) -> None:
+        """Look in turn at some clips whose features may have come since; clips that never get any delay no other."""
+        found = (each for each in self._rows.values() if isinstance(each, Row) and len(each.features) < self._sets)
+        open_ = sorted(found, key=lambda row: (row.index <= self._looked, row.index))[:MOST_AT_ONCE]
+        for row in open_:
+            self._rows[row.index] = replace(row, features=features(self._folder.clip(row.index)))
+            self._looked = row.index
 
     def _strip(self, index: int) -> bytes | None:
         if not _makes_strips():

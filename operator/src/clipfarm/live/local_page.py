@@ -23,7 +23,8 @@ class LocalPage:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._clips = LocalClips(job.folder)
+        encode = job.run.spec.encode
+        self._clips = LocalClips(job.folder, len(encode.sets) if encode.enabled else 0)
         self._status: Status | None = None
 
     def show(self, status: Status) -> None:
