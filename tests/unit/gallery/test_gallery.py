@@ -116,6 +116,23 @@ def test_clips_that_failed_are_listed_with_stage_and_reason(run):
     }
 
 
+def test_failures_of_a_run_in_a_cluster_are_listed_with_the_last_encoder_s_reason(run):
+    clips = {"waiting": 0, "encoding": 0, "encoded": 0, "skipped": 0}
+    folder = run.state / "encode" / "friction"
+    folder.mkdir(parents=True)
+    ends = [("friction-encode-b", "rgb: missing"), ("friction-encode-a", "no weights")]
+    for second, (pod, reason) in enumerate(ends):
+        log = folder / f"{pod}.json"
+        log.write_text(json.dumps({"clips": clips, "failures": [{"clip": "clip_00001", "reason": reason}]}))
+        os.utime(log, (second, second))
+    run.result(7).parent.mkdir(parents=True, exist_ok=True)
+    result = {"index": 7, "exitCode": 1, "reason": "was black", "seconds": {}, "cpuSeconds": 1, "peakRssMiB": 1}
+    run.result(7).write_text(json.dumps(result))
+    gallery(run)
+    found = [(each["index"], each["stage"], each["reason"]) for each in data(run.root / "gallery")["failures"]]
+    assert found == [(1, "encode", "no weights"), (7, "render", "was black")]
+
+
 def test_the_gallery_may_lie_elsewhere(run, tmp_path):
     place = tmp_path / "some where" / "page"
     done = gallery(run, "--output", place)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from clipfarm import truth
 from clipfarm.truth import Truth
@@ -78,7 +79,8 @@ def failures(run: RunFolder, complete: Iterable[int]) -> list[Failure]:
             continue
         if result.exit_code is not ExitCode.OK:
             found[index, "render"] = Failure(index, "render", result.reason)
-    for path in sorted(run.state.glob("encode*.json")):
+    # On one machine encoders write beside the results, in a cluster each pod into a folder of its run.
+    for path in sorted([*run.state.glob("encode*.json"), *run.state.glob("encode/*/*.json")], key=_written):
         try:
             progress = EncoderProgress.read(path)
         except (OSError, ContractError):
@@ -87,6 +89,14 @@ def failures(run: RunFolder, complete: Iterable[int]) -> list[Failure]:
             if each.index is not None:
                 found[each.index, "encode"] = Failure(each.index, "encode", each.reason)
     return sorted(found.values(), key=lambda failure: (failure.index, failure.stage))
+
+
+def _written(path: Path) -> float:
+    """Return when a file was written: of two encoders that failed at a clip, the last one says why."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def features(clip: Clip) -> tuple[str, ...]:
