@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 
-from helpers.exports import content, export, start
+import pytest
+
+from helpers.exports import TITLE, content, export, start
 from helpers.local import wait_until
 from helpers.run_folder import FEATURES, make_run
 
@@ -22,6 +24,30 @@ def test_an_export_that_is_killed_and_continued_has_the_same_bytes_as_another_on
     assert export(run.root, whole, "--features", FEATURES).exit_code == 0
     assert content(begun) == content(whole)
     assert not (begun / ".clipfarm-export").exists()
+
+
+@pytest.mark.parametrize("form", ["hf", "webdataset", "lerobot"])
+def test_an_export_in_many_files_that_is_killed_three_times_has_the_same_bytes(tmp_path, form):
+    run = make_run(tmp_path / "run", 24, resolution=64)
+    begun, whole = tmp_path / "begun", tmp_path / "whole"
+    arguments = ["--video", "h264", "--previews", 2]
+    records = begun / ".clipfarm-export" / "parts"
+    # About two clips a file, by the estimate of what their pictures become.
+    most = sum(path.stat().st_size for path in run.clip(0).rgb.iterdir()) // 20
+    code = f"from clipfarm_export import cli; cli.MIB = {most}; cli.main('clipfarm export')"
+    given = [run.root, begun, "--format", form, *TITLE, *arguments, "--shard-size", 1]
+    for count in (1, 4, 8):
+        process = subprocess.Popen([sys.executable, "-c", code, *map(str, given)], stderr=subprocess.DEVNULL)
+        enough = lambda count=count: records.exists() and len(list(records.iterdir())) >= count  # noqa: E731
+        wait_until(lambda e=enough, p=process: e() or p.poll() is not None, f"{count} finished parts")
+        assert process.poll() is None, "it was killed before its end"
+        process.kill()
+        process.wait()
+    for place in (begun, whole):
+        given[1] = place
+        subprocess.run([sys.executable, "-c", code, *map(str, given)], check=True, capture_output=True)
+    assert content(begun) == content(whole)
+    assert len([path for path in whole.rglob("*") if path.suffix in (".parquet", ".tar", ".mp4")]) > 8
 
 
 def test_a_signal_ends_it_with_its_number_and_it_continues(tmp_path):
