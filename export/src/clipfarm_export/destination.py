@@ -25,10 +25,20 @@ OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci", 
 """Stores without folders. Asked for one, their libraries would create the bucket, which is for its owner to do."""
 
 
+HUBS = {"hf"}
+OF_A_HUB = ("README.md", ".gitattributes")
+"""Files that a hub puts into a new repository: the card, which the export's replaces, and how git stores large files,
+which stays."""
+
+
 class Destination(Protocol):
     """A place for files with names such as ``data/A1-00000-of-00007.parquet``."""
 
     url: str
+
+    @property
+    def of_place(self) -> tuple[str, ...]:
+        """Files that the place has of itself: with these alone it is empty."""
 
     def names(self) -> list[str]:
         """Return the names of all files there, in order."""
@@ -63,6 +73,8 @@ class Destination(Protocol):
 
 class Folder:
     """A folder of this machine."""
+
+    of_place: tuple[str, ...] = ()
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -151,6 +163,11 @@ class Store:
         except (ImportError, ValueError) as error:
             raise ExportError(f"{url}: {' '.join(str(error).split())}") from None
 
+    @property
+    def of_place(self) -> tuple[str, ...]:
+        """Files that the place has of itself: with these alone it is empty."""
+        return OF_A_HUB if self._kinds() & HUBS else ()
+
     def names(self) -> list[str]:
         """Return the names of all files there, in order."""
         self._fs.invalidate_cache()
@@ -210,7 +227,7 @@ class Store:
 
     def clear(self, first: str) -> None:
         """Remove every file, one of them first."""
-        names = self.names()
+        names = [name for name in self.names() if name not in self.of_place]
         with self._reported():
             for name in sorted(names, key=lambda name: name != first):
                 self._fs.rm_file(self._path(name))
@@ -224,9 +241,11 @@ class Store:
         return f"{self._root}/{name}"
 
     def _make_parent(self, name: str) -> None:
-        kinds = {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
-        if not kinds & OBJECT_STORES:
+        if not self._kinds() & OBJECT_STORES:
             self._fs.makedirs(self._fs._parent(self._path(name)), exist_ok=True)
+
+    def _kinds(self) -> set[str]:
+        return {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

@@ -180,7 +180,7 @@ def _clear(place: Destination) -> None:
     Raises:
         ExportError: something else is there, or another export is at work.
     """
-    names = place.names()
+    names = [name for name in place.names() if name not in place.of_place]
     if not names:
         return
     report = _read_json(place.read(REPORT) or b"{}")
@@ -201,7 +201,7 @@ def _clear(place: Destination) -> None:
 def _foreign(place: Destination, names: Sequence[str]) -> list[str]:
     """Return the files that are not an export's: by its list of hashes, or by their folders while it is unfinished."""
     sums = place.read(SUMS)
-    own = {SUMS, REPORT, *EDITABLE}
+    own = {SUMS, REPORT, *EDITABLE, *place.of_place}
     if sums is not None:
         own |= {line.partition("  ")[2] for line in sums.decode(errors="replace").splitlines()}
     folders = (STATE,) if sums is not None else (STATE, *_FOLDERS)
@@ -232,7 +232,7 @@ def _begun(place: Destination, fingerprint: str) -> Outcome | None:
                 " clipfarm; --replace (in a run file export.replace: true) removes it and starts over"
             )
         return None
-    if foreign := [name for name in names if not name.startswith(f"{STATE}/")]:
+    if foreign := [name for name in names if not name.startswith(f"{STATE}/") and name not in place.of_place]:
         raise ExportError(f"{place.url}: not empty ({foreign[0]}), expected an empty folder or an export")
     return None
 
@@ -291,7 +291,8 @@ def _entries(small: dict[str, bytes]) -> dict[str, dict[str, Any]]:
 
 def _outcome(place: Destination) -> Outcome:
     report = _read_json(place.read(REPORT) or b"{}")
-    names = [name for name in place.names() if not name.startswith(f"{STATE}/")]
+    others = set(place.of_place) - set(EDITABLE)
+    names = [name for name in place.names() if not name.startswith(f"{STATE}/") and name not in others]
     left_out = tuple(LeftOut(each["clip"], each["reason"]) for each in report.get("leftOut", []))
     return Outcome(report.get("clips", 0), len(names), place.size(names), left_out)
 

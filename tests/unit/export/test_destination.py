@@ -1,9 +1,12 @@
 """Where an export goes: a store gets the same files as a folder, and an upload that was broken off continues."""
 
+import hashlib
 import itertools
+import sys
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from clipfarm_export.destination import Folder, Store, destination
 from clipfarm_export.errors import ExportError
@@ -69,6 +72,75 @@ def test_overwrite_replaces_what_is_in_a_store(run, url, tmp_path):
     assert export(run.root, url, "--previews", 1, "--overwrite").exit_code == 0
     assert export(run.root, tmp_path / "folder", "--previews", 1).exit_code == 0
     assert stored(url, tmp_path / "stored") == content(tmp_path / "folder")
+
+
+class Hub(MemoryFileSystem):
+    """A store with the protocol and the paths of a hub, that has folders by its files alone."""
+
+    protocol = "hf"
+    store = {}  # noqa: RUF012 - as in the class above
+    pseudo_dirs = [""]  # noqa: RUF012
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + str(path).removeprefix("hf://").strip("/")
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """The address of a repository with the files that a hub has put into it."""
+    monkeypatch.setitem(sys.modules["fsspec.registry"]._registry, "hf", Hub)
+    Hub.store.clear()
+    made = Hub(skip_instance_cache=True)
+    made.pipe_file("/datasets/you/friction/.gitattributes", b"*.parquet filter=lfs")
+    made.pipe_file("/datasets/you/friction/README.md", b"---\nlicense: mit\n---\n")
+    return made
+
+
+HUB = "hf://datasets/you/friction"
+
+
+def on_hub(hub):
+    top = "/datasets/you/friction"
+    return {path.removeprefix(f"{top}/"): hashlib.sha256(hub.cat_file(path)).hexdigest() for path in hub.find(top)}
+
+
+def test_a_new_repository_of_a_hub_counts_as_empty_and_keeps_how_git_stores_files(run, hub, tmp_path):
+    done = export(run.root, HUB)
+    assert done.exit_code == 0, done.stderr
+    there = on_hub(hub)
+    assert hub.cat_file("/datasets/you/friction/.gitattributes") == b"*.parquet filter=lfs"
+    assert export(run.root, tmp_path / "folder").exit_code == 0
+    expected = content(tmp_path / "folder")
+    assert there == expected | {".gitattributes": there[".gitattributes"]}
+    assert done.stdout.startswith(f"exported 4 clips in {len(expected)} files")
+    again = export(run.root, HUB, "--previews", 1, "--overwrite")
+    assert again.exit_code == 0, again.stderr
+    assert ".gitattributes" in on_hub(hub)
+
+
+def test_an_upload_to_a_hub_that_was_broken_off_continues(run, hub, tmp_path, monkeypatch):
+    publish, uploaded = Store.publish, []
+
+    def breaks(store, made, name):
+        uploaded.append(name)
+        if len(uploaded) == 3:
+            raise OSError("502 Bad Gateway")
+        publish(store, made, name)
+
+    monkeypatch.setattr(Store, "publish", breaks)
+    assert "502 Bad Gateway" in str(export(run.root, HUB).exception)
+    before = len(uploaded)
+    assert export(run.root, HUB).exit_code == 0
+    assert not {name for name in uploaded[:2] if "A1" in name} & set(uploaded[before:])
+    assert export(run.root, tmp_path / "folder").exit_code == 0
+    assert on_hub(hub).items() >= content(tmp_path / "folder").items()
+
+
+def test_other_files_in_a_repository_are_left_alone(run, hub):
+    hub.pipe_file("/datasets/you/friction/notes.txt", b"mine")
+    done = export(run.root, HUB)
+    assert (done.exit_code, "not empty (notes.txt)" in done.stderr) == (2, True)
 
 
 def test_what_a_store_refuses_is_one_line(run, monkeypatch):
