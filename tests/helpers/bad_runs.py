@@ -108,6 +108,8 @@ BAD = [
     ("spec.experiment.factors", {"size": 1.2}, f"spec.experiment.factors.size: found 1.2, expected one of {FORMS}"),
     ("spec.experiment.factors", {"floor": {"names": ["planks", "ice"]}},
      'spec.experiment.factors.floor.names[1]: found "ice", expected tiles, plain, checker or planks'),
+    ("spec.experiment.factors", {"floor": {"values": ["planks"]}},
+     'spec.experiment.factors.floor.values[0]: found "planks", expected a number; names are given as names: [...]'),
     ("spec.experiment.factors", {"floor": {"values": [1, 2]}},
      "spec.experiment.factors.floor: found 1 or 2, expected names: tiles, plain, checker or planks"),
     ("spec.experiment.factors", {"size": {"names": ["planks"]}},

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from clipfarm.cel import Rule, number, ordered
 from clipfarm.model import Finite, Model, Positive
@@ -34,6 +34,13 @@ def _known(name: str) -> str:
     return name
 
 
+def _is_no_name(value: object) -> object:
+    if isinstance(value, str) and value in NAMES:
+        raise ValueError("expected a number; names are given as names: [...]")
+    return value
+
+
+Number = Annotated[Finite, BeforeValidator(_is_no_name)]
 Name = Annotated[str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(NAMES)})]
 Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=len(NAMES), strict=False)]
 
@@ -87,7 +94,7 @@ class Law(Model):
     """The largest value."""
     log: LogRange | None = None
     """Values whose logarithm is uniform."""
-    values: tuple[Finite, ...] | None = Field(default=None, min_length=1, max_length=MOST_VALUES, strict=False)
+    values: tuple[Number, ...] | None = Field(default=None, min_length=1, max_length=MOST_VALUES, strict=False)
     """Values of which each is as likely."""
     value: Finite | None = None
     """A constant."""
@@ -121,7 +128,7 @@ class Span(Model):
     """The smallest value."""
     max: Finite | None = None
     """The largest value."""
-    values: tuple[Finite, ...] | None = Field(default=None, min_length=1, max_length=MOST_VALUES, strict=False)
+    values: tuple[Number, ...] | None = Field(default=None, min_length=1, max_length=MOST_VALUES, strict=False)
     """Certain values."""
     value: Finite | None = None
     """A certain value."""

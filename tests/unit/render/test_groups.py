@@ -184,3 +184,22 @@ def test_where_a_body_is_not_there_its_state_is_none(show):
 def test_clips_without_a_group_break_no_law(show, name, index):
     made = scene(name)
     assert judged(show(made, index), made)["broken"] == []
+
+
+@pytest.mark.parametrize("kind", ["colour", "vanish"])
+def test_all_clips_of_a_group_have_one_look_and_another_group_another_one(show, kind):
+    made = scene("collide", violations=Violations((kind,), 4, 8))
+    laws = {"cameraAzimuth": Uniform(-90, 90), "lightAzimuth": Uniform(0, 90), "floor": Choice(("planks", "plain"))}
+    first, *others = (show(made, index, **laws) for index in (0, 1, 2, 3, 4))
+    *same, other = others
+    assert {each.stage.look for each in same} == {first.stage.look}
+    for each in same:
+        assert tuple(each.stage.scene.camera.position) == pytest.approx(first.stage.look.camera.position)
+    assert other.stage.look != first.stage.look
+
+
+def test_twins_may_vary_in_their_look_alone(show):
+    made = scene("stack", twins=Twins(2, ("cameraAzimuth",)))
+    one, other = (show(made, index, cameraAzimuth=Uniform(-90, 90)) for index in (2, 3))
+    assert one.stage.look != other.stage.look
+    assert (document(one, made)[0].states == document(other, made)[0].states).all()
