@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from clipfarm.manifests import encoder, job, report
+from clipfarm.manifests import encoder, export, job, report
 from clipfarm.manifests.common import claim_name
 from clipfarm.run import Run
 
@@ -17,8 +17,10 @@ class Names:
     """Of the Deployment."""
     report: str
     """Of the Job that writes it."""
+    export: str
+    """Of the Job that makes it."""
 
 
 def names(run: Run) -> Names:
     """Return what a run's objects are called."""
-    return Names(claim_name(run), job.name(run), encoder.name(run), report.name(run))
+    return Names(claim_name(run), job.name(run), encoder.name(run), report.name(run), export.name(run))

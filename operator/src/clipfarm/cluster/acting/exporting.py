@@ -14,7 +14,7 @@ def change(tracked: Tracked, images: Images, *, ended: bool) -> Change | None:
         images: the operator's own images.
         ended: whether the run has, and its status says so.
     """
-    found, name = tracked.memory.exporting, export.name(tracked.run)
+    found, name = tracked.memory.exporting, tracked.names.export
     path = f"/apis/batch/v1/namespaces/{tracked.owner.namespace}/jobs"
     if found.other is not None:
         # In the foreground its pods are gone before it is: two exports would be in each other's way.

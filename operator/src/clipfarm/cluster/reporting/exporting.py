@@ -56,7 +56,7 @@ def exported(made: ExportStatus) -> Finding:
 
 
 def _state(tracked: Tracked, found: Exporting, *, finished: bool) -> tuple[ExportPhase, str, ExportEnd | None]:
-    name, job = export.name(tracked.run), found.job
+    name, job = tracked.names.export, found.job
     if job is None:
         if found.was_made:
             return "Succeeded", "", None
