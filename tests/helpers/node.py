@@ -19,7 +19,7 @@ from helpers.runs import document
 MACHINE = "this-machine"
 RELEASE = SYSTEM = "clipfarm"
 """Release and namespace, as README calls them."""
-OPERATOR, RENDER, ENCODE = Image("operator"), Image("render"), Image("encode")
+OPERATOR, RENDER, ENCODE, EXPORT = Image("operator"), Image("render"), Image("encode"), Image("export")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 CLAIM = "clips"
 USER = 65532

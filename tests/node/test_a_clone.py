@@ -11,7 +11,7 @@ import yaml
 from helpers.cluster import Namespace, Object
 from helpers.documents import ROOT, Shell, never_ends
 from helpers.local import clipfarm, wait_until
-from helpers.node import ENCODE, INSTALLATION, OPERATOR, PAUSE, README, RENDER, Node
+from helpers.node import ENCODE, EXPORT, INSTALLATION, OPERATOR, PAUSE, README, RENDER, Node
 from helpers.operators import Runs
 
 pytestmark = pytest.mark.timeout(1200)
@@ -53,7 +53,7 @@ def test_building_and_loading_images_leaves_nothing_in_the_folder_for_temporary_
 def test_images_of_which_nothing_has_changed_are_neither_built_nor_loaded_again(reader: Shell):
     [line] = [command for command in README if command.startswith("tools/images")]
     said = reader.run(f"{line} 2>&1").splitlines()
-    names = [f"docker.io/library/{image.reference}" for image in (OPERATOR, RENDER, ENCODE)]
+    names = [f"docker.io/library/{image.reference}" for image in (OPERATOR, RENDER, ENCODE, EXPORT)]
     assert [line for line in said if line.endswith(" is built")] == [f"images: {name} is built" for name in names]
     assert [line for line in said if line.endswith(" is there")] == [f"images: {name} is there" for name in names]
 

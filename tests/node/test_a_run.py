@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from helpers.cluster import Object
+from helpers.exports import content
 from helpers.local import clipfarm, wait_until
 from helpers.node import CLAIM, RENDER, USER, Place, hashes
 
@@ -56,6 +57,23 @@ def test_six_clips_and_their_features_are_made_as_on_a_laptop_byte_for_byte(plac
     verified = clipfarm("verify", place.volume)
     assert not verified.returncode, verified.stdout + verified.stderr
     _files_belong_to_the_group_and_others_read_them(place)
+    _an_export_that_is_added_has_the_bytes_of_one_on_a_laptop(place, name, tmp_path)
+
+
+def _an_export_that_is_added_has_the_bytes_of_one_on_a_laptop(place: Place, name: str, tmp_path: Path) -> None:
+    asked = {"format": "webdataset", "license": "cc-by-4.0", "destination": "exports/demo"}
+    place.runs.patch(name, export=asked)
+
+    def ended() -> Object | None:
+        found = place.runs.status(name).get("export", {})
+        return found if found.get("phase") in ("Succeeded", "Failed") else None
+
+    found = wait_until(ended, "the export", LIMIT)
+    assert (found["phase"], found["clips"], found["leftOut"]) == ("Succeeded", CLIPS, 0), found
+    title = ("--name", name, "--license", "cc-by-4.0", "--features", "all")
+    done = clipfarm("export", tmp_path / "local", tmp_path / "export", "--format", "webdataset", *title)
+    assert not done.returncode, done.stderr
+    assert content(place.volume / "exports" / "demo") == content(tmp_path / "export")
 
 
 def _files_belong_to_the_group_and_others_read_them(place: Place) -> None:
