@@ -1,14 +1,18 @@
 """The part of a run about its export: the data set that others load, made when the run has ended."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from clipfarm.cel import FieldRule, Rule
+from clipfarm.encode import Encode
 from clipfarm.model import MOST_CHARACTERS, FileName, Model, PositiveBytes, PositiveCpus
 from clipfarm_contract.experiment import Layer
-from clipfarm_contract.feature_sets import MOST_SET_NAME, MOST_SETS, SET_NAME
+from clipfarm_contract.feature_sets import MOST_SET_NAME, MOST_SETS, SET_NAME, default_name
+from clipfarm_contract.fields import show
+from clipfarm_contract.text import any_of
 
 SECRET_NAME = "^clipfarm-export-[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"  # noqa: S105 - a pattern of names
 """Its owner agrees by this name that runs use it: who may create runs may read no other Secret through them."""
@@ -83,3 +87,31 @@ class Export(Model):
             field=".layers",
         ),
     )
+
+
+FEATURES_CEL = (
+    "!has(self.export) || !has(self.export.features) || self.export.features.all(n, self.encode.enabled"
+    " && (self.encode.features.exists(f, f.name == n)"
+    " || self.encode.features.size() == 0 && n == self.encode.model.replace(':', '_')))"
+)
+LAYERS_CEL = "!has(self.export) || self.export.layers.all(l, l != 'rgb' && l in self.experiment.layers)"
+
+
+def unknown_features(export: Export | None, encode: Encode) -> str | None:
+    """Return what is wrong with the feature sets of an export: one that the run does not have; None if nothing is."""
+    there = [each.name for each in encode.features] or [default_name(encode.model)] if encode.enabled else []
+    expected = any_of(there) if there else "none: clips are not encoded"
+    for name in (export.features or ()) if export else ():
+        if name not in there:
+            return f"export.features: found {show(name)}, expected {expected}"
+    return None
+
+
+def unknown_layers(export: Export | None, layers: Sequence[Layer]) -> str | None:
+    """Return what is wrong with the layers of an export: one that the experiment does not have; None if nothing is."""
+    there = [name for name in layers if name != "rgb"]
+    expected = any_of(there) if there else "none: the experiment has no layers but rgb"
+    for name in export.layers if export else ():
+        if name not in there:
+            return f"export.layers: found {show(name)}, expected {expected}"
+    return None

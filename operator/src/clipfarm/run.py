@@ -16,7 +16,7 @@ from clipfarm.decide.rules.table import RuleOptions
 from clipfarm.decide.vram.options import Vram
 from clipfarm.encode import Encode
 from clipfarm.experiment import Experiment, declared, problem
-from clipfarm.export import Export
+from clipfarm.export import FEATURES_CEL, LAYERS_CEL, Export, unknown_features, unknown_layers
 from clipfarm.laws import WITHIN
 from clipfarm.model import (
     MOST_ENTRIES,
@@ -37,9 +37,6 @@ from clipfarm_contract.experiment import Background
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 from clipfarm_contract.experiments.groups import QUADRUPLET, clips_problem
 from clipfarm_contract.experiments.reading import Declared
-from clipfarm_contract.feature_sets import default_name
-from clipfarm_contract.fields import show
-from clipfarm_contract.text import any_of
 
 RUN_NAME = r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$"
 """It is a label of all that is made for the run, and the beginning of host names, which have no dots."""
@@ -142,32 +139,6 @@ def _split_group(spec: "RunSpec") -> str | None:
     return None if found is None else f"clips: {found}"
 
 
-def _unknown_features(spec: "RunSpec") -> str | None:
-    asked = spec.export.features if spec.export and spec.export.features else ()
-    encode = spec.encode
-    there = [each.name for each in encode.features] or [default_name(encode.model)] if encode.enabled else []
-    for name in asked:
-        if name not in there:
-            expected = any_of(there) if there else "none: clips are not encoded"
-            return f"export.features: found {show(name)}, expected {expected}"
-    return None
-
-
-def _unknown_layers(spec: "RunSpec") -> str | None:
-    there = [name for name in spec.experiment.layers if name != "rgb"]
-    for name in spec.export.layers if spec.export else ():
-        if name not in there:
-            expected = any_of(there) if there else "none: the experiment has no layers but rgb"
-            return f"export.layers: found {show(name)}, expected {expected}"
-    return None
-
-
-def _two_renderers(spec: "RunSpec") -> str | None:
-    if spec.experiment.module is None or not spec.render.command:
-        return None
-    return "render.command: found beside experiment.module, which the built-in renderer runs; expected one of the two"
-
-
 def _too_large(spec: "RunSpec") -> str | None:
     if spec.render.command:
         return None
@@ -255,24 +226,16 @@ class RunSpec(RuleOptions, SpecFields):
             field=".clips",
         ),
         Rule(
-            _unknown_features,
-            cel="!has(self.export) || !has(self.export.features) || self.export.features.all(n, self.encode.enabled"
-            " && (self.encode.features.exists(f, f.name == n)"
-            " || self.encode.features.size() == 0 && n == self.encode.model.replace(':', '_')))",
+            lambda spec: unknown_features(spec.export, spec.encode),
+            cel=FEATURES_CEL,
             message="expected feature sets of the run",
             field=".export.features",
         ),
         Rule(
-            _unknown_layers,
-            cel="!has(self.export) || self.export.layers.all(l, l != 'rgb' && l in self.experiment.layers)",
+            lambda spec: unknown_layers(spec.export, spec.experiment.layers),
+            cel=LAYERS_CEL,
             message="expected layers of the experiment but rgb",
             field=".export.layers",
-        ),
-        Rule(
-            _two_renderers,
-            cel="!has(self.experiment.module) || self.render.command.size() == 0",
-            message="expected experiment.module, which the built-in renderer runs, or render.command",
-            field=".render.command",
         ),
         Rule(
             _too_large,
