@@ -139,6 +139,12 @@ def _split_group(spec: "RunSpec") -> str | None:
     return None if found is None else f"clips: {found}"
 
 
+def _two_renderers(spec: "RunSpec") -> str | None:
+    if spec.experiment.module is None or not spec.render.command:
+        return None
+    return "render.command: found beside experiment.module, which the built-in renderer runs; expected one of the two"
+
+
 def _too_large(spec: "RunSpec") -> str | None:
     if spec.render.command:
         return None
@@ -236,6 +242,12 @@ class RunSpec(RuleOptions, SpecFields):
             cel=LAYERS_CEL,
             message="expected layers of the experiment but rgb",
             field=".export.layers",
+        ),
+        Rule(
+            _two_renderers,
+            cel="!has(self.experiment.module) || self.render.command.size() == 0",
+            message="expected experiment.module, which the built-in renderer runs, or render.command",
+            field=".render.command",
         ),
         Rule(
             _too_large,
