@@ -65,6 +65,11 @@ BACKGROUNDS = {
         "cached",
         "  backgrounds: at most 10, one for each look, 4.8 MiB each",
     ),
+    "any look of each view": (
+        {"factors": {"lightAzimuth": {"min": 0, "max": 60}}, "views": [{"name": "side"}]},
+        "cached",
+        OWN.replace("8 clips", "8 clips and of their views").replace("cameraAzimuth", "lightAzimuth"),
+    ),
     "any look, no background": ({"factors": ANYWHERE}, "full", None),
     "any ramp": (
         {"name": "ramp", "factors": {"angle": {"min": 10, "max": 20}}},

@@ -18,13 +18,13 @@ def lines(made: Declared, clips: Collection[int]) -> list[str]:
     if scene.background != "cached":
         return []
     shared = dict[tuple[tuple[str, ...], ...], int]()  # most looks, by what the laws allow
-    own, varied = 0, dict[str, None]()
+    own, also_views, varied = 0, False, dict[str, None]()
     for entry in made.phases:
         here, laws = sum(entry.start <= clip <= entry.end for clip in clips), entry.phase.laws
         for view in ("", *(view.name for view in scene.views)) if here else ():
             count = looks.count(declaration, laws, camera=not view)
             if count is None:
-                own += 0 if view else here
+                own, also_views = own + (0 if view else here), also_views or bool(view)
                 varied |= dict.fromkeys(looks.varied(declaration, laws))
                 continue
             allowed = tuple(
@@ -40,8 +40,9 @@ def lines(made: Declared, clips: Collection[int]) -> list[str]:
         line = f"  backgrounds: at most {count}, one for each look, {format_bytes(size)} each"
         said.append(line if count <= kept else f"{line}; the {kept} used last are kept")
     if own:
+        of_which = f"{format_clips(own)}{' and of their views' if also_views else ''}"
         line = (
-            f"  backgrounds: one for each of {format_clips(own)}, because any value of {', '.join(varied)} may come;"
+            f"  backgrounds: one for each of {of_which}, because any value of {', '.join(varied)} may come;"
             f" each takes as long as {looks.FRAMES} full frames"
         )
         faster = f"; with {scene.frames} frames a clip, render.background: full is faster"
