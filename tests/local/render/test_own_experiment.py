@@ -19,6 +19,10 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "own-experiment"
 SOURCE = (EXAMPLE / "slide.py").read_text()
 
 
+def line_of(text: str) -> int:
+    return 1 + SOURCE[: SOURCE.index(text)].count("\n")
+
+
 def test_clips_of_the_example_have_its_motion_and_are_made_again_to_the_byte(tmp_path):
     output = tmp_path / "slides"
     ran = clipfarm("local", EXAMPLE / "run.yaml", "--output", output, "--test-clips", 1)
@@ -39,9 +43,9 @@ def test_clips_of_the_example_have_its_motion_and_are_made_again_to_the_byte(tmp
 @pytest.mark.parametrize(
     ("old", "new", "code", "reason"),
     [
-        ("import math", "import maths", ExitCode.USAGE, "line 3: ModuleNotFoundError: No module named 'maths'"),
+        ("import math", "import maths", ExitCode.USAGE, "line {}: ModuleNotFoundError: No module named 'maths'"),
         ('Factor("speed"', 'Factor("sped"', ExitCode.USAGE, "factors.speed: unknown factor of slide"),
-        ('number["speed"] * along[0]', 'number["sped"]', ExitCode.FAILED, "line 42: KeyError: 'sped'"),
+        ('number["speed"] * along[0]', 'number["sped"]', ExitCode.FAILED, "line {}: KeyError: 'sped'"),
     ],
     ids=["import", "factor", "draw"],
 )
@@ -57,7 +61,7 @@ def test_a_mistake_in_a_module_is_the_reason_of_the_first_clip_and_no_other_is_t
     }
     ended = Supervisor(tmp_path)(experiment=experiment, count=2)
     assert ended.code == code
-    assert reason in ended.result(0).reason
+    assert reason.format(line_of(old)) in ended.result(0).reason
     if code is ExitCode.USAGE:
         assert ended.lines[-1] == f"clipfarm-render: clip 0: failed (64): {ended.result(0).reason}"
         assert not ended.run.result(1).exists()
@@ -69,8 +73,9 @@ def test_plan_has_the_renderer_try_a_module_before_anything_starts(tmp_path):
     (tmp_path / "slide.py").write_text(SOURCE.replace('number["gravity"]', 'number["gravitas"]'))
     document = yaml.safe_load((EXAMPLE / "run.yaml").read_text())
     (path := tmp_path / "run.yaml").write_text(yaml.safe_dump(document))
+    line = line_of('number["gravity"]')
     for command in ("plan", "local"):
         ran = clipfarm(command, path, "--output", tmp_path / "none")
         assert ran.returncode == 2
-        assert ran.stderr == "spec.experiment.module: slide.py, line 43: KeyError: 'gravitas'\n"
+        assert ran.stderr == f"spec.experiment.module: slide.py, line {line}: KeyError: 'gravitas'\n"
     assert not (tmp_path / "none").exists()

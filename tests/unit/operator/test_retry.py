@@ -119,3 +119,25 @@ def test_a_run_that_has_ended_so_stays_ended_when_its_pods_are_gone():
     run = make_run(clips=100)
     status = decide(run, make_world(run, ended=failures(20, clips=0), fatal="20 clips failed alike: no bean")).status
     assert (status.phase, status.stuck) == ("Failed", "20 clips failed alike: no bean")
+
+
+ADVICE = "; clipfarm knows it here, so the renderer's image is older: use images of one version"
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_of_an_older_image"),
+    [
+        ('experiment.name: found "drop", expected push', True),
+        ('experiment.name: found "slide", expected push, drop or stack', True),
+        ('clip 0: failed (64): experiment.name: found "drop", expected push', True),
+        ("experiment.module: unknown field", True),
+        ("experiment.phases[0].factors.spin: unknown factor of push, expected size", True),
+        ("experiment.factors.sped: unknown factor of slide (did you mean speed?)", False),
+        ("experiment.module: slide.py, line 3: NameError: name 'x' is not defined", False),
+        ('experiment.objects: found "egg", expected an asset of /a.json', False),
+        ("--clips: found x", False),
+    ],
+)
+def test_a_renderer_that_does_not_know_what_was_checked_before_is_older(reason, is_of_an_older_image):
+    found = judge(Retry(), [Ended(0, ExitCode.USAGE, reason, 1000.0, 1)]).fatal
+    assert found == f"the renderer refuses the run: {reason}{ADVICE if is_of_an_older_image else ''}"

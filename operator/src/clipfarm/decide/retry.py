@@ -1,5 +1,6 @@
 """Which clips are tried again, which have failed for good, and when a run ends early."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,14 @@ from dataclasses import dataclass
 from clipfarm.run import Retry
 from clipfarm.world import Ended, World
 from clipfarm_contract.exit_codes import WORTH_ANOTHER_ATTEMPT, ExitCode
+from clipfarm_contract.experiments import EXPERIMENTS
 from clipfarm_contract.reasons import alike
+
+UNKNOWN = re.compile(
+    r"^(clip \d+: failed \(64\): )?experiment\."
+    r"(name: found |violations\.kinds: found |layers: found |.*unknown field|.*unknown factor of (?P<owner>[\w-]+))"
+)
+"""What a renderer says of an experiment of which it does not know a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +55,20 @@ def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
             continue
         failed.append(end)
         if end.exit_code is ExitCode.USAGE:
-            fatal = fatal or f"the renderer refuses the run: {end.reason}"
+            fatal = fatal or f"the renderer refuses the run: {end.reason}{_advice(end.reason)}"
     again.sort(key=lambda entry: (entry.due, entry.index))
     return Outcome(tuple(again), tuple(sorted(failed, key=lambda end: end.index)), fatal)
+
+
+def _advice(reason: str) -> str:
+    """Return what to do if a renderer does not know a part of an experiment that was checked before it started.
+
+    A module's factors were not: only the renderer knows them.
+    """
+    unknown = UNKNOWN.search(reason)
+    if unknown is None or (unknown["owner"] or "push") not in EXPERIMENTS:
+        return ""
+    return "; clipfarm knows it here, so the renderer's image is older: use images of one version"
 
 
 def stop(retry: Retry, world: World, outcome: Outcome) -> Outcome:
