@@ -80,6 +80,9 @@ def _in_python(_: object) -> None:
 _FACTORS = json.dumps({name: list(declaration.by_name) for name, declaration in EXPERIMENTS.items()}).replace('"', "'")
 _ONLY = json.dumps({kind: list(names) for kind, names in ONLY.items()}).replace('"', "'")
 
+_OBJECTS = "(has(p.objects) ? p.objects : self.objects)"
+"""In CEL, the objects of a phase ``p``."""
+
 RULES = (
     Rule(
         not_whole,
@@ -122,6 +125,20 @@ RULES = (
         cel=f"!has(self.violations) || self.violations.kinds.all(k, !(k in {_ONLY}) || self.name in {_ONLY}[k])",
         message="expected kinds that this experiment has (docs/experiments.md)",
         field=".violations.kinds",
+    ),
+    Rule(
+        _in_python,
+        cel="!has(self.violations) || !('shape' in self.violations.kinds)"
+        f" || self.phases.all(p, {_OBJECTS}.size() > 1)",
+        message="expected more than one object, of which shape takes two",
+        field=".objects",
+    ),
+    Rule(
+        _in_python,
+        cel="!has(self.violations) || !('perpetual' in self.violations.kinds)"
+        f" || self.phases.all(p, !('sphere' in {_OBJECTS}))",
+        message="expected other objects than sphere, which rolls, for perpetual",
+        field=".objects",
     ),
 )
 """Of an experiment."""

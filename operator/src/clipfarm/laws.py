@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from clipfarm.cel import Rule, number, ordered
-from clipfarm.model import Finite, Model, Positive
+from clipfarm.model import Finite, Model, Positive, without_nulls
 from clipfarm_contract.experiments import EXPERIMENTS
 from clipfarm_contract.experiments.declaration import Factor
 from clipfarm_contract.experiments.laws import FORMS
@@ -102,7 +102,7 @@ class Law(Model):
     """Names of which each is as likely, such as materials of the floor."""
 
 
-Laws = Annotated[dict[str, Law], Field(max_length=MOST_FACTORS)]
+Laws = Annotated[dict[str, Law], Field(max_length=MOST_FACTORS), BeforeValidator(without_nulls)]
 
 
 def _conditions(span: "Span") -> str | None:
@@ -152,7 +152,7 @@ class Exclusion(Model):
 
     objects: tuple[ObjectName, ...] | None = Field(default=None, min_length=1, max_length=MOST_VALUES, strict=False)
     """Objects; default: any."""
-    factors: Annotated[dict[str, Span], Field(max_length=MOST_FACTORS)] | None = None
+    factors: Annotated[dict[str, Span], Field(max_length=MOST_FACTORS), BeforeValidator(without_nulls)] | None = None
     """Values of factors."""
 
 

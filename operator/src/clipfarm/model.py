@@ -66,7 +66,8 @@ NO_NUL = r"^[^\x00]*$"
 """The kernel takes no NUL in a path or in an argument."""
 
 
-def _without_nulls(value: object) -> object:
+def without_nulls(value: object) -> object:
+    """Return a map without its entries of value null, which are none to the API server; anything else as it is."""
     return {name: each for name, each in value.items() if each is not None} if isinstance(value, dict) else value
 
 
@@ -75,9 +76,9 @@ FileName = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS, patter
 """A path, or what else is handed to a program."""
 Argument = Annotated[str, Field(max_length=4096, pattern=NO_NUL)]
 """What may be long: an address with its signature, a script."""
-Texts = Annotated[dict[str, Text], Field(max_length=MOST_ENTRIES), BeforeValidator(_without_nulls)]
+Texts = Annotated[dict[str, Text], Field(max_length=MOST_ENTRIES), BeforeValidator(without_nulls)]
 """A map of texts; an entry without a value is none, as the API server has it."""
-Labels = Annotated[dict[str, str], BeforeValidator(_without_nulls)]
+Labels = Annotated[dict[str, str], BeforeValidator(without_nulls)]
 """A map of texts that Kubernetes itself bounds."""
 
 
