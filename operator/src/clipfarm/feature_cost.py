@@ -11,6 +11,8 @@ H200_FLOP_PER_SECOND = 480e12
 """Of one GPU: ViT-L's 4.14 TFLOP of 32 frames at 117 clips/s, from PNG to ``.npy`` (bench/RESULTS.md)."""
 DECODED_PER_SECOND = 3_800.0
 """Frames that 16 CPUs decode beside that GPU: a small model waits for them."""
+LARGEST_MODEL = Facts(step=1, patch=14, width=1664, layers=48)
+"""What is taken for a model whose name says nothing of it: an image encoder as wide as they come."""
 _BYTES = {"fp16": 2, "fp32": 4}
 _MLP_RATIO = 4
 

@@ -74,9 +74,9 @@ class GpuClaim(_Made):
     """GPU memory that clips of one run will take, and that no reading surely shows yet."""
 
     run: str
-    """Namespace and name of the run."""
+    """Namespace and name of the run; for its encoders, with (encoder) behind it."""
     clips: int = Field(ge=1)
-    """Number of these clips."""
+    """Number of these clips or encoders."""
     memory: str
     """Memory that they are expected to take, or unknown."""
     since: str | None = None

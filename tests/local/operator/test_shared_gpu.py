@@ -77,6 +77,20 @@ def theirs(tmp_path):
     one.close()
 
 
+def test_encoders_of_a_process_are_claims_that_others_read(tmp_path):
+    one, other = Claims(tmp_path / "claims"), Claims(tmp_path / "claims")
+    run = make_run(9, workers=3, render={"device": "cuda"}, vram={"perClip": "1000Mi"})
+    size = ClipMemory(3000.0, 3000.0, 3000.0, 0.0, 90.0, 1000)
+    encoder = OtherRun("friction (encoder)", size, 90.0, (Running(0, NODE, GPU0, 5.0),), encodes=True)
+    world = make_world(run, gpus=(GPU0,), readings=(reading(GPU0, 0.1),), others=(encoder,))
+    with one.turn():
+        one.write(claims_of("friction", decide(run, world), world, 30.0))
+    clips, found = other.others()
+    assert found.name == f"{clips.name} (encoder)"
+    assert (found.running, found.clip, found.encodes) == (encoder.running, size, True)
+    one.close()
+
+
 def test_what_is_written_is_what_others_read(theirs):
     _, other = theirs
     with other.turn():

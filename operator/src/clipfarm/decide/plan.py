@@ -10,7 +10,7 @@ from clipfarm.decide.choice import Choice
 from clipfarm.decide.places import places
 from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.shares import Whole
-from clipfarm.decide.vram import counts, expected, watermarks
+from clipfarm.decide.vram import counts, encoders, expected, watermarks
 from clipfarm.decide.vram.ledger import Claim, Ledger
 from clipfarm.decide.vram.others import Others
 from clipfarm.decide.workers import workers
@@ -71,11 +71,14 @@ class Draft:
         used = {gpu: reading.used_mib for gpu, reading in self._fresh.items()}
         if self.run.spec.render.device != "cpu":
             ledger.put(self.name, self.world.nodes, self.counted, self.per_clip, used)
+        ledger.drop(self.name + encoders.SUFFIX)
         for other in self.world.others:
-            theirs = replace(self.world, running=other.running, departed=other.departed)
+            nodes = other.nodes or self.world.nodes
+            theirs = replace(self.world, nodes=nodes, running=other.running, departed=other.departed)
             vram = self.run.spec.vram.model_copy(update={"allocation_time": other.allocation_time})
             size = expected.reported(other.clip) if other.clip else None
-            ledger.put(other.name, self.world.nodes, counts.counts(vram, theirs, self._fresh, size), size, used)
+            counted = counts.counts(vram, theirs, self._fresh, size)
+            ledger.put(other.name, nodes, counted, size, used, encodes=other.encodes)
 
     def begin(self, ledger: Ledger) -> None:
         """Judge GPUs and retries, once the clips of all runs are entered."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from clipfarm.decide.plan import Plan
+from clipfarm.decide.vram.encoders import SUFFIX
 from clipfarm.decide.vram.expected import FEW, Expected
 from clipfarm.decide.vram.ledger import Claim
 from clipfarm.units import format_bytes
@@ -89,13 +90,13 @@ class Claims:
         found: list[OtherRun] = []
         with suppress(OSError):
             for path in sorted(self.folder.iterdir()):
-                if len(found) == MOST_FILES:
+                if len(found) >= MOST_FILES:
                     break
                 if NAME.fullmatch(path.name) and path != self.path:
                     with suppress(OSError, ValidationError):
                         other = _read(path)
                         if other is not None:
-                            found.append(other)
+                            found += [other, other.encoders] if other.encoders else [other]
         return tuple(found)
 
     def write(self, mine: OtherRun) -> None:
@@ -157,7 +158,8 @@ def claims_of(run: str, plan: Plan, world: World, allocation_time: float) -> Oth
     clip = _size(plan.per_clip, allocation_time) if plan.per_clip else None
     started = tuple(Running(start.index, start.node, start.gpu, world.now) for start in plan.start)
     standing = RunStanding(plan.share, plan.waits, plan.wants, world.now)
-    return OtherRun(run, clip, allocation_time, (*world.running, *started), world.departed, standing)
+    encoders = next((other for other in world.others if other.name == run + SUFFIX and other.encodes), None)
+    return OtherRun(run, clip, allocation_time, (*world.running, *started), world.departed, standing, encoders=encoders)
 
 
 def young(others: Iterable[OtherRun], now: float) -> dict[str, list[Claim]]:
@@ -197,7 +199,12 @@ def _read(path: Path) -> OtherRun | None:
         except BlockingIOError:
             found = _ADAPTER.validate_json(os.read(file, MOST_BYTES))
             name = f"{printable(found.name)[:253]} of {_user(about.st_uid)} (pid {path.name.partition('-')[0]})"
-            return replace(found, name=name) if _makes_sense(found) else None
+            encoders = found.encoders
+            if not _makes_sense(found) or (encoders and not _makes_sense(encoders)):
+                return None
+            if encoders is not None:
+                encoders = replace(encoders, name=name + SUFFIX, nodes=(), standing=None, encoders=None)
+            return replace(found, name=name, nodes=(), encoders=encoders)
         with suppress(OSError):
             path.unlink()
         return None

@@ -4,11 +4,14 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
+from clipfarm.decide.vram import encoders
+from clipfarm.encoder_memory import encoder_memory
 from clipfarm.local import follow_encoder
+from clipfarm.local.encoders import share
 from clipfarm.local.processes import Worker, last_line
 from clipfarm.local.serving import Server
 from clipfarm.local.state import WAITING_SHOWN, State, unreadable
-from clipfarm.world import Departed, Encoder, Encoding, Ended, GpuId, Moment, Node, Running, Standing, World
+from clipfarm.world import Departed, Encoder, Encoding, Ended, GpuId, Moment, Node, OtherRun, Running, Standing, World
 from clipfarm_contract.clip import ClipState, inspect
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError
@@ -67,8 +70,23 @@ def observe(state: State, moment: Moment) -> World:
         clip_memory=state.clip_memory.summary(),
         complete_before=state.complete_before,
         turn=state.turn,
-        others=state.claims.others() if state.claims else (),
+        others=(*state.claims.others(), *_encoder_claims(state)) if state.claims else (),
     )
+
+
+def _encoder_claims(state: State) -> tuple[OtherRun, ...]:
+    """Return what this run's encoders claim of the GPUs that they use."""
+    run, gpus = state.job.run, state.look.gpus
+    encode = run.spec.encode
+    if not (state.encoders and gpus):
+        return ()
+    pods = [
+        Running(number, state.node, gpu, encoder.started_at)
+        for number, encoder in sorted(state.encoders.items())
+        for gpu in (share(gpus, number, encode.replicas) if encode.replicas > 1 else gpus)
+    ]
+    size = encoder_memory(encode, run.spec.experiment.frames)
+    return (encoders.claims(run.name, size, pods, (), state.readings),)
 
 
 def _reap_workers(state: State, now: float) -> None:

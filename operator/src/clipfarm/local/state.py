@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipfarm.decide.vram.learned import LearnedMemory
-from clipfarm.feature_cost import cost
+from clipfarm.feature_cost import LARGEST_MODEL, cost
 from clipfarm.local.claims import Claims
 from clipfarm.local.encoders import Encoder
 from clipfarm.local.job import Job
@@ -18,16 +18,11 @@ from clipfarm.vram.nvml import Look, NvmlSource
 from clipfarm.world import Departed, EarlyEnd, Ended, GpuId, Reading, Turn, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.feature_sets import FeatureSet
-from clipfarm_contract.models import Facts
 
 WINDOW = 32
 """Completions that the moving window of the ETA holds."""
 WAITING_SHOWN = 1024
 """Waiting clips that a snapshot names; more could not start in one tick anyway."""
-
-
-LARGEST_MODEL = Facts(step=1, patch=14, width=1664, layers=48)
-"""What is taken for a model whose name says nothing of it: an image encoder as wide as they come."""
 
 
 @dataclass

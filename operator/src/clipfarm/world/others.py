@@ -1,8 +1,9 @@
-"""Runs that share GPUs with the one that a snapshot is about, and whose clips another process starts."""
+"""Who shares GPUs with the run that a snapshot is about: runs whose clips another process starts, and encoders."""
 
 from dataclasses import dataclass
 
 from clipfarm.world.gpus import ClipMemory, GpuId
+from clipfarm.world.nodes import Node
 from clipfarm.world.pods import Departed, Running
 
 
@@ -33,3 +34,9 @@ class OtherRun:
     departed: tuple[Departed, ...] = ()
     standing: RunStanding | None = None
     """How it stands beside others; None: it asks for nothing."""
+    nodes: tuple[Node, ...] = ()
+    """Where its pods may be; empty: on those of the run that knows of it."""
+    encodes: bool = False
+    """Whether its pods are encoders, and make no clips."""
+    encoders: "OtherRun | None" = None
+    """Its encoders, if it is of another process and they use GPUs."""

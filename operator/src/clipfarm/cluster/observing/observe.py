@@ -8,6 +8,7 @@ from itertools import islice
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.observing import carried_over, places, refused, stuck
 from clipfarm.cluster.observing.beside import Asking
+from clipfarm.cluster.observing.encoder_claims import encoder_claims
 from clipfarm.cluster.observing.exporting import exporting
 from clipfarm.cluster.observing.failures import failures
 from clipfarm.cluster.observing.memory import Memory
@@ -137,6 +138,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         refusal=trial.refusal,
         turn=memory.turn,
         pod_requests=asking.requests,
+        others=encoder_claims(tracked, own.encoders, encoders, seen, readings),
     )
     return world, memory
 

@@ -107,7 +107,8 @@ class Ticker:
     def _leave(self, key: RunKey) -> None:
         """Take note that a run is gone: its pods have memory until they have ended."""
         tracked, draft = self._looked.pop(key)
-        self.ledger.drop(draft.name)
+        for name in (draft.name, *(other.name for other in draft.world.others)):
+            self.ledger.drop(name)
         self._waiting.discard(key)
         self._leaving[tracked.owner.uid] = tracked, draft
 

@@ -59,7 +59,7 @@ class GpuMetrics(Collector):
             GaugeMetricFamily("clipfarm_vram_total_bytes", "GPU memory that may be allocated.", labels=LABELS),
             GaugeMetricFamily("clipfarm_vram_reading_age_seconds", "How old the last reading is.", labels=LABELS),
             GaugeMetricFamily("clipfarm_vram_gate_closed", "1: no clip starts on it, by its use.", labels=LABELS),
-            GaugeMetricFamily("clipfarm_vram_claimed_bytes", "GPU memory that clips of a run claim.", labels=by_run),
+            GaugeMetricFamily("clipfarm_vram_claimed_bytes", "GPU memory that a run claims.", labels=by_run),
             GaugeMetricFamily(
                 "clipfarm_vram_claims", "Clips of a run with a claim, also of unknown size.", labels=by_run
             ),

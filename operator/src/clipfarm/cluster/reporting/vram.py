@@ -6,7 +6,8 @@ from typing import Any
 
 from clipfarm.cluster.api.times import read_time
 from clipfarm.cluster.reporting.summary import FINISHED
-from clipfarm.units import format_clips, format_duration
+from clipfarm.decide.vram.encoders import SUFFIX
+from clipfarm.units import format_clips, format_count, format_duration
 from clipfarm_contract.objects import split_uuid
 
 
@@ -64,11 +65,17 @@ def unknown(runs: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def claims_text(claims: Iterable[tuple[str, int, str, float | None]]) -> str:
-    """Return ``team/a 2 clips 9.4 GiB 12s, team/b 1 clip unknown``: run, clips, memory, and since when."""
+    """Return ``team/a 2 clips 9.4 GiB 12s, team/b 1 encoder 2.0 GiB``: run, clips, memory, and since when."""
     return ", ".join(
-        f"{run} {format_clips(clips)} {memory}" + ("" if age is None else f" {format_duration(age)}")
+        f"{_who(run, clips)} {memory}" + ("" if age is None else f" {format_duration(age)}")
         for run, clips, memory, age in claims
     )
+
+
+def _who(run: str, clips: int) -> str:
+    if run.endswith(SUFFIX):
+        return f"{run.removesuffix(SUFFIX)} {format_count(clips, 'encoder')}"
+    return f"{run} {format_clips(clips)}"
 
 
 def _row(entry: Mapping[str, Any], now: float, *, closed: bool) -> GpuRow:

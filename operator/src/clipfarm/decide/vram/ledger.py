@@ -38,6 +38,8 @@ class Account:
     """By GPU; by node if the node gives out its GPUs itself."""
     sums: dict[PlaceKey, Others] = field(default_factory=dict)
     """The same, as other runs see them."""
+    encodes: bool = False
+    """Whether these are encoders and no clips."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,8 @@ class Ledger:
         counts: Mapping[PlaceKey, Counts],
         per_clip: Expected | None,
         used: Mapping[GpuId, float],
+        *,
+        encodes: bool = False,
     ) -> None:
         """Enter the clips of a run in place of those entered before.
 
@@ -74,9 +78,10 @@ class Ledger:
             counts: its clips, by place.
             per_clip: memory that one takes; None: unknown.
             used: memory in use by fresh readings, by GPU, MiB.
+            encodes: whether these are encoders.
         """
         self.drop(run)
-        account = Account(per_clip, {})
+        account = Account(per_clip, {}, encodes=encodes)
         for node in nodes:
             keys: tuple[PlaceKey, ...] = node.gpus if node.sharing == "Chosen" else (node.name,) if node.gpus else ()
             for key in keys:
@@ -173,7 +178,8 @@ class Ledger:
 
     def largest_mib(self, run: str) -> float | None:
         """Return the largest clip of all other runs, MiB; None: none is known."""
-        known = [each.per_clip.most for name, each in self.accounts.items() if name != run and each.per_clip]
+        others = [each for name, each in self.accounts.items() if name != run and not each.encodes]
+        known = [each.per_clip.most for each in others if each.per_clip]
         return max(known, default=None)
 
     def claims(self, node: str, gpu: GpuId) -> tuple[Claim, ...]:
