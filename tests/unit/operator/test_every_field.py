@@ -47,7 +47,8 @@ def document() -> dict[str, Any]:
     lawful = {"objects": ["cube"], "factors": {"x": {"values": [0]}}}
     for part in (made["spec"]["experiment"], made["spec"]["experiment"]["phases"][0]):
         part |= lawful | {"exclude": [{"objects": ["cone"], "factors": {"x": {"values": [1]}}}]}
-    made["spec"]["experiment"] |= {"layers": ["rgb", "depth"]}
+    view = {"name": "side", "camera": {"azimuth": 90}, "layers": ["rgb"]}
+    made["spec"]["experiment"] |= {"layers": ["rgb", "depth"], "views": [view]}
     made["spec"]["export"] = {"format": "hf", "license": "mit", "features": ["a"], "layers": ["depth"]}
     for part in ("render", "encode"):
         pod = {"tolerations": [{"key": "a"}], "imagePullSecrets": ["a"]}
