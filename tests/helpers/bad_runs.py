@@ -21,6 +21,9 @@ spec:
     - {name: B, clips: {start: 10, end: 29}, friction: {min: 0.01, max: 0.15}, mass: {min: 1, max: 1}}
   encode: {weights: {source: random}}
 """
+VIDEOS = {"videos": {"folder": "lab"}}
+OF_VIDEOS: dict[str, Any] = {"source": VIDEOS, "encode": {"weights": {"source": "random"}}}
+"""The ``spec`` of a run of videos."""
 PUSH = [factor.name for factor in EXPERIMENTS["push"].factors if not factor.is_object]
 FPS = "expected a divisor of 240, the rate of the physics, such as"
 
@@ -31,6 +34,28 @@ BAD = [
     ("spec.clips.end", 30, "spec.experiment.phases: no phase holds clip 30, expected each clip in one phase"),
     ("spec.clips.end", True, "spec.clips.end: found true, expected a whole number"),
     ("spec.clips.end", None, "spec.clips.end: missing"),
+    ("spec.source", VIDEOS, "spec.source: expected either experiment or source, found both"),
+    ("spec", {"encode": {"enabled": False}, "clips": {"start": 0, "end": 9}}, "spec.experiment: missing, expected"
+     " experiment or source"),
+    ("spec", OF_VIDEOS | {"clips": {"start": 0, "end": 9}}, "spec.clips: expected only with an experiment; videos are"
+     " cut into as many as they give"),
+    ("spec", OF_VIDEOS | {"workers": 2}, "spec.workers: expected only with an experiment; encode.replicas is the number"
+     " of encoders"),
+    ("spec", OF_VIDEOS | {"export": {"format": "hf", "license": "cc0-1.0", "destination": "x"}}, "spec.export: expected"
+     " only with an experiment; clips of videos are not exported"),
+    ("spec", OF_VIDEOS | {"suspend": True}, "spec.suspend: expected only with an experiment"),
+    ("spec", OF_VIDEOS | {"encode": {"enabled": False}}, "spec.encode.enabled: found false, expected true with source:"
+     " nothing else is done with videos"),
+    ("spec", OF_VIDEOS | {"source": {}}, "spec.source.videos: missing"),
+    ("spec", OF_VIDEOS | {"source": {"videos": {}}}, "spec.source.videos.folder: missing"),
+    ("spec", OF_VIDEOS | {"source": {"videos": {"folder": "x", "frames": 0}}}, "spec.source.videos.frames: found 0,"
+     " expected 1 or more"),
+    ("spec", OF_VIDEOS | {"source": {"videos": {"folder": "x", "frameRate": 0}}}, "spec.source.videos.frameRate: found"
+     " 0, expected more than 0"),
+    ("spec", OF_VIDEOS | {"source": {"videos": {"folder": "x", "fps": 8}}}, "spec.source.videos.fps: unknown field,"
+     " expected one of folder, claimName, frames, stride, frameRate"),
+    ("spec", OF_VIDEOS | {"source": {"videos": {"folder": "/x", "claimName": "v"}}}, "spec.source.videos.folder: found"
+     " /x, expected a path from the root of the claim, without / before it"),
     ("spec.seed", "forty-two", 'spec.seed: found "forty-two", expected a whole number'),
     ("spec.seed", -1, "spec.seed: found -1, expected 0 or more"),
     ("spec.workers", 0, "spec.workers: found 0, expected 1 or more"),

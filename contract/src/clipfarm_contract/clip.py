@@ -139,6 +139,9 @@ class Inspection:
     reason: str = ""
 
 
+OF_A_VIDEO = "it is of a video (video.json), and was not rendered"
+
+
 def inspect(clip: Clip, recipe: ClipRecipe, renderer: tuple[str, ...] | None = None) -> Inspection:
     """Tell whether a clip is complete, by its recipe and the sizes of its files.
 
@@ -155,6 +158,8 @@ def inspect(clip: Clip, recipe: ClipRecipe, renderer: tuple[str, ...] | None = N
         name = f"{clip.manifest.name}: "
         manifest = read_manifest(clip)
         if isinstance(manifest, str):
+            if regular.may_exist(clip.excerpt):
+                return Inspection(ClipState.FOREIGN, OF_A_VIDEO)
             return Inspection(ClipState.DAMAGED, manifest)
         difference = manifest.difference(recipe, renderer)
         if difference:

@@ -18,6 +18,8 @@ it::
      "devices": [{"name": "cuda:0", "clips": 2, "batch_size": 2, "tokens_per_second": 836.0,
                   "model_flop_utilisation": 0.41, "memory_held_bytes": 3221225472}]}
 
+An encoder that cuts videos adds ``videos`` (:mod:`clipfarm_contract.video_listing`).
+
 ``found`` counts complete clips of the run seen so far, and is the sum of the other five; ``skipped`` are those that
 had features already or got them from another encoder. ``absent`` are clips that ``--clips`` asks for and that are not
 found: not made yet, removed, or of another run. With several feature sets, ``clips`` and ``failures`` are of all
@@ -42,6 +44,7 @@ from clipfarm_contract.fields import ContractError, Fields, load
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import clip_index
 from clipfarm_contract.result import take_seconds
+from clipfarm_contract.video_listing import Listing
 
 MOST_RANGES = 100_000
 """Of clips that are absent: a Job has no more indexes."""
@@ -169,6 +172,8 @@ class EncoderProgress:
     """Clips that are asked for and not found; None also if all that are there are asked for."""
     foreign: int | None = None
     """Clips of another run."""
+    videos: Listing | None = None
+    """Of an encoder that was given a folder of videos."""
     state: State | None = None
     """None also if it is one of a later version."""
     model: str | None = None
@@ -199,13 +204,14 @@ class EncoderProgress:
             ContractError: it is no such document, or has numbers that cannot be; the message names the field.
         """
         fields = Fields(value, where)
-        state = fields.maybe("state", str)
+        state, videos = fields.maybe("state", str), fields.maybe("videos", dict)
         return cls(
             clips=fields.take_object("clips", Counts.parse),
             failures=fields.take_list("failures", Failure.parse),
             sets=fields.take_list("sets", SetProgress.parse) if fields.has("sets") else (),
             absent=_absent(fields),
             foreign=fields.maybe("foreign", int),
+            videos=None if videos is None else Listing.parse(videos, fields.path("videos")),
             state=State(state) if state in {each.value for each in State} else None,
             model=fields.maybe("model", str),
             weights=fields.maybe("weights", dict),
@@ -232,7 +238,7 @@ class EncoderProgress:
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
             "clips_per_second": None if self.clips_per_second is None else round(self.clips_per_second, 3),
             "devices": list(self.devices),
-        }
+        } | ({} if self.videos is None else {"videos": self.videos.to_json()})
 
 
 def _count(fields: Fields, name: str) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from clipfarm_contract import regular, tree
 from clipfarm_contract.clip import FEATURES, FileEntry, read_manifest, size_problem
+from clipfarm_contract.excerpt import Excerpt
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip, clip_index
 
@@ -29,7 +30,7 @@ def examine(clip: Clip) -> Findings:
     except OSError as error:
         return Findings(unread=[f"{clip.manifest.name}: {regular.describe(error)}"])
     if isinstance(manifest, str):
-        return Findings(wrong=[manifest])
+        return _examine_excerpt(clip) if regular.may_exist(clip.excerpt) else Findings(wrong=[manifest])
     found = Findings()
     if clip_index(clip.folder.name) != manifest.recipe.index:
         found.wrong.append(f"clip.json is that of clip {manifest.recipe.index}")
@@ -52,6 +53,20 @@ def examine(clip: Clip) -> Findings:
         else:
             found.wrong += [f"{name}: {problem}"] if problem else []
     found.wrong += [f"{name}: not part of the clip" for name in others]
+    return found
+
+
+def _examine_excerpt(clip: Clip) -> Findings:
+    """Look at a clip that is a part of a video, which is elsewhere and not looked at."""
+    found = Findings()
+    try:
+        Excerpt.read(clip)
+        names = tree.files(clip.folder, but=(FEATURES, clip.excerpt.name), links=True)
+        found.wrong += [f"{name}: not part of the clip" for name in sorted(names)]
+    except (ContractError, tree.UnfitError) as error:
+        found.wrong.append(str(error))
+    except OSError as error:
+        found.unread.append(f"{clip.excerpt.name}: {regular.describe(error)}")
     return found
 
 

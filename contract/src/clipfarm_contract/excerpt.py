@@ -19,6 +19,11 @@ class Cut:
     fps: float | None = None
     """Frames a second that are taken of a video; None: all of them."""
 
+    @classmethod
+    def asked(cls, frames: int, stride: int | None, fps: float | None) -> "Cut":
+        """Return what is asked for; without a stride clips follow one after the other."""
+        return cls(frames, stride or frames, fps)
+
 
 @dataclass(frozen=True, slots=True)
 class Videos:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfarm_contract import regular
-from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
+from clipfarm_contract.clip import FEATURES, OF_A_VIDEO, ClipManifest, FileEntry
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.indexes import Indexes, compress
@@ -102,6 +102,9 @@ def survey(run: RunFolder, tick: Callable[[], None] = lambda: None, only: Indexe
     for index in present:
         tick()
         clip = run.clip(index)
+        if not clip.manifest.exists() and clip.excerpt.exists():
+            found.left_out.append(LeftOut(clip.folder.name, OF_A_VIDEO))
+            continue
         try:
             manifest = ClipManifest.read(clip.manifest)
             content = regular.read(clip.manifest, clip.manifest.name)
@@ -141,6 +144,8 @@ def survey(run: RunFolder, tick: Callable[[], None] = lambda: None, only: Indexe
     if len(commons) > 1:
         groups = "; ".join(f"clips {compress(sorted(of))}" for of in commons.values())
         raise ExportError(f"{run.root}: found clips of {len(commons)} different runs ({groups}), expected those of one")
+    if not found.clips and any(each.reason == OF_A_VIDEO for each in found.left_out):
+        raise ExportError(f"{run.root}: found clips of videos, expected clips that were rendered")
     if not found.clips:
         which = "folders such as clip_00042" if only is None else f"clips among {only}"
         raise ExportError(f"{run.root}: found no complete clip, expected {which}")

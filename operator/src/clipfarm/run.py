@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from clipfarm import groups
+from clipfarm import groups, source
 from clipfarm.cel import Rule
 from clipfarm.decide.rules.table import RuleOptions
 from clipfarm.decide.vram.options import Vram
@@ -31,12 +31,14 @@ from clipfarm.model import (
 )
 from clipfarm.phases import ClipRange
 from clipfarm.pod_options import PodOptions
-from clipfarm_contract.bounds import MOST_FRICTION
+from clipfarm.source import Source
+from clipfarm_contract.bounds import LAST_CLIP, MOST_FRICTION
 from clipfarm_contract.environment import MOST_THREADS
 from clipfarm_contract.experiment import Background
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 from clipfarm_contract.experiments.groups import QUADRUPLET, clips_problem
 from clipfarm_contract.experiments.reading import Declared
+from clipfarm_contract.indexes import Indexes
 
 RUN_NAME = r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$"
 """It is a label of all that is made for the run, and the beginning of host names, which have no dots."""
@@ -130,25 +132,29 @@ class Storage(Model):
 
 
 def _uncovered(spec: "RunSpec") -> str | None:
-    clip = spec.experiment.first_uncovered(spec.clips)
+    if spec.source is not None:
+        return None
+    clip = spec.scene.first_uncovered(spec.to_render)
     return None if clip is None else f"experiment.phases: no phase holds clip {clip}, expected each clip in one phase"
 
 
 def _split_group(spec: "RunSpec") -> str | None:
-    found = clips_problem(spec.clips.start, spec.clips.end, groups.group(spec.experiment))
+    if spec.source is not None:
+        return None
+    found = clips_problem(spec.to_render.start, spec.to_render.end, groups.group(spec.scene))
     return None if found is None else f"clips: {found}"
 
 
 def _two_renderers(spec: "RunSpec") -> str | None:
-    if spec.experiment.module is None or not spec.render.command:
+    if spec.source is not None or spec.scene.module is None or not spec.render.command:
         return None
     return "render.command: found beside experiment.module, which the built-in renderer runs; expected one of the two"
 
 
 def _too_large(spec: "RunSpec") -> str | None:
-    if spec.render.command:
+    if spec.render.command or spec.source is not None:
         return None
-    found = problem(spec.declared(), spec.experiment, own_renderer=False)
+    found = problem(spec.declared(), spec.scene, own_renderer=False)
     return None if found is None else f"experiment.{found}, or a renderer of your own (render.command)"
 
 
@@ -157,15 +163,17 @@ class SpecFields(Model):
 
     seed: int = Field(default=0, ge=0, lt=2**53)
     """Seed of all randomness in all clips; 0 is a seed like any other."""
-    clips: ClipRange
-    """The clips to make."""
+    clips: ClipRange | None = None
+    """The clips to make; required with an experiment."""
     workers: int | None = Field(default=None, ge=1, le=10_000)
     """Clips to render at a time; default: CPUs / render.threads - 2 of each machine that exists at the start, at least
     1, and on GPUs at most 2 per GPU."""
     storage: Storage | None = None
     """Volume for the clips, in a cluster; on one machine --output names a folder."""
-    experiment: Experiment
-    """The experiment to simulate and render."""
+    experiment: Experiment | None = None
+    """The experiment to simulate and render; required without source."""
+    source: Source | None = None
+    """Videos to encode, in place of an experiment."""
     render: Render = Render()
     """How clips are rendered."""
     vram: Vram = Vram()
@@ -183,6 +191,29 @@ class SpecFields(Model):
 
 class RunSpec(RuleOptions, SpecFields):
     """``spec`` of a BenchmarkRun; the fields that rules of admission bring come last."""
+
+    @property
+    def scene(self) -> Experiment:
+        """The experiment of a run that renders."""
+        assert self.experiment is not None, "a run with a source renders nothing"
+        return self.experiment
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip."""
+        return self.scene.frames if self.source is None else self.source.videos.frames
+
+    @property
+    def to_render(self) -> ClipRange:
+        """The clips of a run that renders."""
+        assert self.clips is not None, "a run with a source renders nothing"
+        return self.clips
+
+    @property
+    def numbers(self) -> Indexes:
+        """Numbers that its clips may have; how many clips videos give is known when they are listed."""
+        clips = self.clips
+        return Indexes.between(0, LAST_CLIP) if clips is None else Indexes.between(clips.start, clips.end)
 
     def declared(self) -> Declared:
         """Return the experiment as the renderer reads it."""
@@ -205,7 +236,7 @@ class RunSpec(RuleOptions, SpecFields):
 
     @cached_property
     def _declared(self) -> Declared:
-        return declared(self.experiment, self.render.background)
+        return declared(self.scene, self.render.background)
 
     @cached_property
     def _handed_on(self) -> str:
@@ -213,10 +244,11 @@ class RunSpec(RuleOptions, SpecFields):
         return json.dumps(self._declared.document_with_source(), sort_keys=True)
 
     rules = (
+        *source.RULES,
         Rule(
             _uncovered,
             # Phases do not overlap, so each clip is in one when the parts of the run that they hold add up to the run.
-            cel="self.experiment.phases.map(p,"
+            cel="!has(self.experiment) || !has(self.clips) || self.experiment.phases.map(p,"
             " (p.clips.end < self.clips.end ? p.clips.end : self.clips.end)"
             " - (p.clips.start > self.clips.start ? p.clips.start : self.clips.start) + 1)"
             ".filter(n, n > 0).sum() == self.clips.end - self.clips.start + 1",
@@ -225,7 +257,8 @@ class RunSpec(RuleOptions, SpecFields):
         ),
         Rule(
             _split_group,
-            cel="(!has(self.experiment.twins) || self.clips.start % self.experiment.twins.of == 0"
+            cel="!has(self.experiment) || !has(self.clips)"
+            " || (!has(self.experiment.twins) || self.clips.start % self.experiment.twins.of == 0"
             " && (self.clips.end + 1) % self.experiment.twins.of == 0) && (!has(self.experiment.violations)"
             f" || self.clips.start % {QUADRUPLET} == 0 && (self.clips.end + 1) % {QUADRUPLET} == 0)",
             message="expected whole groups of clips (experiment.twins, experiment.violations)",
@@ -238,27 +271,27 @@ class RunSpec(RuleOptions, SpecFields):
             field=".export.features",
         ),
         Rule(
-            lambda spec: unknown_layers(spec.export, spec.experiment.layers),
-            cel=LAYERS_CEL,
+            lambda spec: None if spec.source else unknown_layers(spec.export, spec.scene.layers),
+            cel=f"!has(self.experiment) || {LAYERS_CEL}",
             message="expected layers of the experiment but rgb",
             field=".export.layers",
         ),
         Rule(
             _two_renderers,
-            cel="!has(self.experiment.module) || self.render.command.size() == 0",
+            cel="!has(self.experiment) || !has(self.experiment.module) || self.render.command.size() == 0",
             message="expected experiment.module, which the built-in renderer runs, or render.command",
             field=".render.command",
         ),
         Rule(
             _too_large,
-            cel="self.render.command.size() > 0 || self.experiment.phases.all(p,"
+            cel="!has(self.experiment) || self.render.command.size() > 0 || self.experiment.phases.all(p,"
             f" !has(p.friction) || p.friction.max <= {MOST_FRICTION}) || has(self.experiment.module)",
             message=f"expected friction of {MOST_FRICTION:g} or less, or a renderer of your own (render.command)",
             field=".experiment.phases",
         ),
         Rule(
             lambda _: None,  # with the rule before
-            cel=f"self.render.command.size() > 0 || {WITHIN}",
+            cel=f"!has(self.experiment) || self.render.command.size() > 0 || {WITHIN}",
             message="expected what the built-in renderer can make, or render.command"
             " (docs/experiments.md; clipfarm plan names the factor)",
             field=".experiment.factors",

@@ -197,6 +197,26 @@ class SetCount(Model):
     """Number of clips that have it."""
 
 
+class PassedOver(_Made):
+    """A video that gives no clip."""
+
+    video: str
+    """Path from the videos' folder."""
+    reason: str
+    """Why."""
+
+
+class VideoCounts(_Made):
+    """Videos of a run with a source."""
+
+    found: int = Field(ge=0)
+    """Number of videos in the folder."""
+    passed_over: int = Field(ge=0)
+    """Number of these that give no clip."""
+    reasons: tuple[PassedOver, ...] = Field(default=(), strict=False)
+    """Why they give none; the first 20 by name."""
+
+
 class RunStatus(_Made):
     """Counters and reasons."""
 
@@ -218,12 +238,15 @@ class RunStatus(_Made):
     """Generation of the run that this describes; -1 before an operator has seen the run."""
     observed_at: str | None = None
     """Time when an operator last wrote this status: at least every two minutes while the run is unfinished."""
-    total: int = Field(ge=0)
-    """Number of clips that the run asks for."""
-    rendered: int = Field(ge=0)
-    """Number of complete clips."""
+    total: int | None = Field(default=None, ge=0)
+    """Number of clips that the run asks for. Of a run of videos the number that these give; absent until they are
+    listed."""
+    rendered: int | None = Field(default=None, ge=0)
+    """Number of complete clips; absent if the run renders none."""
     encoded: int = Field(ge=0)
     """Number of clips with features; with several sets, of clips that have every set."""
+    videos: VideoCounts | None = None
+    """Videos of a run with a source, once they are listed."""
     features: tuple[SetCount, ...] = Field(default=(), strict=False)
     """Clips of each set of features, if the run lists sets."""
     failed: int = Field(ge=0)

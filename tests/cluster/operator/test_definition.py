@@ -61,6 +61,7 @@ NAMED_OTHERWISE = {
         "spec.experiment.factors",
     ),
     "spec.experiment.phases[1].factors.mass": "spec.experiment.phases[1].factors",
+    "spec.source": "spec.experiment",
     "spec.experiment.phases[1].objects[0]": "spec.experiment.objects",
     "spec.experiment.phases[1].exclude[0].factors.sice": "spec.experiment.exclude",
     "spec.experiment.exclude[0].objects[1]": "spec.experiment.exclude",

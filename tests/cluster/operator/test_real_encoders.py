@@ -25,7 +25,8 @@ from clipfarm_contract.layout import RunFolder
 from helpers.cluster import Namespace
 from helpers.kubelet import End, end_pod, index
 from helpers.local import wait_until
-from helpers.operators import DEPLOYMENTS, PODS, RUNS, Runs, command, run_document
+from helpers.operators import CLAIMS, DEPLOYMENTS, JOBS, PODS, RUNS, Runs, command, run_document
+from helpers.videos import make_pictures, make_video
 from unit.encode.made_up import make_clip
 
 pytestmark = pytest.mark.torch
@@ -42,13 +43,18 @@ class Container:
         [container] = pod["spec"]["containers"]
         # Of this machine, and nobody else's.
         self.address = ".".join(["127", *(str(secrets.randbelow(250) + 1) for _ in range(3))])
-        here = {"/clips": str(volume), "0.0.0.0": self.address, "$(POD_NAME)": pod["metadata"]["name"]}
+        here = {
+            "/clips": str(volume),
+            "/videos": str(volume.with_name("videos")),
+            "0.0.0.0": self.address,
+            "$(POD_NAME)": pod["metadata"]["name"],
+        }
         arguments = [_put_in(each, here) for each in container["args"]]
         variables = {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
         command = [sys.executable, "-m", "clipfarm_encode", "--device", "cpu", *arguments]
         self._log = log
         with log.open("wb") as file:
-            environment = os.environ | {RUN_EXPERIMENT: variables[RUN_EXPERIMENT]}
+            environment = os.environ | {name: variables[name] for name in (RUN_EXPERIMENT,) if name in variables}
             self.process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
 
     def progress(self) -> dict[str, Any] | None:
@@ -233,3 +239,50 @@ def test_an_encoder_that_is_killed_and_started_again_goes_on_and_nothing_is_coun
     assert (status["phase"], status["encoded"]) == ("Succeeded", 4)
     clips = second.progress()["clips"]
     assert (clips["encoded"], clips["skipped"]) == (2, 2)
+
+
+def test_a_run_of_videos_lists_and_encodes_them_and_renders_nothing(
+    definition, driven: Namespace, start_operator, run_encoder, volume: RunFolder
+):
+    videos = volume.root.with_name("videos") / "v" / "lab"
+    make_video(videos / "a.mp4", frames=12)
+    make_pictures(videos / "walk", count=5)
+    noise = videos / "noise.webm"
+    noise.write_bytes(b"no video")
+    claim = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+    driven.create(CLAIMS, {"metadata": {"name": "v"}, "spec": claim})
+    start_operator(driven, "--encoder-access", "direct")
+    runs = Runs(driven)
+    made = run_document("a", 1, storage={"size": "1Gi"}, encode=ENCODE)
+    del made["spec"]["clips"], made["spec"]["experiment"]
+    made["spec"].pop("workers", None)
+    made["spec"]["source"] = {"videos": {"folder": "lab", "claimName": "v", "frames": 4}}
+    driven.create(RUNS, made)
+
+    status = wait_until(lambda: (found := runs.status("a")).get("reason") == "Listing" and found, "the list to be made")
+    assert status["phase"] == "Encoding"
+    assert not {"total", "rendered", "videos"} & status.keys(), "what is unknown is not zero"
+    first = run_encoder("a", volume.root)
+    status = runs.finished("a")
+    assert (status["phase"], status["total"], status["encoded"], status["failed"]) == ("CompletedWithFailures", 4, 4, 0)
+    reason = "Invalid data found when processing input"
+    assert status["videos"] == {"found": 3, "passedOver": 1, "reasons": [{"video": "noise.webm", "reason": reason}]}
+    assert "rendered" not in status
+    assert encoded(volume) == [0, 1, 2, 3]
+    jobs = wait_until(lambda: driven.list(JOBS), "the report's Job")
+    assert [job["metadata"]["name"] for job in jobs] == ["a-report"], "nothing is rendered"
+    shown = command(definition, "status", "a", "--namespace", driven.name).stdout.splitlines()
+    assert shown[0] == "a: CompletedWithFailures: encoded 4/4, failed 0, running 0"
+    assert f"  passed over noise.webm: {reason}" in shown
+    first.terminate()
+
+    noise.unlink()
+    make_video(videos / "noise.webm", frames=4)
+    done = command(definition, "retry", "a", "--namespace", driven.name)
+    assert done.stdout == "a: tries again the videos that were passed over\n", done.stderr
+    second = run_encoder("a", volume.root)
+    status = runs.finished("a")
+    assert (status["phase"], status["total"], status["encoded"]) == ("Succeeded", 5, 5)
+    assert status["videos"] == {"found": 3, "passedOver": 0, "reasons": []}
+    clips = second.progress()["clips"]
+    assert (clips["encoded"], clips["skipped"]) == (1, 4)

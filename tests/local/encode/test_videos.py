@@ -19,7 +19,11 @@ MODEL = "vjepa2_tiny16"
 
 
 def encode(*arguments: str) -> tuple[int, list[str]]:
-    command = [sys.executable, "-m", "clipfarm.cli.main", "encode", *arguments]
+    return clipfarm("encode", *arguments)
+
+
+def clipfarm(*arguments: str) -> tuple[int, list[str]]:
+    command = [sys.executable, "-m", "clipfarm.cli.main", *arguments]
     alone = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
     return done.returncode, (done.stdout + done.stderr).splitlines()
@@ -46,3 +50,38 @@ def test_several_encoders_make_the_features_of_videos_and_the_next_call_finds_ne
     make_video(videos / "b.webm", frames=4)
     assert encode(*call, "--no-encode") == (0, ["clipfarm encode: 3 videos, 0 of them passed over: 10 clips"])
     assert not folder.clip(9).features(MODEL).exists()
+
+
+RUN = """
+apiVersion: clipfarm.dev/v1alpha1
+kind: BenchmarkRun
+metadata: {name: robot}
+spec:
+  source: {videos: {folder: videos, claimName: robot-videos, frames: 4, stride: 8, frameRate: 15}}
+  encode: {model: vjepa2_tiny16, cropSize: 32, weights: {source: random}}
+"""
+
+
+def test_a_run_file_with_videos_makes_what_the_command_makes(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_video(tmp_path / "videos" / "a.mp4", frames=24)
+    Path("run.yaml").write_text(RUN)
+    code, said = clipfarm("plan", "run.yaml")
+    assert (code, said[:2]) == (0, [
+        "run robot: clips of the videos in videos; how many they give is known when they are listed",
+        "  4 frames a clip, one every 8 frames; 15 frames a second",
+    ])  # fmt: skip
+    code, said = clipfarm("local", "run.yaml", "--output", "out", "--test", "--page-port", "0")
+    assert (code, said) == (2, ["--test, --page-port: expected only with an experiment; this run has a source"])
+    assert clipfarm("local", "run.yaml", "--output", "out")[0] == 0
+    options = ("--frames", "4", "--stride", "8", "--fps", "15", "--model", MODEL, "--weights", "random")
+    assert encode("videos", "--output", "other", *options, "--crop-size", "32")[0] == 0
+    made, other = ({path.relative_to(root): path.read_bytes() for path in root.rglob("clip_*/**/*") if path.is_file()}
+                   for root in (Path("out"), Path("other")))  # fmt: skip
+    assert made == other
+    assert sorted(map(str, made)) == [
+        "clip_00000/feature_maps/vjepa2_tiny16.json", "clip_00000/feature_maps/vjepa2_tiny16.npy",
+        "clip_00000/video.json", "clip_00001/feature_maps/vjepa2_tiny16.json",
+        "clip_00001/feature_maps/vjepa2_tiny16.npy", "clip_00001/video.json",
+    ]  # fmt: skip
+    assert Path("out/.clipfarm/videos.json").read_bytes() == Path("other/.clipfarm/videos.json").read_bytes()

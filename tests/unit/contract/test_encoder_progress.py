@@ -1,6 +1,7 @@
 """What an encoder reports of itself: what it writes is what operators read, of this version and of others."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure, SetProgress, State
 from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.video_listing import Listing
 
 PROGRESS = EncoderProgress(
     clips=Counts(found=9, waiting=3, encoding=2, encoded=2, skipped=1),
@@ -35,11 +37,25 @@ WRITTEN = (
     '"seconds": {"io": 1.25, "total": 10.4}, "clips_per_second": 0.192, '
     '"devices": [{"name": "cuda:0", "model_flop_utilisation": null}]}'
 )
+VIDEOS = {"found": 1, "clips": 1, "passed_over": 0, "reasons": []}
 LEAST = {"clips": {"waiting": 0, "encoding": 0, "encoded": 0, "skipped": 0}, "failures": []}
 
 
 def test_an_answer_is_these_bytes():
     assert json.dumps(PROGRESS.to_json()) == WRITTEN
+
+
+def test_an_encoder_that_cuts_videos_adds_what_it_found():
+    listing = Listing.of(3, 4, {"b.webm": "no video", "a.mp4": "x" * 1000})
+    made = replace(PROGRESS, videos=listing)
+    written = made.to_json()
+    assert written["videos"] == {
+        "found": 3,
+        "clips": 4,
+        "passed_over": 2,
+        "reasons": [{"video": "a.mp4", "reason": "x" * 300}, {"video": "b.webm", "reason": "no video"}],
+    }
+    assert EncoderProgress.parse(json.loads(json.dumps(written))) == made
 
 
 def test_what_was_written_is_read_back(tmp_path):
@@ -84,6 +100,12 @@ def test_what_a_later_version_adds_is_passed_over_and_what_an_earlier_one_lacks_
         (LEAST | {"clips_per_second": []}, "progress.clips_per_second: found [], expected a number"),
         (LEAST | {"weights": "random"}, 'progress.weights: found "random", expected an object'),
         (LEAST | {"devices": {}}, "progress.devices: found {}, expected a list"),
+        (LEAST | {"videos": []}, "progress.videos: found [], expected an object"),
+        (LEAST | {"videos": VIDEOS | {"clips": -1}}, "progress.videos.clips: found -1, expected 0 to 10000000"),
+        (
+            LEAST | {"videos": VIDEOS | {"reasons": [{}]}},
+            "progress.videos.reasons[0].video: missing, expected a string",
+        ),
         (LEAST | {"foreign": True}, "progress.foreign: found true, expected a whole number"),
     ],
 )

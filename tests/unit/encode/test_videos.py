@@ -268,7 +268,7 @@ def test_a_folder_keeps_the_origin_of_its_clips(tmp_path):
     code, said = run(other, *call)
     assert code == 2
     assert said == (
-        f"clipfarm encode: --output: {output.root} has clips of the videos in {first}, found {other}; name another"
+        f"clipfarm encode: {output.root} has clips of the videos in {first}, found {other}; name another"
         " folder, or add --moved if these are the same videos in another place\n"
     )
     assert Videos.read(output).root == first

@@ -30,6 +30,12 @@ def world(
     return make_world(RUN, now=NOW, rendered=rendered, running=tuple(running), encoding=encoding, turn=Turn(**turn))
 
 
+def unlisted(**fields) -> World:
+    """A run of videos of which no encoder has reported how many clips they give."""
+    made = world(done=0, rendered=0, left=None, answering=0, **fields)
+    return replace(made, total=0, encoding=replace(made.encoding, listing=True))
+
+
 def both(seconds: float) -> dict[str, float]:
     """Encoders have been idle, and renderers without room, for so long."""
     return {"idle_since": NOW - seconds, "waiting_since": NOW - seconds}
@@ -40,6 +46,9 @@ VRAM = (Held(Reason.VRAM_HIGH.hold("GPU 0 on here at 90 %"), (4,)),)
 
 # what there is; held; whether rendering is finished; encoders that should be there
 TABLE = {
+    "videos are not listed yet": (unlisted(asked=0), (), True, 2),
+    "they list videos": (unlisted(), (), True, 2),
+    "they list videos for long": (unlisted(idle_since=NOW - 900), (), True, 2),
     "nothing is complete": (world(rendered=0, done=0, asked=0, left=None), (), False, 0),
     "the first clip is complete": (world(rendered=1, done=0, asked=0, left=None), (), False, 2),
     "all is encoded and they are away": (world(asked=0, left=None), (), False, 0),

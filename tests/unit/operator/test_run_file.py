@@ -7,7 +7,7 @@ import yaml
 
 from clipfarm.run_file import RunFileError, parse_run, read_run
 from clipfarm.weights import Weights
-from helpers.bad_runs import BAD, GOOD, put
+from helpers.bad_runs import BAD, GOOD, OF_VIDEOS, put
 
 EXAMPLES = sorted(Path(__file__).parents[3].joinpath("examples").glob("*.yaml"))
 
@@ -22,7 +22,17 @@ def test_a_mistake_is_one_line_that_names_the_field(field, value, line):
     assert found == f"run.yaml: {line}" or (line.endswith("found") and found.startswith(f"run.yaml: {line} "))
 
 
-@pytest.mark.parametrize("field", ["clips", "experiment", "encode"])
+def test_a_run_of_videos_has_neither_experiment_nor_clips():
+    spec = read_run(EXAMPLES[0].with_name("videos.yaml")).spec
+    assert (spec.experiment, spec.clips) == (None, None)
+    videos = spec.source.videos
+    assert (videos.in_a_pod, videos.frames, videos.stride, videos.frame_rate) == ("/videos/robot-videos/lab", 16, 8, 8)
+    assert parse_run(yaml.safe_dump(yaml.safe_load(GOOD) | {"spec": OF_VIDEOS}), "x").spec.source.videos.in_a_pod == (
+        "/clips/lab"
+    )
+
+
+@pytest.mark.parametrize("field", ["clips", "encode"])
 def test_a_field_that_is_missing_is_named(field):
     document = yaml.safe_load(GOOD)
     del document["spec"][field]
@@ -157,7 +167,10 @@ def test_seed_0_is_a_seed_like_any_other():
     assert parse_run(GOOD.replace("seed: 42", "seed: 0"), "run.yaml").spec.seed == 0
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+RENDERED = [path for path in EXAMPLES if path.name != "videos.yaml"]
+
+
+@pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.name)
 def test_the_examples_are_good_runs_whose_experiment_the_renderer_reads(path):
     run = read_run(path)
     experiment = run.spec.contract()

@@ -1,5 +1,6 @@
 """The feature sets that a command line asks for."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,27 @@ def sets(options: dict[str, Any]) -> tuple[FeatureSet, ...]:
             "--weights is needed: a .pt file, a Hugging Face folder, or random (features then mean nothing)"
         )
     return made
+
+
+def videos(options: dict[str, Any]) -> None:
+    """Check what is asked for about videos.
+
+    Raises:
+        UsageError: the options contradict each other, or the decoder is not installed.
+    """
+    if options["videos"] is None:
+        source = click.get_current_context().get_parameter_source
+        for name in ("clip_frames", "clip_stride", "fps"):
+            if source(name) not in (None, click.core.ParameterSource.DEFAULT):
+                raise click.UsageError(f"--{name.replace('_', '-')}: expected only with --videos")
+        return
+    for name in ("clips", "seed", "out_dir"):
+        if options[name] is not None:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')}: expected without --videos, whose clips are all encoded"
+            )
+    if importlib.util.find_spec("av") is None:
+        raise click.UsageError("not installed: av; install with: pip install 'clipfarm-encode[video]'")
 
 
 def _one(options: dict[str, Any], default: FeatureSet) -> tuple[FeatureSet, ...]:

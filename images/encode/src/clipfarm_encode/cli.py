@@ -49,6 +49,28 @@ class Seconds(click.FloatRange):
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with clip_* folders.",
 )
+@click.option(
+    "--videos",
+    type=click.Path(path_type=Path),
+    help="Cut the videos of this folder into clips in --data-dir first, as `clipfarm encode` does.",
+)
+@click.option(
+    "--clip-frames",
+    default=32,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="With --videos: frames of a clip.",
+)
+@click.option(
+    "--clip-stride",
+    type=click.IntRange(1),
+    help="With --videos: frames from the beginning of a clip to that of the video's next.  [default: --clip-frames]",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, 1000, min_open=True),
+    help="With --videos: frames a second to take of each video.  [default: all its frames]",
+)
 @click.option("--in-place", is_flag=True, help="Write into each clip's own folder.")
 @click.option(
     "--out-dir", type=click.Path(file_okay=False, path_type=Path), help="Write into a mirror of the clips' folders."
@@ -211,6 +233,7 @@ def command(stopper: Stopper | None, /, **options: Any) -> int:
     stopper.may_be_ended = options["watch"]
     if options["in_place"] == (options["out_dir"] is not None):
         raise click.UsageError("one of --in-place and --out-dir is needed, and not both")
+    asked.videos(options)
     sets = asked.sets(options)
     try:
         dependencies.require()

@@ -9,9 +9,13 @@ import torch
 from rich.console import Console
 
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.excerpt import Cut
 from clipfarm_contract.feature_sets import FeatureSet
+from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
+from clipfarm_contract.text import printable
+from clipfarm_contract.video_listing import Listing
 from clipfarm_encode.files.claims import Claims
 from clipfarm_encode.files.decoding import Decoders
 from clipfarm_encode.files.finding import find_clips
@@ -25,6 +29,7 @@ from clipfarm_encode.reporting.tally import DeviceTally
 from clipfarm_encode.saving import Work
 from clipfarm_encode.selection import Once, Source, survey
 from clipfarm_encode.stopping import Stopper
+from clipfarm_encode.videos import making
 from clipfarm_encode.watching.one_set import SetWatch
 from clipfarm_encode.watching.watch import Watch
 
@@ -42,6 +47,9 @@ def encode(stopper: Stopper, options: dict[str, Any], sets: Sequence[FeatureSet]
     # What is wrong with the command line is said before minutes go into loading a model.
     wanted = None if options["clips"] is None else _numbers(options["clips"])
     identity = _identity(options)
+    listing = None
+    if options["videos"] is not None:
+        listing, wanted = _make_clips(options)
     with ExitStack() as stack:
         try:
             devices = choose_devices(options["device"])
@@ -56,7 +64,8 @@ def encode(stopper: Stopper, options: dict[str, Any], sets: Sequence[FeatureSet]
             DeviceTally(str(each), peak_flops(each), lambda each=each: memory_held(each))  # type: ignore[misc]
             for each in devices
         ]
-        reporter = Reporter(recipes, tallies, options["log_json"], Console(soft_wrap=True), wanted=wanted)
+        console = Console(soft_wrap=True)
+        reporter = Reporter(recipes, tallies, options["log_json"], console, wanted=wanted, listing=listing)
         made = works(encoders, recipes, reporter, options["out_dir"], overwrite=options["overwrite"])
         return _encode(stopper, stack, made, reporter, decoders, wanted, identity, options)
 
@@ -92,6 +101,25 @@ def _encode(
     if pipeline.out_of_memory:
         return OUT_OF_MEMORY
     return FAILED if reporter.tally.failures else OK
+
+
+def _make_clips(options: dict[str, Any]) -> tuple[Listing, Indexes]:
+    """Cut the videos, and return what was found, and the numbers of the clips.
+
+    Raises:
+        UsageError: there is no clip to encode.
+    """
+    cut = Cut.asked(options["clip_frames"], options["clip_stride"], options["fps"])
+    try:
+        outcome = making.make_clips(options["videos"], RunFolder(options["data_dir"].absolute()), cut)
+    except ContractError as error:
+        raise click.UsageError(f"--videos: {error}") from None
+    said = making.lines(outcome, options["videos"])
+    if not outcome.clips:
+        raise click.UsageError(f"--videos: {'; '.join(said)}")
+    for line in said:
+        click.echo(printable(line))
+    return Listing.of(outcome.videos, len(outcome.numbers), outcome.refused), Indexes.of(outcome.numbers)
 
 
 def _linger(device: str, options: dict[str, Any]) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clipfarm.cli import exporting, needs
+from clipfarm.cli import exporting, needs, videos
 from clipfarm.cli.exporting import export_options
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, os_error_line, page_options, run_options
 from clipfarm.cli.output import Sayer
@@ -51,7 +51,17 @@ def local(
     is done, 1 if some failed, 2 for a mistake in the file or the command line, 128 + N if signal N stopped the run.
     With --export, also 1 or 2 as `clipfarm export` ends.
     """
-    job = options.job(run_file, output)
+    run = options.read(run_file)
+    if run.spec.source is not None:
+        asked = {"force_restart": force_restart, "page_port": page_port, "export": export, "export_to": export_to}
+        videos.refuse_others(options, **asked)
+        if dry_run:
+            videos.describe(run, run.spec.source.videos, output, Console())
+            return
+        if missing := needs.missing(run):
+            fail(*(each.mistake for each in missing))
+        videos.become_encode(run, run.spec.source.videos, output)
+    job = options.job(run, output)
     exported = exporting.wanted(job, export, export_to, license)
     # Now, not after a night of rendering.
     if missing := needs.missing(job.run):

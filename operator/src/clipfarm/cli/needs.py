@@ -38,7 +38,9 @@ def missing(run: Run) -> list[Missing]:
 
 
 def _packages(run: Run) -> Missing | None:
-    needed = ["clipfarm_render"] + (["clipfarm_encode"] if run.spec.encode.enabled else [])
+    needed = ["clipfarm_encode"] if run.spec.encode.enabled else []
+    if run.spec.source is None:
+        needed.insert(0, "clipfarm_render")
     lacking = [name for name in needed if importlib.util.find_spec(name) is None]
     if not lacking:
         return None
@@ -56,6 +58,8 @@ def _command(run: Run) -> Missing | None:
 
 def _manifest(run: Run) -> Missing | None:
     """Check the asset manifest as the built-in renderer does; another renderer may read it in its own way."""
+    if run.spec.source is not None:
+        return None
     found = run.spec.declared().scene
     if found.assets is None or run.spec.render.command:
         return None
@@ -70,7 +74,11 @@ def _manifest(run: Run) -> Missing | None:
 
 def _module(run: Run) -> Missing | None:
     """Try the run's own experiment in a process of the renderer's; nothing here runs it."""
-    if run.spec.experiment.module is None or importlib.util.find_spec("clipfarm_render") is None:
+    if (
+        run.spec.source is not None
+        or run.spec.scene.module is None
+        or importlib.util.find_spec("clipfarm_render") is None
+    ):
         return None
     given = json.dumps({"experiment": run.spec.declared().document_with_source(), "seed": run.spec.seed})
     command = [sys.executable, "-m", "clipfarm_render.trying"]
@@ -98,6 +106,17 @@ def _weights(run: Run) -> Missing | None:
         expected = f"expected a file or folder that exists, {others}"
         return Missing(f"spec.encode.{field}.source: found {str(source)!r}, {expected}", elsewhere)
     return None
+
+
+def _videos(run: Run) -> Missing | None:
+    """Check that the videos are on this machine."""
+    source = run.spec.source
+    if source is None or Path(source.videos.folder).exists():
+        return None
+    videos = source.videos
+    where = f"the claim {videos.claim_name}" if videos.claim_name else "the run's volume"
+    mistake = f"spec.source.videos.folder: found {videos.folder!r}, expected a folder with videos that exists"
+    return Missing(mistake, f"in a cluster it is {videos.in_a_pod}, on {where}")
 
 
 def _threads(run: Run) -> Missing | None:
@@ -133,6 +152,7 @@ NEEDS: tuple[Callable[[Run], Missing | None], ...] = (
     _manifest,
     _module,
     _weights,
+    _videos,
     _threads,
     _to_go_on,
 )

@@ -52,10 +52,9 @@ class Options:
         except RunFileError as error:
             fail(*error.lines)
 
-    def job(self, path: Path, output: Path) -> Job:
-        """Return the run with the clips that are wanted and the folder they go to."""
-        run = self.read(path)
-        clips = range(run.spec.clips.start, run.spec.clips.end + 1)
+    def job(self, run: Run, output: Path) -> Job:
+        """Return a run with the clips that are wanted and the folder they go to."""
+        clips = range(run.spec.to_render.start, run.spec.to_render.end + 1)
         if self.is_test:
             return Job(run, RunFolder(output), spread(run, self.test_clips or DEFAULT_TEST_CLIPS))
         return Job(run, RunFolder(output), tuple(clips))
@@ -101,8 +100,10 @@ def run_options(command: Command) -> Command:
                 help="Clips to render at a time.  [default: CPUs / render.threads - 2; on GPUs at most 2 per GPU]",
             ),
             click.option("--seed", type=click.IntRange(0), help="Seed of the run, in place of spec.seed."),
-            click.option("--start-job", type=click.IntRange(0), help="First clip, in place of spec.clips.start."),
-            click.option("--end-job", type=click.IntRange(0), help="Last clip, included, in place of spec.clips.end."),
+            click.option("--start-job", type=click.IntRange(0), help="First clip, in place of spec.to_render.start."),
+            click.option(
+                "--end-job", type=click.IntRange(0), help="Last clip, included, in place of spec.to_render.end."
+            ),
             click.option(
                 "--hold-for-vram",
                 "--auto-scale",

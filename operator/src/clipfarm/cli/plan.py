@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clipfarm.cli import backgrounds, needs
+from clipfarm.cli import backgrounds, needs, videos
 from clipfarm.cli.options import FolderPath, Options, fail, one_line_errors, run_options
 from clipfarm.cli.output import Sayer
+from clipfarm.cli.set_lines import features_line
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.experiment import Experiment
-from clipfarm.feature_cost import CPU_FLOP_PER_SECOND, cost, seconds_on_h200
 from clipfarm.groups import group
 from clipfarm.local import scan
 from clipfarm.local.job import Job
@@ -22,12 +22,11 @@ from clipfarm.local.state import State
 from clipfarm.manifests import export as export_manifest
 from clipfarm.manifests import preview
 from clipfarm.phases import Phase
-from clipfarm.units import format_bytes, format_clips, format_count, format_duration
+from clipfarm.units import format_clips, format_count
 from clipfarm.world import Moment
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.experiments.scene import SHORTHANDS
-from clipfarm_contract.feature_sets import FeatureSet
 from clipfarm_contract.indexes import compress
 
 
@@ -45,8 +44,13 @@ def plan(*, run_file: Path, output: Path | None, manifests: bool, options: Optio
     if manifests:
         click.echo(preview.as_yaml(options.read(run_file)), nl=False)
         return
+    run = options.read(run_file)
+    if run.spec.source is not None:
+        videos.refuse_others(options)
+        videos.describe(run, run.spec.source.videos, output, Console())
+        return
     # A folder that cannot exist holds no clips.
-    job = options.job(run_file, output or Path(os.devnull, "none"))
+    job = options.job(run, output or Path(os.devnull, "none"))
     if mistakes := [each.mistake for each in needs.missing(job.run) if not each.in_a_cluster]:
         fail(*mistakes)
     describe(job, Console())
@@ -69,11 +73,11 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     spec, status = job.run.spec, plan.status
     lines = [f"run {job.run.name}: {format_clips(len(job.clips))} ({compress(job.clips)}), seed {spec.seed}"]
     made = spec.declared()
-    for phase in spec.experiment.phases:
+    for phase in spec.scene.phases:
         clips = [clip for clip in job.clips if phase.clips.start <= clip <= phase.clips.end]
         if clips:
             lines.append(f"  phase {phase.name}: {format_clips(len(clips))} ({compress(clips)}){_laws(made, phase)}")
-    scene = spec.experiment
+    scene = spec.scene
     lines += _experiment(scene)
     lines += [
         f"  view {view.name}: from azimuth {view.azimuth:g}, elevation {view.elevation:g}, {view.distance:g} m away;"
@@ -102,7 +106,7 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
             f"encoder: {spec.encode.model}, weights {spec.encode.weights.source}, batches of {spec.encode.batch_size},"
             f" {'starts now' if plan.encoders and not obstacles else 'starts when the first clip is complete'}"
         )
-        lines += [_features(each, scene.frames, len(job.clips)) for each in spec.encode.sets]
+        lines += [features_line(each, scene.frames, len(job.clips)) for each in spec.encode.sets]
     else:
         lines.append("encoder: none")
     if spec.export is not None:
@@ -119,26 +123,6 @@ def _experiment(scene: Experiment) -> list[str]:
     if scene.violations is not None:
         parts.append(f"groups of {group(scene)} clips, two of them impossible: {', '.join(scene.violations.kinds)}")
     return [f"  {'; '.join(parts)}"] if parts != ["experiment push"] else []
-
-
-def _features(each: FeatureSet, frames: int, clips: int) -> str:
-    """Return what a set of features is, and what it will take."""
-    asked = each.extraction
-    parts = [f"context {asked.context}"]
-    parts += [f"{name} {value}" for name in ("stride", "window") if (value := getattr(asked, name)) is not None]
-    parts += [f"layers {', '.join(map(str, asked.layers))}"] if asked.layers else []
-    parts += ["mean of each time step"] if asked.pool == "space" else []
-    line = f"  features {each.name}: {each.model}, {', '.join(parts)}"
-    found = cost(each, frames)
-    if found is None:
-        return f"{line}; disk and time are known after the first clip"
-    cpus = available_cpus()
-    on_cpus = clips * found.flop / CPU_FLOP_PER_SECOND / cpus
-    return (
-        f"{line}; {format_bytes(found.bytes)} a clip, {format_bytes(clips * found.bytes)} in all; encoding takes about"
-        f" {format_duration(seconds_on_h200(found, frames, clips))} on an H200,"
-        f" {format_duration(on_cpus)} on {cpus} CPUs of this machine"
-    )
 
 
 def _laws(made: Declared, phase: Phase) -> str:

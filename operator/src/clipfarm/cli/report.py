@@ -16,7 +16,8 @@ from clipfarm_contract.layout import RunFolder
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The run's folder.")
 @click.option("--name", required=True, help="The run's name.")
 @click.option("--namespace", required=True, help="The run's namespace.")
-@click.option("--clips", required=True, help="The run's clips, as 0-99,105.")
+@click.option("--clips", default="", help="The run's clips, as 0-99,105.")
+@click.option("--videos", is_flag=True, help="Its clips are those of videos; nothing was rendered.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads a clip.")
 @click.option("--workers", type=click.IntRange(1), help="Clips at a time; left out if the status has their number.")
 @click.option("--model", default="", help="The encoders' model; left out if nothing was to be encoded.")
@@ -28,6 +29,7 @@ def report(
     name: str,
     namespace: str,
     clips: str,
+    videos: bool,
     threads: int,
     workers: int | None,
     model: str,
@@ -40,6 +42,8 @@ def report(
     """
     from clipfarm.local.cluster_report import Ended, write
 
+    if videos == bool(clips):
+        fail("report: expected either --clips or --videos")
     try:
         since = datetime.fromisoformat(created) if created else None
         run = Ended(name, namespace, Indexes.parse(clips), threads, workers, model, since, _status(status))

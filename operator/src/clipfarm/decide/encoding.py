@@ -39,9 +39,11 @@ def remaining(world: World) -> int:
     """Return how many complete clips have neither features nor a reason why they cannot get any.
 
     It is the run's count or the encoders' own, whichever is larger: complete clips may not be counted yet. It is at
-    least one while encoders were asked for and have not answered yet.
+    least one while encoders were asked for and have not answered yet, and while videos are not listed yet.
     """
     encoding = world.encoding
+    if encoding.listing:
+        return 1
     counted = world.encodable - encoding.encoded - len(failures(world))
     seen = encoding.left if encoding.left is not None else min(encoding.asked, 1)
     return max(counted, seen)
@@ -50,8 +52,9 @@ def remaining(world: World) -> int:
 def scale(encode: Encode, world: World, held: Sequence[Held], *, finished: bool) -> tuple[int, Turn]:
     """Return how many encoders there should be, and what the next tick has to know.
 
-    There is none before the first clip is complete and none after the last is encoded. In between they stay while there
-    is work, and for some time without it. If renderers wait for room and none runs, they leave sooner.
+    There is none before the first clip is complete, and none after the last is encoded. In between they stay while
+    there is work, and for some time without it. If renderers wait for room and none runs, they leave sooner. Clips
+    of videos are made by the encoders themselves, which are there from the beginning.
 
     Args:
         encode: the run's options.
@@ -61,7 +64,7 @@ def scale(encode: Encode, world: World, held: Sequence[Held], *, finished: bool)
     """
     now, asked, wait = world.now, world.encoding.asked, renderers_wait(world, held)
     turn = _turn(world, waits=wait is not None)
-    if not encode.enabled or stuck(world.encoding) or world.encodable == 0:
+    if not encode.enabled or stuck(world.encoding) or (world.encodable == 0 and not world.encoding.listing):
         return 0, turn
     if not asked:
         away = turn.made_room_at is not None and now - turn.made_room_at < AWAY_SECONDS

@@ -108,7 +108,7 @@ def summarise(
     if eta is not None and (to_render or to_encode):
         eta = None if starts_at is None else eta + max(0.0, starts_at - world.now)
     return Status(
-        phase=_phase(run, world, outcome, admission, troubles, failed=bool(failures)),
+        phase=_phase(run, world, outcome, admission, troubles, failed=bool(failures or world.encoding.passed_over)),
         total=world.total,
         rendered=world.rendered,
         encoded=world.encoding.encoded,

@@ -19,6 +19,7 @@ class Ended:
     name: str
     namespace: str
     clips: Indexes
+    """That were rendered; none of a run of videos."""
     threads: int
     """CPU threads a clip."""
     workers: int | None
@@ -42,7 +43,7 @@ def write(folder: RunFolder, run: Ended) -> None:
 
 def _collect(folder: RunFolder, run: Ended) -> dict[str, Any]:
     status, seconds = run.status, _seconds(run)
-    rendered = status.get("rendered", 0)
+    rendered = status.get("rendered", 0) if run.clips else None
     return {
         "run": run.name,
         "state": "finished",
@@ -54,6 +55,7 @@ def _collect(folder: RunFolder, run: Ended) -> dict[str, Any]:
             "encoded": status.get("encoded", 0),
             "failed": status.get("failed", 0),
         },
+        "videos": status.get("videos"),
         "failures": list(status.get("failures", ())),
         "stuck": _stuck(status),
         "workers": run.workers or status.get("workers"),

@@ -42,9 +42,9 @@ def spread(run: Run, count: int) -> tuple[int, ...]:
 
     Fewer where the run has fewer.
     """
-    first, last = run.spec.clips.start, run.spec.clips.end
+    first, last = run.spec.to_render.start, run.spec.to_render.end
     phases = []
-    for phase in sorted(run.spec.experiment.phases, key=lambda phase: phase.clips.start):
+    for phase in sorted(run.spec.scene.phases, key=lambda phase: phase.clips.start):
         start, end = max(first, phase.clips.start), min(last, phase.clips.end)
         if start <= end:
             phases.append(range(start, end + 1))

@@ -85,7 +85,7 @@ def _encoder_claims(state: State) -> tuple[OtherRun, ...]:
         for number, encoder in sorted(state.encoders.items())
         for gpu in (share(gpus, number, encode.replicas) if encode.replicas > 1 else gpus)
     ]
-    size = encoder_memory(encode, run.spec.experiment.frames)
+    size = encoder_memory(encode, run.spec.frames)
     return (encoders.claims(run.name, size, pods, (), state.readings),)
 
 

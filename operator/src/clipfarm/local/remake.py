@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from clipfarm.local.processes import last_line
 from clipfarm_contract import regular, tree
 from clipfarm_contract.atomic import write_atomically
-from clipfarm_contract.clip import FEATURES, ClipManifest, FileEntry
+from clipfarm_contract.clip import FEATURES, OF_A_VIDEO, ClipManifest, FileEntry
 from clipfarm_contract.experiment import COMPOSITING, ClipRecipe
 from clipfarm_contract.experiments.module import Module
 from clipfarm_contract.fields import ContractError, load
@@ -33,6 +33,8 @@ def remake(clip: Clip, into: RunFolder, device: str) -> Clip:
     Raises:
         RemakeError: its records cannot be read, or the renderer failed.
     """
+    if not clip.manifest.exists() and clip.excerpt.exists():
+        raise RemakeError(OF_A_VIDEO)
     recipe, renderer = _made_from(clip)
     if renderer is None and recipe.picture.background == "cached" and recipe.compositing != COMPOSITING:
         raise RemakeError(

@@ -64,7 +64,7 @@ def forecast(job: Job, workers: int) -> Forecast | None:
     sizes = [size for size in sizes if size]
     if not results or not sizes:
         return None
-    clips = len(job.run.spec.clips)
+    clips = len(job.run.spec.to_render)
     made = job.run.spec.declared()
     # A background is made once for all clips with its look; those that need it first wait for it.
     shared = all(made.scene.shares_backgrounds(entry.phase) for entry in made.phases)

@@ -18,19 +18,32 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"# Run {report['run']}: {report['phase']}"
         + (" (stopped before its end)" if report["state"] == "stopped" else ""),
         "",
-        f"- clips: {clips['rendered']} of {clips['total']} rendered{before}"
-        f", {clips['encoded']} encoded, {clips['failed']} failed",
-        f"- time: {took} with {workers} of {format_count(report['threads'], 'thread')},"
-        f" {report['clipsPerHour'] or 'no'} clips an hour",
+        *(
+            [
+                f"- clips: {clips['total']} of videos, {clips['encoded']} encoded, {clips['failed']} failed",
+                f"- time: {took.rstrip(',')}",
+            ]
+            if clips["rendered"] is None
+            else [
+                f"- clips: {clips['rendered']} of {clips['total']} rendered{before}"
+                f", {clips['encoded']} encoded, {clips['failed']} failed",
+                f"- time: {took} with {workers} of {format_count(report['threads'], 'thread')},"
+                f" {report['clipsPerHour'] or 'no'} clips an hour",
+            ]
+        ),
         _where(report),
-        "- versions: " + ", ".join(f"{name} {found}" for name, found in report["versions"].items() if found),
     ]
+    if report["versions"] or clips["rendered"] is not None:
+        lines.append(
+            "- versions: " + ", ".join(f"{name} {found}" for name, found in report["versions"].items() if found)
+        )
     if report["peakRssMiB"] is not None:
         lines.append(f"- largest renderer: {format_bytes(report['peakRssMiB'] * 2**20)} of memory")
     lines += _made_on(report["madeOn"])
     if report["stuck"]:
         lines.append(f"- to be fixed: {report['stuck']}")
-    lines += ["", "## Seconds a clip", "", "| stage | min | median | max |", "| --- | --- | --- | --- |"]
+    if clips["rendered"] is not None:
+        lines += ["", "## Seconds a clip", "", "| stage | min | median | max |", "| --- | --- | --- | --- |"]
     for stage, summary in [*report["secondsPerClip"].items(), ("CPU, all stages", report["cpuSecondsPerClip"])]:
         if summary:
             lines.append(f"| {stage} | {summary['min']:.2f} | {summary['median']:.2f} | {summary['max']:.2f} |")
@@ -49,11 +62,22 @@ def markdown(report: Mapping[str, Any]) -> str:
             f" {each['failed']} failed"
             for each in encode.get("features", ())
         ]
+    lines += _videos(report.get("videos"))
     lines += ["", "## Failed clips", ""]
     lines += [f"- {entry['stage']}, clips {entry['clips']}: {entry['reason']}" for entry in report["failures"]] or [
         "none"
     ]
     return "\n".join(lines) + "\n"
+
+
+def _videos(videos: Mapping[str, Any] | None) -> list[str]:
+    """Return what became of somebody else's videos."""
+    if videos is None:
+        return []
+    lines = ["", "## Videos", "", f"- {videos['found']} found, {videos['passedOver']} of them passed over"]
+    lines += [f"- {each['video']}: {each['reason']}" for each in videos["reasons"]]
+    more = videos["passedOver"] - len(videos["reasons"])
+    return [*lines, f"- and {more} more"] if more > 0 else lines
 
 
 def _made_on(kinds: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -111,7 +111,7 @@ def largest_clip(run: Run) -> int:
 
     Noise compresses by half, so this is about twice what a clip of the built-in renderer takes.
     """
-    scene, encode = run.spec.experiment, run.spec.encode
+    scene, encode = run.spec.scene, run.spec.encode
     frames = scene.frames * scene.resolution**2 * 3 * len(scene.layers)
     if not encode.enabled:
         return frames

@@ -33,7 +33,7 @@ class Blocks:
         """Return the blocks of a Job that is there, or of one that is to be made.
 
         Args:
-            run: whose clips.
+            run: whose clips; one with a source renders none.
             only: ranges of clips, where not all are to be made.
             per_index: clips of an index, as the Job that is there records it. None: as many as a pod of a new Job makes
                 (:mod:`clipfarm.manifests.pod_work`), or more where these would be too many indexes.
@@ -42,7 +42,9 @@ class Blocks:
         Raises:
             ValueError: ``only`` is no list of clips of this run.
         """
-        start, end = run.spec.clips.start, run.spec.clips.end
+        if run.spec.source is not None:
+            return cls(Indexes(), 1)
+        start, end = run.spec.to_render.start, run.spec.to_render.end
         clips = _left(only, start, end) if only else Indexes.between(start, end)
         places = accumulate((last - first + 1 for first, last in clips.ranges), initial=0)
         if per_index is None:

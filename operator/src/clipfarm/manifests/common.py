@@ -7,12 +7,13 @@ from typing import Any
 
 from clipfarm.pod_options import PodOptions
 from clipfarm.run import API_VERSION, KIND, Run
+from clipfarm.source import VOLUME
 from clipfarm.units import cpus_text, quantity_text
 from clipfarm_contract.objects import MANAGED_BY, QUEUE_LABEL, ROLE_LABEL, RUN_LABEL
 
 Manifest = dict[str, Any]
 
-CLIPS = "/clips"
+CLIPS = VOLUME
 """Where the volume lies in every container."""
 CLIPS_MOUNT = ({"name": "clips", "mountPath": CLIPS},)
 USER = 65532

@@ -17,8 +17,8 @@ from clipfarm.manifests.common import (
     resources,
 )
 from clipfarm.run import Run
+from clipfarm.source import MOUNTED, Videos
 from clipfarm_contract.environment import RUN_EXPERIMENT
-from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.objects import ASKED_ANNOTATION, TEMPLATE_ANNOTATION, UID_LABEL
 
 ROLE = "encode"
@@ -74,17 +74,17 @@ def _hash(document: Any) -> str:
 
 
 def _pod(run: Run, images: Images) -> Manifest:
-    encode, clips = run.spec.encode, run.spec.clips
+    encode, source = run.spec.encode, run.spec.source
     on_gpu = encode.pod.runtime_class_name is not None or encode.pod.gpu_request is not None
     arguments = [
         *("--data-dir", CLIPS, "--in-place", "--watch"),
         # All clips of the run, whatever a retry renders again: another run's may be on the same volume.
-        *("--clips", str(Indexes.between(clips.start, clips.end))),
+        *(_of_videos(source.videos) if source else ("--clips", str(run.spec.numbers))),
         *map(literal, encode.options()),
         *("--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104 - inside the pod's own network
         *("--log-json", f"{CLIPS}/.clipfarm/encode/{run.name}/$(POD_NAME).json"),
         # Clips that were made otherwise are another run's.
-        *("--seed", str(run.spec.seed)),
+        *(() if source else ("--seed", str(run.spec.seed))),
         *(["--", *map(literal, run.spec.render.command)] if run.spec.render.command else []),
     ]
     container = {
@@ -95,7 +95,7 @@ def _pod(run: Run, images: Images) -> Manifest:
         "args": arguments,
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            {"name": RUN_EXPERIMENT, "value": literal(run.spec.recipes_json())},
+            *([] if source else [{"name": RUN_EXPERIMENT, "value": literal(run.spec.recipes_json())}]),
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - a volume of the pod's own
             # Weights that were fetched are there for the other replicas, and for the next start.
             {"name": "XDG_CACHE_HOME", "value": f"{CLIPS}/.clipfarm/cache"},
@@ -109,4 +109,17 @@ def _pod(run: Run, images: Images) -> Manifest:
         # The encoder says what is wrong in its last line.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    return {"terminationGracePeriodSeconds": GRACE_SECONDS, **pod_spec(run, encode.pod, container, [])}
+    volumes = _volumes(source.videos) if source else []
+    return {"terminationGracePeriodSeconds": GRACE_SECONDS, **pod_spec(run, encode.pod, container, volumes)}
+
+
+def _of_videos(videos: Videos) -> list[str]:
+    return ["--videos", literal(videos.in_a_pod), *videos.options()]
+
+
+def _volumes(videos: Videos) -> list[Manifest]:
+    """Return the volume of the videos, if it is not the run's."""
+    if videos.claim_name is None:
+        return []
+    claim = {"claimName": videos.claim_name, "readOnly": True}
+    return [{"name": "videos", "persistentVolumeClaim": claim, "mountPath": f"{MOUNTED}/{videos.claim_name}"}]

@@ -82,7 +82,7 @@ def job(run: Run, owner: Owner, images: Images) -> Manifest:
 
 
 def _pod(run: Run, export: Export, images: Images) -> Manifest:
-    clips, place = run.spec.clips, destination(run, export)
+    clips, place = run.spec.to_render, destination(run, export)
     on_volume = "://" not in place
     # It goes where renderers go, because they reach the volume there. It needs no GPU.
     where = run.spec.render.pod.model_copy(update={"resources": {}, "runtime_class_name": None})

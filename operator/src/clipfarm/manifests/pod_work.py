@@ -39,7 +39,7 @@ def clips_of_a_pod(run: Run, clips: int, workers: int | None = None) -> int:
 
 def seconds_of_a_clip(run: Run) -> float:
     """Return about how long a clip of clipfarm's own renderer takes."""
-    experiment, render = run.spec.experiment, run.spec.render
+    experiment, render = run.spec.scene, run.spec.render
     samples = experiment.frames * experiment.resolution**2 * experiment.samples_per_pixel
     if render.device == "cpu":
         return CPU_CLIP + samples * CPU_SAMPLE[render.background] / render.threads

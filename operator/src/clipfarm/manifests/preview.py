@@ -20,7 +20,8 @@ def objects(run: Run, images: Images | None = None) -> list[Manifest]:
     claim = storage.claim(run, OWNER)
     workers = run.spec.workers or WORKERS
     made = [claim] if claim else []
-    made += [run_files.config_map(run, OWNER), job.job(run, OWNER, images, workers, workers)]
+    if run.spec.source is None:
+        made += [run_files.config_map(run, OWNER), job.job(run, OWNER, images, workers, workers)]
     if run.spec.encode.enabled:
         made.append(encoder.deployment(run, OWNER, images, run.spec.encode.replicas))
     if run.spec.storage is not None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from clipfarm.manifests.common import CLIPS, Images, Manifest, Owner, labels, literal, metadata, pod_spec
 from clipfarm.run import Run
-from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.objects import ATTEMPT_ANNOTATION
 
 ROLE = "report"
@@ -57,7 +56,7 @@ def job(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], creat
 
 
 def _pod(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], created: str) -> Manifest:
-    clips, encode = run.spec.clips, run.spec.encode
+    encode = run.spec.encode
     container = {
         "name": "report",
         "image": images.operator,
@@ -66,7 +65,7 @@ def _pod(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], crea
             "report",
             *("--output", CLIPS),
             *("--name", run.name, "--namespace", owner.namespace),
-            *("--clips", str(Indexes.between(clips.start, clips.end))),
+            *(["--videos"] if run.spec.source else ["--clips", str(run.spec.numbers)]),
             *("--threads", str(run.spec.render.threads)),
             *(["--workers", str(run.spec.workers)] if run.spec.workers else []),
             *(["--model", encode.sets[0].model] if encode.enabled else []),
@@ -80,6 +79,7 @@ def _pod(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], crea
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    # It goes where renderers go, because they reach the volume there. It needs no GPU.
-    where = run.spec.render.pod.model_copy(update={"resources": {}, "runtime_class_name": None})
+    # It goes where renderers go, or encoders of videos, because they reach the volume there. It needs no GPU.
+    workers = run.spec.encode.pod if run.spec.source else run.spec.render.pod
+    where = workers.model_copy(update={"resources": {}, "runtime_class_name": None})
     return {"restartPolicy": "Never", **pod_spec(run, where, container, [])}

@@ -58,6 +58,10 @@ class Encoding:
     """Encoders that report how far they are."""
     left: int | None = None
     """Clips of the run that encoders see, and that have neither features nor failed; None: none has reported."""
+    listing: bool = False
+    """Whether it is unknown how many clips there are, because no encoder has listed the run's videos yet."""
+    passed_over: int = 0
+    """Videos that give no clip."""
     vanished: Mapping[int, str] = field(default_factory=dict)
     """Clips that were complete when the last was rendered, and that the encoders do not find; with the reason."""
 

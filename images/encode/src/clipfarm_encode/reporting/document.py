@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure, SetProgress, State
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import clip_index
+from clipfarm_contract.video_listing import Listing
 from clipfarm_encode.files.recipe import Recipe
 from clipfarm_encode.reporting.tally import DeviceTally, Tally
 
@@ -26,6 +27,8 @@ class Facts:
     """Clips of another run."""
     wanted: Indexes | None
     """Clips that are asked for; None: all that are there."""
+    listing: Listing | None
+    """Of the videos that clips are cut from; None: there are none."""
     seconds: Mapping[str, float]
     """By stage, and ``total``."""
     clips_per_second: float
@@ -49,6 +52,7 @@ def progress(facts: Facts) -> EncoderProgress:
         foreign=facts.foreign,
         absent=_absent(facts),
         failures=_failures(facts.whole.failures),
+        videos=facts.listing,
         seconds=facts.seconds,
         clips_per_second=facts.clips_per_second,
         devices=tuple(device.to_json() for device in facts.devices),

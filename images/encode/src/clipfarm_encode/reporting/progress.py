@@ -16,6 +16,7 @@ from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.encoder_progress import State
 from clipfarm_contract.fields import dump
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.video_listing import Listing
 from clipfarm_encode.files.features import remove_leftovers
 from clipfarm_encode.files.recipe import Recipe
 from clipfarm_encode.reporting.account import Account
@@ -37,6 +38,7 @@ class Reporter:
         console: Console,
         clock: Callable[[], float] = time.monotonic,
         wanted: Indexes | None = None,
+        listing: Listing | None = None,
     ) -> None:
         """Begin to report.
 
@@ -47,6 +49,7 @@ class Reporter:
             console: the screen.
             clock: returns the time, seconds.
             wanted: numbers of the clips that are asked for; None: all that are there.
+            listing: of the videos that clips are cut from; None: there are none.
         """
         tallies = {recipe.set_name: Tally() for recipe in recipes}
         together = Together(tallies) if len(recipes) > 1 else None
@@ -57,6 +60,7 @@ class Reporter:
         self.idle_seconds = 0.0
         """Spent waiting for new clips."""
         self._wanted = wanted
+        self._listing = listing
         self._log = log
         self._console = console
         self._clock = clock
@@ -164,6 +168,7 @@ class Reporter:
                 whole=self.tally,
                 foreign=len(self._foreign),
                 wanted=self._wanted,
+                listing=self._listing,
                 seconds=self.seconds | {"total": self._total()},
                 clips_per_second=self._rate(),
                 devices=self.devices,

@@ -11,16 +11,15 @@ import click
 
 from clipfarm_contract import streams
 from clipfarm_contract.cpus import available_cpus
-from clipfarm_contract.excerpt import Cut, Videos
+from clipfarm_contract.excerpt import Cut
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.text import printable
-from clipfarm_encode.videos.cutting import Outcome, cut_all, find_videos, is_utf8
-from clipfarm_encode.videos.folder import settle
+from clipfarm_encode.videos.folder import OtherVideosError
+from clipfarm_encode.videos.making import lines, make_clips
 
 PROGRAM = "clipfarm encode"
 FAILED, USAGE = 1, 2
-REFUSED_SHOWN = 20
 OWN = ("--data-dir", "--in-place", "--out-dir", "--watch", "--clips", "--seed", "--experiment", "--overwrite")
 """Options of the encoder that this command gives it, or that mean nothing for videos."""
 
@@ -81,44 +80,25 @@ def command(
     """
     if str(videos).startswith("-"):
         raise click.UsageError(f"found {videos} first, expected VIDEOS before any option of clipfarm-encode")
-    if not videos.exists():
-        raise click.UsageError(f"{videos}: not found, expected a video or a folder with videos")
     if importlib.util.find_spec("av") is None:
         raise click.UsageError("not installed: av; install with: pip install 'clipfarm-encode[video]'")
     for each in options:
         if (name := each.partition("=")[0].replace("_", "-")) in OWN:
             raise click.UsageError(f"{name}: found an option of clipfarm-encode that {PROGRAM} gives it itself")
-    if not is_utf8(str(videos.absolute())):
-        raise click.UsageError(f"{videos}: its path is not UTF-8, expected one that videos.json can hold")
     folder = RunFolder(output.absolute())
-    root = (videos if videos.is_dir() else videos.parent).absolute()
-    cut = Cut(frames, stride or frames, fps)
     try:
-        settle(folder, Videos(str(root), cut), moved=moved)
+        outcome = make_clips(videos, folder, Cut.asked(frames, stride, fps), moved=moved)
+    except OtherVideosError as error:
+        raise click.UsageError(f"{error}, or add --moved if these are the same videos in another place") from None
     except ContractError as error:
-        raise click.UsageError(f"--output: {error}") from None
-    names = find_videos(root, folder.root) if videos.is_dir() else [videos.name]
-    try:
-        outcome = cut_all(root, names, folder, cut)
-    except ContractError as error:
-        raise click.UsageError(f"--output: {error}") from None
-    _tell(outcome, videos)
+        raise click.UsageError(str(error)) from None
+    for line in lines(outcome, videos):
+        _say(line)
     if not outcome.clips:
         return USAGE if not outcome.videos else FAILED
     folder.all_rendered.touch()
     code = 0 if no_encode else _encode(folder, replicas, options)
     return code or (FAILED if outcome.refused else 0)
-
-
-def _tell(outcome: Outcome, videos: Path) -> None:
-    if not outcome.videos:
-        _say(f"{videos}: found no video, expected files such as .mp4, .webm or .avi, or folders of pictures")
-        return
-    for name, reason in sorted(outcome.refused.items())[:REFUSED_SHOWN]:
-        _say(f"{name}: passed over: {reason}")
-    if (more := len(outcome.refused) - REFUSED_SHOWN) > 0:
-        _say(f"and {more} more")
-    _say(f"{outcome.videos} videos, {len(outcome.refused)} of them passed over: {outcome.clips} clips")
 
 
 def _say(text: str) -> None:

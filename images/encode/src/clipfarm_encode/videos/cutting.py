@@ -29,6 +29,8 @@ class Outcome:
     """Videos that were found."""
     clips: int = 0
     """Their clips, with those that were there."""
+    numbers: list[int] = field(default_factory=list)
+    """Of all clips that are excerpts of videos, also of those that are gone."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why a video gives no clip, by its path."""
 
@@ -61,9 +63,9 @@ def cut_all(root: Path, names: Iterable[str], output: RunFolder, cut: Cut) -> Ou
         OSError: the output cannot be written.
         ContractError: a clip's ``video.json`` is none.
     """
-    there = _there(output)
+    there, numbers = _there(output)
     number = 1 + max((clip_index(path.name) or 0 for path in output.root.glob("clip_*")), default=-1)
-    outcome = Outcome()
+    outcome = Outcome(numbers=numbers)
     with ThreadPoolExecutor(PROBES, "probe") as pool:
         for name, made in pool.map(
             lambda name: (name, _cut_unless_there(root, name, cut, there.get(name, []))), list(names)
@@ -77,6 +79,7 @@ def cut_all(root: Path, names: Iterable[str], output: RunFolder, cut: Cut) -> Ou
             for excerpt in made:
                 if excerpt.part not in parts:
                     number = _place(output, number, excerpt)
+                    numbers.append(number - 1)
     return outcome
 
 
@@ -85,13 +88,14 @@ def is_utf8(name: str) -> bool:
     return name.encode(errors="replace").decode() == name
 
 
-def _there(output: RunFolder) -> defaultdict[str, list[Excerpt]]:
-    """Return the clips that are there, by their videos.
+def _there(output: RunFolder) -> tuple[defaultdict[str, list[Excerpt]], list[int]]:
+    """Return the clips that are there, by their videos; and their numbers.
 
     Raises:
         ContractError: a clip's ``video.json`` is none.
     """
     found: defaultdict[str, list[Excerpt]] = defaultdict(list)
+    numbers = []
     for index in output.clips():
         clip = output.clip(index)
         if clip.excerpt.exists():
@@ -100,7 +104,8 @@ def _there(output: RunFolder) -> defaultdict[str, list[Excerpt]]:
             except ContractError as error:
                 raise ContractError(f"{clip.folder}: {error}; remove this folder to have the clip cut again") from None
             found[excerpt.video].append(excerpt)
-    return found
+            numbers.append(index)
+    return found, numbers
 
 
 def _cut_unless_there(root: Path, name: str, cut: Cut, there: list[Excerpt]) -> list[Excerpt] | str:

@@ -8,6 +8,10 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 
 
+class OtherVideosError(ContractError):
+    """The folder has clips of videos that lie elsewhere."""
+
+
 def settle(folder: RunFolder, videos: Videos, *, moved: bool = False) -> None:
     """Write down where the videos are and how they are cut, in ``videos.json``.
 
@@ -17,7 +21,8 @@ def settle(folder: RunFolder, videos: Videos, *, moved: bool = False) -> None:
         moved: the videos of the clips that are there lie elsewhere now.
 
     Raises:
-        ContractError: the folder has clips of other videos, of videos that were cut otherwise, or of none.
+        OtherVideosError: the folder has clips of videos that lie elsewhere.
+        ContractError: it has clips that were cut otherwise, or are not of videos.
         OSError: it cannot be written.
     """
     try:
@@ -34,9 +39,8 @@ def settle(folder: RunFolder, videos: Videos, *, moved: bool = False) -> None:
         if _same(before.root, videos.root):
             return
         if not moved:
-            raise ContractError(
-                f"{folder.root} has clips of the videos in {before.root}, found {videos.root}; name another folder,"
-                " or add --moved if these are the same videos in another place"
+            raise OtherVideosError(
+                f"{folder.root} has clips of the videos in {before.root}, found {videos.root}; name another folder"
             )
     folder.state.mkdir(parents=True, exist_ok=True)
     partial = folder.state / f".videos.{os.getpid()}"

@@ -40,7 +40,7 @@ def changes(
     lost_pods = lost.lost(tracked, seen.store.pods.of(tracked.key))
     found = [
         _claim(plan, tracked),
-        *rendering.changes(plan, tracked, seen, images),
+        *(() if tracked.run.spec.source else rendering.changes(plan, tracked, seen, images)),
         _encoder(plan, tracked, seen.store, images),
         _report(plan, tracked, seen, images),
         exporting.change(tracked, images, ended=_has_ended(plan, tracked)),
@@ -63,7 +63,12 @@ def _encoder(plan: Plan, tracked: Tracked, store: Store, images: Images) -> Chan
     key, name = tracked.key, tracked.names.encoder
     path, there = f"/apis/apps/v1/namespaces/{key[0]}/deployments", tracked.memory.deployment
     if there is None:
-        if not plan.encoders or any(old.owner for old in store.deployments.of(key).values()):
+        # Of videos, an encoder is what the run begins with.
+        if (
+            tracked.run.spec.storage is None
+            or not plan.encoders
+            or any(old.owner for old in store.deployments.of(key).values())
+        ):
             return None
         made = encoder.deployment(tracked.run, tracked.owner, images, plan.encoders)
         return Change("create", path, "Deployment", name, made)

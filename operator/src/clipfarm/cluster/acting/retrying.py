@@ -49,9 +49,11 @@ def annotations(run: Mapping[str, Any], job: Mapping[str, Any] | None) -> tuple[
         made |= {ONLY_ANNOTATION: only, ATTEMPT_ANNOTATION: _next(before.get(ATTEMPT_ANNOTATION))}
         what = "to render" if to_render else "to look at"
         said.append(f"{format_clips(len(clips))} {what} ({ranges if len(ranges) <= 60 else ranges[:60] + '...'})")
-    if unencoded or _encoder_stuck(run):
+    passed_over = run["status"].get("videos", {}).get("passedOver", 0)
+    if unencoded or passed_over or _encoder_stuck(run):
         made[ENCODE_ATTEMPT_ANNOTATION] = _next(before.get(ENCODE_ATTEMPT_ANNOTATION))
-        said.append("what was not encoded")
+        said += ["what was not encoded"] if unencoded or not passed_over else []
+        said += ["the videos that were passed over"] if passed_over else []
     if not made:
         raise NothingToRetryError("nothing has failed")
     return made, " and ".join(said)

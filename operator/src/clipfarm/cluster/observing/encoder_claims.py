@@ -38,5 +38,5 @@ def encoder_claims(
         gpus = seen.gpus.on(view.name)
         if view.name in there and gpus:
             nodes.append(Node(view.name, view.cpus, gpus, sharing=sharing(view, options, len(gpus))))
-    size = encoder_memory(spec.encode, spec.experiment.frames)
+    size = encoder_memory(spec.encode, spec.frames)
     return (encoders.claims("/".join(tracked.key), size, found, nodes, readings),)

@@ -151,11 +151,16 @@ def _below(found: Indexes, count: int) -> Indexes:
 
 def _complete_before(tracked: Tracked, memory: Memory) -> int:
     """Count clips that an earlier Job made."""
-    return len(tracked.run.spec.clips) - memory.blocks.clips.count
+    return 0 if tracked.run.spec.source else len(tracked.run.spec.to_render) - memory.blocks.clips.count
 
 
 def _complete_clips(tracked: Tracked, memory: Memory, completed: Indexes, unfinished: Iterable[Ended]) -> int:
-    """Count clips: those of completed blocks, those done in blocks that failed, and those made by an earlier Job."""
+    """Count clips: those of completed blocks, those done in blocks that failed, and those made by an earlier Job.
+
+    Of a run of videos those that an encoder has cut.
+    """
+    if tracked.run.spec.source:
+        return tracked.encoding.listing.clips if tracked.encoding.listing else 0
     made = memory.blocks.clips_in(completed) + sum(pod.done for pod in memory.rendering.final.values())
     made += sum(end.done for end in unfinished)
     return _complete_before(tracked, memory) + made
@@ -176,6 +181,8 @@ def _encoding(
         asked=asked,
         answering=encoding.answering if asked else 0,
         left=encoding.left,
+        listing=tracked.run.spec.source is not None and encoding.listing is None,
+        passed_over=encoding.listing.passed_over if encoding.listing else 0,
         vanished=_vanished(tracked, memory, completed, failed, complete_clips),
     )
 

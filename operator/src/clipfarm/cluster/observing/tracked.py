@@ -18,6 +18,7 @@ from clipfarm.run import Run
 from clipfarm.world import ClipMemory, GpuId, WatermarkState
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.objects import split_uuid
+from clipfarm_contract.video_listing import Listing, PassedOver
 
 STUCK = ("Ready", "Stuck")
 """Type and reason of the condition that says why a run does not continue."""
@@ -79,6 +80,7 @@ class Tracked:
             else "",
             # A run that no operator has begun has no encoders with a past.
             looked=status.get("phase", "Pending") == "Pending",
+            listing=_listing(status) if taken_in else None,
         )
         self.encoding.ask_for(_sets(self.run))
         self.memory = Memory(
@@ -182,10 +184,19 @@ def _message(status: Mapping[str, Any], condition: tuple[str, str]) -> str:
     return next((str(each["message"]) for each in found if (each["type"], each["reason"]) == condition), "")
 
 
+def _listing(status: Mapping[str, Any]) -> Listing | None:
+    """Return what encoders have found of videos, as a status has it; None: none has listed them."""
+    found = status.get("videos")
+    if found is None or "total" not in status:
+        return None
+    reasons = tuple(PassedOver(each["video"], each["reason"]) for each in found.get("reasons", ()))
+    return Listing(found["found"], status["total"], found["passedOver"], reasons)
+
+
 def _encode_failures(status: Mapping[str, Any], run: Run) -> dict[int, str]:
     """Return clips that could not be encoded, with reasons, as a status has them: encoders may be gone by now."""
     found: dict[int, str] = {}
-    clips = Indexes.between(run.spec.clips.start, run.spec.clips.end)
+    clips = run.spec.numbers
     for entry in status.get("failures", ()):
         if entry["stage"] == "encode":
             with contextlib.suppress(ValueError):  # a status is a text that others may write

@@ -14,6 +14,7 @@ from clipfarm.cluster.observing.series import Series
 from clipfarm.decide.admission import To
 from clipfarm.world import EarlyEnd, Standing
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.video_listing import Listing
 
 WINDOW = 64
 """Completions that the moving window of the ETA holds."""
@@ -194,6 +195,8 @@ class EncoderReports:
     """Clips that no encoder finds."""
     answering: int = 0
     """Encoders that answered the last question."""
+    listing: Listing | None = None
+    """Of a run of videos, what was found; None: no encoder has listed them yet."""
     failed: dict[int, str] = field(default_factory=dict)
     completions: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     looked: bool = False
@@ -219,7 +222,8 @@ class EncoderReports:
 
     def renew(self, *, failed: bool) -> None:
         """Give encoders another chance: the run was changed. ``failed``: with the clips that failed, too."""
-        self.failed = {} if failed else self.failed
+        if failed:
+            self.failed, self.listing = {}, None
         self.early_ends.clear()
         self.stuck = ""
 

@@ -19,6 +19,7 @@ from clipfarm_contract.encoder_progress import EncoderProgress
 from clipfarm_contract.exit_codes import EncoderExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.video_listing import Listing
 
 KEPT_ENDS = 8
 MOST_TEXT = 1000
@@ -48,6 +49,8 @@ class Progress:
     """Clips of the run's range that it does not find, or only another run's."""
     sets: Mapping[str, int] = field(default_factory=dict)
     """Clips of each feature set that it makes, as ``done``."""
+    listing: Listing | None = None
+    """Of the videos that it was given."""
 
 
 class Asker:
@@ -148,6 +151,7 @@ def progress(document: object, clips: Indexes) -> Progress:
         # An encoder of an earlier version reports none, and is replaced when its Deployment is.
         (said.absent or Indexes()).both(clips),
         {each.name: min(each.done, clips.count) for each in said.sets},
+        said.videos,
     )
 
 
@@ -174,6 +178,9 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
             state.completions.extend([now] * min(new, state.completions.maxlen or new))
             state.early_ends.clear()
         state.encoded = done
+        # One that listed them later may have found more.
+        listings = [answer.listing for answer in answers if answer.listing is not None]
+        state.listing = max(listings, key=lambda each: each.clips, default=state.listing)
         state.sets = {name: max(answer.sets.get(name, 0) for answer in answers) for name in state.sets}
         # Each encoder tries a clip that failed elsewhere, so it has failed when it has failed for all.
         at_work = sum(pod.reported.state == "Working" and not pod.ended for pod in pods)
@@ -185,7 +192,7 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
 
 def _shown(state: EncoderReports) -> tuple[object, ...]:
     counts = state.encoded, dict(state.sets), state.left, state.answering
-    return *counts, dict(state.failed), len(state.early_ends), state.silence
+    return *counts, state.listing, dict(state.failed), len(state.early_ends), state.silence
 
 
 def _take_ends(tracked: Tracked, pods: Iterable[EncoderPod]) -> None:

@@ -56,7 +56,7 @@ def run_now(run: Mapping[str, Any], clips_per_hour: float | None) -> dict[str, A
         "finished": phase in summary.FINISHED,
         "message": " ".join(_message(run)),
         "total": status.get("total", 0),
-        "rendered": status.get("rendered", 0),
+        "rendered": None if "source" in run["spec"] else status.get("rendered", 0),
         "encoded": status.get("encoded", 0) if run["spec"].get("encode", {}).get("enabled", True) else None,
         "failed": status.get("failed", 0),
         "running": status.get("running", 0),

@@ -27,7 +27,6 @@ from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.cluster.vram.scrape import open_session
 from clipfarm.manifests.common import Images
 from clipfarm.world import Encoder, Running
-from clipfarm_contract.indexes import Indexes
 
 LOGGER = logging.getLogger(__name__)
 ENCODER_SECONDS = 2.0
@@ -97,8 +96,7 @@ class Poller:
     async def _follow(self, asker: encoders.Asker, key: RunKey, tracked: Tracked) -> None:
         pods = own_encoders(tracked, self._store).values()
         if pods or tracked.encoding.restarts or not tracked.encoding.looked:
-            clips = Indexes.between(tracked.run.spec.clips.start, tracked.run.spec.clips.end)
-            answers, silence = await asker.ask(pods, clips, time.monotonic())
+            answers, silence = await asker.ask(pods, tracked.run.spec.numbers, time.monotonic())
             if encoders.follow(tracked, pods, answers, silence, time.monotonic()):
                 self._mark(key)
 

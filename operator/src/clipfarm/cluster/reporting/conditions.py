@@ -88,6 +88,9 @@ def ready(tracked: Tracked, status: Status) -> Finding:
         return ("False", "Stuck", status.stuck)
     if status.finished:
         retry = f"`clipfarm retry {tracked.run.name}` tries them again"
+        if passed_over := _passed_over(tracked):
+            also = "some clips failed for good: see status.failures; " if status.failures else ""
+            return ("False", status.phase, f"{also}{passed_over}; {retry}")
         return ("False", status.phase, f"some clips failed for good: see status.failures; {retry}")
     named = tracked.run.spec.storage is not None and tracked.run.spec.storage.claim_name
     if (
@@ -107,6 +110,13 @@ def progressing(tracked: Tracked, status: Status) -> Finding:
     """Whether anything is being made at the moment."""
     if status.finished:
         return ("False", status.phase, "nothing is left to do")
+    if _lists(tracked, status):
+        folder = tracked.run.spec.source.videos.folder if tracked.run.spec.source else ""
+        return (
+            "True",
+            "Listing",
+            f"the encoder lists the videos in {folder}; it is not known yet how many clips they give",
+        )
     if status.working:
         pods = "1 pod renders" if status.working == 1 else f"{status.working} pods render"
         return ("True", "Rendering", f"{pods}{_more_wait(tracked, status)}")
@@ -131,8 +141,10 @@ def progressing(tracked: Tracked, status: Status) -> Finding:
     if status.encoder_troubles:
         first = status.encoder_troubles[0]
         return ("False", word(first), f"the encoder's pod does not start working: {sentence(first)}")
-    if status.phase == "Encoding":
+    if status.phase == "Encoding" and tracked.run.spec.source is None:
         return ("True", "Starting", "every clip is rendered; the encoder is starting")
+    if status.phase == "Encoding" and tracked.memory.deployment is not None:
+        return ("True", "Starting", "the encoder is starting")
     if tracked.answers.trial.refusal:
         return ("False", "PodsRefused", _refused(tracked))
     if status.held:
@@ -147,12 +159,28 @@ def _waiting(tracked: Tracked) -> str:
     """Return what a run without pods waits for."""
     if tracked.run.spec.storage is None:
         return storage_ready(tracked)[2]
+    if tracked.run.spec.source is not None:
+        return "the operator is about to create the run's encoder"
     if tracked.memory.job is None:
         return "the operator is about to create the run's Job"
     look = f"`kubectl -n {tracked.owner.namespace} describe job {tracked.names.job}`"
     unknown = tracked.answers.trial.unknown
     why = f"; it is unknown whether the API server accepts them: {unknown}" if unknown else ""
     return f"the Job controller has not created pods yet{why}; if that lasts, look at {look}"
+
+
+def _lists(tracked: Tracked, status: Status) -> bool:
+    """Return whether an encoder's program runs that has not reported yet what videos there are."""
+    return tracked.run.spec.source is not None and tracked.encoding.listing is None and status.encoding
+
+
+def _passed_over(tracked: Tracked) -> str:
+    """Return how many videos gave no clip; empty if all did."""
+    listing = tracked.encoding.listing
+    if listing is None or not listing.passed_over:
+        return ""
+    were = "1 was" if listing.passed_over == 1 else f"{listing.passed_over} were"
+    return f"of {listing.found} videos {were} passed over: see status.videos"
 
 
 def _refused(tracked: Tracked) -> str:

@@ -31,7 +31,9 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
         last = tracked.encoding.early_ends[-1]
         return ("False", "Restarting", f"the encoder ended with {last.status}: {last.printed or 'it printed nothing'}")
     if at_work:
-        return ("False", "Loading", "the encoder is loading its model")
+        listing = tracked.run.spec.source is not None and tracked.encoding.listing is None
+        what = "listing the videos, or loading its model" if listing else "loading its model"
+        return ("False", "Loading", f"the encoder is {what}")
     if status.encoder_troubles:
         first = status.encoder_troubles[0]
         return ("False", word(first), f"the encoder's pod does not start working: {sentence(first)}")
@@ -40,6 +42,8 @@ def encoder_ready(tracked: Tracked, status: Status) -> Finding:
     if tracked.memory.turn.made_room_at is not None:
         comes_back = f"returns when rendering is done, or after {format_duration(AWAY_SECONDS)} if clips wait for it"
         return ("False", "MadeRoom", f"{clips} encoded; it left so that renderers can start, and {comes_back}")
+    if tracked.run.spec.source is not None:
+        return ("False", "Waiting", "the operator is about to create the encoder")
     return ("False", "Waiting", "starts with the first complete clip")
 
 

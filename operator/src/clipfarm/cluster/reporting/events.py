@@ -38,9 +38,8 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
     found = []
     if before.get("phase", "Pending") != after["phase"] and not _waits_again(before, after):
         bad = after["phase"] in ("Failed", "CompletedWithFailures", "Invalid")
-        counts = (
-            f"{after.get('rendered', 0)} of {after.get('total', 0)} clips rendered, {after.get('failed', 0)} failed"
-        )
+        done, count = ("rendered", after["rendered"]) if "rendered" in after else ("encoded", after.get("encoded", 0))
+        counts = f"{count} of {after.get('total', '?')} clips {done}, {after.get('failed', 0)} failed"
         found.append(Notice("Warning" if bad else "Normal", after["phase"], counts))
     was_held, held = _condition(before, "VRAMHeld"), _condition(after, "VRAMHeld")
     if held.get("status") == "True" and was_held.get("status") != "True":

@@ -18,10 +18,12 @@ from clipfarm.run_status import (
     GpuClaim,
     GpuMemory,
     HeldClips,
+    PassedOver,
     PodCounts,
     RunStatus,
     SetCount,
     SlowNodes,
+    VideoCounts,
 )
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
@@ -66,12 +68,13 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         reason=_reason(phase, found),
         observed_generation=tracked.generation,
         observed_at=api_time(wall),
-        total=len(tracked.run.spec.clips),
-        rendered=rendered,
+        total=_total(tracked),
+        rendered=None if tracked.run.spec.source else rendered,
         encoded=status.encoded,
+        videos=_videos(tracked),
         features=tuple(SetCount(name=name, encoded=count) for name, count in tracked.encoding.sets.items()),
         failed=failed,
-        workers=status.fixed_workers,
+        workers=None if tracked.run.spec.source else status.fixed_workers,
         running=status.running,
         pods=PodCounts(**{state.lower(): count for state, count in tracked.memory.pods.items()}),
         held=held,
@@ -92,6 +95,22 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         conditions=found,
     )
     return made.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _total(tracked: Tracked) -> int | None:
+    """Return how many clips the run has; None while its videos are not listed."""
+    if tracked.run.spec.source is None:
+        return len(tracked.run.spec.to_render)
+    listing = tracked.encoding.listing
+    return listing.clips if listing else None
+
+
+def _videos(tracked: Tracked) -> VideoCounts | None:
+    listing = tracked.encoding.listing
+    if tracked.run.spec.source is None or listing is None:
+        return None
+    reasons = (PassedOver(video=each.video, reason=each.reason) for each in listing.reasons[:MOST_REASONS])
+    return VideoCounts(found=listing.found, passed_over=listing.passed_over, reasons=tuple(reasons))
 
 
 def may_write(tracked: Tracked, now: float) -> bool:
@@ -128,10 +147,10 @@ def _essence(status: Mapping[str, Any]) -> Any:
 def _phase(tracked: Tracked, status: Status) -> Any:
     if status.finished:
         return status.phase
-    job = tracked.memory.job
-    if job is None:
+    job, source = tracked.memory.job, tracked.run.spec.source
+    if (tracked.memory.deployment if source else job) is None:
         return "Pending"
-    if job.suspended and not status.running:
+    if job is not None and job.suspended and not status.running:
         return "Suspended"
     refused = tracked.memory.encoder_refusal if status.phase == "Encoding" else tracked.answers.trial.refusal
     return "Waiting" if refused and not (status.running or status.encoding) else status.phase

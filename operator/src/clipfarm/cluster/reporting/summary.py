@@ -36,8 +36,8 @@ def counters(run: Mapping[str, Any]) -> str:
         return "no operator has seen it yet"
     if is_outdated(run):
         return "another attempt was asked for; no operator has seen it yet"
-    total = status["total"]
-    parts = [f"rendered {status['rendered']}/{total}"]
+    total = status.get("total", "?")
+    parts = [f"rendered {status['rendered']}/{total}"] if "rendered" in status else []
     parts += [f"encoded {status['encoded']}/{total}"] if run["spec"]["encode"].get("enabled", True) else []
     parts += [f"failed {status['failed']}", f"running {status['running']}"]
     parts += [f"waiting to retry {status['retried']}"] if status["retried"] else []
@@ -109,6 +109,10 @@ def notes(run: Mapping[str, Any]) -> Iterator[str]:
         yield f"  nodes: {', '.join(f'{key}={value}' for key, value in kind.items())}"
     if export := status.get("export"):
         yield f"  export to {export['destination']}: {export['phase']}: {export['message']}"
+    videos = status.get("videos", {}).get("reasons", ())
+    yield from (f"  passed over {each['video']}: {each['reason']}" for each in videos[:FAILURES_SHOWN])
+    if (more := status.get("videos", {}).get("passedOver", 0) - FAILURES_SHOWN) > 0:
+        yield f"  and {more} videos more"
     failures = status.get("failures", ())
     for failure in failures[:FAILURES_SHOWN]:
         yield f"  failed to {failure['stage']}: clips {failure['clips']}: {failure['reason']}"

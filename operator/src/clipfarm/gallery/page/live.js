@@ -68,7 +68,7 @@ gallery.follow = () => {
     return element("article", {class: "run", "aria-label": `Run ${name}`},
       element("h2", {}, name, " ", element("span", {class: `phase ${/Fail|Invalid/.test(run.phase) ? "bad" : ""}`}, run.phase)),
       ...(run.message ? [element("p", {class: "message"}, run.message)] : []),
-      bar("rendered", run.rendered, run.total),
+      ...(run.rendered === null ? [] : [bar("rendered", run.rendered, run.total)]),
       ...(run.encoded === null ? [] : [bar("encoded", run.encoded, run.total)]),
       ...(run.finished ? [] : [element("p", {class: "facts"}, facts.join(" · "))]),
       ...lines("Held", ["Clips", "Reason", ""], run.held.map((held) => [spaced(held.clips), held.reason, held.message])),
