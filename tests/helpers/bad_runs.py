@@ -63,8 +63,14 @@ BAD = [
     ("spec.workers", 2.5, "spec.workers: found 2.5, expected a whole number"),
     ("spec.experiment.fps", 25, f"spec.experiment.fps: found 25, {FPS} 24"),
     ("spec.experiment.fps", 29, f"spec.experiment.fps: found 29, {FPS} 30"),
-    ("spec.experiment.frames", 31, "spec.experiment.frames: found 31, expected an even number: the encoder takes"
-     " frames in pairs"),
+    ("spec.experiment.frames", 31, "spec.experiment.frames: found 31, expected a multiple of 2, the frames that"
+     " vjepa2_vitl16 takes at a time"),
+    ("spec", OF_VIDEOS | {"source": {"videos": {"folder": "x", "frames": 5}}}, "spec.source.videos.frames: found 5,"
+     " expected a multiple of 2, the frames that vjepa2_vitl16 takes at a time"),
+    ("spec", OF_VIDEOS | {"source": {"videos": {"folder": "x", "frames": 5}}, "encode": {"weights": {"source":
+     "random"}, "model": "timm:a", "cropSize": 224, "features": [{"name": "a"}, {"name": "b", "model":
+     "vjepa2_tiny16"}]}}, "spec.source.videos.frames: found 5, expected a multiple of 2, the frames that vjepa2_tiny16"
+     " takes at a time"),
     ("spec.experiment.frames", 2, "spec.experiment.frames: found 2, expected 4 or more"),
     ("spec.experiment.resolution", 8, "spec.experiment.resolution: found 8, expected 16 or more"),
     ("spec.experiment.resolutoin", 64, "spec.experiment.resolutoin: unknown field (did you mean resolution?)"),

@@ -97,6 +97,16 @@ class Encode(Model):
         asked = self.features or (FeatureSet(name=default_name(self.model)),)
         return tuple(resolved(each, self.model, self.weights, self.crop_size, self.dtype) for each in asked)
 
+    def uncut(self, frames: int) -> str | None:
+        """Return what is wrong with a number of frames, for the first set that takes all of them in one pass."""
+        for each in self.sets if self.enabled else ():
+            known = facts(each.model)
+            if each.extraction.context == "clip" and known is not None and frames % known.step:
+                return (
+                    f"found {frames}, expected a multiple of {known.step}, the frames that {each.model} takes at a time"
+                )
+        return None
+
     def options(self) -> list[str]:
         """Return the encoder's options about what is computed."""
         assert self.weights is not None, "an enabled encoder has weights"
@@ -104,3 +114,35 @@ class Encode(Model):
         made += ["--crop-size", str(self.crop_size), "--dtype", self.dtype]
         listed = json.dumps([each.to_json() for each in self.sets])
         return made + (["--features", listed] if self.features else [])
+
+
+def _whole(frames: str) -> str:
+    """Return in CEL, about ``spec``, that no set takes a clip in one pass whose frames do not fit a V-JEPA 2."""
+    model = "(has(f.model) ? f.model : self.encode.model)"
+    of_frames = f"self.encode.features.all(f, f.context != 'clip' || {model}.contains(':'))"
+    alone = "self.encode.model.contains(':')"
+    sets = f"(self.encode.features.size() == 0 ? {alone} : {of_frames})"
+    return f"!self.encode.enabled || {frames} % {VJEPA2_STEP} == 0 || {sets}"
+
+
+def _uncut(field: str, frames: int | None, encode: Encode) -> str | None:
+    problem = None if frames is None else encode.uncut(frames)
+    return None if problem is None else f"{field}: {problem}"
+
+
+_FITS = f"expected a multiple of {VJEPA2_STEP}, the frames that the model takes at a time"
+RULES = (
+    Rule(
+        lambda spec: _uncut("experiment.frames", spec.experiment and spec.experiment.frames, spec.encode),
+        cel=f"!has(self.experiment) || {_whole('self.experiment.frames')}",
+        message=_FITS,
+        field=".experiment.frames",
+    ),
+    Rule(
+        lambda spec: _uncut("source.videos.frames", spec.source and spec.source.videos.frames, spec.encode),
+        cel=f"!has(self.source) || {_whole('self.source.videos.frames')}",
+        message=_FITS,
+        field=".source.videos.frames",
+    ),
+)
+"""Rules of ``spec`` about the frames that models take."""

@@ -49,9 +49,6 @@ def _unknown_name(experiment: "Experiment") -> str | None:
 
 
 ExperimentName = Annotated[str, Field(min_length=1, max_length=63, pattern=NAME)]
-EVEN = FieldRule(
-    "an even number: the encoder takes frames in pairs", holds=lambda frames: frames % 2 == 0, cel="self % 2 == 0"
-)
 DIVIDES = FieldRule(A_DIVISOR, holds=lambda fps: STEP_RATE % fps == 0, cel=f"{STEP_RATE} % self == 0", hint=_near)
 
 
@@ -122,8 +119,9 @@ class Experiment(Model):
     ] = "push"
     module: Module | None = None
     """An experiment of your own, which only the renderer runs."""
-    frames: Annotated[int, Field(ge=4, le=1024), EVEN] = 32
-    """Frames per clip; even, because the encoder takes frames in pairs."""
+    frames: int = Field(default=32, ge=4, le=1024)
+    """Frames per clip; a multiple of what the encoder's model takes at a time (2 for V-JEPA 2) if a set of features is
+    of the whole clip."""
     fps: Annotated[
         int, Field(ge=1, description=f"Frames a second. Divides {STEP_RATE}, the rate of the physics."), DIVIDES
     ] = 30

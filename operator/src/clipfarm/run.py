@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from clipfarm import groups, source
+from clipfarm import encode, groups, source
 from clipfarm.cel import Rule
 from clipfarm.decide.rules.table import RuleOptions
 from clipfarm.decide.vram.options import Vram
@@ -245,6 +245,7 @@ class RunSpec(RuleOptions, SpecFields):
 
     rules = (
         *source.RULES,
+        *encode.RULES,
         Rule(
             _uncovered,
             # Phases do not overlap, so each clip is in one when the parts of the run that they hold add up to the run.

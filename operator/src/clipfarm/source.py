@@ -27,7 +27,7 @@ class Videos(Model):
     claim_name: Annotated[Text, Field(min_length=1)] | None = None
     """Name of a PersistentVolumeClaim that holds the folder, mounted read-only; default: the run's volume."""
     frames: int = Field(default=32, ge=1, le=MOST_FRAMES)
-    """Frames of a clip."""
+    """Frames of a clip; a multiple of what the encoder's model takes at a time, as experiment.frames."""
     stride: Annotated[int, Field(ge=1, le=MOST_FRAMES)] | None = None
     """Frames from the beginning of a clip to that of the video's next; default: frames."""
     frame_rate: Annotated[Positive, Field(le=1000)] | None = None

@@ -32,6 +32,25 @@ def test_a_run_of_videos_has_neither_experiment_nor_clips():
     )
 
 
+@pytest.mark.parametrize(
+    "encode",
+    [
+        {"enabled": False},
+        {"weights": {"source": "random"}, "model": "timm:vit_tiny_patch16_224", "cropSize": 224},
+        {
+            "weights": {"source": "random"},
+            "features": [{"name": "a", "context": "frame"}, {"name": "b", "context": "prefix"}],
+        },
+    ],
+    ids=["not encoded", "a model of single frames", "sets of single time steps"],
+)
+def test_an_odd_number_of_frames_is_no_matter_where_no_model_takes_them_in_pairs(encode):
+    document = yaml.safe_load(GOOD)
+    put(document, "spec.experiment.frames", 31)
+    put(document, "spec.encode", encode)
+    assert parse_run(yaml.safe_dump(document), "run.yaml").spec.contract().recipe(42, 0).picture.frames == 31
+
+
 @pytest.mark.parametrize("field", ["clips", "encode"])
 def test_a_field_that_is_missing_is_named(field):
     document = yaml.safe_load(GOOD)

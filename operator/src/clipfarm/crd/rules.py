@@ -55,6 +55,7 @@ IMMUTABLE: list[Validation] = [
             "seed",
             "clips",
             "experiment",
+            "source",
             *_fields_of_render("clipsPerPod", "keepPods", "scaleUp"),
             "retry.limit",
             "encode.enabled",
