@@ -80,6 +80,35 @@ def test_a_run_leaves_every_file_that_training_reads(reference):
             assert (values.shape, values.dtype) == ((FRAMES, 2), np.float32)
 
 
+def read_as_the_study_does(folder: Path, name: str, tokens: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return features (T, N, D), the action, and states, as a predictor's data loader takes them from the files."""
+    features = np.load(folder / "feature_maps" / f"{name}.npy").astype(np.float32)  # [T*N, D]
+    action = np.load(folder / "actions_states" / "actions.npy")[1]
+    states = np.load(folder / "actions_states" / "ground_truth_states.npy")
+    return features.reshape(-1, tokens, features.shape[1]), action, states
+
+
+def test_a_predictors_loader_reads_the_default_set_and_a_frame_set_that_is_added_later(run_file, reference, tmp_path):
+    output, more = tmp_path / "clips", tmp_path / "more.yaml"
+    shutil.copytree(reference, output)
+    made = yaml.safe_load(run_file.read_text())
+    made["spec"]["encode"]["features"] = [
+        {"name": "vjepa2_tiny16"}, {"name": "frames", "context": "frame", "stride": 2},
+    ]  # fmt: skip
+    more.write_text(yaml.safe_dump(made))
+    ran = clipfarm("local", more, "--output", output)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for clip in range(CLIPS):
+        whole, action, states = read_as_the_study_does(output / f"clip_{clip:05d}", "vjepa2_tiny16", 16)
+        single, _, _ = read_as_the_study_does(output / f"clip_{clip:05d}", "frames", 16)
+        assert whole.shape == single.shape == (FRAMES // 2, 16, 192)
+        assert not np.array_equal(whole, single)
+        assert np.linalg.norm(action) > 0
+        assert states.shape == (FRAMES, 2)
+    before, after = hashes(reference), hashes(output)
+    assert before.items() <= after.items(), "the clips and their default features keep their bytes"
+
+
 def test_the_report_tells_where_the_time_went(reference):
     report = json.loads((reference / "report.json").read_text())
     assert report["clips"] == {"total": 3, "rendered": 3, "completeBefore": 0, "encoded": 3, "failed": 0}
