@@ -217,6 +217,8 @@ BAD = [
     ("spec.experiment.phases.1.friction.max", 1.5, "spec.experiment.phases[1].friction: found 0.01 to 1.5,"
      " expected 0 to 1, or a renderer of your own (render.command)"),
     ("spec.render", {"threads": 2000}, "spec.render.threads: found 2000, expected 1024 or less"),
+    ("spec.render", {"requireIdenticalNodes": "cpu"}, "spec.render.requireIdenticalNodes: found \"cpu\", expected"
+     " true or false"),
     ("spec.render", {"keepPods": "none"}, "spec.render.keepPods: found \"none\", expected 'failed' or 'all'"),
     ("spec.render", {"clipsPerPod": 10**6}, "spec.render.clipsPerPod: found 1000000, expected 100000 or less"),
     ("spec.retry", {"limit": -1}, "spec.retry.limit: found -1, expected 0 or more"),
