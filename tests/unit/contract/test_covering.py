@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from clipfarm_contract.experiments import EXPERIMENTS
+from clipfarm_contract.experiments import EXPERIMENTS, covering
 from clipfarm_contract.experiments.covering import leaves_none
 from clipfarm_contract.experiments.exclusion import Exclusion
 from clipfarm_contract.experiments.laws import Choice, Law, Log, Uniform
@@ -79,9 +79,15 @@ def test_it_agrees_with_trying_every_combination():
     assert found == {True, False}
 
 
-def test_a_run_that_is_made_to_take_long_does_not():
-    """Each entry splits every region in as many parts as it has conditions."""
-    names = [factor.name for factor in DROP.factors if not factor.is_object][:10]
-    laws = {name: Uniform(0, 32) for name in names}
-    exclude = [of(**{name: {"min": i, "max": i + 0.5} for name in names}) for i in range(32)]
-    assert leaves(exclude, laws)
+def test_of_a_run_that_is_made_to_take_long_a_bounded_part_is_looked_at(monkeypatch):
+    """Each entry splits every region in as many parts as it has conditions; the last one alone would hold out all."""
+    rng, looked_at = random.Random(1), []
+    touches = covering._touches
+    monkeypatch.setattr(covering, "_touches", lambda *each: looked_at.append(1) or touches(*each))
+    names, numbers = [factor.name for factor in DROP.factors if factor.least is not None][:10], range(64)
+    exclude = [
+        of(**{name: {"values": [v for v in numbers if rng.random() < 0.9]} for name in rng.sample(names, 5)})
+        for _ in range(32)
+    ]
+    assert leaves(exclude, {name: Choice(tuple(numbers)) for name in names})
+    assert len(looked_at) <= covering.MOST_REGIONS * len(exclude)

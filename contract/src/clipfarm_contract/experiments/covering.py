@@ -12,8 +12,9 @@ from clipfarm_contract.experiments.declaration import Declaration
 from clipfarm_contract.experiments.exclusion import Exclusion, Span
 from clipfarm_contract.experiments.laws import Choice, Law, Value
 
-MOST_REGIONS = 5_000
-"""Regions that are looked at. If there are more, some clip is taken to be left; if none is, the first one fails."""
+MOST_REGIONS = 300
+"""Regions that are looked at. If there are more, some clip is taken to be left; if none is, the first one fails. The
+operator checks every phase of every run, so a run that is made to take long has to be done within a second or so."""
 MOST_WHOLE = 4_096
 """Whole numbers that a law may have and be taken one by one."""
 
