@@ -120,7 +120,10 @@ def test_clips_that_have_not_allocated_yet_count_with_what_they_will_take(local,
     process = local.start()
     line = output_line(process, "held")
     assert "held 2-3: GPU 0 on" in line
-    assert "1.0 GiB in use, 2 clips started just now; another clip (2.9 GiB) would exceed the 8.3 GiB limit" in line
+    assert (
+        "1.0 GiB in use, 2 clips started just now (5.9 GiB); another clip (2.9 GiB) would exceed the 8.3 GiB limit"
+        in line
+    )
     local.signal_file("go")
     process.communicate(timeout=60)
     assert (process.returncode, local.complete()) == (0, [0, 1, 2, 3])

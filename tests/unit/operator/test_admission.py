@@ -186,7 +186,7 @@ PLACE_TABLE = [
     ("VRAMClaims", place(gpu_at(0.1), seen=1, unseen=1), situation(), "GPU 0 on here: waits for a reading"),
     ("VRAMClaims", place(gpu_at(0.1), seen=2, unseen=1), situation(), None),
     ("VRAMClaims", place(gpu_at(0.5), seen=2, unseen=1), situation(),
-     "GPU 0 on here: 4.9 GiB in use, 1 clip started just now; another clip (2.4 GiB) would exceed the 8.3 GiB limit"
+     "GPU 0 on here: 4.9 GiB in use, 1 clip started just now (2.4 GiB); another clip (2.4 GiB) would exceed"
      " (85% of 9.8 GiB)"),
     ("VRAMClaims", place(gpu_at(0.1), seen=1, unseen=1), situation(per_clip=Expected(300, 300, 200, guessed=True)),
      "GPU 0 on here: waits for a reading that shows 1 clip started just now; vram.perClip: SIZE makes this faster"),
@@ -199,7 +199,7 @@ PLACE_TABLE = [
      "GPU 0 on here: 7.4 GiB in use; another clip (1.0 GiB) would exceed the 8.3 GiB limit (85% of 9.8 GiB)"),
     ("VRAMClaims", place(gpu_at(0.60), unseen=1), known(1000), None),
     ("VRAMClaims", place(gpu_at(0.66), unseen=1), known(1000),
-     "GPU 0 on here: 6.4 GiB in use, 1 clip started just now; another clip (1.0 GiB) would exceed the 8.3 GiB"),
+     "GPU 0 on here: 6.4 GiB in use, 1 clip started just now (1.0 GiB); another clip (1.0 GiB) would exceed"),
     # The first on a GPU may use all that is free, but no more than that.
     ("VRAMClaims", place(gpu_at(0.84)), known(1600), None),
     ("VRAMClaims", place(gpu_at(0.84)), known(1601),
@@ -250,7 +250,7 @@ PLACE_TABLE = [
      "GPU 0 on here: 6.4 GiB in use, 1 clip of other runs started just now (1.0 GiB); another clip (1.0 GiB) would"
      " exceed the 8.3 GiB limit (85% of 9.8 GiB)"),
     ("VRAMClaims", place(gpu_at(0.56), unseen=1, others=theirs(unseen=1)), known(1000),
-     "GPU 0 on here: 5.5 GiB in use, 1 clip started just now, 1 clip of other runs started just now (1.0 GiB);"),
+     "GPU 0 on here: 5.5 GiB in use, 1 clip started just now (1.0 GiB), 1 clip of other runs started just now (1.0"),
     # Beside them the first clip of a run is not the first on the GPU: memory comes free when they end.
     ("VRAMClaims", place(gpu_at(0.76), others=theirs(seen=1)), known(1000), "GPU 0 on here: 7.4 GiB in use; another"),
     ("VRAMClaims", place(gpu_at(0.8), others=theirs(Expected(1000, 1000, 700.0), seen=1, gone=1)), known(1000), None),

@@ -82,6 +82,15 @@ def test_its_claim_takes_room_from_clips_of_all_runs():
     assert sum(started(draft("ns/b", claims(NOW - 91)))) == 7
 
 
+def test_a_clip_that_waits_for_it_says_so():
+    run = draft("ns/b", claims(NOW - 5), size=5000)
+    assert started(run) == [0]
+    [held] = run.plan().status.held
+    assert held.hold.message.startswith(
+        "GPU 0 on here: 1.0 GiB in use, 1 encoder started just now (2.9 GiB); another clip (4.9 GiB) would exceed"
+    )
+
+
 def test_an_encoder_that_uses_all_gpus_claims_on_each():
     assert started(draft("ns/b", claims(NOW - 5, node=Node(NODE, 100, (GPU0, GPU1))), gpus=(GPU0, GPU1))) == [8]
 

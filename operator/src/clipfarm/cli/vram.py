@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
     """Show each GPU: its use, the age of the reading, whether it is open to new clips, claims, and who has the memory.
 
-    A claim is memory that clips of a run will take and that no reading surely shows yet: run, clips, memory, and how
-    long ago the first of them began.
+    A claim is memory that clips or encoders of a run will take and that no reading surely shows yet: run, clips,
+    memory, and how long ago the first of them began.
 
     In the cluster of the current kubeconfig it shows the GPUs that unfinished runs may use. With --local it shows those
     of this machine; closed means above 85 %, the default of vram.high.
@@ -41,7 +41,9 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
         path = f"/apis/{API_VERSION}" + ("" if all_namespaces else f"/namespaces/{inside}") + "/benchmarkruns"
         runs = [run async for page, _ in api.pages(path) for run in page]
         where = "any namespace" if all_namespaces else f"the namespace {inside}"
-        nothing = [f"no unfinished run in {where} reports a GPU; --local shows this machine's", *unknown(runs)]
+        elsewhere = "" if all_namespaces else "-A looks in all namespaces, "
+        nothing = [f"no unfinished run in {where} reports a GPU; {elsewhere}--local shows this machine's"]
+        nothing += unknown(runs)
         _show(gpu_rows(runs, time.time()), "\n".join(nothing))
         return 0
 

@@ -4,12 +4,14 @@ While nothing is known of what clips take, admission starts slowly: at most twic
 some time ago, and at least one, so 1, 2, 4, ... run. Each is then expected to take as much as those did.
 """
 
+import math
+
 from clipfarm.decide.rules.rule import PlaceRule
 from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.vram.claims import has_room, limit, needed, whole_gpus
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.place import Place
-from clipfarm.units import format_clips, format_mib
+from clipfarm.units import format_clips, format_count, format_mib
 from clipfarm.world import Reading
 
 FASTER = "vram.perClip: SIZE makes this faster"
@@ -39,13 +41,23 @@ def _holds(place: Place, situation: Situation) -> str | None:
     if has_room(place, state.reading, per_clip, high):
         return None
     used, total = format_mib(state.reading.used_mib), format_mib(state.reading.total_mib)
-    unseen, theirs = place.count.unseen, round(place.others.unseen)
-    claims = f", {format_clips(unseen)} started just now" if unseen else ""
-    if theirs:
-        claims += f", {format_clips(theirs)} of other runs started just now ({format_mib(place.others.claimed)})"
+    claims = _claims(place, per_clip)
     most = f"the {format_mib(limit(place, state.reading, high))} limit ({high:.0%} of {total})"
     another = f"another clip ({format_mib(needed(place, per_clip))})"
     return f"{state.gpu}: {used} in use{claims}; {another} would exceed {f'its {total}' if place.empty else most}"
+
+
+def _claims(place: Place, per_clip: Expected) -> str:
+    """Return what readings may not show yet, to follow the use; empty: they show all."""
+    unseen, others = place.count.unseen, place.others
+    share = math.ceil(unseen / len(place.states))
+    found = f", {format_clips(unseen)} started just now ({format_mib(share * per_clip.mean)})" if unseen else ""
+    clips, encoders = round(others.unseen - others.encoders), round(others.encoders)
+    theirs = [f"{format_clips(clips)} of other runs"] if clips else []
+    theirs += [format_count(encoders, "encoder")] if encoders else []
+    if theirs:
+        found += f", {' and '.join(theirs)} started just now ({format_mib(others.claimed)})"
+    return found
 
 
 def _guess(place: Place, reading: Reading, situation: Situation) -> Expected | None:

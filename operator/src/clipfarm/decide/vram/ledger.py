@@ -213,7 +213,10 @@ class Ledger:
             # No clip takes more, on average, than what other runs' clips do not explain, divided by those that show.
             share = max(0.0, used - without.showing) / count.proven
             per_clip = Expected(share, share)
-        mine = account.sums[key] = others.of(count, per_clip)
+        mine = others.of(count, per_clip)
+        if account.encodes:
+            mine = mine._replace(encoders=mine.unseen)
+        account.sums[key] = mine
         self._totals[key] = without.plus(mine)
         if count.unseen:
             self._claimants.setdefault(key, set()).add(run)

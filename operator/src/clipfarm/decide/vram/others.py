@@ -46,6 +46,8 @@ class Others(NamedTuple):
     """The most, on average, that readings show of clips that are there or have ended."""
     shown_square: float = 0.0
     """Square of how far these may be above their average by chance, MiB²."""
+    encoders: float = 0
+    """Of ``unseen``, encoders."""
 
     @property
     def any(self) -> bool:
