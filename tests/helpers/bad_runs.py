@@ -137,6 +137,11 @@ BAD = [
     ("spec.experiment.factors", {"size": {"value": 1, "min": 1, "max": 2}},
      f"spec.experiment.factors.size.min: expected one of {FORMS}"),
     ("spec.experiment.factors", {"size": 1.2}, f"spec.experiment.factors.size: found 1.2, expected one of {FORMS}"),
+    ("spec.experiment.views", [{"name": "side", "camera": {"azimuth": 200}}],
+     "spec.experiment.views[0].camera.azimuth: found 200, expected 180 or less"),
+    ("spec.experiment.views", [{"name": "side", "layers": ["depth"]}],
+     'spec.experiment.views[0].layers: found ["depth"], expected rgb among them: the encoder and the checks look at'
+     " it"),
     ("spec.experiment.factors", {"floor": {"names": ["planks", "ice"]}},
      'spec.experiment.factors.floor.names[1]: found "ice", expected tiles, plain, checker or planks'),
     ("spec.experiment.factors", {"floor": {"values": ["planks"]}},
