@@ -187,7 +187,7 @@ PLACE_TABLE = [
     ("VRAMClaims", place(gpu_at(0.1), seen=2, unseen=1), situation(), None),
     ("VRAMClaims", place(gpu_at(0.5), seen=2, unseen=1), situation(),
      "GPU 0 on here: 4.9 GiB in use, 1 clip started just now (2.4 GiB); another clip (2.4 GiB) would exceed"
-     " (85% of 9.8 GiB)"),
+     " the 8.3 GiB limit (85% of 9.8 GiB)"),
     ("VRAMClaims", place(gpu_at(0.1), seen=1, unseen=1), situation(per_clip=Expected(300, 300, 200, guessed=True)),
      "GPU 0 on here: waits for a reading that shows 1 clip started just now; vram.perClip: SIZE makes this faster"),
     ("VRAMClaims", place(gpu_at(0.8), seen=3), situation(per_clip=Expected(300, 300, 200, guessed=True)), None),
