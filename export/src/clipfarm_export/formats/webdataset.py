@@ -45,6 +45,8 @@ def parts(job: Job) -> list[Part]:
                     member = tarfile.TarInfo(f"{packed.clip.candidate.name}.{name}")
                     member.size = len(content)
                     tar.addfile(member, io.BytesIO(content))
+                    # It would keep what it has written, and grow with the clips of a file.
+                    tar.members.clear()  # type: ignore[attr-defined] # unknown to typeshed
 
     return shards.parts(job, "tar", write)
 
