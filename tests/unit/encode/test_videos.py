@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipfarm_contract.clip import OF_A_VIDEO, ClipState, inspect
+from clipfarm_contract.examining import Findings, examine
 from clipfarm_contract.excerpt import Cut, Excerpt, Videos
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import ClipError, read_clip
@@ -22,6 +24,7 @@ from clipfarm_encode.videos.error import VideoError
 from clipfarm_encode.videos.film import length, read_film
 from clipfarm_encode.videos.pictures import pictures
 from clipfarm_encode.videos.sampling import beginnings, sampled
+from helpers.runs import make_run
 from helpers.videos import KINDS, STEP, make_pictures, make_video
 
 
@@ -246,6 +249,18 @@ def test_a_description_that_is_none_fails_its_clip_alone(text, tmp_path):
     clip.excerpt.write_text(text)
     with pytest.raises(ClipError, match=r"^video\.json"):
         read_clip(clip)
+
+
+def test_a_clip_of_a_video_is_whole_and_no_rendered_run_takes_it_for_its_own(tmp_path):
+    make_video(tmp_path / "x.mp4", frames=8)
+    output = tmp_path / "out"
+    cut(tmp_path, output)
+    clip = RunFolder(output).clip(0)
+    assert examine(clip) == Findings()
+    found = inspect(clip, make_run().spec.contract().recipe(0, 0))
+    assert (found.state, found.reason) == (ClipState.FOREIGN, OF_A_VIDEO)
+    (clip.folder / "notes.txt").touch()
+    assert examine(clip).wrong == ["notes.txt: not part of the clip"]
 
 
 def run(*arguments: str) -> tuple[int, str]:
