@@ -61,7 +61,9 @@ def test_a_run_is_exported_when_it_has_ended_and_again_when_something_else_is_as
     assert (found["phase"], found["clips"], found["leftOut"]) == ("Succeeded", 2, 1)
     assert found["message"].endswith("left out 1: clip 1: was not made")
     assert found["bytes"] == sum(path.stat().st_size for path in (tmp_path / "data set").rglob("*") if path.is_file())
-    assert [each["message"] for each in driven.list(EVENTS) if each["reason"] == "Exported"] == [found["message"]]
+    # An Event comes after the status that it reports.
+    told = lambda: [each["message"] for each in driven.list(EVENTS) if each["reason"] == "Exported"]  # noqa: E731
+    wait_until(lambda: told() == [found["message"]], "the Event")
 
     # It is not made again, whatever becomes of its Job and of the operator.
     driven.delete(JOBS, "run-export")
