@@ -177,10 +177,12 @@ def workers(folder: Path, rounds: int) -> None:
 def experiments(folder: Path, rounds: int) -> None:
     """Compare a clip of each experiment with one of push, in turn."""
     phase = {"name": "any", "clips": {"start": 0, "end": 99}}
-    picture = {name: EXPERIMENT[name] for name in PICTURE} | {"objects": list(SHAPES)}
+    # Half as many frames a second: what hides is out of sight, and comes out, within the clip.
+    slow = {"objects": list(SHAPES), "fps": 15}
+    picture = {name: EXPERIMENT[name] for name in PICTURE} | slow
     ratios: dict[str, list[float]] = {name: [] for name in EXPERIMENTS if name != "push"}
     asked = {name: picture | {"name": name, "phases": [phase]} for name in ratios}
-    asked["push"] = EXPERIMENT | {"objects": list(SHAPES)}
+    asked["push"] = EXPERIMENT | slow
     runs = {name: RunFolder(folder / name) for name in asked}
     for name, experiment in asked.items():
         make(runs[name], experiment, 0)
