@@ -132,7 +132,7 @@ def slopes(scratch: Path) -> dict[str, list[tuple[float, float]]]:
                 spec = body(
                     shape, on, friction=share * math.tan(angle), quaternion=ensemble.turned((0, 1, 0), angle), up=up
                 )
-                (trajectory,) = run(scratch, [spec], 120, (fixture,)).trajectories
+                (trajectory,) = run(scratch, [spec], 120, (fixture,), contact_erp=ramp.CONTACT_ERP).trajectories
                 down = np.array((math.cos(angle), 0, -math.sin(angle)))
                 # In the first tenth of a second it settles by a hair.
                 way = ((trajectory.positions - trajectory.positions[0]) @ down)[24:]

@@ -126,12 +126,13 @@ def test_collide_two_spheres_head_on_part_at_their_restitution(play):
 
 
 @pytest.mark.parametrize("shape", ["cube", "cylinder", "cone", "torus"])
-@pytest.mark.parametrize(("share", "slides"), [(0.95, True), (1.02, False)])
-def test_ramp_an_object_slides_if_the_slope_exceeds_its_friction(play, shape, share, slides):
-    friction = share * math.tan(math.radians(25))
-    made = play("ramp", frames=40, object=Choice((shape,)), friction=friction, angle=25, bodies=1)
+@pytest.mark.parametrize(("degrees", "share", "slides"), [(25, 0.95, True), (25, 1.02, False), (10, 0.985, True)])
+def test_ramp_an_object_slides_if_the_slope_exceeds_its_friction(play, shape, degrees, share, slides):
+    angle = math.radians(degrees)
+    friction = share * math.tan(angle)
+    made = play("ramp", frames=40, object=Choice((shape,)), friction=friction, angle=degrees, bodies=1)
     way = float(np.linalg.norm(made.body(0).positions[-1] - made.body(0).positions[0]))
-    seconds, extra = 39 / 30, math.sin(math.radians(25)) - friction * math.cos(math.radians(25))
+    seconds, extra = 39 / 30, math.sin(angle) - friction * math.cos(angle)
     assert way == pytest.approx(0.5 * arena.GRAVITY * extra * seconds**2 if slides else 0, rel=0.1, abs=0.002)
 
 

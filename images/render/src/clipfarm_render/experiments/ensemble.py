@@ -45,6 +45,8 @@ class Ensemble:
     floor_restitution: float = 0.0
     settle: bool = False
     """Whether the bodies come to rest before frame 0."""
+    contact_erp: float | None = None
+    """Which part of an overlap a step of the solver takes back; None: as Bullet does."""
 
 
 def numbers(values: Values) -> Mapping[str, float]:
@@ -104,7 +106,15 @@ def build(drawn: Ensemble, scene: Scene, scratch: Path) -> Stage:
 
 def move(world: Simulator, built: Stage, drawn: Ensemble, frames: int, fps: int) -> Motion:
     """Let the bodies move."""
-    return simulation.simulate(world, built.bodies, frames, fps, velocities=drawn.velocities, settle=drawn.settle)
+    return simulation.simulate(
+        world,
+        built.bodies,
+        frames,
+        fps,
+        velocities=drawn.velocities,
+        settle=drawn.settle,
+        contact_erp=drawn.contact_erp,
+    )
 
 
 def truth(drawn: Ensemble, built: Stage, motion: Motion, scene: Scene) -> Truth:

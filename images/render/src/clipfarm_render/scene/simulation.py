@@ -29,6 +29,7 @@ def simulate(
     *,
     velocities: Mapping[int, Vector3] | None = None,
     settle: bool = False,
+    contact_erp: float | None = None,
 ) -> Motion:
     """Let the bodies move from frame 0 on, which shows them where they start.
 
@@ -39,6 +40,7 @@ def simulate(
         fps: frames a second; divides ``STEP_RATE``.
         velocities: of bodies that move already in frame 0, m/s, by their place in ``bodies``.
         settle: whether the bodies come to rest on the floor before frame 0.
+        contact_erp: which part of an overlap a step takes back; None: as Bullet does.
     """
     client = world.physics_client
     place_of = {body.asset.name: place for place, body in enumerate(bodies)}
@@ -46,6 +48,8 @@ def simulate(
     ids = [body.asset.linked_objects[world] for body in bodies]
     pybullet.setTimeStep(1 / FINE_RATE, physicsClientId=client)
     pybullet.setPhysicsEngineParameter(numSubSteps=0, physicsClientId=client)
+    if contact_erp is not None:
+        pybullet.setPhysicsEngineParameter(contactERP=contact_erp, physicsClientId=client)
     for body, number in zip(bodies, ids, strict=True):
         prepare(body, number, client)
     steps = FINE_RATE // fps
