@@ -29,9 +29,9 @@ APART = 1.8
 COLOUR = (0.40, 0.36, 0.29)
 """Linear RGB: as light as the floor's dark tiles, from which every object stands out."""
 CONTACT_ERP = 0.005
-"""Part of an overlap that a step of the solver takes back. Bullet's own is meant for far longer steps: contacts of a hull
-come and go from step to step, and it rocks by a hair. Bullet takes the directions of friction from that motion, and bounds
-each direction by itself, so an object stays with up to 2 % less friction than holds it."""
+"""Part of an overlap that a step of the solver takes back. Bullet's own is meant for far longer steps: contacts of a
+hull come and go from step to step, and it rocks by a hair. Bullet takes the directions of friction from that motion,
+and bounds each direction by itself, so an object stays with up to 2 % less friction than holds it."""
 STAYS_M = 0.01
 """An object that is said to stay moves by less. The solver's contacts give way by some tenths of a millimetre."""
 SURE = 0.02
