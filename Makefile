@@ -4,7 +4,7 @@ SOURCES := operator/src contract/src images/render/src images/encode/src export/
 PYTEST_ARGS ?=
 
 .PHONY: help setup demo clean test test-pythons test-node lint format crds docs golden chart licences images base-image \
-  bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gallery bench-gpu
+  bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gallery bench-export bench-gpu
 
 # A line with `##@` begins a group, and `##` behind a target is what it does.
 help: ## Show this list
@@ -92,6 +92,10 @@ bench-vram: setup ## Try the rules of GPU memory on simulated GPUs, and draw doc
 bench-gallery: setup ## Measure the gallery of 17,000 clips: making it, and opening it in a browser
 	@tools/setup test
 	@$(BIN)/python bench/gallery.py
+
+bench-export: setup ## Measure how much memory exports of 17,000 clips take
+	@tools/setup test
+	@$(BIN)/python bench/export.py
 
 bench-gpu: setup ## Measure all that needs a GPU (under eight minutes on one)
 	@$(BIN)/python bench/on_gpu.py
