@@ -6,11 +6,13 @@ import pytest
 
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
-from clipfarm.cluster.api.pod_views import EncoderPod
+from clipfarm.cluster.api.pod_views import EncoderPod, PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.observing.encoder_claims import encoder_claims
+from clipfarm.cluster.observing.memory import Rendering
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process.tick import Ticker
 from clipfarm.cluster.reporting.vram import claims_text
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.fair import take_turns
@@ -141,3 +143,35 @@ def test_in_a_cluster_its_pods_claim_on_their_node(pod, expected):
     [other] = found
     assert [(each.name, each.sharing) for each in other.nodes] == [each[:2] for each in expected]
     assert [(each.node, each.started_at) for each in other.running] == [(each[0], each[2]) for each in expected]
+
+
+class Deleted:
+    """A roster on which no run is any more."""
+
+    def follow(self, key):
+        return None
+
+
+def test_of_a_deleted_run_its_claim_ends_with_its_pod():
+    clip, store = Running(0, NODE, GPU0, NOW - 5, "clip"), Store()
+    run = draft("ns/b", claims(None))
+    run.world = replace(run.world, running=(clip,))
+    view = PodView("clip", "c", ("ns", "test"), "job", 0, None, NODE, GPU0)
+    tracked = Tracked(run.run, Owner("ns", "run-1", {}), 1, {})
+    tracked.memory = replace(tracked.memory, rendering=Rendering(job="job", at_work={"c": (view, clip)}))
+    store.pods.put("c", view)
+    store.encoders.put("u", EncoderPod("e", "u", ("ns", "test"), "set", "", 0, None, Reported("Starting"), NODE))
+    ticker = Ticker(store, Gpus(), {}, Deleted(), None, None, None, 60.0, lambda: NOW, lambda: NOW)
+    run.enter(ticker.ledger)
+    ticker._looked["ns", "b"] = tracked, run
+
+    def claimants():
+        ticker.tick([("ns", "b")])
+        return {each.run for each in ticker.ledger.claims(NODE, GPU0)}
+
+    assert claimants() == {"ns/b (deleted)", "ns/b (deleted) (encoder)"}
+    store.pods.drop("c")
+    assert claimants() == {"ns/b (deleted) (encoder)"}
+    store.encoders.drop("u")
+    assert claimants() == set()
+    assert not ticker.ledger.accounts

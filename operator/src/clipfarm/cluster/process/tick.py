@@ -27,6 +27,7 @@ from clipfarm.cluster.reporting.status import clips_held, may_write, run_status,
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.fair import Balance, take_turns
 from clipfarm.decide.plan import Draft, Plan
+from clipfarm.decide.vram import encoders
 from clipfarm.decide.vram.ledger import Ledger
 from clipfarm.manifests import report
 from clipfarm.manifests.common import Images
@@ -117,12 +118,20 @@ class Ticker:
         for uid, (tracked, draft) in list(self._leaving.items()):
             name, pods = f"{draft.name} (deleted)", self.store.pods.of(tracked.key)
             there = tuple(pod for uid, (_, pod) in tracked.memory.rendering.at_work.items() if uid in pods)
-            if not there:
+            encode = {pod.name for pod in self.store.encoders.of(tracked.key).values() if not pod.ended}
+            others = tuple(
+                replace(other, name=name + encoders.SUFFIX, running=left)
+                for other in draft.world.others
+                if (left := tuple(each for each in other.running if each.pod in encode))
+            )
+            if not (there or others):
                 self.ledger.drop(name)
+                self.ledger.drop(name + encoders.SUFFIX)
                 del self._leaving[uid]
                 continue
             readings = tuple(seen.gpus.for_namespace(tracked.key[0]).values())
-            world = replace(draft.world, moment=Moment(seen.now, seen.wall), running=there, readings=readings)
+            moment = Moment(seen.now, seen.wall)
+            world = replace(draft.world, moment=moment, running=there, readings=readings, others=others)
             Draft(name, draft.run, world).enter(self.ledger)
 
     def _act(self, tracked: Tracked, draft: Draft, seen: Seen) -> None:
