@@ -21,7 +21,7 @@ from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.admission import Elsewhere
 from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import Owner
-from clipfarm.world import NodeKind
+from clipfarm.world import GpuId, NodeKind, Reading
 from clipfarm_contract.indexes import Indexes
 from helpers.runs import make_run
 
@@ -63,7 +63,7 @@ class Scene:
     """A run that requires identical nodes, on the nodes of a test."""
 
     def __init__(self, *nodes: NodeView, status: dict[str, Any] | None = None, **render: Any) -> None:
-        self.store = Store()
+        self.store, self.gpus = Store(), Gpus()
         run = make_run(10, workers=3, storage={"size": "1Gi"}, render={"requireIdenticalNodes": True} | render)
         self.tracked = Tracked(run, Owner("ns", "run-1", {}), 1, status or {})
         self.tracked.answers.claim = "Bound"
@@ -84,7 +84,7 @@ class Scene:
 
     def look(self) -> tuple[dict[str, str], str, list[str]]:
         """Look, write the status; return the labels, the reason that holds clips, and where pods were sent."""
-        seen = Seen(self.store, Gpus(), NOW, WALL)
+        seen = Seen(self.store, self.gpus, NOW, WALL)
         world = look(self.tracked, seen)
         plan = decide(self.tracked.run, world)
         self.tracked.status = run_status(self.tracked, world, plan, WALL)
@@ -152,6 +152,27 @@ def test_without_a_node_one_pod_asks_for_the_first_which_decides():
     scene.pod(0, node="b", reported="Working")
     assert scene.look()[0] == EPYC
     assert scene.look()[2] == ["b", "b"]
+
+
+def test_nodes_too_small_for_a_pod_decide_nothing():
+    scene = Scene(node("a", XEON, cpus=1), threads=2)
+    assert scene.look() == ({}, "", [""]), "a larger node may be added"
+    scene.pod(0, reported="Released")
+    assert scene.look()[1] == "the node that the first pod gets decides on which kind of nodes clips are made"
+    scene.store.nodes.put("b", node("b", EPYC))
+    scene.pod(0, node="b", reported="Working")
+    assert scene.look()[0] == EPYC
+
+
+def test_no_kind_is_chosen_for_a_gpu_while_no_node_is_known_to_have_one():
+    small = {"node.kubernetes.io/instance-type": "g6.xlarge"}
+    scene = Scene(node("a", LARGE, cpus=99), node("b", small), device="gpu")
+    chosen, held, sent = scene.look()
+    assert (chosen, sent) == ({}, [])
+    assert held.startswith("no node that fits is known to have a GPU (a: ")
+    gpu = GpuId("b", 0)
+    scene.gpus.readings = {gpu: Reading(gpu, 0.0, 10_000.0, NOW)}
+    assert scene.look()[0] == small
 
 
 def test_where_the_first_clips_were_made_unseen_nothing_is_guessed():

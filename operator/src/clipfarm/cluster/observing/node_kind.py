@@ -92,17 +92,29 @@ def _first(tracked: Tracked, seen: Seen, running: tuple[Running, ...], ended: in
 
 def _largest(tracked: Tracked, seen: Seen, *, on_gpu: bool) -> tuple[Label, ...] | NodeKind:
     """Return the kind of which the nodes that fit have room for most pods; of several the first node's."""
-    render = tracked.run.spec.render
-    fitting = sorted((node for node in seen.store.nodes.all() if fits(node, render.pod)), key=lambda node: node.name)
-    if on_gpu:
-        fitting = [node for node in fitting if node.gpus or seen.gpus.on(node.name)] or fitting
+    render, vram = tracked.run.spec.render, tracked.run.spec.vram
+    fitting = [node for node in seen.store.nodes.all() if fits(node, render.pod) and capacity(node, render)]
+    if not fitting:
+        return NodeKind()  # an autoscaler may add the first one that is large enough
+    fitting.sort(key=lambda node: node.name)
+    with_gpus = [node for node in fitting if render.pod.gpu_request or _has_gpu(node, seen)]
+    candidates = with_gpus if on_gpu and with_gpus else fitting
     room: dict[tuple[Label, ...], int] = {}
-    for node in fitting:
+    for node in candidates:
         if labels := labels_of(node, on_gpu=on_gpu):
             room[labels] = room.get(labels, 0) + capacity(node, render)
-    if room:
-        return max(room, key=lambda labels: room[labels])
-    return NodeKind(unsettled=_unlabelled(fitting[0], on_gpu=on_gpu)) if fitting else NodeKind()
+    if not room:
+        return NodeKind(unsettled=_unlabelled(candidates[0], on_gpu=on_gpu))
+    if on_gpu and not with_gpus and vram.enabled and vram.when_unknown == "Hold":
+        # After the start of an operator no GPU is measured yet.
+        first = candidates[0].name
+        problem = seen.gpus.problem(first) or "no GPU found"
+        return NodeKind(unsettled=f"no node that fits is known to have a GPU ({first}: {problem})")
+    return max(room, key=lambda labels: room[labels])
+
+
+def _has_gpu(node: NodeView, seen: Seen) -> bool:
+    return bool(node.gpus or GPU_PRODUCT in node.labels or seen.gpus.on(node.name))
 
 
 def _unlabelled(node: NodeView, *, on_gpu: bool) -> str:

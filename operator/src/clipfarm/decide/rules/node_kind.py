@@ -11,7 +11,8 @@ def _holds(_candidate: Candidate, situation: Situation) -> str | None:
 RULE = ClipRule(
     word="NodeKind",
     means="`render.requireIdenticalNodes` is set, and it is not settled on which kind of nodes clips are made. No node"
-    " that fits has labels that name its processor (and its GPU), or the first pod has no node yet.",
+    " that fits has labels that name its processor (and its GPU), none is known to have a GPU, or the first pod has no"
+    " node yet.",
     remedy="If the message names a node without labels: install Node Feature Discovery (and NVIDIA's GPU feature"
     " discovery), or label the nodes. Or make a new run without it, and select nodes of one kind by"
     " `render.pod.nodeSelector`. Else nothing.",
