@@ -47,6 +47,9 @@ FITS = [
     ("on a node with more requests than it offers", {"cpu": 9000}, OFFERED, 0, "other pods request 9 of 8 CPUs"),
     ("on a node that does not say how many pods it takes", {"pods": 99}, {"cpu": "8"}, 8,
      "other pods request 0 of 8 CPUs"),
+    ("on a node with less memory than one pod requests", {}, OFFERED | {"memory": "1Gi"}, 0,
+     "a pod requests 2.0 GiB memory, and the node has 1.0 GiB"),
+    ("on a node that takes no pods", {}, OFFERED | {"pods": "0"}, 0, "0 of 0 pods are there"),
     ("on one that says nothing", {"cpu": 9000}, {}, None, ""),
 ]  # fmt: skip
 

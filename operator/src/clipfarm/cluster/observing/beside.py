@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_views import PodView
-from clipfarm.cluster.api.requests import Amounts, requests
+from clipfarm.cluster.api.requests import requests
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.manifests.common import resources
@@ -51,17 +51,20 @@ def beside(tracked: Tracked, seen: Seen, asking: Asking, node: NodeView) -> tupl
     if not limits:
         return None, ""
     room, name = min(limits)
-    return room, _words(name, others, node.allocatable[name])
+    return room, _words(name, dict(asking.requests)[name], others.get(name, 0), node.allocatable[name])
 
 
-def _words(name: str, others: Amounts, offered: int) -> str:
-    taken = others.get(name, 0)
+def _words(name: str, asked: int, taken: int, offered: int) -> str:
+    """Return what limits pods to the room that there is: others' requests, or that one asks for more than all."""
     if name == "pods":
         return f"{taken} of {offered} pods are there"
+    what = "CPUs" if name == "cpu" else name
+    if asked > offered:
+        return f"a pod requests {_amount(name, asked)} {what}, and the node has {_amount(name, offered)}"
+    return f"other pods request {_amount(name, taken)} of {_amount(name, offered)} {what}"
+
+
+def _amount(name: str, amount: int) -> str:
     if name == "cpu":
-        found = f"{taken / 1000:g} of {offered / 1000:g} CPUs"
-    elif "/" in name:
-        found = f"{taken} of {offered} {name}"
-    else:
-        found = f"{format_bytes(taken)} of {format_bytes(offered)} {name}"
-    return f"other pods request {found}"
+        return f"{amount / 1000:g}"
+    return str(amount) if "/" in name else format_bytes(amount)

@@ -28,7 +28,8 @@ RULE = PlaceRule(
         "pod that was sent to a node has not started there, now or in the last three minutes. The message says which."
     ),
     remedy=(
-        "Nothing, or fewer `workers`. If a pod did not start: free some room on that node, exclude the node "
+        "Nothing, or fewer `workers`. If a pod requests more than a node has: add larger nodes, or request less in a "
+        "new run (`render.memory`). If a pod did not start: free some room on that node, exclude the node "
         "by a node selector, or add nodes. `node affinity` in the message: the volume cannot be mounted "
         "there, so it has to be ReadWriteMany."
     ),
