@@ -145,6 +145,21 @@ def test_in_a_cluster_its_pods_claim_on_their_node(pod, expected):
     assert [(each.node, each.started_at) for each in other.running] == [(each[0], each[2]) for each in expected]
 
 
+@pytest.mark.parametrize(
+    ("state", "claiming"), [("Bound", 1), ("Starting", 1), ("Working", 1), ("Ending", 0), ("Lost", 0)]
+)
+def test_one_that_ends_claims_nothing_more(state, claiming):
+    run = make_run(encode={"enabled": True, "weights": {"source": "random"}, "pod": {"runtimeClassName": "nvidia"}})
+    tracked, store = Tracked(run, Owner("ns", "run-1", {}), 1, {}), Store()
+    store.nodes.put("n", NodeView(NODE, 8, 1, {}, (), True, {}))
+    gpus = Gpus()
+    gpus.readings = {GPU0: Reading(GPU0, 1000.0, 10_000.0, NOW)}
+    pods = {"u": EncoderPod("e", "u", ("ns", "test"), "set", "", 0, None, Reported(state), NODE)}
+    known = {"u": Encoder("e", Standing(state, NOW - 3))}
+    [found] = encoder_claims(tracked, pods, known, Seen(store, gpus, NOW, NOW), gpus.readings)
+    assert len(found.running) == claiming
+
+
 class Deleted:
     """A roster on which no run is any more."""
 

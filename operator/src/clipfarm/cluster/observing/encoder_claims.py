@@ -29,7 +29,8 @@ def encoder_claims(
     found = []
     for uid, encoder in known.items():
         pod = pods.get(uid)
-        if pod is not None and pod.node:
+        # One that is ending takes no more than readings show, and gives it back.
+        if pod is not None and pod.node and encoder.state not in ("Ending", "Lost"):
             began = encoder.since if encoder.state == "Working" else None
             found.append(Running(0, pod.node, None, began, pod.name, encoder.standing))
     there = {pod.node for pod in found}
