@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from clipfarm.laws import MOST_VALUES
 from clipfarm_contract.experiments import EXPERIMENTS, covering
 from clipfarm_contract.experiments.covering import leaves_none
 from clipfarm_contract.experiments.exclusion import Exclusion
@@ -30,6 +31,7 @@ COVERED: dict[str, tuple[list[dict], dict[str, Law]]] = {
     "a constant": ([of(mass={"values": [1, 3]})], {"mass": Uniform(1, 1)}),
     "whole numbers": ([of(bodies={"values": [1, 2]})], {"bodies": Uniform(1, 2)}),
     "whole numbers one by one": ([of(bodies={"value": 1}), of(bodies={"min": 2})], {"bodies": Uniform(1, 2)}),
+    "many whole numbers": ([of(bodies={"max": 2000.5}), of(bodies={"min": 2001})], {"bodies": Uniform(1, 4000)}),
     "an object one way, and all others": (
         [{"objects": ["cube"], **of(mass={"max": 1})}, {"objects": ["cube", "cone"], **of(mass={"min": 1})},
          {"objects": ["cone"]}], {"object": Choice(("cube", "cone"))}),
@@ -47,6 +49,8 @@ LEFT: dict[str, tuple[list[dict], dict[str, Law]]] = {
         [of(mass={"max": 1}, size={"max": 0.9}), of(mass={"max": 1}, size={"min": 0.9}),
          of(mass={"min": 1}, size={"max": 0.9})], {}),
     "a whole number": ([of(bodies={"value": 1}), of(bodies={"min": 3})], {"bodies": Uniform(1, 3)}),
+    "one of many whole numbers": (
+        [of(bodies={"max": 1999}), of(bodies={"min": 2001})], {"bodies": Uniform(1, 4000)}),
     "nothing is excluded": ([], {}),
 }  # fmt: skip
 
@@ -91,3 +95,9 @@ def test_of_a_run_that_is_made_to_take_long_a_bounded_part_is_looked_at(monkeypa
     ]
     assert leaves(exclude, {name: Choice(tuple(numbers)) for name in names})
     assert len(looked_at) <= covering.MOST_REGIONS * len(exclude)
+
+
+@pytest.mark.parametrize("law", [Uniform(1, covering.MOST_WHOLE), Uniform(0, 4_000), Choice(tuple(range(64)))])
+def test_no_region_has_more_values_than_a_list_may_have(law):
+    values = covering._values(law, whole=True)
+    assert isinstance(values, covering.Between) or len(values) <= covering.MOST_WHOLE == MOST_VALUES
