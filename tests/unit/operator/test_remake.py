@@ -2,10 +2,11 @@
 
 import errno
 import os
+from dataclasses import replace
 
 import pytest
 
-from clipfarm.local.remake import RemakeError, differences
+from clipfarm.local.remake import RemakeError, differences, remake
 from clipfarm_contract import completing
 from clipfarm_contract.layout import Clip, RunFolder
 from helpers.experiments import make_recipe
@@ -52,6 +53,19 @@ def test_files_are_compared_through_links_if_clip_json_cannot_be_read(again, lin
     linked.frame(1).write_text("another")
     (linked.folder / "more.txt").symlink_to(again.ground_truth)
     assert differences(linked, again) == ["more.txt", "rgb/frame_00001.png"]
+
+
+@pytest.mark.parametrize("module", [5, {}, {"sha256": "../../secret"}, {"sha256": "0" * 64}])
+def test_a_clip_of_a_module_that_is_not_kept_is_not_made_again(tmp_path, module):
+    recipe = make_recipe(frames=2, resolution=32)
+    recipe = replace(recipe, experiment={**recipe.experiment, "name": "slide", "module": module})
+    run = RunFolder(tmp_path / "first")
+    attempt = Clip(run.attempt(7, "1"))
+    attempt.folder.mkdir(parents=True)
+    attempt.ground_truth.write_text("{}")
+    completing.complete(attempt.folder, run.clip(7), recipe, {})
+    with pytest.raises(RemakeError, match=r"recipe.experiment.module|found no readable .*/modules/0000"):
+        remake(run.clip(7), RunFolder(tmp_path / "again"), "cpu")
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "nowhere"])

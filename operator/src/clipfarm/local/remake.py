@@ -92,7 +92,10 @@ def _with_source(recipe: ClipRecipe, run: RunFolder) -> str:
     """Return the clip's experiment; with the text of its module, which the run keeps."""
     document = json.loads(recipe.run_experiment_json())
     if "module" in document:
-        sha256 = str(document["module"]["sha256"])
+        try:
+            sha256 = Module.parse(document["module"], "recipe.experiment.module").sha256
+        except ContractError as problem:
+            raise RemakeError(f"cannot be made again: {problem}") from None
         kept = run.module(sha256)
         try:
             source = regular.read_given(kept, str(kept)).decode()
