@@ -21,10 +21,11 @@ def any_of(names: Iterable[str]) -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean friction?)`` if a known name is close; else which there are."""
+    """Return `` (did you mean friction?)`` if a known name is close; else which there are, if any."""
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean {close[0]}?)" if close else f", expected {any_of(names)}"
+    if close := difflib.get_close_matches(name, names, n=1):
+        return f" (did you mean {close[0]}?)"
+    return f", expected {any_of(names)}" if names else ""
 
 
 def _written_out(code: int) -> str:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from clipfarm_contract.experiment import Experiment
+from clipfarm_contract.experiments import looks
 from clipfarm_contract.experiments.declaration import Declaration, Factor
 from clipfarm_contract.experiments.laws import Uniform
 from clipfarm_contract.experiments.module import Module
@@ -57,6 +58,24 @@ def test_the_renderer_reads_the_laws_of_a_clip_by_the_declaration():
     assert phase.laws["spin"] == Uniform(0.5, 0.5)
     with pytest.raises(ContractError, match="spun: unknown factor of spin"):
         read(SPIN | {"factors": {"spun": {"value": 1}}}, lambda name, module: DECLARATION)
+
+
+@pytest.mark.parametrize("span", [{"names": ["planks"]}, {"min": 1}, {"values": [1, 2]}])
+def test_conditions_of_an_exclusion_are_left_to_the_renderer(span):
+    changed = SPIN | {"exclude": [{"factors": {"floor": span}}]}
+    (entry,) = read(changed).experiment().recipe(1, 2).experiment["phase"]["exclude"]
+    assert entry["factors"]["floor"].keys() == span.keys()
+    declaration = Declaration("spin", "It spins", (*DECLARATION.factors, looks.FLOOR))
+    if "names" in span:
+        assert read(changed, lambda name, module: declaration)
+        return
+    with pytest.raises(ContractError, match=r"factors.floor: found numbers, expected names: tiles"):
+        read(changed, lambda name, module: declaration)
+
+
+def test_an_object_has_no_law_among_the_factors():
+    with pytest.raises(ContractError, match=r"^experiment.factors.object: unknown factor of spin$"):
+        read({**SPIN, "factors": {"object": {"value": 1}}, "exclude": [], "phases": [{"name": "A", "clips": {}}]})
 
 
 @pytest.mark.parametrize(

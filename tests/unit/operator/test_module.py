@@ -1,17 +1,23 @@
 """A run file may name a Python file with an experiment; the operator sees its text and never runs it."""
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from rich.console import Console
 
+from clipfarm.cli import needs
 from clipfarm.cli.inline import inline
+from clipfarm.cli.plan import describe
+from clipfarm.local.job import Job
 from clipfarm.manifests.preview import objects
 from clipfarm.run_file import RunFileError, parse_run, read_run
 from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.experiments.module import MOST_SOURCE, Module
+from clipfarm_contract.layout import RunFolder
 from helpers.chart import ROOT
 
 EXAMPLE = ROOT / "examples" / "own-experiment"
@@ -70,6 +76,21 @@ def test_a_file_that_cannot_be_taken_is_one_line(tmp_path, content, line):
     with pytest.raises(RunFileError) as error:
         read_run(path)
     assert error.value.lines == (f"{path}: {line}",)
+
+
+def test_a_plan_shows_of_each_phase_the_laws_that_it_has(monkeypatch):
+    """Friction is no factor that every module has; where a phase says nothing of it, nothing is known."""
+    monkeypatch.setattr(needs, "NEEDS", ())  # the renderer has no part in it
+    spec = document(source=SOURCE)
+    first, second = (
+        {"name": name, "clips": {"start": start, "end": start + 1}} for name, start in (("A", 0), ("B", 2))
+    )
+    spec["spec"]["experiment"] |= {"factors": {}, "phases": [first | {"friction": {"min": 0.1, "max": 0.2}}, second]}
+    job = Job(parse_run(yaml.safe_dump(spec), "run.yaml"), RunFolder(Path("/dev/null/none")), (0, 1, 2, 3))
+    describe(job, Console(file=(shown := StringIO()), width=200))
+    lines = shown.getvalue().splitlines()
+    assert "  phase A: 2 clips (0-1), friction 0.1-0.2" in lines
+    assert "  phase B: 2 clips (2-3)" in lines
 
 
 def test_in_a_cluster_renderers_get_the_text_and_encoders_its_hash():

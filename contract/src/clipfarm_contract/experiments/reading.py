@@ -201,6 +201,8 @@ def _take_exclusions(fields: Fields, declaration: Declaration) -> tuple[Exclusio
             path = f"{where}[{i}].factors.{name}"
             _refuse_unknown(name, declaration, path)
             factor = declaration.by_name[name]
+            if factor.default == laws.UNREAD:
+                continue
             if odd := next((each for each in span.names if each not in factor.names), None):
                 expected = any_of(factor.names) if factor.names else "min, max, values or value"
                 raise ContractError(f"{path}.names: found {show(odd)}, expected {expected}")

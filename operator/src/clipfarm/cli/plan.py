@@ -25,6 +25,7 @@ from clipfarm.phases import Phase
 from clipfarm.units import format_clips, format_count
 from clipfarm.world import Moment
 from clipfarm_contract.cpus import available_cpus
+from clipfarm_contract.experiments.laws import UNREAD
 from clipfarm_contract.experiments.reading import Declared
 from clipfarm_contract.experiments.scene import SHORTHANDS
 from clipfarm_contract.indexes import compress
@@ -131,7 +132,7 @@ def _laws(made: Declared, phase: Phase) -> str:
     shown = [
         factor.words(laws[factor.name])
         for factor in scene.declaration.factors
-        if factor.name in SHORTHANDS or laws[factor.name] != factor.default
+        if laws[factor.name] != UNREAD and (factor.name in SHORTHANDS or laws[factor.name] != factor.default)
     ]
     held = f"; {phase.eval} for validation" if phase.eval else f"; for {phase.split}" if phase.split else ""
     return "".join(f", {words}" for words in shown) + held
