@@ -58,6 +58,15 @@ def test_inlined_a_run_is_the_same_and_reads_as_a_person_would_write_it():
     assert "\n        DECLARATION = Declaration(\n" in made.output
 
 
+def test_inlined_a_run_has_its_words_in_quotes_that_kubectl_reads_otherwise(tmp_path):
+    spec = document(source=SOURCE)
+    spec["spec"]["experiment"]["factors"] |= {"y": {"value": 1}}
+    spec["spec"]["experiment"]["phases"][0]["name"] = "1e3"
+    (path := tmp_path / "run.yaml").write_text(json.dumps(spec))
+    made = CliRunner().invoke(inline, [str(path)])
+    assert parse_run(made.output, "run.yaml") == read_run(path)
+
+
 @pytest.mark.parametrize(
     ("content", "line"),
     [

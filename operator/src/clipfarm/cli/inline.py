@@ -7,6 +7,7 @@ import yaml
 
 from clipfarm.cli.options import fail, one_line_errors
 from clipfarm.run_file import RunFileError, read_document, read_run
+from clipfarm.yaml_writing import Writer
 
 
 @click.command()
@@ -22,15 +23,4 @@ def inline(*, run_file: Path) -> None:
         document = read_document(run_file)
     except RunFileError as error:
         fail(*error.lines)
-    click.echo(yaml.dump(document, Dumper=_Blocks, sort_keys=False, allow_unicode=True, width=110), nl=False)
-
-
-class _Blocks(yaml.SafeDumper):
-    """Writes a text of several lines as a block, as a person would."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Blocks.add_representer(str, _text)
+    click.echo(yaml.dump(document, Dumper=Writer, sort_keys=False, allow_unicode=True, width=110), nl=False)

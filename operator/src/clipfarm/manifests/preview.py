@@ -1,12 +1,11 @@
 """All objects that a run becomes, for people to read."""
 
-from typing import Any
-
 import yaml
 
 from clipfarm.manifests import encoder, export, job, report, run_files, storage
 from clipfarm.manifests.common import Images, Manifest, Owner
 from clipfarm.run import Run
+from clipfarm.yaml_writing import Writer
 
 OWNER = Owner("default", "00000000-0000-0000-0000-000000000000", {})
 """The API server gives each run its own UID."""
@@ -33,11 +32,4 @@ def objects(run: Run, images: Images | None = None) -> list[Manifest]:
 
 def as_yaml(run: Run) -> str:
     """Return them as one text."""
-    return yaml.dump_all(objects(run), Dumper=_Plain, sort_keys=False, width=110)
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes a value that stands in several places out in each, instead of as an anchor and aliases."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+    return yaml.dump_all(objects(run), Dumper=Writer, sort_keys=False, width=110)
