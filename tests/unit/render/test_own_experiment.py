@@ -38,6 +38,10 @@ BAD = {
     "no declaration": (f"{GOOD}DECLARATION = 3\n", "spin.py: found 3 as DECLARATION, expected a Declaration"),
     "no function": (f"{GOOD}move = 3\n", "spin.py: found move that is no function"),
     "checks": (f"{GOOD}CHECKS = [draw]\n", "spin.py: found CHECKS that is no tuple of functions"),
+    "no factor": (GOOD.replace("(factors.MASS,)", "('mass',)"), "spin.py: found factors that are no tuple of Factor"),
+    "a list": (GOOD.replace("(factors.MASS,)", "[factors.MASS]"), "spin.py: found factors that are no tuple of Factor"),
+    "no law": (GOOD.replace("(factors.MASS,)", "(factors.Factor('spin', 'Spin', 3),)"),
+               "spin.py: found 3 as the default of spin, expected a law"),
     "twice": (GOOD.replace("(factors.MASS,)", "(factors.MASS, factors.MASS)"),
               "spin.py: found the factor mass twice, expected each once"),
 }  # fmt: skip
@@ -60,6 +64,8 @@ def test_an_error_in_one_of_its_functions_is_told_from_one_of_clipfarms_own():
     with pytest.raises(ValueError, match="Expecting") as other:
         json.loads("")
     assert own_experiment.in_module(other.value) == ""
+    assert own_experiment.said_of("spin", error.value) == "experiment.module: spin.py, line 9: KeyError: 'mess'"
+    assert own_experiment.said_of("spin", other.value).startswith("experiment.module: spin.py: JSONDecodeError: Expec")
 
 
 def test_a_file_that_was_changed_after_the_run_began_is_not_run(tmp_path):

@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import cast
 
 from clipfarm_contract import regular
-from clipfarm_contract.experiments.declaration import Declaration
+from clipfarm_contract.experiments.declaration import Declaration, Factor
+from clipfarm_contract.experiments.laws import Law
 from clipfarm_contract.experiments.module import Module
 from clipfarm_contract.fields import ContractError, show
 from clipfarm_contract.text import any_of
@@ -63,6 +64,12 @@ def in_module(error: BaseException) -> str:
     return f"{WHERE}: {frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
 
 
+def said_of(name: str, error: BaseException) -> str:
+    """Return an error of one of a module's functions, in one line; also if only clipfarm's own code was in it."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{in_module(error) or f'{WHERE}: {name}.py: '}{said}"
+
+
 def _run(name: str, module: Module) -> ModuleType:
     file = f"{name}.py"
     made = ModuleType(f"clipfarm_module_{name.replace('-', '_')}")
@@ -97,11 +104,16 @@ def _problem(name: str, made: ModuleType) -> str | None:
         return (
             f"found the name {show(made.DECLARATION.name)} in DECLARATION, expected {name}, experiment.name of the run"
         )
-    if odd := next((each for each in FUNCTIONS if not callable(getattr(made, each))), None):
-        return f"found {odd} that is no function, expected one of {any_of(FUNCTIONS)}"
+    if no_function := next((each for each in FUNCTIONS if not callable(getattr(made, each))), None):
+        return f"found {no_function} that is no function, expected one of {any_of(FUNCTIONS)}"
     if not isinstance(made.CHECKS, tuple) or not all(map(callable, made.CHECKS)):
         return "found CHECKS that is no tuple of functions, expected one, such as ()"
-    names = [factor.name for factor in made.DECLARATION.factors]
+    factors = made.DECLARATION.factors
+    if not isinstance(factors, tuple) or not all(isinstance(each, Factor) for each in factors):
+        return "found factors that are no tuple of Factor in DECLARATION, expected one, such as (factors.MASS,)"
+    if odd := next((each for each in factors if not isinstance(each.default, Law)), None):
+        return f"found {show(odd.default)} as the default of {odd.name}, expected a law, such as Uniform(1, 2)"
+    names = [factor.name for factor in factors]
     if twice := next((each for each in names if names.count(each) > 1), None):
         return f"found the factor {twice} twice, expected each once"
     return None

@@ -43,11 +43,10 @@ def refuse(text: str, seed: int) -> None:
             shown.truth(story, scene)
             shown.close()
     except ClipError as error:
-        raise ContractError(f"clip {first.start}: {error}") from error
+        raise ContractError(f"experiment: clip {first.start}: {error}") from error
     except Exception as error:
         traceback.print_exc()
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ContractError(f"{own_experiment.in_module(error)}{said}") from error
+        raise ContractError(own_experiment.said_of(scene.name, error)) from error
 
 
 def main() -> int:
