@@ -94,3 +94,11 @@ def test_thread_variables_matter_where_clips_are_encoded(monkeypatch, value, mis
     monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert needs.missing(make_run()) == []
     assert [found.mistake for found in needs.missing(make_run(encode=ENCODE))] == ([mistake] if mistake else [])
+
+
+def test_a_module_that_does_not_end_is_no_reason_to_wait_for_ever():
+    experiment = document()["spec"]["experiment"] | {"name": "slide", "module": {"source": "while True: pass"}}
+    experiment.pop("impulse", None)
+    found = only(make_run(experiment=experiment, render={"timeout": "1s"}))
+    assert found.mistake.startswith("spec.experiment.module: found the first clip not drawn, built and moved after 1 s")
+    assert found.in_a_cluster == ""

@@ -82,7 +82,16 @@ def _module(run: Run) -> Missing | None:
         return None
     given = json.dumps({"experiment": run.spec.declared().document_with_source(), "seed": run.spec.seed})
     command = [sys.executable, "-m", "clipfarm_render.trying"]
-    tried = subprocess.run(command, input=given, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    limit = run.spec.render.timeout
+    try:
+        tried = subprocess.run(
+            command, input=given, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return Missing(
+            f"spec.experiment.module: found the first clip not drawn, built and moved after {limit:g} s, expected that"
+            " within render.timeout"
+        )
     if tried.returncode == 0:
         return None
     said = [line.strip() for line in tried.stderr.splitlines() if line.strip()]
