@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipfarm.run_file import read_document
+from clipfarm.run_file import read_objects
 from clipfarm_contract.environment import RUN_EXPERIMENT
 from helpers.cluster import Object
 from helpers.exports import content
@@ -32,7 +32,7 @@ def small_example() -> Object:
 
 def other_experiment() -> Object:
     """One clip of an experiment that comes with the run, with a number that no other run on the volume has."""
-    made = read_document(MODULE)
+    (made,) = read_objects(MODULE)
     spec = made["spec"]
     spec["clips"] = {"start": OTHER, "end": OTHER}
     spec["experiment"]["phases"][0]["clips"] = {"start": OTHER, "end": OTHER}

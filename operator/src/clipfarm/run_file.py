@@ -51,13 +51,15 @@ def read_run(path: Path, overrides: Overrides | None = None) -> Run:
     return parse_run(_content(path), str(path), overrides, path.parent)
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """Return the one BenchmarkRun in a YAML file as it stands there, with the text of its module.
+def read_objects(path: Path) -> list[dict[str, Any]]:
+    """Return all objects of a YAML file as they stand there; its one BenchmarkRun with the text of its module.
 
     Raises:
         RunFileError: as for :func:`read_run`, but what the run says is not looked at.
     """
-    return run_document(_content(path), str(path), path.parent)
+    content = _content(path)
+    run = run_document(content, str(path), path.parent)
+    return [run if each.get("kind") == KIND else each for each in _unlisted(documents(content))]
 
 
 def _content(path: Path) -> bytes:

@@ -67,6 +67,15 @@ def test_inlined_a_run_has_its_words_in_quotes_that_kubectl_reads_otherwise(tmp_
     assert parse_run(made.output, "run.yaml") == read_run(path)
 
 
+def test_inlined_the_other_objects_of_a_file_are_still_there(tmp_path):
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "clips"}}
+    (path := tmp_path / "run.yaml").write_text(yaml.safe_dump_all([claim, document(source=SOURCE), claim]))
+    made = CliRunner().invoke(inline, [str(path)])
+    first, run, last = yaml.safe_load_all(made.output)
+    assert (first, last) == (claim, claim)
+    assert run["spec"]["experiment"]["module"] == {"source": SOURCE}
+
+
 @pytest.mark.parametrize(
     ("content", "line"),
     [

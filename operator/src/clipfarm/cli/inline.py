@@ -6,7 +6,7 @@ import click
 import yaml
 
 from clipfarm.cli.options import fail, one_line_errors
-from clipfarm.run_file import RunFileError, read_document, read_run
+from clipfarm.run_file import RunFileError, read_objects, read_run
 from clipfarm.yaml_writing import Writer
 
 
@@ -20,7 +20,7 @@ def inline(*, run_file: Path) -> None:
     """
     try:
         read_run(run_file)  # a run that makes no sense is refused here
-        document = read_document(run_file)
+        found = read_objects(run_file)
     except RunFileError as error:
         fail(*error.lines)
-    click.echo(yaml.dump(document, Dumper=Writer, sort_keys=False, allow_unicode=True, width=110), nl=False)
+    click.echo(yaml.dump_all(found, Dumper=Writer, sort_keys=False, allow_unicode=True, width=110), nl=False)
