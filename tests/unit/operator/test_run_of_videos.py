@@ -12,21 +12,21 @@ from clipfarm.cluster.process.encoders import Progress, follow
 from clipfarm.cluster.reporting.status import run_status
 from clipfarm.decide.plan import decide
 from clipfarm.local.report_text import markdown
-from clipfarm.manifests.common import Owner
+from clipfarm.manifests import encoder
+from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
 from clipfarm.world import EarlyEnd, Encoding, Moment, Node, World
 from clipfarm_contract.exit_codes import EncoderExitCode
 from clipfarm_contract.video_listing import Listing
 from helpers.bad_runs import OF_VIDEOS
 
-RUN = Run.model_validate(
-    {
-        "apiVersion": "clipfarm.dev/v1alpha1",
-        "kind": "BenchmarkRun",
-        "metadata": {"name": "robot"},
-        "spec": OF_VIDEOS | {"storage": {"claimName": "clips"}},
-    }
-)
+DOCUMENT: dict[str, Any] = {
+    "apiVersion": "clipfarm.dev/v1alpha1",
+    "kind": "BenchmarkRun",
+    "metadata": {"name": "robot"},
+    "spec": OF_VIDEOS | {"storage": {"claimName": "clips"}},
+}
+RUN = Run.model_validate(DOCUMENT)
 LISTING = Listing.of(3, 4, {"noise.webm": "no video"})
 
 
@@ -82,6 +82,13 @@ def test_a_folder_that_cannot_be_listed_ends_the_run_with_the_encoders_words():
     assert (found["phase"], "total" in found) == ("Failed", False)
     [ready] = [each for each in found["conditions"] if each["type"] == "Ready"]
     assert ready["message"] == "the encoder ended with 2: clipfarm-encode: --videos: /clips/lab: not found"
+
+
+def test_what_concerns_rendering_alone_does_not_reach_the_encoder_of_videos():
+    given = DOCUMENT | {"spec": DOCUMENT["spec"] | {"render": {"command": ["python", "mine.py"]}}}
+    made = encoder.deployment(Run.model_validate(given), Owner("ns", "u", {}), Images(), 1)
+    [container] = made["spec"]["template"]["spec"]["containers"]
+    assert not {"--seed", "--", "mine.py"} & set(container["args"])  # clipfarm-encode takes no command without a seed
 
 
 def test_what_was_listed_outlives_the_operator_and_another_attempt_lists_again():

@@ -83,9 +83,7 @@ def _pod(run: Run, images: Images) -> Manifest:
         *map(literal, encode.options()),
         *("--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104 - inside the pod's own network
         *("--log-json", f"{CLIPS}/.clipfarm/encode/{run.name}/$(POD_NAME).json"),
-        # Clips that were made otherwise are another run's.
-        *(() if source else ("--seed", str(run.spec.seed))),
-        *(["--", *map(literal, run.spec.render.command)] if run.spec.render.command else []),
+        *([] if source else _of_the_run(run)),
     ]
     container = {
         "name": CONTAINER,
@@ -111,6 +109,12 @@ def _pod(run: Run, images: Images) -> Manifest:
     }
     volumes = _volumes(source.videos) if source else []
     return {"terminationGracePeriodSeconds": GRACE_SECONDS, **pod_spec(run, encode.pod, container, volumes)}
+
+
+def _of_the_run(run: Run) -> list[str]:
+    """Return what tells the run's clips from another run's: how they are made."""
+    command = run.spec.render.command
+    return ["--seed", str(run.spec.seed), *(["--", *map(literal, command)] if command else [])]
 
 
 def _of_videos(videos: Videos) -> list[str]:
