@@ -4,13 +4,14 @@ import importlib
 import json
 import os
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from clipfarm.gallery import places, strips, table
 from clipfarm.gallery.rows import Failure, Row, failures, rows
-from helpers.clips import make_clips
+from helpers.clips import give_features, make_clips
 
 command = importlib.import_module("clipfarm.cli.gallery").gallery
 
@@ -131,6 +132,21 @@ def test_failures_of_a_run_in_a_cluster_are_listed_with_the_last_encoder_s_reaso
     gallery(run)
     found = [(each["index"], each["stage"], each["reason"]) for each in data(run.root / "gallery")["failures"]]
     assert found == [(1, "encode", "no weights"), (7, "render", "was black")]
+
+
+def test_a_clip_that_another_encoder_has_encoded_since_is_no_failure(run):
+    clips = {"waiting": 0, "encoding": 0, "encoded": 0, "skipped": 0}
+    sets = [{"name": name, "clips": clips | {"failed": 2}} for name in ("frames", "means")]
+    failures = [{"clip": f"clip_0000{index}", "reason": "out of memory"} for index in (0, 1)]
+    log = run.state / "encode" / "friction" / "friction-encode-a.json"
+    log.parent.mkdir(parents=True)
+    log.write_text(json.dumps({"clips": clips, "sets": sets, "failures": failures}))
+    for index, names in ((0, ("frames",)), (1, ("frames", "means"))):
+        for name in names:
+            give_features(run.clip(index), name, np.zeros((1, 1, 1), np.float16))
+    gallery(run)
+    found = [(each["index"], each["stage"], each["reason"]) for each in data(run.root / "gallery")["failures"]]
+    assert found == [(0, "encode", "out of memory")]
 
 
 def test_the_gallery_may_lie_elsewhere(run, tmp_path):

@@ -85,10 +85,19 @@ def failures(run: RunFolder, complete: Iterable[int]) -> list[Failure]:
             progress = EncoderProgress.read(path)
         except (OSError, ContractError):
             continue
+        sets = {each.name for each in progress.sets}
         for each in progress.failures:
-            if each.index is not None:
+            if each.index is not None and not _has(run.clip(each.index), sets):
                 found[each.index, "encode"] = Failure(each.index, "encode", each.reason)
     return sorted(found.values(), key=lambda failure: (failure.index, failure.stage))
+
+
+def _has(clip: Clip, sets: set[str]) -> bool:
+    """Return whether a clip has got the features that an encoder failed to give it: from another, or a later one."""
+    try:
+        return bool(sets) and sets <= set(features(clip))
+    except OSError:
+        return False
 
 
 def _written(path: Path) -> float:
