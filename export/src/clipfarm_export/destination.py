@@ -64,8 +64,8 @@ class Destination(Protocol):
     def remove_state(self) -> None:
         """Remove the folder ``STATE``."""
 
-    def clear(self, first: str) -> None:
-        """Remove every file, one of them first."""
+    def clear(self, first: str, last: str) -> None:
+        """Remove every file: one of them first; ``STATE`` and one more last, by which an export is known."""
 
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Keep other exports out, if that is possible."""
@@ -126,9 +126,11 @@ class Folder:
         """Remove the folder ``STATE``."""
         remove(self.root / STATE)
 
-    def clear(self, first: str) -> None:
-        """Remove every file, one of them first."""
+    def clear(self, first: str, last: str) -> None:
+        """Remove every file: one of them first; ``STATE`` and one more last."""
         (self.root / first).unlink(missing_ok=True)
+        for path in sorted(self.root.iterdir(), key=lambda path: (path.name == last, path.name == STATE)):
+            remove(path)
         remove(self.root)
 
     @contextmanager
@@ -225,11 +227,11 @@ class Store:
         with self._reported(), contextlib.suppress(FileNotFoundError):
             self._fs.rm(self._path(STATE), recursive=True)
 
-    def clear(self, first: str) -> None:
-        """Remove every file, one of them first."""
+    def clear(self, first: str, last: str) -> None:
+        """Remove every file: one of them first; ``STATE`` and one more last."""
         names = [name for name in self.names() if name not in self.of_place]
         with self._reported():
-            for name in sorted(names, key=lambda name: name != first):
+            for name in sorted(names, key=lambda name: (name == last, name.startswith(f"{STATE}/"), name != first)):
                 self._fs.rm_file(self._path(name))
 
     @contextmanager

@@ -185,17 +185,16 @@ def _clear(place: Destination) -> None:
         return
     report = _read_json(place.read(REPORT) or b"{}")
     if _PLAN not in names and not {"fingerprint", "format"} <= report.keys():
-        raise ExportError(
-            f"{place.url}: found {names[0]} and no export, so --overwrite removes nothing; empty it first"
-        )
+        raise ExportError(f"{place.url}: found {names[0]} and no export, so nothing is removed; empty it first")
     if foreign := _foreign(place, names):
         more = f" and {len(foreign) - 1} more files" if len(foreign) > 1 else ""
         raise ExportError(
-            f"{place.url}: found {foreign[0]}{more} beside the export, so --overwrite removes nothing;"
+            f"{place.url}: found {foreign[0]}{more} beside the export, so nothing is removed;"
             " move what is not the export's elsewhere first"
         )
     with place.held():
-        place.clear(SUMS)
+        # If this is broken off, what is left still says that it is an export's.
+        place.clear(SUMS, REPORT)
 
 
 def _foreign(place: Destination, names: Sequence[str]) -> list[str]:

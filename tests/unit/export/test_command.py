@@ -117,7 +117,7 @@ def test_overwrite_removes_nothing_while_other_files_are_beside_an_export(a_run,
     before = content(place)
     done = export(a_run.root, place, "--video", "h264", "--overwrite")
     assert done.exit_code == 2
-    assert f"found {notes.relative_to(place)} beside the export, so --overwrite removes nothing" in done.stderr
+    assert f"found {notes.relative_to(place)} beside the export, so nothing is removed" in done.stderr
     assert content(place) == before
     notes.unlink()
     assert export(a_run.root, place, "--video", "h264", "--overwrite").exit_code == 0

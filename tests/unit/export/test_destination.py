@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import sys
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -72,6 +73,50 @@ def test_overwrite_replaces_what_is_in_a_store(run, url, tmp_path):
     assert export(run.root, url, "--previews", 1, "--overwrite").exit_code == 0
     assert export(run.root, tmp_path / "folder", "--previews", 1).exit_code == 0
     assert stored(url, tmp_path / "stored") == content(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("removed", [1, 4, 7])
+def test_an_export_whose_removal_was_broken_off_is_still_known_for_one(
+    run, url, tmp_path, monkeypatch, removed, finished
+):
+    assert export(run.root, url).exit_code == 0
+    store = fsspec.filesystem("memory")
+    if not finished:
+        store.mv(f"{url}/export.json", f"{url}/.clipfarm-export/plan.json")
+        store.rm_file(f"{url}/SHA256SUMS")
+    left, remove = itertools.repeat(True, removed), MemoryFileSystem.rm_file
+
+    def breaks(store, path):
+        if not next(left, False):
+            raise OSError("connection reset by peer")
+        remove(store, path)
+
+    monkeypatch.setattr(MemoryFileSystem, "rm_file", breaks)
+    assert "connection reset" in str(export(run.root, url, "--previews", 1, "--replace").exception)
+    monkeypatch.undo()
+    done = export(run.root, url, "--previews", 1, "--replace")
+    assert done.exit_code == 0, done.stderr
+    assert export(run.root, tmp_path / "folder", "--previews", 1).exit_code == 0
+    assert stored(url, tmp_path / "stored") == content(tmp_path / "folder")
+
+
+def test_a_folder_whose_removal_was_broken_off_is_still_known_for_an_export(run, tmp_path, monkeypatch):
+    place, removed, unlink = tmp_path / "folder", [], Path.unlink
+    assert export(run.root, place).exit_code == 0
+
+    def breaks(path, *, missing_ok=False):
+        if len(removed) == 5:
+            raise KeyboardInterrupt
+        removed.append(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", breaks)
+    export(run.root, place, "--previews", 1, "--replace")
+    assert len(removed) == 5
+    monkeypatch.undo()
+    done = export(run.root, place, "--previews", 1, "--replace")
+    assert done.exit_code == 0, done.stderr
 
 
 class Hub(MemoryFileSystem):
