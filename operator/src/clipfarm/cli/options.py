@@ -100,10 +100,8 @@ def run_options(command: Command) -> Command:
                 help="Clips to render at a time.  [default: CPUs / render.threads - 2; on GPUs at most 2 per GPU]",
             ),
             click.option("--seed", type=click.IntRange(0), help="Seed of the run, in place of spec.seed."),
-            click.option("--start-job", type=click.IntRange(0), help="First clip, in place of spec.to_render.start."),
-            click.option(
-                "--end-job", type=click.IntRange(0), help="Last clip, included, in place of spec.to_render.end."
-            ),
+            click.option("--start-job", type=click.IntRange(0), help="First clip, in place of spec.clips.start."),
+            click.option("--end-job", type=click.IntRange(0), help="Last clip, included, in place of spec.clips.end."),
             click.option(
                 "--hold-for-vram",
                 "--auto-scale",
