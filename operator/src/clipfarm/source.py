@@ -56,7 +56,11 @@ class Videos(Model):
         """Return the encoder's options about how videos are cut."""
         made = ["--clip-frames", str(self.frames)]
         made += ["--clip-stride", str(self.stride)] if self.stride else []
-        return made + (["--fps", f"{self.frame_rate:g}"] if self.frame_rate else [])
+        return made + self.fps()
+
+    def fps(self) -> list[str]:
+        """Return the option about the frame rate, which every program that cuts the videos has: to the last digit."""
+        return [] if self.frame_rate is None else ["--fps", repr(self.frame_rate).removesuffix(".0")]
 
 
 class Source(Model):

@@ -15,6 +15,7 @@ from clipfarm.local.report_text import markdown
 from clipfarm.manifests import encoder
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.run import Run
+from clipfarm.source import Videos
 from clipfarm.world import EarlyEnd, Encoding, Moment, Node, World
 from clipfarm_contract.exit_codes import EncoderExitCode
 from clipfarm_contract.video_listing import Listing
@@ -82,6 +83,14 @@ def test_a_folder_that_cannot_be_listed_ends_the_run_with_the_encoders_words():
     assert (found["phase"], "total" in found) == ("Failed", False)
     [ready] = [each for each in found["conditions"] if each["type"] == "Ready"]
     assert ready["message"] == "the encoder ended with 2: clipfarm-encode: --videos: /clips/lab: not found"
+
+
+@pytest.mark.parametrize(
+    ("rate", "option"), [(8, "8"), (8.0, "8"), (29.97002997, "29.97002997"), (0.1, "0.1"), (1e-7, "1e-07")]
+)
+def test_a_frame_rate_reaches_the_encoder_to_its_last_digit(rate, option):
+    assert Videos.model_validate({"folder": "lab", "frameRate": rate}).fps() == ["--fps", option]
+    assert float(option) == rate
 
 
 def test_what_concerns_rendering_alone_does_not_reach_the_encoder_of_videos():

@@ -50,7 +50,7 @@ def become_encode(run: Run, videos: Videos, output: Path) -> NoReturn:
     """Become the command that makes the clips of a run and encodes them; its exit codes are the run's."""
     arguments = [videos.folder, "--output", str(output), "--frames", str(videos.frames)]
     arguments += ["--stride", str(videos.stride)] if videos.stride else []
-    arguments += ["--fps", f"{videos.frame_rate:g}"] if videos.frame_rate else []
+    arguments += videos.fps()
     arguments += ["--replicas", str(run.spec.encode.replicas), *run.spec.encode.options()]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", f"{PACKAGE}.videos", *arguments])  # noqa: S606 - a list of arguments
