@@ -284,7 +284,8 @@ BAD = [
     *[("spec.export", {"format": "hf", "license": "mit", "destination": place},
        f'spec.export.destination: found "{place}",'
        " expected a folder such as exports/friction, or an address such as s3://bucket/friction")
-      for place in ("/exports", "../a", "a/../b", ".clipfarm", "clip_00001/a", "a b", "file:///tmp", "s3://", "s3:///a")],
+      for place in ("/exports", "../a", "a/../b", ".clipfarm", "clip_00001/a", "a b", "file:///tmp", "s3://", "s3:///a",
+                    "local://tmp", "memory://a")],
     ("spec.export", {"format": "hf", "license": "mit", "secretName": "root-password"},
      'spec.export.secretName: found "root-password", expected a name that begins with clipfarm-export-'),
     ("spec.export", {"format": "lerobot", "license": "mit", "video": "png"},

@@ -265,7 +265,7 @@ def destination(given: str) -> Destination:
         ExportError: it is a file, or no library is installed for its kind of store.
     """
     kind, separator, rest = given.partition("://")
-    if separator and kind != "file":
+    if separator and kind not in ("file", "local"):
         return Store(given)
     path = Path(rest if separator else given).absolute()
     if path.exists() and not path.is_dir():

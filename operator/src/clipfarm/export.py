@@ -18,7 +18,7 @@ SECRET_NAME = "^clipfarm-export-[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"  # noqa: S105 -
 """Its owner agrees by this name that runs use it: who may create runs may read no other Secret through them."""
 ADDRESS = "^[a-z][a-z0-9+-]*://[!-.0-~][!-~]*$"
 FOLDER = "^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
-NOT_THERE = ("clip_", "file:")
+NOT_THERE = ("clip_", "file:", "local:", "memory:")
 """Beginnings of destinations that would be inside of a clip, or in the pod alone."""
 
 PLACE = FieldRule(

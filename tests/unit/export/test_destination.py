@@ -208,7 +208,7 @@ def test_a_store_without_its_library_is_refused(run, given):
 
 def test_a_path_and_a_file_address_are_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for given in ("out", f"file://{tmp_path}/out", str(tmp_path / "out")):
+    for given in ("out", f"file://{tmp_path}/out", f"local://{tmp_path}/out", str(tmp_path / "out")):
         found = destination(given)
         assert isinstance(found, Folder)
         assert found.root == tmp_path / "out"
