@@ -22,6 +22,7 @@ from clipfarm_encode.videos.cli import together
 from clipfarm_encode.videos.cutting import cut_all, find_videos
 from clipfarm_encode.videos.error import VideoError
 from clipfarm_encode.videos.film import length, read_film
+from clipfarm_encode.videos.folder import settle
 from clipfarm_encode.videos.pictures import pictures
 from clipfarm_encode.videos.sampling import beginnings, sampled
 from helpers.runs import make_run
@@ -186,6 +187,39 @@ def test_two_programs_that_cut_at_the_same_time_make_each_clip_once(tmp_path):
     ] * 2
     found = sorted((each.video, each.part) for each in excerpts(output).values())
     assert found == [(f"v{i}.mp4", part) for i in range(6) for part in range(2)]
+
+
+def test_encoders_in_pods_whose_processes_have_one_number_may_begin_at_the_same_time(tmp_path, monkeypatch):
+    folder, videos, others = RunFolder(tmp_path), Videos("/videos", Cut(8, 8)), [1]
+    replace = Path.replace
+
+    def another_first(path, target):
+        if others:
+            others.pop()
+            settle(folder, videos)
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    monkeypatch.setattr(Path, "replace", another_first)
+    settle(folder, videos)
+    assert Videos.read(folder) == videos
+
+
+def test_an_encoder_that_begins_while_another_cuts_the_first_clip_finds_its_videos(tmp_path, monkeypatch):
+    folder, videos = RunFolder(tmp_path), Videos("/videos", Cut(8, 8))
+    read = Videos.read
+
+    def another_just_after(of):
+        monkeypatch.undo()
+        try:
+            return read(of)
+        finally:
+            settle(folder, videos)
+            folder.clip(0).folder.mkdir()
+
+    monkeypatch.setattr(Videos, "read", another_just_after)
+    settle(folder, videos)
+    assert Videos.read(folder) == videos
 
 
 def test_a_video_that_changed_or_went_away_is_named(tmp_path):

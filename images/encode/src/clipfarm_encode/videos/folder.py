@@ -1,8 +1,8 @@
 """What a folder of clips says of the videos that they are excerpts of."""
 
-import os
 from pathlib import Path
 
+from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.excerpt import Cut, Videos
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
@@ -25,10 +25,12 @@ def settle(folder: RunFolder, videos: Videos, *, moved: bool = False) -> None:
         ContractError: it has clips that were cut otherwise, or are not of videos.
         OSError: it cannot be written.
     """
+    # Looked at before videos.json, which another encoder that begins now writes before its first clip.
+    clips = folder.clips()
     try:
         before = Videos.read(folder)
     except FileNotFoundError:
-        if folder.clips():
+        if clips:
             raise ContractError(f"{folder.root} has clips that were not made of videos; name another folder") from None
     else:
         if before.cut != videos.cut:
@@ -42,10 +44,7 @@ def settle(folder: RunFolder, videos: Videos, *, moved: bool = False) -> None:
             raise OtherVideosError(
                 f"{folder.root} has clips of the videos in {before.root}, found {videos.root}; name another folder"
             )
-    folder.state.mkdir(parents=True, exist_ok=True)
-    partial = folder.state / f".videos.{os.getpid()}"
-    partial.write_text(videos.to_json())
-    partial.replace(folder.videos)
+    write_atomically(folder.videos, videos.to_json())
 
 
 def _same(before: str, now: str) -> bool:
