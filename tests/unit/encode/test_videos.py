@@ -119,6 +119,23 @@ def test_what_is_no_video_is_refused_with_a_reason(tmp_path):
     }
 
 
+def test_frames_that_a_head_promises_and_a_file_cannot_hold_are_counted(tmp_path):
+    path = make_video(tmp_path / "x.avi", frames=16)
+    data = bytearray(path.read_bytes())
+    promised = data.index(b"strh") + 8 + 32
+    assert int.from_bytes(data[promised : promised + 4], "little") == 16
+    data[promised : promised + 4] = (0x7FFFFFF0).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert length(path) == (16, 30.0)
+
+
+def test_what_is_no_file_is_passed_over_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    make_video(tmp_path / "x.mp4", frames=8)
+    outcome = cut(tmp_path, tmp_path / "out")
+    assert (outcome.clips, outcome.refused) == (1, {"pipe.mp4": "it is no file"})
+
+
 def test_a_video_whose_title_is_not_utf_8_is_used(tmp_path):
     path = make_video(tmp_path / "x.avi", frames=8, title="a caf\u00e9 at noon")
     path.write_bytes(path.read_bytes().replace("caf\u00e9".encode(), b"caf\xe9 "))

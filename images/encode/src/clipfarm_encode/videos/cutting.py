@@ -114,6 +114,8 @@ def _cut_unless_there(root: Path, name: str, cut: Cut, there: list[Excerpt]) -> 
     if not is_utf8(name):
         return "its name is not UTF-8, expected one that video.json can hold"
     try:
+        if not (path.is_dir() or path.is_file() or not path.exists()):
+            return "it is no file"  # opening a FIFO waits for ever
         size = len(pictures(path)) if path.is_dir() else path.stat().st_size
         if there and len(there) == there[0].parts and all(each.size == size for each in there):
             return there

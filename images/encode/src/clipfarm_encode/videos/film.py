@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import av
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts")
+LEAST_BYTES = 16
+"""Of a frame, with its entry in an index. A head that promises more frames than fit was never completed: its recorder
+was switched off, for example."""
 Picture = NDArray[np.uint8]
 
 
@@ -28,7 +31,9 @@ def length(path: Path) -> tuple[int, float]:
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate
         if not rate:
             raise VideoError("its frames a second are not known")
-        frames = stream.frames or sum(packet.size > 0 for packet in container.demux(stream))
+        frames = stream.frames
+        if not 0 < frames <= path.stat().st_size / LEAST_BYTES:
+            frames = sum(packet.size > 0 for packet in container.demux(stream))
         if frames < 1:
             raise VideoError("it has no frame")
         return frames, float(rate)
