@@ -1,10 +1,13 @@
 """A run of videos in a cluster: how many clips it has is unknown until an encoder has listed the videos."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from clipfarm.cli.plan import plan
 from clipfarm.cluster.acting.retrying import annotations
 from clipfarm.cluster.observing.memory import DeploymentView
 from clipfarm.cluster.observing.tracked import Tracked
@@ -98,6 +101,23 @@ def test_what_concerns_rendering_alone_does_not_reach_the_encoder_of_videos():
     made = encoder.deployment(Run.model_validate(given), Owner("ns", "u", {}), Images(), 1)
     [container] = made["spec"]["template"]["spec"]["containers"]
     assert not {"--seed", "--", "mine.py"} & set(container["args"])  # clipfarm-encode takes no command without a seed
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--seed", "5"], "--seed"),
+        (["--start-job", "3"], "--start-job"),  # the file has no clips that it could change
+        (["--no-gif", "--end-job", "4"], "--end-job, --no-gif"),
+        (["--no-encode", "--workers", "2"], "--workers, --no-encode"),
+    ],
+)
+def test_options_about_rendering_are_refused_by_their_names(options, named, tmp_path):
+    (tmp_path / "run.yaml").write_text(json.dumps(DOCUMENT))
+    done = CliRunner().invoke(plan, [str(tmp_path / "run.yaml"), *options])
+    assert (done.exit_code, done.output.splitlines()) == (
+        2, [f"{named}: expected only with an experiment; this run has a source"]
+    )  # fmt: skip
 
 
 def test_what_was_listed_outlives_the_operator_and_another_attempt_lists_again():

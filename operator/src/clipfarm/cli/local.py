@@ -53,8 +53,8 @@ def local(
     """
     run = options.read(run_file)
     if run.spec.source is not None:
-        asked = {"force_restart": force_restart, "page_port": page_port, "export": export, "export_to": export_to}
-        videos.refuse_others(options, **asked)
+        asked = {"force_restart": force_restart, "page_port": page_port}
+        options.refuse_with_source(run, **asked, export=export, export_to=export_to, license=license)
         if dry_run:
             videos.describe(run, run.spec.source.videos, output, Console())
             return

@@ -3,7 +3,8 @@
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -50,7 +51,21 @@ class Options:
         try:
             return read_run(path, {place: value for place, value in values.items() if value is not None})
         except RunFileError as error:
+            # Of a file that is right by itself, an option is wrong.
+            with suppress(RunFileError):
+                self.refuse_with_source(read_run(path, {}))
             fail(*error.lines)
+
+    def refuse_with_source(self, run: Run, **others: object) -> None:
+        """End the program if a run renders nothing, and an option is about rendering, or about what follows it."""
+        if run.spec.source is None:
+            return
+        given = {each.name: getattr(self, each.name) for each in fields(self)} | others
+        names = [
+            f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None and value is not False
+        ]
+        if names:
+            fail(f"{', '.join(names)}: expected only with an experiment; this run has a source")
 
     def job(self, run: Run, output: Path) -> Job:
         """Return a run with the clips that are wanted and the folder they go to."""

@@ -47,7 +47,7 @@ def plan(*, run_file: Path, output: Path | None, manifests: bool, options: Optio
         return
     run = options.read(run_file)
     if run.spec.source is not None:
-        videos.refuse_others(options)
+        options.refuse_with_source(run)
         videos.describe(run, run.spec.source.videos, output, Console())
         return
     # A folder that cannot exist holds no clips.

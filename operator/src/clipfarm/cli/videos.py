@@ -2,7 +2,6 @@
 
 import os
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,21 +9,12 @@ from rich.console import Console
 
 from clipfarm.cli import needs
 from clipfarm.cli.encode import PACKAGE
-from clipfarm.cli.options import Options, fail
 from clipfarm.cli.output import Sayer
 from clipfarm.cli.set_lines import features_line
 from clipfarm.run import Run
 from clipfarm.source import Videos
 from clipfarm.units import format_clips, format_count
 from clipfarm_contract.layout import RunFolder
-
-
-def refuse_others(options: Options, **given: object) -> None:
-    """End the program if an option was given that is about rendering, or about what follows it."""
-    asked = {each.name: getattr(options, each.name) for each in fields(options)} | given
-    names = [f"--{name.replace('_', '-')}" for name, value in asked.items() if value is not None and value is not False]
-    if names:
-        fail(f"{', '.join(names)}: expected only with an experiment; this run has a source")
 
 
 def describe(run: Run, videos: Videos, output: Path | None, console: Console) -> None:
@@ -48,7 +38,9 @@ def describe(run: Run, videos: Videos, output: Path | None, console: Console) ->
 
 def become_encode(run: Run, videos: Videos, output: Path) -> NoReturn:
     """Become the command that makes the clips of a run and encodes them; its exit codes are the run's."""
-    arguments = [videos.folder, "--output", str(output), "--frames", str(videos.frames)]
+    # What begins with a dash would be an option.
+    folder = str(Path(videos.folder).absolute()) if videos.folder.startswith("-") else videos.folder
+    arguments = [folder, "--output", str(output), "--frames", str(videos.frames)]
     arguments += ["--stride", str(videos.stride)] if videos.stride else []
     arguments += videos.fps()
     arguments += ["--replicas", str(run.spec.encode.replicas), *run.spec.encode.options()]
