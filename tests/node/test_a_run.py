@@ -36,7 +36,8 @@ def other_experiment() -> Object:
     spec = made["spec"]
     spec["clips"] = {"start": OTHER, "end": OTHER}
     spec["experiment"]["phases"][0]["clips"] = {"start": OTHER, "end": OTHER}
-    spec |= {"workers": 1, "storage": {"claimName": CLAIM}}
+    # Clips of one folder have one seed.
+    spec |= {"seed": small_example()["spec"]["seed"], "workers": 1, "storage": {"claimName": CLAIM}}
     return made
 
 
