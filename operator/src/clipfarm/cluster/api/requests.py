@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ from clipfarm.cluster.api.owners import RunKey
 from clipfarm.manifests.common import Manifest
 from clipfarm.world import Requests
 
-Amounts = dict[str, int]
+Amounts = Counter[str]
 """By resource, in the units of :data:`clipfarm.world.Requests`."""
 V = TypeVar("V")
 
@@ -61,22 +62,24 @@ def requests(manifest: Manifest) -> Requests:
         parts = (container.get("resources"), has.get("resources"), {"requests": has.get("allocatedResources")})
         return _largest(_amounts((part or {}).get("requests")) for part in parts)
 
-    sidecars: Amounts = {}
-    first: Amounts = {}
+    sidecars, first = Amounts(), Amounts()
     for container in spec.get("initContainers", ()):
-        together = _sum(sidecars, of(container))
+        together = sidecars.copy()
+        together.update(of(container))
         if container.get("restartPolicy") == "Always":
             sidecars = together
         first = _largest((first, together))
-    total = sidecars
+    together = sidecars.copy()
     for container in spec.get("containers", ()):
-        total = _sum(total, of(container))
-    total = _largest((total, first)) | _amounts((spec.get("resources") or {}).get("requests"))
-    total = _sum(total, _amounts(spec.get("overhead")))
-    return _shared(tuple(sorted((total | {"pods": 1}).items())))
+        together.update(of(container))
+    total = {**_largest((together, first)), **_amounts((spec.get("resources") or {}).get("requests"))}
+    found = Amounts(total)
+    found.update(_amounts(spec.get("overhead")))
+    found["pods"] = 1
+    return _shared(tuple(sorted(found.items())))
 
 
-def allocatable(manifest: Manifest) -> Amounts:
+def allocatable(manifest: Manifest) -> dict[str, int]:
     """Return what pods may request of a node together."""
     return {
         name: math.floor(parse_quantity(quantity) * (1000 if name == "cpu" else 1))
@@ -111,12 +114,11 @@ class Sums:
             run: whose renderers are left out.
             priority: pods with a lower one are left out, too: the scheduler ends them. None: it ends none.
         """
-        found: Amounts = {}
-        for sign, by_priority in ((1, self._all.get(node)), (-1, self._own.get((node, run)))):
+        found = Amounts()
+        for count, by_priority in ((found.update, self._all.get(node)), (found.subtract, self._own.get((node, run)))):
             for level, amounts in (by_priority or {}).items():
                 if priority is None or level >= priority:
-                    for name, amount in amounts.items():
-                        found[name] = found.get(name, 0) + sign * amount
+                    count(amounts)
         return found
 
     def _count(self, pod: Requested | None, sign: int) -> None:
@@ -128,9 +130,8 @@ class Sums:
 
     @staticmethod
     def _add(sums: dict[V, dict[int, Amounts]], key: V, pod: Requested, sign: int) -> None:
-        amounts = sums.setdefault(key, {}).setdefault(pod.priority, {})
-        for name, amount in pod.requests:
-            amounts[name] = amounts.get(name, 0) + sign * amount
+        amounts = sums.setdefault(key, {}).setdefault(pod.priority, Amounts())
+        amounts.update({name: sign * amount for name, amount in pod.requests})
         if not amounts["pods"]:
             del sums[key][pod.priority]
             if not sums[key]:
@@ -169,15 +170,11 @@ def _amount(resource: str, quantity: str) -> int:
 
 
 def _amounts(quantities: Mapping[str, str] | None) -> Amounts:
-    return {name: _amount(name, str(quantity)) for name, quantity in (quantities or {}).items()}
-
-
-def _sum(one: Amounts, other: Amounts) -> Amounts:
-    return {name: one.get(name, 0) + other.get(name, 0) for name in one | other}
+    return Amounts({name: _amount(name, str(quantity)) for name, quantity in (quantities or {}).items()})
 
 
 def _largest(those: Iterable[Amounts]) -> Amounts:
-    found: Amounts = {}
+    found = Amounts()
     for each in those:
-        found |= {name: max(amount, found.get(name, 0)) for name, amount in each.items()}
+        found |= each  # of each resource the larger amount
     return found

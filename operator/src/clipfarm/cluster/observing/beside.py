@@ -41,17 +41,16 @@ def beside(tracked: Tracked, seen: Seen, asking: Asking, node: NodeView) -> tupl
     None: nothing that the node says limits it.
     """
     others = seen.store.requests.others(node.name, tracked.key, asking.priority)
-    for name, amount in seen.releasing(node.name, tracked.key).items():
-        others[name] = others.get(name, 0) + amount
+    others.update(seen.releasing(node.name, tracked.key))
     limits = [
-        (max(0, offered - others.get(name, 0)) // amount, name)
+        (max(0, offered - others[name]) // amount, name)
         for name, amount in asking.requests
         if amount and (offered := node.allocatable.get(name)) is not None
     ]
     if not limits:
         return None, ""
     room, name = min(limits)
-    return room, _words(name, dict(asking.requests)[name], others.get(name, 0), node.allocatable[name])
+    return room, _words(name, dict(asking.requests)[name], others[name], node.allocatable[name])
 
 
 def _words(name: str, asked: int, taken: int, offered: int) -> str:

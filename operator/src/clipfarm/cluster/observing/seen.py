@@ -26,9 +26,8 @@ class Seen:
 
     def releasing(self, node: str, run: RunKey) -> Amounts:
         """Return what those of other runs request of a node."""
-        found: Amounts = {}
+        found = Amounts()
         for pod in self.on_their_way.get(node, ()):
             if pod.run != run:
-                for name, amount in pod.requests:
-                    found[name] = found.get(name, 0) + amount
+                found.update(dict(pod.requests))
         return found

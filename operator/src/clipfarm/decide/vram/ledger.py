@@ -5,6 +5,7 @@ decides with it.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -150,12 +151,11 @@ class Ledger:
         """Return how many pods of a run could take the room of those that other runs have sent to a node."""
         if node not in self._started:
             return 0
-        others: dict[str, int] = {}
+        others = Counter[str]()
         for name, theirs in self._started[node]:
             if name != run:
-                for resource, amount in theirs:
-                    others[resource] = others.get(resource, 0) + amount
-        return max((-(-others.get(resource, 0) // amount) for resource, amount in requests if amount), default=0)
+                others.update(dict(theirs))
+        return max((-(-others[resource] // amount) for resource, amount in requests if amount), default=0)
 
     def on_gpu(self, run: str, node: Node, gpu: GpuId) -> Others:
         """Return the clips of all other runs on a GPU."""
