@@ -67,6 +67,22 @@ class Export(Model):
     memory: PositiveBytes = 2 * 2**30
     """Memory of the export's pod, in a cluster."""
 
+    def options(self, run: str, *, encodes: bool) -> list[str]:
+        """Return the exporter's options about what is exported, and how.
+
+        Args:
+            run: name of the run, which is the title of a data set without one.
+            encodes: whether the run has features.
+        """
+        features = (("all",) if encodes else ()) if self.features is None else self.features
+        return [
+            *(f"--format={self.format}", f"--name={self.name or run}", f"--license={self.license}"),
+            f"--video={self.video}",
+            *(f"--features={each}" for each in features),
+            *([f"--layers={','.join(self.layers)}"] if self.layers else []),
+            *(["--replace"] if self.replace else []),
+        ]
+
     rules = (
         Rule(
             lambda each: (

@@ -51,3 +51,8 @@ class PodOptions(Model):
             if name.startswith(VENDOR) and count.isdecimal() and int(count) > 0:
                 return name, int(count)
         return None
+
+    @property
+    def without_gpu(self) -> "PodOptions":
+        """The same for a pod that goes to the same nodes, and needs none of their devices."""
+        return self.model_copy(update={"resources": {}, "runtime_class_name": None})

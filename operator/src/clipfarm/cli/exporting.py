@@ -22,27 +22,15 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What to export a run to."""
+    """What to export of a run, and where to."""
 
-    form: str
     place: str
-    licence: str
-    asked: Asked | None = None
-    """What the run file says beside that; None: the export is one of all features alone."""
+    asked: Asked
 
     def run(self, job: Job) -> int:
         """Export the clips; return the exit code."""
-        asked, encodes = self.asked, job.run.spec.encode.enabled
-        title = asked.name if asked and asked.name else job.run.name
-        command = [sys.executable, "-m", PACKAGE, str(job.folder.root), self.place]
-        command += [f"--format={self.form}", f"--name={title}", f"--license={self.licence}"]
-        if asked is None or asked.features is None:
-            command += ["--features=all"] if encodes else []
-        else:
-            command += [f"--features={each}" for each in asked.features]
-        if asked is not None:
-            command += [f"--video={asked.video}", *([f"--layers={','.join(asked.layers)}"] if asked.layers else [])]
-            command += ["--replace"] if asked.replace else []
+        options = self.asked.options(job.run.name, encodes=job.run.spec.encode.enabled)
+        command = [sys.executable, "-m", PACKAGE, str(job.folder.root), self.place, *options]
         return subprocess.run(command, check=False).returncode
 
 
@@ -74,19 +62,16 @@ def wanted(job: Job, form: str | None, place: str | None, licence: str | None) -
     if importlib.util.find_spec(PACKAGE) is None:
         leave = "" if form else "; --export none renders without it"
         fail(f"{field}: not installed: {PACKAGE} (`make setup`, or the extra clipfarm[export]){leave}")
-    if asked is not None and form in (None, asked.format):
+    if asked is None or form not in (None, asked.format):
         # Another format has other limits: what else the run file says is of its own.
-        return Export(asked.format, place or _place(asked, output), licence, asked)
-    assert form is not None, "one of the two names a format"
-    return Export(form, place or _beside(output, form), licence)
+        asked = Asked.model_construct(format=form)
+    # What the command line says of the licence is for the exporter to judge.
+    asked = asked.model_copy(update={"license": licence})
+    return Export(place or _place(asked, output), asked)
 
 
 def _place(asked: Asked, output: Path) -> str:
-    """Return the run file's destination: a folder is beside the one of the clips, which no other program adds to."""
+    """Return the destination: a folder is beside the one of the clips, which no other program adds to."""
     if asked.destination is None:
-        return _beside(output, asked.format)
+        return str(output.with_name(f"{output.name}-{asked.format}"))
     return asked.destination if "://" in asked.destination else str(output.parent / asked.destination)
-
-
-def _beside(output: Path, form: str) -> str:
-    return str(output.with_name(f"{output.name}-{form}"))

@@ -10,7 +10,6 @@ from clipfarm.export import Export
 from clipfarm.manifests.common import CLIPS, Images, Manifest, Owner, labels, literal, metadata, pod_spec, resources
 from clipfarm.run import Run
 from clipfarm_contract.exit_codes import STOPPED
-from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.objects import ATTEMPT_ANNOTATION
 
 ROLE = "export"
@@ -82,22 +81,15 @@ def job(run: Run, owner: Owner, images: Images) -> Manifest:
 
 
 def _pod(run: Run, export: Export, images: Images) -> Manifest:
-    clips, place = run.spec.to_render, destination(run, export)
+    place = destination(run, export)
     on_volume = "://" not in place
     # It goes where renderers go, because they reach the volume there. It needs no GPU.
-    where = run.spec.render.pod.model_copy(update={"resources": {}, "runtime_class_name": None})
-    features = export.features
-    if features is None:
-        features = ("all",) if run.spec.encode.enabled else ()
+    where = run.spec.render.pod.without_gpu
     arguments = [
         *(CLIPS, f"{PLACE}/{place}" if on_volume else place),
-        *(f"--format={export.format}", f"--name={export.name or run.name}", f"--license={export.license}"),
-        f"--video={export.video}",
-        *(f"--features={each}" for each in features),
-        *([f"--layers={','.join(export.layers)}"] if export.layers else []),
+        *export.options(run.name, encodes=run.spec.encode.enabled),
         # Another run's clips may be on the same volume.
-        f"--clips={Indexes.between(clips.start, clips.end)}",
-        *(["--replace"] if export.replace else []),
+        f"--clips={run.spec.numbers}",
         # A run that ended with failures is exported, too; what is left out is in the message.
         "--allow-left-out",
         "--termination-message=/dev/termination-log",

@@ -81,5 +81,4 @@ def _pod(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], crea
     }
     # It goes where renderers go, or encoders of videos, because they reach the volume there. It needs no GPU.
     workers = run.spec.encode.pod if run.spec.source else run.spec.render.pod
-    where = workers.model_copy(update={"resources": {}, "runtime_class_name": None})
-    return {"restartPolicy": "Never", **pod_spec(run, where, container, [])}
+    return {"restartPolicy": "Never", **pod_spec(run, workers.without_gpu, container, [])}
