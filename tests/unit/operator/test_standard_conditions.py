@@ -70,7 +70,7 @@ def listed(tracked: Tracked, now: float, **world) -> dict[str, str]:
     run = tracked.run
     plan = decide(run, make_world(run, **world))
     tracked.memory = decided(tracked, plan, now)
-    found = list(conditions.conditions(tracked, plan.status, now, 1.8e9))
+    found = list(conditions.conditions(tracked, plan.status, None, now, 1.8e9))
     tracked.status = {"conditions": [entry.model_dump(by_alias=True) for entry in found]}
     return {entry.type: entry.reason for entry in found}
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.encoder_condition import encoder_ready, encoder_refused
-from clipfarm.cluster.reporting.exporting import export_status, exported
+from clipfarm.cluster.reporting.exporting import exported
 from clipfarm.cluster.reporting.standard_conditions import (
     PROGRESS_SECONDS,
     Finding,
@@ -17,7 +17,7 @@ from clipfarm.cluster.reporting.standard_conditions import (
 from clipfarm.decide.starting import PodReason, sentence, word
 from clipfarm.decide.status import Status
 from clipfarm.decide.vram.watermarks import holders_suffix
-from clipfarm.run_status import Condition
+from clipfarm.run_status import Condition, ExportStatus
 from clipfarm.units import format_duration
 from clipfarm.world import POD_STATES
 
@@ -28,7 +28,9 @@ MOST_NODES = 3
 Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost", "Exported"]
 
 
-def conditions(tracked: Tracked, status: Status, now: float, wall: float) -> Iterator[Condition]:
+def conditions(
+    tracked: Tracked, status: Status, export: ExportStatus | None, now: float, wall: float
+) -> Iterator[Condition]:
     """Yield a run's conditions; one that has not changed keeps the time of its last change."""
     found: dict[Kind | StandardKind, Finding] = {
         "Ready": ready(tracked, status),
@@ -41,7 +43,6 @@ def conditions(tracked: Tracked, status: Status, now: float, wall: float) -> Ite
     found |= {"StorageReady": storage_ready(tracked), "EncoderReady": encoder_ready(tracked, status)}
     if tracked.memory.rendering.lost_on:
         found["NodeLost"] = node_lost(tracked)
-    export = export_status(tracked, wall, finished=status.finished)
     if export is not None:
         found["Exported"] = exported(export)
     for kind, finding in found.items():

@@ -42,17 +42,7 @@ def export_status(tracked: Tracked, wall: float, *, finished: bool) -> ExportSta
 
 def exported(made: ExportStatus) -> Finding:
     """Whether the data set of the run is complete."""
-    match made.phase:
-        case "Succeeded":
-            return ("True", "Succeeded", made.message)
-        case "Failed":
-            return ("False", "Failed", made.message)
-        case "Running":
-            return ("False", "Running", made.message)
-        case "Pending":
-            return ("False", "Pending", made.message)
-        case _:
-            return ("False", "Waiting", made.message)
+    return ("True" if made.phase == "Succeeded" else "False", made.phase, made.message)
 
 
 def _state(tracked: Tracked, found: Exporting, *, finished: bool) -> tuple[ExportPhase, str, ExportEnd | None]:

@@ -61,7 +61,8 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
     finished, on_cpu = status.finished, tracked.run.spec.render.device == "cpu"
     rendered = world.encodable
     phase = _phase(tracked, status)
-    found = tuple(conditions(tracked, status, world.now, wall))
+    export = export_status(tracked, wall, finished=status.finished)
+    found = tuple(conditions(tracked, status, export, world.now, wall))
     held, held_clips = _held(tracked.memory.blocks, world, status)
     made = RunStatus(
         phase=phase,
@@ -89,7 +90,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
         identical_nodes=dict(tracked.memory.node_kind.labels) or None,
-        export=export_status(tracked, wall, finished=finished),
+        export=export,
         slow=_slow(tracked.answers.slow),
         failures=failures,
         conditions=found,
