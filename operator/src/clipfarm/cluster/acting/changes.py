@@ -7,6 +7,7 @@ from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import DeploymentView
 from clipfarm.cluster.observing import stuck
+from clipfarm.cluster.observing.job_names import job_name
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.decide.plan import Plan
@@ -37,13 +38,14 @@ def changes(
         patience: as :func:`clipfarm.cluster.observing.stuck.stuck` has it.
     """
     stuck_pods = stuck.stuck(tracked, seen, patience)
+    ended = _has_ended(plan, tracked)
     lost_pods = lost.lost(tracked, seen.store.pods.of(tracked.key))
     found = [
         _claim(plan, tracked),
         *(() if tracked.run.spec.source else rendering.changes(plan, tracked, seen, images)),
         _encoder(plan, tracked, seen.store, images),
-        _report(plan, tracked, seen, images),
-        exporting.change(tracked, images, ended=_has_ended(plan, tracked)),
+        _report(tracked, seen, images) if ended else None,
+        exporting.change(tracked, images, ended=ended),
         *evictions.stuck_pods(stuck_pods),
         *evictions.lost_pods(lost_pods),
         *evictions.recalled_pods(plan, tracked, seen.store),
@@ -111,17 +113,19 @@ def _has_ended(plan: Plan, tracked: Tracked) -> bool:
     return plan.status.finished and bool(status.get("completionTime")) and written and tracked.answers.claim == "Bound"
 
 
-def _report(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | None:
+def _report(tracked: Tracked, seen: Seen, images: Images) -> Change | None:
+    """Return what is to be done about the report of a run that has ended.
+
+    It holds the status as it was written at the end, so it comes after that, also over a restart.
+    """
     key, store, status, owner = tracked.key, seen.store, tracked.status, tracked.owner
-    # The report holds the status as it was written at the end, so it comes after that, also over a restart.
-    if not _has_ended(plan, tracked) or seen.wall >= unix_time(status["completionTime"]) + REPORTED_SECONDS:
+    if seen.wall >= unix_time(status["completionTime"]) + REPORTED_SECONDS:
         return None
     path, name = f"/apis/batch/v1/namespaces/{key[0]}/jobs", tracked.names.report
-    taken = [each for each in store.reports.of(key).values() if each.owner or each.deleting]
-    own = next((each for each in taken if each.owner == owner.uid and not each.deleting), None)
-    if own is not None and own.attempt != report.attempt(tracked.run, owner):
+    there = job_name(owner, store.reports.of(key).values())
+    if (own := there.own) is not None and own.attempt != report.attempt(tracked.run, owner):
         return Change("delete", f"{path}/{name}", "report Job", name, {"uid": own.uid}, optional=True)
-    if taken:
+    if there.taken:
         return None
     view = next(iter(store.runs.of(key).values()), None)
     created = view.document["metadata"]["creationTimestamp"] if view else ""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from clipfarm.cluster.acting import parallelism
 from clipfarm.cluster.acting.change import Change, too_early
+from clipfarm.cluster.observing.job_names import job_name
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.decide.plan import Plan
@@ -32,13 +33,10 @@ def _job(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Change | N
     key, name, store, now = tracked.key, tracked.names.job, seen.store, seen.now
     path, there = f"/apis/batch/v1/namespaces/{key[0]}/jobs", tracked.memory.job
     if there is None:
-        # One that is on its way out, or of an earlier run or attempt, has to be gone first. One that is no run's stays:
-        # if it has the name, the API server refuses another, and the run says what is in the way.
-        taken = [old for old in store.jobs.of(key).values() if old.owner or old.deleting]
-        for old in taken:
-            if old.owner == tracked.owner.uid and not old.deleting:
-                return Change("delete", f"{path}/{name}", "Job", name, {"uid": old.uid})
-        if taken or tracked.run.spec.storage is None or plan.status.finished:
+        before = job_name(tracked.owner, store.jobs.of(key).values())
+        if before.own is not None:  # of an earlier attempt
+            return Change("delete", f"{path}/{name}", "Job", name, {"uid": before.own.uid})
+        if before.taken or tracked.run.spec.storage is None or plan.status.finished:
             return None
         if tracked.owner.queue and plan.status.workers_unknown:
             return None  # it keeps the number of pods that it is made with

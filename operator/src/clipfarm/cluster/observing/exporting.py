@@ -10,6 +10,7 @@ from clipfarm.cluster.api.export_pods import ExportPod
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.job_names import job_name
 from clipfarm.manifests import export
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
@@ -43,16 +44,15 @@ def exporting(run: Run, owner: Owner, status: Mapping[str, Any], store: Store) -
     """Return what there is of a run's export."""
     key: RunKey = (owner.namespace, run.name)
     asked = export.asked(run, owner) if run.spec.export is not None else ""
-    taken = [each for each in store.exports.of(key).values() if each.owner or each.deleting]
-    own = next((each for each in taken if each.owner == owner.uid and not each.deleting), None)
-    job = own if own is not None and own.attempt == asked else None
+    name = job_name(owner, store.exports.of(key).values())
+    job = name.own if name.own is not None and name.own.attempt == asked else None
     pods = [pod for pod in store.export_pods.of(key).values() if job is not None and pod.owner == job.uid]
     return Exporting(
         asked,
         _before(status.get("export"), asked),
         job,
-        other=own if job is None else None,
-        taken=bool(taken),
+        other=name.own if job is None else None,
+        taken=name.taken,
         pods=tuple(sorted(pods, key=lambda pod: pod.at)),
     )
 
