@@ -49,18 +49,18 @@ class ExportEnd:
         """
         fields = Fields(load(text, "message"), "message")
         if fields.has("error"):
-            return cls(error=_line(fields.take("error", str)))
+            return cls(error=one_line(fields.take("error", str)))
         reasons = fields.take_list("reasons", parse_text) if fields.has("reasons") else ()
         clips, files, size, left_out = (_count(fields, name) for name in ("clips", "files", "bytes", "leftOut"))
-        return cls(clips, files, size, left_out, tuple(map(_line, reasons[:MOST_REASONS])))
+        return cls(clips, files, size, left_out, tuple(map(one_line, reasons[:MOST_REASONS])))
 
     def dump(self) -> str:
         """Return the message; reasons that it has no room for are left out."""
         if self.error:
-            return _text({"error": _line(self.error)})
+            return _text({"error": one_line(self.error)})
         counts = {"clips": self.clips, "files": self.files, "bytes": self.size, "leftOut": self.left_out}
         for count in range(min(len(self.reasons), MOST_REASONS), -1, -1):
-            text = _text(counts | {"reasons": [_line(each) for each in self.reasons[:count]]})
+            text = _text(counts | {"reasons": [one_line(each) for each in self.reasons[:count]]})
             if len(text.encode()) <= MAX_BYTES:
                 return text
         raise AssertionError("four numbers fit")
@@ -87,7 +87,8 @@ def _named(names: list[str]) -> str:
     return f"clips {text}" if len(numbers) > 1 else f"clip {text}"
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text as one line without control characters, of at most ``MOST_TEXT``."""
     return printable(" ".join(text.split()))[:MOST_TEXT]
 
 

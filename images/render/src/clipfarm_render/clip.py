@@ -185,7 +185,7 @@ def make_one(limits: ThreadLimits, report: Report) -> tuple[ExitCode, bool]:
         report.reason, may_go_on = str(error), True
     except Exception as error:  # noqa: BLE001 - the process ends here, and this is how its reason gets out
         traceback.print_exc()
-        report.reason = own_experiment.in_module(error) + " ".join(f"{type(error).__name__}: {error}".split())
+        report.reason = own_experiment.in_module(error) + own_experiment.in_one_line(error)
         if means_out_of_vram(str(error)):
             code = ExitCode.OUT_OF_VRAM
     report.write(job.report)

@@ -66,8 +66,12 @@ def in_module(error: BaseException) -> str:
 
 def said_of(name: str, error: BaseException) -> str:
     """Return an error of one of a module's functions, in one line; also if only clipfarm's own code was in it."""
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{in_module(error) or f'{WHERE}: {name}.py: '}{said}"
+    return f"{in_module(error) or f'{WHERE}: {name}.py: '}{in_one_line(error)}"
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return an error's kind and message."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _run(name: str, module: Module) -> ModuleType:
@@ -83,8 +87,7 @@ def _run(name: str, module: Module) -> ModuleType:
         line = error.lineno if error.filename == file else _line_of(error, file)
         raise ContractError(f"{WHERE}: {file}, line {line}: {error.msg}") from error
     except (Exception, SystemExit) as error:  # whatever a file may raise
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ContractError(f"{WHERE}: {file}, line {_line_of(error, file)}: {said}") from error
+        raise ContractError(f"{WHERE}: {file}, line {_line_of(error, file)}: {in_one_line(error)}") from error
     if problem := _problem(name, made):
         raise ContractError(f"{WHERE}: {file}: {problem}")
     return made

@@ -9,11 +9,8 @@ from clipfarm.cluster.api.pod_views import trouble
 from clipfarm.cluster.api.times import read_time, unix_time
 from clipfarm.manifests.common import Manifest
 from clipfarm.manifests.export import CONTAINER
-from clipfarm_contract.export_end import ExportEnd
+from clipfarm_contract.export_end import ExportEnd, one_line
 from clipfarm_contract.fields import ContractError
-from clipfarm_contract.text import printable
-
-MOST_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +72,7 @@ def _reason(ended: Manifest, end: ExportEnd | None, status: Manifest) -> str:
     if end is not None and end.error:
         return end.error
     if "exitCode" not in ended:
-        return _line(status.get("message") or status.get("reason") or "the pod failed")
+        return one_line(status.get("message") or status.get("reason") or "the pod failed")
     said = str(ended.get("message", "")).strip().splitlines()
     last = f"; last line: {said[-1]}" if said and end is None else ""
-    return _line(f"exit status {ended['exitCode']}{last}")
-
-
-def _line(text: str) -> str:
-    return printable(" ".join(text.split()))[:MOST_TEXT]
+    return one_line(f"exit status {ended['exitCode']}{last}")

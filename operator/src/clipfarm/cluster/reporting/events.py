@@ -8,6 +8,7 @@ from typing import Any, Literal
 from clipfarm.cluster.api.client import Manifest
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.times import api_time
+from clipfarm.cluster.observing import node_kind
 from clipfarm.cluster.observing.series import Series
 from clipfarm.decide.starting import OTHER, WORDS, PodReason
 from clipfarm.run import API_VERSION, KIND
@@ -58,7 +59,7 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
         first = after["failures"][0]
         found.append(Notice("Warning", "FirstFailure", f"clips {first['clips']}: {first['reason']}"))
     if after.get("identicalNodes") and not before.get("identicalNodes"):
-        labels = ",".join(f"{key}={value}" for key, value in after["identicalNodes"].items())
+        labels = node_kind.text(after["identicalNodes"].items())
         found.append(Notice("Normal", "NodeKind", f"all clips are made on nodes with the labels {labels}"))
     told = {entry["message"] for entry in before.get("slow", ())}
     if new := [entry for entry in after.get("slow", ()) if entry["message"] not in told]:
