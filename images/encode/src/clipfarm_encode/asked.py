@@ -58,6 +58,15 @@ def videos(options: dict[str, Any]) -> None:
             raise click.UsageError(
                 f"--{name.replace('_', '-')}: expected without --videos, whose clips are all encoded"
             )
+    require_video_decoder()
+
+
+def require_video_decoder() -> None:
+    """Check that videos can be decoded.
+
+    Raises:
+        UsageError: the decoder, an extra of the package, is not installed.
+    """
     if importlib.util.find_spec("av") is None:
         raise click.UsageError("not installed: av; install with: pip install 'clipfarm-encode[video]'")
 

@@ -1,6 +1,5 @@
 """``clipfarm encode``: other people's videos to features."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from clipfarm_contract.excerpt import Cut
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.text import printable
+from clipfarm_encode.asked import require_video_decoder
 from clipfarm_encode.videos.folder import OtherVideosError
 from clipfarm_encode.videos.making import lines, make_clips
 
@@ -80,8 +80,7 @@ def command(
     """
     if str(videos).startswith("-"):
         raise click.UsageError(f"found {videos} first, expected VIDEOS before any option of clipfarm-encode")
-    if importlib.util.find_spec("av") is None:
-        raise click.UsageError("not installed: av; install with: pip install 'clipfarm-encode[video]'")
+    require_video_decoder()
     for each in options:
         if (name := each.partition("=")[0].replace("_", "-")) in OWN:
             raise click.UsageError(f"{name}: found an option of clipfarm-encode that {PROGRAM} gives it itself")
