@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
@@ -25,7 +26,7 @@ from clipfarm.decide import starting
 from clipfarm.decide.rules.table import Reason
 from clipfarm.decide.status import Status
 from clipfarm.local import state
-from clipfarm.run_status import UNSEEN
+from clipfarm.run_status import UNSEEN, ExportPhase
 from clipfarm_contract import features
 from clipfarm_contract import tree as folder_tree
 from clipfarm_contract.program import why_not
@@ -59,6 +60,7 @@ WORKED_OUT = {
     "hold.reason": set(),  # they have a section of their own
     "word(first)": set(),  # they have a section of their own
     "held[0].hold.reason": set(),
+    "made.phase": set(get_args(ExportPhase)),
 }
 
 
