@@ -13,10 +13,12 @@ from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.signals import not_ignored
 from clipfarm_contract.text import printable
-from clipfarm_export.destination import Folder, destination
+from clipfarm_export.destination.folder import Folder
+from clipfarm_export.destination.named import destination
 from clipfarm_export.ending import reported
 from clipfarm_export.errors import ExportError
-from clipfarm_export.export import Existing, Outcome, export, module
+from clipfarm_export.existing import Existing, Outcome
+from clipfarm_export.export import export, module
 from clipfarm_export.options import FORMATS, MIB, VIDEOS, Options
 from clipfarm_export.progress import display
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from clipfarm_contract.export_end import ExportEnd, grouped
-from clipfarm_export.export import Outcome
+from clipfarm_export.existing import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,33 +3,37 @@
 import hashlib
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from clipfarm_contract import regular
-from clipfarm_contract.fields import ContractError, dump, load
+from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_export import card, croissant, features, previews, tables
-from clipfarm_export.destination import STATE, Destination
+from clipfarm_export.destination.base import STATE, Destination
 from clipfarm_export.errors import ExportError
+from clipfarm_export.existing import (
+    EDITABLE,
+    PLAN,
+    REPORT,
+    SUMS,
+    Existing,
+    Outcome,
+    begun,
+    clear,
+    is_another,
+    outcome,
+)
 from clipfarm_export.job import Job
 from clipfarm_export.options import Options
 from clipfarm_export.parts import Part, Record, carry_out, finished
 from clipfarm_export.survey import LeftOut, survey
 from clipfarm_export.truth import text
 
-REPORT = "export.json"
-SUMS = "SHA256SUMS"
 ALL = "all"
 """In place of a feature set: every one that the run has."""
-EDITABLE = ("README.md", "croissant.json")
-"""Files that their author completes; so their hashes are not recorded."""
-_PLAN = f"{STATE}/plan.json"
-_FOLDERS = ("data", "features", "meta", "metadata", "previews", "videos")
-"""Folders that formats write."""
 
 
 class Progress(Protocol):
@@ -40,30 +44,6 @@ class Progress(Protocol):
 
     def tick(self) -> None:
         """Count a clip."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What has been exported."""
-
-    clips: int
-    files: int
-    size: int
-    """bytes"""
-    left_out: tuple[LeftOut, ...]
-    was_complete: bool = False
-    """Whether it was there already, so that nothing was made."""
-
-
-class Existing(Enum):
-    """What becomes of an export that is in the destination."""
-
-    KEEP = "keep"
-    """The same one is continued; another one is refused."""
-    REPLACE = "replace"
-    """The same one is continued; another one is removed."""
-    REMOVE = "remove"
-    """It is removed, also if it is the same one."""
 
 
 def export(
@@ -98,12 +78,12 @@ def export(
     _check(job)
     form.check(job)
     fingerprint = _fingerprint(job)
-    if existing is Existing.REMOVE or (existing is Existing.REPLACE and _is_another(place, fingerprint)):
-        _clear(place)
-    if outcome := _begun(place, fingerprint):
-        return outcome
+    if existing is Existing.REMOVE or (existing is Existing.REPLACE and is_another(place, fingerprint)):
+        clear(place)
+    if complete := begun(place, fingerprint):
+        return complete
     with place.held():
-        place.write(_PLAN, dump({"fingerprint": fingerprint}).encode())
+        place.write(PLAN, dump({"fingerprint": fingerprint}).encode())
         return _all(job, form, place, progress, fingerprint)
 
 
@@ -126,9 +106,9 @@ def _all(job: Job, form: Any, place: Destination, progress: Progress, fingerprin
     progress.begin("describing", 0)
     without = [each for name in options.features for each in features.missing(job, name, left_out)]
     _describe(job, place, form, records, [*job.survey.left_out, *without], fingerprint)
-    outcome = _outcome(place)
+    made = outcome(place)
     place.remove_state()
-    return outcome
+    return made
 
 
 def module(name: str) -> Any:
@@ -166,74 +146,6 @@ def _fingerprint(job: Job) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of what decides an export's bytes."""
     return {"clipfarm": version("clipfarm-export"), "av": version("av"), "pyarrow": version("pyarrow")}
-
-
-def _is_another(place: Destination, fingerprint: str) -> bool:
-    """Return whether an export of other clips, or with other options, is there or was begun."""
-    found = place.read(REPORT) or place.read(_PLAN)
-    return found is not None and _read_json(found).get("fingerprint") != fingerprint
-
-
-def _clear(place: Destination) -> None:
-    """Remove an export, and nothing else.
-
-    Raises:
-        ExportError: something else is there, or another export is at work.
-    """
-    names = [name for name in place.names() if name not in place.of_place]
-    if not names:
-        return
-    report = _read_json(place.read(REPORT) or b"{}")
-    if _PLAN not in names and not {"fingerprint", "format"} <= report.keys():
-        raise ExportError(f"{place.url}: found {names[0]} and no export, so nothing is removed; empty it first")
-    if foreign := _foreign(place, names):
-        more = f" and {len(foreign) - 1} more files" if len(foreign) > 1 else ""
-        raise ExportError(
-            f"{place.url}: found {foreign[0]}{more} beside the export, so nothing is removed;"
-            " move what is not the export's elsewhere first"
-        )
-    with place.held():
-        # If this is broken off, what is left still says that it is an export's.
-        place.clear(SUMS, REPORT)
-
-
-def _foreign(place: Destination, names: Sequence[str]) -> list[str]:
-    """Return the files that are not an export's: by its list of hashes, or by their folders while it is unfinished."""
-    sums = place.read(SUMS)
-    own = {SUMS, REPORT, *EDITABLE, *place.of_place}
-    if sums is not None:
-        own |= {line.partition("  ")[2] for line in sums.decode(errors="replace").splitlines()}
-    folders = (STATE,) if sums is not None else (STATE, *_FOLDERS)
-    return [name for name in names if name not in own and name.partition("/")[0] not in folders]
-
-
-def _begun(place: Destination, fingerprint: str) -> Outcome | None:
-    """Return the outcome if the export is complete already, None if it can be begun or continued.
-
-    Raises:
-        ExportError: the destination holds something else.
-    """
-    names = place.names()
-    report, plan = place.read(REPORT), place.read(_PLAN)
-    if report is not None and SUMS in names:
-        if _read_json(report).get("fingerprint") != fingerprint:
-            raise ExportError(
-                f"{place.url}: holds a complete export of other clips or with other options;"
-                " use another folder, or --replace (in a run file export.replace: true)"
-            )
-        place.remove_state()  # what is left of it where a kill came late
-        outcome = _outcome(place)
-        return Outcome(outcome.clips, outcome.files, outcome.size, outcome.left_out, was_complete=True)
-    if plan is not None:
-        if _read_json(plan).get("fingerprint") != fingerprint:
-            raise ExportError(
-                f"{place.url}: an export was begun here of other clips, with other options or another version of"
-                " clipfarm; --replace (in a run file export.replace: true) removes it and starts over"
-            )
-        return None
-    if foreign := [name for name in names if not name.startswith(f"{STATE}/") and name not in place.of_place]:
-        raise ExportError(f"{place.url}: not empty ({foreign[0]}), expected an empty folder or an export")
-    return None
 
 
 def _make(parts: Sequence[Part], place: Destination, progress: Progress) -> list[Record]:
@@ -286,16 +198,3 @@ def _entries(small: dict[str, bytes]) -> dict[str, dict[str, Any]]:
     return {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)} for name, content in small.items()
     }
-
-
-def _outcome(place: Destination) -> Outcome:
-    report = _read_json(place.read(REPORT) or b"{}")
-    others = set(place.of_place) - set(EDITABLE)
-    names = [name for name in place.names() if not name.startswith(f"{STATE}/") and name not in others]
-    left_out = tuple(LeftOut(each["clip"], each["reason"]) for each in report.get("leftOut", []))
-    return Outcome(report.get("clips", 0), len(names), place.size(names), left_out)
-
-
-def _read_json(content: bytes) -> dict[str, Any]:
-    found = load(content, REPORT)
-    return found if isinstance(found, dict) else {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clipfarm_contract.fields import dump
-from clipfarm_export.destination import STATE, Destination
+from clipfarm_export.destination.base import STATE, Destination
 from clipfarm_export.survey import LeftOut
 
 Tick = Callable[[], None]

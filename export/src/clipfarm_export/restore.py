@@ -21,7 +21,7 @@ from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_export import tables
 from clipfarm_export.errors import ExportError
-from clipfarm_export.export import REPORT, SUMS
+from clipfarm_export.existing import REPORT, SUMS
 from clipfarm_export.video import Frame, pixels_sha256
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from clipfarm_export import rows
 from clipfarm_export.clips import VerifiedClip, sha256
-from clipfarm_export.destination import STATE, Destination
+from clipfarm_export.destination.base import STATE, Destination
 from clipfarm_export.job import Job, Packed
 from clipfarm_export.parts import Made, Part, Tick
 

@@ -16,7 +16,7 @@ from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.export_end import ExportEnd
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult
-from clipfarm_export.destination import Folder
+from clipfarm_export.destination.folder import Folder
 from clipfarm_export.formats.episodes import Totals
 from helpers.exports import content, export
 from helpers.run_folder import FEATURES, FRAMES, SIZE, experiment, give_features, make_run

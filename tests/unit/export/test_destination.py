@@ -9,7 +9,9 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from clipfarm_export.destination import Folder, Store, destination
+from clipfarm_export.destination.folder import Folder
+from clipfarm_export.destination.named import destination
+from clipfarm_export.destination.store import Store
 from clipfarm_export.errors import ExportError
 from helpers.exports import content, export
 from helpers.run_folder import FEATURES, make_run

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from clipfarm_contract.experiment import LAYERS
 from clipfarm_export import rows, tables
-from clipfarm_export.destination import Destination
+from clipfarm_export.destination.base import Destination
 from clipfarm_export.formats import shards
 from clipfarm_export.formats.arrays import npy_array, npy_bytes, png_pixels
 from clipfarm_export.job import Job

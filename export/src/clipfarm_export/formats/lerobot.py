@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from clipfarm_contract.fields import dump
 from clipfarm_export import rows, tables
-from clipfarm_export.destination import Destination
+from clipfarm_export.destination.base import Destination
 from clipfarm_export.errors import ExportError
 from clipfarm_export.formats import episode_videos
 from clipfarm_export.formats.episodes import Episodes

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clipfarm_export.destination import Destination
+from clipfarm_export.destination.base import Destination
 from clipfarm_export.formats import shards
 from clipfarm_export.formats.arrays import npy_array, npy_bytes, png_pixels
 from clipfarm_export.job import Job, Packed

@@ -1,0 +1,23 @@
+"""From what a user names to the place: a folder of this machine, or of a store."""
+
+from pathlib import Path
+
+from clipfarm_export.destination.base import Destination
+from clipfarm_export.destination.folder import Folder
+from clipfarm_export.destination.store import Store
+from clipfarm_export.errors import ExportError
+
+
+def destination(given: str) -> Destination:
+    """Return the destination that a user named.
+
+    Raises:
+        ExportError: it is a file, or no library is installed for its kind of store.
+    """
+    kind, separator, rest = given.partition("://")
+    if separator and kind not in ("file", "local"):
+        return Store(given)
+    path = Path(rest if separator else given).absolute()
+    if path.exists() and not path.is_dir():
+        raise ExportError(f"{path}: found a file, expected a folder")
+    return Folder(path)
