@@ -24,6 +24,7 @@ Standard library only, so that every image can afford it:
 - :mod:`~clipfarm_contract.termination`: what a renderer's container reports of its block of clips
 - :mod:`~clipfarm_contract.export_end`: what an export came to, as its container reports it
 - :mod:`~clipfarm_contract.encoder_progress`: what an encoder has done so far
+- :mod:`~clipfarm_contract.encoder_counts`: its clips by what became of them, and those of each feature set
 - :mod:`~clipfarm_contract.objects`: labels and annotations of the objects that a run becomes in a cluster
 - :mod:`~clipfarm_contract.kernels`: where Cycles' kernels for GPUs lie
 - :mod:`~clipfarm_contract.cpus`: how many CPUs a process may use

@@ -21,7 +21,8 @@ from clipfarm.local.state import State
 from clipfarm.run_file import read_run
 from clipfarm.world import GpuId, Moment, Turn
 from clipfarm_contract.cpus import available_cpus
-from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure
+from clipfarm_contract.encoder_counts import Counts
+from clipfarm_contract.encoder_progress import EncoderProgress, Failure
 from clipfarm_contract.encoder_progress import State as Standing
 from clipfarm_contract.layout import RunFolder
 from helpers.local import clipfarm, descendants, end, wait_until

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure, SetProgress, State
+from clipfarm_contract.encoder_counts import Counts, SetProgress
+from clipfarm_contract.encoder_progress import EncoderProgress, Failure, State
 from clipfarm_contract.fields import ContractError, dump
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.video_listing import Listing

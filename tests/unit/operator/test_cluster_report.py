@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from clipfarm.cli.report import report as command
 from clipfarm.local.cluster_report import Ended, write
-from clipfarm_contract.encoder_progress import Counts, EncoderProgress
+from clipfarm_contract.encoder_counts import Counts
+from clipfarm_contract.encoder_progress import EncoderProgress
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 

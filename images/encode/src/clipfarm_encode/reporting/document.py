@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clipfarm_contract.encoder_progress import Counts, EncoderProgress, Failure, SetProgress, State
+from clipfarm_contract.encoder_counts import Counts, SetProgress
+from clipfarm_contract.encoder_progress import EncoderProgress, Failure, State
 from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import clip_index
 from clipfarm_contract.video_listing import Listing
