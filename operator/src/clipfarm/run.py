@@ -6,7 +6,7 @@ other code looks at a raw document. :mod:`clipfarm.run_file` turns what is wrong
 
 import json
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
@@ -18,23 +18,13 @@ from clipfarm.encode import Encode
 from clipfarm.experiment import Experiment, declared, problem
 from clipfarm.export import FEATURES_CEL, LAYERS_CEL, Export, unknown_features, unknown_layers
 from clipfarm.laws import WITHIN
-from clipfarm.model import (
-    MOST_ENTRIES,
-    Argument,
-    FileName,
-    Labels,
-    Model,
-    PositiveBytes,
-    PositiveSeconds,
-    Seconds,
-    Text,
-)
+from clipfarm.model import Labels, Model, Seconds
 from clipfarm.phases import ClipRange
-from clipfarm.pod_options import PodOptions
+from clipfarm.render import Render
+from clipfarm.retry import Retry
 from clipfarm.source import Source
+from clipfarm.storage import Storage
 from clipfarm_contract.bounds import LAST_CLIP, MOST_FRICTION
-from clipfarm_contract.environment import MOST_THREADS
-from clipfarm_contract.experiment import Background
 from clipfarm_contract.experiment import Experiment as ContractExperiment
 from clipfarm_contract.experiments.groups import QUADRUPLET, clips_problem
 from clipfarm_contract.experiments.reading import Declared
@@ -44,91 +34,6 @@ RUN_NAME = r"^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$"
 """It is a label of all that is made for the run, and the beginning of host names, which have no dots."""
 API_VERSION = "clipfarm.dev/v1alpha1"
 KIND = "BenchmarkRun"
-
-
-class ScaleUp(Model):
-    """How an autoscaler learns that nodes are missing, in a cluster."""
-
-    pending: int = Field(default=2, ge=0, le=100)
-    """Pods that may wait for a new node without a gate, behind which no autoscaler sees them. 0: none."""
-
-
-class Render(Model):
-    """How clips are rendered."""
-
-    device: Literal["cpu", "gpu", "cuda", "optix"] = "cpu"
-    """Device that Cycles computes on; ``gpu``: OptiX if the driver has it, else CUDA."""
-    threads: int = Field(default=1, ge=1, le=MOST_THREADS)
-    """CPU threads per clip: the pod's CPU limit, OMP_NUM_THREADS and similar variables, BLENDER_CPU_THREADS."""
-    clips_per_pod: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """Clips that one pod makes one after the other, in a cluster; default: as many as take about three minutes, if each
-    worker makes at least 4 pods; 1 with your own renderer."""
-    timeout: PositiveSeconds = 600.0
-    """Time limit of a clip; a clip that takes longer fails."""
-    memory: PositiveBytes = 2 * 2**30
-    """Memory limit of a pod, in a cluster; the kernel kills a renderer that uses more, and its clip fails."""
-    shared_memory: PositiveBytes = 8 * 2**30
-    """Maximum size of /dev/shm in a pod; its content counts as memory."""
-    image: FileName | None = None
-    """Container image of your own renderer, built from clipfarm's; default: the renderer's image in the operator's
-    settings."""
-    pod: PodOptions = PodOptions()
-    """Placement and other options of the pods, in a cluster."""
-    require_identical_nodes: bool = False
-    """Whether all clips are made on nodes with one kind of processor, and of GPU, by the labels of the nodes, in a
-    cluster; for those who need the same bytes from each pod. On one machine it is so anyway."""
-    keep_pods: Literal["failed", "all"] = "failed"
-    """Pods to keep after they have ended, in a cluster. failed: the last 100 that failed, with their logs."""
-    scale_up: ScaleUp = ScaleUp()
-    """How an autoscaler learns that nodes are missing, in a cluster."""
-    command: tuple[Argument, ...] = Field(default=(), max_length=MOST_ENTRIES, strict=False)
-    """Command of your own renderer; empty: the built-in one."""
-    background: Background = "cached"
-    """cached: the still background is rendered once for each look (camera, light, floor), which takes as long as 16
-    frames; full: again in each frame."""
-
-
-class Retry(Model):
-    """What to do if clips cannot be rendered."""
-
-    limit: int = Field(default=1, ge=0, le=100)
-    """Further attempts at a clip whose renderer ran out of GPU memory (exit code 2), and at clips of a pod that ended
-    early because its first ones failed alike."""
-    delay: Annotated[Seconds, Field(ge=0)] = 30.0
-    """Minimum time between the end of an attempt and the next one."""
-    stop_after: int = Field(default=20, ge=0, le=10_000)
-    """Number of clips that fail alike before the run ends as Failed, if none is complete by then; 0: all are tried.
-    Reasons are alike if they differ only in words that contain a digit."""
-    lost_after: Annotated[Seconds, Field(ge=0)] = 300.0
-    """In a cluster, time without an answer from a node, after which its pods that are being deleted are given up and
-    their clips made elsewhere."""
-
-
-class Storage(Model):
-    """The volume of a run in a cluster; on one machine ``--output`` says where clips go."""
-
-    claim_name: Text | None = Field(default=None, min_length=1)
-    """Name of an existing PersistentVolumeClaim."""
-    size: PositiveBytes | None = None
-    """Size of a claim to create for the run; it stays when the run is deleted."""
-    storage_class_name: Text | None = None
-    """Storage class of the created claim; default: the cluster's."""
-    access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
-    """Access mode of the created claim. ReadWriteOnce is for clusters of one node, and for pods that a node selector
-    keeps on one node; many default storage classes offer nothing else."""
-
-    rules = (
-        Rule(
-            lambda storage: (
-                "claimName: expected either claimName or size"
-                if (storage.claim_name is None) == (storage.size is None)
-                else None
-            ),
-            cel="has(self.claimName) != has(self.size)",
-            message="expected either claimName or size",
-            field=".claimName",
-        ),
-    )
 
 
 def _uncovered(spec: "RunSpec") -> str | None:

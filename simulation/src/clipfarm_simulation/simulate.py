@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from clipfarm.decide import retry
-from clipfarm.run import Retry
+from clipfarm.retry import Retry
 from clipfarm.world import Ended
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_simulation.fleet import End, Exporters, Fleet

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from clipfarm.decide.retry import judge
-from clipfarm.run import Retry
+from clipfarm.retry import Retry
 from clipfarm.world import Ended
 from clipfarm_contract.environment import RUN_EXPERIMENT
 from clipfarm_contract.exit_codes import ExitCode

@@ -13,7 +13,7 @@ from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.manifests import job
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions
-from clipfarm.run import Render
+from clipfarm.render import Render
 from clipfarm.world import ClipMemory, GpuId, Reading
 from helpers.runs import make_run
 

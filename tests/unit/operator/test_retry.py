@@ -2,7 +2,7 @@ import pytest
 
 from clipfarm.decide.plan import decide
 from clipfarm.decide.retry import Again, judge, stop
-from clipfarm.run import Retry
+from clipfarm.retry import Retry
 from clipfarm.world import Ended, Running
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import make_run, make_world

@@ -4,7 +4,7 @@ All other rules stand beside the fields that they are about (:mod:`clipfarm.cel`
 """
 
 from clipfarm.cel import Validation, validation
-from clipfarm.run import Render
+from clipfarm.render import Render
 
 UNCHANGEABLE = "cannot be changed; make a new run"
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clipfarm.run import Retry
+from clipfarm.retry import Retry
 from clipfarm.world import Ended, World
 from clipfarm_contract.exit_codes import WORTH_ANOTHER_ATTEMPT, ExitCode
 from clipfarm_contract.experiments import EXPERIMENTS

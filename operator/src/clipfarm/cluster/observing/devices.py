@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.pod_options import PodOptions
-from clipfarm.run import Render
+from clipfarm.render import Render
 from clipfarm.world import GpuId, Reading, Sharing
 
 INSTANCE = re.compile(r"nvidia\.com/mig-\d+g\.(\d+)gb")
