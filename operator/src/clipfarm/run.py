@@ -1,7 +1,7 @@
 """The BenchmarkRun: what a person asks for, as frozen types.
 
 The one description of the resource. A YAML file and an object of the API server are parsed here, once, and no
-other code looks at a raw document. :mod:`clipfarm.run_file` turns what is wrong into lines for people.
+other code looks at a raw document. :mod:`clipfarm.run_mistakes` turns what is wrong into lines for people.
 """
 
 import json

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from clipfarm.crd.generate import custom_resource_definition
 from clipfarm.run import Run
-from clipfarm.run_file import error_lines
+from clipfarm.run_mistakes import error_lines
 from helpers.bad_runs import GOOD, put
 
 ODD: tuple[Any, ...] = (

@@ -13,7 +13,7 @@ from clipfarm.cluster.api.paths import run_path
 from clipfarm.cluster.api.views import RunView
 from clipfarm.cluster.reporting.conditions import Kind, condition
 from clipfarm.cluster.reporting.standard_conditions import Finding, StandardKind
-from clipfarm.run_file import error_lines
+from clipfarm.run_mistakes import error_lines
 from clipfarm.run_status import RunStatus
 
 LOGGER = logging.getLogger(__name__)
