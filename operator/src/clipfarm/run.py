@@ -14,10 +14,11 @@ from clipfarm import encode, groups, source
 from clipfarm.cel import Rule
 from clipfarm.decide.rules.table import RuleOptions
 from clipfarm.decide.vram.options import Vram
+from clipfarm.declared import declared, problem
 from clipfarm.encode import Encode
-from clipfarm.experiment import Experiment, declared, problem
+from clipfarm.experiment import Experiment
 from clipfarm.export import FEATURES_CEL, LAYERS_CEL, Export, unknown_features, unknown_layers
-from clipfarm.laws import WITHIN
+from clipfarm.laws_in_cel import WITHIN
 from clipfarm.model import Labels, Model, Seconds
 from clipfarm.phases import ClipRange
 from clipfarm.render import Render

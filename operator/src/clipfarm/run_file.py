@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from clipfarm.module import with_source
 from clipfarm.run import KIND, Run
 from clipfarm.run_mistakes import error_lines, unknown_metadata
-from clipfarm.yaml_documents import MOST_BYTES, DocumentError, documents
+from clipfarm.yaml_budget import DocumentError
+from clipfarm.yaml_documents import MOST_BYTES, documents
 from clipfarm_contract import regular
 from clipfarm_contract.fields import ContractError
 

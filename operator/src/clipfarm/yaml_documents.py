@@ -6,21 +6,19 @@ of one key, and bytes that are no text.
 """
 
 import codecs
-import json
-import math
 import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import yaml
 
+from clipfarm.json_documents import json_documents
 from clipfarm.units import format_bytes
-from clipfarm.yaml_scalars import LARGEST_INTEGER, MERGE_TAG, Scalar, ScalarError, json_value, scalar
+from clipfarm.yaml_budget import Budget, DocumentError
+from clipfarm.yaml_scalars import MERGE_TAG, Scalar, ScalarError, scalar
 
 MOST_BYTES = 2**20
 """Of a file; kubectl applies no object whose JSON has more than a quarter of it."""
-MOST_VALUES = 50_000
-"""Keys and values of a file, those that aliases repeat counted again; the largest run has 5,000."""
 MOST_LEVELS = 100
 """Objects and lists inside each other; a run has 8."""
 
@@ -28,10 +26,6 @@ _ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be"), (c
 _SEPARATOR = "---"
 _SLASH = re.compile(r"(?<!\\)(\\\\)*\\/")
 """Of YAML 1.2 and JSON; libyaml takes it, and kubectl's scanner does not."""
-
-
-class DocumentError(ValueError):
-    """A file is not what kubectl would read, or loses something there; the message is one line."""
 
 
 def documents(content: bytes) -> list[Any]:
@@ -42,23 +36,11 @@ def documents(content: bytes) -> list[Any]:
     """
     if len(content) > MOST_BYTES:
         raise DocumentError(f"found {format_bytes(len(content))}, expected {format_bytes(MOST_BYTES)} or less")
-    text, budget = _text(content), _Budget()
-    found, end = _json_documents(text, budget)
+    text, budget = _text(content), Budget()
+    found, end = json_documents(text, budget)
     for first_line, part in _parts(text[end:], text.count("\n", 0, end)):
         found.append(_Part(part, first_line, budget).document())
     return [document for document in found if document is not None]
-
-
-class _Budget:
-    """Bounds what a file may hold, so that no file takes long."""
-
-    def __init__(self) -> None:
-        self.left = MOST_VALUES
-
-    def take(self, values: int) -> None:
-        self.left -= values
-        if self.left < 0:
-            raise DocumentError(f"found more than {MOST_VALUES} keys and values, expected a run and little else")
 
 
 def _text(content: bytes) -> str:
@@ -67,60 +49,6 @@ def _text(content: bytes) -> str:
         return content[len(mark) :].decode(encoding)
     except UnicodeDecodeError:
         raise DocumentError("not a text file in UTF-8") from None
-
-
-def _json_documents(text: str, budget: _Budget) -> tuple[list[Any], int]:
-    """Return the objects that a file begins with if they are JSON, and where they end.
-
-    Most JSON is YAML, too; characters beyond U+FFFF in escapes and tabs are not.
-    """
-
-    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        budget.take(2 * len(pairs))
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise DocumentError(f"{next(name for name in names if names.count(name) > 1)} is given twice")
-        return made
-
-    found: list[Any] = []
-    if not text.lstrip().startswith("{"):
-        return found, 0
-    decoder = json.JSONDecoder(
-        object_pairs_hook=mapping, parse_int=_json_number, parse_float=_json_number, parse_constant=_no_json
-    )
-    end = 0
-    while True:
-        start = len(text) - len(text[end:].lstrip())
-        if start == len(text):
-            return found, start
-        try:
-            document, end = decoder.raw_decode(text, start)
-        except DocumentError:
-            raise
-        except RecursionError:
-            raise DocumentError("nested too deeply") from None
-        except ValueError as error:
-            if len(found) < 2:  # the rest may be YAML
-                return found, start
-            raise DocumentError(" ".join(str(error).split())) from None
-        try:
-            json.dumps(document, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise DocumentError("found half a character in an escape such as \\ud800, expected both halves") from None
-        found.append(document)
-
-
-def _json_number(text: str) -> Scalar:
-    whole = text.lstrip("-").isdigit() and len(text) <= len(str(-LARGEST_INTEGER))
-    value = int(text) if whole else float(text)
-    if not math.isfinite(value):
-        raise DocumentError(f"{text[:20]} is larger than any number")
-    return json_value(value)
-
-
-def _no_json(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
 
 
 def _parts(text: str, line: int) -> Iterator[tuple[int, str]]:
@@ -142,7 +70,7 @@ def _parts(text: str, line: int) -> Iterator[tuple[int, str]]:
 class _Part:
     """One document of YAML, from the scanner's events to values of JSON."""
 
-    def __init__(self, text: str, first_line: int, budget: _Budget) -> None:
+    def __init__(self, text: str, first_line: int, budget: Budget) -> None:
         self._text = text
         self._events = yaml.parse(text.encode(), yaml.CSafeLoader)
         self._first_line = first_line
