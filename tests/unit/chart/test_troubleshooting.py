@@ -18,8 +18,7 @@ import clipfarm_encode.saving
 import clipfarm_encode.watching.claiming
 from clipfarm.cluster.acting import invalid
 from clipfarm.cluster.api import endings
-from clipfarm.cluster.reporting import conditions, exporting
-from clipfarm.cluster.reporting import status as reporting
+from clipfarm.cluster.reporting import clips, conditions, exporting
 from clipfarm.cluster.reporting.standard_conditions import StandardKind
 from clipfarm.crd import reference
 from clipfarm.decide import starting
@@ -177,7 +176,7 @@ def reasons() -> set[tuple[str, str]]:
         ended(End.EXITED, -signal.SIGSEGV),
         ("render", endings._reason({"reason": "OOMKilled", "exitCode": 137}, {}, ())),
         ("render", endings._reason({"reason": "Error", "exitCode": 3}, {}, ())),
-        ("render", reporting.NOT_TRIED),
+        ("render", clips.NOT_TRIED),
         ("render", "clip_00001: made with another seed; it is left as it is"),
         ("render", state.unreadable(1, "clip.json: Input/output error (EIO)", 0.0).reason),
         ("render", attempt._describe(OSError(28, "No space left on device", "/clips/clip_00001"))),

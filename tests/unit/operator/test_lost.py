@@ -16,7 +16,7 @@ from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.cluster.reporting.conditions import node_lost
+from clipfarm.cluster.reporting.node_condition import node_lost
 from clipfarm.cluster.reporting.status import run_status
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide

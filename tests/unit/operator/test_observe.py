@@ -21,9 +21,11 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Refusal
 from clipfarm.cluster.process.encoders import Progress, follow
 from clipfarm.cluster.process.tick import decided
+from clipfarm.cluster.reporting.clips import clips_held
 from clipfarm.cluster.reporting.events import notices
-from clipfarm.cluster.reporting.status import COSMETIC_SECONDS, HEARTBEAT_SECONDS, clips_held, run_status, write_due
+from clipfarm.cluster.reporting.status import run_status
 from clipfarm.cluster.reporting.summary import OLD_SECONDS
+from clipfarm.cluster.reporting.writing import COSMETIC_SECONDS, HEARTBEAT_SECONDS, write_due
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import decide
 from clipfarm.manifests import encoder, run_files

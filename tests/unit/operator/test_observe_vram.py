@@ -15,8 +15,8 @@ from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.poller import measured_at
 from clipfarm.cluster.process.tick import decided
-from clipfarm.cluster.reporting.conditions import vram_held
 from clipfarm.cluster.reporting.events import notices
+from clipfarm.cluster.reporting.vram_condition import vram_held
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import decide
 from clipfarm.manifests.common import Owner

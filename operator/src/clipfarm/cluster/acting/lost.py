@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from clipfarm.cluster.api.client import Manifest
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.cluster.reporting.conditions import given_up
 from clipfarm.cluster.reporting.events import Notice
+from clipfarm.cluster.reporting.node_condition import given_up
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,10 @@ from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.roster import Roster
+from clipfarm.cluster.reporting.clips import clips_held
 from clipfarm.cluster.reporting.conditions import still_since
-from clipfarm.cluster.reporting.status import clips_held, may_write, run_status, write_due
+from clipfarm.cluster.reporting.status import run_status
+from clipfarm.cluster.reporting.writing import may_write, write_due
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.fair import Balance, take_turns
 from clipfarm.decide.plan import Draft, Plan

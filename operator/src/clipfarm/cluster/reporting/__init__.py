@@ -4,6 +4,6 @@ All of it is data and text: nothing here makes a request. It imports ``clipfarm.
 ``clipfarm.cluster.api``.
 
 Its face: ``status.run_status`` builds the status of a run, with the conditions of ``conditions`` and
-``standard_conditions``; ``events.notices`` compares two statuses and returns what an Event reports. ``summary`` and
-``vram`` turn a status into lines for the command line.
+``standard_conditions``; ``writing`` says when it is written. ``events.notices`` compares two statuses and returns what
+an Event reports. ``summary`` and ``vram`` turn a status into lines for the command line.
 """

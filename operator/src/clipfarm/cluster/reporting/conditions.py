@@ -7,6 +7,7 @@ from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.encoder_condition import encoder_ready, encoder_refused
 from clipfarm.cluster.reporting.exporting import exported
+from clipfarm.cluster.reporting.node_condition import node_lost
 from clipfarm.cluster.reporting.standard_conditions import (
     PROGRESS_SECONDS,
     Finding,
@@ -14,16 +15,14 @@ from clipfarm.cluster.reporting.standard_conditions import (
     standard,
     stands_still,
 )
+from clipfarm.cluster.reporting.storage_condition import storage_ready
+from clipfarm.cluster.reporting.vram_condition import vram_held
 from clipfarm.decide.starting import PodReason, sentence, word
 from clipfarm.decide.status import Status
-from clipfarm.decide.vram.watermarks import holders_suffix
 from clipfarm.run_status import Condition, ExportStatus
-from clipfarm.units import format_duration
 from clipfarm.world import POD_STATES
 
 MOST_TEXT = 1000
-MOST_GPUS = 4
-MOST_NODES = 3
 
 Kind = Literal["Ready", "Progressing", "VRAMHeld", "StorageReady", "EncoderReady", "NodeLost", "Exported"]
 
@@ -206,61 +205,6 @@ def _on_their_way(tracked: Tracked) -> str:
         if state != "Gated" and tracked.memory.pods[state]
     ]
     return ", ".join(counts) or "just released"
-
-
-def vram_held(tracked: Tracked, status: Status) -> Finding:
-    """Whether GPU memory keeps clips back."""
-    held = [entry for entry in status.held if entry.hold.about_vram]
-    if not held:
-        return ("False", "Open", "GPU memory holds no clip back")
-    clips = sum(tracked.memory.blocks.size(index) for entry in held for index in entry.indexes)
-    message = f"{'1 clip' if clips == 1 else f'{clips} clips'} held: {held[0].hold.message}"
-    if not status.kept_full:
-        return ("True", held[0].hold.reason, message)
-    return ("True", "VRAMTaken", f"{message}. {_taken(tracked, status)}")
-
-
-def _taken(tracked: Tracked, status: Status) -> str:
-    """Return which GPUs other programs keep full, and their names."""
-    after = format_duration(tracked.run.spec.vram.held_warning_after)
-    told = [
-        f"{state.gpu}{holders_suffix(state) or ' (by an unknown program)'}" for state in status.kept_full[:MOST_GPUS]
-    ]
-    more = len(status.kept_full) - len(told)
-    which = ", ".join(told) + (f" and {more} more" if more else "")
-    return f"Other programs have kept full for longer than {after}: {which}"
-
-
-def storage_ready(tracked: Tracked) -> Finding:
-    """Whether there is a volume for the clips."""
-    if tracked.run.spec.storage is None:
-        return ("False", "NotAsked", "spec.storage: missing, expected {claimName: NAME} or {size: SIZE}; set it")
-    name = tracked.names.claim
-    match tracked.answers.claim:
-        case "Bound":
-            return ("True", "Bound", f"clips go to the volume claim {name}")
-        case "Missing" if tracked.run.spec.storage.claim_name:
-            return ("False", "Missing", f"there is no volume claim {name}; create it, pods wait for it")
-        case "Lost":
-            return ("False", "Lost", f"the volume of the claim {name} is gone")
-        case _:
-            return ("Unknown", "Pending", f"the volume claim {name} is not bound yet; it may wait for the first pod")
-
-
-def node_lost(tracked: Tracked) -> Finding:
-    """Which nodes do not answer, and what became of the pods there; only while there is such a node."""
-    told = [given_up(tracked, node, pods) for node, pods in sorted(tracked.memory.rendering.lost_on.items())]
-    return ("True", "NodeLost", "; ".join(told[:MOST_NODES]))
-
-
-def given_up(tracked: Tracked, node: str, pods: int) -> str:
-    """Return that a node does not answer, and how many of its pods were given up."""
-    after = format_duration(tracked.run.spec.retry.lost_after)
-    what = "1 pod there was" if pods == 1 else f"{pods} pods there were"
-    return (
-        f"the node {node} did not answer for {after} (retry.lostAfter): {what} given up, and the clips are made"
-        f" elsewhere; restart the node, or remove it with `kubectl delete node {node}`"
-    )
 
 
 def _is_suspended(tracked: Tracked) -> bool:

@@ -1,0 +1,44 @@
+"""When the status of a run is written: what people wait for within a second, words now and then."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from clipfarm.cluster.observing.tracked import Tracked
+
+COSMETIC_SECONDS = 10.0
+"""Between two writes of a status that differ in nothing but the time left, ages, and words."""
+WRITE_SECONDS = 1.0
+"""Between any two writes of a run's status."""
+HEARTBEAT_SECONDS = 120.0
+"""The status of an unfinished run is written at least this often, so that an old one is known to be old."""
+
+
+def may_write(tracked: Tracked, now: float) -> bool:
+    """Return whether the last write of a run's status is long enough ago for another one."""
+    return now >= tracked.work.status_written_at + WRITE_SECONDS
+
+
+def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:
+    """Return whether a status is to be written now: what people wait for within a second, words now and then."""
+    if not may_write(tracked, now):
+        return False
+    if _essence(status) != _essence(tracked.status):
+        return True
+    if _without_time(status) != _without_time(tracked.status):
+        return now >= tracked.work.status_written_at + COSMETIC_SECONDS
+    return "completionTime" not in status and now >= tracked.work.status_written_at + HEARTBEAT_SECONDS
+
+
+def _without_time(status: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in status.items() if key != "observedAt"}
+
+
+def _essence(status: Mapping[str, Any]) -> Any:
+    kept = {
+        key: value for key, value in status.items() if key not in ("eta", "gpus", "conditions", "held", "observedAt")
+    }
+    listed = status.get("held", ())
+    held = [(entry["reason"], entry["clips"]) for entry in listed] if not isinstance(listed, int) else listed
+    gates = [(gpu["node"], gpu["gpu"], gpu.get("uuid"), gpu["gate"]) for gpu in status.get("gpus", ())]
+    states = [(entry["type"], entry["status"], entry["reason"]) for entry in status.get("conditions", ())]
+    return kept, held, gates, states
