@@ -25,7 +25,8 @@ from clipfarm.decide import starting
 from clipfarm.decide.rules.table import Reason
 from clipfarm.decide.status import Status
 from clipfarm.local import state
-from clipfarm.run_status import UNSEEN, ExportPhase
+from clipfarm.run_status import UNSEEN
+from clipfarm.status_parts import ExportPhase
 from clipfarm_contract import features
 from clipfarm_contract import tree as folder_tree
 from clipfarm_contract.program import why_not

@@ -14,7 +14,7 @@ from clipfarm.cluster.observing.job_names import job_name
 from clipfarm.manifests import export
 from clipfarm.manifests.common import Owner
 from clipfarm.run import Run
-from clipfarm.run_status import ExportStatus
+from clipfarm.status_parts import ExportStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Literal
 from clipfarm.decide.admission import Held
 from clipfarm.decide.status import Failure, Status
 from clipfarm.manifests.blocks import Blocks
-from clipfarm.run_status import FailedClips, HeldClips
+from clipfarm.status_parts import FailedClips, HeldClips
 from clipfarm.world import Ended, World
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import compress

@@ -19,7 +19,7 @@ from clipfarm.cluster.reporting.storage_condition import storage_ready
 from clipfarm.cluster.reporting.vram_condition import vram_held
 from clipfarm.decide.starting import PodReason, sentence, word
 from clipfarm.decide.status import Status
-from clipfarm.run_status import Condition, ExportStatus
+from clipfarm.status_parts import Condition, ExportStatus
 from clipfarm.world import POD_STATES
 
 MOST_TEXT = 1000

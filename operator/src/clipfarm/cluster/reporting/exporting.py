@@ -6,7 +6,7 @@ from clipfarm.cluster.observing.exporting import Exporting
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.standard_conditions import Finding
 from clipfarm.manifests import export
-from clipfarm.run_status import ExportPhase, ExportStatus
+from clipfarm.status_parts import ExportPhase, ExportStatus
 from clipfarm.units import format_bytes, format_clips, format_count
 from clipfarm_contract.export_end import ExportEnd
 

@@ -11,13 +11,13 @@ from clipfarm.cluster.reporting.exporting import export_status
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
 from clipfarm.decide.vram.ledger import Claim
-from clipfarm.run_status import (
+from clipfarm.run_status import RunStatus
+from clipfarm.status_parts import (
     Condition,
     GpuClaim,
     GpuMemory,
     PassedOver,
     PodCounts,
-    RunStatus,
     SetCount,
     SlowNodes,
     VideoCounts,
