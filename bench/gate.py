@@ -19,23 +19,17 @@ makespans of one pair, from the request that creates the Job or the run until th
 """
 
 import argparse
-import base64
-import json
 import os
-import re
 import signal
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-import urllib3
+from lines import print_line, say
+from operator_usage import ALL, Etcd, Usage, metric, quantile, released, stands
 
 from clipfarm.manifests import job as job_manifest
 from clipfarm.manifests.common import Images, Owner
@@ -50,7 +44,6 @@ LIMIT_SECONDS = 1800.0
 VRAM_NODES, VRAM_GPUS = 50, 8
 CLIP_MIB = 1024.0
 EXPORTERS = "exporters"
-ALL, ROOT_KEY = "all", b"/registry/"
 
 
 def main() -> None:
@@ -124,8 +117,8 @@ class Bench:
         with self._gpu_nodes(), self._operator(*exporters) as operator:
             self._pairs("gate_ratio_vram", 1.03, pairs, clips, parallel, "5-6", **on_gpus)
             usage = Usage.of(operator)
-        _print("operator_vram_rss_mib", [usage.peak_mib], 150)
-        _print("operator_vram_cpu_seconds", [usage.cpu_seconds / (pairs * clips) * 1000], None)
+        print_line("operator_vram_rss_mib", [usage.peak_mib], 150)
+        print_line("operator_vram_cpu_seconds", [usage.cpu_seconds / (pairs * clips) * 1000], None)
 
     def scale(self, clips: int, parallel: int, seconds: str) -> None:
         """Measure the operator in one large run."""
@@ -140,21 +133,21 @@ class Bench:
             usage, text = Usage.of(operator), operator.http("/metrics")[1]
             after = etcd.live_mib()
         self._clear(RUNS, "scale")
-        _say(f"{clips} clips, {parallel} at a time: {makespan:.0f} s")
+        say(f"{clips} clips, {parallel} at a time: {makespan:.0f} s")
         writes = sum(
             value
-            for labels, value in _metric(text, "clipfarm_api_requests_total")
+            for labels, value in metric(text, "clipfarm_api_requests_total")
             if 'verb="PATCH"' in labels or 'verb="POST"' in labels
         )
-        _print("operator_rss_mib", [usage.peak_mib], 150)
-        _print("operator_cpu_seconds", [usage.cpu_seconds / clips * 1000], None)
+        print_line("operator_rss_mib", [usage.peak_mib], 150)
+        print_line("operator_cpu_seconds", [usage.cpu_seconds / clips * 1000], None)
         deletions = sum(
-            value for labels, value in _metric(text, "clipfarm_api_requests_total") if 'verb="DELETE"' in labels
+            value for labels, value in metric(text, "clipfarm_api_requests_total") if 'verb="DELETE"' in labels
         )
-        _print("operator_writes_per_clip", [writes / clips], 1.1, deletions=round(deletions))
-        _print("ungate_p99_ms", [1000 * _quantile(text, "clipfarm_release_seconds", 0.99)], 250)
+        print_line("operator_writes_per_clip", [writes / clips], 1.1, deletions=round(deletions))
+        print_line("ungate_p99_ms", [1000 * quantile(text, "clipfarm_release_seconds", 0.99)], 250)
         grown = {kind: after[kind] - before.get(kind, 0.0) for kind in after}
-        _print(
+        print_line(
             "operator_etcd_mib_per_1000_clips",
             [grown[ALL] / clips * 1000],
             2,
@@ -174,21 +167,21 @@ class Bench:
         for number in (signal.SIGKILL, signal.SIGTERM):
             for _ in range(rounds):
                 self._until(
-                    lambda: sorted(map(_stands, operators)) == ["leads", "stands by"], "one leads, one stands by"
+                    lambda: sorted(map(stands, operators)) == ["leads", "stands by"], "one leads, one stands by"
                 )
-                acting, other = sorted(operators, key=_stands)
-                self._until(lambda acting=acting: _released(acting) > 0, "clips start")
+                acting, other = sorted(operators, key=stands)
+                self._until(lambda acting=acting: released(acting) > 0, "clips start")
                 begun = time.monotonic()
                 acting.send(number)
-                self._until(lambda other=other: _released(other) > 0, "the other one starts clips", 0.02)
+                self._until(lambda other=other: released(other) > 0, "the other one starts clips", 0.02)
                 samples.setdefault(number, []).append(time.monotonic() - begun)
                 acting.end(signal.SIGKILL)
                 acting.start()
         for operator in operators:
             operator.end()
         self._clear(RUNS, "handover")
-        _print("operator_handover_seconds", samples[signal.SIGKILL], 20)
-        _print("operator_handover_sigterm_seconds", samples[signal.SIGTERM], 2)
+        print_line("operator_handover_seconds", samples[signal.SIGKILL], 20)
+        print_line("operator_handover_sigterm_seconds", samples[signal.SIGTERM], 2)
 
     def _pods(self, labels: str = "") -> list[Any]:
         path = self._namespace.api.path("v1/pods", self._namespace.name)
@@ -236,8 +229,8 @@ class Bench:
             plain.append(first)
             gated.append(second)
             samples.append(second / first)
-            _say(f"{name}, pair {number + 1}: plain {first:.1f} s, gated {second:.1f} s")
-        _print(
+            say(f"{name}, pair {number + 1}: plain {first:.1f} s, gated {second:.1f} s")
+        print_line(
             name,
             samples,
             goal,
@@ -286,121 +279,12 @@ class Bench:
         time.sleep(1)
 
 
-@dataclass(frozen=True)
-class Etcd:
-    """An etcd, by its own JSON gateway."""
-
-    address: str
-
-    def live_mib(self) -> dict[str, float]:
-        """Return what the newest version of all keys takes, MiB: in all, and of each resource of Kubernetes'."""
-        revision = self._ask("maintenance/status", {})["header"]["revision"]
-        # Former versions are kept for some minutes: without them the size is that of what is there.
-        self._ask("kv/compaction", {"revision": revision, "physical": True})
-        found = {ALL: int(self._ask("maintenance/status", {})["dbSizeInUse"]) / 2**20}
-        keys, end = ROOT_KEY, _after(ROOT_KEY)
-        while True:
-            page = self._ask("kv/range", {"key": _base64(keys), "range_end": _base64(end), "limit": 1000})
-            for entry in page.get("kvs", ()):
-                key = base64.b64decode(entry["key"])
-                resource = key.decode().split("/")[2]
-                size = len(key) + len(entry.get("value", "")) * 3 / 4
-                found[resource] = found.get(resource, 0.0) + size / 2**20
-            if not page.get("more"):
-                return found
-            keys = key + b"\0"
-
-    def _ask(self, what: str, body: dict[str, Any]) -> Any:
-        answer = urllib3.request("POST", f"{self.address}/v3/{what}", json=body, timeout=60)
-        assert answer.status == 200, answer.data
-        return answer.json()
-
-
-def _base64(text: bytes) -> str:
-    return base64.b64encode(text).decode()
-
-
-def _after(prefix: bytes) -> bytes:
-    """Return the first key behind all that begin with a prefix."""
-    return prefix[:-1] + bytes([prefix[-1] + 1])
-
-
-def _stands(operator: Operator) -> str:
-    try:
-        text = operator.http("/readyz")[1]
-    except urllib3.exceptions.HTTPError:
-        return ""
-    return next((each for each in ("leads", "stands by") if each in text), "")
-
-
-def _released(operator: Operator) -> float:
-    try:
-        text = operator.http("/metrics")[1]
-    except urllib3.exceptions.HTTPError:
-        return 0.0
-    return sum(value for _, value in _metric(text, "clipfarm_pods_released_total"))
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What an operator has taken since it was started."""
-
-    peak_mib: float
-    cpu_seconds: float
-
-    @classmethod
-    def of(cls, operator: Operator) -> "Usage":
-        """Look at its process."""
-        times = psutil.Process(operator.pid).cpu_times()
-        status = Path(f"/proc/{operator.pid}/status").read_text()
-        peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
-        return cls(peak, times.user + times.system)
-
-
 def _document(name: str, clips: int, parallel: int, seconds: str, **spec: Any) -> dict[str, Any]:
     # As a user has it: pods that have succeeded go.
     render = {"keepPods": "failed"} | spec.pop("render", {})
     return run_document(
         name, clips, seconds=seconds, workers=parallel, storage={"claimName": "clips"}, render=render, **spec
     )
-
-
-def _metric(text: str, name: str) -> Iterator[tuple[str, float]]:
-    for line in text.splitlines():
-        found = re.fullmatch(rf"{name}(\{{.*\}})? (\S+)", line)
-        if found:
-            yield found[1] or "", float(found[2])
-
-
-def _quantile(text: str, name: str, part: float) -> float:
-    """Return a quantile of a histogram, between the bounds of its bucket as if values were spread evenly there."""
-    buckets = [
-        (float(re.search(r'le="([^"]+)"', labels)[1]), value)  # type: ignore[index]
-        for labels, value in _metric(text, f"{name}_bucket")
-    ]
-    wanted = part * buckets[-1][1]
-    low, below = 0.0, 0.0
-    for high, count in buckets:
-        if count >= wanted:
-            return low + (high - low) * (wanted - below) / max(1.0, count - below)
-        low, below = high, count
-    return low
-
-
-def _print(name: str, samples: list[float], goal: float | None, **more: Any) -> None:
-    line = {
-        "name": name,
-        "value": round(statistics.median(samples), 3),
-        "goal": goal,
-        "better": "lower",
-        "spread": round((max(samples) - min(samples)) / 2, 3),
-        "samples": [round(sample, 3) for sample in samples],
-    }
-    print(json.dumps(line | more), flush=True)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

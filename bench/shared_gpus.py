@@ -20,7 +20,9 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from gate import ROOT, Usage, _print, _quantile, _say
+from gate import ROOT
+from lines import print_line, say
+from operator_usage import Usage, quantile
 
 from helpers.cluster import ControlPlane, Namespace, cluster
 from helpers.exporters import TOTAL_MIB
@@ -75,7 +77,7 @@ def measure(plane: ControlPlane, namespace: Namespace, folder: Path, options: ar
             time.sleep(max(0.0, begun + 60 * (minute + 1) - time.monotonic()))
             runs = Runs(namespace)
             rendered.append([runs.status(each).get("rendered", 0) for each in names])
-            _say(f"minute {minute + 1}: {sum(rendered[-1])} clips, at most {max(gpus.most.values()) / TOTAL_MIB:.2f}")
+            say(f"minute {minute + 1}: {sum(rendered[-1])} clips, at most {max(gpus.most.values()) / TOTAL_MIB:.2f}")
             if not minute:
                 since, used = time.monotonic(), Usage.of(operator).cpu_seconds
         usage, text = Usage.of(operator), operator.http("/metrics")[1]
@@ -89,14 +91,14 @@ def measure(plane: ControlPlane, namespace: Namespace, folder: Path, options: ar
     )
     about = {"runs": options.runs, "gpus": options.nodes * options.gpus, "minutes": options.minutes}
     about |= {"load": round(os.getloadavg()[2], 1), "clips": sum(last)}
-    _print("shared_gpu_most_use", [max(gpus.most.values()) / TOTAL_MIB], 0.85, **about)
-    _print(
+    print_line("shared_gpu_most_use", [max(gpus.most.values()) / TOTAL_MIB], 0.85, **about)
+    print_line(
         "shared_gpu_jain", [sum(last) ** 2 / (len(last) * sum(each**2 for each in last) or 1)], 0.95, better="higher"
     )
-    _print("shared_gpu_least_per_minute", [float(least)], 1, better="higher")
-    _print("shared_ungate_p99_ms", [1000 * _quantile(text, "clipfarm_release_seconds", 0.99)], 250)
-    _print("shared_operator_mib", [usage.peak_mib], 150)
-    _print("shared_operator_cores", [cores], 0.25)
+    print_line("shared_gpu_least_per_minute", [float(least)], 1, better="higher")
+    print_line("shared_ungate_p99_ms", [1000 * quantile(text, "clipfarm_release_seconds", 0.99)], 250)
+    print_line("shared_operator_mib", [usage.peak_mib], 150)
+    print_line("shared_operator_cores", [cores], 0.25)
 
 
 def document(name: str, options: argparse.Namespace, clip_mib: float) -> dict[str, object]:
