@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -147,11 +148,10 @@ def speed(folder: Path, rounds: int, frames: int) -> None:
     cpu: dict[Callable[[], None], list[float]] = {alone: [], pipeline: [], plain: []}
     for number in range(rounds + 1):
         for measure, times in seconds.items():
-            start, cpu_start = time.perf_counter(), cpu_seconds()
-            measure()
+            took, computed = seconds_of(measure)
             if number > 0:  # the first round warms up
-                times.append(time.perf_counter() - start)
-                cpu[measure].append(cpu_seconds() - cpu_start)
+                times.append(took)
+                cpu[measure].append(computed)
     rates = {measure.__name__: [round(len(clips) / each, 4) for each in times] for measure, times in seconds.items()}
     report(
         "encode_pipeline_share",
@@ -188,27 +188,49 @@ def contexts(root: Path, rounds: int) -> None:
     """Compare contexts with each other, and the whole pipeline with the model alone in each."""
     encoder = get_encoder(MODEL, "random", "cpu")
     prepared = [encoder.prepare(read_frames(found.clip)) for found in find_clips(root)]
-    alone: dict[str, list[float]] = {name: [] for name in CONTEXTS}
-    whole: dict[str, list[float]] = {name: [] for name in CONTEXTS}
+    alone: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTEXTS}
+    whole: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTEXTS}
     flop: dict[str, int] = {}
     list(encoder.encode(prepared))  # warms up
     for _ in range(rounds):
         for name, extraction in CONTEXTS.items():
-            start = time.perf_counter()
             extracting = Extracting(encoder, extraction, prepared)
-            assert not any(isinstance(each, EncodeError) for each in extracting.results())
-            alone[name].append(time.perf_counter() - start)
+            alone[name].append(seconds_of(partial(all_of, extracting)))
             _, flop[name] = extracting.work
-            start = time.perf_counter()
-            run_pipeline(encoder, root, extraction)
-            whole[name].append(time.perf_counter() - start)
+            whole[name].append(seconds_of(partial(run_pipeline, encoder, root, extraction)))
     for name in CONTEXTS:
         if name != "clip":
-            samples = [a / b for a, b in zip(alone[name], alone["clip"], strict=True)]
             goal = round(flop[name] / flop["clip"], 3)
-            report("encode_context_cost", samples, goal=goal, better="lower", context=name, frames=len(prepared[0]))
-        shares = [a / b for a, b in zip(alone[name], whole[name], strict=True)]
-        report("encode_context_share", shares, goal=0.95, better="higher", context=name)
+            ratios, by_cpu_time = compared(alone[name], alone["clip"])
+            report(
+                "encode_context_cost",
+                ratios,
+                goal=goal,
+                better="lower",
+                context=name,
+                frames=len(prepared[0]),
+                by_cpu_time=by_cpu_time,
+            )
+        shares, by_cpu_time = compared(alone[name], whole[name])
+        report("encode_context_share", shares, goal=0.95, better="higher", context=name, by_cpu_time=by_cpu_time)
+
+
+def all_of(extracting: Extracting) -> None:
+    """Compute all passes."""
+    assert not any(isinstance(each, EncodeError) for each in extracting.results())
+
+
+def seconds_of(measure: Callable[[], None]) -> tuple[float, float]:
+    """Return the wall and CPU seconds of a call."""
+    start, cpu_start = time.perf_counter(), cpu_seconds()
+    measure()
+    return time.perf_counter() - start, cpu_seconds() - cpu_start
+
+
+def compared(these: list[tuple[float, float]], those: list[tuple[float, float]]) -> tuple[list[float], float]:
+    """Return the ratios of wall seconds, round by round, and the median ratio of CPU seconds."""
+    ratios = [a / b for (a, _), (b, _) in zip(these, those, strict=True)]
+    return ratios, ratio([cpu for _, cpu in these], [cpu for _, cpu in those])
 
 
 def cpu_seconds() -> float:

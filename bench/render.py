@@ -18,12 +18,13 @@ the spread half the distance between the largest and the smallest.
 - ``render_block_speedup``: clips an hour in a block of those small clips, over those made one by one
 - ``render_peak_rss``: of a clip's process, MiB
 - ``render_two_workers``: clips an hour of 2 workers with 1 thread each, over those of 1 worker with 2
-- ``render_ratio_NAME``: CPU seconds of a clip of another experiment over those of push, with its background there; the
-  same size, frames and objects
+- ``render_ratio_NAME``: mean CPU seconds of clips of another experiment over the mean of clips of push, with its
+  background there; the same size, frames and objects. The spread is the standard error: every clip shows something else
 """
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -180,18 +181,28 @@ def experiments(folder: Path, rounds: int) -> None:
     # Half as many frames a second: what hides is out of sight, and comes out, within the clip.
     slow = {"objects": list(SHAPES), "fps": 15}
     picture = {name: EXPERIMENT[name] for name in PICTURE} | slow
-    ratios: dict[str, list[float]] = {name: [] for name in EXPERIMENTS if name != "push"}
-    asked = {name: picture | {"name": name, "phases": [phase]} for name in ratios}
+    asked = {name: picture | {"name": name, "phases": [phase]} for name in EXPERIMENTS}
     asked["push"] = EXPERIMENT | slow
     runs = {name: RunFolder(folder / name) for name in asked}
+    seconds: dict[str, list[float]] = {name: [] for name in asked}
     for name, experiment in asked.items():
         make(runs[name], experiment, 0)
     for index in range(1, rounds + 1):
-        seconds = {name: seconds_of(command(runs[name], each, index))[1] for name, each in asked.items()}
-        for name, found in ratios.items():
-            found.append(seconds[name] / seconds["push"])
-    for name, found in ratios.items():
-        tell(f"render_ratio_{name}", found, goal=1.5, better="lower")
+        for name, experiment in asked.items():
+            seconds[name].append(seconds_of(command(runs[name], experiment, index))[1])
+    for name in EXPERIMENTS:
+        if name != "push":
+            mean, spread = ratio_of_means(seconds[name], seconds["push"])
+            line: dict[str, object] = {"name": f"render_ratio_{name}", "value": round(mean, 4), "goal": 1.5}
+            line |= {"better": "lower", "spread": round(spread, 4), "samples": rounds}
+            say(line | {"seconds": [round(each, 1) for each in seconds[name]]})
+
+
+def ratio_of_means(these: Sequence[float], those: Sequence[float]) -> tuple[float, float]:
+    """Return the ratio of the means, and its standard error: what clips show differs more than experiments do."""
+    spread = math.hypot(*(statistics.stdev(each) / statistics.mean(each) / len(each) ** 0.5 for each in (these, those)))
+    mean = statistics.mean(these) / statistics.mean(those)
+    return mean, mean * spread
 
 
 def converged(folder: Path, experiment: dict[str, object]) -> tuple[Pixels, npt.NDArray[np.bool_]]:
