@@ -9,6 +9,7 @@ from clipfarm.status_parts import (
     Condition,
     ExportStatus,
     FailedClips,
+    GpuCounts,
     GpuMemory,
     HeldClips,
     Made,
@@ -96,7 +97,10 @@ class RunStatus(Made):
     encode_attempt: str | None = None
     """Last attempt at encoding that was begun, if `clipfarm retry` asked for one."""
     gpus: tuple[GpuMemory, ...] = Field(default=(), strict=False)
-    """Memory of each GPU that the run may use."""
+    """Memory of the GPUs that the run may use. Of more than 32, closed ones come first, then unknown ones, then those
+    with the most claims; of all others only closed ones are listed."""
+    gpu_counts: GpuCounts | None = None
+    """Number of GPUs that the run may use, if it renders on GPUs."""
     export: ExportStatus | None = None
     """The data set that is made when the run has ended, if the run asks for one."""
     slow: tuple[SlowNodes, ...] = Field(default=(), strict=False)

@@ -88,6 +88,17 @@ class GpuMemory(Made):
     """Closed: its use was above vram.high and has not been below vram.low since, so no clip starts on it."""
 
 
+class GpuCounts(Made):
+    """GPUs that a run may use."""
+
+    total: int = Field(ge=0)
+    """Number of GPUs."""
+    closed: int = Field(ge=0)
+    """Number of these that are closed, so that no clip starts on them."""
+    unknown: int = Field(ge=0)
+    """Number of these whose use is unknown."""
+
+
 class FailedClips(Made):
     """Clips that failed for the same reason."""
 

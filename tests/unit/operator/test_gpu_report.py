@@ -6,11 +6,12 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from clipfarm.cluster.process.vram_metrics import GpuMetrics
-from clipfarm.cluster.reporting.vram import gpu_rows, unknown
+from clipfarm.cluster.reporting.gpus import MOST_GPUS, gpu_counts, gpu_memory
+from clipfarm.cluster.reporting.vram import gpu_rows, not_listed, unknown
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
-from clipfarm.decide.vram.ledger import Ledger
+from clipfarm.decide.vram.ledger import Claim, Ledger
 from clipfarm.vram.users import holders_text
 from clipfarm.world import GpuId, Holder, Node, Reading, WatermarkState
 
@@ -120,3 +121,47 @@ def test_prometheus_is_told_each_gpus_use_age_and_gate():
         'clipfarm_vram_gate_closed{gpu="0",node="n"} 0.0',
         'clipfarm_vram_gate_closed{gpu="1/7",node="n"} 1.0',
     }
+
+
+class TestMany:
+    """A fleet has more GPUs than a status can describe."""
+
+    def states(self, closed=(), unknown=(), count=100):
+        made = {}
+        for number in range(count):
+            gpu = GpuId(f"node-{number // 8:03}", number % 8, f"GPU-{number}")
+            known = Reading(gpu, 50.0, 100.0, NOW - 3, holders=(Holder("ns/pod", 50.0),))
+            seen = None if number in unknown else known
+            made[gpu] = WatermarkState(gpu, number in closed, seen, "no answer" if number in unknown else "")
+        return made
+
+    def test_few_are_all_listed_as_they_are(self):
+        states = self.states(count=MOST_GPUS)
+        assert [each.uuid for each in gpu_memory(states, {}, NOW, NOW)] == [gpu.uuid for gpu in states]
+
+    def test_closed_ones_come_first_then_unknown_ones_then_those_with_claims(self):
+        states = self.states(closed=(99,), unknown=(98,))
+        claims = {gpu: (Claim("ns/run", 1 + gpu.index, 1.0, NOW),) for gpu in list(states)[60:97]}
+        listed = gpu_memory(states, claims, NOW, NOW)
+        assert len(listed) == MOST_GPUS
+        assert [each.uuid for each in listed[-2:]] == ["GPU-98", "GPU-99"]
+        assert all(each.claims for each in listed[:-2])
+
+    def test_every_closed_one_is_listed_because_it_has_to_be_closed_after_a_restart(self):
+        states = self.states(closed=range(80))
+        claims = {gpu: (Claim("ns/run", 1, 1.0, NOW),) for gpu in states}
+        listed = gpu_memory(states, claims, NOW, NOW)
+        assert [each.gate for each in listed] == ["Closed"] * 80
+        assert sum(bool(each.claims) for each in listed) == sum(bool(each.held_by) for each in listed) == MOST_GPUS
+        assert all(each.used == "50%" and each.measured_at for each in listed)
+
+    def test_all_are_counted(self):
+        counts = gpu_counts(self.states(closed=range(3), unknown=range(2, 6)))
+        assert (counts.total, counts.closed, counts.unknown) == (100, 3, 4)
+
+    @pytest.mark.parametrize(("phase", "lines"), [("Running", 1), ("Failed", 0)])
+    def test_a_reader_is_told_how_many_are_not_listed(self, phase, lines):
+        status = {"phase": phase, "gpus": [entry()] * 32, "gpuCounts": {"total": 33, "closed": 0, "unknown": 0}}
+        found = not_listed([{"metadata": {"namespace": "ns", "name": "a"}, "status": status}])
+        said = "ns/a: 1 GPU more, none of them closed; the operator's /metrics has every GPU"
+        assert found == [said] * lines

@@ -22,7 +22,8 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
     A claim is memory that clips or encoders of a run will take and that no reading surely shows yet: run, clips,
     memory, and how long ago the first of them began.
 
-    In the cluster of the current kubeconfig it shows the GPUs that unfinished runs may use. With --local it shows those
+    In the cluster of the current kubeconfig it shows the GPUs that unfinished runs may use: of a run with more than 32,
+    closed ones, unknown ones, and those with most claims first. With --local it shows those
     of this machine; closed means above 85 %, the default of vram.high.
 
     Exit code: 0, also without a GPU.
@@ -34,7 +35,7 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
         return
     # Here, because it takes a second to import, and --help has no use for it.
     from clipfarm.cli.in_cluster import with_cluster
-    from clipfarm.cluster.reporting.vram import gpu_rows, unknown
+    from clipfarm.cluster.reporting.vram import gpu_rows, not_listed, unknown
     from clipfarm.run import API_VERSION
 
     async def work(api: Any, inside: str) -> int:
@@ -45,6 +46,8 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
         nothing = [f"no unfinished run in {where} reports a GPU; {elsewhere}--local shows this machine's"]
         nothing += unknown(runs)
         _show(gpu_rows(runs, time.time()), "\n".join(nothing))
+        for line in not_listed(runs):
+            click.echo(line)
         return 0
 
     with_cluster(work, namespace)

@@ -43,6 +43,7 @@ def run_now(name: str, status: Status, now: float, *, encodes: bool) -> dict[str
             for held in status.held
         ],
         "gpus": [_gpu(state, now) for state in status.watermarks],
+        "moreGpus": "",
         "failures": grouped(status.failures),
     }
 

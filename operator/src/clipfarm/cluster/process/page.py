@@ -66,6 +66,7 @@ def run_now(run: Mapping[str, Any], clips_per_hour: float | None) -> dict[str, A
         "eta": status.get("eta", ""),
         "held": held if isinstance(held, list) else [],
         "gpus": [_gpu(entry) for entry in status.get("gpus", ())],
+        "moreGpus": summary.gpus_not_listed(status),
         "failures": list(status.get("failures", ())),
     }
 

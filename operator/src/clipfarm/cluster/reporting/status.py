@@ -8,29 +8,23 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.clips import MOST_HELD, MOST_REASONS, failed_entries, held_entries, retried_clips
 from clipfarm.cluster.reporting.conditions import conditions
 from clipfarm.cluster.reporting.exporting import export_status
+from clipfarm.cluster.reporting.gpus import gpu_counts, gpu_memory
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
-from clipfarm.decide.vram.ledger import Claim
 from clipfarm.run_status import RunStatus
 from clipfarm.status_parts import (
     Condition,
-    GpuClaim,
-    GpuMemory,
     PassedOver,
     PodCounts,
     SetCount,
     SlowNodes,
     VideoCounts,
 )
-from clipfarm.units import format_bytes, format_duration
-from clipfarm.vram.users import holders_text
-from clipfarm.world import WatermarkState, World
-from clipfarm_contract.result import MIB
+from clipfarm.units import format_duration
+from clipfarm.world import World
 
 MOST_NODES = 20
 """Nodes that a status lists of those where the same is slow."""
-MOST_CLAIMS = 5
-"""Runs with claims that a status lists for each GPU."""
 
 
 def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[str, Any]:
@@ -38,6 +32,9 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
     status = plan.status
     failures, failed = failed_entries(tracked.memory.blocks, status)
     finished, on_cpu = status.finished, tracked.run.spec.render.device == "cpu"
+    # A run that is finished, or that uses no GPU, has nothing to report about them.
+    silent = finished or on_cpu
+    states = {state.gpu: state for state in status.watermarks}
     rendered = world.encodable
     phase = _phase(tracked, status)
     export = export_status(tracked, wall, finished=status.finished)
@@ -62,10 +59,8 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         retried=sum(retried_clips(tracked.memory.blocks, end) for end in world.ended if not end.final),
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
-        # A run that is finished, or that uses no GPU, has nothing to report about them.
-        gpus=()
-        if finished or on_cpu
-        else tuple(_gpu_memory(state, plan.claims.get(state.gpu, ()), world.now, wall) for state in status.watermarks),
+        gpus=() if silent else gpu_memory(states, plan.claims, world.now, wall),
+        gpu_counts=None if silent else gpu_counts(states),
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
         identical_nodes=dict(tracked.memory.node_kind.labels) or None,
@@ -119,27 +114,3 @@ def _slow(lines_of: Mapping[str, tuple[str, ...]]) -> tuple[SlowNodes, ...]:
             nodes.setdefault(line, []).append(node)
     found = sorted(nodes.items())[:MOST_HELD]
     return tuple(SlowNodes(nodes=tuple(on[:MOST_NODES]), message=line) for line, on in found)
-
-
-def _gpu_memory(state: WatermarkState, claims: tuple[Claim, ...], now: float, wall: float) -> GpuMemory:
-    reading, gpu = state.reading, state.gpu
-    return GpuMemory(
-        node=gpu.node,
-        gpu=str(gpu.index),
-        uuid=f"{gpu.uuid}/{gpu.instance}" if gpu.instance else gpu.uuid,
-        used=f"{reading.used_fraction:.0%}" if reading else "unknown",
-        total=format_bytes(reading.total_mib * MIB) if reading else None,
-        reading=f"{format_duration(now - reading.at)} old" if reading else state.problem,
-        measured_at=api_time(wall - (now - reading.at)) if reading else None,
-        held_by=holders_text(reading.holders) or None if reading else None,
-        claims=tuple(
-            GpuClaim(
-                run=claim.run,
-                clips=claim.clips,
-                memory="unknown" if claim.mib is None else format_bytes(claim.mib * MIB),
-                since=None if claim.since is None else api_time(wall - (now - claim.since)),
-            )
-            for claim in claims[:MOST_CLAIMS]
-        ),
-        gate="Closed" if state.closed else "Open",
-    )

@@ -5,7 +5,7 @@ from typing import Any
 
 from clipfarm.cluster.api.times import read_time
 from clipfarm.run_status import LOOK_FOR_OPERATOR
-from clipfarm.units import format_duration
+from clipfarm.units import format_count, format_duration
 from clipfarm_contract.objects import ATTEMPT_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION
 
 OLD_SECONDS = 300.0
@@ -60,6 +60,14 @@ def lines(run: Mapping[str, Any], wall: float) -> Iterator[str]:
     yield from notes(run)
     for gpu in status.get("gpus", ()):
         yield f"  GPU {gpu['gpu']} on {gpu['node']}: {gpu['used']} in use ({gpu['reading']}), {gpu['gate'].lower()}"
+    if more := gpus_not_listed(status):
+        yield f"  and {more}"
+
+
+def gpus_not_listed(status: Mapping[str, Any]) -> str:
+    """Return ``368 GPUs more, none of them closed``: those that a status does not list; empty if it lists all."""
+    more = status.get("gpuCounts", {}).get("total", 0) - len(status.get("gpus", ()))
+    return f"{format_count(more, 'GPU')} more, none of them closed" if more > 0 else ""
 
 
 def unattended(run: Mapping[str, Any], wall: float) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipfarm.cluster.api.times import read_time
-from clipfarm.cluster.reporting.summary import FINISHED
+from clipfarm.cluster.reporting.summary import FINISHED, gpus_not_listed
 from clipfarm.decide.vram.encoders import SUFFIX
 from clipfarm.units import format_clips, format_count, format_duration
 from clipfarm_contract.objects import split_uuid
@@ -49,6 +49,17 @@ def gpu_rows(runs: Iterable[Mapping[str, Any]], now: float) -> list[GpuRow]:
             if entry["gate"] == "Closed":
                 closed.add(key)  # runs have marks of their own
     return [_row(newest[key], now, closed=key in closed) for key in sorted(newest)]
+
+
+def not_listed(runs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return how many GPUs unfinished runs do not list, a line for each run that does not list all."""
+    found = []
+    for run in runs:
+        status = run.get("status", {})
+        if status.get("phase") not in FINISHED and (more := gpus_not_listed(status)):
+            name = f"{run['metadata']['namespace']}/{run['metadata']['name']}"
+            found.append(f"{name}: {more}; the operator's /metrics has every GPU")
+    return found
 
 
 def unknown(runs: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -39,6 +39,8 @@ def _essence(status: Mapping[str, Any]) -> Any:
     }
     listed = status.get("held", ())
     held = [(entry["reason"], entry["clips"]) for entry in listed] if not isinstance(listed, int) else listed
-    gates = [(gpu["node"], gpu["gpu"], gpu.get("uuid"), gpu["gate"]) for gpu in status.get("gpus", ())]
+    # Which open ones are listed changes all the time where there are many.
+    gpus = status.get("gpus", ())
+    closed = [(gpu["node"], gpu["gpu"], gpu.get("uuid")) for gpu in gpus if gpu["gate"] == "Closed"]
     states = [(entry["type"], entry["status"], entry["reason"]) for entry in status.get("conditions", ())]
-    return kept, held, gates, states
+    return kept, held, closed, states

@@ -75,6 +75,7 @@ gallery.follow = () => {
       ...lines("GPUs", ["GPU", "Memory", ""], run.gpus.map((gpu) => [gpu.name,
         gpu.used === null ? "unknown" : `${Math.round(gpu.used * 100)} % of ${gpu.total}`,
         [gpu.closed ? "closed" : "open", gpu.note, gpu.heldBy].filter(Boolean).join("; ")])),
+      ...(run.moreGpus ? [element("p", {class: "facts"}, `and ${run.moreGpus}`)] : []),
       ...lines("Failed", ["Clips", "Stage", "Reason"], run.failures.map((each) => [spaced(each.clips), each.stage, each.reason])));
   };
 
