@@ -17,23 +17,15 @@ WHOLE = ("camera", "events", "versions")
 ELSEWHERE = ("recipe", "phase", "seed", "video")
 """Said by columns that every export has."""
 RESERVED = (
-    *("clip_id", "index", "phase", "split", "num_frames", "fps", "seed_run", "seed_clip", "recipe", "clip_json"),
-    *(
-        "video",
-        "images",
-        "video_sha256",
-        "pixels_sha256",
-        "actions",
-        "states",
-        "segmentation",
-        "flow",
-        "depth",
-        "normal",
-    ),
-    "object_coordinates",
+    *("clip_id", "index", "phase", "split", "num_frames", "fps", "seed_run", "seed_clip", "recipe"),
+    *("clip_json", "ground_truth", "pixel_sums"),
+    *("video", "images", "video_sha256", "pixels_sha256", "actions", "states"),
+    *("segmentation", "flow", "depth", "normal", "object_coordinates"),
 )
 """Names of columns that do not come from the ground truth."""
 _INT64 = 2**63
+_TAKEN = object()
+"""Stands for a column that is not the ground truth's."""
 
 
 class Kind(Enum):
@@ -84,20 +76,32 @@ def text(value: object) -> str:
 
 
 def _leaves(truth: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in truth.items():
-        if name in WHOLE:
-            yield name, value
-        elif name not in ELSEWHERE:
-            # What an experiment draws may stand in an object of its own; its columns carry the factors' own names.
-            yield from _below("" if name == "factors" and isinstance(value, Mapping) else _snake(name), value)
+    """Return each value under a name that no other one has.
+
+    What an experiment draws may stand in an object of its own, ``factors``, whose values get their own names first.
+    Another value that would have a name that is taken gets it with ``truth_`` before it; if it is the same value, it
+    says nothing more, and is left out.
+    """
+    found: dict[str, Any] = dict.fromkeys((*RESERVED, *WHOLE), _TAKEN)
+    # In an order of its own, so that names do not depend on the order in which a renderer writes.
+    for key, value in sorted(truth.items(), key=lambda each: (each[0] != "factors", each[0])):
+        if key in WHOLE:
+            found[key] = value
+        elif key not in ELSEWHERE:
+            own = "" if key == "factors" and isinstance(value, Mapping) else _snake(key)
+            for name, inner in _below(own, value):
+                while name in found and (found[name] is _TAKEN or found[name] != inner):
+                    name = f"truth_{name}"
+                found.setdefault(name, inner)
+    yield from ((name, value) for name, value in found.items() if value is not _TAKEN)
 
 
 def _below(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _below(f"{name}_{_snake(str(key))}".strip("_"), inner)
+        for key, inner in sorted(value.items()):
+            yield from _below(f"{name}_{_snake(key)}".strip("_"), inner)
     else:
-        yield (f"truth_{name}" if name in (*RESERVED, *WHOLE) else name), value
+        yield name, value
 
 
 def _kind(name: str, value: Any) -> Kind:

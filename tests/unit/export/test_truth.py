@@ -16,6 +16,21 @@ from clipfarm_export.truth import Columns, Kind
             {"factors": {"slope": 2.0}}, {"slope": Kind.FLOAT}, {"slope": 2.0}, id="factors by their own names"
         ),
         pytest.param(
+            {"factors": {"bodies": 2}, "bodies": [{"mass": 1.0}]},
+            {"bodies": Kind.INT, "truth_bodies": Kind.JSON},
+            {"bodies": 2, "truth_bodies": '[{"mass":1.0}]'},
+            id="a factor before what has its name",
+        ),
+        pytest.param(
+            {"angle": 15, "factors": {"angle": 15.0}}, {"angle": Kind.FLOAT}, {"angle": 15.0}, id="a factor said twice"
+        ),
+        pytest.param(
+            {"object_size": 2, "objectSize": 1},
+            {"object_size": Kind.INT, "truth_object_size": Kind.INT},
+            {"object_size": 1, "truth_object_size": 2},
+            id="two values of one name",
+        ),
+        pytest.param(
             {"object": {"rolls": True}}, {"object_rolls": Kind.BOOL}, {"object_rolls": True}, id="a truth value"
         ),
         pytest.param({"at": [1, 2.5]}, {"at": Kind.VECTOR}, {"at": [1.0, 2.5]}, id="a list of numbers"),
