@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import tokenize
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,8 @@ from clipfarm_export.video import Frame
 
 MOST_FILE_BYTES = 2**30
 """A file of a clip that is larger is a mistake."""
+_DEPTH_AT = 24
+"""Where a PNG says its bits a channel: after its signature, and length, type, width and height of its first chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +46,11 @@ class VerifiedClip:
         """Return the frames, decoded one by one.
 
         Raises:
-            LeftOutError: one is no picture, or of another size than the first.
+            LeftOutError: one is no PNG of 8 bits a channel, or of another size than the first.
         """
         shape: tuple[int, ...] | None = None
         for name in self.frames:
-            try:
-                with Image.open(io.BytesIO(self.read(name))) as picture:
-                    frame = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                raise LeftOutError(f"{name}: {' '.join(str(error).split())}") from None
+            frame = _frame(self.read(name), name)
             if shape and frame.shape != shape:
                 raise LeftOutError(
                     f"{name}: {frame.shape[1]} x {frame.shape[0]} pixels, others {shape[1]} x {shape[0]}"
@@ -66,30 +66,39 @@ class VerifiedClip:
         """
         try:
             data = regular.read(self.place.folder / name, name, MOST_FILE_BYTES)
-        except (OSError, ContractError) as error:
-            raise LeftOutError(f"{name}: {error}") from None
+        except OSError as error:  # its own words name the folder of the run, which is not for others to read
+            raise LeftOutError(f"{name}: {regular.describe(error)}") from None
+        except ContractError as error:
+            raise LeftOutError(str(error)) from None
         if sha256(data) != self.manifest.files[name].sha256:
             raise LeftOutError(f"{name}: changed while it was exported")
         return data
 
     def tables(self) -> dict[str, NDArray[Any] | None]:
-        """Return actions and states, (frames, values) each; None where the clip has none."""
-        return {name: self._array(path) for name, path in tables_of(self.place).items()}
+        """Return actions and states, (frames, values) each; None where the clip has none.
+
+        Raises:
+            LeftOutError: one is no array of numbers.
+        """
+        return {name: self._table(path) for name, path in tables_of(self.place).items()}
 
     def layer(self, name: str) -> NDArray[Any]:
         """Return a layer of all frames in one array, (frames, height, width, ...).
 
         Raises:
-            LeftOutError: the clip does not have it.
+            LeftOutError: the clip does not have it, or not in one form for all frames.
         """
-        found = []
+        found: list[NDArray[Any]] = []
         for i in range(len(self.frames)):
             path = self.place.layer(name, i)
             inside = f"{path.parent.name}/{path.name}"
             if inside not in self.manifest.files:
                 raise LeftOutError(f"has no {inside}")
             data = self.read(inside)
-            found.append(_pixels(data) if path.suffix == ".png" else _loaded(data, inside))
+            values = _pixels(data, inside) if path.suffix == ".png" else _loaded(data, inside)
+            if found and (values.shape, values.dtype) != (found[0].shape, found[0].dtype):
+                raise LeftOutError(f"{inside}: {_form(values)}, others {_form(found[0])}")
+            found.append(values)
         return np.stack(found)
 
     def facts(self, columns: Columns) -> dict[str, Any]:
@@ -111,8 +120,13 @@ class VerifiedClip:
             "recipe": text(recipe),
         }
 
-    def _array(self, name: str) -> NDArray[Any] | None:
-        return _loaded(self.read(name), name) if name in self.manifest.files else None
+    def _table(self, name: str) -> NDArray[Any] | None:
+        if name not in self.manifest.files:
+            return None
+        found = _loaded(self.read(name), name)
+        if found.dtype.kind not in "biuf" or not found.ndim or not found.size:
+            raise LeftOutError(f"{name}: {_form(found)}, expected numbers of each frame")
+        return found
 
 
 def verified(candidate: Candidate, place: Clip) -> VerifiedClip:
@@ -149,14 +163,43 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _frame(data: bytes, name: str) -> Frame:
+    """Return the pixels of a frame, RGB.
+
+    Raises:
+        LeftOutError: it is no PNG, or has more than the 8 bits a channel that videos and hashes of pixels are of.
+    """
+    with _opened(data, name) as picture:
+        if (depth := data[_DEPTH_AT]) > 8:
+            raise LeftOutError(f"{name}: {depth} bits a channel, expected 8")
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def _pixels(data: bytes, name: str) -> NDArray[Any]:
+    with _opened(data, name) as picture:
+        return np.asarray(picture)
+
+
+@contextmanager
+def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
+    """Open a PNG; what is wrong with it, also when it is decoded, is a LeftOutError."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            yield picture
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        # Pillow's own words name its file object, which differs from call to call.
+        raise LeftOutError(f"{name}: damaged, or not a PNG picture") from None
+
+
 def _loaded(data: bytes, name: str) -> NDArray[Any]:
     try:
-        found: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise LeftOutError(f"{name}: {error}") from None
+        found = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError, SyntaxError, MemoryError, tokenize.TokenError) as error:
+        raise LeftOutError(f"{name}: {' '.join(str(error).split())}") from None
+    if not isinstance(found, np.ndarray):
+        raise LeftOutError(f"{name}: several arrays, expected one")
     return found
 
 
-def _pixels(data: bytes) -> NDArray[Any]:
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture)
+def _form(values: NDArray[Any]) -> str:
+    return f"{values.dtype} of shape {values.shape}"

@@ -28,6 +28,8 @@ class Packed:
     """The PNGs, if the frames are exported as pictures."""
     pixels: str
     """SHA-256 of the frames' RGB values."""
+    tables: dict[str, Any]
+    """Actions and states, (frames, values) each; None where the clip has none."""
     layers: dict[str, Any]
     """An array a layer."""
 
@@ -51,17 +53,17 @@ class Job:
             LeftOutError: it is not whole, or lacks something that was asked for.
         """
         clip = self.verified(candidate)
-        layers = {name: clip.layer(name) for name in self.options.layers}
+        tables, layers = clip.tables(), {name: clip.layer(name) for name in self.options.layers}
         if self.options.video == "png":
             pictures = tuple(clip.read(name) for name in clip.frames)
-            return Packed(clip, None, pictures, pixels_sha256(clip.pictures()), layers)
+            return Packed(clip, None, pictures, pixels_sha256(clip.pictures()), tables, layers)
         digest = hashlib.sha256()
         shape = next(clip.pictures()).shape
         codec = LOSSLESS if self.options.video == "lossless" else small(shape)
         video = encode(counted(clip.pictures(), digest.update), candidate.fps, codec)
         if codec is LOSSLESS and pixels_sha256(decode(video)) != digest.hexdigest():
             raise LeftOutError("its video does not decode to its frames; please report this with the clip's frames")
-        return Packed(clip, video, (), digest.hexdigest(), layers)
+        return Packed(clip, video, (), digest.hexdigest(), tables, layers)
 
     def shards(self, clips: Sequence[Candidate], most: int | None = None) -> list[list[Candidate]]:
         """Divide clips into files of about ``shard_bytes`` and ``most`` clips, by the sizes that ``clip.json`` lists.

@@ -146,6 +146,9 @@ def survey(run: RunFolder, tick: Callable[[], None] = lambda: None, only: Indexe
         raise ExportError(f"{run.root}: found clips of {len(commons)} different runs ({groups}), expected those of one")
     if not found.clips and any(each.reason == OF_A_VIDEO for each in found.left_out):
         raise ExportError(f"{run.root}: found clips of videos, expected clips that were rendered")
+    if not found.clips and found.left_out:
+        first = found.left_out[0]
+        raise ExportError(f"{run.root}: no clip can be exported; {first.clip}: {first.reason}")
     if not found.clips:
         which = "folders such as clip_00042" if only is None else f"clips among {only}"
         raise ExportError(f"{run.root}: found no complete clip, expected {which}")

@@ -15,7 +15,7 @@ from clipfarm_export.job import Job
 from clipfarm_export.parts import Made, Part, Record, Tick
 from clipfarm_export.survey import Candidate, LeftOut
 from clipfarm_export.truth import text
-from clipfarm_export.video import LOSSLESS, Frame, decode, encode, small
+from clipfarm_export.video import LOSSLESS, Codec, Frame, decode, encode, small
 from clipfarm_export.work import in_order
 
 KEY = "observation.images.camera"
@@ -29,21 +29,23 @@ _SERIES = ("actions", "states")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A clip whose frames were all decoded once: they are of one size, and as ``clip.json`` says."""
+    """A clip whose frames were all decoded once: they are of the size of all others, and as ``clip.json`` says."""
 
     clip: VerifiedClip
-    shape: tuple[int, ...]
     sha256: str
     sums: list[list[int]]
+    tables: dict[str, Any]
+    """Its actions and states, (frames, values) each; None where it has none."""
 
 
 def parts(job: Job) -> list[Part]:
-    """Return a part for each video."""
+    """Return a part for each video; all have frames of one size, which ``meta/info.json`` names."""
     found: list[Part] = []
+    shape = _shape(job)
     for split, clips in job.survey.splits.items():
         most = max(1, MOST_SECONDS * clips[0].fps // clips[0].frames)
         for shard in job.shards(clips, most):
-            found.append(_part(job, len(found), split, shard))
+            found.append(_part(job, len(found), split, shard, shape))
     return found
 
 
@@ -68,54 +70,75 @@ def feature(job: Job, record: Record) -> dict[str, Any]:
     }
 
 
-def _part(job: Job, number: int, split: str, clips: Sequence[Candidate]) -> Part:
+def look(job: Job, candidate: Candidate, shape: tuple[int, ...]) -> Seen:
+    """Verify a clip, and decode its frames once.
+
+    Raises:
+        LeftOutError: it is not whole, or cannot be an episode beside frames of this shape.
+    """
+    clip = job.verified(candidate)
+    digest = hashlib.sha256()
+    low, high = np.full(3, 255, np.uint8), np.zeros(3, np.uint8)
+    total, squares = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for frame in clip.pictures():
+        if frame.shape != shape:
+            size, expected = (f"{width} x {height} pixels" for height, width, _ in (frame.shape, shape))
+            raise LeftOutError(f"frames of {size}, expected {expected} as in the first clip")
+        digest.update(np.ascontiguousarray(frame).data)
+        flat = frame.reshape(-1, 3).astype(np.int64)
+        low, high = np.minimum(low, frame.min(axis=(0, 1))), np.maximum(high, frame.max(axis=(0, 1)))
+        total, squares = total + flat.sum(axis=0), squares + (flat * flat).sum(axis=0)
+    read = clip.tables()
+    for key, table in read.items():
+        if table is not None and len(table) != len(clip.frames):
+            raise LeftOutError(f"{key}: {len(table)} rows for {len(clip.frames)} frames")
+    pixels = len(clip.frames) * shape[0] * shape[1]
+    sums = [*(each.tolist() for each in (low, high, total, squares)), [pixels]]
+    return Seen(clip, digest.hexdigest(), sums, read)
+
+
+def _shape(job: Job) -> tuple[int, ...]:
+    """Return the shape of the first clip's frames; of one that cannot be exported, it does not matter."""
+    for candidate in job.survey.clips:
+        try:
+            return next(job.verified(candidate).pictures()).shape
+        except LeftOutError:
+            continue
+    return (0, 0, 3)
+
+
+def _part(job: Job, number: int, split: str, clips: Sequence[Candidate], shape: tuple[int, ...]) -> Part:
     name = f"videos-{number:05d}-{split}"
     file = f"videos/{KEY}/chunk-{number // 1000:03d}/file-{number % 1000:03d}.mp4"
 
     def make(folder: Path, tick: Tick) -> Made:
         left_out: list[LeftOut] = []
         # The numbers of frames are needed before the first one is encoded; the frames themselves are read again.
-        seen = list(in_order(clips, lambda clip: _look(job, clip), left_out, tick))
-        shapes = [each.shape for each in seen]
-        odd = [each for each in seen if each.shape != shapes[0]]
-        left_out += [LeftOut(each.clip.candidate.name, f"frames of {each.shape}, not {shapes[0]}") for each in odd]
-        seen = [each for each in seen if each.shape == shapes[0]]
+        seen = list(in_order(clips, lambda clip: look(job, clip, shape), left_out, tick))
         kept = tables.Kept(job, name, folder, _SERIES, (PIXELS,))
         if seen:
             (folder / file).parent.mkdir(parents=True)
-            codec = LOSSLESS if job.options.video == "lossless" else small(shapes[0])
-            starts = np.cumsum([0, *(len(each.clip.frames) for each in seen)]).tolist()
-            encode(_frames(seen), clips[0].fps, codec, folder / file, starts[:-1])
-            if codec is LOSSLESS:
-                _compare(folder / file, seen)
+            try:
+                _encode(
+                    folder / file, seen, clips[0].fps, LOSSLESS if job.options.video == "lossless" else small(shape)
+                )
+            except LeftOutError as error:  # its number of frames is taken into account already
+                raise ExportError(f"{job.run.root}: {error}; the same command continues") from None
         for each in seen:
             row = each.clip.facts(job.survey.columns) | {"video_sha256": None, "pixels_sha256": each.sha256}
-            series = {key: tables.lists(table) for key, table in each.clip.tables().items()}
+            series = {key: tables.lists(table) for key, table in each.tables.items()}
             kept.add(row | series | {PIXELS: text(each.sums)}, each.clip)
         count = kept.close()
-        return Made(left_out, {"clips": count, "file": number, "shape": list(shapes[0]) if seen else []})
+        return Made(left_out, {"clips": count, "file": number, "shape": list(shape) if seen else []})
 
     return Part(name, len(clips), make)
 
 
-def _look(job: Job, candidate: Candidate) -> Seen:
-    clip = job.verified(candidate)
-    digest = hashlib.sha256()
-    shape: tuple[int, ...] = ()
-    low, high = np.full(3, 255, np.uint8), np.zeros(3, np.uint8)
-    total, squares = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    for frame in clip.pictures():
-        shape = frame.shape
-        digest.update(np.ascontiguousarray(frame).data)
-        flat = frame.reshape(-1, 3).astype(np.int64)
-        low, high = np.minimum(low, frame.min(axis=(0, 1))), np.maximum(high, frame.max(axis=(0, 1)))
-        total, squares = total + flat.sum(axis=0), squares + (flat * flat).sum(axis=0)
-    for key, table in clip.tables().items():
-        if table is not None and len(table) != len(clip.frames):
-            raise LeftOutError(f"{key}: {len(table)} rows for {len(clip.frames)} frames")
-    pixels = len(clip.frames) * shape[0] * shape[1]
-    sums = [*(each.tolist() for each in (low, high, total, squares)), [pixels]]
-    return Seen(clip, shape, digest.hexdigest(), sums)
+def _encode(video: Path, seen: Sequence[Seen], fps: int, codec: Codec) -> None:
+    starts = np.cumsum([0, *(len(each.clip.frames) for each in seen)]).tolist()
+    encode(_frames(seen), fps, codec, video, starts[:-1])
+    if codec is LOSSLESS:
+        _compare(video, seen)
 
 
 def _frames(seen: Sequence[Seen]) -> Iterator[Frame]:

@@ -79,7 +79,7 @@ def stored(root: Path, row: Mapping[str, Any]) -> Stored:
 
 def _row(facts: dict[str, Any], packed: Any) -> dict[str, Any]:
     clip = packed.clip
-    row = facts | {name: tables.lists(each) for name, each in clip.tables().items()}
+    row = facts | {name: tables.lists(each) for name, each in packed.tables.items()}
     if packed.video is None:
         names = (Path(name).name for name in clip.frames)
         row["images"] = [{"bytes": data, "path": name} for name, data in zip(names, packed.pictures, strict=True)]

@@ -108,7 +108,7 @@ def _members(job: Job, row: Mapping[str, Any], packed: Packed) -> Iterator[tuple
     else:
         yield "mp4", packed.video
     yield "json", text(row).encode()
-    for name, values in clip.tables().items():
+    for name, values in packed.tables.items():
         if name in job.survey.tables:
             yield f"{name}.npy", npy_bytes(values)
     for name, values in packed.layers.items():
