@@ -1,6 +1,6 @@
 """``README.md`` of an export: the card that hubs show, and that tells `datasets` which file is what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import yaml
@@ -29,7 +29,7 @@ _VIDEO = {
 }
 
 
-def text(job: Job, form: Format, report: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
+def text(job: Job, form: Format, report: Mapping[str, Any], sizes: Mapping[str, int], left_out: Collection[str]) -> str:
     """Return the card.
 
     Args:
@@ -37,9 +37,20 @@ def text(job: Job, form: Format, report: Mapping[str, Any], sizes: Mapping[str, 
         form: its format.
         report: the content of ``export.json``.
         sizes: bytes of each file.
+        left_out: names of the clips that looked complete and are not in the export.
     """
-    front = yaml.safe_dump(_front(job, report, form.configs(job)), sort_keys=False, allow_unicode=True)
-    return f"---\n{front}---\n\n" + "\n\n".join(_sections(job, form, report, sizes)) + "\n"
+    counts = {split: sum(clip.name not in left_out for clip in clips) for split, clips in job.survey.splits.items()}
+    configs = [_there(config, counts) for config in form.configs(job)]
+    front = yaml.safe_dump(_front(job, report, configs), sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n\n" + "\n\n".join(_sections(job, form, report, sizes, counts)) + "\n"
+
+
+def _there(config: dict[str, Any], counts: Mapping[str, int]) -> dict[str, Any]:
+    """Return a configuration without splits that no clip is left of, which readers do not take."""
+    files = config["data_files"]
+    return (
+        config if isinstance(files, str) else config | {"data_files": [each for each in files if counts[each["split"]]]}
+    )
 
 
 def _front(job: Job, report: Mapping[str, Any], configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -55,9 +66,11 @@ def _front(job: Job, report: Mapping[str, Any], configs: Sequence[Mapping[str, A
     return front | ({"configs": configs} if configs else {})
 
 
-def _sections(job: Job, form: Format, report: Mapping[str, Any], sizes: Mapping[str, int]) -> list[str]:
+def _sections(
+    job: Job, form: Format, report: Mapping[str, Any], sizes: Mapping[str, int], counts: Mapping[str, int]
+) -> list[str]:
     options = job.options
-    found = [f"# {options.name}", croissant.description(job, report), "## Splits", _splits(job)]
+    found = [f"# {options.name}", croissant.description(job, report), "## Splits", _splits(job, counts)]
     found += [
         "## Load it",
         f"```python\n{form.loading(job)}\n```",
@@ -84,12 +97,12 @@ _FEATURES = (
 )
 
 
-def _splits(job: Job) -> str:
+def _splits(job: Job, counts: Mapping[str, int]) -> str:
     rows = ["| split | phase | clips | ranges |", "| --- | --- | --- | --- |"]
     for split, clips in job.survey.splits.items():
         phase = job.survey.phases[clips[0].phase]
         ranges = ", ".join(_range(name, value) for name, value in phase.items() if name != "name")
-        rows.append(f"| `{split}` | {clips[0].phase} | {len(clips)} | {ranges} |")
+        rows.append(f"| `{split}` | {clips[0].phase} | {counts[split]} | {ranges} |")
     return "\n".join(rows)
 
 

@@ -22,6 +22,8 @@ from clipfarm_export.export import export, module
 from clipfarm_export.options import FORMATS, MIB, VIDEOS, Options
 from clipfarm_export.progress import display
 
+MOST_CLIPS = 1_000_000
+"""That one command may name: each that is not there is listed in the export."""
 USAGE = 2
 FAILED = 1
 
@@ -95,7 +97,7 @@ def command(
     Exit code: 0 if every clip is exported, 1 if clips that are there were left out, 2 for a mistake in the command
     line, 128 + N if signal N ended it.
     """
-    options = Options(
+    asked = Options(
         format=format_,
         name=name,
         license=license_,
@@ -110,6 +112,7 @@ def command(
         try:
             if not run_folder.is_dir():
                 raise ExportError(f"{run_folder}: not a folder")
+            options = _with_words(asked)
             place = destination(dest)
             _apart(run_folder, place)
             console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -124,6 +127,17 @@ def command(
     raise SystemExit(1 if any(each.is_there for each in outcome.left_out) and not allow_left_out else 0)
 
 
+def _with_words(options: Options) -> Options:
+    """Return options, unless the card would have no title or licence, or more than a line of it."""
+    for name, value, expected in (
+        ("--name", options.name, "a title"),
+        ("--license", options.license, "an identifier such as cc-by-4.0"),
+    ):
+        if not value.strip() or not value.isprintable():
+            raise ExportError(f"{name}: found {value[:60]!r}, expected {expected}, on one line")
+    return options
+
+
 def _clips(given: str | None) -> Indexes | None:
     if given is None:
         return None
@@ -133,6 +147,8 @@ def _clips(given: str | None) -> Indexes | None:
         raise ExportError(f"--clips: {error}") from None
     if not found:
         raise ExportError("--clips: found none, expected ranges such as 0-99,105")
+    if len(found) > MOST_CLIPS:
+        raise ExportError(f"--clips: found {len(found)} clips, expected {MOST_CLIPS} at most")
     return found
 
 

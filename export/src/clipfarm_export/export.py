@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -72,7 +72,7 @@ def export(
     progress.begin("looking at the clips", len(run.clips()))
     found = survey(run, progress.tick, only)
     if ALL in options.features:
-        options = replace(options, features=tuple(sorted(found.features)))
+        options = replace(options, features=tuple(sorted({*found.features, *options.features} - {ALL})))
     job = Job(run, options, found)
     form = module(options.format)
     _check(job)
@@ -105,7 +105,7 @@ def _all(job: Job, form: Any, place: Destination, progress: Progress, fingerprin
 
     progress.begin("describing", 0)
     without = [each for name in options.features for each in features.missing(job, name, left_out)]
-    _describe(job, place, form, records, [*job.survey.left_out, *without], fingerprint)
+    _describe(job, place, form, records, [*job.survey.left_out, *without], left_out, fingerprint)
     made = outcome(place)
     place.remove_state()
     return made
@@ -160,9 +160,25 @@ def _make(parts: Sequence[Part], place: Destination, progress: Progress) -> list
 
 
 def _describe(
-    job: Job, place: Destination, form: Any, records: Sequence[Record], early: Sequence[LeftOut], fingerprint: str
+    job: Job,
+    place: Destination,
+    form: Any,
+    records: Sequence[Record],
+    early: Sequence[LeftOut],
+    damaged: Collection[str],
+    fingerprint: str,
 ) -> None:
-    """Write the files that speak of all others; the list of hashes, which makes the export complete, last."""
+    """Write the files that speak of all others; the list of hashes, which makes the export complete, last.
+
+    Args:
+        job: the export.
+        place: where to.
+        form: the format.
+        records: of all parts.
+        early: what is left out, beside what the records name.
+        damaged: names of the clips that looked complete and are left out.
+        fingerprint: of the export.
+    """
     files = {name: dict(entry) for record in records for name, entry in record.files.items()}
     files = {name: entry for name, entry in files.items() if not name.startswith(f"{STATE}/")}
     left_out = sorted([*early, *(each for record in records for each in record.left_out)], key=lambda each: each.clip)
@@ -184,7 +200,8 @@ def _describe(
         found = features.index(made, {facts["file"]: facts["tensors"] for facts in of_set})
         small[f"features/{name}/index.json"] = dump(found).encode()
     small |= form.describe(job, records)
-    small["README.md"] = card.text(job, form, report, {name: entry["size"] for name, entry in files.items()}).encode()
+    sizes = {name: entry["size"] for name, entry in files.items()}
+    small["README.md"] = card.text(job, form, report, sizes, damaged).encode()
     small[REPORT] = dump(report).encode()
     small["croissant.json"] = dump(croissant.document(job, report, files | _entries(small))).encode()
     for name, content in small.items():

@@ -71,10 +71,22 @@ def test_options_win_over_the_run_file(exported, arguments, place, tmp_path, mon
     ("arguments", "said"),
     [
         (["--export", "hf"], "--license: found none, expected the licence of the export, such as cc-by-4.0\n"),
+        (
+            ["--export", "hf", "--license", " "],
+            "--license: found ' ', expected an identifier such as cc-by-4.0, on one line\n",
+        ),
         (["--license", "mit"], "--export: found none, expected a format with --export-to and --license\n"),
     ],
 )
 def test_a_mistake_is_named_before_anything_is_rendered(run, arguments, said):
     done = run.run(*arguments)
     assert (done.returncode, done.stderr) == (2, said)
+    assert not run.started()
+
+
+@pytest.mark.parametrize("place", ["", "set", ".."])
+def test_an_export_among_the_clips_is_refused_before_anything_is_rendered(run, place):
+    done = run.run("--export", "hf", "--license", "mit", "--export-to", run.output / place)
+    assert done.returncode == 2
+    assert "expected a folder beside" in done.stderr
     assert not run.started()

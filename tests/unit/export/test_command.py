@@ -64,6 +64,7 @@ def test_a_complete_export_is_not_made_again_and_the_run_keeps_its_files(a_run, 
     ("arguments", "said"),
     [
         pytest.param(["--features", "vitl"], "--features: found 'vitl', expected a feature set", id="no such features"),
+        pytest.param(["--features", "all", "--features", "vitl"], "--features: found 'vitl'", id="all and no such one"),
         pytest.param(
             ["--layers", "depth"], "--layers: found 'depth', expected a layer of this run", id="no such layer"
         ),
@@ -331,6 +332,7 @@ def test_clips_of_the_run_that_are_not_there_are_in_the_report_and_no_fault_of_t
     [
         ("", "--clips: found none, expected ranges such as 0-99,105"),
         ("a", '--clips: found "a", expected ranges such as 0-99,105'),
+        ("0-999999999999", "--clips: found 1000000000000 clips, expected 1000000 at most"),
         ("90-95", "found no complete clip, expected clips among 90-95"),
     ],
 )

@@ -59,15 +59,31 @@ def wanted(job: Job, form: str | None, place: str | None, licence: str | None) -
     licence = licence or (asked.license if asked else None)
     if licence is None:
         fail("--license: found none, expected the licence of the export, such as cc-by-4.0")
+    if not licence.strip() or not licence.isprintable():
+        fail(f"--license: found {licence[:60]!r}, expected an identifier such as cc-by-4.0, on one line")
     if importlib.util.find_spec(PACKAGE) is None:
         leave = "" if form else "; --export none renders without it"
         fail(f"{field}: not installed: {PACKAGE} (`make setup`, or the extra clipfarm[export]){leave}")
     if asked is None or form not in (None, asked.format):
         # Another format has other limits: what else the run file says is of its own.
         asked = Asked.model_construct(format=form)
-    # What the command line says of the licence is for the exporter to judge.
     asked = asked.model_copy(update={"license": licence})
-    return Export(place or _place(asked, output), asked)
+    place = place or _place(asked, output)
+    _check_place(place, output)
+    return Export(place, asked)
+
+
+def _check_place(place: str, output: Path) -> None:
+    """Refuse a folder that the exporter would refuse only when the clips are there."""
+    if "://" in place:
+        return
+    folder, clips = Path(place).resolve(), output.resolve()
+    if folder == clips or clips in folder.parents or folder in clips.parents:
+        fail(
+            f"--export-to: found {folder}, which holds the clips or lies among them, expected a folder beside {output}"
+        )
+    if folder.exists() and not folder.is_dir():
+        fail(f"--export-to: found the file {folder}, expected a folder")
 
 
 def _place(asked: Asked, output: Path) -> str:

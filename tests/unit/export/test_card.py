@@ -1,0 +1,63 @@
+"""What an export says of itself: its card, and its licence."""
+
+import json
+
+import pytest
+import yaml
+
+from clipfarm_export.licences import url
+from helpers.exports import export
+from helpers.run_folder import make_run
+
+
+@pytest.mark.parametrize("form", ["hf", "webdataset"])
+def test_the_card_counts_the_clips_that_are_there_and_names_no_split_without_any(tmp_path, form):
+    run = make_run(tmp_path / "run", 4)
+    for index in (0, 2, 3):
+        run.clip(index).frame(0).write_bytes(b"")
+    assert export(run.root, tmp_path / "out", form=form).exit_code == 1
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert [line.split(" | ")[2] for line in card.splitlines() if line.startswith("| `")][:2] == ["1", "0"]
+    front = yaml.safe_load(card.split("---\n")[1])
+    assert [each["split"] for each in front["configs"][0]["data_files"]] == ["A1"]
+
+
+@pytest.mark.parametrize(
+    ("licence", "place"),
+    [
+        ("cc-by-4.0", "https://creativecommons.org/licenses/by/4.0/"),
+        ("mit", "https://spdx.org/licenses/MIT.html"),
+        ("apache-2.0", "https://spdx.org/licenses/Apache-2.0.html"),
+        ("Zed", "https://spdx.org/licenses/Zed.html"),
+        ("other", "other"),
+        ("ask the author", "ask the author"),
+        ("https://example.com/terms", "https://example.com/terms"),
+    ],
+)
+def test_a_licence_leads_to_its_text(licence, place):
+    assert url(licence) == place
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param(["--name", " "], "--name: found ' ', expected a title, on one line", id="no title"),
+        pytest.param(["--name", "a\n# b"], r"--name: found 'a\n# b', expected a title, on one line", id="two lines"),
+        pytest.param(
+            ["--license", ""], "--license: found '', expected an identifier such as cc-by-4.0", id="no licence"
+        ),
+    ],
+)
+def test_a_title_or_licence_that_is_none_is_refused_in_one_line(tmp_path, given, said):
+    run = make_run(tmp_path / "run", 1)
+    done = export(run.root, tmp_path / "out", *given)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+
+
+def test_a_title_in_any_script_is_on_the_card_as_it_is(tmp_path):
+    run = make_run(tmp_path / "run", 1)
+    assert export(run.root, tmp_path / "out", "--name", "Reibung „größer“ 摩擦").exit_code == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "\n# Reibung „größer“ 摩擦\n" in card
+    assert json.loads((tmp_path / "out" / "croissant.json").read_text())["name"] == "Reibung „größer“ 摩擦"
