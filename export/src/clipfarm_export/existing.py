@@ -1,6 +1,7 @@
 """What is in the destination before an export begins, and what becomes of it."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -13,7 +14,9 @@ from clipfarm_export.survey import LeftOut
 REPORT = "export.json"
 SUMS = "SHA256SUMS"
 EDITABLE = ("README.md", "croissant.json")
-"""Files that their author completes; so their hashes are not recorded."""
+"""Files that their author completes; so their hashes are not among those that are verified."""
+WRITTEN = "editable"
+"""Field of the report: hashes of those files as they were written, by which an edited one is known."""
 PLAN = f"{STATE}/plan.json"
 _FOLDERS = ("data", "features", "meta", "metadata", "previews", "videos")
 """Folders that formats write."""
@@ -49,11 +52,17 @@ def is_another(place: Destination, fingerprint: str) -> bool:
     return found is not None and _read_json(found).get("fingerprint") != fingerprint
 
 
+def left_out_before(place: Destination) -> list[LeftOut]:
+    """Return what a complete export that is there leaves out."""
+    report = place.read(REPORT) if place.read(SUMS) is not None else None
+    return _left_out(_read_json(report or b"{}"))
+
+
 def clear(place: Destination) -> None:
     """Remove an export, and nothing else.
 
     Raises:
-        ExportError: something else is there, or another export is at work.
+        ExportError: something else is there, or what its author has written; or another export is at work.
     """
     names = [name for name in place.names() if name not in place.of_place]
     if not names:
@@ -67,9 +76,17 @@ def clear(place: Destination) -> None:
             f"{place.url}: found {foreign[0]}{more} beside the export, so nothing is removed;"
             " move what is not the export's elsewhere first"
         )
+    if edited := [name for name, sha256 in report.get(WRITTEN, {}).items() if _differs(place.read(name), sha256)]:
+        raise ExportError(
+            f"{place.url}: {edited[0]} was edited after the export, so nothing is removed; move it elsewhere first"
+        )
     with place.held():
         # If this is broken off, what is left still says that it is an export's.
         place.clear(SUMS, REPORT)
+
+
+def _differs(content: bytes | None, sha256: str) -> bool:
+    return content is not None and hashlib.sha256(content).hexdigest() != sha256
 
 
 def _foreign(place: Destination, names: Sequence[str]) -> list[str]:
@@ -82,8 +99,13 @@ def _foreign(place: Destination, names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in own and name.partition("/")[0] not in folders]
 
 
-def begun(place: Destination, fingerprint: str) -> Outcome | None:
+def begun(place: Destination, fingerprint: str, changed: str) -> Outcome | None:
     """Return the outcome if the export is complete already, None if it can be begun or continued.
+
+    Args:
+        place: the destination.
+        fingerprint: of the export that is asked for.
+        changed: why a complete one with that fingerprint is not the same; empty if it is.
 
     Raises:
         ExportError: the destination holds something else.
@@ -92,9 +114,10 @@ def begun(place: Destination, fingerprint: str) -> Outcome | None:
     report, plan = place.read(REPORT), place.read(PLAN)
     if report is not None and SUMS in names:
         if _read_json(report).get("fingerprint") != fingerprint:
+            changed = "holds a complete export of other clips or with other options"
+        if changed:
             raise ExportError(
-                f"{place.url}: holds a complete export of other clips or with other options;"
-                " use another folder, or --replace (in a run file export.replace: true)"
+                f"{place.url}: {changed}; use another folder, or --replace (in a run file export.replace: true)"
             )
         place.remove_state()  # what is left of it where a kill came late
         return replace(outcome(place), was_complete=True)
@@ -115,8 +138,11 @@ def outcome(place: Destination) -> Outcome:
     report = _read_json(place.read(REPORT) or b"{}")
     others = set(place.of_place) - set(EDITABLE)
     names = [name for name in place.names() if not name.startswith(f"{STATE}/") and name not in others]
-    left_out = tuple(LeftOut(each["clip"], each["reason"]) for each in report.get("leftOut", []))
-    return Outcome(report.get("clips", 0), len(names), place.size(names), left_out)
+    return Outcome(report.get("clips", 0), len(names), place.size(names), tuple(_left_out(report)))
+
+
+def _left_out(report: Mapping[str, Any]) -> list[LeftOut]:
+    return [LeftOut(each["clip"], each["reason"]) for each in report.get("leftOut", [])]
 
 
 def _read_json(content: bytes) -> dict[str, Any]:

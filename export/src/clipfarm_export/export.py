@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -13,17 +14,19 @@ from clipfarm_contract.indexes import Indexes
 from clipfarm_contract.layout import RunFolder
 from clipfarm_export import card, croissant, features, previews, tables
 from clipfarm_export.destination.base import STATE, Destination
-from clipfarm_export.errors import ExportError
+from clipfarm_export.errors import ExportError, LeftOutError, NoClipError
 from clipfarm_export.existing import (
     EDITABLE,
     PLAN,
     REPORT,
     SUMS,
+    WRITTEN,
     Existing,
     Outcome,
     begun,
     clear,
     is_another,
+    left_out_before,
     outcome,
 )
 from clipfarm_export.job import Job
@@ -78,13 +81,21 @@ def export(
     _check(job)
     form.check(job)
     fingerprint = _fingerprint(job)
-    if existing is Existing.REMOVE or (existing is Existing.REPLACE and is_another(place, fingerprint)):
+    another = is_another(place, fingerprint)
+    changed = "" if another or existing is Existing.REMOVE else _whole_now(job, form, left_out_before(place))
+    if existing is Existing.REMOVE or (existing is Existing.REPLACE and (another or changed)):
         clear(place)
-    if complete := begun(place, fingerprint):
+        changed = ""
+    if complete := begun(place, fingerprint, changed):
         return complete
-    with place.held():
-        place.write(PLAN, dump({"fingerprint": fingerprint}).encode())
-        return _all(job, form, place, progress, fingerprint)
+    try:
+        with place.held():
+            place.write(PLAN, dump({"fingerprint": fingerprint}).encode())
+            return _all(job, form, place, progress, fingerprint)
+    except NoClipError:
+        with suppress(ExportError):  # something of its user's is there: what has been made stays, too
+            clear(place)
+        raise
 
 
 def _all(job: Job, form: Any, place: Destination, progress: Progress, fingerprint: str) -> Outcome:
@@ -93,7 +104,7 @@ def _all(job: Job, form: Any, place: Destination, progress: Progress, fingerprin
     records = _make(form.parts(job), place, progress)
     if not any(record.facts.get("clips", 0) for record in records):
         each = next(each for record in records for each in record.left_out)
-        raise ExportError(f"{job.run.root}: no clip can be exported; {each.clip}: {each.reason}")
+        raise NoClipError(f"{job.run.root}: no clip can be exported; {each.clip}: {each.reason}")
     left_out = frozenset(each.clip for record in records for each in record.left_out)
     more = [part for name in options.features for part in features.parts(job, name, left_out)]
     extra = [
@@ -109,6 +120,24 @@ def _all(job: Job, form: Any, place: Destination, progress: Progress, fingerprin
     made = outcome(place)
     place.remove_state()
     return made
+
+
+def _whole_now(job: Job, form: Any, before: Sequence[LeftOut]) -> str:
+    """Return that a clip which was left out before can be exported now, because the run made it again; empty if none.
+
+    Its ``clip.json`` is the same as before, so only a close look finds out.
+    """
+    clips = {clip.name: clip for clip in job.survey.clips}
+    for each in before:
+        if (clip := clips.get(each.clip)) is None or features.is_missing(each.reason):
+            continue
+        try:
+            if not features.look_again(job, clip, each.reason):
+                form.look_again(job, clip)
+        except LeftOutError:
+            continue
+        return f"{clip.name} was left out ({each.reason}), and is whole now"
+    return ""
 
 
 def module(name: str) -> Any:
@@ -182,7 +211,7 @@ def _describe(
     files = {name: dict(entry) for record in records for name, entry in record.files.items()}
     files = {name: entry for name, entry in files.items() if not name.startswith(f"{STATE}/")}
     left_out = sorted([*early, *(each for record in records for each in record.left_out)], key=lambda each: each.clip)
-    report = {
+    report: dict[str, Any] = {
         "fingerprint": fingerprint,
         "format": job.options.format,
         "options": job.options.to_json(),
@@ -202,8 +231,9 @@ def _describe(
     small |= form.describe(job, records)
     sizes = {name: entry["size"] for name, entry in files.items()}
     small["README.md"] = card.text(job, form, report, sizes, damaged).encode()
+    small["croissant.json"] = dump(croissant.document(job, report, files)).encode()
+    report[WRITTEN] = {name: _entries(small)[name]["sha256"] for name in EDITABLE}
     small[REPORT] = dump(report).encode()
-    small["croissant.json"] = dump(croissant.document(job, report, files | _entries(small))).encode()
     for name, content in small.items():
         place.write(name, content)
     files |= {name: entry for name, entry in _entries(small).items() if name not in EDITABLE}

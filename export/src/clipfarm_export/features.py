@@ -7,7 +7,7 @@ bytes; its tensor is named after the clip, and after the clip and its own name w
 import hashlib
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from clipfarm_export.truth import text
 
 _DTYPES = {"e": "F16", "f": "F32", "d": "F64", "B": "U8"}
 _CHUNK = 2**20
+_MISSING = "has no features "
 _OF_A_CLIP = ("input", "sha256", "frames", "shape", "grid", "frame_of_token", "compute", "clipfarm")
 """What of a sidecar differs from clip to clip of a set, also by the device that encoded it."""
 
@@ -57,15 +58,45 @@ def parts(job: Job, name: str, left_out: frozenset[str]) -> list[Part]:
         left -= size
     if not sizes:
         return []
-    # A clip whose sidecar is damaged is left out; the others are not compared with it.
-    first = next(filter(None, (_sidecar(job.run.clip(clip.index), name) for clip in sizes)), {})
+    first = _first(job, name, sizes)
     return [_part(job, name, number, len(groups), group, first) for number, group in enumerate(groups)]
+
+
+def _first(job: Job, name: str, clips: Iterable[Candidate]) -> dict[str, Any]:
+    """Return how the features of the first clip were made, which is how all must be.
+
+    A clip whose sidecar is damaged is left out; the others are not compared with it.
+    """
+    return next(filter(None, (_sidecar(job.run.clip(clip.index), name) for clip in clips)), {})
+
+
+def look_again(job: Job, clip: Candidate, reason: str) -> bool:
+    """Look again at features that were left out for a reason; return False if it speaks of the clip itself.
+
+    Raises:
+        LeftOutError: they cannot be exported now either.
+    """
+    name = next((name for name in job.options.features if reason.startswith(_of_set(name))), None)
+    if name is None:
+        return False
+    have = (each for each in job.survey.clips if _path(job.run.clip(each.index), name))
+    _looked_at(job.run.clip(clip.index), name, _first(job, name, have))
+    return True
+
+
+def is_missing(reason: str) -> bool:
+    """Return whether a reason says that a clip has no features of a set: if it gets them, the fingerprint changes."""
+    return reason.startswith(_MISSING)
+
+
+def _of_set(name: str) -> str:
+    return f"features {name}: "
 
 
 def missing(job: Job, name: str, left_out: frozenset[str]) -> list[LeftOut]:
     """Return the exported clips that do not have a feature set."""
     return [
-        LeftOut(clip.name, f"has no features {name}")
+        LeftOut(clip.name, f"{_MISSING}{name}")
         for clip in job.survey.clips
         if clip.name not in left_out and _path(job.run.clip(clip.index), name) is None
     ]
@@ -87,7 +118,7 @@ def _part(job: Job, name: str, number: int, of: int, clips: Sequence[Candidate],
             try:
                 found.append((clip, *_looked_at(job.run.clip(clip.index), name, first)))
             except LeftOutError as error:
-                left_out.append(LeftOut(clip.name, f"features {name}: {error}"))
+                left_out.append(LeftOut(clip.name, f"{_of_set(name)}{error}"))
             tick()
         tensors = _write(folder / file, found) if found else []
         return Made(left_out, {"set": name, "file": file, "tensors": tensors, "made": first})

@@ -41,7 +41,7 @@ class Seen:
 def parts(job: Job) -> list[Part]:
     """Return a part for each video; all have frames of one size, which ``meta/info.json`` names."""
     found: list[Part] = []
-    shape = _shape(job)
+    shape = shape_of_all(job)
     for split, clips in job.survey.splits.items():
         most = max(1, MOST_SECONDS * clips[0].fps // clips[0].frames)
         for shard in job.shards(clips, most):
@@ -97,7 +97,7 @@ def look(job: Job, candidate: Candidate, shape: tuple[int, ...]) -> Seen:
     return Seen(clip, digest.hexdigest(), sums, read)
 
 
-def _shape(job: Job) -> tuple[int, ...]:
+def shape_of_all(job: Job) -> tuple[int, ...]:
     """Return the shape of the first clip's frames; of one that cannot be exported, it does not matter."""
     for candidate in job.survey.clips:
         try:

@@ -15,6 +15,7 @@ from clipfarm_export.formats.arrays import npy_array, npy_bytes, png_pixels
 from clipfarm_export.job import Job
 from clipfarm_export.parts import Part, Record
 from clipfarm_export.stored import Stored
+from clipfarm_export.survey import Candidate
 from clipfarm_export.video import Frame, decode
 
 SHARD_MIB = 500
@@ -32,6 +33,11 @@ def parts(job: Job) -> list[Part]:
         rows.write(path, tables.whole(job), (_row(*clip) for clip in clips))
 
     return shards.parts(job, "parquet", write)
+
+
+def look_again(job: Job, candidate: Candidate) -> None:
+    """Look again at a clip that was left out; raises LeftOutError if it cannot be exported now either."""
+    job.pack(candidate)
 
 
 def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]:

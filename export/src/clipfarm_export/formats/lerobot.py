@@ -22,6 +22,7 @@ from clipfarm_export.formats.frame_features import ACTION, STATE, FrameFeatures,
 from clipfarm_export.job import Job
 from clipfarm_export.parts import Made, Part, Record, Tick
 from clipfarm_export.stored import Stored
+from clipfarm_export.survey import Candidate
 from clipfarm_export.video import decode
 
 SHARD_MIB = 200
@@ -42,6 +43,11 @@ def check(job: Job) -> None:
 def parts(job: Job) -> list[Part]:
     """Return the parts that hold the videos."""
     return episode_videos.parts(job)
+
+
+def look_again(job: Job, candidate: Candidate) -> None:
+    """Look again at a clip that was left out; raises LeftOutError if it cannot be exported now either."""
+    episode_videos.look(job, candidate, episode_videos.shape_of_all(job))
 
 
 def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]:

@@ -24,6 +24,7 @@ from clipfarm_export.formats.arrays import npy_array, npy_bytes, png_pixels
 from clipfarm_export.job import Job, Packed
 from clipfarm_export.parts import Part, Record
 from clipfarm_export.stored import Stored
+from clipfarm_export.survey import Candidate
 from clipfarm_export.truth import text
 from clipfarm_export.video import decode
 
@@ -49,6 +50,11 @@ def parts(job: Job) -> list[Part]:
                     tar.members.clear()  # type: ignore[attr-defined] # unknown to typeshed
 
     return shards.parts(job, "tar", write)
+
+
+def look_again(job: Job, candidate: Candidate) -> None:
+    """Look again at a clip that was left out; raises LeftOutError if it cannot be exported now either."""
+    job.pack(candidate)
 
 
 def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]:

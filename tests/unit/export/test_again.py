@@ -1,0 +1,83 @@
+"""The same command once more: after a repair of the run, and after its author has completed the card."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from helpers.exports import content, export
+from helpers.run_folder import FEATURES, make_run
+
+FORMATS = pytest.mark.parametrize("form", ["hf", "webdataset", "lerobot"])
+
+
+@pytest.fixture
+def run(tmp_path):
+    return make_run(tmp_path / "run", 4, features=True)
+
+
+def damage(run, index):
+    """Damage a frame of a clip; return what repairs it, as the run does."""
+    frame = run.clip(index).frame(3)
+    whole = frame.read_bytes()
+    frame.write_bytes(whole[:-1])
+    return lambda: frame.write_bytes(whole)
+
+
+@FORMATS
+def test_a_clip_that_was_damaged_and_is_whole_again_is_not_reported_as_damaged(run, tmp_path, form):
+    repair, place = damage(run, 1), tmp_path / "out"
+    assert export(run.root, place, form=form).exit_code == 1
+    again = export(run.root, place, form=form)
+    assert (again.exit_code, again.stdout.startswith("complete already: 3 clips")) == (1, True)
+    repair()
+    done = export(run.root, place, form=form)
+    assert done.exit_code == 2
+    assert "clip_00001 was left out (rgb/frame_00003.png: " in done.stderr
+    assert "), and is whole now; use another folder, or --replace" in done.stderr
+    assert export(run.root, place, "--replace", form=form).stdout.startswith("exported 4 clips")
+    assert export(run.root, tmp_path / "other", form=form).exit_code == 0
+    assert content(place) == content(tmp_path / "other")
+
+
+def test_features_that_were_damaged_and_are_whole_again_are_not_reported_as_damaged(run, tmp_path):
+    path, place = run.clip(2).features(FEATURES), tmp_path / "out"
+    whole = path.read_bytes()
+    np.save(path, np.load(path) + np.float16(1))
+    shutil.rmtree(run.clip(3).features(FEATURES).parent)
+    given = ["--features", FEATURES]
+    assert export(run.root, place, *given).exit_code == 1
+    assert export(run.root, place, *given).stdout.startswith("complete already")
+    path.write_bytes(whole)
+    done = export(run.root, place, *given)
+    assert (done.exit_code, f"clip_00002 was left out (features {FEATURES}: " in done.stderr) == (2, True)
+    assert export(run.root, place, *given, "--replace").stdout.startswith("exported 4 clips")
+    left_out = json.loads((place / "export.json").read_text())["leftOut"]
+    assert left_out == [{"clip": "clip_00003", "reason": f"has no features {FEATURES}"}]
+
+
+@FORMATS
+def test_a_run_whose_clips_are_whole_again_is_exported_where_none_could_be(run, tmp_path, form):
+    repairs, place = [damage(run, index) for index in range(4)], tmp_path / "out"
+    assert export(run.root, place, form=form).exit_code == 2
+    assert not place.exists()
+    for repair in repairs:
+        repair()
+    assert export(run.root, place, form=form).stdout.startswith("exported 4 clips")
+
+
+@pytest.mark.parametrize("name", ["README.md", "croissant.json"])
+@pytest.mark.parametrize("how", ["--replace", "--overwrite"])
+def test_what_its_author_has_written_about_an_export_is_not_removed_with_it(run, tmp_path, name, how):
+    place = tmp_path / "out"
+    assert export(run.root, place).exit_code == 0
+    written = place / name
+    before = written.read_bytes()
+    written.write_bytes(before + b"\n")
+    done = export(run.root, place, "--video", "h264", how)
+    assert done.exit_code == 2
+    assert f"{name} was edited after the export, so nothing is removed; move it elsewhere first" in done.stderr
+    assert written.read_bytes() == before + b"\n"
+    written.rename(tmp_path / name)
+    assert export(run.root, place, "--video", "h264", how).exit_code == 0
