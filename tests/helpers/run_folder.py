@@ -33,7 +33,9 @@ def experiment(clips: int, **scene: Any) -> Experiment:
     return Experiment.from_json(json.dumps(document))
 
 
-def make_run(root: Path, clips: int = 6, *, features: bool = False, states: bool = True, **scene: Any) -> RunFolder:
+def make_run(
+    root: Path, clips: int = 6, *, features: bool = False, states: bool = True, bodies: int = 1, **scene: Any
+) -> RunFolder:
     """Write a run's folder.
 
     Args:
@@ -41,17 +43,18 @@ def make_run(root: Path, clips: int = 6, *, features: bool = False, states: bool
         clips: how many.
         features: whether they have a feature set.
         states: whether they have states.
+        bodies: whose states they are; those of several are (frames, bodies, 13), as experiments with several have them.
         scene: fields in place of those of the experiment.
     """
     run, what = RunFolder(root), experiment(clips, **scene)
     for index in range(clips):
-        make_clip(run, index, what, states=states)
+        make_clip(run, index, what, states=states, bodies=bodies)
         if features:
             give_features(run.clip(index))
     return run
 
 
-def make_clip(run: RunFolder, index: int, what: Experiment, *, states: bool = True) -> Clip:
+def make_clip(run: RunFolder, index: int, what: Experiment, *, states: bool = True, bodies: int = 1) -> Clip:
     """Write a complete clip: a square that slides over a still picture."""
     recipe, rng = what.recipe(SEED, index), np.random.default_rng(index)
     frames, size = recipe.picture.frames, recipe.picture.resolution
@@ -72,7 +75,7 @@ def make_clip(run: RunFolder, index: int, what: Experiment, *, states: bool = Tr
         _write_layer(attempt, layer, frames, size, rng)
     np.save(attempt.actions, actions)
     if states:
-        np.save(attempt.states, places)
+        np.save(attempt.states, places if bodies == 1 else rng.normal(size=(frames, bodies, 13)).astype(np.float32))
     attempt.ground_truth.write_text(json.dumps(_truth(recipe.to_json(), rng, places, actions)))
     complete(attempt.folder, run.clip(index), recipe, {})
     return run.clip(index)

@@ -57,6 +57,7 @@ _TYPES = {
     pa.float64(): "sc:Float",
     pa.bool_(): "sc:Boolean",
     pa.list_(pa.float64()): "sc:Float",
+    pa.list_(pa.int64()): "sc:Integer",
 }
 _MIME = {
     ".parquet": "application/x-parquet",  # the name that mlcroissant reads; the registered one it does not
@@ -76,6 +77,8 @@ _SAID = {
     "recipe": "All that the clip was made from, JSON.",
     "video_sha256": "SHA-256 of the video's file.",
     "pixels_sha256": "SHA-256 of the RGB values of all frames, row by row.",
+    "actions_shape": "Shape of the clip's actions.",
+    "states_shape": "Shape of the clip's states: (frames, bodies, values) if there are several bodies.",
     "camera": "Intrinsics and pose of the camera, JSON.",
     "versions": "Versions of the programs that made the clip, JSON.",
 }

@@ -19,6 +19,7 @@ MEDIA = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """A video or a picture, as `datasets` stores it."""
 _FLOATS = pa.list_(pa.float64())
 _TABLE = pa.list_(pa.list_(pa.float32()))
+_SHAPE = pa.list_(pa.int64())
 _ARROW = {
     Kind.BOOL: pa.bool_(),
     Kind.INT: pa.int64(),
@@ -83,6 +84,8 @@ def table(columns: Columns, *, media: Mapping[str, str], layers: Sequence[str]) 
         "recipe": pa.string(),
         "video_sha256": pa.string(),
         "pixels_sha256": pa.string(),
+        "actions_shape": _SHAPE,
+        "states_shape": _SHAPE,
         "actions": _TABLE,
         "states": _TABLE,
     }

@@ -30,7 +30,7 @@ _PROVENANCE = rows.Table(
 
 def describe(job: Job, packed: Packed) -> dict[str, Any]:
     """Return a clip's row without its pictures, layers and series."""
-    facts = packed.clip.facts(job.survey.columns)
+    facts = packed.clip.facts(job.survey.columns) | shapes(packed.tables)
     return facts | {"video_sha256": sha256(packed.video) if packed.video else None, "pixels_sha256": packed.pixels}
 
 
@@ -102,6 +102,17 @@ def _of_a_part(job: Job, series: Sequence[str], texts: Sequence[str]) -> rows.Ta
     return rows.Table(
         (*found.fields, *((name, pa.string()) for name in more)), {**found.features, **dict.fromkeys(more, _TEXT)}
     )
+
+
+def shapes(series: Mapping[str, Any]) -> dict[str, list[int] | None]:
+    """Return the columns with the shapes of actions and states: of several bodies they are (frames, bodies, values)."""
+    return {f"{name}_shape": None if table is None else list(table.shape) for name, table in series.items()}
+
+
+def shaped(row: Mapping[str, Any], name: str, table: Any) -> Any:
+    """Return actions or states in the shape that the clip had; earlier exports do not name it."""
+    shape = row.get(f"{name}_shape")
+    return table if shape is None else table.reshape(shape)
 
 
 def lists(table: Any) -> list[list[float]] | None:

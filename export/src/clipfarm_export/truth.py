@@ -19,7 +19,7 @@ ELSEWHERE = ("recipe", "phase", "seed", "video")
 RESERVED = (
     *("clip_id", "index", "phase", "split", "num_frames", "fps", "seed_run", "seed_clip", "recipe"),
     *("clip_json", "ground_truth", "pixel_sums"),
-    *("video", "images", "video_sha256", "pixels_sha256", "actions", "states"),
+    *("video", "images", "video_sha256", "pixels_sha256", "actions", "states", "actions_shape", "states_shape"),
     *("segmentation", "flow", "depth", "normal", "object_coordinates"),
 )
 """Names of columns that do not come from the ground truth."""

@@ -42,6 +42,14 @@ def test_an_export_gives_the_items_of_its_run(run, exported, how):
     same(ClipDataset(run.root, FEATURES, **how), ClipDataset(exported, FEATURES, **how))
 
 
+def test_states_of_several_bodies_have_the_shape_that_the_run_has(tmp_path):
+    run = make_run(tmp_path / "run", 2, features=True, bodies=2)
+    assert export(run.root, tmp_path / "out", "--features", FEATURES, "--previews", 0).exit_code == 0
+    for how in ({}, {"window": 2}):
+        same(ClipDataset(run.root, FEATURES, **how), ClipDataset(tmp_path / "out", FEATURES, **how))
+    assert ClipDataset(tmp_path / "out", FEATURES)[0]["states"].shape == (18, 2, 13)
+
+
 def test_a_split_has_the_name_of_the_export_too(exported):
     assert len(ClipDataset(exported, "second", split="slippery_floor")) == 3
 

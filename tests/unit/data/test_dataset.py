@@ -48,6 +48,20 @@ def test_what_an_item_holds_belongs_to_the_caller(run):
     assert np.array_equal(clips[0]["features"], values(0))
 
 
+def test_clips_without_actions_have_neither_actions_nor_states(run):
+    for index in run.clips():
+        run.clip(index).actions.unlink()
+    assert list(ClipDataset(run.root)[0]) == ["features", "clip_name"]
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_a_clip_without_states_is_left_out_where_others_have_them(run, index):
+    run.clip(index).states.unlink()
+    clips = ClipDataset(run.root)
+    assert clips.left_out == {f"clip_{index:05d}": "no actions and states"}
+    assert {tuple(item) for item in clips} == {("features", "actions", "states", "clip_name")}
+
+
 @pytest.mark.parametrize(
     ("window", "step", "starts"),
     [(4, None, [0]), (2, None, [0, 2]), (2, 1, [0, 1, 2]), (1, 2, [0, 2]), (3, None, [0]), (3, 1, [0, 1])],

@@ -41,6 +41,15 @@ def test_a_clip_comes_back_with_its_records_and_every_value(run, tmp_path, form,
                 assert np.array_equal(values(found.layer(layer, i)), values(ours.layer(layer, i)))
 
 
+@pytest.mark.parametrize("form", ["hf", "webdataset", "lerobot"])
+def test_the_states_of_several_bodies_come_back_in_their_shape(tmp_path, form):
+    run = make_run(tmp_path / "run", 2, bodies=3)
+    assert export(run.root, tmp_path / "out", form=form).exit_code == 0
+    found = restore(tmp_path / "out", 1, RunFolder(tmp_path / "back"))
+    assert found.states.read_bytes() == run.clip(1).states.read_bytes()
+    assert np.load(found.states).shape == (FRAMES, 3, 13)
+
+
 def test_a_clip_that_is_not_there_and_a_folder_that_is_no_export_are_named(run, tmp_path):
     assert export(run.root, tmp_path / "out").exit_code == 0
     with pytest.raises(ExportError, match="has no clip 9"):

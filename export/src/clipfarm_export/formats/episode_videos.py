@@ -125,7 +125,8 @@ def _part(job: Job, number: int, split: str, clips: Sequence[Candidate], shape: 
             except LeftOutError as error:  # its number of frames is taken into account already
                 raise ExportError(f"{job.run.root}: {error}; the same command continues") from None
         for each in seen:
-            row = each.clip.facts(job.survey.columns) | {"video_sha256": None, "pixels_sha256": each.sha256}
+            row = each.clip.facts(job.survey.columns) | tables.shapes(each.tables)
+            row |= {"video_sha256": None, "pixels_sha256": each.sha256}
             series = {key: tables.lists(table) for key, table in each.tables.items()}
             kept.add(row | series | {PIXELS: text(each.sums)}, each.clip)
         count = kept.close()

@@ -79,7 +79,11 @@ def stored(root: Path, row: Mapping[str, Any]) -> Stored:
         frames = (png_pixels(each["bytes"]) for each in found["images"])
     else:
         frames = decode(found["video"]["bytes"])
-    series = {name: np.asarray(found[name], np.float32) for name in ("actions", "states") if found[name] is not None}
+    series = {
+        name: tables.shaped(row, name, np.asarray(found[name], np.float32))
+        for name in ("actions", "states")
+        if found[name] is not None
+    }
     return Stored(frames, series, {name: npy_array(found[name]) for name in LAYERS if name in found})
 
 

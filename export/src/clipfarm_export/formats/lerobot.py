@@ -102,7 +102,11 @@ def stored(root: Path, row: Mapping[str, Any]) -> Stored:
     mine = [("episode_index", "==", episode["episode_index"])]
     table = pq.read_table(root / "data" / _file(episode, "data", "parquet"), filters=mine).to_pydict()
     names = {"states": STATE, "actions": ACTION}
-    series = {name: as_array(table[feature], "float32") for name, feature in names.items() if feature in table}
+    series = {
+        name: tables.shaped(row, name, as_array(table[feature], "float32"))
+        for name, feature in names.items()
+        if feature in table
+    }
     return Stored(frames, series)
 
 

@@ -38,8 +38,9 @@ class ClipDataset:
 
     - ``features``: (time steps, tokens, width) in the type in which they were saved; a dictionary of such arrays if
       several sets are asked for; left out if none is.
-    - ``actions``: (frames, 2) float32, the impulse on x and y, N s. ``states``: (frames, 2) float32, the position, m.
-      Both are left out if the clips have no such files, as those of other people's video.
+    - ``actions``: (frames, 2) float32, the impulse on x and y, N s. ``states``: (frames, 2) float32, the position, m;
+      (frames, bodies, 13) if there are several bodies. Both are left out if the clips have not both files, as those of
+      other people's video.
     - ``clip_name``: as ``clip_00042``.
 
     With a window, an item is a part of a clip: ``window`` time steps of the features, and the frames of the same time.
@@ -91,7 +92,11 @@ class ClipDataset:
         if not entries:
             name, reason = next(iter(self.left_out.items()))
             raise DataError(f"{self.folder}: no clip can be read; {name}: {reason}")
-        self._truth = entries[0].frames is not None
+        self._truth = any(entry.frames is not None for entry in entries)
+        if self._truth:  # items of one data set have the same entries
+            others = [entry for entry in entries if entry.frames is None]
+            self.left_out |= {entry.clip.name: "no actions and states" for entry in others}
+            entries = [entry for entry in entries if entry.frames is not None]
         self._window = window
         self.windows = tuple(_windows(entries, window, step))
         """The clip and the first time step of each item."""

@@ -22,7 +22,7 @@ from clipfarm_contract.fields import ContractError
 REPORT, INDEX = "export.json", "index.json"
 LONGEST_HEAD = 2**26
 """Bytes. A gigabyte of features that are means over the tokens has 30,000 clips, which take 4 MB."""
-COLUMNS = ("clip_id", "phase", "split", "num_frames", "actions", "states")
+COLUMNS = ("clip_id", "phase", "split", "num_frames", "actions", "states", "actions_shape", "states_shape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ExportedClip:
         raise ContractError(f"no features {name} in this export")
 
     def frames(self) -> int | None:
-        """Return the number of its frames; None if it has no states."""
+        """Return the number of its frames; None if it has not both states and actions."""
         return None if self.tables is None else len(self.tables[1])
 
     def rows(self, frames: slice) -> tuple[Rows, Rows]:
@@ -102,14 +102,20 @@ def of_export(folder: Path) -> list[ExportedClip]:
                 features.setdefault(clip, {}).update(found)
         for row in sorted(tables, key=lambda row: str(row["clip_id"])):
             splits = frozenset((row["phase"], row["split"]))
-            series = row.get("actions"), row.get("states")
-            arrays = tuple(np.array(each, np.float32) for each in series if each is not None)
+            arrays = [_series(row, name) for name in ("actions", "states") if row.get(name) is not None]
             pair = (arrays[0], arrays[1]) if len(arrays) == 2 else None
             own = features.get(row["clip_id"], {})
             clips.append(ExportedClip(row["clip_id"], splits, str(folder), own, pair))
     except (ArrowException, OSError, ContractError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: a damaged export: {' '.join(str(error).split())}") from error
     return clips
+
+
+def _series(row: Mapping[str, Any], name: str) -> Rows:
+    """Return actions or states in the shape that the clip had; earlier exports do not name it."""
+    values = np.array(row[name], np.float32)
+    shape = row.get(f"{name}_shape")
+    return values if shape is None else values.reshape(shape)
 
 
 def _features(index: Path, frames: Mapping[str, int]) -> dict[str, dict[str, FeatureFile]]:

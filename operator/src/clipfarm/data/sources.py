@@ -51,13 +51,14 @@ class RunClip:
         return feature_files.find(self.clip, name)
 
     def frames(self) -> int | None:
-        """Return the number of its frames, by its states; None if it has none.
+        """Return the number of its frames, by its states; None if it has not both states and actions.
 
         Raises:
             ContractError: the file is damaged.
             OSError: it cannot be read.
         """
-        return npy.read_head(self.clip.states).shape[0] if self.clip.states.exists() else None
+        there = self.clip.states.exists() and self.clip.actions.exists()
+        return npy.read_head(self.clip.states).shape[0] if there else None
 
     def rows(self, frames: slice) -> tuple[Rows, Rows]:
         """Return actions and states of some frames, as copies.
