@@ -91,6 +91,37 @@ def test_a_clip_with_features_of_another_width_is_left_out(run):
     assert lines[0] == "clip 3 has no picture of m: m.npy: found width 5, expected 8 as in the other clips"
 
 
+@pytest.mark.parametrize("left", [b"", b"PK\x03\x04 and no more"])
+def test_what_a_kill_left_of_the_colours_is_found_again(run, left):
+    gallery(run, "--features", "m")
+    before, path = shown(run, 0), places.basis(run.root / "gallery", "m")
+    path.write_bytes(left)
+    places.feature_strip(run.root / "gallery", "m", 0).unlink()
+    assert gallery(run, "--features", "m").exit_code == 0
+    assert np.array_equal(shown(run, 0), before)
+
+
+@pytest.mark.filterwarnings("error")
+def test_tokens_with_values_that_are_no_numbers_are_black_and_change_no_other_colour(run):
+    gallery(run, "--features", "m")
+    before = shown(run, 1)
+    values = halves(3)
+    values[:, 0] = np.nan
+    give_features(run.clip(3), "m", values)
+    assert gallery(run, "--features", "m").exit_code == 0
+    assert np.array_equal(shown(run, 1), before)
+    assert shown(run, 3)[: strips.SIDE // SIDE - 4, : strips.SIDE // SIDE - 4].max() < 16
+    places.basis(run.root / "gallery", "m").unlink()
+    assert gallery(run, "--features", "m").exit_code == 0
+
+
+def test_features_without_any_number_are_refused_in_one_line(run):
+    for index in (0, 1, 2):
+        give_features(run.clip(index), "m", np.full_like(halves(index), np.nan))
+    done = gallery(run, "--features", "m")
+    assert (done.exit_code, done.output) == (2, "--features: m has values that are no numbers in every token\n")
+
+
 def test_directions_are_those_of_largest_variance_with_a_sign_of_their_own():
     random = np.random.default_rng(0)
     scales = np.array([5, 0.1, 3, 0.1, 1, 0.1])

@@ -4,9 +4,11 @@ The directions are found once, from tokens of a sample of clips, and kept beside
 the same in all clips, also in those that come later.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from PIL import Image
 from clipfarm.data import feature_files
 from clipfarm.gallery import places, strips
 from clipfarm_contract import regular
+from clipfarm_contract.atomic import write_atomically
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import Clip
 
@@ -45,7 +48,8 @@ class Basis:
         """Return the colours of tokens, (..., width) to (..., 3)."""
         values = (tokens.astype(np.float32) - self.mean) @ self.directions
         part = (values - self.low) / np.maximum(self.high - self.low, np.finfo(np.float32).tiny)
-        colours: NDArray[np.uint8] = np.round(255 * part.clip(0, 1)).astype(np.uint8)
+        # A token with values that are no numbers is black.
+        colours: NDArray[np.uint8] = np.round(255 * np.nan_to_num(part.clip(0, 1))).astype(np.uint8)
         return colours
 
 
@@ -132,8 +136,8 @@ def _basis(name: str, clips: Sequence[tuple[int, Clip]], folder: Path) -> Basis:
     try:
         with np.load(path, allow_pickle=False) as kept:
             return Basis(*(kept[field] for field in Basis.__slots__))
-    except (OSError, ValueError, KeyError):
-        pass
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        pass  # there is none, or it is damaged
     sample, why = [], f"no features {name} yet"
     every = max(1, len(clips) // SAMPLE_CLIPS)
     random = np.random.default_rng(0)
@@ -151,9 +155,14 @@ def _basis(name: str, clips: Sequence[tuple[int, Clip]], folder: Path) -> Basis:
         if file.shape[2] != found[0].shape[2]:
             continue
         tokens = file.read(0, file.shape[0]).reshape(-1, file.shape[2]).astype(np.float32)
+        tokens = tokens[np.isfinite(tokens).all(axis=1)]
         most = SAMPLE_TOKENS // len(found[::every]) + 1
         sample.append(tokens[random.permutation(len(tokens))[:most]])
-    basis = fit(np.concatenate(sample))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **{field: getattr(basis, field) for field in Basis.__slots__})
+    tokens = np.concatenate(sample)
+    if not len(tokens):
+        raise StripError(f"--features: {name} has values that are no numbers in every token")
+    basis = fit(tokens)
+    content = io.BytesIO()
+    np.savez(content, **{field: getattr(basis, field) for field in Basis.__slots__})
+    write_atomically(path, content.getvalue())
     return basis
