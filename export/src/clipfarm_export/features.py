@@ -6,9 +6,11 @@ bytes; its tensor is named after the clip, and after the clip and its own name w
 
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from clipfarm_contract.clip import FEATURES
 from clipfarm_contract.features import array_problem, input_difference, read_heads
 from clipfarm_contract.fields import ContractError, load
 from clipfarm_contract.layout import Clip
-from clipfarm_export.errors import LeftOutError
+from clipfarm_export.errors import ExportError, LeftOutError
 from clipfarm_export.job import Job, shard_name
 from clipfarm_export.parts import Made, Part, Tick
 from clipfarm_export.survey import Candidate, LeftOut
@@ -25,6 +27,7 @@ from clipfarm_export.truth import text
 
 _DTYPES = {"e": "F16", "f": "F32", "d": "F64", "B": "U8"}
 _CHUNK = 2**20
+_CHANGED = "features changed while they were exported; the same command continues"
 _MISSING = "has no features "
 _OF_A_CLIP = ("input", "sha256", "frames", "shape", "grid", "frame_of_token", "compute", "clipfarm")
 """What of a sidecar differs from clip to clip of a set, also by the device that encoded it."""
@@ -39,6 +42,16 @@ class Tensor:
     shape: tuple[int, ...]
     begin: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The features of a clip, verified."""
+
+    path: Path
+    tensors: list[Tensor]
+    state: tuple[int, ...]
+    """Of the file whose bytes were hashed."""
 
 
 def parts(job: Job, name: str, left_out: frozenset[str]) -> list[Part]:
@@ -112,11 +125,11 @@ def _part(job: Job, name: str, number: int, of: int, clips: Sequence[Candidate],
     file = shard_name(f"features/{name}", "features", number, of, "safetensors")
 
     def make(folder: Path, tick: Tick) -> Made:
-        found: list[tuple[Candidate, Path, list[Tensor]]] = []
+        found: list[tuple[Candidate, Source]] = []
         left_out: list[LeftOut] = []
         for clip in clips:
             try:
-                found.append((clip, *_looked_at(job.run.clip(clip.index), name, first)))
+                found.append((clip, _looked_at(job.run.clip(clip.index), name, first)))
             except LeftOutError as error:
                 left_out.append(LeftOut(clip.name, f"{_of_set(name)}{error}"))
             tick()
@@ -126,7 +139,7 @@ def _part(job: Job, name: str, number: int, of: int, clips: Sequence[Candidate],
     return Part(f"features-{name}-{number:05d}", len(clips), make)
 
 
-def _looked_at(clip: Clip, name: str, first: dict[str, Any]) -> tuple[Path, list[Tensor]]:
+def _looked_at(clip: Clip, name: str, first: dict[str, Any]) -> Source:
     """Return a clip's features, every byte hashed.
 
     Raises:
@@ -157,19 +170,29 @@ def _looked_at(clip: Clip, name: str, first: dict[str, Any]) -> tuple[Path, list
         with regular.opened(path, path.name) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sidecar.get("sha256"):
                 raise LeftOutError(f"sha256 is not the one in {name}.json")
+            return Source(path, tensors, _state(file))
     except ContractError as error:
         raise LeftOutError(str(error)) from None
     except OSError as error:
         raise LeftOutError(f"cannot be read: {regular.describe(error)}") from None
-    return path, tensors
 
 
-def _write(path: Path, clips: Sequence[tuple[Candidate, Path, list[Tensor]]]) -> list[str]:
-    """Write a safetensors file; return the names of its tensors."""
+def _state(file: BufferedReader) -> tuple[int, ...]:
+    """Return what differs when a file was replaced or written to."""
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _write(path: Path, clips: Sequence[tuple[Candidate, Source]]) -> list[str]:
+    """Write a safetensors file; return the names of its tensors.
+
+    Raises:
+        ExportError: features are others than those that were verified; their sizes are in the file's head already.
+    """
     head: dict[str, Any] = {"__metadata__": {"format": "np"}}
     position = 0
-    for _, _, tensors in clips:
-        for tensor in tensors:
+    for _, source in clips:
+        for tensor in source.tensors:
             head[tensor.name] = {
                 "dtype": tensor.dtype,
                 "shape": list(tensor.shape),
@@ -181,16 +204,20 @@ def _write(path: Path, clips: Sequence[tuple[Candidate, Path, list[Tensor]]]) ->
     path.parent.mkdir(parents=True)
     with path.open("xb") as output:
         output.write(struct.pack("<Q", len(content)) + content)
-        for _, source, tensors in clips:
-            with regular.opened(source, source.name) as file:
-                for tensor in tensors:
+        for clip, source in clips:
+            with regular.opened(source.path, source.path.name) as file:
+                if _state(file) != source.state:
+                    raise ExportError(f"{clip.name}: {_CHANGED}")
+                for tensor in source.tensors:
                     file.seek(tensor.begin)
                     left = tensor.size
                     while left and (data := file.read(min(_CHUNK, left))):
                         output.write(data)
                         left -= len(data)
                     if left:
-                        raise OSError(f"{source}: became shorter while it was exported")
+                        raise ExportError(
+                            f"{clip.name}: features became shorter while they were exported; {_CONTINUES}"
+                        )
     return [name for name in head if name != "__metadata__"]
 
 

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from clipfarm_export import features
 from helpers.exports import content, export
 from helpers.run_folder import FEATURES, make_run
 
@@ -81,3 +82,21 @@ def test_what_its_author_has_written_about_an_export_is_not_removed_with_it(run,
     assert written.read_bytes() == before + b"\n"
     written.rename(tmp_path / name)
     assert export(run.root, place, "--video", "h264", how).exit_code == 0
+
+
+def test_features_that_change_between_their_hash_and_their_copy_are_not_exported(run, tmp_path, monkeypatch):
+    path, write, changed = run.clip(2).features(FEATURES), features._write, []
+
+    def changes(*given):
+        if not changed:
+            path.write_bytes(path.read_bytes()[:-2] + b"\0\0")
+            changed.append(path)
+        return write(*given)
+
+    monkeypatch.setattr(features, "_write", changes)
+    done = export(run.root, tmp_path / "out", "--features", FEATURES)
+    assert done.exit_code == 2
+    assert "clip_00002: features changed while they were exported; the same command continues" in done.stderr
+    again = export(run.root, tmp_path / "out", "--features", FEATURES)
+    assert again.exit_code == 1
+    assert f"left out: clip_00002: features {FEATURES}: sha256 is not the one" in again.stdout
