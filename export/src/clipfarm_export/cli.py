@@ -1,7 +1,10 @@
 """``clipfarm-export``, which ``clipfarm export`` becomes: the command line."""
 
+import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -36,7 +39,7 @@ CONTEXT = {
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("run_folder", type=click.Path(path_type=Path))
+@click.argument("run_folder", type=click.Path())
 @click.argument("dest")
 @click.option("--format", "format_", type=click.Choice(FORMATS), required=True, help="What reads it.")
 @click.option("--name", required=True, help="Title of the data set.")
@@ -73,7 +76,7 @@ CONTEXT = {
 def command(
     context: click.Context,
     *,
-    run_folder: Path,
+    run_folder: str,
     dest: str,
     format_: str,
     name: str,
@@ -94,8 +97,8 @@ def command(
     Only complete clips are exported, and each one's hashes are computed first. The same command continues an export
     that was stopped, and the same clips give the same bytes.
 
-    Exit code: 0 if every clip is exported, 1 if clips that are there were left out, 2 for a mistake in the command
-    line, 128 + N if signal N ended it.
+    Exit code: 0 if every clip is exported, 1 if clips that are there were left out or the system refused a file, 2 for
+    a mistake in the command line, 128 + N if signal N ended it.
     """
     asked = Options(
         format=format_,
@@ -110,14 +113,18 @@ def command(
     existing = Existing.REMOVE if overwrite else Existing.REPLACE if replace else Existing.KEEP
     with reported(termination_message) as report:
         try:
-            if not run_folder.is_dir():
-                raise ExportError(f"{run_folder}: not a folder")
+            for which, value in (("RUN_FOLDER", run_folder), ("DEST", dest)):
+                if not value:  # of an unset variable; it would be the current folder
+                    raise ExportError(f"{which}: found nothing, expected a folder")
+            run = RunFolder(Path(run_folder))
+            if not run.root.is_dir():
+                raise ExportError(f"{run.root}: not a folder")
             options = _with_words(asked)
             place = destination(dest)
-            _apart(run_folder, place)
+            _apart(run.root, place)
             console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-            with display(console) as progress:
-                outcome = export(RunFolder(run_folder), place, options, progress, existing=existing, only=_clips(only))
+            with display(console) as progress, _naming(place.url):
+                outcome = export(run, place, options, progress, existing=existing, only=_clips(only))
         except ExportError as error:
             report.failed(str(error))
             click.echo(printable(f"{context.command_path}: {error}"), err=True)
@@ -125,6 +132,17 @@ def command(
         report.made(outcome)
     _summarise(outcome, place.url)
     raise SystemExit(1 if any(each.is_there for each in outcome.left_out) and not allow_left_out else 0)
+
+
+@contextmanager
+def _naming(url: str) -> Iterator[None]:
+    """Name the destination in an error of the system that names no file, as of a disk that is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename or error.errno is None:
+            raise
+        raise OSError(error.errno, f"{os.strerror(error.errno)}; the same command continues", url) from error
 
 
 def _with_words(options: Options) -> Options:

@@ -215,9 +215,7 @@ def _write(path: Path, clips: Sequence[tuple[Candidate, Source]]) -> list[str]:
                         output.write(data)
                         left -= len(data)
                     if left:
-                        raise ExportError(
-                            f"{clip.name}: features became shorter while they were exported; {_CONTINUES}"
-                        )
+                        raise ExportError(f"{clip.name}: {_CHANGED}")
     return [name for name in head if name != "__metadata__"]
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -120,6 +120,13 @@ class Writer:
         self._group: list[Mapping[str, Any]] = []
         self._size = self._count = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind:
+            give_up(self._writer)
+
     def add(self, row: Mapping[str, Any]) -> None:
         """Take a row."""
         self._group.append(row)
@@ -142,22 +149,32 @@ class Writer:
 
 def write(path: Path, what: Table, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write rows into a Parquet file; return how many there were."""
-    writer = Writer(path, what)
-    for row in rows:
-        writer.add(row)
-    return writer.close()
+    with Writer(path, what) as writer:
+        for row in rows:
+            writer.add(row)
+        return writer.close()
+
+
+def give_up(writer: pq.ParquetWriter) -> None:
+    """Leave a file unfinished after an error; else it would be finished when it is collected, also on a full disk."""
+    writer.is_open = False
 
 
 def join(path: Path, what: Table, parts: Iterable[Path]) -> int:
     """Write the rows of files of the same columns into one; return how many there were."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
-    with pq.ParquetWriter(path, what.schema, compression="zstd", use_content_defined_chunking=True) as writer:
+    writer = pq.ParquetWriter(path, what.schema, compression="zstd", use_content_defined_chunking=True)
+    try:
         for part in parts:
             with pq.ParquetFile(part) as file:
                 for batch in file.iter_batches(columns=what.names):
                     count += batch.num_rows
                     writer.write_table(pa.Table.from_batches([batch]).cast(what.schema))
+        writer.close()
+    except BaseException:
+        give_up(writer)
+        raise
     return count
 
 

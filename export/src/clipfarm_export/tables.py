@@ -8,7 +8,7 @@ the clip can be made again and compared.
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -62,6 +62,12 @@ class Kept:
         """
         self._names = _of_a_part(job, series, texts).names
         self._writer = rows.Writer(folder / rows_of(part), _of_a_part(job, series, texts))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._writer.__exit__(*error)
 
     def add(self, row: Mapping[str, Any], clip: VerifiedClip) -> None:
         """Take a clip's row."""

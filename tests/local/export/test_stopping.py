@@ -62,6 +62,21 @@ def test_a_signal_ends_it_with_its_number_and_it_continues(tmp_path):
     assert (done.exit_code, done.stdout.startswith("exported 60 clips")) == (0, True)
 
 
+@pytest.mark.parametrize("form", ["hf", "webdataset", "lerobot"])
+def test_a_disk_that_is_full_is_named_in_one_line_and_the_export_continues(tmp_path, form):
+    run, place = make_run(tmp_path / "run", 4, features=True), tmp_path / "out"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, -1))"  # stands for a disk
+    code = f"{limit}; from clipfarm_export.cli import main; main('clipfarm export')"
+    given = [run.root, place, "--format", form, *TITLE, "--features", FEATURES]
+    done = subprocess.run([sys.executable, "-c", code, *map(str, given)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"clipfarm export: {place}")
+    assert (done.stderr.count("\n"), "File too large" in done.stderr) == (1, True)
+    for to in (place, tmp_path / "other"):
+        assert export(run.root, to, "--features", FEATURES, form=form).exit_code == 0
+    assert content(place) == content(tmp_path / "other")
+
+
 def test_without_the_package_the_command_names_it(a_run, tmp_path):
     code = "import sys; sys.modules['clipfarm_export'] = None; from clipfarm.cli.main import main; main()"
     arguments = [sys.executable, "-c", code, "export", a_run.root, tmp_path / "out"]

@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -16,9 +17,10 @@ from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.export_end import ExportEnd
 from clipfarm_contract.layout import Clip, RunFolder
 from clipfarm_contract.result import ClipResult
+from clipfarm_export.cli import command
 from clipfarm_export.destination.folder import Folder
 from clipfarm_export.formats.episodes import Totals
-from helpers.exports import content, export
+from helpers.exports import TITLE, content, export
 from helpers.run_folder import FEATURES, FRAMES, SIZE, experiment, give_features, make_run
 
 
@@ -139,6 +141,15 @@ def test_a_destination_in_the_run_or_around_it_is_refused(a_run, inside):
     done = export(a_run.root, os.path.normpath(a_run.root / inside))
     assert done.exit_code == 2
     assert "expected one beside it" in done.stderr
+
+
+@pytest.mark.parametrize(("run", "place", "said"), [("", "out", "RUN_FOLDER"), ("run", "", "DEST")])
+def test_an_empty_path_is_not_the_current_folder(tmp_path, monkeypatch, run, place, said):
+    make_run(tmp_path / "run", 1)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / ("here" if run else "run"))
+    done = CliRunner().invoke(command, [run and str(tmp_path / run), place, "--format", "hf", *TITLE])
+    assert (done.exit_code, f"{said}: found nothing, expected a folder" in done.stderr) == (2, True)
 
 
 def test_clips_of_two_runs_are_not_mixed(tmp_path):

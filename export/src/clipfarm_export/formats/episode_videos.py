@@ -115,21 +115,20 @@ def _part(job: Job, number: int, split: str, clips: Sequence[Candidate], shape: 
         left_out: list[LeftOut] = []
         # The numbers of frames are needed before the first one is encoded; the frames themselves are read again.
         seen = list(in_order(clips, lambda clip: look(job, clip, shape), left_out, tick))
-        kept = tables.Kept(job, name, folder, _SERIES, (PIXELS,))
-        if seen:
-            (folder / file).parent.mkdir(parents=True)
-            try:
-                _encode(
-                    folder / file, seen, clips[0].fps, LOSSLESS if job.options.video == "lossless" else small(shape)
-                )
-            except LeftOutError as error:  # its number of frames is taken into account already
-                raise ExportError(f"{job.run.root}: {error}; the same command continues") from None
-        for each in seen:
-            row = each.clip.facts(job.survey.columns) | tables.shapes(each.tables)
-            row |= {"video_sha256": None, "pixels_sha256": each.sha256}
-            series = {key: tables.lists(table) for key, table in each.tables.items()}
-            kept.add(row | series | {PIXELS: text(each.sums)}, each.clip)
-        count = kept.close()
+        with tables.Kept(job, name, folder, _SERIES, (PIXELS,)) as kept:
+            if seen:
+                (folder / file).parent.mkdir(parents=True)
+                codec = LOSSLESS if job.options.video == "lossless" else small(shape)
+                try:
+                    _encode(folder / file, seen, clips[0].fps, codec)
+                except LeftOutError as error:  # its number of frames is taken into account already
+                    raise ExportError(f"{job.run.root}: {error}; the same command continues") from None
+            for each in seen:
+                row = each.clip.facts(job.survey.columns) | tables.shapes(each.tables)
+                row |= {"video_sha256": None, "pixels_sha256": each.sha256}
+                series = {key: tables.lists(table) for key, table in each.tables.items()}
+                kept.add(row | series | {PIXELS: text(each.sums)}, each.clip)
+            count = kept.close()
         return Made(left_out, {"clips": count, "file": number, "shape": list(shape) if seen else []})
 
     return Part(name, len(clips), make)

@@ -4,13 +4,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from clipfarm_export import rows
 from clipfarm_export.formats.episode_videos import KEY, PIXELS
 from clipfarm_export.formats.frame_features import FrameFeatures, as_array
 from clipfarm_export.job import Job
@@ -39,6 +40,13 @@ class Episodes:
         """One for each phase."""
         self.splits: dict[str, str] = {}
         """First and last episode of each phase, as ``0:15000``."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind and self._writer:
+            rows.give_up(self._writer)
 
     def add(self, clip: Mapping[str, Any], values: Mapping[str, Sequence[Any]], file: int) -> tuple[int, int, int]:
         """Take a clip; return the number of its first frame, of its episode, and of its task."""

@@ -58,7 +58,7 @@ def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]
         with ExitStack() as files:
             kept = [(r, files.enter_context(place.local(tables.rows_of(r.name)))) for r in there]
             features = FrameFeatures.of(job, [path for _, path in kept])
-            episodes = Episodes(job, features, folder)
+            episodes = files.enter_context(Episodes(job, features, folder))
             for record, path in kept:
                 number = record.facts["file"]
                 target = folder / f"data/chunk-{number // CHUNK:03d}/file-{number % CHUNK:03d}.parquet"

@@ -30,16 +30,16 @@ def parts(job: Job, ending: str, write: Write) -> list[Part]:
 def _part(job: Job, name: str, file: str, clips: Sequence[Candidate], write: Write) -> Part:
     def make(folder: Path, tick: Tick) -> Made:
         left_out: list[LeftOut] = []
-        kept = tables.Kept(job, name, folder)
-
-        def packed() -> Iterator[Clip]:
-            for each in in_order(clips, job.pack, left_out, tick):
-                row = tables.describe(job, each)
-                kept.add(row, each.clip)
-                yield row, each
-
         (folder / file).parent.mkdir(parents=True)
-        write(folder / file, packed())
-        return Made(left_out, {"clips": kept.close()})
+        with tables.Kept(job, name, folder) as kept:
+
+            def packed() -> Iterator[Clip]:
+                for each in in_order(clips, job.pack, left_out, tick):
+                    row = tables.describe(job, each)
+                    kept.add(row, each.clip)
+                    yield row, each
+
+            write(folder / file, packed())
+            return Made(left_out, {"clips": kept.close()})
 
     return Part(name, len(clips), make)
