@@ -227,9 +227,16 @@ def test_words_with_too_many_values_are_no_column(run):
 
 def test_what_cannot_be_is_refused_in_one_line(run, tmp_path):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "export.json").touch()
     for folder, options, line in (
         (tmp_path / "empty", (), f"{tmp_path}/empty: no clips, expected folders such as clip_00042\n"),
         (tmp_path / "none", (), f"{tmp_path}/none: not a folder\n"),
+        (
+            tmp_path / "set",
+            (),
+            f"{tmp_path}/set: found an export, expected the folder of the run, with folders such as clip_00042\n",
+        ),
         (
             run.root,
             ("--output", run.root),

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from clipfarm.cli.output import show
+from clipfarm.local import exported
 from clipfarm.local.job import Job, spread
 from clipfarm.run import Run
 from clipfarm.run_file import RunFileError, read_run
@@ -175,6 +176,8 @@ def clips_in(run: RunFolder) -> list[int]:
     clips = run.clips()
     if not run.root.is_dir():
         fail(f"{run.root}: not a folder")
+    if not clips and exported.is_export(run.root):
+        fail(f"{run.root}: found an export, expected the folder of the run, with folders such as clip_00042")
     if not clips:
         fail(f"{run.root}: no clips, expected folders such as clip_00042")
     return clips
