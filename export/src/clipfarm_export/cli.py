@@ -29,6 +29,8 @@ MOST_CLIPS = 1_000_000
 """That one command may name: each that is not there is listed in the export."""
 USAGE = 2
 FAILED = 1
+_SIGNALLED = 128
+"""A program that signal N ends exits with 128 + N."""
 
 
 CONTEXT = {
@@ -197,6 +199,11 @@ def main(name: str = "clipfarm-export") -> None:
         signal.signal(number, _leave)
     try:
         command.main(prog_name=name, standalone_mode=False)
+    except SystemExit as ended:
+        if isinstance(ended.code, int) and ended.code > _SIGNALLED:
+            which = signal.Signals(ended.code - _SIGNALLED).name
+            click.echo(f"{name}: stopped by {which}; the same command continues", err=True)
+        raise
     except click.UsageError as error:
         click.echo(printable(f"{name}: {' '.join(error.format_message().split())}"), err=True)
         sys.exit(USAGE)
@@ -207,4 +214,4 @@ def main(name: str = "clipfarm-export") -> None:
 
 
 def _leave(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
+    sys.exit(_SIGNALLED + number)
