@@ -1,11 +1,11 @@
 """Clips as ``clipfarm export --format hf`` writes them: tables of all clips, and files with the features of many.
 
-Features are mapped, as those of a run. Actions and states of all clips are read once, some 500 bytes a clip; videos are
-in other columns of the same files, which are not read.
+Features are mapped, as those of a run. Actions and states of all clips are read once, some 500 bytes a clip with one
+body. Videos are in other columns of the same files, which are not read.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from clipfarm_contract.fields import ContractError
 REPORT, INDEX = "export.json", "index.json"
 LONGEST_HEAD = 2**26
 """Bytes. A gigabyte of features that are means over the tokens has 30,000 clips, which take 4 MB."""
+CLIPS_AT_ONCE = 100
 COLUMNS = ("clip_id", "phase", "split", "num_frames", "actions", "states", "actions_shape", "states_shape")
 
 
@@ -91,24 +92,34 @@ def of_export(folder: Path) -> list[ExportedClip]:
     features: dict[str, dict[str, FeatureFile]] = {}
     clips = []
     try:
-        paths = sorted((folder / "data").glob("*.parquet"))
-        tables = []
-        for path in paths:
-            there = set(parquet.read_schema(path).names)
-            tables += parquet.read_table(path, columns=[name for name in COLUMNS if name in there]).to_pylist()
+        tables = [row for path in sorted((folder / "data").glob("*.parquet")) for row in _rows(parquet, path)]
         frames = {row["clip_id"]: row["num_frames"] for row in tables}
         for index in sorted((folder / "features").glob(f"*/{INDEX}")):
             for clip, found in _features(index, frames).items():
                 features.setdefault(clip, {}).update(found)
         for row in sorted(tables, key=lambda row: str(row["clip_id"])):
             splits = frozenset((row["phase"], row["split"]))
-            arrays = [_series(row, name) for name in ("actions", "states") if row.get(name) is not None]
-            pair = (arrays[0], arrays[1]) if len(arrays) == 2 else None
             own = features.get(row["clip_id"], {})
-            clips.append(ExportedClip(row["clip_id"], splits, str(folder), own, pair))
+            clips.append(ExportedClip(row["clip_id"], splits, str(folder), own, row["tables"]))
     except (ArrowException, OSError, ContractError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: a damaged export: {' '.join(str(error).split())}") from error
     return clips
+
+
+def _rows(parquet: Any, path: Path) -> Iterator[dict[str, Any]]:
+    """Return what is needed of each clip of a file; numbers become arrays at once, as lists they take eight times more.
+
+    Args:
+        parquet: pyarrow's module.
+        path: of the file.
+    """
+    with parquet.ParquetFile(path) as file:
+        there = [name for name in COLUMNS if name in file.schema_arrow.names]
+        for batch in file.iter_batches(CLIPS_AT_ONCE, columns=there):
+            for row in batch.to_pylist():
+                arrays = [_series(row, name) for name in ("actions", "states") if row.get(name) is not None]
+                tables = (arrays[0], arrays[1]) if len(arrays) == 2 else None
+                yield {name: row[name] for name in ("clip_id", "phase", "split", "num_frames")} | {"tables": tables}
 
 
 def _series(row: Mapping[str, Any], name: str) -> Rows:
