@@ -28,7 +28,8 @@ them; ``clipfarm retry`` sets it."""
 ATTEMPT_ANNOTATION = "clipfarm.dev/attempt"
 """On a run and its Job: which attempt it is. A Job of another attempt is removed, and created again."""
 ENCODE_ATTEMPT_ANNOTATION = "clipfarm.dev/encode-attempt"
-"""On a run: which attempt at encoding it is. A new one forgets which clips could not be encoded."""
+"""On a run: which attempt at encoding it is. A new one forgets which clips could not be encoded. On encoders' pods: the
+attempt that they were started for."""
 CLIPS_PER_POD_ANNOTATION = "clipfarm.dev/clips-per-pod"
 """On a Job: how many clips each of its pods makes; the last may make fewer. An operator reads it instead of working it
 out anew, because another version may come to another number, and would then map indexes to the wrong clips."""

@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,13 +16,14 @@ from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.pod_views import EncoderPod
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process import encoders
-from clipfarm.cluster.process.encoders import MOST_BYTES, Asker, Progress, follow, progress
+from clipfarm.cluster.process.encoders import MOST_BYTES, Asker, Progress, follow, look, progress
 from clipfarm.cluster.vram import scrape
 from clipfarm.cluster.vram.scrape import open_session
 from clipfarm.cluster.vram.source import AGAIN_SECONDS
 from clipfarm.manifests.common import Owner
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.video_listing import Listing
 from helpers.runs import make_run
 
 CLIPS = Indexes.between(10, 19)
@@ -301,6 +303,29 @@ def test_clips_have_failed_for_all_only_where_all_that_work_have_answered():
     assert tracked.encoding.failed == {}
     follow(tracked, both[:1], [given_up], "", 3.0)
     assert tracked.encoding.failed == {1: "no room", 2: "no room"}
+
+
+def test_after_a_retry_encoders_of_the_attempt_before_are_neither_asked_nor_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    told = Listing.of(3, 4, {"noise.webm": "no video"})
+    body = json.dumps(ANSWER | {"videos": told.to_json()}).encode()
+    old, new, unmarked = replace(pod("old"), attempt="1"), replace(pod("new"), attempt="2"), pod("earlier version")
+
+    async def scene() -> None:
+        tracked = Tracked(make_run(20), Owner("ns", "run-1", {}, encode_attempt="2"), 1, {})
+        async with served(http(body)) as server, open_session() as session:
+            monkeypatch.setattr(encoders, "PORT", server.port)
+            asker = Asker(None, "direct", session)  # type: ignore[arg-type]
+            await look(asker, tracked, [old])
+            assert (tracked.encoding.answering, tracked.encoding.listing, tracked.encoding.failed) == (0, None, {})
+            await look(asker, tracked, [old, new])
+            assert (tracked.encoding.answering, tracked.encoding.listing) == (1, told)
+            assert tracked.encoding.failed == READ.failed, "the old one is not waited for"
+            await look(asker, tracked, [unmarked])
+            assert tracked.encoding.answering == 1
+
+    asyncio.run(scene())
 
 
 def test_a_pod_without_an_address_is_not_asked():

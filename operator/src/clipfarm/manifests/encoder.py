@@ -19,7 +19,7 @@ from clipfarm.manifests.common import (
 from clipfarm.run import Run
 from clipfarm.source import MOUNTED, Videos
 from clipfarm_contract.environment import RUN_EXPERIMENT
-from clipfarm_contract.objects import ASKED_ANNOTATION, TEMPLATE_ANNOTATION, UID_LABEL
+from clipfarm_contract.objects import ASKED_ANNOTATION, ENCODE_ATTEMPT_ANNOTATION, TEMPLATE_ANNOTATION, UID_LABEL
 
 ROLE = "encode"
 CONTAINER = "encode"
@@ -40,9 +40,11 @@ def deployment(run: Run, owner: Owner, images: Images, replicas: int) -> Manifes
     """Return the whole Deployment."""
     options = run.spec.encode.pod
     selector = {key: value for key, value in labels(run, ROLE).items() if key.startswith("clipfarm.dev/")}
-    pods: Manifest = {"labels": options.labels | labels(run, ROLE) | {UID_LABEL: owner.uid}}
-    if options.annotations:
-        pods["annotations"] = options.annotations
+    pods: Manifest = {
+        "labels": options.labels | labels(run, ROLE) | {UID_LABEL: owner.uid},
+        # Another attempt is another template, so pods of the one before are replaced.
+        "annotations": options.annotations | {ENCODE_ATTEMPT_ANNOTATION: attempt(owner)},
+    }
     template = {"metadata": pods, "spec": _pod(run, images)}
     made = metadata(run, owner, name(run), ROLE)
     made["annotations"] = {TEMPLATE_ANNOTATION: _hash(template), ASKED_ANNOTATION: asked(run, owner)}
@@ -58,6 +60,11 @@ def deployment(run: Run, owner: Owner, images: Images, replicas: int) -> Manifes
             "template": template,
         },
     }
+
+
+def attempt(owner: Owner) -> str:
+    """Return which attempt at encoding a run's encoders are of, as their pods say."""
+    return owner.encode_attempt or "1"
 
 
 def asked(run: Run, owner: Owner) -> str:

@@ -12,6 +12,7 @@ from clipfarm.manifests.common import Manifest
 from clipfarm.manifests.job import CONTAINER
 from clipfarm.world import EarlyEnd, GpuId, Requests
 from clipfarm_contract.objects import (
+    ENCODE_ATTEMPT_ANNOTATION,
     GATE,
     Gpu,
     Placement,
@@ -88,6 +89,8 @@ class EncoderPod:
     """Whether the pod as a whole has ended: evicted, or its node is gone."""
     requests: Requests = ()
     priority: int = 0
+    attempt: str = ""
+    """Attempt at encoding that it was started for; empty: an operator of an earlier version made it."""
 
 
 def trouble(found: Reported) -> str:
@@ -170,6 +173,7 @@ def encoder_pod(manifest: Manifest) -> EncoderPod | None:
         last_end=EarlyEnd(ended["exitCode"], lines[-1] if lines else ended.get("reason", "")) if ended else None,
         requests=requests(manifest),
         priority=manifest["spec"].get("priority") or 0,
+        attempt=metadata.get("annotations", {}).get(ENCODE_ATTEMPT_ANNOTATION, ""),
     )
 
 

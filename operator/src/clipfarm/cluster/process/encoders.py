@@ -1,7 +1,8 @@
 """How far a run's encoders are: what they answer at /progress, and how their containers ended."""
 
 import asyncio
-from collections.abc import Hashable, Iterable, Mapping
+import time
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Literal
@@ -14,6 +15,7 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import EncoderReports
 from clipfarm.cluster.vram.scrape import ScrapeError, fetch
 from clipfarm.cluster.vram.source import Source
+from clipfarm.manifests import encoder
 from clipfarm.manifests.encoder import PORT
 from clipfarm_contract.encoder_progress import EncoderProgress
 from clipfarm_contract.exit_codes import EncoderExitCode
@@ -155,6 +157,21 @@ def progress(document: object, clips: Indexes) -> Progress:
     )
 
 
+async def look(asker: Asker, tracked: Tracked, pods: Collection[EncoderPod]) -> bool:
+    """Ask a run's encoders, take in what they say and how they ended, and return whether that changed anything."""
+    answers, silence = await asker.ask(_of_this_attempt(tracked, pods), tracked.run.spec.numbers, time.monotonic())
+    return follow(tracked, pods, answers, silence, time.monotonic())
+
+
+def _of_this_attempt(tracked: Tracked, pods: Iterable[EncoderPod]) -> list[EncoderPod]:
+    """Return the encoders that were started for a run's present attempt.
+
+    After a retry, those of the attempt before may answer for some seconds more. They try nothing again, and know the
+    videos of then.
+    """
+    return [pod for pod in pods if pod.attempt in ("", encoder.attempt(tracked.owner))]
+
+
 def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress], silence: str, now: float) -> bool:
     """Take in what encoders say and how they ended, and return whether that changed anything."""
     state, pods = tracked.encoding, list(pods)
@@ -183,7 +200,8 @@ def follow(tracked: Tracked, pods: Iterable[EncoderPod], answers: list[Progress]
         state.listing = max(listings, key=lambda each: each.clips, default=state.listing)
         state.sets = {name: max(answer.sets.get(name, 0) for answer in answers) for name in state.sets}
         # Each encoder tries a clip that failed elsewhere, so it has failed when it has failed for all.
-        at_work = sum(pod.reported.state == "Working" and not pod.ended for pod in pods)
+        current = _of_this_attempt(tracked, pods)
+        at_work = sum(pod.reported.state == "Working" and not pod.ended for pod in current)
         everywhere = set.intersection(*(set(answer.failed) for answer in answers)) if len(answers) >= at_work else set()
         state.failed = {clip: answers[0].failed[clip] for clip in sorted(everywhere)}
     _take_ends(tracked, pods)

@@ -95,10 +95,9 @@ class Poller:
 
     async def _follow(self, asker: encoders.Asker, key: RunKey, tracked: Tracked) -> None:
         pods = own_encoders(tracked, self._store).values()
-        if pods or tracked.encoding.restarts or not tracked.encoding.looked:
-            answers, silence = await asker.ask(pods, tracked.run.spec.numbers, time.monotonic())
-            if encoders.follow(tracked, pods, answers, silence, time.monotonic()):
-                self._mark(key)
+        due = pods or tracked.encoding.restarts or not tracked.encoding.looked
+        if due and await encoders.look(asker, tracked, pods):
+            self._mark(key)
 
     async def _clip_memory(self) -> None:
         """Ask pods that are done what they took, and measured: those that have ended well are not watched."""
