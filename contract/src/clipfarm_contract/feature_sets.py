@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 from clipfarm_contract.bounds import MOST_CROP
 from clipfarm_contract.extraction import DEFAULT, MOST_FRAMES, MOST_LAYERS, Context, Extraction, Pool
 from clipfarm_contract.fields import ContractError, Fields, show
+from clipfarm_contract.models import facts
 
 Dtype = Literal["fp16", "fp32"]
 DTYPES: Mapping[str, str] = {"fp16": "float16", "fp32": "float32"}
@@ -118,6 +119,22 @@ class FeatureSet:
         if twice := name_twice([each.name for each in sets]):
             raise ContractError(f"{where}: two sets have the name {show(twice)}, expected one name for each")
         return sets
+
+    def uncut(self, frames: int) -> str | None:
+        """Return what is wrong with the number of a clip's frames, if its model's name says it: one pass takes all."""
+        known = facts(self.model)
+        if self.extraction.context != "clip" or known is None or frames % known.step == 0:
+            return None
+        return f"found {frames}, expected a multiple of {known.step}, the frames that {self.model} takes at a time"
+
+    def unfit(self) -> str | None:
+        """Return what is asked of the model that it cannot do, after the name of a field, if its name says it."""
+        known = facts(self.model)
+        if known is None:
+            return None
+        if self.crop % known.patch:
+            return f"cropSize: found {self.crop}, expected a multiple of {known.patch}, the model's patch size"
+        return self.extraction.unfit(known.step, known.layers)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form with everything filled in."""

@@ -99,13 +99,8 @@ class Encode(Model):
 
     def uncut(self, frames: int) -> str | None:
         """Return what is wrong with a number of frames, for the first set that takes all of them in one pass."""
-        for each in self.sets if self.enabled else ():
-            known = facts(each.model)
-            if each.extraction.context == "clip" and known is not None and frames % known.step:
-                return (
-                    f"found {frames}, expected a multiple of {known.step}, the frames that {each.model} takes at a time"
-                )
-        return None
+        problems = (each.uncut(frames) for each in (self.sets if self.enabled else ()))
+        return next((problem for problem in problems if problem is not None), None)
 
     def options(self) -> list[str]:
         """Return the encoder's options about what is computed."""

@@ -1,6 +1,7 @@
 """The feature sets that a command line asks for."""
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,25 @@ def sets(options: dict[str, Any]) -> tuple[FeatureSet, ...]:
             "--weights is needed: a .pt file, a Hugging Face folder, or random (features then mean nothing)"
         )
     return made
+
+
+def check(sets: Sequence[FeatureSet], frames: int, option: str) -> None:
+    """Check what models' names say of them, before videos are cut: that takes hours if there are many.
+
+    Args:
+        sets: what is asked for.
+        frames: of a clip.
+        option: that says how many.
+
+    Raises:
+        UsageError: a model cannot take so many frames, or cannot make what a set asks for.
+    """
+    for each in sets:
+        if problem := each.unfit():
+            named = f"--{problem.replace('cropSize', 'crop-size')}" if len(sets) == 1 else f"{each.name}: {problem}"
+            raise click.UsageError(named)
+        if problem := each.uncut(frames):
+            raise click.UsageError(f"{option}: {problem}")
 
 
 def videos(options: dict[str, Any]) -> None:

@@ -43,6 +43,8 @@ def command(stopper: Stopper | None, /, **options: Any) -> int:
         raise click.UsageError("one of --in-place and --out-dir is needed, and not both")
     asked.videos(options)
     sets = asked.sets(options)
+    if options["videos"] is not None:
+        asked.check(sets, options["clip_frames"], "--clip-frames")
     try:
         dependencies.require()
     except dependencies.MissingError as error:

@@ -234,3 +234,13 @@ def with_options(command: Command) -> Command:
     for option in reversed((*WHERE, *FEATURES, *DEVICES, *CLIPS, *WATCHING, *PROCESS)):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+def parser() -> click.Command:
+    """Return a command that parses all of them and does nothing, for a program that hands them on."""
+
+    def nothing(**_: Any) -> None:
+        pass
+
+    spelling = {"token_normalize_func": lambda name: name.replace("_", "-")}
+    return click.command(context_settings=spelling)(with_options(nothing))

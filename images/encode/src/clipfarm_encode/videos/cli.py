@@ -14,7 +14,8 @@ from clipfarm_contract.excerpt import Cut
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 from clipfarm_contract.text import printable
-from clipfarm_encode.asked import require_video_decoder
+from clipfarm_encode import asked
+from clipfarm_encode.options import parser
 from clipfarm_encode.videos.folder import OtherVideosError
 from clipfarm_encode.videos.making import lines, make_clips
 
@@ -80,10 +81,12 @@ def command(
     """
     if str(videos).startswith("-"):
         raise click.UsageError(f"found {videos} first, expected VIDEOS before any option of clipfarm-encode")
-    require_video_decoder()
+    asked.require_video_decoder()
     for each in options:
         if (name := each.partition("=")[0].replace("_", "-")) in OWN:
             raise click.UsageError(f"{name}: found an option of clipfarm-encode that {PROGRAM} gives it itself")
+    if not no_encode:
+        _check(options, frames)
     folder = RunFolder(output.absolute())
     try:
         outcome = make_clips(videos, folder, Cut.asked(frames, stride, fps), moved=moved)
@@ -98,6 +101,16 @@ def command(
     folder.all_rendered.touch()
     code = 0 if no_encode else _encode(folder, replicas, options)
     return code or (FAILED if outcome.refused else 0)
+
+
+def _check(options: tuple[str, ...], frames: int) -> None:
+    """Check the encoder's options before videos are cut.
+
+    Raises:
+        UsageError: the encoder would refuse them.
+    """
+    with parser().make_context(PROGRAM, ["--data-dir", ".", "--in-place", *options]) as context:
+        asked.check(asked.sets(context.params), frames, "--frames")
 
 
 def _say(text: str) -> None:
