@@ -29,7 +29,7 @@ class Outcome:
     """Videos that were found."""
     clips: int = 0
     """Their clips, with those that were there."""
-    numbers: list[int] = field(default_factory=list)
+    numbers: set[int] = field(default_factory=set)
     """Of all clips that are excerpts of videos, also of those that are gone."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why a video gives no clip, by its path."""
@@ -63,8 +63,9 @@ def cut_all(root: Path, names: Iterable[str], output: RunFolder, cut: Cut) -> Ou
         OSError: the output cannot be written.
         ContractError: a clip's ``video.json`` is none.
     """
-    there, numbers = _there(output)
+    # Before a look at the clips: those that another program makes after this are met on the way to a free number.
     number = 1 + max((clip_index(path.name) or 0 for path in output.root.glob("clip_*")), default=-1)
+    there, numbers = _there(output)
     outcome = Outcome(numbers=numbers)
     with ThreadPoolExecutor(PROBES, "probe") as pool:
         for name, made in pool.map(
@@ -78,8 +79,11 @@ def cut_all(root: Path, names: Iterable[str], output: RunFolder, cut: Cut) -> Ou
             parts = {each.part for each in there.get(name, ()) if each in made}
             for excerpt in made:
                 if excerpt.part not in parts:
-                    number = _place(output, number, excerpt)
-                    numbers.append(number - 1)
+                    number, passed = _place(output, number, excerpt)
+                    numbers.update(range(number - 1 - len(passed), number))
+                    for each in passed:
+                        there[each.video].append(each)
+                        parts |= {each.part} if each in made else set()
     return outcome
 
 
@@ -88,14 +92,14 @@ def is_utf8(name: str) -> bool:
     return name.encode(errors="replace").decode() == name
 
 
-def _there(output: RunFolder) -> tuple[defaultdict[str, list[Excerpt]], list[int]]:
+def _there(output: RunFolder) -> tuple[defaultdict[str, list[Excerpt]], set[int]]:
     """Return the clips that are there, by their videos; and their numbers.
 
     Raises:
         ContractError: a clip's ``video.json`` is none.
     """
     found: defaultdict[str, list[Excerpt]] = defaultdict(list)
-    numbers = []
+    numbers = set()
     for index in output.clips():
         clip = output.clip(index)
         if clip.excerpt.exists():
@@ -104,7 +108,7 @@ def _there(output: RunFolder) -> tuple[defaultdict[str, list[Excerpt]], list[int
             except ContractError as error:
                 raise ContractError(f"{clip.folder}: {error}; remove this folder to have the clip cut again") from None
             found[excerpt.video].append(excerpt)
-            numbers.append(index)
+            numbers.add(index)
     return found, numbers
 
 
@@ -141,10 +145,16 @@ def _cut(path: Path, name: str, size: int, cut: Cut) -> list[Excerpt] | str:
     return [Excerpt(name, size, i, len(starts), first, cut.frames, fps) for i, first in enumerate(starts)]
 
 
-def _place(output: RunFolder, number: int, excerpt: Excerpt) -> int:
-    """Make a clip's folder under the first number that is free, and return the next number."""
+def _place(output: RunFolder, number: int, excerpt: Excerpt) -> tuple[int, list[Excerpt]]:
+    """Make a clip's folder under the first number that is free, unless another program was faster.
+
+    Returns:
+        The next number, and the clips of other programs that were passed on the way: one that has found a video which
+        this program has not, or the other way round, gives clips other numbers.
+    """
     attempt = output.attempt(number, secrets.token_hex(4))
     attempt.mkdir(parents=True)
+    passed: list[Excerpt] = []
     try:
         (attempt / "video.json").write_text(excerpt.to_json())
         while True:
@@ -154,11 +164,13 @@ def _place(output: RunFolder, number: int, excerpt: Excerpt) -> int:
             except OSError:
                 if not clip.excerpt.exists():
                     raise
-                if Excerpt.read(clip) == excerpt:  # another program was faster
-                    return number + 1
+                found = Excerpt.read(clip)
                 number += 1
+                if found == excerpt:
+                    return number, passed
+                passed.append(found)
             else:
-                return number + 1
+                return number + 1, passed
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
 
