@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,14 +18,14 @@ from clipfarm_contract.examining import Findings, examine
 from clipfarm_contract.excerpt import Cut, Excerpt, Videos
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import ClipError, read_clip
-from clipfarm_encode.videos import film
+from clipfarm_encode.videos import cutting, film
 from clipfarm_encode.videos.cli import together
 from clipfarm_encode.videos.cutting import cut_all, find_videos
 from clipfarm_encode.videos.error import VideoError
 from clipfarm_encode.videos.film import length, read_film
 from clipfarm_encode.videos.folder import settle
-from clipfarm_encode.videos.pictures import pictures
-from clipfarm_encode.videos.sampling import beginnings, sampled
+from clipfarm_encode.videos.pictures import pictures, read_pictures
+from clipfarm_encode.videos.sampling import beginnings, sampled, true_rate
 from helpers.runs import make_run
 from helpers.videos import KINDS, STEP, make_pictures, make_video
 
@@ -54,6 +55,33 @@ def test_a_video_whose_frames_come_at_odd_times_is_sampled_by_these(tmp_path):
     # Half a second at 20 frames a second, then 5 a second.
     path = make_video(tmp_path / "x.mkv", frames=20, at=lambda i: 50 * i if i < 10 else 500 + 200 * (i - 10))
     assert numbers(read_film(path, 0, 12, 10.0)) == [0, 2, 4, 6, 8, 10, 10, 11, 11, 12, 12, 13]
+    frames, rate = length(path)  # its head says 30 frames a second: all of them in 0.7 s of its 2.3 s
+    assert (frames, rate) == (20, pytest.approx(19.75 / 2.3))
+    assert numbers(read_film(path, 0, 20, rate))[::6] == [0, 11, 14, 18]
+    assert numbers(read_film(path, 19, 1, rate)) == [18]
+    last = sampled(frames, rate, 50.0) - 1
+    assert numbers(read_film(path, last, 1, 50.0)) == [19]
+
+
+def test_a_video_whose_times_are_rounded_keeps_the_rate_that_its_head_says(tmp_path):
+    assert length(make_video(tmp_path / "x.mkv", at=lambda i: round(i * 1000 / 30))) == (40, 30.0)
+    assert true_rate(1, 0.0, 30.0) == 30.0
+
+
+def test_a_picture_on_the_cover_is_not_the_video(tmp_path):
+    with av.open(str(tmp_path / "x.mp4"), "w") as container:
+        cover = container.add_stream("png")
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "rgb24"
+        cover.disposition = av.stream.Disposition.attached_pic
+        video = container.add_stream("libx264", rate=30)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for stream, count in ((cover, 1), (video, 10)):
+            for _ in range(count):
+                picture = np.zeros((stream.height, stream.width, 3), np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+    assert length(tmp_path / "x.mp4") == (10, 30.0)
+    assert next(read_film(tmp_path / "x.mp4", 0, 1, 30.0)).shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +119,7 @@ def test_a_video_that_is_to_be_turned_is_turned():
 def test_a_video_that_ends_early_says_so(tmp_path):
     path = make_video(tmp_path / "x.mp4", frames=10)
     with pytest.raises(VideoError, match="it ends after 2 of the clip's 4 frames"):
-        read_film(path, 8, 4, 30.0)
+        list(read_film(path, 8, 4, 30.0))
 
 
 def write_sound(path):
@@ -206,6 +234,26 @@ def test_two_programs_that_cut_at_the_same_time_make_each_clip_once(tmp_path):
     assert found == [(f"v{i}.mp4", part) for i in range(6) for part in range(2)]
 
 
+def test_a_program_that_has_found_a_video_more_than_another_makes_no_clip_twice(tmp_path, monkeypatch):
+    for name in ("b", "c"):
+        make_video(tmp_path / f"{name}.mp4", frames=16)
+    output = RunFolder(tmp_path / "out")
+    there = cutting._there
+
+    def another_meanwhile(of):
+        monkeypatch.undo()
+        found = there(of)
+        cut(tmp_path, output.root)
+        make_video(tmp_path / "a.mp4", frames=8)
+        return found
+
+    monkeypatch.setattr(cutting, "_there", another_meanwhile)
+    outcome = cut_all(tmp_path, ["a.mp4", "b.mp4", "c.mp4"], output, Cut(8, 8))
+    found = [(each.video, each.part) for _, each in sorted(excerpts(output.root).items())]
+    assert found == [("b.mp4", 0), ("b.mp4", 1), ("c.mp4", 0), ("c.mp4", 1), ("a.mp4", 0)]
+    assert (outcome.clips, outcome.numbers) == (5, set(range(5)))
+
+
 def test_encoders_in_pods_whose_processes_have_one_number_may_begin_at_the_same_time(tmp_path, monkeypatch):
     folder, videos, others = RunFolder(tmp_path), Videos("/videos", Cut(8, 8)), [1]
     replace = Path.replace
@@ -284,6 +332,41 @@ def test_pictures_are_in_order_of_their_numbers(tmp_path):
     assert [path.stem for path in pictures(tmp_path / "walk")] == [f"img{i}" for i in range(12)]
 
 
+def test_pictures_whose_numbers_are_the_same_or_none_have_an_order_that_every_machine_agrees_on(tmp_path, monkeypatch):
+    names = ["1.png", "01.png", "²3.png", "²20.png", "m².png"]
+    for name in names:
+        (tmp_path / name).touch()
+    scandir = os.scandir
+
+    @contextmanager
+    def backwards(folder):
+        with scandir(folder) as entries:
+            yield sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+    orders = [[path.name for path in pictures(tmp_path)]]
+    monkeypatch.setattr(os, "scandir", backwards)
+    orders.append([path.name for path in pictures(tmp_path)])
+    assert orders == [["01.png", "1.png", "m².png", "²3.png", "²20.png"]] * 2
+
+
+def test_pictures_are_as_they_are_to_be_shown(tmp_path):
+    upright = Image.Exif()
+    upright[0x0112] = 6  # its left side goes up
+    picture = Image.new("RGB", (64, 48))
+    picture.paste((255, 255, 255), (0, 0, 16, 48))
+    picture.save(tmp_path / "turned.jpg", exif=upright)
+    Image.new("LA", (64, 48), (100, 0)).save(tmp_path / "veiled.png")
+    turned, veiled = read_pictures([tmp_path / "turned.jpg", tmp_path / "veiled.png"])
+    assert (turned.shape, turned[8, 24].tolist(), turned[40, 24].tolist()) == ((64, 48, 3), [255] * 3, [0] * 3)
+    assert veiled[0, 0].tolist() == [100] * 3
+
+
+def test_a_picture_whose_values_8_bits_do_not_hold_is_named_and_not_clipped(tmp_path):
+    Image.fromarray(np.full((48, 64), 3000, np.uint16)).save(tmp_path / "depth.png")
+    with pytest.raises(VideoError, match=r"^depth\.png: pixels of mode I;16, expected values of 8 bits$"):
+        list(read_pictures([tmp_path / "depth.png"]))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -357,6 +440,18 @@ def test_a_folder_keeps_the_origin_of_its_clips(tmp_path):
         ([".", "--output", "made"], "made has clips of --frames 8 --stride 8 (all frames), found --frames 32"),
         (["videos", "--output", "made", "--frames", "8"], "made/clip_00000: video.json: not JSON"),
         ([".", "--output", "rendered"], "rendered has clips that were not made of videos"),
+        (["videos", "--output", "new", "--modle", "x"], "No such option '--modle'"),
+        (
+            ["videos", "--output", "new", "--weights="],
+            "--weights is needed: a .pt file, a Hugging Face",
+        ),
+        (["videos", "--output", "new", "--context", "frame"], "--name: missing, expected a name for features that are"),
+        (
+            ["videos", "--output", "new", "--frames", "7"],
+            "--frames: found 7, expected a multiple of 2, the frames that vjepa2_vitl16 takes at a time",
+        ),
+        (["videos", "--output", "new", "--layers", "8,30", "--name", "x"], "--layers: found 30, expected 1 to 24"),
+        (["videos", "--output", "new", "--crop-size", "250"], "--crop-size: found 250, expected a multiple of 16"),
     ],
 )
 def test_wrong_usage_is_one_line_and_2(arguments, message, tmp_path, monkeypatch):
@@ -366,7 +461,9 @@ def test_wrong_usage_is_one_line_and_2(arguments, message, tmp_path, monkeypatch
     make_video(Path("videos/x.mp4").absolute(), frames=8)
     cut(tmp_path / "videos", tmp_path / "made")
     Path("made/clip_00000/video.json").write_text("")
-    code, output = run(*arguments)
+    given = [] if "--weights=" in arguments else ["--weights", "random"]
+    code, output = run(*arguments, *given)
     assert code == 2
     assert message in output
     assert len(output.splitlines()) == 1
+    assert not Path("new").exists(), "nothing is cut"

@@ -1,5 +1,7 @@
 """A video file by PyAV: how long it is, and frames of it."""
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipfarm_encode.videos.error import VideoError
-from clipfarm_encode.videos.sampling import SHARE_OF_A_FRAME, times
+from clipfarm_encode.videos.sampling import SHARE_OF_A_FRAME, times, true_rate
 
 if TYPE_CHECKING:
     import av
@@ -22,44 +24,59 @@ Picture = NDArray[np.uint8]
 def length(path: Path) -> tuple[int, float]:
     """Return how many frames a video has, and how many a second.
 
-    The file's head says it if it can; otherwise its packets are counted, which decodes none.
+    The file's head says it if it can; otherwise its packets are counted, which decodes none. A Matroska or WebM file
+    has the times of its frames, and in its head no more than the rate that its writer expected: if they differ, the
+    rate is that of the times.
 
     Raises:
         VideoError: it is no video, or its head says no rate.
     """
     with _Opened(path) as (container, stream):
-        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+        rate = _rate(stream)
         if not rate:
             raise VideoError("its frames a second are not known")
         frames = stream.frames
         if not 0 < frames <= path.stat().st_size / LEAST_BYTES:
-            frames = sum(packet.size > 0 for packet in container.demux(stream))
+            frames, seconds = _counted(container, stream)
+            if seconds is not None and "matroska" in container.format.name:
+                rate = true_rate(frames, seconds, rate)
         if frames < 1:
             raise VideoError("it has no frame")
-        return frames, float(rate)
+        return frames, rate
 
 
-def read_film(path: Path, first: int, frames: int, fps: float) -> list[Picture]:
-    """Return frames of a video as (height, width, 3) RGB: those shown at ``first / fps`` s, and each ``1 / fps`` s on.
+def read_film(path: Path, first: int, frames: int, fps: float) -> Iterator[Picture]:
+    """Yield frames of a video as (height, width, 3) RGB: those shown at ``first / fps`` s, and each ``1 / fps`` s on.
+
+    One at a time, because a frame of a large video has megabytes.
 
     Raises:
         VideoError: it cannot be decoded, or ends before the last.
     """
     wanted = times(first, frames, fps)
     if first:
-        found = _shown(path, wanted, seek=True)
-        if found is not None:
-            return found
-    found = _shown(path, wanted, seek=False)
-    assert found is not None, "from its beginning a video has every frame that it has"
-    return found
+        try:
+            yield from _shown(path, wanted, seek=True)
+        except _PassedError:
+            pass
+        else:
+            return
+    yield from _shown(path, wanted, seek=False)
 
 
-def _shown(path: Path, wanted: list[float], *, seek: bool) -> list[Picture] | None:
-    """Return the pictures shown at some times; None if seeking went past the first of them."""
-    found: list[Picture] = []
+class _PassedError(Exception):
+    """Seeking went past the first frame."""
+
+
+def _shown(path: Path, wanted: list[float], *, seek: bool) -> Iterator[Picture]:
+    """Yield the pictures shown at some times.
+
+    Raises:
+        _PassedError: before the first of them.
+    """
+    found = 0
     with _Opened(path) as (container, stream):
-        rate = float(stream.average_rate or stream.guessed_rate or stream.base_rate or 0) or 1.0
+        rate = _rate(stream) or 1.0
         late = SHARE_OF_A_FRAME / rate
         origin = float((stream.start_time or 0) * stream.time_base)
         if seek:
@@ -67,21 +84,43 @@ def _shown(path: Path, wanted: list[float], *, seek: bool) -> list[Picture] | No
         shown: Any = None
         moment = 0.0
         for number, frame in enumerate(container.decode(stream)):
-            if frame.time is None and seek:
-                return None  # frames without times can only be counted from the beginning
-            moment = number / rate if frame.time is None else frame.time - origin
-            while len(found) < len(wanted) and moment > wanted[len(found)] + late:
+            if frame.time is not None:
+                moment = frame.time - origin
+            elif not seek:
+                moment = number / rate
+            elif found:
+                moment += 1 / rate
+            else:
+                raise _PassedError  # frames without times can only be counted from the beginning
+            while found < len(wanted) and moment > wanted[found] + late:
                 if shown is None and seek:
-                    return None
-                found.append(_picture(frame if shown is None else shown))
-            if len(found) == len(wanted):
-                return found
+                    raise _PassedError
+                yield _picture(frame if shown is None else shown)
+                found += 1
+            if found == len(wanted):
+                return
             shown = frame
-        while shown is not None and len(found) < len(wanted) and wanted[len(found)] < moment + 1 / rate - late:
-            found.append(_picture(shown))
-    if len(found) < len(wanted):
-        raise VideoError(f"it ends after {len(found)} of the clip's {len(wanted)} frames")
-    return found
+        while shown is not None and found < len(wanted) and wanted[found] < moment + 1 / rate - late:
+            yield _picture(shown)
+            found += 1
+    if found < len(wanted):
+        raise VideoError(f"it ends after {found} of the clip's {len(wanted)} frames")
+
+
+def _counted(container: Any, stream: Any) -> tuple[int, float | None]:
+    """Return how many frames there are, and the seconds between the first and the last; None if some have no time."""
+    count, moments, timed = 0, (math.inf, -math.inf), True
+    for packet in container.demux(stream):
+        if packet.size > 0:
+            count += 1
+            timed = timed and packet.pts is not None
+            moments = (min(moments[0], packet.pts), max(moments[1], packet.pts)) if timed else moments
+    return count, (moments[1] - moments[0]) * float(stream.time_base) if count and timed else None
+
+
+def _rate(stream: Any) -> float:
+    """Return how many frames a second the head of a video says; 0 if it says nothing."""
+    return float(stream.average_rate or stream.guessed_rate or stream.base_rate or 0)
 
 
 def _picture(frame: "av.VideoFrame") -> Picture:
@@ -105,11 +144,12 @@ class _Opened:
             self._container = av.open(str(self._path), metadata_errors="replace")
         except av.error.FFmpegError as error:
             raise VideoError(_reason(error)) from None
-        try:
-            stream = self._container.streams.video[0]
-        except IndexError:
+        cover = av.stream.Disposition.attached_pic
+        moving = [each for each in self._container.streams.video if not each.disposition & cover]
+        if not moving:
             self._container.close()
-            raise VideoError("it has sound at most, and no pictures") from None
+            raise VideoError("it has sound at most, and no pictures")
+        stream = moving[0]
         stream.codec_context.thread_count = 1  # there is a process for each core
         return self._container, stream
 

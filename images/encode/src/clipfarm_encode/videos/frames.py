@@ -1,7 +1,8 @@
 """The frames of a clip that is an excerpt of a video."""
 
 import hashlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,19 +36,25 @@ def read_excerpt(clip: Clip, allocate: Callable[[tuple[int, ...]], Frames]) -> t
         raise VideoError(str(error)) from None
     path = root / excerpt.video
     try:
-        found = _read(path, excerpt)
+        frames = _stack(_read(path, excerpt), excerpt.frames, allocate)
     except VideoError as error:
         raise VideoError(f"{excerpt.video}: {error}") from None
-    if len(shapes := {each.shape for each in found}) > 1:
-        sizes = " and ".join(sorted(f"{width} x {height}" for height, width, _ in shapes))
-        raise VideoError(f"{excerpt.video}: its pictures have different sizes, {sizes}")
-    frames = allocate((len(found), *found[0].shape))
-    for target, each in zip(frames, found, strict=True):
-        target[:] = each
     return frames, hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
 
 
-def _read(path: Path, excerpt: Excerpt) -> list[Frames]:
+def _stack(pictures: Iterator[Frames], count: int, allocate: Callable[[tuple[int, ...]], Frames]) -> Frames:
+    """Put a clip's pictures into one array, each as it is decoded: a large one has megabytes."""
+    first = next(pictures)
+    frames = allocate((count, *first.shape))
+    for target, each in zip(frames, itertools.chain((first,), pictures), strict=True):
+        if each.shape != first.shape:
+            sizes = " and ".join(sorted(f"{width} x {height}" for height, width, _ in (first.shape, each.shape)))
+            raise VideoError(f"its pictures have different sizes, {sizes}")
+        target[:] = each
+    return frames
+
+
+def _read(path: Path, excerpt: Excerpt) -> Iterator[Frames]:
     if not path.exists():
         raise VideoError(f"not found in {path.parent}")
     if path.is_dir():

@@ -2,16 +2,18 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clipfarm_encode.videos.error import VideoError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+MODES = ("RGB", "RGBA", "RGBX", "L", "LA", "P", "PA", "1", "CMYK", "YCbCr")
+"""Of Pillow, with values of 8 bits or fewer."""
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
 
 
@@ -31,22 +33,25 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
-def read_pictures(paths: Sequence[Path]) -> list[NDArray[np.uint8]]:
-    """Return pictures as (height, width, 3) RGB.
+def read_pictures(paths: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
+    """Yield pictures as (height, width, 3) RGB, each as it is to be shown: a camera may have been held upright.
 
     Raises:
-        VideoError: one cannot be decoded.
+        VideoError: one cannot be decoded, or has values of more than 8 bits, which Pillow would clip.
     """
-    found = []
     for path in paths:
         try:
             with Image.open(path) as picture:
-                found.append(np.asarray(picture.convert("RGB")))
+                if picture.mode not in MODES:
+                    raise VideoError(f"{path.name}: pixels of mode {picture.mode}, expected values of 8 bits")
+                yield np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            if isinstance(error, VideoError):
+                raise
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or no picture"
             raise VideoError(f"{path.name}: {reason}") from None
-    return found
 
 
-def _by_number(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(name)]
+def _by_number(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return what sorts names by their numbers; of those that differ in zeros alone, the name itself decides."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(name)], name
