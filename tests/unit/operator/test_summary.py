@@ -45,6 +45,13 @@ def test_clips_that_are_held_are_counted_also_where_an_earlier_version_wrote_it(
     assert "held 3" in counters(run)
 
 
+def test_of_a_run_of_videos_no_renderer_is_counted():
+    run = finished()
+    run["spec"] |= {"source": {"videos": {"folder": "lab"}}}
+    del run["status"]["rendered"]
+    assert counters(run) == "encoded 1/2, failed 1"
+
+
 def test_another_attempt_that_nobody_has_taken_up_is_said_to_be_so():
     run = finished("2")
     assert counters(run) == "another attempt was asked for; no operator has seen it yet"

@@ -39,7 +39,9 @@ def counters(run: Mapping[str, Any]) -> str:
     total = status.get("total", "?")
     parts = [f"rendered {status['rendered']}/{total}"] if "rendered" in status else []
     parts += [f"encoded {status['encoded']}/{total}"] if run["spec"]["encode"].get("enabled", True) else []
-    parts += [f"failed {status['failed']}", f"running {status['running']}"]
+    parts += [f"failed {status['failed']}"]
+    # Of a run of videos nothing is rendered: a zero would look as if nothing was done.
+    parts += [f"running {status['running']}"] if "source" not in run["spec"] else []
     parts += [f"waiting to retry {status['retried']}"] if status["retried"] else []
     parts += [f"held {held_clips(status)}"] if held_clips(status) else []
     parts += [f"ETA {status['eta']}"] if status.get("eta") else []
