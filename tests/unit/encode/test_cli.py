@@ -212,7 +212,7 @@ TINY = ["--in_place", "--model", MODEL, "--weights", "random"]
         ([*TINY, "--clips", ""], "--clips: found no clip, expected ranges"),
         ([*TINY, "--clips", "0-" + "9" * 30], '--clips: found "0-9999'),
         ([*TINY, "--clips", "9" * 5000], '--clips: found "9999'),
-        ([*TINY, "--crop_size", "1000000000"], "1000000000 is not in the range 16<=x<=1024"),
+        ([*TINY, "--crop_size", "1000000000"], "1000000000 is not in the range 14<=x<=1024"),
         ([*TINY, "--batch_size", "1000000000"], "1000000000 is not in the range 1<=x<=1024"),
         ([*TINY, "--batch_wait", "nan"], "'nan' is not a number of seconds"),
         ([*TINY, "--stale_after", "inf"], "inf is not in the range"),

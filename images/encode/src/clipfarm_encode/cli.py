@@ -32,7 +32,7 @@ FAILED = 1
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def command(stopper: Stopper | None, /, **options: Any) -> int:
-    """Turn clips (rgb/*.png) into V-JEPA 2 features (feature_maps/<name>.npy).
+    """Turn clips (rgb/*.png) into features of V-JEPA 2 or another model (feature_maps/<name>.npy).
 
     Clips that have features are skipped, so the same command continues where it was ended. With --seed, a COMMAND after
     "--" is the run's own renderer.

@@ -68,12 +68,13 @@ FEATURES = (
         "--model",
         default="vjepa2_vitl16",
         show_default=True,
-        help="Also: vjepa2_vith16, vjepa2_vitg16, vjepa2_tiny16 (for trials).",
+        help="A V-JEPA 2 or 2.1, such as vjepa2_1_vitl16, or timm:NAME for an image encoder of timm; "
+        "vjepa2_tiny16 is for trials.",
     ),
     click.option(
         "--weights",
-        help="A .pt file as published, a Hugging Face folder, the https address of a .pt file, a Hugging Face id, or "
-        "the word random (features then mean nothing).",
+        help="A .pt file as published, a Hugging Face folder, timm's model.safetensors, the https address of a .pt "
+        "file, a Hugging Face id, or the word random (features then mean nothing).",
     ),
     click.option(
         "--weights-sha256", metavar="HEX", help="SHA-256 that the weights must have; required for an https address."
@@ -107,8 +108,8 @@ FEATURES = (
         "--crop-size",
         default=256,
         show_default=True,
-        type=click.IntRange(16, MOST_CROP),
-        help="Height and width of the model's input, pixels, a multiple of 16.",
+        type=click.IntRange(14, MOST_CROP),
+        help="Height and width of the model's input, pixels, a multiple of its patch: 16 for V-JEPA 2.",
     ),
     click.option("--name", help="Name of the features' files.  [default: the model's, for its default features]"),
     click.option(
