@@ -1,5 +1,6 @@
 """Other people's videos: which frames a clip gets, and what is wrong with the rest. The videos are real ones."""
 
+import errno
 import json
 import os
 import subprocess
@@ -20,9 +21,10 @@ from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import ClipError, read_clip
 from clipfarm_encode.videos import cutting, film
 from clipfarm_encode.videos.cli import together
-from clipfarm_encode.videos.cutting import cut_all, find_videos
+from clipfarm_encode.videos.cutting import cut_all
 from clipfarm_encode.videos.error import VideoError
 from clipfarm_encode.videos.film import length, read_film
+from clipfarm_encode.videos.finding import find_videos
 from clipfarm_encode.videos.folder import settle
 from clipfarm_encode.videos.pictures import pictures, read_pictures
 from clipfarm_encode.videos.sampling import beginnings, sampled, true_rate
@@ -202,6 +204,34 @@ def test_videos_at_any_depth_become_clips_in_the_order_of_their_names(tmp_path):
     assert found == [("one.mp4", 0, 0, 1), ("b/two.webm", 0, 0, 2), ("b/two.webm", 8, 1, 2), ("b/three", 0, 0, 1)]
     frames = [numbers(read_clip(RunFolder(output).clip(i)).frames) for i in range(4)]
     assert frames == [list(range(8)), list(range(8)), list(range(8, 16)), list(range(8))]
+
+
+def test_links_to_folders_are_followed_and_no_folder_is_looked_into_twice(tmp_path):
+    elsewhere, videos = tmp_path / "elsewhere", tmp_path / "videos"
+    for path in (elsewhere / "deep" / "far.mp4", videos / "z" / "near.mp4"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    for name, target in {"a": "z", "b": "../elsewhere", "round": ".", "gone": "nowhere", "f.mp4": "z/near.mp4"}.items():
+        (videos / name).symlink_to(target)
+    (elsewhere / "back").symlink_to(videos)
+    assert list(find_videos(videos, tmp_path / "out")) == ["f.mp4", "z/near.mp4", "b/deep/far.mp4"]
+
+
+def test_a_folder_that_cannot_be_listed_is_passed_over_and_the_rest_goes_on(tmp_path, monkeypatch):
+    make_video(tmp_path / "x.mp4", frames=8)
+    (tmp_path / "lost+found").mkdir()
+    scandir = os.scandir
+
+    def refusing(folder="."):
+        if os.fspath(folder).endswith("lost+found"):
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    outcome = cut(tmp_path, tmp_path / "out")
+    assert (outcome.clips, outcome.refused) == (1, {"lost+found": "Permission denied"})
+    with pytest.raises(PermissionError):
+        list(find_videos(tmp_path / "lost+found", tmp_path / "out"))
 
 
 def test_clips_keep_their_numbers_when_videos_are_added_and_when_a_cut_was_broken_off(tmp_path):

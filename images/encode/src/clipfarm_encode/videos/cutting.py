@@ -1,10 +1,9 @@
 """Videos in a folder to folders of clips, each with a ``video.json`` that says which frames it has."""
 
-import os
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder, clip_index
 from clipfarm_encode.videos import film
 from clipfarm_encode.videos.error import VideoError
-from clipfarm_encode.videos.pictures import is_picture, pictures
+from clipfarm_encode.videos.pictures import pictures
 from clipfarm_encode.videos.sampling import beginnings, sampled
 
 PROBES = 8
@@ -33,25 +32,6 @@ class Outcome:
     """Of all clips that are excerpts of videos, also of those that are gone."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why a video gives no clip, by its path."""
-
-
-def find_videos(root: Path, leave_out: Path) -> Iterator[str]:
-    """Yield videos below a folder by their paths from it, in an order that every machine agrees on.
-
-    A folder with pictures in it is a video. Names that begin with a dot, and ``leave_out``, are not looked into.
-
-    Raises:
-        OSError: a folder cannot be listed.
-    """
-    for folder, folders, files in os.walk(root, onerror=_raise):
-        here = Path(folder)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and here / name != leave_out)
-        names = [name for name in sorted(files) if not name.startswith(".")]
-        if any(is_picture(name) for name in names):
-            yield here.relative_to(root).as_posix()
-        for name in names:
-            if name.lower().endswith(film.SUFFIXES):
-                yield (here / name).relative_to(root).as_posix()
 
 
 def cut_all(root: Path, names: Iterable[str], output: RunFolder, cut: Cut) -> Outcome:
@@ -173,7 +153,3 @@ def _place(output: RunFolder, number: int, excerpt: Excerpt) -> tuple[int, list[
                 return number + 1, passed
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
-
-
-def _raise(error: OSError) -> None:
-    raise error

@@ -5,7 +5,8 @@ from pathlib import Path
 from clipfarm_contract.excerpt import Cut, Videos
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
-from clipfarm_encode.videos.cutting import Outcome, cut_all, find_videos, is_utf8
+from clipfarm_encode.videos.cutting import Outcome, cut_all, is_utf8
+from clipfarm_encode.videos.finding import find_videos
 from clipfarm_encode.videos.folder import settle
 
 REFUSED_SHOWN = 20
