@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import cli, encode_single_clip, get_encoder
@@ -114,16 +115,23 @@ def test_bad_clips_are_named_and_the_others_of_their_batch_are_encoded(encode, r
     make_frames(run_folder.root / "clip_00008", frames=3)
     make_frames(run_folder.root / "clip_00009", frames=2)
     make_clip(run_folder.root, 10, size=20)
+    make_frames(run_folder.root / "clip_00011", frames=2)
+    for frame in run_folder.clip(11).rgb.iterdir():
+        Image.new("RGB", (99, 3)).save(frame)
     log = tmp_path / "log.json"
     code, out, _ = encode("--log_json", log)
     assert code == 1
     document = json.loads(log.read_text())
-    assert [failure["clip"] for failure in document["failures"]] == ["clip_00001", "clip_00007", "clip_00008"]
+    assert [failure["clip"] for failure in document["failures"]] == [
+        *("clip_00001", "clip_00007", "clip_00008", "clip_00011")
+    ]
     assert document["failures"][0]["reason"].startswith("rgb/frame_00002.png: 100 bytes, expected ")
-    assert document["clips"] == {"found": 9, "waiting": 0, "encoding": 0, "encoded": 6, "skipped": 0, "failed": 3}
+    assert document["clips"] == {"found": 10, "waiting": 0, "encoding": 0, "encoded": 6, "skipped": 0, "failed": 4}
     assert "clip_00007 failed: rgb: missing\n" in out
     assert "clip_00008 failed: rgb: 3 frames; the model takes 2 at a time\n" in out
-    assert "3 of 9 clips have no clip.json" in out
+    thin = "rgb: pictures of 99 x 3 pixels, expected a long side of at most 32 times the short one"
+    assert document["failures"][3]["reason"] == thin
+    assert "4 of 10 clips have no clip.json" in out
     assert np.load(run_folder.clip(9).features(MODEL)).shape == (4, 192)
 
 

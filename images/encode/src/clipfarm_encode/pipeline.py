@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from clipfarm_contract import regular
 from clipfarm_encode.batches import Batches, Prepared, Shape
 from clipfarm_encode.files.clips import ClipError
 from clipfarm_encode.files.decoding import Decoders
@@ -149,9 +150,11 @@ class Pipeline:
         count = len(decoded.frames)
         try:
             passes(extraction, count, encoder.model)
+            pixels = encoder.prepare(decoded.frames)
         except ValueError as error:
-            raise ClipError(f"rgb: {error}") from None
-        pixels = encoder.prepare(decoded.frames)
+            clip = turn.found.clip
+            where = clip.excerpt if regular.may_exist(clip.excerpt) else clip.rgb
+            raise ClipError(f"{where.name}: {error}") from None
         _, rows, columns = encoder.model.grid(encoder.model.step, *pixels.shape[-2:])
         self._reporter.spent("io", read - start)
         self._reporter.spent("preprocess", time.monotonic() - read)

@@ -23,6 +23,8 @@ class Statistics(NamedTuple):
     std: Colour
 
 
+MOST_SHAPE = 32
+"""Length of a picture's long side, in short ones. Resized for a crop of 256 pixels such a picture has 8 MB."""
 IMAGENET = Statistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -60,11 +62,17 @@ def resize_and_crop(frames: Tensor, preprocessing: Preprocessing) -> Tensor:
 
     Resizing works on 8-bit values and rounds to them, and it smooths if it shrinks (``antialias``), as transformers'
     ``VJEPA2VideoProcessor`` and Pillow do.
+
+    Raises:
+        ValueError: the pictures are so long and thin that, resized, they would have gigabytes.
     """
     height, width = frames.shape[-2:]
     size = [preprocessing.resize] * 2
     if not preprocessing.squash:
         short = min(height, width)
+        if max(height, width) > MOST_SHAPE * short:
+            found = f"pictures of {width} x {height} pixels"
+            raise ValueError(f"{found}, expected a long side of at most {MOST_SHAPE} times the short one")
         size = [preprocessing.resize * height // short, preprocessing.resize * width // short]
     resized = functional.interpolate(frames, size, mode=preprocessing.interpolation, antialias=True)
     cut = (side - preprocessing.crop for side in size)
