@@ -1002,6 +1002,30 @@ class TestRunsThatEndAsAWhole:
         assert (status["rendered"], status["failed"]) == (9, 1)
         assert status["failures"] == [{"clips": "9", "stage": "render", "reason": "ran out"}]
 
+    def test_a_block_that_breaks_off_more_often_than_its_clips_have_attempts_has_failed(self):
+        scene = Scene(20, render={"clipsPerPod": 10}, retry={"limit": 1}).job(completed="0")
+        for times in range(11):
+            scene.pod(1, gate=0, uid=f"again-{times}")
+            end = {"done": 2, "ignored": times, "ended": WALL + 60 * times}
+            scene.store.failed.put(
+                f"f-{times}",
+                FailedPod(
+                    f"f-{times}", KEY, "job-1", 1, ExitCode.BROKE_OFF, "full", attempts=1, disrupted=False, **end
+                ),
+            )
+            assert (scene.status()["failed"], scene.status()["retried"]) == ((0, 1), (8, 0))[times == 10]
+        assert decide(scene.tracked.run, scene.look(NOW + 3600)).start == ()
+        status = scene.status()
+        assert status["phase"] == "CompletedWithFailures"
+        assert status["failures"] == [
+            {
+                "clips": "10-19", "stage": "render",
+                "reason": "full; the block broke off 11 times, expected at most 10: retry.limit for each of its clips."
+                " So its image does not count them, or its results are not kept on the volume",
+            }
+        ]  # fmt: skip
+        assert scene.changes()["patch", "Job"] == {"spec": {"parallelism": 0}}, "the pod at its gate goes"
+
     def test_a_pod_that_tells_of_clips_of_others_or_of_more_than_it_has_is_not_believed(self):
         scene = Scene(20, render={"clipsPerPod": 10}).job()
         told = ((3, "black"), (3, "black"), (17, "not its own"), (-1, "none"))

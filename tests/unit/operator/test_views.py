@@ -155,6 +155,10 @@ SAID = json.dumps({"clips": [{"index": 7, "exitCode": 1, "reason": "it never mov
         ({"containerStatuses": ended(2, told(2, 2))}, ExitCode.OUT_OF_VRAM, "clip 0 has no room; another reason"),
         ({"containerStatuses": ended(76, BROKE_OFF)}, ExitCode.BROKE_OFF, "GPU memory ran out: no room"),
         ({"containerStatuses": ended(76, '{"done":90,"failed":3}')}, ExitCode.BROKE_OFF, "GPU memory ran out"),
+        # Another program has no clip to go on with.
+        ({"containerStatuses": ended(76)}, ExitCode.FAILED, "exit status 76"),
+        ({"containerStatuses": ended(76, "x\nno bean\n")}, ExitCode.FAILED, "exit status 76; last line: no bean"),
+        ({"containerStatuses": ended(76, SAID)}, ExitCode.FAILED, "it never moved"),
         ({"containerStatuses": ended(64, "a\nclipfarm-render: no such shape\n")}, ExitCode.USAGE, "no such shape"),
         (
             {"containerStatuses": ended(137, "a\nclip 3 begins\n")},

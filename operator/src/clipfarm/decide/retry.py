@@ -43,7 +43,8 @@ class Outcome:
 def judge(retry: Retry, ended: Sequence[Ended]) -> Outcome:
     """Sort failed attempts: a clip that ran out of GPU memory is tried again, and a block that was given up.
 
-    A block that broke off has counted the attempts of its clips itself, and goes on in any case.
+    A block that broke off has counted the attempts of its clips itself, and goes on until it is known to have broken
+    off too often.
     Any other failure would recur, because the same seed makes the same clip; the run goes on without it. A usage error
     concerns every clip, so the run ends without trying the others.
     """

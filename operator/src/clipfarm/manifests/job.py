@@ -84,14 +84,14 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int, workers: int |
                 "rules": [
                     # Evicted, or its node is gone: not the clip's fault, and not counted.
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                    # A clip ran out of GPU memory, which its own result counts; or the pod was deleted, as by a drain
-                    # without evictions: not the clip's fault.
+                    # The pod was deleted, as by a drain without evictions: not the clip's fault. Or a clip of a block
+                    # ran out of GPU memory, which its own result counts; for one clip the Job counts.
                     {
                         "action": "Ignore",
                         "onExitCodes": {
                             "containerName": CONTAINER,
                             "operator": "In",
-                            "values": [int(ExitCode.BROKE_OFF), STOPPED],
+                            "values": [*([int(ExitCode.BROKE_OFF)] if blocks.per_index > 1 else []), STOPPED],
                         },
                     },
                     # Anything but these would end the same way again.

@@ -95,11 +95,10 @@ def _failed_clips(run: Mapping[str, Any], job: Mapping[str, Any], only: str) -> 
         blocks, status = Blocks.of(parsed, only, clips_per_pod(job)), job.get("status", {})
     except ValueError as error:
         raise NothingToRetryError(str(error)) from None
-    indexes = list(Indexes.parse(status.get("failedIndexes", "")))
-    if run["status"]["phase"] == "Failed":
-        # A run that failed as a whole has clips that were never tried.
-        completed = Indexes.parse(status.get("completedIndexes", ""))
-        indexes = [index for index in range(blocks.count) if index not in completed]
+    # The run has finished. Its Job may not have: a run that failed as a whole has clips that were never tried, and a
+    # block that broke off too often has failed by the operator's count alone.
+    completed = Indexes.parse(status.get("completedIndexes", ""))
+    indexes = [index for index in range(blocks.count) if index not in completed]
     return [clip for index in indexes for clip in blocks.of_index(index)]
 
 

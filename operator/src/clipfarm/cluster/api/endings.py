@@ -64,6 +64,7 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
         at = unix_time(metadata["creationTimestamp"])
     code = ended.get("exitCode", 1)
     told = _termination(ended)
+    broke_off = code == ExitCode.BROKE_OFF and _goes_on(told)
     ends = [clip for clip in told.clips or () if clip.exit_code]
     clips, again = (
         tuple((clip.index, clip.reason[:MOST_TEXT]) for clip in ends if clip.again == waits) for waits in (False, True)
@@ -73,8 +74,8 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
         run=key,
         owner=controller(manifest),
         index=index,
-        exit_code=ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED,
-        reason=_reason(ended, status, again or clips)[:MOST_TEXT],
+        exit_code=_of_a_renderer(code, broke_off=broke_off),
+        reason=_reason(ended, status, again or clips, broke_off=broke_off)[:MOST_TEXT],
         ended=at,
         attempts=_count(annotations, FAILURES_ANNOTATION) + 1,
         disrupted=ended.get("exitCode", STOPPED) in (STOPPED, ExitCode.OK)
@@ -83,6 +84,19 @@ def failed_pod(manifest: Manifest) -> FailedPod | None:
         done=told.done,
         ignored=_count(annotations, IGNORED_ANNOTATION),
     )
+
+
+def _goes_on(told: Termination) -> bool:
+    """Return whether a supervisor reports a clip that is tried again, or had no room to name any.
+
+    A program that knows nothing of the contract may end with any exit code, and would be tried again for ever.
+    """
+    return any(clip.again for clip in told.clips) if told.clips is not None else bool(told.done or told.failed)
+
+
+def _of_a_renderer(code: int, *, broke_off: bool) -> ExitCode:
+    known = code in set(ExitCode) and (code != ExitCode.BROKE_OFF or broke_off)
+    return ExitCode(code) if known else ExitCode.FAILED
 
 
 def _count(annotations: Manifest, name: str) -> int:
@@ -143,7 +157,7 @@ def _ended(status: Manifest) -> Manifest:
     return found
 
 
-def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...]) -> str:
+def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...], *, broke_off: bool) -> str:
     if ended.get("exitCode") == ExitCode.OK:
         return _failed_beside(status)
     if ended.get("reason") == "OOMKilled":
@@ -164,9 +178,9 @@ def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...
         return said  # the supervisor refuses its command line, or the container could not be started
     # What follows is of what ran in the supervisor's place, or of one that was killed.
     code = ended["exitCode"]
-    how = {ExitCode.OUT_OF_VRAM: ENDED_WITH_2, ExitCode.BROKE_OFF: "GPU memory ran out"}.get(
-        code, f"exit status {code}"
-    )
+    how = ENDED_WITH_2 if code == ExitCode.OUT_OF_VRAM else f"exit status {code}"
+    if broke_off:
+        how = "GPU memory ran out"
     return f"{how}; last line: {said}" if said else how
 
 

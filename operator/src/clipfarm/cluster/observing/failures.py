@@ -1,5 +1,6 @@
 """How indexes of a Job have failed: for good, or so that they are tried again."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -53,6 +54,7 @@ def failures(
     """
     failed_at: dict[str, float] = {}
     latest: dict[int, tuple[FailedPod, float]] = {}
+    broke_off: Counter[int] = Counter()
     for uid, pod in failed.items():
         if pod.owner != rendering.job or pod.index >= blocks.count:
             continue
@@ -60,13 +62,17 @@ def failures(
         # looked, and then only for an age.
         age = max(0.0, wall - pod.ended) if rendering.completed is None else 0.0
         at = failed_at[uid] = rendering.failed_at.get(uid, now - age)
+        broke_off[pod.index] += pod.exit_code is ExitCode.BROKE_OFF and not pod.disrupted
         if pod.index not in latest or _order(pod) > _order(latest[pod.index][0]):
             latest[pod.index] = (pod, at)
     again, gave_up, unfinished, new = [], [], [], {}
     for index, (pod, at) in latest.items():
-        # The Job comes to the same conclusion, but some time later.
+        # The Job comes to the same conclusion, but some time later; of a block that broke off too often it does not.
+        most = limit * blocks.size(index)
         if _is_last(pod, limit) or index in for_good:
             new[index] = within(pod, blocks)
+        elif pod.exit_code is ExitCode.BROKE_OFF and broke_off[index] > most:
+            new[index] = replace(within(pod, blocks), reason=f"{pod.reason}; {_too_often(broke_off[index], most)}")
         elif not pod.disrupted:
             if index in gated:
                 again.append(Ended(index, pod.exit_code, pod.reason, at, pod.attempts))
@@ -85,6 +91,13 @@ def _is_last(pod: FailedPod, limit: int) -> bool:
     if pod.disrupted or pod.exit_code is ExitCode.BROKE_OFF:
         return False
     return pod.exit_code not in WORTH_ANOTHER_ATTEMPT or pod.attempts > limit
+
+
+def _too_often(times: int, most: int) -> str:
+    return (
+        f"the block broke off {times} times, expected at most {most}: retry.limit for each of its clips. So its image"
+        " does not count them, or its results are not kept on the volume"
+    )
 
 
 def _order(pod: FailedPod) -> tuple[bool, int, float]:
