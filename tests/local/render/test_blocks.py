@@ -192,6 +192,33 @@ class TestOutOfGpuMemory:
         assert (ended.code, seen) == (ExitCode.FAILED, ["4", "5"])
         assert any("clip 1: failed before (2), not tried again" in line for line in ended.lines)
 
+    def test_a_clip_that_failed_before_and_is_there_now_is_complete(self, block, supervise, monkeypatch):
+        block("1")
+        block("1 4")  # clips 1 and 3 have failed for good
+        failed = supervise.run.result(1).read_bytes()
+        monkeypatch.setenv("RAN_OUT", "")
+        for name in ("CLIPFARM_JOB", "CLIPFARM_RETRY_LIMIT"):
+            monkeypatch.delenv(name)
+        assert supervise(*python(SCARCE), index=1).code == ExitCode.OK
+        supervise.run.result(1).write_bytes(failed)  # as if another machine had made it
+        ended, seen, told = block("")
+        assert (ended.code, seen, ended.run.clips()) == (ExitCode.FAILED, ["4", "5"], [0, 1, 2, 4, 5])
+        assert [clip.index for clip in told if clip.exit_code] == [3]
+
+    def test_a_clip_whose_folder_was_in_the_way_is_made_once_that_is_gone(self, block, supervise):
+        clip = supervise.run.clip(2)
+        clip.folder.mkdir(parents=True)
+        clip.excerpt.write_text("{}")  # a clip of a video
+        ended, _, told = block("4")
+        assert (ended.code, told[2].exit_code) == (ExitCode.BROKE_OFF, ExitCode.FAILED)
+        assert "it is left as it is" in told[2].reason
+        ended, seen, _ = block("4")
+        assert (seen, ended.result(2).exit_code) == (["4", "5"], ExitCode.FAILED), "it is looked at again"
+        clip.excerpt.unlink()
+        clip.folder.rmdir()
+        ended, seen, _ = block("")
+        assert (seen, ended.run.clips()) == (["2"], [0, 1, 2, 5])
+
     def test_another_job_counts_from_zero(self, block):
         block("1")
         block("1")

@@ -90,7 +90,7 @@ def make(
         unread = "cannot be read: " if found.state is ClipState.UNREADABLE else ""
         reason = f"{folder.folder.name}: {unread}{found.reason}; it is left as it is"
         failed = ClipResult(recipe.index, ExitCode.FAILED, reason, {}, 0.0, 0.0)
-        return lambda: _keep(run, counting.counted(failed, None), "")
+        return lambda: _keep(run, counting.counted(failed, counting.earlier(run, recipe.index)), "")
     expects_another = another()
     with ExitStack() as held:
         held.enter_context(writing(run))
@@ -120,6 +120,11 @@ def make(
 def is_missing(run: RunFolder, recipe: ClipRecipe, renderer: Renderer) -> bool:
     """Return whether a clip is to be made."""
     return _inspect(run, recipe, renderer).state in _TO_BE_MADE
+
+
+def is_complete(run: RunFolder, recipe: ClipRecipe, renderer: Renderer) -> bool:
+    """Return whether a clip is there, whoever made it."""
+    return _inspect(run, recipe, renderer).state is ClipState.COMPLETE
 
 
 def _inspect(run: RunFolder, recipe: ClipRecipe, renderer: Renderer) -> Inspection:

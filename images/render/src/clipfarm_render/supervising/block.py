@@ -52,7 +52,7 @@ def make_all(
                 raise Stopped
             another = partial(_is_missing, run, following, renderer)
             finish: Callable[[], Outcome]
-            if recipe.index in settled:
+            if recipe.index in settled and not attempt.is_complete(run, recipe, renderer):
                 finish = partial(Outcome, settled[recipe.index], settled=True)
             else:
                 finish = attempt.make(run, recipe, children, stop, another, counting)

@@ -64,7 +64,8 @@ class Counting:
         """Return the clips of a block that have failed for good in earlier pods of the Job, with their results.
 
         These ran out in every attempt, or failed before the clip at which the block broke off. A block that was given
-        up has no such clip: there the next pod tries again what failed.
+        up has no such clip: there the next pod tries again what failed. A clip that was not tried because of what was
+        in its folder is not among them: the folder may have been put right since, and looking costs nothing.
         """
         if not self.job:
             return {}
@@ -75,7 +76,7 @@ class Counting:
         return {
             clip: known[clip]
             for clip in clips[: reached + 1]
-            if clip in known and known[clip].exit_code is not ExitCode.OK and not self.has_another(known[clip])
+            if clip in known and _has_failed(known[clip]) and not self.has_another(known[clip])
         }
 
     def earlier(self, run: RunFolder, clip: int) -> ClipResult | None:
@@ -90,6 +91,11 @@ class Counting:
 
 
 NOT_COUNTED = Counting()
+
+
+def _has_failed(result: ClipResult) -> bool:
+    """Return whether a clip was tried and is not complete; an attempt takes time."""
+    return result.exit_code is not ExitCode.OK and bool(result.seconds)
 
 
 def _ran_out(result: ClipResult) -> bool:
