@@ -11,7 +11,7 @@ from rich.console import Console
 
 from clipfarm.cli import needs
 from clipfarm.cli.inline import inline
-from clipfarm.cli.plan import describe
+from clipfarm.cli.plan import describe, plan
 from clipfarm.local.job import Job
 from clipfarm.manifests.preview import objects
 from clipfarm.run_file import RunFileError, parse_run, read_run
@@ -105,10 +105,17 @@ def test_a_plan_shows_of_each_phase_the_laws_that_it_has(monkeypatch):
     )
     spec["spec"]["experiment"] |= {"factors": {}, "phases": [first | {"friction": {"min": 0.1, "max": 0.2}}, second]}
     job = Job(parse_run(yaml.safe_dump(spec), "run.yaml"), RunFolder(Path("/dev/null/none")), (0, 1, 2, 3))
-    describe(job, Console(file=(shown := StringIO()), width=200))
+    describe(job, (), Console(file=(shown := StringIO()), width=200))
     lines = shown.getvalue().splitlines()
     assert "  phase A: 2 clips (0-1), friction 0.1-0.2" in lines
     assert "  phase B: 2 clips (2-3)" in lines
+
+
+def test_a_plan_tries_the_module_once(monkeypatch):
+    tried = []
+    monkeypatch.setattr(needs, "NEEDS", (lambda run: tried.append(run),))
+    shown = CliRunner().invoke(plan, [str(EXAMPLE / "run.yaml")])
+    assert (shown.exit_code, len(tried)) == (0, 1), shown.output
 
 
 def test_in_a_cluster_renderers_get_the_text_and_encoders_its_hash():

@@ -68,7 +68,7 @@ def local(
         fail(*(each.mistake for each in missing))
     console = Console()
     if dry_run:
-        describe(job, console)
+        describe(job, missing, console)
         return
     try:
         with scan.locked(job.folder) as lock:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -52,13 +53,20 @@ def plan(*, run_file: Path, output: Path | None, manifests: bool, options: Optio
         return
     # A folder that cannot exist holds no clips.
     job = options.job(run, output or Path(os.devnull, "none"))
-    if mistakes := [each.mistake for each in needs.missing(job.run) if not each.in_a_cluster]:
+    missing = needs.missing(job.run)
+    if mistakes := [each.mistake for each in missing if not each.in_a_cluster]:
         fail(*mistakes)
-    describe(job, Console())
+    describe(job, missing, Console())
 
 
-def describe(job: Job, console: Console) -> None:
-    """Print the plan of the first tick."""
+def describe(job: Job, missing: Sequence[needs.Missing], console: Console) -> None:
+    """Print the plan of the first tick.
+
+    Args:
+        job: what would be done.
+        missing: what this machine lacks for it.
+        console: where to.
+    """
     try:
         found = scan.scan(job)
     except scan.FolderError as error:
@@ -66,11 +74,11 @@ def describe(job: Job, console: Console) -> None:
     state = State.start(job, found, os.uname().nodename, available_cpus())
     world = observe(state, Moment(time.monotonic(), time.time()))
     say = Sayer(console)
-    for line in _lines(job, found, decide(job.run, world)):
+    for line in _lines(job, missing, found, decide(job.run, world)):
         say(line)
 
 
-def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
+def _lines(job: Job, obstacles: Sequence[needs.Missing], found: scan.Scan, plan: Plan) -> list[str]:
     spec, status = job.run.spec, plan.status
     lines = [f"run {job.run.name}: {format_clips(len(job.clips))} ({compress(job.clips)}), seed {spec.seed}"]
     made = spec.declared()
@@ -95,7 +103,6 @@ def _lines(job: Job, found: scan.Scan, plan: Plan) -> list[str]:
     for gate in status.watermarks:
         use = f"{gate.reading.used_fraction:.0%} in use" if gate.reading else f"unknown ({gate.problem})"
         lines.append(f"  {gate.gpu}: {use}, {'closed' if gate.closed else 'open'}")
-    obstacles = needs.missing(job.run)
     if obstacles:
         lines += [f"`clipfarm local` cannot do it here: {each.mistake}; {each.in_a_cluster}" for each in obstacles]
     else:
