@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from clipfarm_contract.extraction import Extraction
+from clipfarm_encode.models.base import Computed
 from clipfarm_encode.models.batch import EncodeError, OutOfMemoryError
 from clipfarm_encode.models.encoder import Encoder, get_encoder
 from clipfarm_encode.models.preprocess import normalise
@@ -152,6 +153,37 @@ def test_passes_of_one_length_are_computed_together_across_clips(encoder, clips,
     device.sizes = type(device.sizes)(2)
     list(Extracting(device, extraction, list(clips)).results())
     assert device.batches == batches
+
+
+class InOneBuffer(Encoder):
+    """An encoder whose batches come back in one array each, as from a GPU."""
+
+    def __init__(self, encoder):
+        self.__dict__.update(encoder.like(crop_size=CROP).__dict__)
+        self.buffers = []
+        launch = self._lane.launch
+
+        def into_one(clips, output):
+            layers = list(zip(*(each.features for each in launch(clips, output)()), strict=True))
+            found = [torch.from_numpy(np.stack(each)).numpy() for each in layers]  # torch's memory
+            self.buffers += found
+            return lambda: [Computed(each, "float32") for each in zip(*map(list, found), strict=True)]
+
+        self._lane = type("Lane", (), {"launch": staticmethod(into_one), "compute": "float32"})()
+
+
+@pytest.mark.parametrize("name", EXTRACTIONS)
+def test_passes_that_come_back_side_by_side_are_not_copied(encoder, clips, name):
+    extraction = EXTRACTIONS[name]
+    device = InOneBuffer(encoder)
+    device.sizes = type(device.sizes)(2)
+    results = list(Extracting(device, extraction, list(clips)).results())
+    expected = list(Extracting(encoder, extraction, list(clips)).results())
+    for found, exact in zip(results, expected, strict=True):
+        for ours, theirs in zip(found.features, exact.features, strict=True):
+            assert (ours.shape, ours.tobytes()) == (theirs.shape, theirs.tobytes())
+            in_place = any(np.shares_memory(ours, each) for each in device.buffers)
+            assert in_place is (extraction.context != "prefix" or extraction.window == 1)
 
 
 def test_passes_that_do_not_fit_are_computed_in_halves_and_only_what_fails_alone_fails(encoder, clips):

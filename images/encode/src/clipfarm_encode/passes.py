@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from clipfarm_contract.extraction import Extraction
+from clipfarm_encode.files.features import Features
 from clipfarm_encode.models.base import Computed, Model, Output
 from clipfarm_encode.models.batch import Batch, EncodeError, OutOfMemoryError
 from clipfarm_encode.models.encoder import Encoder
@@ -108,9 +109,9 @@ class Extracting:
         """Launch chunk after chunk, as they are asked for; the longest passes first."""
         cut = [[each.of(clip) for each in self._passes] for clip in self._clips]
         groups: dict[tuple[int, int | None], list[tuple[int, int]]] = {}
-        for number, each in enumerate(self._passes):
-            group = groups.setdefault((len(cut[0][number]), each.last), [])
-            group += [(clip, number) for clip in range(len(self._clips))]
+        for clip in range(len(self._clips)):  # clip after clip, so that its passes lie side by side in the results
+            for number, each in enumerate(self._passes):
+                groups.setdefault((len(cut[0][number]), each.last), []).append((clip, number))
         whole = len(self._clips[0])
         for (length, last), units in sorted(groups.items(), key=lambda item: -item[0][0]):
             output = Output(layers=self._extraction.layers, last=last, pool=self._extraction.pool)
@@ -130,5 +131,21 @@ def _joined(results: Sequence[Computed | EncodeError], usual: str) -> Computed |
     computed = [each for each in results if isinstance(each, Computed)]
     if len(computed) == 1:
         return computed[0]
-    features = tuple(np.concatenate(arrays) for arrays in zip(*(each.features for each in computed), strict=True))
+    features = tuple(_in_one(arrays) for arrays in zip(*(each.features for each in computed), strict=True))
     return Computed(features, next((each.compute for each in computed if each.compute != usual), usual))
+
+
+def _in_one(parts: Sequence[Features]) -> Features:
+    """Return parts, (tokens, width) each, one behind the other; where they lie so in the host's memory, as a view.
+
+    On a GPU they do with context ``frame``: 16 clips of 32 frames by ViT-L have 256 MiB of features, and a copy of
+    these takes a host tens of milliseconds, where an H200 computes them in 160.
+    """
+    whole = parts[0].base
+    if isinstance(whole, np.ndarray) and whole.flags.c_contiguous and all(each.base is whole for each in parts):
+        begin = parts[0].ctypes.data
+        if [each.ctypes.data - begin for each in parts] == [i * parts[0].nbytes for i in range(len(parts))]:
+            rows = whole.reshape(-1, *parts[0].shape[1:])
+            first = (begin - whole.ctypes.data) // rows[0].nbytes
+            return rows[first : first + len(parts) * len(parts[0])]
+    return np.concatenate(parts)
