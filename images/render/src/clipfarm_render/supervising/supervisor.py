@@ -198,7 +198,7 @@ def cli(
     if termination_message is not None:
         _write_termination_message(termination_message, termination.message(outcomes, counting=counting))
         if device != "cpu":
-            gpu, lines = reading.measure_in_time(), () if command else slow.findings_in_time(device)
+            gpu, lines = reading.measure_in_time(), () if command else slow.findings_in_time()
             if gpu or lines:
                 _write_termination_message(termination_message, termination.message(outcomes, gpu, lines, counting))
     return exit_code(outcomes, len(recipes), counting)

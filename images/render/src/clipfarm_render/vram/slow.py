@@ -1,35 +1,25 @@
 """What makes clips slower on the GPU of this machine than they could be, and what to do about it."""
 
-import ctypes
 import os
-from pathlib import Path
 
+from clipfarm_contract import mps
 from clipfarm_contract.environment import GPU
 from clipfarm_contract.kernels import KernelError, architecture, path_of
 from clipfarm_render.vram.driver import in_time
 
-OPTIX = "libnvoptix.so.1"
-"""NVIDIA's ray tracer, which comes with the driver; in a container with the capability ``graphics`` alone."""
-MPS_PIPES = "CUDA_MPS_PIPE_DIRECTORY"
-MPS_DEFAULT = "/tmp/nvidia-mps"  # noqa: S108 - NVIDIA's own default
-"""Where the control daemon of MPS has its pipes; a client looks there, too."""
 NO_MPS = (
     "clips that share a GPU take turns, as CUDA MPS is not on: with it, an H200 made 3.07 clips/s with three workers,"
     " and 1.63 with two without"
 )
 
 
-def findings_in_time(device: str) -> tuple[str, ...]:
+def findings_in_time() -> tuple[str, ...]:
     """Return what is slow, one line each; nothing where the driver does not answer."""
-    return in_time(lambda: findings(device)) or ()
+    return in_time(findings) or ()
 
 
-def findings(device: str) -> tuple[str, ...]:
-    """Return what is slow, one line each, for the GPUs that clips of this process may use.
-
-    Args:
-        device: that clips are rendered on, ``cuda``, ``optix`` or ``gpu``.
-    """
+def findings() -> tuple[str, ...]:
+    """Return what is slow, one line each, for the GPUs that clips of this process may use."""
     from clipfarm_contract import nvml  # loading it takes a fifth of a second, and clips on CPUs do without
     from clipfarm_render.vram.observer import visible_parts
 
@@ -38,21 +28,10 @@ def findings(device: str) -> tuple[str, ...]:
             names = sorted({architecture(nvml.compute_capability(part)) for part in visible_parts()})
     except nvml.NVMLError:
         return ()
-    found = [line for name in names if (line := _without_kernels(name))] if _uses_cuda(device) else []
-    if names and os.environ.get(GPU) and not _mps_is_on():
+    found = [line for name in names if (line := _without_kernels(name))]  # which Cycles loads for OptiX, too
+    if names and os.environ.get(GPU) and not mps.is_on():
         found.append(NO_MPS)
     return tuple(found)
-
-
-def _uses_cuda(device: str) -> bool:
-    """Return whether clips are rendered with CUDA's kernels; OptiX compiles its own within seconds."""
-    if device != "gpu":
-        return device == "cuda"
-    try:
-        ctypes.CDLL(OPTIX)
-    except OSError:
-        return True
-    return False
 
 
 def _without_kernels(name: str) -> str:
@@ -64,9 +43,5 @@ def _without_kernels(name: str) -> str:
         return ""
     return (
         f"the image has no kernels for {name}, so the driver compiles them, for more than eight minutes: use an image"
-        f" that has them (`tools/images --kernels {name}`), or OptiX (render.device: gpu)"
+        f" that has them (`tools/images --kernels {name}`)"
     )
-
-
-def _mps_is_on() -> bool:
-    return (Path(os.environ.get(MPS_PIPES) or MPS_DEFAULT) / "control").exists()
