@@ -2,7 +2,8 @@
  *
  * Its numbers come from the file named by NVML_STUB, read at each call, one line a GPU: "used total reserved", MiB.
  * Lines below a GPU belong to it: "mig ID used total reserved PROFILE" is an instance of it, "process PID MiB" uses
- * what stands above ("process PID unknown": the driver does not say how much), "lost" is a GPU that fell off its bus.
+ * what stands above ("process PID unknown": the driver does not say how much), "lost" is a GPU whose memory cannot be read,
+ * "off" one that fell off its bus, so that nothing of it can.
  * First lines: "gone" makes every call fail as after a driver update; "v1" means a driver without the second version
  * of the memory call and without instances; "hang" has calls wait until the file says otherwise.
  */
@@ -20,7 +21,7 @@ enum { MAX_PARTS = 32, MAX_PROCESSES = 8, WHOLE = -1 };
 struct process { unsigned int pid; unsigned long long used; unsigned int gpu_instance, compute_instance; };
 struct part {
     unsigned long long used, total, reserved;
-    int gpu, instance, lost, processes;
+    int gpu, instance, lost, off, processes;
     struct process process[MAX_PROCESSES];
     char profile[32];
 };
@@ -49,6 +50,7 @@ static struct state load(void) {
         else if (!strncmp(line, "v1", 2)) state.v1 = 1;
         else if (!strncmp(line, "hang", 4)) state.hang = 1;
         else if (last && !strncmp(line, "lost", 4)) last->lost = 1;
+        else if (last && !strncmp(line, "off", 3)) last->off = 1;
         else if (last && !strncmp(line, "process", 7)) add_process(last, line);
         else {
             int instance = sscanf(line, "mig %d %llu %llu %llu %31s", &part.instance, &part.used, &part.total,
@@ -96,6 +98,7 @@ int nvmlDeviceGetCount_v2(unsigned int *count) { *count = (unsigned)load().gpus;
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void **handle) {
     struct state state = load();
     *handle = find(&state, (int)index, WHOLE);
+    if (*handle && state.parts[(size_t)*handle - 1].off) return GPU_IS_LOST;
     return *handle ? SUCCESS : INVALID_ARGUMENT;
 }
 

@@ -6,6 +6,7 @@ Needs the extra ``nvml`` of this package.
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import pynvml
@@ -13,12 +14,14 @@ from pynvml import NVMLError
 
 LACKING = (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound, pynvml.NVMLError_InvalidArgument)
 """What a driver, or a GPU, that lacks a call answers with."""
+LIBRARY_NOT_FOUND = pynvml.NVMLError_LibraryNotFound
 ABSENT = (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded)
 """What a machine, or a container, without GPUs answers with."""
 
 __all__ = [
     "ABSENT",
     "LACKING",
+    "LIBRARY_NOT_FOUND",
     "Memory",
     "NVMLError",
     "Part",
@@ -31,6 +34,7 @@ __all__ = [
     "parts",
     "read_memory",
     "used_by_processes",
+    "visible_parts",
 ]
 
 
@@ -136,16 +140,38 @@ def parts(index: int) -> Iterator[Part]:
             yield Part(index, uuid, str(pynvml.nvmlDeviceGetUUID(instance)), number, instance, handle)
 
 
+def visible_parts(visible: str | None) -> list[Part]:
+    """Return the GPUs, or instances of them, that a program may use, by a value of CUDA_VISIBLE_DEVICES.
+
+    A GPU that the driver has lost is left out; it keeps no other one from being found.
+
+    Raises:
+        NVMLError: the driver reports none of them.
+    """
+    found: list[Part] = []
+    problem: NVMLError | None = None
+    for index in range(count()):
+        try:
+            found += [part for part in parts(index) if is_visible(part, visible)]
+        except NVMLError as error:
+            problem = error
+    if problem is not None and not found:
+        raise problem
+    return found
+
+
 def is_visible(part: Part, visible: str | None) -> bool:
     """Tell whether a program may use a GPU, by a value of CUDA_VISIBLE_DEVICES; None: it is not set."""
     if visible is None:
         return True
-    names = [name.strip() for name in visible.split(",")]
-    # CUDA takes a unique beginning of a UUID, too.
-    return any(
-        name == str(part.index) or (name[:4] in ("GPU-", "MIG-") and part.visible_uuid.startswith(name))
-        for name in names
-    )
+    # CUDA reads on to the first name that makes no sense, as -1, which is there to leave out all that follow.
+    names = takewhile(_is_name, (name.strip() for name in visible.split(",")))
+    # It takes a unique beginning of a UUID, too.
+    return any(name == str(part.index) or (not name.isdigit() and part.visible_uuid.startswith(name)) for name in names)
+
+
+def _is_name(name: str) -> bool:
+    return name.isdigit() or name[:4] in ("GPU-", "MIG-")
 
 
 def read_memory(part: Part) -> Memory | None:

@@ -5,18 +5,29 @@ import importlib.metadata
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipfarm.units import format_bytes
-from clipfarm_contract import nvml
+from clipfarm_contract import mps, nvml
 from clipfarm_contract.cpus import available_cpus
 from clipfarm_contract.kernels import KernelError, architecture, path_of
 
 OPTIX = "libnvoptix.so.1"
 """NVIDIA's ray tracer, which comes with the driver; in a container with the capability ``graphics`` alone."""
 
+CONTROL_DEVICE = Path("/dev/nvidiactl")
+"""There as long as the driver is loaded."""
+
+LIBRARY_MISSING = (
+    "have the linker find libnvidia-ml.so.1 (ldconfig -p lists what it finds); in a container, add utility to"
+    " NVIDIA_DRIVER_CAPABILITIES. Until then GPU memory is unknown, and vram.whenUnknown decides whether clips wait"
+)
+LOST = (
+    "reset it (nvidia-smi --gpu-reset) or restart the machine. Until then name the other GPUs in CUDA_VISIBLE_DEVICES,"
+    " or set render.device: cpu"
+)
 SILENT = (
     "restart this container if the driver was updated meanwhile, or else the machine; nvidia-smi there shows more."
     " Until then: render.device: cpu"
@@ -46,7 +57,7 @@ def architectures_here() -> tuple[str, ...]:
     """
     try:
         with nvml.opened():
-            found = {architecture(nvml.compute_capability(part)) for part in _parts()}
+            found = {_architecture(part) for part in nvml.visible_parts(_visible())}
     except nvml.NVMLError as error:
         raise GpuError(_silence(error)) from error
     if not found:
@@ -60,17 +71,17 @@ def examine() -> list[Finding]:
     try:
         with nvml.opened():
             findings.append(Finding("driver", nvml.driver()))
-            parts = list(_parts())
-            findings += [_gpu(part) for part in parts]
+            parts, about_gpus = _gpus()
+            findings += about_gpus
             if parts:
                 findings += [_kernels(name) for name in sorted({_architecture(part) for part in parts})]
                 findings += [_optix(), _processes(parts), _mps()]
+            elif not about_gpus:
+                findings.append(_none_visible(nvml.count()))
     except nvml.ABSENT as error:
-        return [*findings, Finding("driver", f"{_silence(error)}: clips render on the CPU")]
+        findings.append(_no_driver(error))
     except nvml.NVMLError as error:
-        return [*findings, Finding("driver", _silence(error), SILENT)]
-    if not parts:
-        findings.append(Finding("gpu", "the driver knows none", "clips render on the CPU: render.device: cpu"))
+        findings.append(Finding("driver", _silence(error), SILENT))
     return findings
 
 
@@ -79,10 +90,41 @@ def _silence(error: nvml.NVMLError) -> str:
     return f"{silence}: NVML: {str(error).rstrip('.')}"
 
 
-def _parts() -> Iterator[nvml.Part]:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+def _no_driver(error: nvml.NVMLError) -> Finding:
+    """Return what it means that NVIDIA's library, or its driver, is not there."""
+    signs = [str(CONTROL_DEVICE)] if CONTROL_DEVICE.exists() else []
+    signs += ["nvidia-smi"] if shutil.which("nvidia-smi") else []
+    if signs and isinstance(error, nvml.LIBRARY_NOT_FOUND):
+        found = f"NVIDIA's library cannot be loaded, though {' and '.join(signs)} is there: NVML: {error}"
+        return Finding("driver", found, LIBRARY_MISSING)
+    return Finding("driver", f"no GPU here, so clips render on the CPU (NVML: {error})")
+
+
+def _visible() -> str | None:
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def _gpus() -> tuple[list[nvml.Part], list[Finding]]:
+    """Return the GPUs that this process may use, and what is known of each; also of those that do not answer."""
+    parts: list[nvml.Part] = []
+    findings: list[Finding] = []
     for index in range(nvml.count()):
-        yield from (part for part in nvml.parts(index) if nvml.is_visible(part, visible))
+        try:
+            found = [part for part in nvml.parts(index) if nvml.is_visible(part, _visible())]
+            findings += [_gpu(part) for part in found]
+            parts += found
+        except nvml.NVMLError as error:
+            findings.append(Finding(f"gpu {index}", f"does not answer: NVML: {str(error).rstrip('.')}", LOST))
+    return parts, findings
+
+
+def _none_visible(count: int) -> Finding:
+    if not count:
+        return Finding("gpu", "the driver knows none", "clips render on the CPU: render.device: cpu")
+    if _visible() in ("", "-1"):
+        return Finding("gpu", "CUDA_VISIBLE_DEVICES hides all of them: clips render on the CPU")
+    found = f"CUDA_VISIBLE_DEVICES={_visible()} names no GPU that is here; the driver knows {count}"
+    return Finding("gpu", found, "name them by number or UUID, as nvidia-smi -L lists them")
 
 
 def _architecture(part: nvml.Part) -> str:
@@ -114,10 +156,10 @@ def _kernels(name: str) -> Finding:
     except KernelError as problem:
         return Finding("kernels", str(problem))
     if there:
-        return Finding("kernels", f"{name} is there")
+        return Finding("kernels", f"there for {name}")
     return Finding(
         "kernels",
-        f"none for {name}: the driver compiles them for more than eight minutes in each container",
+        f"none for {name}: each run begins with more than eight minutes in which the driver compiles them",
         f"run clipfarm gpu prepare {name}",
     )
 
@@ -134,8 +176,10 @@ def _processes(parts: list[nvml.Part]) -> Finding:
     """Return how clips' memory is measured here: in many containers the driver's process numbers have no meaning."""
     known = [pid for part in parts for pid in nvml.used_by_processes(part.handle)]
     if _is_the_machine() or any(Path(f"/proc/{pid}").exists() for pid in known):
-        return Finding("memory", "of a clip: measured by its process")
-    return Finding("memory", "of a clip: measured by the whole GPU, as this container has process numbers of its own")
+        return Finding("memory", "the driver reports what each clip's process takes")
+    return Finding(
+        "memory", "the driver does not know this container's processes: what a clip takes is measured by the whole GPU"
+    )
 
 
 def _is_the_machine() -> bool:
@@ -147,11 +191,13 @@ def _is_the_machine() -> bool:
 
 
 def _mps() -> Finding:
-    control = shutil.which("nvidia-cuda-mps-control")
-    if control is None:
-        return Finding("mps", "no nvidia-cuda-mps-control here: several workers on one GPU take turns")
-    answered = _answers([control])
-    return Finding("mps", "on: several workers share a GPU at once" if answered else "off: several workers take turns")
+    program = shutil.which("nvidia-cuda-mps-control")
+    if mps.is_on() or (program is not None and _answers([program])):
+        return Finding("mps", "on: workers that share a GPU compute at the same time")
+    if mps.control().exists():
+        left = f"off: no daemon answers at {mps.control()}, so workers that share a GPU take turns"
+        return Finding("mps", left, "start it again on the machine: nvidia-cuda-mps-control -d")
+    return Finding("mps", "off: workers that share a GPU take turns")
 
 
 def _answers(command: list[str], run: Callable[..., subprocess.CompletedProcess[bytes]] = subprocess.run) -> bool:

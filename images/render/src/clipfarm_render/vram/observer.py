@@ -100,7 +100,7 @@ class VramObserver:
         self._looks: list[Look] = []
         self._before: dict[int, tuple[Look | None, float]] = {}
         self._allocated: dict[int, float] = {}
-        self._seen, self._silent, self._closing = threading.Condition(), False, False
+        self._seen, self._silent, self._closing, self._measures = threading.Condition(), False, False, False
         threading.Thread(target=self._run, daemon=True).start()
 
     def close(self) -> None:
@@ -111,7 +111,9 @@ class VramObserver:
         """Start a clip of a process group, which started at some monotonic time, and has not used the GPU yet."""
         if group not in self._before:
             self._before = {group: (self._newer_than(time.monotonic() - RECENT_SECONDS), started)}
-        self._looks = self._looks[-1:]
+            self._allocated = {}
+        with self._seen:
+            self._looks, self._measures = self._looks[-1:], True
 
     def end(self, group: int, *, lives: bool, at_least: float) -> VramUse | None:
         """Return what the clip had in use; None where the driver does not tell, or tells less than is known to be.
@@ -121,7 +123,8 @@ class VramObserver:
             lives: whether its process does.
             at_least: what it is known to have had at a time, MiB.
         """
-        looks = list(self._looks)
+        with self._seen:
+            looks, self._measures = list(self._looks), False
         before, started = self._before[group]
         levels, way = by_process(looks, group), Way.PROCESS
         if levels is None and before is not None:
@@ -160,6 +163,8 @@ class VramObserver:
 
     def _keep(self, seen: Look | None) -> None:
         with self._seen:
+            if seen is not None and not self._measures:
+                self._looks.clear()  # between clips, which may take hours, the last one is enough
             self._looks += [seen] if seen else []
             self._silent = seen is None
             self._seen.notify_all()
@@ -173,8 +178,7 @@ def visible_parts() -> list[Any]:
     """
     from clipfarm_contract import environment, nvml
 
-    visible = os.environ.get(environment.GPU) or os.environ.get("CUDA_VISIBLE_DEVICES")
-    return [p for index in range(nvml.count()) for p in nvml.parts(index) if nvml.is_visible(p, visible)]
+    return nvml.visible_parts(os.environ.get(environment.GPU) or os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def look(parts: Sequence[Any]) -> Look:
