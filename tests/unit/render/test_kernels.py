@@ -90,3 +90,10 @@ def test_nvidias_own_assembler_makes_the_same_bytes_twice(architecture, tmp_path
         made.append((tmp_path / folder / f"kernel_{architecture}.cubin.zst").read_bytes())
     assert made[0] == made[1]
     assert zstandard.ZstdDecompressor().decompress(made[0]).startswith(b"\x7fELF")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(compile_kernels, tmp_path):
+    (tmp_path / "kernels").write_text("no folder")
+    done = compile_kernels("sm_90")
+    assert (done.returncode, compile_kernels.calls()) == (2, [])
+    assert done.stderr.startswith(f"kernels: {tmp_path}/kernels: cannot be written (File exists)")

@@ -64,6 +64,22 @@ def compile_for(architecture: str, target: Path, assembler: Path) -> None:
         _write(target, zstandard.ZstdCompressor(level=LEVEL).compress(cubin.read_bytes()))
 
 
+def refuse_unwritable(target: Path) -> None:
+    """Find out before nine minutes of work whether a file can be written.
+
+    Raises:
+        KernelError: it cannot.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise KernelError(
+            f"{target.parent}: cannot be written ({error.strerror}), expected a Python of your own"
+        ) from error
+
+
 def _write(target: Path, data: bytes) -> None:
     new = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -87,9 +103,11 @@ def cli(architectures: Sequence[str], into: Path | None, force: bool) -> None:
         if target.exists() and not force:
             click.echo(f"{architecture}: there already: {target}")
             continue
+        refuse_unwritable(target)
+        assembler = ptxas()
         click.echo(f"{architecture}: compiling for about nine minutes ...", err=True)
         started = time.monotonic()
-        compile_for(architecture, target, ptxas())
+        compile_for(architecture, target, assembler)
         size = target.stat().st_size / 1e6
         click.echo(f"{architecture}: {size:.1f} MB in {time.monotonic() - started:.0f} s: {target}")
 

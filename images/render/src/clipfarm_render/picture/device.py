@@ -41,7 +41,8 @@ def use(scene: bpy.types.Scene, device: str) -> str:
         device = "optix" if _has(preferences, "OPTIX") else "cuda"
     kind = device.upper()
     if not _has(preferences, kind):
-        raise NoSuchDeviceError(f"device {device}: Blender finds no {kind} GPU on this machine")
+        instead = "; device gpu takes CUDA, which is there" if kind == "OPTIX" and _has(preferences, "CUDA") else ""
+        raise NoSuchDeviceError(f"device {device}: Blender finds no {kind} GPU on this machine{instead}")
     preferences.compute_device_type = kind
     for candidate in preferences.devices:
         candidate.use = candidate.type == kind
