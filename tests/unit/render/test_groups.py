@@ -13,8 +13,9 @@ from clipfarm_contract.experiments.laws import Choice, Uniform
 from clipfarm_contract.experiments.scene import Phase, Scene
 from clipfarm_render import conservation, experiments
 from clipfarm_render.checks import CheckError, Written
-from clipfarm_render.experiments import staging
+from clipfarm_render.experiments import showing, staging
 from clipfarm_render.experiments.groups import Violation
+from clipfarm_render.job import ClipError
 
 SEED = 7
 PAIRS = [
@@ -149,6 +150,41 @@ def test_a_push_is_possible_however_fast(show, fps, laws):
     made = replace(scene("push"), frames=6, fps=fps)
     for index in range(8):
         assert judged(show(made, index, **laws), made)["broken"] == []
+
+
+def behind_the_screen(shown, made):
+    """Return the frames in which the object is not seen."""
+    return np.flatnonzero(~showing.shown(shown.stage, shown.motion, 0, made.frames)).tolist()
+
+
+@pytest.mark.parametrize("kind", ["vanish", "shape", "colour"])
+def test_what_changes_behind_the_screen_is_seen_when_the_object_comes_out(show, kind):
+    made = scene("occlude")
+    hidden = behind_the_screen(show(made, 0), made)
+    assert hidden
+    assert 0 < hidden[0] < hidden[-1] < made.frames - 1
+    middle = hidden[len(hidden) // 2]
+    made = scene("occlude", violations=Violations((kind,), middle, middle))
+    said = [document(show(made, index), made)[1]["violation"]["frame"] for index in range(4)]
+    assert said == [middle] * 4
+
+
+@pytest.mark.parametrize("kind", ["vanish", "shape", "colour"])
+def test_what_would_change_unseen_changes_in_the_last_frame_that_shows_the_object(show, kind):
+    """The clip ends before the object comes out, so the impossible clip would look like the possible one."""
+    made = replace(scene("occlude"), frames=8)
+    hidden = behind_the_screen(show(made, 0), made)
+    assert hidden == [*range(hidden[0], 8)]
+    made = replace(made, violations=Violations((kind,), 7, 7))
+    said = [document(show(made, index), made)[1]["violation"]["frame"] for index in range(4)]
+    assert said == [hidden[0] - 1] * 4
+
+
+def test_a_change_that_nobody_can_see_is_refused():
+    with pytest.raises(ClipError, match="violations: the object that changes is seen in no two frames"):
+        showing.nearest(3, np.arange(8) == 2)
+    assert showing.nearest(3, np.arange(8) < 2) == 1
+    assert showing.nearest(3, np.ones(8, np.bool_)) == 3
 
 
 def test_an_impossible_clip_in_which_every_law_holds_is_refused(show):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from clipfarm_contract.experiments.groups import AT_THE_HIT, Kind
 from clipfarm_contract.experiments.scene import Phase, Scene
-from clipfarm_render.experiments import groups
+from clipfarm_render.experiments import groups, showing
 from clipfarm_render.experiments.ensemble import Ensemble
 from clipfarm_render.experiments.groups import Member, Violation
 from clipfarm_render.experiments.story import Story, Truth, Values
@@ -84,6 +84,8 @@ class Show:
         return Truth(truth.actions, states, {**document, **self.said})
 
 
+SUDDEN: tuple[Kind, ...] = ("teleport", "vanish", "shape", "colour")
+"""Kinds by which one clip goes on as the other, so that the two have to differ to the eye before and after."""
 BREAKS: Mapping[Kind, tuple[str, ...]] = {
     "teleport": ("continuity",),
     "vanish": ("permanence",),
@@ -127,6 +129,8 @@ def _of_quadruplet(acts: "_Acts", sample: Any, drawn: Stream, member: Member) ->
     elif violation.kind == "perpetual":
         violation = replace(violation, frame=_moving(first.motion, violation.frame, scene))
     other = acts.second(first, groups.second(story, scene, drawn, violation.kind), violation)
+    if violation.kind in SUDDEN:
+        violation = replace(violation, frame=acts.seen(violation, first, other))
     said, count = {"violation": _said(violation, member)}, len(first.motion.trajectories)
     if member.place < 2:
         part = (first, other)[member.place]
@@ -168,6 +172,16 @@ class _Acts:
         if fewer is not None:
             return self.play(fewer)
         return Part(first.sample, replace(first.motion, visible=np.zeros_like(first.motion.visible)))
+
+    def seen(self, violation: Violation, first: Part, other: Part) -> int:
+        """Return the frame nearest to the drawn one in which a sudden change can be seen."""
+        last = violation.kind == "vanish" and self.scene.name == "stack"
+        place = len(first.motion.trajectories) - 1 if last else 0
+        with_body = (first,) if violation.kind == "vanish" else (first, other)
+        seen = np.zeros(self.scene.frames, np.bool_)
+        for part in with_body:
+            seen |= showing.shown(self.stage_of(part.sample), part.motion, place, self.scene.frames)
+        return showing.nearest(violation.frame, seen)
 
     def impossible(self, place: int, before: Part, other: Part, violation: Violation) -> Part:
         """Return what the third or the fourth clip of a group shows from its frame on.
