@@ -30,8 +30,8 @@ KEPT = (
 WORDS_OF_A_RULE = ("rule", "message", "reason", "fieldPath")
 
 COLUMNS = (
-    ("Phase", "string", ".status.phase", "Where the run stands", 0),
-    ("Reason", "string", ".status.reason", "What is so at the moment, in one word", 0),
+    ("Phase", "string", ".status.phase", "Phase of the run", 0),
+    ("Reason", "string", ".status.reason", "Most important reason of its conditions, in one word", 0),
     ("Rendered", "integer", ".status.rendered", "Clips that are complete", 0),
     ("Encoded", "integer", ".status.encoded", "Clips with features", 0),
     ("Failed", "integer", ".status.failed", "Clips that failed for good", 0),
@@ -39,7 +39,7 @@ COLUMNS = (
     ("Held", "integer", ".status.heldClips", "Clips that could run and are held back", 0),
     ("ETA", "string", ".status.eta", "Time left", 0),
     ("Age", "date", ".metadata.creationTimestamp", "", 0),
-    ("Message", "string", '.status.conditions[?(@.type=="Ready")].message', "What is the matter", 1),
+    ("Message", "string", '.status.conditions[?(@.type=="Ready")].message', "Message of the condition Ready", 1),
 )
 
 
