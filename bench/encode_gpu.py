@@ -21,6 +21,7 @@ import argparse
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -75,13 +76,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--transformers", type=int, default=32, help="clips of transformers' loop; 0: leave it out")
     arguments = parser.parse_args()
-    encoder = get_encoder(
-        arguments.model,
-        "random",
-        arguments.device,
-        crop_size=arguments.crop,
-        batch_size=arguments.batch,
-    )
+    try:
+        encoder = get_encoder(
+            arguments.model, "random", arguments.device, crop_size=arguments.crop, batch_size=arguments.batch
+        )
+    except ValueError as error:
+        sys.exit(f"encode_gpu: {error}")
     print(json.dumps({"machine": machine(encoder.device), **vars(arguments)}), flush=True)
     with tempfile.TemporaryDirectory(prefix="clipfarm-bench-") as name:
         measure(encoder, Path(name), arguments)

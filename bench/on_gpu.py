@@ -2,7 +2,9 @@
 
 One JSON object a line: name, value, goal, better, spread, samples. Each part has its own limit in seconds; one that
 fails or takes longer is named, and the others go on. Without a GPU nothing is measured, which is said, and the exit
-code is 2. Clips have 16 frames at 256 x 256 and 64 samples, backgrounds cached.
+code is 2. `--device cpu --small --clips 2` tries this program there, in two minutes.
+
+Clips have 16 frames at 256 x 256 and 64 samples, backgrounds cached.
 
 - ``gpu_first_frame_seconds``: kernels loaded in the first process of a run, and in a later one
 - ``gpu_clips_per_second``: one supervisor with a block of clips, its start included, the background there;
@@ -45,6 +47,11 @@ EXPERIMENT: dict[str, Any] = {
     "phases": [{"name": "A", "clips": {"start": 0, "end": 9999}, "friction": RANGE, "mass": RANGE}],
 }  # fmt: skip
 
+ENCODE_ON_CPU = (
+    *("--device", "cpu", "--model", "vjepa2_tiny16", "--frames", "4", "--crop", "64"),
+    *("--clips", "8", "--batch", "2", "--rounds", "1", "--transformers", "0"),
+)
+
 
 class FailedError(Exception):
     """A part could not be measured."""
@@ -70,10 +77,12 @@ def main() -> int:
         parts: dict[str, Callable[[], None]] = {
             "render": lambda: render(run, device, clips),
             "workers": lambda: workers(run, device, clips),
-            "cpu": lambda: against_cpu(run, Path(place)),
+            "cpu": lambda: against_cpu(run, device, Path(place)),
             "nvml": lambda: other("nvml_gpu.py", 90),
-            "encode": lambda: other("encode_gpu.py", 150),
+            "encode": lambda: other("encode_gpu.py", 150, *(ENCODE_ON_CPU if device == "cpu" else ())),
         }
+        if device == "cpu":
+            del parts["nvml"]  # it has a GPU's memory taken and freed
         for name, part in parts.items():
             if arguments.only is None or name in arguments.only:
                 started = time.perf_counter()
@@ -120,8 +129,7 @@ def render(run: RunFolder, device: str, clips: int) -> None:
 
 def workers(run: RunFolder, device: str, clips: int) -> None:
     """Measure several supervisors at once."""
-    if not run.clip(0).manifest.exists():
-        seconds_of([supervise(run, device, 0, 1)], 150)
+    have_first(run, device)
     each = max(2, clips // 2)
     for count in (2, 3):
         starts = [1000 * count + number * each for number in range(count)]
@@ -131,8 +139,15 @@ def workers(run: RunFolder, device: str, clips: int) -> None:
         tell(f"gpu_clips_per_second_{count}_workers", [len(results) / wall], goal=goal, seconds=stages(results))
 
 
-def against_cpu(run: RunFolder, folder: Path) -> None:
+def have_first(run: RunFolder, device: str) -> None:
+    """Make clip 0, and with it the background, unless they are there."""
+    if not run.clip(0).manifest.exists():
+        seconds_of([supervise(run, device, 0, 1)], 150)
+
+
+def against_cpu(run: RunFolder, device: str, folder: Path) -> None:
     """Compare the pictures of clip 0 with those by the CPU."""
+    have_first(run, device)
     other = RunFolder(folder / "cpu")
     seconds_of([supervise(other, "cpu", 0, 1)], 120, threads=len(os.sched_getaffinity(0)))
     errors, differing = [], []
@@ -144,10 +159,9 @@ def against_cpu(run: RunFolder, folder: Path) -> None:
     tell("gpu_psnr_to_cpu_db", [psnr], goal=60, pixels_that_differ=round(float(np.mean(differing)), 6))
 
 
-def other(program: str, limit: float) -> None:
-    """Run another benchmark, whose lines become ours."""
-    done = subprocess.run([sys.executable, HERE / program], timeout=limit, check=False, stdout=subprocess.PIPE)
-    print(done.stdout.decode(), end="", flush=True)
+def other(program: str, limit: float, *options: str) -> None:
+    """Run another benchmark, whose lines become ours at once: some are worth having if it takes too long."""
+    done = subprocess.run([sys.executable, HERE / program, *options], timeout=limit, check=False)
     if done.returncode:
         raise FailedError(f"{program} ended with {done.returncode}")
 
@@ -201,6 +215,8 @@ def seconds_of(programs: Sequence[list[str]], limit: float, threads: int = 2) ->
     except subprocess.TimeoutExpired:
         for process in running:
             process.terminate()
+        for process in running:  # what they do to the GPU is not to be measured with the next part
+            process.wait(30)
         raise FailedError(f"took longer than {limit:g} s") from None
     for process, words in zip(running, told, strict=True):
         if process.returncode not in (0, 1) or b"complete (" not in words:
