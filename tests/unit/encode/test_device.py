@@ -73,6 +73,8 @@ def test_a_device_that_is_not_there_is_refused_and_the_cpu_not_taken_in_its_plac
         ("NVIDIA L4", 121e12),
         ("NVIDIA L40S", 362e12),
         ("NVIDIA GeForce RTX 5090", None),
+        ("NVIDIA H200 NVL", 835e12),
+        ("NVIDIA H200 MIG 1g.18gb", None),  # a seventh of the GPU, or more
     ],
 )
 def test_the_peak_is_known_by_name_or_not_at_all(name, peak):

@@ -12,6 +12,7 @@ _PEAKS = {
     "H100 PCIe": 756e12,
     "H100 NVL": 835e12,
     "H100": 989e12,
+    "H200 NVL": 835e12,
     "H200": 989e12,
     "A100": 312e12,
     "L40S": 362e12,
@@ -61,8 +62,10 @@ def peak_flops(device: torch.device) -> float | None:
 
 
 def named_peak(name: str) -> float | None:
-    """Return the peak of a device by its driver's name for it, as ``NVIDIA H100 80GB HBM3``."""
+    """Return the peak of a device by its driver's name for it, as ``NVIDIA H100 80GB HBM3``; None of a part (MIG)."""
     words = f" {name.replace('-', ' ')} "
+    if " MIG " in words:
+        return None
     return next((peak for part, peak in _PEAKS.items() if f" {part} " in words), None)
 
 
