@@ -3,7 +3,7 @@
  * Its numbers come from the file named by NVML_STUB, read at each call, one line a GPU: "used total reserved", MiB.
  * Lines below a GPU belong to it: "mig ID used total reserved PROFILE" is an instance of it, "process PID MiB" uses
  * what stands above ("process PID unknown": the driver does not say how much), "lost" is a GPU whose memory cannot be read,
- * "off" one that fell off its bus, so that nothing of it can.
+ * "shared" one without memory of its own, "off" one that fell off its bus, so that nothing of it can.
  * First lines: "gone" makes every call fail as after a driver update; "v1" means a driver without the second version
  * of the memory call and without instances; "hang" has calls wait until the file says otherwise.
  */
@@ -21,7 +21,7 @@ enum { MAX_PARTS = 32, MAX_PROCESSES = 8, WHOLE = -1 };
 struct process { unsigned int pid; unsigned long long used; unsigned int gpu_instance, compute_instance; };
 struct part {
     unsigned long long used, total, reserved;
-    int gpu, instance, lost, off, processes;
+    int gpu, instance, lost, off, shared, processes;
     struct process process[MAX_PROCESSES];
     char profile[32];
 };
@@ -51,6 +51,7 @@ static struct state load(void) {
         else if (!strncmp(line, "hang", 4)) state.hang = 1;
         else if (last && !strncmp(line, "lost", 4)) last->lost = 1;
         else if (last && !strncmp(line, "off", 3)) last->off = 1;
+        else if (last && !strncmp(line, "shared", 6)) last->shared = 1;
         else if (last && !strncmp(line, "process", 7)) add_process(last, line);
         else {
             int instance = sscanf(line, "mig %d %llu %llu %llu %31s", &part.instance, &part.used, &part.total,
@@ -147,6 +148,7 @@ int nvmlDeviceGetMemoryInfo_v2(void *handle, struct memory_v2 *memory) {
     int status = look(handle, &state, &part);
     if (status) return status;
     if (part.lost) return GPU_IS_LOST;
+    if (part.shared) return NOT_SUPPORTED;
     if (state.v1) return NOT_SUPPORTED;
     memory->total = part.total; memory->reserved = part.reserved; memory->used = part.used;
     memory->free = part.total - part.reserved - part.used;
@@ -158,6 +160,7 @@ int nvmlDeviceGetMemoryInfo(void *handle, struct memory *memory) {
     int status = look(handle, &state, &part);
     if (status) return status;
     if (part.lost) return GPU_IS_LOST;
+    if (part.shared) return NOT_SUPPORTED;
     memory->total = part.total; memory->used = part.used + part.reserved; memory->free = part.total - memory->used;
     return SUCCESS;
 }

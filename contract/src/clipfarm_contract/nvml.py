@@ -175,7 +175,9 @@ def _is_name(name: str) -> bool:
 
 
 def read_memory(part: Part) -> Memory | None:
-    """Return the memory of a GPU or instance; None if the driver reports nonsense.
+    """Return the memory of a GPU or instance; None if the driver reports none, or nonsense.
+
+    A GPU that shares the host's memory, as of DGX Spark or Jetson, has none of its own.
 
     Raises:
         NVMLError: the driver does not tell.
@@ -185,7 +187,10 @@ def read_memory(part: Part) -> Memory | None:
         told = pynvml.nvmlDeviceGetMemoryInfo(part.handle, version=pynvml.nvmlMemory_v2)
         total, reserved = told.total - told.reserved, int(told.reserved)
     except LACKING:
-        told = pynvml.nvmlDeviceGetMemoryInfo(part.handle)
+        try:
+            told = pynvml.nvmlDeviceGetMemoryInfo(part.handle)
+        except pynvml.NVMLError_NotSupported:
+            return None
         total, reserved = told.total, None
     if not 0 <= told.used <= total or total <= 0:
         return None

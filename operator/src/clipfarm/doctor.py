@@ -142,9 +142,8 @@ def _gpu(part: nvml.Part) -> Finding:
     name = f"gpu {part.index}{'/' + part.instance if part.instance else ''}"
     memory = nvml.read_memory(part)
     if memory is None:
-        return Finding(
-            name, f"{nvml.model(part)}, whose memory cannot be read", "clips wait: vram.whenUnknown says for what"
-        )
+        found = f"{nvml.model(part)}, {_architecture(part)}, whose memory the driver does not report"
+        return Finding(name, found, "set vram.whenUnknown: Admit, or clips wait")
     total = memory.used + memory.free
     used = f"{format_bytes(memory.used)} of {format_bytes(total)} in use"
     return Finding(name, f"{nvml.model(part)}, {_architecture(part)}, {used}")

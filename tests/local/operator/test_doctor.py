@@ -57,6 +57,14 @@ def test_a_gpu_that_does_not_answer_is_named_beside_those_that_do(gpus, how):
     assert {"kernels", "optix", "memory", "mps"} <= lines.keys()
 
 
+def test_a_gpu_without_memory_of_its_own_is_usable_once_clips_need_not_know_it(gpus):
+    gpus.write("0 81920 0\nshared\n")
+    line = found(clipfarm("doctor", env=gpus.environment))["gpu 0"]
+    assert line == (
+        "NVIDIA Stand-in, sm_121, whose memory the driver does not report; set vram.whenUnknown: Admit, or clips wait"
+    )
+
+
 @pytest.mark.parametrize(
     ("visible", "says", "code"),
     [

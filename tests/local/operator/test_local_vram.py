@@ -192,7 +192,7 @@ class TestNvml:
         look = NvmlSource("here").look(7.0)
         assert [gpu.index for gpu in look.gpus] == [0, 1]
         assert [reading.gpu.index for reading in look.readings] == [1]
-        assert look.problem == "NVML, GPU 0: nonsense instead of a memory size"
+        assert look.problem == "NVML, GPU 0: no memory size, or nonsense"
 
     def test_a_library_that_went_away_gives_no_reading_and_says_why(self, gpus):
         gpus.take_away()

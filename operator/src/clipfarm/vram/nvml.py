@@ -95,7 +95,7 @@ def _device(gpu: GpuId, part: nvml.Part) -> Device:
         memory = nvml.read_memory(part)
     except NVMLError as error:
         return Device(*told, None, str(error))
-    problem = "nonsense instead of a memory size" if memory is None else ""
+    problem = "no memory size, or nonsense" if memory is None else ""
     return Device(*told, memory, problem, _holders(part.handle))
 
 
