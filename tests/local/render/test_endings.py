@@ -300,3 +300,18 @@ def test_the_experiment_comes_from_the_environment_too(supervise):
         check=False,
     )
     assert done.returncode == ExitCode.OK
+
+
+def test_what_a_clip_left_for_others_while_the_gpu_was_full_goes_with_it(supervise):
+    """Cycles may go on with a wrong background, which all clips of the run would show."""
+    cache = supervise.run.cache
+    cache.mkdir(parents=True)
+    (cache / "before.npz").write_text("")
+    os.utime(cache / "before.npz", (1000, 1000))
+    leave = "pathlib.Path(os.environ['CLIP_CACHE'], 'made.npz').write_text('')"
+    assert supervise(*python(f"{leave}; {WRITE}")).code == ExitCode.OK
+    assert {path.name for path in cache.glob("*.npz")} == {"before.npz", "made.npz"}
+    os.utime(cache / "made.npz", (1000, 1000))
+    ended = supervise(*python(f"{leave}; os.write(1, b'{CYCLES}\\n')"), index=1)
+    assert ended.code == ExitCode.OUT_OF_VRAM
+    assert [path.name for path in cache.glob("*.npz")] == ["before.npz"]

@@ -21,7 +21,7 @@ from clipfarm_contract.text import printable
 from clipfarm_contract.writers import writing
 from clipfarm_render.output import say
 from clipfarm_render.seeds import clip_seed
-from clipfarm_render.supervising import machine, strays, written
+from clipfarm_render.supervising import doubtful, machine, strays, written
 from clipfarm_render.supervising.child import ChildEnd
 from clipfarm_render.supervising.children import CannotStartError, Children, Renderer
 from clipfarm_render.supervising.counting import NOT_COUNTED, Counting
@@ -98,8 +98,10 @@ def make(
         earlier = counting.earlier(run, recipe.index)
         held.callback(tree.remove, attempt)
         rendered: Rendered | CannotStartError | OSError
+        began = 0.0
         try:
             attempt.mkdir(parents=True)
+            began = attempt.stat().st_mtime
             end, report = children.run(_task(run, recipe, attempt), stop, another=expects_another)
             rendered = Rendered(end, report, alone=strays.end(but=children.pids))
         except (CannotStartError, OSError) as error:
@@ -111,6 +113,8 @@ def make(
     def finish() -> Outcome:
         with until_done:
             result = _result(run, recipe, attempt, rendered, children.renderer, started)
+        if result.exit_code is ExitCode.OUT_OF_VRAM:
+            doubtful.remove(run.cache, since=began)
         result = counting.counted(result, earlier)
         return _keep(run, result, rendered.end.tail.text() if isinstance(rendered, Rendered) else "")
 
