@@ -14,7 +14,7 @@ FOR_ITSELF, FOR_ALL = False, True
         ([(6, FOR_ITSELF), (90, FOR_ALL), (4, FOR_ITSELF)], None),
         ([(6, FOR_ITSELF), (90, FOR_ALL), (5, FOR_ITSELF)], "timed out after 10 s"),
         ([(60, FOR_ALL), (1, FOR_ITSELF), (40, FOR_ALL)], None),
-        ([(60, FOR_ALL), (41, FOR_ALL)], "timed out after 100 s of work for the whole run, the background"),
+        ([(60, FOR_ALL), (41, FOR_ALL)], "timed out after 100 s of work for the whole run: kernels, background"),
     ],
 )
 def test_work_for_the_whole_run_does_not_count_as_the_clips_but_has_a_limit_too(spent, ran_out):

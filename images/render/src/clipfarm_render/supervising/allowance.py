@@ -33,5 +33,5 @@ class Allowance:
         if self._clip_spent > self.clip:
             return f"timed out after {self.clip:g} s"
         if self._shared_spent > self.clip * SHARED_FACTOR:
-            return f"timed out after {self.clip * SHARED_FACTOR:g} s of work for the whole run, the background"
+            return f"timed out after {self.clip * SHARED_FACTOR:g} s of work for the whole run: kernels, background"
         return None
