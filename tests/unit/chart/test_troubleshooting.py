@@ -18,6 +18,7 @@ import clipfarm_encode.saving
 import clipfarm_encode.watching.claiming
 from clipfarm.cluster.acting import invalid
 from clipfarm.cluster.api import endings
+from clipfarm.cluster.observing import failures
 from clipfarm.cluster.reporting import clips, conditions, exporting
 from clipfarm.cluster.reporting.standard_conditions import StandardKind
 from clipfarm.crd import reference
@@ -32,7 +33,7 @@ from clipfarm_contract import tree as folder_tree
 from clipfarm_contract.program import why_not
 from clipfarm_contract.result import ChildReport
 from clipfarm_render import checks, conservation, experiments, own_experiment
-from clipfarm_render.experiments import staging
+from clipfarm_render.experiments import showing, staging
 from clipfarm_render.supervising import attempt, children, written
 from clipfarm_render.supervising.allowance import Allowance
 from clipfarm_render.supervising.child import ChildEnd, End, Tail
@@ -177,6 +178,7 @@ def reasons() -> set[tuple[str, str]]:
         ended(End.EXITED, -signal.SIGSEGV),
         ("render", endings._reason({"reason": "OOMKilled", "exitCode": 137}, {}, ())),
         ("render", endings._reason({"reason": "Error", "exitCode": 3}, {}, ())),
+        ("render", f"no room; {failures._too_often(3, 2)}"),
         ("render", clips.NOT_TRIED),
         ("render", "clip_00001: made with another seed; it is left as it is"),
         ("render", state.unreadable(1, "clip.json: Input/output error (EIO)", 0.0).reason),
@@ -187,7 +189,7 @@ def reasons() -> set[tuple[str, str]]:
     found |= {("render", f"{law}: body_0 ...") for law in conservation.IN_GROUPS}
     assert 'f"violation: {' in inspect.getsource(conservation)
     found |= {("render", "violation: continuity hold, ...")}
-    found |= {("render", text) for text in messages(staging, "ClipError")}
+    found |= {("render", text) for module in (staging, showing) for text in messages(module, "ClipError")}
     found |= {("render", text) for text in messages(folder_tree, "UnfitError") + messages(written, "UnfitError")}
     assert f'"{LEFT_BEHIND}"' in inspect.getsource(attempt)
     assert ".filename}, line {" in inspect.getsource(own_experiment.in_module)

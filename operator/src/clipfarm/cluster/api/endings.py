@@ -157,7 +157,7 @@ def _ended(status: Manifest) -> Manifest:
     return found
 
 
-def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...], *, broke_off: bool) -> str:
+def _reason(ended: Manifest, status: Manifest, clips: tuple[tuple[int, str], ...], *, broke_off: bool = False) -> str:
     if ended.get("exitCode") == ExitCode.OK:
         return _failed_beside(status)
     if ended.get("reason") == "OOMKilled":
