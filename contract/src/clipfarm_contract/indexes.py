@@ -81,6 +81,11 @@ class Indexes:
         """Return the numbers that are in both."""
         return self.without(self.without(other))
 
+    def below(self, number: int) -> "Indexes":
+        """Return the numbers that are less than this one."""
+        last = self.ranges[-1][1] if self.ranges else -1
+        return self if last < number else self.without(Indexes.between(number, last))
+
     def at(self, place: int) -> int:
         """Return the number at a place in the order, from 0.
 

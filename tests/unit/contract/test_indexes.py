@@ -22,6 +22,11 @@ def test_what_is_left_without_others_is_the_difference_of_sets(numbers, others):
     assert Indexes.of(numbers).without(Indexes.of(others)) == Indexes.of(numbers - others)
 
 
+@given(st.sets(st.integers(0, 60)), st.integers(0, 70))
+def test_numbers_below_another_are_those_that_are_less(numbers, number):
+    assert set(Indexes.of(numbers).below(number)) == {each for each in numbers if each < number}
+
+
 @pytest.mark.parametrize(
     ("text", "numbers"),
     [

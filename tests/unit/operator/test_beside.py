@@ -7,12 +7,12 @@ from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.requests import Requested
 from clipfarm.cluster.api.store import Store, watchers
 from clipfarm.cluster.observing.beside import Asking, beside
+from clipfarm.cluster.observing.devices import offers
 from clipfarm.cluster.observing.places import nodes
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.manifests.common import Owner
-from clipfarm.world import NodeKind
 from helpers.runs import make_run
 
 GIB = 2**30
@@ -36,7 +36,12 @@ class Scene:
 
     def beside(self, asking=ONE, **seen):
         [view] = self.store.nodes.all()
-        return beside(self.tracked, self.seen(**seen), asking, view)
+        others = self.seen(**seen).requested(view.name, self.tracked.key, asking.priority)
+        return beside(asking, others, view)
+
+    def nodes(self):
+        seen = self.seen()
+        return nodes(self.tracked, seen, offers(self.tracked, seen, {}), ONE)
 
 
 FITS = [
@@ -86,7 +91,7 @@ def test_a_run_asks_for_what_its_pods_do_or_else_for_what_it_says():
 def test_a_node_has_room_for_fewer_clips_than_its_capacity_and_says_why():
     scene = Scene()
     scene.other(cpu=5000)
-    [found] = nodes(scene.tracked, scene.seen(), {}, ONE, NodeKind())
+    [found] = scene.nodes()
     assert (found.capacity, found.room, found.room_limit) == (8, 3, "other pods request 5 of 8 CPUs")
 
 
@@ -101,6 +106,6 @@ def test_an_operator_of_single_namespaces_says_which_pods_it_does_not_see(namesp
             "labelSelector": "clipfarm.dev/role notin (render,encode)",
             "fieldSelector": "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed",
         }
-    [found] = nodes(scene.tracked, scene.seen(), {}, ONE, NodeKind())
+    [found] = scene.nodes()
     assert found.unseen == ("" if sees else "pods of other namespaces may request more there: "
                             "the operator may not read them")  # fmt: skip

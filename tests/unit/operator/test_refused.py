@@ -17,11 +17,10 @@ from clipfarm.cluster.observing.refused import (
     explained,
     is_due,
     judge,
-    next_indexes,
-    pods_missing,
 )
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.unmade import next_indexes, pods_missing
 from clipfarm.cluster.observing.work import Trial
 from clipfarm.cluster.process import poller
 from clipfarm.cluster.vram.gpus import Gpus

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_views import PodView
-from clipfarm.cluster.api.requests import requests
-from clipfarm.cluster.observing.seen import Seen
+from clipfarm.cluster.api.requests import Amounts, requests
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.manifests.common import resources
 from clipfarm.units import format_bytes
@@ -35,13 +34,16 @@ class Asking:
         return cls(requests({"spec": {"containers": [container]}}))
 
 
-def beside(tracked: Tracked, seen: Seen, asking: Asking, node: NodeView) -> tuple[int | None, str]:
+def beside(asking: Asking, others: Amounts, node: NodeView) -> tuple[int | None, str]:
     """Return how many pods of a run fit on a node beside all others, and what limits their number, in words.
 
     None: nothing that the node says limits it.
+
+    Args:
+        asking: what one of the pods requests.
+        others: what all others request of the node.
+        node: the node.
     """
-    others = seen.store.requests.others(node.name, tracked.key, asking.priority)
-    others.update(seen.releasing(node.name, tracked.key))
     limits = [
         (max(0, offered - others[name]) // amount, name)
         for name, amount in asking.requests

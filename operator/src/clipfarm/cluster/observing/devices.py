@@ -1,17 +1,64 @@
-"""How a run's pods come to GPUs: the operator names one, or Kubernetes' device plugin gives them some."""
+"""What nodes offer a run's pods: room, and GPUs that the operator names or Kubernetes' device plugin gives out."""
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from clipfarm.cluster.api.nodes import NodeView
+from clipfarm.cluster.api.nodes import NodeView, fits, own_label, selected
+from clipfarm.cluster.observing.seen import Seen
+from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.pod_options import PodOptions
 from clipfarm.render import Render
-from clipfarm.world import GpuId, Reading, Sharing
+from clipfarm.world import GpuId, Label, Reading, Sharing
 
 INSTANCE = re.compile(r"nvidia\.com/mig-\d+g\.(\d+)gb")
 """An instance of a GPU (MIG) by its profile, as mig-1g.10gb: with about so many GB."""
 REPLICAS_LABEL = "nvidia.com/gpu.replicas"
 """Of NVIDIA's GPU feature discovery: in how many slices of time each GPU is given out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A node that a run's pods may go to by its labels and taints, and what it has for them."""
+
+    node: NodeView
+    gpus: tuple[GpuId, ...]
+    """Those that are known there, or were before a restart: until they are measured again, they are not gone."""
+    of_kind: tuple[GpuId, ...]
+    """Those of them that the pods may get."""
+    sharing: Sharing
+    """How the pods come to them."""
+    capacity: int
+    """How many of the pods fit there at most, by CPUs and devices; others may leave less."""
+
+
+def offers(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading]) -> list[Offer]:
+    """Return what the nodes that fit offer a run's pods."""
+    render, found = tracked.run.spec.render, []
+    remembered: dict[str, list[GpuId]] = {}
+    for gpu in tracked.memory.watermarks:
+        remembered.setdefault(gpu.node, []).append(gpu)
+    for node in seen.store.nodes.all():
+        if fits(node, render.pod):
+            gpus = seen.gpus.on(node.name) or tuple(sorted(remembered.get(node.name, ())))
+            those, how = of_kind(gpus, readings, render.pod), sharing(node, render.pod, len(gpus))
+            found.append(Offer(node, gpus, those, how, capacity(node, render)))
+    return found
+
+
+def unfit(tracked: Tracked, seen: Seen) -> tuple[Label, ...]:
+    """Return labels of nodes whose GPUs are shared, and that take no pods now: cordoned, or not ready."""
+    render = tracked.run.spec.render
+    if render.device == "cpu":
+        return ()
+    known = ((node, len(seen.gpus.on(node.name))) for node in seen.store.nodes.all() if selected(node, render.pod))
+    return tuple(
+        sorted(
+            own_label(node)
+            for node, there in known
+            if there and not fits(node, render.pod) and sharing(node, render.pod, there) != "Whole"
+        )
+    )
 
 
 def sharing(node: NodeView, options: PodOptions, measured: int) -> Sharing:
@@ -51,12 +98,12 @@ def of_kind(gpus: tuple[GpuId, ...], readings: Mapping[GpuId, Reading], options:
         return gpus
     size = int(profile[1]) * 1e9 / 2**20
 
-    def fits(gpu: GpuId) -> bool:
+    def has_its_size(gpu: GpuId) -> bool:
         # Profiles are named by whole GB, of which some are the driver's: 1g.10gb has 9,728 MiB, 1g.5gb has 4,864.
         reading = readings.get(gpu)
         return bool(gpu.instance) and (reading is None or 0.8 * size < reading.total_mib < 1.15 * size)
 
-    return tuple(gpu for gpu in gpus if fits(gpu))
+    return tuple(gpu for gpu in gpus if has_its_size(gpu))
 
 
 def capacity(node: NodeView, render: Render) -> int:

@@ -43,13 +43,14 @@ class Exporting:
 def exporting(run: Run, owner: Owner, status: Mapping[str, Any], store: Store) -> Exporting:
     """Return what there is of a run's export."""
     key: RunKey = (owner.namespace, run.name)
+    before = _written(status.get("export"))
     asked = export.asked(run, owner) if run.spec.export is not None else ""
     name = job_name(owner, store.exports.of(key).values())
     job = name.own if name.own is not None and name.own.attempt == asked else None
     pods = [pod for pod in store.export_pods.of(key).values() if job is not None and pod.owner == job.uid]
     return Exporting(
         asked,
-        _before(status.get("export"), asked),
+        before if before is not None and before.asked == asked else None,
         job,
         other=name.own if job is None else None,
         taken=name.taken,
@@ -57,9 +58,8 @@ def exporting(run: Run, owner: Owner, status: Mapping[str, Any], store: Store) -
     )
 
 
-def _before(written: object, asked: str) -> ExportStatus | None:
+def _written(found: object) -> ExportStatus | None:
     try:
-        found = ExportStatus.model_validate(written)
+        return ExportStatus.model_validate(found)
     except ValidationError:  # a status is a text that others may write
         return None
-    return found if found.asked == asked else None

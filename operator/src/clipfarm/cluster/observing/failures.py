@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from clipfarm.cluster.api.endings import FailedPod, within
+from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.observing.memory import Rendering
+from clipfarm.cluster.observing.settled import Settled
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.world import Ended
 from clipfarm_contract.exit_codes import WORTH_ANOTHER_ATTEMPT, ExitCode
-from clipfarm_contract.indexes import Indexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,7 @@ def failures(
     blocks: Blocks,
     failed: Mapping[str, FailedPod],
     gated: Collection[int],
-    completed: Indexes,
-    for_good: Indexes,
+    settled: Settled,
     limit: int,
     now: float,
     wall: float,
@@ -44,10 +43,9 @@ def failures(
     Args:
         rendering: what is remembered of the Job.
         blocks: its clips.
-        failed: the run's pods that have failed, by UID.
+        failed: its pods that have failed, by UID.
         gated: indexes whose pods wait at their gates.
-        completed: indexes that the Job reports as complete.
-        for_good: indexes that the Job reports as failed.
+        settled: indexes that the Job reports as complete, or as failed.
         limit: ``retry.limit``.
         now: the time, on this process's own clock.
         wall: the time, Unix.
@@ -56,8 +54,6 @@ def failures(
     latest: dict[int, tuple[FailedPod, float]] = {}
     broke_off: Counter[int] = Counter()
     for uid, pod in failed.items():
-        if pod.owner != rendering.job or pod.index >= blocks.count:
-            continue
         # The pods' clock may be off, or have been set back. It is asked only for what ended before this process
         # looked, and then only for an age.
         age = max(0.0, wall - pod.ended) if rendering.completed is None else 0.0
@@ -69,20 +65,20 @@ def failures(
     for index, (pod, at) in latest.items():
         # The Job comes to the same conclusion, but some time later; of a block that broke off too often it does not.
         most = limit * blocks.size(index)
-        if _is_last(pod, limit) or index in for_good:
-            new[index] = within(pod, blocks)
+        if _is_last(pod, limit) or index in settled.failed:
+            new[index] = pod
         elif pod.exit_code is ExitCode.BROKE_OFF and broke_off[index] > most:
-            new[index] = replace(within(pod, blocks), reason=f"{pod.reason}; {_too_often(broke_off[index], most)}")
+            new[index] = replace(pod, reason=f"{pod.reason}; {_too_often(broke_off[index], most)}")
         elif not pod.disrupted:
             if index in gated:
                 again.append(Ended(index, pod.exit_code, pod.reason, at, pod.attempts))
-            if index not in completed:
-                so_far = replace(_final(index, within(pod, blocks), at), final=False)
+            if index not in settled.completed:
+                so_far = replace(_final(index, pod, at), final=False)
                 unfinished.append(so_far)
                 if pod.exit_code is ExitCode.GAVE_UP:
                     gave_up.append(so_far)
     final = {**rendering.final, **new} if new else rendering.final
-    ended = [_final(index, final.get(index), now) for index in sorted(final.keys() | set(for_good))]
+    ended = [_final(index, final.get(index), now) for index in sorted(final.keys() | set(settled.failed))]
     return Failures(tuple(again + ended), tuple(gave_up), tuple(unfinished), failed_at, final)
 
 

@@ -4,11 +4,11 @@ The kind is chosen once, written into the run's status, and only then is a pod r
 operator before and after a restart, choose two kinds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from clipfarm.cluster.api.nodes import NodeView, fits
-from clipfarm.cluster.observing.devices import capacity
+from clipfarm.cluster.api.nodes import NodeView
+from clipfarm.cluster.observing.devices import Offer
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.world import Label, NodeKind, Running
@@ -32,12 +32,15 @@ INSTEAD = (
 )
 
 
-def node_kind(tracked: Tracked, seen: Seen, running: Iterable[Running], ended: int) -> NodeKind:
+def node_kind(
+    tracked: Tracked, seen: Seen, offered: Sequence[Offer], running: Iterable[Running], ended: int
+) -> NodeKind:
     """Return the kind of nodes that a run's pods go to; any, if the run does not require one.
 
     Args:
         tracked: the run.
         seen: what there is to look at.
+        offered: what the nodes that fit offer the run's pods.
         running: its pods that were released.
         ended: indexes of its Job that are complete, or failed.
     """
@@ -46,7 +49,7 @@ def node_kind(tracked: Tracked, seen: Seen, running: Iterable[Running], ended: i
     recorded = recorded_labels(tracked.status)
     if recorded:
         return NodeKind(recorded)
-    chosen = tracked.memory.node_kind.labels or _first(tracked, seen, tuple(running), ended)
+    chosen = tracked.memory.node_kind.labels or _first(tracked, seen, offered, tuple(running), ended)
     if isinstance(chosen, NodeKind):
         return chosen
     return NodeKind(chosen, f"the kind of nodes was just chosen: {text(chosen)}")
@@ -75,7 +78,9 @@ def recorded_labels(status: Mapping[str, Any]) -> tuple[Label, ...]:
     return tuple(sorted((str(key), str(value)) for key, value in found.items())) if isinstance(found, dict) else ()
 
 
-def _first(tracked: Tracked, seen: Seen, running: tuple[Running, ...], ended: int) -> tuple[Label, ...] | NodeKind:
+def _first(
+    tracked: Tracked, seen: Seen, offered: Sequence[Offer], running: tuple[Running, ...], ended: int
+) -> tuple[Label, ...] | NodeKind:
     """Return the labels of the nodes to begin with, or why there are none."""
     on_gpu = tracked.run.spec.render.device != "cpu"
     known = {node.name: node for node in seen.store.nodes.all()}
@@ -87,27 +92,26 @@ def _first(tracked: Tracked, seen: Seen, running: tuple[Running, ...], ended: in
         return NodeKind(unsettled="the node that the first pod gets decides on which kind of nodes clips are made")
     if ended:
         return NodeKind(unsettled="clips were made on nodes that are not known any more; make a new run")
-    return _largest(tracked, seen, on_gpu=on_gpu)
+    return _largest(tracked, seen, offered, on_gpu=on_gpu)
 
 
-def _largest(tracked: Tracked, seen: Seen, *, on_gpu: bool) -> tuple[Label, ...] | NodeKind:
+def _largest(tracked: Tracked, seen: Seen, offered: Sequence[Offer], *, on_gpu: bool) -> tuple[Label, ...] | NodeKind:
     """Return the kind of which the nodes that fit have room for most pods; of several the first node's."""
     render, vram = tracked.run.spec.render, tracked.run.spec.vram
-    fitting = [node for node in seen.store.nodes.all() if fits(node, render.pod) and capacity(node, render)]
+    fitting = sorted((each for each in offered if each.capacity), key=lambda each: each.node.name)
     if not fitting:
         return NodeKind()  # an autoscaler may add the first one that is large enough
-    fitting.sort(key=lambda node: node.name)
-    with_gpus = [node for node in fitting if render.pod.gpu_request or _has_gpu(node, seen)]
+    with_gpus = [each for each in fitting if render.pod.gpu_request or _has_gpu(each.node, seen)]
     candidates = with_gpus if on_gpu and with_gpus else fitting
     room: dict[tuple[Label, ...], int] = {}
-    for node in candidates:
-        if labels := labels_of(node, on_gpu=on_gpu):
-            room[labels] = room.get(labels, 0) + capacity(node, render)
+    for each in candidates:
+        if labels := labels_of(each.node, on_gpu=on_gpu):
+            room[labels] = room.get(labels, 0) + each.capacity
     if not room:
-        return NodeKind(unsettled=_unlabelled(candidates[0], on_gpu=on_gpu))
+        return NodeKind(unsettled=_unlabelled(candidates[0].node, on_gpu=on_gpu))
     if on_gpu and not with_gpus and vram.enabled and vram.when_unknown == "Hold":
         # After the start of an operator no GPU is measured yet.
-        first = candidates[0].name
+        first = candidates[0].node.name
         problem = seen.gpus.problem(first) or "no GPU found"
         return NodeKind(unsettled=f"no node that fits is known to have a GPU ({first}: {problem})")
     return max(room, key=lambda labels: room[labels])

@@ -73,7 +73,7 @@ def without_ended(
     Args:
         rendering: what was remembered.
         pods: the Job's pods that may run, by UID.
-        failed: the run's pods that have failed, by UID.
+        failed: those that have failed, by UID.
         ended_by: when pods that were asked had ended, or earlier, by UID.
         now: the time.
         on_gpu: whether the run's clips use GPU memory.

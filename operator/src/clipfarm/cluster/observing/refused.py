@@ -6,14 +6,9 @@ answer holds now. For an encoder, the Deployment's condition ReplicaFailure has 
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from clipfarm.cluster.api.client import Api, Manifest
 from clipfarm.cluster.api.errors import FAULTS, ApiError
-from clipfarm.cluster.api.pod_views import PodView
-from clipfarm.cluster.api.views import JobView
-from clipfarm.cluster.observing.memory import Rendering
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Trial
 from clipfarm.manifests import job as job_manifest
@@ -53,37 +48,10 @@ ADVICE: tuple[tuple[str, str], ...] = (
 SIZE = {"render": "other render.threads and render.memory", "encode": "another encode.memory"}
 
 
-def missing_since(
-    rendering: Rendering, job: JobView | None, total: int, pods: Iterable[PodView], now: float
-) -> float | None:
-    """Return since when a Job has fewer pods than it asks for, and none at its gate; None: it has them."""
-    if not pods_missing(job, total, pods):
-        return None
-    return now if rendering.missing_since is None else rendering.missing_since
-
-
 def is_due(tracked: Tracked, now: float) -> bool:
     """Return whether the API server is to be asked about a run's pods now."""
     since = tracked.memory.rendering.missing_since
     return since is not None and now >= since + MISSING_SECONDS and now >= tracked.answers.tried_at + AGAIN_SECONDS
-
-
-def pods_missing(job: JobView | None, total: int, pods: Iterable[PodView]) -> bool:
-    """Return whether a Job has fewer pods than it asks for, and none that waits at its gate."""
-    if job is None or job.suspended:
-        return False
-    own = [pod for pod in pods if pod.owner == job.uid]
-    wanted = min(job.parallelism, total - job.completed.count - job.failed.count)
-    return len(own) < wanted and not any(pod.gated for pod in own)
-
-
-def next_indexes(job: JobView, total: int, pods: Iterable[PodView]) -> Iterator[int]:
-    """Yield the indexes whose pods are missing: of those that are left, the Job controller takes the lowest."""
-    there = {pod.index for pod in pods if pod.owner == job.uid}
-    left = (
-        index for index in range(total) if index not in there and index not in job.completed and index not in job.failed
-    )
-    yield from islice(left, max(0, job.parallelism - len(there)))
 
 
 async def ask(api: Api, tracked: Tracked, images: Images) -> Trial:

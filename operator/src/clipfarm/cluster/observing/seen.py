@@ -24,9 +24,12 @@ class Seen:
     on_their_way: Mapping[str, Sequence[Requested]] = field(default_factory=dict)
     """Renderers' pods that were released and that no watch shows without their gate yet, by the node of each."""
 
-    def releasing(self, node: str, run: RunKey) -> Amounts:
-        """Return what those of other runs request of a node."""
-        found = Amounts()
+    def requested(self, node: str, run: RunKey, priority: int | None) -> Amounts:
+        """Return what all pods but a run's own request of a node, those on their way there included.
+
+        Pods with a lower priority are not counted; None: all are.
+        """
+        found = self.store.requests.others(node, run, priority)
         for pod in self.on_their_way.get(node, ()):
             if pod.run != run:
                 found.update(dict(pod.requests))

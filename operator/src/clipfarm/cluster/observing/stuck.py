@@ -5,7 +5,7 @@ it waits for ever, and a worker with it. So it is evicted. Eviction marks it as 
 podFailurePolicy does not count; deleting it would count as a failure of its clip.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clipfarm.cluster.api.nodes import fits
@@ -32,12 +32,6 @@ class Stuck:
 def since(known: Mapping[str, float], pods: Mapping[str, PodView], now: float) -> dict[str, float]:
     """Return since when pods, by UID, find no room on the node that they were narrowed to, given what was known."""
     return {uid: known.get(uid, now) for uid, pod in pods.items() if pod.trouble and _on_its_way(pod)}
-
-
-def avoided(tracked: Tracked, nodes: Iterable[str], now: float) -> dict[str, str]:
-    """Return to which of these nodes no pod is narrowed for some time, and why; not all of them."""
-    found = {name: why for name, (until, why) in tracked.work.on_job.avoided.items() if now < until}
-    return found if any(name not in found for name in nodes) else {}
 
 
 def stuck(tracked: Tracked, seen: Seen, patience: float) -> list[Stuck]:
