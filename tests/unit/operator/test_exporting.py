@@ -121,16 +121,16 @@ REQUESTS = [
 
 @pytest.mark.parametrize(("ended", "there", "before", "verb"), REQUESTS)
 def test_a_job_is_made_once_for_each_export_that_is_asked_for(ended, there, before, verb):
-    found = acting.change(tracked(*there, status={"export": before}), Images(), ended=ended)
+    found = acting.export_change(tracked(*there, status={"export": before}), Images(), ended=ended)
     assert (found.verb if found else None) == verb
 
 
 def test_the_job_goes_with_the_field_that_asked_for_it():
     scene = tracked(job(), run=make_run(100))
-    found = acting.change(scene, Images(), ended=True)
+    found = acting.export_change(scene, Images(), ended=True)
     assert (found.verb, found.body["propagation"]) == ("delete", "Foreground")
     assert export_status(scene, WALL, finished=True) is None
-    assert acting.change(tracked(run=make_run(100)), Images(), ended=True) is None
+    assert acting.export_change(tracked(run=make_run(100)), Images(), ended=True) is None
 
 
 def manifest(phase: str, container: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:

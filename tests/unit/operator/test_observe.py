@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from clipfarm.cluster.acting.changes import REPORTED_SECONDS, changes
+from clipfarm.cluster.acting.changes import changes
+from clipfarm.cluster.acting.reports import REPORTED_SECONDS
 from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.api.nodes import NodeView, fits
 from clipfarm.cluster.api.pod_states import Reported

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
+from clipfarm.cluster.acting.expiry import REPORT_SECONDS
+from clipfarm.cluster.acting.expiry import expired as is_expired
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import JobView, RunView
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process import tick as tick_module
 from clipfarm.cluster.process.operator import Operator, rest
-from clipfarm.cluster.process.tick import REPORT_SECONDS, _expired
 from clipfarm.manifests.common import Images, Owner
 from clipfarm_contract.indexes import Indexes
 from helpers.runs import document, make_run
@@ -39,7 +40,7 @@ def report(*, ended: bool, owner: str = "run-1", attempt: str = "1.1") -> JobVie
 def test_a_run_goes_when_its_time_is_over_and_its_report_is_written(ttl, ended, reports, seconds, expired):
     run = make_run(ttlAfterFinished=ttl) if ttl else make_run()
     tracked = Tracked(run, Owner("ns", "run-1", {}), 1, {"completionTime": ended} if ended else {})
-    assert _expired(tracked, reports, unix_time(ENDED) + seconds) is expired
+    assert is_expired(tracked, reports, unix_time(ENDED) + seconds) is expired
 
 
 class Written:

@@ -1,7 +1,7 @@
 """What all objects of a run have in common."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,12 +60,12 @@ def labels(run: Run, role: str) -> dict[str, str]:
     }
 
 
-def metadata(run: Run, owner: Owner, name: str, role: str) -> Manifest:
-    """Return the metadata of an object that goes when its run goes."""
+def metadata(run: Run, owner: Owner, name: str, marks: Mapping[str, str]) -> Manifest:
+    """Return the metadata of an object that goes when its run goes; ``marks`` are its labels."""
     return {
         "name": name,
         "namespace": owner.namespace,
-        "labels": labels(run, role),
+        "labels": dict(marks),
         "ownerReferences": [
             {
                 "apiVersion": API_VERSION,
@@ -98,12 +98,21 @@ def pod_spec(
     run: Run,
     options: PodOptions,
     container: Manifest,
+    needs: Manifest,
     extra_volumes: list[Manifest],
     mounts: Sequence[Manifest] = CLIPS_MOUNT,
 ) -> Manifest:
-    """Return the part of a pod that all pods of a run have in common; ``mounts`` says where it has the run's volume.
+    """Return the part of a pod that all pods of a run have in common.
 
     Kept inside the limits of the pod security standard "restricted".
+
+    Args:
+        run: whose volume it has.
+        options: where it may go, and the like.
+        container: its one container: what it is called and runs.
+        needs: the container's requests and limits.
+        extra_volumes: volumes beside the run's and that of temporary files, each with its ``mountPath``.
+        mounts: where the container has the run's volume.
     """
     spec: Manifest = {
         "automountServiceAccountToken": False,
@@ -120,6 +129,9 @@ def pod_spec(
         "containers": [
             container
             | {
+                "resources": needs,
+                # A program that refuses its command line, or is not there at all, says so in its last line.
+                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,

@@ -38,23 +38,27 @@ def name(run: Run) -> str:
 
 def deployment(run: Run, owner: Owner, images: Images, replicas: int) -> Manifest:
     """Return the whole Deployment."""
-    options = run.spec.encode.pod
-    selector = {key: value for key, value in labels(run, ROLE).items() if key.startswith("clipfarm.dev/")}
-    pods: Manifest = {
-        "labels": options.labels | labels(run, ROLE) | {UID_LABEL: owner.uid},
-        # Another attempt is another template, so pods of the one before are replaced.
-        "annotations": options.annotations | {ENCODE_ATTEMPT_ANNOTATION: attempt(owner)},
+    options, called, wish = run.spec.encode.pod, name(run), asked(run, owner)
+    pod = _pod(run, images)
+    marks = labels(run, ROLE)
+    template = {
+        "metadata": {
+            "labels": options.labels | marks | {UID_LABEL: owner.uid},
+            # Another attempt is another template, so pods of the one before are replaced.
+            "annotations": options.annotations | {ENCODE_ATTEMPT_ANNOTATION: attempt(owner)},
+        },
+        "spec": pod,
     }
-    template = {"metadata": pods, "spec": _pod(run, images)}
-    made = metadata(run, owner, name(run), ROLE)
-    made["annotations"] = {TEMPLATE_ANNOTATION: _hash(template), ASKED_ANNOTATION: asked(run, owner)}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": made,
+        "metadata": metadata(run, owner, called, marks)
+        | {"annotations": {TEMPLATE_ANNOTATION: _hash(template), ASKED_ANNOTATION: wish}},
         "spec": {
             "replicas": replicas,
-            "selector": {"matchLabels": selector},
+            "selector": {
+                "matchLabels": {key: value for key, value in marks.items() if key.startswith("clipfarm.dev/")}
+            },
             # A new encoder beside the old one would want a second GPU that may not be there.
             "strategy": {"type": "Recreate"},
             "template": template,
@@ -108,14 +112,10 @@ def _pod(run: Run, images: Images) -> Manifest:
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
         "readinessProbe": {"httpGet": {"path": "/progress", "port": "http"}, "periodSeconds": 5, "timeoutSeconds": 5},
-        "resources": resources(
-            encode.cpu or CPUS_REQUESTED, encode.memory, encode.pod, cpu_limit=encode.cpu is not None
-        ),
-        # The encoder says what is wrong in its last line.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+    needs = resources(encode.cpu or CPUS_REQUESTED, encode.memory, encode.pod, cpu_limit=encode.cpu is not None)
     volumes = _volumes(source.videos) if source else []
-    return {"terminationGracePeriodSeconds": GRACE_SECONDS, **pod_spec(run, encode.pod, container, volumes)}
+    return {"terminationGracePeriodSeconds": GRACE_SECONDS, **pod_spec(run, encode.pod, container, needs, volumes)}
 
 
 def _of_the_run(run: Run) -> list[str]:

@@ -51,12 +51,13 @@ def job(run: Run, owner: Owner, images: Images) -> Manifest:
     """Return the whole Job of a run that is exported."""
     export = run.spec.export
     assert export is not None, "only of a run that is exported"
-    made = metadata(run, owner, name(run), ROLE)
-    made["annotations"] = {ATTEMPT_ANNOTATION: asked(run, owner)}
+    called, wish = name(run), asked(run, owner)
+    pod = _pod(run, export, images)
+    marks = labels(run, ROLE)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": made,
+        "metadata": metadata(run, owner, called, marks) | {"annotations": {ATTEMPT_ANNOTATION: wish}},
         "spec": {
             "backoffLimit": TRIES,
             # Two pods would be in each other's way at the destination.
@@ -75,7 +76,7 @@ def job(run: Run, owner: Owner, images: Images) -> Manifest:
                     },
                 ]
             },
-            "template": {"metadata": {"labels": labels(run, ROLE)}, "spec": _pod(run, export, images)},
+            "template": {"metadata": {"labels": marks}, "spec": pod},
         },
     }
 
@@ -100,10 +101,8 @@ def _pod(run: Run, export: Export, images: Images) -> Manifest:
         "imagePullPolicy": images.pull_policy,
         "args": [literal(each) for each in arguments],
         **({"envFrom": [{"secretRef": {"name": export.secret_name}}]} if export.secret_name else {}),
-        "resources": resources(export.cpu or CPUS_REQUESTED, export.memory, where, cpu_limit=export.cpu is not None),
-        # If it is killed, its last line is all that it could say.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+    needs = resources(export.cpu or CPUS_REQUESTED, export.memory, where, cpu_limit=export.cpu is not None)
     mounts = [{"name": "clips", "mountPath": CLIPS, "readOnly": True}]
     mounts += [{"name": "clips", "mountPath": PLACE}] if on_volume else []
-    return {"restartPolicy": "Never", **pod_spec(run, where, container, [], mounts)}
+    return {"restartPolicy": "Never", **pod_spec(run, where, container, needs, [], mounts)}

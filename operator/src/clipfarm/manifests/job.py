@@ -62,22 +62,21 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int, workers: int |
         parallelism: how many pods it begins with.
         workers: clips that may run at a time; None: unknown.
     """
-    blocks, spec = Blocks.of(run, owner.only, workers=workers), run.spec
-    made = metadata(run, owner, name(run), ROLE)
-    made["annotations"] = {CLIPS_PER_POD_ANNOTATION: str(blocks.per_index)}
-    if owner.attempt:
-        made["annotations"][ATTEMPT_ANNOTATION] = owner.attempt
-    if owner.queue:
-        made["labels"][QUEUE_LABEL] = owner.queue
+    blocks, options, called = Blocks.of(run, owner.only, workers=workers), run.spec.render.pod, name(run)
+    pod = _pod(run, owner, images, blocks)
+    marks = labels(run, ROLE)
+    queue = {QUEUE_LABEL: owner.queue} if owner.queue else {}
+    attempt = {ATTEMPT_ANNOTATION: owner.attempt} if owner.attempt else {}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": made,
+        "metadata": metadata(run, owner, called, marks | queue)
+        | {"annotations": {CLIPS_PER_POD_ANNOTATION: str(blocks.per_index)} | attempt},
         "spec": {
             "completionMode": "Indexed",
             "completions": blocks.count,
             "parallelism": min(parallelism, blocks.count),
-            "backoffLimitPerIndex": spec.retry.limit,
+            "backoffLimitPerIndex": run.spec.retry.limit,
             # A second pod of an index before the first is gone would be a second writer of its clips.
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {
@@ -107,15 +106,15 @@ def job(run: Run, owner: Owner, images: Images, parallelism: int, workers: int |
             },
             # From here on the queue decides; clipfarm does not touch it.
             **({"suspend": True} if owner.queue else {}),
-            "template": {"metadata": _template_metadata(run), "spec": _pod(run, owner, images, blocks)},
+            "template": {
+                "metadata": {
+                    "labels": options.labels | marks,
+                    **({"annotations": options.annotations} if options.annotations else {}),
+                },
+                "spec": pod,
+            },
         },
     }
-
-
-def _template_metadata(run: Run) -> Manifest:
-    options = run.spec.render.pod
-    made: Manifest = {"labels": options.labels | labels(run, ROLE)}
-    return made | ({"annotations": options.annotations} if options.annotations else {})
 
 
 def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
@@ -131,19 +130,18 @@ def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
         *("--termination-message", "/dev/termination-log"),
         *(["--", *map(literal, render.command)] if render.command else []),
     ]
-    variables = [{"name": key, "value": value} for key, value in thread_environment(render.threads).items()]
+    threads = [{"name": key, "value": value} for key, value in thread_environment(render.threads).items()]
+    attempts, probe = [*_give_up(run, blocks), *_retry(run, blocks)], _readiness(run)
     container = {
         "name": CONTAINER,
         "image": render.image or images.render,
         "imagePullPolicy": images.pull_policy,
         # The image's own entrypoint hands signals on to clipfarm-render from the first moment.
         "args": arguments,
-        "env": files.variables + variables + _give_up(run, blocks) + _retry(run, blocks) + _gpu(run),
-        **_readiness(run),
-        "resources": resources(render.threads, render.memory, render.pod),
-        # A supervisor that refuses its command line, or is not there at all, says so in its last line.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "env": files.variables + threads + attempts + _gpu(run),
+        **probe,
     }
+    needs = resources(render.threads, render.memory, render.pod)
     shm: Manifest = {
         "name": "shm",
         "emptyDir": {"medium": "Memory", "sizeLimit": quantity_text(render.shared_memory)},
@@ -153,7 +151,7 @@ def _pod(run: Run, owner: Owner, images: Images, blocks: Blocks) -> Manifest:
         "restartPolicy": "Never",
         "schedulingGates": [{"name": GATE}],
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        **pod_spec(run, render.pod, container, [shm, *files.volumes]),
+        **pod_spec(run, render.pod, container, needs, [shm, *files.volumes]),
     }
 
 

@@ -41,16 +41,17 @@ def job(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], creat
         status: of the run, as it was written at its end.
         created: when the run was created, as the API server writes it.
     """
-    made = metadata(run, owner, name(run), ROLE)
-    made["annotations"] = {ATTEMPT_ANNOTATION: attempt(run, owner)}
+    called, end = name(run), attempt(run, owner)
+    pod = _pod(run, owner, images, status, created)
+    marks = labels(run, ROLE)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": made,
+        "metadata": metadata(run, owner, called, marks) | {"annotations": {ATTEMPT_ANNOTATION: end}},
         "spec": {
             "backoffLimit": TRIES,
             "activeDeadlineSeconds": LONGEST_SECONDS,
-            "template": {"metadata": {"labels": labels(run, ROLE)}, "spec": _pod(run, owner, images, status, created)},
+            "template": {"metadata": {"labels": marks}, "spec": pod},
         },
     }
 
@@ -72,13 +73,9 @@ def _pod(run: Run, owner: Owner, images: Images, status: Mapping[str, Any], crea
             *(["--created", created] if created else []),
         ],
         "env": [{"name": STATUS, "value": literal(json.dumps(status, sort_keys=True, ensure_ascii=False))}],
-        "resources": {
-            "requests": {"cpu": "100m", "memory": "512Mi"},
-            # A quota on limits.cpu asks for one.
-            "limits": {"cpu": "1", "memory": "512Mi"},
-        },
-        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+    # A quota on limits.cpu asks for one.
+    needs = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
     # It goes where renderers go, or encoders of videos, because they reach the volume there. It needs no GPU.
     workers = run.spec.encode.pod if run.spec.source else run.spec.render.pod
-    return {"restartPolicy": "Never", **pod_spec(run, workers.without_gpu, container, [])}
+    return {"restartPolicy": "Never", **pod_spec(run, workers.without_gpu, container, needs, [])}

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from clipfarm.manifests.blocks import Blocks
-from clipfarm.manifests.common import Manifest, Owner, metadata, shortened
+from clipfarm.manifests.common import Manifest, Owner, labels, metadata, shortened
 from clipfarm.run import Run
 from clipfarm_contract.environment import RUN_CLIPS, RUN_EXPERIMENT
 from clipfarm_contract.objects import FILES_LABEL, ROLE_LABEL, RUN_LABEL
@@ -74,8 +74,7 @@ def config_map(run: Run, owner: Owner) -> Manifest:
     The run owns it. So it is there before the Job is, and goes with the run.
     """
     files = of(run, owner)
-    made = metadata(run, owner, files.name, ROLE)
-    made["labels"][FILES_LABEL] = files.digest
+    made = metadata(run, owner, files.name, labels(run, ROLE) | {FILES_LABEL: files.digest})
     data = _data(files.clips, files.experiment)
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made, "immutable": True, "data": data}
 

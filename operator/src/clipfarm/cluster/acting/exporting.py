@@ -6,7 +6,7 @@ from clipfarm.manifests import export
 from clipfarm.manifests.common import Images
 
 
-def change(tracked: Tracked, images: Images, *, ended: bool) -> Change | None:
+def export_change(tracked: Tracked, images: Images, *, ended: bool) -> Change | None:
     """Return the request that the run's export needs now.
 
     Args:

@@ -17,7 +17,7 @@ NO_CONFIG_MAP = re.compile('configmap "([^"]*)" not found')
 """A kubelet's words, of a variable or of a volume."""
 
 
-def changes(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Iterator[Change | None]:
+def job_changes(plan: Plan, tracked: Tracked, seen: Seen, images: Images) -> Iterator[Change | None]:
     """Yield what is to be done about the Job, and about the ConfigMap of this attempt and those of earlier ones."""
     change = _job(plan, tracked, seen, images)
     if change is None:

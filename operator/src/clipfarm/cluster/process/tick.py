@@ -2,7 +2,7 @@
 
 import collections
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -11,12 +11,11 @@ from prometheus_client import Counter
 from clipfarm.cluster.acting import parallelism
 from clipfarm.cluster.acting.apply import Applier
 from clipfarm.cluster.acting.changes import changes
+from clipfarm.cluster.acting.expiry import expired
 from clipfarm.cluster.acting.release import Gatekeeper
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.requests import Requested
 from clipfarm.cluster.api.store import Store
-from clipfarm.cluster.api.times import unix_time
-from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.seen import Seen
@@ -31,15 +30,10 @@ from clipfarm.decide.fair import Balance, take_turns
 from clipfarm.decide.plan import Draft, Plan
 from clipfarm.decide.vram import encoders
 from clipfarm.decide.vram.ledger import Ledger
-from clipfarm.manifests import report
 from clipfarm.manifests.common import Images
 from clipfarm.world import GpuId, Moment
 
 LOGGER = logging.getLogger(__name__)
-REPORT_SECONDS = 600.0
-"""How long a run whose time is over waits for its report to be written."""
-EXPORT_SECONDS = 86400.0
-"""How long it waits for its export: a large one into a store takes hours."""
 FAULTS = Counter("clipfarm_run_faults_total", "Looks at a run that ended with a fault that was not foreseen")
 
 
@@ -153,9 +147,9 @@ class Ticker:
         if may_write(tracked, now):
             status = run_status(tracked, draft.world, plan, seen.wall)
             new_status = status if write_due(tracked, status, now) else None
-        expired = _expired(tracked, self.store.reports.of(tracked.key).values(), seen.wall)
-        if wanted or new_status is not None or expired:
-            self.applier.apply(tracked, wanted, new_status, expired=expired)
+        is_over = expired(tracked, self.store.reports.of(tracked.key).values(), seen.wall)
+        if wanted or new_status is not None or is_over:
+            self.applier.apply(tracked, wanted, new_status, expired=is_over)
 
     def _release(self, plan: Plan, tracked: Tracked) -> None:
         rendering = tracked.memory.rendering
@@ -201,21 +195,3 @@ def decided(tracked: Tracked, plan: Plan, now: float) -> Memory:
     if surplus != memory.rendering.surplus_since:
         memory = replace(memory, rendering=replace(memory.rendering, surplus_since=surplus))
     return replace(memory, still_since=still_since(tracked, status, now))
-
-
-def _expired(tracked: Tracked, reports: Iterable[JobView], wall: float) -> bool:
-    """Return whether a finished run has been there for as long as it asked.
-
-    Its report, whose Job goes with it, may take some time on top of that.
-    """
-    ttl, ended = tracked.run.spec.ttl_after_finished, tracked.status.get("completionTime")
-    if ttl is None or ended is None or wall < unix_time(ended) + ttl:
-        return False
-    if tracked.status.get("export", {}).get("phase", "Failed") not in ("Succeeded", "Failed"):
-        return wall >= unix_time(ended) + ttl + EXPORT_SECONDS
-    own = (
-        each
-        for each in reports
-        if (each.owner, each.attempt) == (tracked.owner.uid, report.attempt(tracked.run, tracked.owner))
-    )
-    return any(each.ended for each in own) or wall >= unix_time(ended) + ttl + REPORT_SECONDS

@@ -31,15 +31,16 @@ def conditions(
     tracked: Tracked, status: Status, export: ExportStatus | None, now: float, wall: float
 ) -> Iterator[Condition]:
     """Yield a run's conditions; one that has not changed keeps the time of its last change."""
+    storage = storage_ready(tracked)
     found: dict[Kind | StandardKind, Finding] = {
-        "Ready": ready(tracked, status),
-        "Progressing": progressing(tracked, status),
+        "Ready": ready(tracked, status, storage),
+        "Progressing": progressing(tracked, status, storage),
     }
     too_long = tracked.memory.still_since is not None and now - tracked.memory.still_since >= PROGRESS_SECONDS
     found |= standard(status, found["Ready"], found["Progressing"], too_long=too_long)
     if tracked.run.spec.render.device != "cpu":
         found["VRAMHeld"] = vram_held(tracked, status)
-    found |= {"StorageReady": storage_ready(tracked), "EncoderReady": encoder_ready(tracked, status)}
+    found |= {"StorageReady": storage, "EncoderReady": encoder_ready(tracked, status)}
     if tracked.memory.rendering.lost_on:
         found["NodeLost"] = node_lost(tracked)
     if export is not None:
@@ -53,7 +54,7 @@ def still_since(tracked: Tracked, status: Status, now: float) -> float | None:
 
     After a restart of the operator, the run's status says whether it had for too long.
     """
-    if not stands_still(progressing(tracked, status)):
+    if not stands_still(progressing(tracked, status, storage_ready(tracked))):
         return None
     if tracked.memory.still_since is not None:
         return tracked.memory.still_since
@@ -78,8 +79,8 @@ def condition(
     )
 
 
-def ready(tracked: Tracked, status: Status) -> Finding:
-    """Whether everything that was asked for is there."""
+def ready(tracked: Tracked, status: Status, storage: Finding) -> Finding:
+    """Whether everything that was asked for is there; ``storage`` is the finding for StorageReady."""
     if status.phase == "Succeeded":
         return ("True", "Succeeded", "every clip is done")
     if tracked.error:
@@ -98,7 +99,7 @@ def ready(tracked: Tracked, status: Status) -> Finding:
         or tracked.answers.claim == "Lost"
         or (named and tracked.answers.claim == "Missing")
     ):
-        return ("False", "StorageMissing", storage_ready(tracked)[2])
+        return ("False", "StorageMissing", storage[2])
     if tracked.answers.trial.refusal and not status.running:
         return ("False", "PodsRefused", _refused(tracked))
     if _is_suspended(tracked):
@@ -106,8 +107,8 @@ def ready(tracked: Tracked, status: Status) -> Finding:
     return ("False", "Unfinished", "not all clips are done yet")
 
 
-def progressing(tracked: Tracked, status: Status) -> Finding:
-    """Whether anything is being made at the moment."""
+def progressing(tracked: Tracked, status: Status, storage: Finding) -> Finding:
+    """Whether anything is being made at the moment; ``storage`` is the finding for StorageReady."""
     if status.finished:
         return ("False", status.phase, "nothing is left to do")
     if _lists(tracked, status):
@@ -152,13 +153,13 @@ def progressing(tracked: Tracked, status: Status) -> Finding:
         return ("False", hold.reason, hold.message)
     if _is_suspended(tracked):
         return ("False", "JobSuspended", _suspended(tracked))
-    return ("False", "Waiting", _waiting(tracked))
+    return ("False", "Waiting", _waiting(tracked, storage))
 
 
-def _waiting(tracked: Tracked) -> str:
+def _waiting(tracked: Tracked, storage: Finding) -> str:
     """Return what a run without pods waits for."""
     if tracked.run.spec.storage is None:
-        return storage_ready(tracked)[2]
+        return storage[2]
     if tracked.run.spec.source is not None:
         return "the operator is about to create the run's encoder"
     if tracked.memory.job is None:

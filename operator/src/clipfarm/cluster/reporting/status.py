@@ -30,16 +30,16 @@ MOST_NODES = 20
 def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[str, Any]:
     """Return the status to be written."""
     status = plan.status
+    phase = _phase(tracked, status)
+    held, held_clips = held_entries(tracked.memory.blocks, world, status)
     failures, failed = failed_entries(tracked.memory.blocks, status)
     finished, on_cpu = status.finished, tracked.run.spec.render.device == "cpu"
     # A run that is finished, or that uses no GPU, has nothing to report about them.
     silent = finished or on_cpu
     states = {state.gpu: state for state in status.watermarks}
     rendered = world.encodable
-    phase = _phase(tracked, status)
     export = export_status(tracked, wall, finished=status.finished)
     found = tuple(conditions(tracked, status, export, world.now, wall))
-    held, held_clips = held_entries(tracked.memory.blocks, world, status)
     made = RunStatus(
         phase=phase,
         reason=_reason(phase, found),
