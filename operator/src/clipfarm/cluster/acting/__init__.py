@@ -4,8 +4,8 @@ It decides nothing: what fails stays undone, and the next tick sees that. It imp
 the folders below it.
 
 Its face: ``changes.changes`` returns the requests that a plan needs, a file for each object that they are about
-(``storage``, ``rendering``, ``encoding``, ``reports``, ``exporting``, ``evictions``), and ``apply.Applier`` makes them;
-``release.Gatekeeper`` takes scheduling gates off; ``sweep.Sweeper`` deletes pods that have ended; ``expiry`` says when
-a run itself is deleted; ``invalid.Refusals`` writes what is wrong into a run that makes no sense;
-``retrying.annotations`` asks for another attempt.
+(``storage``, ``config_maps``, ``rendering``, ``encoding``, ``reports``, ``exporting``, ``evictions``), and
+``apply.Applier`` makes them. ``release.Gatekeeper`` takes scheduling gates off; ``sweep.Sweeper`` deletes pods that
+have ended; ``expiry`` says when a run itself is deleted. ``invalid.Refusals`` writes what is wrong into a run that
+makes no sense; ``retrying.annotations`` asks for another attempt.
 """
