@@ -7,6 +7,7 @@ import yaml
 
 from clipfarm_export import croissant
 from clipfarm_export.job import Job
+from clipfarm_export.truth import text as json_text
 
 
 class Format(Protocol):
@@ -21,10 +22,10 @@ class Format(Protocol):
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _VIDEO = {
-    "lossless": "H.264 in RGB without loss: decoded, it is exactly what was rendered. `pixels_sha256` of a row is the"
-    " SHA-256 of these RGB values. Browsers cannot play it; `previews/` has some clips that they can.",
-    "h264": "H.264 (CRF 18), which browsers play. It is not lossless: `pixels_sha256` of a row is that of the rendered"
-    " frames before.",
+    "lossless": "H.264 in RGB without loss: decoded, they are exactly what was rendered. `pixels_sha256` of a row is"
+    " the SHA-256 of these RGB values. Browsers cannot play it; `previews/` has some clips that they can.",
+    "h264": "H.264 (CRF 18), which browsers play. They are not lossless: `pixels_sha256` of a row is that of the"
+    " rendered frames before.",
     "png": "the rendered PNGs, unchanged. `pixels_sha256` of a row is the SHA-256 of their RGB values.",
 }
 
@@ -101,19 +102,31 @@ def _splits(job: Job, counts: Mapping[str, int]) -> str:
     rows = ["| split | phase | clips | ranges |", "| --- | --- | --- | --- |"]
     for split, clips in job.survey.splits.items():
         phase = job.survey.phases[clips[0].phase]
-        ranges = ", ".join(_range(name, value) for name, value in phase.items() if name != "name")
-        rows.append(f"| `{split}` | {clips[0].phase} | {counts[split]} | {ranges} |")
+        name = clips[0].phase.replace("|", "\\|")
+        rows.append(f"| `{split}` | {name} | {counts[split]} | {_of_phase(phase)} |")
     return "\n".join(rows)
 
 
-def _range(name: str, value: Any) -> str:
-    if isinstance(value, dict) and value.keys() == {"min", "max"}:
-        return (
-            f"{name} {value['min']:g} to {value['max']:g}"
-            if value["min"] < value["max"]
-            else f"{name} {value['min']:g}"
-        )
-    return f"{name} {value}"
+def _of_phase(phase: Mapping[str, Any]) -> str:
+    """Return what a phase asks for, in words: its laws, and as JSON what has no words here."""
+    asked = {name: value for name, value in phase.items() if name not in ("name", "factors")}
+    asked |= phase.get("factors") or {}
+    return ", ".join(_law(name, value) for name, value in asked.items()).replace("|", "\\|")
+
+
+def _law(name: str, value: Any) -> str:
+    match value:
+        case {"min": low, "max": high, **rest} if not rest:
+            return f"{name} {low:g}" if low == high else f"{name} {low:g} to {high:g}"
+        case {"log": {"min": low, "max": high}, **rest} if not rest:
+            return f"{name} {low:g} to {high:g} (logarithmic)"
+        case {"values": [*found]} | {"names": [*found]} if found:
+            words = [each if isinstance(each, str) else f"{each:g}" for each in found]
+            return f"{name} {' or '.join(words)}"
+        case str():
+            return f"{name} {value}"
+        case _:
+            return f"{name} {json_text(value)}"
 
 
 def _files(sizes: Mapping[str, int]) -> str:

@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from clipfarm_export import card
 from clipfarm_export.licences import url
 from helpers.exports import export
 from helpers.run_folder import make_run
@@ -20,6 +21,25 @@ def test_the_card_counts_the_clips_that_are_there_and_names_no_split_without_any
     assert [line.split(" | ")[2] for line in card.splitlines() if line.startswith("| `")][:2] == ["1", "0"]
     front = yaml.safe_load(card.split("---\n")[1])
     assert [each["split"] for each in front["configs"][0]["data_files"]] == ["A1"]
+
+
+def test_the_card_has_the_laws_of_a_phase_in_words():
+    phase = {
+        "name": "A",
+        "friction": {"min": 0.1, "max": 0.5},
+        "mass": {"min": 1.0, "max": 1.0},
+        "factors": {
+            "angle": {"values": [15.0, 20.0]},
+            "size": {"log": {"min": 1, "max": 10}},
+            "shape": {"names": ["cube"]},
+        },
+        "split": "train",
+        "exclude": [{"mass": {"max": 2}}],
+    }
+    assert card._of_phase(phase) == (
+        'friction 0.1 to 0.5, mass 1, split train, exclude [{"mass":{"max":2}}], angle 15 or 20,'
+        " size 1 to 10 (logarithmic), shape cube"
+    )
 
 
 @pytest.mark.parametrize(
