@@ -52,6 +52,14 @@ def truth_of(run, index: int) -> dict:
     return json.loads(run.clip(index).ground_truth.read_text())
 
 
+def test_clips_without_factors_are_plotted_by_two_outcomes(chromium, make_gallery, tmp_path):
+    run = make_clips(tmp_path / "run", frames=8, size=16, A=6)
+    for index in run.clips():  # as a renderer of one's own may leave it out
+        run.clip(index).ground_truth.unlink()
+    with opened(chromium, make_gallery(run)) as page:
+        assert [page.locator(axis).input_value() for axis in ("#plot-x", "#plot-y")] == ["distance", "displacement"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1400])
 def test_it_fits_phones_and_desks_in_light_and_dark_and_has_no_barriers(chromium, folder, width, scheme):

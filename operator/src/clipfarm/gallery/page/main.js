@@ -53,8 +53,8 @@ gallery.setDefaults = () => {
   const full = (column) => column && column.values.filter((value) => value !== null).length * 2 > table.index.length;
   const x = named("friction") ?? numbers.find((column) => column.role === "factor") ?? numbers[0];
   const stopping = named("stopping_distance");
-  const y = (full(stopping) ? stopping : named("distance")) ?? numbers.find((column) => column.role === "outcome")
-    ?? numbers.find((column) => column !== x) ?? x;
+  const outcomes = [full(stopping) ? stopping : undefined, named("distance"), ...numbers.filter(({role}) => role === "outcome")];
+  const y = [...outcomes, ...numbers].find((column) => column && column !== x) ?? x; // without factors, x is an outcome
   const colour = table.byName.get("phase")?.differs ? "phase" : "";
   Object.assign(gallery.defaults, {x: x?.name ?? "", y: y?.name ?? "", colour});
   if (table.live) Object.assign(gallery.defaults, {sort: "finished", descending: true});
