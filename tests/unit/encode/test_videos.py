@@ -139,6 +139,10 @@ def test_what_is_no_video_is_refused_with_a_reason(tmp_path):
     write_sound(tmp_path / "sound.avi")
     make_video(tmp_path / "short.mp4", frames=5)
     make_video(tmp_path / "good.mp4", frames=9)
+    make_video(tmp_path / "one.mp4", frames=1)
+    whole = make_video(tmp_path / "broken off.mp4", frames=16).read_bytes()
+    (tmp_path / "broken off.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile good.mp4\n")
     outcome = cut(tmp_path, tmp_path / "out")
     assert outcome.clips == 1
     assert outcome.refused == {
@@ -146,6 +150,9 @@ def test_what_is_no_video_is_refused_with_a_reason(tmp_path):
         "empty.mp4": "Invalid data found when processing input",
         "sound.avi": "it has sound at most, and no pictures",
         "short.mp4": "it has 5 frames at 30 a second, and a clip 8",
+        "one.mp4": "it has 1 frame at 30 a second, and a clip 8",
+        "broken off.mp4": "it has neither pictures nor sound; it may not have been copied completely",
+        "list.mp4": "it is a list of other files, expected a video",
     }
 
 

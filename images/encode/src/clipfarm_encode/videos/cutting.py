@@ -121,7 +121,8 @@ def _cut(path: Path, name: str, size: int, cut: Cut) -> list[Excerpt] | str:
         count = sampled(stored, rate, fps)
     starts = beginnings(count, cut.frames, cut.stride)
     if not starts:
-        return f"it has {count} frames{f' at {fps:g} a second' if fps else ''}, and a clip {cut.frames}"
+        has = "1 frame" if count == 1 else f"{count} frames"
+        return f"it has {has}{f' at {fps:g} a second' if fps else ''}, and a clip {cut.frames}"
     return [Excerpt(name, size, i, len(starts), first, cut.frames, fps) for i, first in enumerate(starts)]
 
 

@@ -18,6 +18,10 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".
 LEAST_BYTES = 16
 """Of a frame, with its entry in an index. A head that promises more frames than fit was never completed: its recorder
 was switched off, for example."""
+LISTS = ("concat", "dash", "hls")
+"""FFmpeg's names of what names other files. These may be anywhere, and change without it."""
+ALONE = {"protocol_whitelist": "file"}
+"""FFmpeg's option that no file makes it read from a network."""
 Picture = NDArray[np.uint8]
 
 
@@ -141,9 +145,12 @@ class _Opened:
         self._errors: type[Exception] = av.error.FFmpegError
         try:
             # A title may be in any encoding, and says nothing of the pictures.
-            self._container = av.open(str(self._path), metadata_errors="replace")
+            self._container = av.open(str(self._path), metadata_errors="replace", options=ALONE)
         except av.error.FFmpegError as error:
             raise VideoError(_reason(error)) from None
+        if problem := _problem(self._container):
+            self._container.close()
+            raise VideoError(problem)
         cover = av.stream.Disposition.attached_pic
         moving = [each for each in self._container.streams.video if not each.disposition & cover]
         if not moving:
@@ -157,6 +164,15 @@ class _Opened:
         self._container.close()
         if isinstance(error, self._errors):
             raise VideoError(_reason(error)) from None
+
+
+def _problem(container: Any) -> str | None:
+    """Return why no stream of a file is to be used; None if one may be."""
+    if container.format.name in LISTS:
+        return "it is a list of other files, expected a video"
+    if container.streams.video or container.streams.audio:
+        return None
+    return "it has neither pictures nor sound; it may not have been copied completely"
 
 
 def _reason(error: BaseException) -> str:
