@@ -272,7 +272,7 @@ def test_a_run_of_videos_lists_and_encodes_them_and_renders_nothing(
     jobs = wait_until(lambda: driven.list(JOBS), "the report's Job")
     assert [job["metadata"]["name"] for job in jobs] == ["a-report"], "nothing is rendered"
     shown = command(definition, "status", "a", "--namespace", driven.name).stdout.splitlines()
-    assert shown[0] == "a: CompletedWithFailures: encoded 4/4, failed 0"
+    assert shown[0] == "a: CompletedWithFailures: encoded 4/4, failed 0, videos passed over 1"
     assert f"  passed over noise.webm: {reason}" in shown
     first.terminate()
 

@@ -12,7 +12,9 @@ from clipfarm.cluster.acting.retrying import annotations
 from clipfarm.cluster.observing.memory import DeploymentView
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.encoders import Progress, follow
+from clipfarm.cluster.reporting.events import notices
 from clipfarm.cluster.reporting.status import run_status
+from clipfarm.cluster.reporting.summary import lines
 from clipfarm.decide.plan import decide
 from clipfarm.local.report_text import markdown
 from clipfarm.manifests import encoder
@@ -80,12 +82,32 @@ def test_a_run_ends_with_failures_if_a_video_was_passed_over(listing, failed, ph
     assert ready["message"].startswith(words)
 
 
+def test_what_people_read_of_a_run_whose_videos_are_listed_and_of_one_of_which_some_were_passed_over():
+    run = tracked()
+    listed = status(run, asked=1, running=1)
+    message = "the encoder lists the videos in lab; it is not known yet how many clips they give"
+    assert [each.message for each in notices({}, listed)] == [message]
+    run.encoding.listing = LISTING
+    ended = status(run, encoded=4, answering=1, left=0)
+    assert [each.message for each in notices(listed, ended)] == ["4 of 4 clips encoded, 0 failed; 1 video passed over"]
+    document = RUN.model_dump(mode="json", by_alias=True, exclude_none=True)
+    document["metadata"] |= {"generation": 1}
+    assert list(lines(document | {"status": listed}, 1.8e9)) == [
+        "robot: Encoding: encoded 0/?, failed 0", f"  {message}"
+    ]  # fmt: skip
+    assert list(lines(document | {"status": ended}, 1.8e9)) == [
+        "robot: CompletedWithFailures: encoded 4/4, failed 0, videos passed over 1",
+        "  passed over noise.webm: no video",
+    ]
+
+
 def test_a_folder_that_cannot_be_listed_ends_the_run_with_the_encoders_words():
     end = EarlyEnd(EncoderExitCode.USAGE, "clipfarm-encode: --videos: /clips/lab: not found")
     found = status(tracked(), asked=1, early_ends=(end,))
     assert (found["phase"], "total" in found) == ("Failed", False)
     [ready] = [each for each in found["conditions"] if each["type"] == "Ready"]
     assert ready["message"] == "the encoder ended with 2: clipfarm-encode: --videos: /clips/lab: not found"
+    assert {each.message for each in notices({}, found)} == {ready["message"]}
 
 
 @pytest.mark.parametrize(

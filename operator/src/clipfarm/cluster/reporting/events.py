@@ -12,6 +12,7 @@ from clipfarm.cluster.observing import node_kind
 from clipfarm.cluster.observing.series import Series
 from clipfarm.decide.starting import OTHER, WORDS, PodReason
 from clipfarm.run import API_VERSION, KIND
+from clipfarm.units import format_count
 
 MOST_TEXT = 1000
 """Characters of a message; the API server takes 1,024 bytes."""
@@ -40,7 +41,12 @@ def notices(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Notice]
     if before.get("phase", "Pending") != after["phase"] and not _waits_again(before, after):
         bad = after["phase"] in ("Failed", "CompletedWithFailures", "Invalid")
         done, count = ("rendered", after["rendered"]) if "rendered" in after else ("encoded", after.get("encoded", 0))
-        counts = f"{count} of {after.get('total', '?')} clips {done}, {after.get('failed', 0)} failed"
+        total, passed_over = after.get("total"), after.get("videos", {}).get("passedOver", 0)
+        counts = f"{count} of {total} clips {done}, {after.get('failed', 0)} failed"
+        counts = (
+            counts if total is not None else _condition(after, "Ready" if bad else "Progressing").get("message", "")
+        )
+        counts += f"; {format_count(passed_over, 'video')} passed over" if passed_over else ""
         found.append(Notice("Warning" if bad else "Normal", after["phase"], counts))
     was_held, held = _condition(before, "VRAMHeld"), _condition(after, "VRAMHeld")
     if held.get("status") == "True" and was_held.get("status") != "True":

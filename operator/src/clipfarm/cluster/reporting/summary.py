@@ -42,6 +42,8 @@ def counters(run: Mapping[str, Any]) -> str:
     parts += [f"failed {status['failed']}"]
     # Of a run of videos nothing is rendered: a zero would look as if nothing was done.
     parts += [f"running {status['running']}"] if "source" not in run["spec"] else []
+    passed_over = status.get("videos", {}).get("passedOver", 0)
+    parts += [f"videos passed over {passed_over}"] if passed_over else []
     parts += [f"waiting to retry {status['retried']}"] if status["retried"] else []
     parts += [f"held {held_clips(status)}"] if held_clips(status) else []
     parts += [f"ETA {status['eta']}"] if status.get("eta") else []
@@ -110,6 +112,8 @@ def notes(run: Mapping[str, Any]) -> Iterator[str]:
     if ready.get("status") == "False" and not known and not (waiting and ready["message"] == progressing["message"]):
         yield f"  {ready['message']}"
     yield from waiting
+    if progressing.get("reason") == "Listing":
+        yield f"  {progressing['message']}"
     for kind in ("VRAMHeld", "StorageReady"):
         entry = conditions.get(kind, {})
         bad = "True" if kind == "VRAMHeld" else "False"
