@@ -26,12 +26,15 @@ class LearnedMemory:
     _reports: deque[VramUse] = field(default_factory=lambda: deque(maxlen=KEPT))
     _before: ClipMemory | None = None
     """What an earlier process had learned."""
+    _summary: ClipMemory | None = None
+    """Worked out since the last report; None: not yet. It is asked for on each tick."""
 
     def add(self, pod: str, clips: Iterable[VramUse]) -> None:
         """Count what a pod reports of its clips, unless it was counted before."""
         if pod in self._latest:
             return
         self._latest[pod] = None
+        self._summary = None
         if len(self._latest) > REMEMBERED:
             del self._latest[next(iter(self._latest))]
         for clip in clips:
@@ -42,10 +45,15 @@ class LearnedMemory:
     def restore(self, before: ClipMemory) -> None:
         """Go on from what an earlier process had learned, unless this one has learned something already."""
         if not self._clips:
-            self._before = before
+            self._before, self._summary = before, None
 
     def summary(self) -> ClipMemory | None:
         """Return it for the rules; None before the first report."""
+        if self._summary is None:
+            self._summary = self._worked_out()
+        return self._summary
+
+    def _worked_out(self) -> ClipMemory | None:
         now = self._now() if self._clips else None
         if now is None or self._before is None:
             return now or self._before
