@@ -3,6 +3,7 @@
     .venv/bin/python bench/vram_sim.py                                # all scenarios, three seeds
     .venv/bin/python bench/vram_sim.py --only neighbours --seeds 1
     .venv/bin/python bench/vram_sim.py --shared                       # scenarios of 2 to 30 runs on the same GPUs
+    .venv/bin/python bench/vram_sim.py --informed                     # what rules could reach at most
     .venv/bin/python bench/vram_sim.py --plot docs/images             # draws plots, with the first seed
 
 The rules are the real ones (``clipfarm.decide.plan.decide``). They are compared with no gate at all, with the first
@@ -13,21 +14,27 @@ oracle that knows what each clip and each neighbour will do. Prints a JSON line 
 import argparse
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from clipfarm_simulation.fleet import Exporters, Fleet
-from clipfarm_simulation.policies import FirstSystem, NoGate, Oracle
+from clipfarm_simulation.policies import FirstSystem, Informed, NoGate, Oracle
 from clipfarm_simulation.real_rules import Clipfarm, run_of
 from clipfarm_simulation.runs import Scenario
 from clipfarm_simulation.scenarios import SCENARIOS, SHARED
-from clipfarm_simulation.simulate import Result, RunResult, simulate
+from clipfarm_simulation.simulate import Make, Result, RunResult, simulate
 
 OVERCOMMIT = (1.5, 1.4, 1.3, 1.2, 1.1, 1.0)
 """Of the oracle: the largest with which nothing runs out of memory and most is done is found in hindsight."""
+DEVIATIONS = (1.0, 1.5, 2.0, 2.5, 3.0)
+"""Of the informed policy: the best that loses few enough is found in hindsight."""
+AHEAD = (1.0, 0.5, 0.25)
+"""How far it looks ahead at neighbours that change: found in hindsight, too."""
+LOST_BY_CHANCE = 25
+"""Attempts that it may lose where no gate loses few."""
 Results = Mapping[str, Result]
 
 
@@ -37,13 +44,18 @@ def main() -> None:
     parser.add_argument("--only", choices=[each.name for each in (*SCENARIOS, *SHARED)], action="append")
     parser.add_argument("--shared", action="store_true", help="only scenarios of several runs")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--informed", action="store_true", help="only what rules could reach that know all but sizes")
+    parser.add_argument("--processes", type=int, help="scenarios at a time; one for each core if not given")
     parser.add_argument("--plot", type=Path, help="a folder for plots")
     options = parser.parse_args()
     every = SHARED if options.shared else (*SCENARIOS, *SHARED) if options.only else SCENARIOS
     chosen = [scenario for scenario in every if options.only is None or scenario.name in options.only]
     by_seed: list[dict[str, Results]] = [{} for _ in range(options.seeds)]
     pairs = [(scenario, seed) for seed in range(options.seeds) for scenario in chosen]
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(options.processes) as pool:
+        if options.informed:
+            figures_of_informed(pairs, pool.map(informed, *zip(*pairs, strict=True)))
+            return
         for (scenario, seed), results in zip(pairs, pool.map(compare, *zip(*pairs, strict=True)), strict=True):
             by_seed[seed][scenario.name] = results
             print(json.dumps(line_of(scenario, seed, results)), flush=True)
@@ -72,13 +84,60 @@ def compare(scenario: Scenario, seed: int) -> Results:
         "first": simulate(scenario, seed, FirstSystem),
     }
     for name, high in (("oracle", 1.0), ("oracle_within_high", run_of(scenario).spec.vram.high)):
-        oracles = (simulate(scenario, seed, partial(_oracle, much, high)) for much in OVERCOMMIT)
-        found[name] = max((one for one in oracles if not one.out_of_memory), key=lambda one: one.per_hour)
+        found[name] = best(scenario, seed, [partial(_oracle, much, high) for much in OVERCOMMIT], most_lost=0)
     return found
 
 
 def _oracle(overcommit: float, high: float, fleet: Fleet, _: Exporters) -> Oracle:
     return Oracle(fleet, overcommit, high)
+
+
+def best(scenario: Scenario, seed: int, makes: Sequence[Make], most_lost: int) -> Result:
+    """Return what comes of the fastest policy that does not lose too much; one that does, or is slower, is cut off."""
+    found: Result | None = None
+    # What a run that is deleted has done until then counts, so the shortest simulation is not the fastest.
+    may_be_cut = all(party.deleted is None for party in scenario.runs)
+    for make in makes:
+        until = found.seconds if found is not None and may_be_cut else None
+        one = simulate(scenario, seed, make, until=until, most_lost=most_lost)
+        cut = until is not None and one.seconds >= until
+        if one.out_of_memory <= most_lost and not cut and (found is None or one.per_hour > found.per_hour):
+            found = one
+    if found is None:
+        raise ValueError(f"{scenario.name}: every policy lost more than {most_lost} attempts")
+    return found
+
+
+def informed(scenario: Scenario, seed: int) -> Results:
+    """Return what rules could reach that know all but which clip is how large, and lose 1 % of what no gate loses."""
+    high = run_of(scenario).spec.vram.high
+    oracle = best(scenario, seed, [partial(_oracle, much, 1.0) for much in OVERCOMMIT], most_lost=0)
+    none = simulate(scenario, seed, lambda fleet, _: NoGate(fleet))
+    found = {"oracle": oracle}
+    aheads = (1.0,) if scenario.tenants in ("none", "steady") else AHEAD
+    for name, learns in (("informed", False), ("informed_learns", True)):
+        makes = [partial(_informed, many, high, part, learns) for many in DEVIATIONS for part in aheads]
+        found[name] = best(scenario, seed, makes, most_lost=max(LOST_BY_CHANCE, none.out_of_memory // 100))
+    return found
+
+
+def _informed(deviations: float, high: float, ahead: float, learns: bool, fleet: Fleet, _: Exporters) -> Informed:
+    return Informed(fleet, deviations, high, ahead, learns=learns)
+
+
+def figures_of_informed(pairs: Sequence[tuple[Scenario, int]], every: Iterable[Results]) -> None:
+    """Print what part of the oracle's speed they reach, by scenario, and the mean over the scenarios of each seed."""
+    ratios: dict[str, dict[int, list[float]]] = {}
+    for (scenario, seed), results in zip(pairs, every, strict=True):
+        line: dict[str, object] = {"scenario": scenario.name, "seed": seed}
+        for name, result in results.items():
+            if name != "oracle":
+                line[name] = round(result.per_hour / results["oracle"].per_hour, 4)
+                line[f"{name}_out_of_memory"] = result.out_of_memory
+                ratios.setdefault(name, {}).setdefault(seed, []).append(result.per_hour / results["oracle"].per_hour)
+        print(json.dumps(line), flush=True)
+    for name, by_seed in ratios.items():
+        tell(f"vram_{name}_vs_oracle", [statistics.mean(each) for each in by_seed.values()], None)
 
 
 def line_of(scenario: Scenario, seed: int, results: Results) -> dict[str, object]:

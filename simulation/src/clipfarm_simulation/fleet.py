@@ -29,10 +29,24 @@ def tenants(scenario: Scenario, sizes: Array, steps: int, random: np.random.Gene
             step += seconds
             if step >= steps:
                 break
-    rate = sizes / 10.0  # from nothing to the whole in ten seconds
-    for step in range(1, steps):
-        wanted[step] = np.clip(wanted[step], wanted[step - 1] - rate, wanted[step - 1] + rate)
+    for gpu in range(count):
+        wanted[:, gpu] = _ramped(wanted[:, gpu], float(sizes[gpu]) / 10.0)  # from nothing to the whole in ten seconds
     return wanted.astype(np.float32)
+
+
+def _ramped(wanted: Array, rate: float) -> Array:
+    """Return what is in use by step, if it changes by no more than a rate; only steps after a change are looked at."""
+    found, reached = wanted.copy(), 0
+    for change in (np.flatnonzero(np.diff(wanted)) + 1).tolist():
+        if change < reached:
+            continue
+        before = float(found[change - 1])
+        for step in range(change, len(found)):
+            asked, reached = float(wanted[step]), step + 1
+            before = found[step] = min(max(asked, before - rate), before + rate)
+            if before == asked:
+                break
+    return found
 
 
 def _levels(kind: str, random: np.random.Generator) -> Iterator[tuple[float, int]]:

@@ -1,13 +1,13 @@
 """Clipfarm's own rules in a simulation, with what an operator would have seen."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from clipfarm.decide.fair import Balance, take_turns
-from clipfarm.decide.plan import Draft, Plan
+from clipfarm.decide.plan import Draft
 from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.decide.vram.ledger import Ledger
 from clipfarm.run import API_VERSION, KIND, Run
@@ -35,11 +35,10 @@ class Followed:
     """One run, as the operator knows it."""
 
     run: Run
-    watermarks: dict[GpuId, WatermarkState] = field(default_factory=dict)
+    watermarks: Mapping[GpuId, WatermarkState] = field(default_factory=dict)
     running: dict[int, Running] = field(default_factory=dict)
     departed: dict[int, Departed] = field(default_factory=dict)
     memory: LearnedMemory = field(default_factory=LearnedMemory)
-    plan: Plan | None = None
 
 
 class Clipfarm:
@@ -74,9 +73,8 @@ class Clipfarm:
         take_turns(drafts, Ledger(), float(now), self._balance)
         for ask, draft in zip(asks, drafts, strict=True):
             followed = self.runs[ask.run]
-            followed.plan = draft.plan()
-            followed.watermarks = dict(followed.plan.watermarks)
-            for start in followed.plan.start:
+            followed.watermarks = draft.marks
+            for start in draft.starts:
                 assert start.gpu is not None
                 followed.running[start.index] = Running(start.index, start.node, start.gpu, float(now))
                 yield start.index, self._index[start.gpu]

@@ -135,6 +135,8 @@ def simulate(
     *,
     endless: bool = False,
     steps: int = STEPS,
+    until: int | None = None,
+    most_lost: int | None = None,
     trace: int = 0,
     watch: Callable[[Fleet, Policy], None] | None = None,
 ) -> Result:
@@ -146,6 +148,8 @@ def simulate(
         make: returns the policy.
         endless: memory never runs out.
         steps: seconds after which it is cut off.
+        until: the same, for a run that is of no interest if it takes longer; None: ``steps``.
+        most_lost: it is cut off once more attempts have run out of memory; None: however many do.
         trace: the GPU that is written down.
         watch: called after each second.
     """
@@ -157,7 +161,8 @@ def simulate(
     runs = [Doing(n, party, deque(islice(numbers, party.clips))) for n, party in enumerate(scenario.runs)]
     shown = Trace(trace, float(fleet.sizes[trace]))
     uses: list[float] = []
-    while any(run.ended_at is None for run in runs) and fleet.now < steps:
+    last, lost = steps if until is None else min(steps, until), 0
+    while any(run.ended_at is None for run in runs) and fleet.now < last and (most_lost is None or lost <= most_lost):
         now = fleet.now
         exporters.step()
         _change(scenario, runs, fleet, policy)
@@ -169,6 +174,7 @@ def simulate(
             fleet.start(clip, gpu)
         ends = fleet.step()
         for end in ends:
+            lost += end.out_of_memory
             runs[int(fleet.clips.of_run[end.clip])].end(end, fleet.now)
         policy.saw(started, ends)
         _finish(runs, fleet.now)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clipfarm_simulation.policies import NoGate, Oracle
+from clipfarm_simulation.fleet import Fleet
+from clipfarm_simulation.policies import Informed, NoGate, Oracle
 from clipfarm_simulation.real_rules import Clipfarm
 from clipfarm_simulation.runs import Party, Scenario
 from clipfarm_simulation.simulate import simulate
@@ -82,6 +83,44 @@ def test_what_it_is_compared_with_is_no_straw_man(seed):
     assert oracle.out_of_memory == 0
     assert none.out_of_memory > 10 * max(1, rules.out_of_memory)
     assert oracle.per_hour > 0.9 * rules.per_hour
+
+
+def test_a_policy_that_knows_all_but_sizes_is_no_faster_than_one_that_knows_them_and_loses_few_clips():
+    """One that has to learn what a clip takes begins slowly."""
+    scenario = Scenario("large", ((1, 16),), clips=150, workers=4, peak=5500.0, tenants="steady", collects=10)
+    knows, learns = (
+        simulate(scenario, 2, lambda fleet, _, learns=learns: Informed(fleet, 2.5, 0.85, 1.0, learns=learns))
+        for learns in (False, True)
+    )
+    oracle = simulate(scenario, 2, lambda fleet, _: Oracle(fleet, 1.0))
+    none = simulate(scenario, 2, lambda fleet, _: NoGate(fleet))
+    assert knows.out_of_memory + learns.out_of_memory < none.out_of_memory / 10
+    assert knows.completed + knows.failed == 150
+    assert 0.7 * oracle.per_hour < learns.per_hour < knows.per_hour <= oracle.per_hour
+
+
+def test_what_is_of_no_interest_any_more_is_cut_off():
+    scenario = Scenario("crowd", ((1, 16),), clips=60, workers=24, tenants="steps", collects=5)
+
+    def crowd(**limits):
+        return simulate(scenario, 0, lambda fleet, _: NoGate(fleet), **limits)
+
+    whole = crowd()
+    assert whole.out_of_memory > 5
+    assert crowd(most_lost=whole.out_of_memory, until=whole.seconds) == whole
+    assert 0 < crowd(most_lost=0).out_of_memory < whole.out_of_memory
+    assert crowd(until=50).seconds == 50
+
+
+@pytest.mark.parametrize("kind", ["steady", "steps", "bursts", "encoder"])
+def test_neighbours_take_ten_seconds_for_a_whole_gpu_and_reach_what_they_want(kind):
+    scenario = Scenario("neighbours", ((2, 24), (1, 16)), clips=1, workers=1, tenants=kind)
+    fleet = Fleet(scenario, 3, steps=4000)
+    parts = fleet.tenants / fleet.sizes
+    assert np.abs(np.diff(parts, axis=0)).max() <= 0.1 + 1e-6
+    assert (np.diff(parts, axis=0) == 0).mean() > 0.7
+    assert parts.min() >= 0
+    assert parts.max() <= 0.9 + 1e-6
 
 
 parties = st.builds(

@@ -142,6 +142,11 @@ class Admitting:
             self._start.append(start)
         return Turn(place)
 
+    @property
+    def starts(self) -> tuple[Start, ...]:
+        """Clips that were admitted so far and start now."""
+        return tuple(self._start)
+
     def wanted(self) -> Place | None:
         """Return the place to be kept for the next clip, if clips of other runs are all that is in its way."""
         return self._choice.wanted() if self.waits else None
@@ -153,7 +158,7 @@ class Admitting:
         room = 1 if asks and choice.best() is not None else 0
         waits_for_node = bool(scale_up.pending and not room and choice.hold.capacity)
         return Admission(
-            tuple(self._start),
+            self.starts,
             tuple(Held(scale_up.counted(hold), tuple(indexes)) for hold, indexes in self._held.items()),
             self._situation.workers,
             self._settled,

@@ -107,6 +107,11 @@ class Draft:
         return self._situation.at_work
 
     @property
+    def starts(self) -> tuple[admission.Start, ...]:
+        """Its clips that start now, of the turns so far."""
+        return self._admitting.starts
+
+    @property
     def waits(self) -> bool:
         """Whether a clip could run and no place takes it, after the last turn."""
         return self._admitting.waits
