@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,8 +24,8 @@ SEEN_AFTER = 1
 """Seconds until the operator sees that a clip has ended."""
 REPORTED_AFTER = 2.0
 """Seconds until it knows what that clip has measured of its GPU."""
-REPORTED_LAG = 4.0
-"""How much older than that it may be, by what the operator knows."""
+REPORTED_LAG = REPORTED_AFTER - SEEN_AFTER
+"""How much older than that it is: it was measured when the clip's end was seen, by what the operator knows."""
 REMEMBERED_SECONDS = 90.0
 """How long a clip that has ended is remembered."""
 
@@ -51,7 +51,7 @@ class Clipfarm:
         self._exporters = exporters
         self._index = {gpu: number for number, gpu in enumerate(fleet.gpus)}
         self._readings: dict[GpuId, Reading] = {}
-        self._on_the_way: deque[tuple[int, Reading]] = deque()
+        self._on_the_way: deque[Reading] = deque()
         """What clips that are done have measured; the operator does not know of it yet."""
         self._unseen: deque[list[End]] = deque()
         """Clips that have ended, by second; the operator does not see it yet."""
@@ -61,12 +61,8 @@ class Clipfarm:
 
     def choose(self, now: int, asks: Sequence[Ask]) -> Starts:
         """Decide as the operator does each second."""
-        while self._on_the_way and self._on_the_way[0][1].at <= now:
-            clip, reading = self._on_the_way.popleft()
-            departed = self.runs[self._run(clip)].departed
-            if clip in departed:
-                departed[clip] = replace(departed[clip], ended_at=reading.at - reading.lag)
-            self._take_in(reading)
+        while self._on_the_way and self._on_the_way[0].at <= now:
+            self._take_in(self._on_the_way.popleft())
         if now % ASKS == 0:
             self._ask(now)
         drafts = [Draft(str(ask.run), self.runs[ask.run].run, self.world(now, ask)) for ask in asks]
@@ -103,7 +99,7 @@ class Clipfarm:
             if not end.out_of_memory:
                 used, size = float(fleet.used[end.gpu]), float(fleet.sizes[end.gpu])
                 reading = Reading(fleet.gpus[end.gpu], used, size, now + REPORTED_AFTER, REPORTED_LAG)
-                self._on_the_way.append((end.clip, reading))
+                self._on_the_way.append(reading)
         self._unseen.append(ended)
         for end in self._unseen.popleft() if len(self._unseen) > SEEN_AFTER else ():
             self._saw_end(end, now)

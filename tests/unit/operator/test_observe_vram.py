@@ -274,11 +274,11 @@ def test_a_pod_that_has_measured_its_gpu_is_not_in_that_reading_however_late_its
     scene.store.pods.put("u-1", PodView("p-1", "u-1", KEY, "job-1", 1, 0, "", None))
     measured = GpuReading("GPU-a", "", 2400.0, 24_000.0, WALL + 57)
     as_of = measured_at(scene.tracked, "u-0", 1.5)
-    assert as_of == NOW + 60 - 1.5 - 2, "it ended up to two seconds before that was seen"
+    assert as_of == NOW + 60 - 1.5
     scene.gpus.add_measured("ns", "gpu-2", measured, as_of, NOW + 61)
     [left] = scene.look(NOW + 61).departed
-    assert left.ended_at == as_of
+    assert as_of - 0.01 < left.ended_at < as_of, "the reading is newer than that, however its age is rounded"
     plan = scene.tick(NOW + 61)
-    assert plan.watermarks[GPU].reading == Reading(GPU, 2400.0, 24_000.0, NOW + 61, 4.5)
+    assert plan.watermarks[GPU].reading == Reading(GPU, 2400.0, 24_000.0, NOW + 61, 2.5)
     assert [start.index for start in plan.start] == [1]
     assert measured_at(scene.tracked, "u-1", 1.5) is None, "nobody saw it end"

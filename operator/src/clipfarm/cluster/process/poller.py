@@ -40,8 +40,8 @@ MEMORY_SECONDS = 0.5
 MOST_SLOW_NODES = 100
 AT_ONCE = 16
 """Pods of a run that are asked at a time."""
-SEEN_SECONDS = 2.0
-"""How much later a pod's end is seen than it came: the kubelet looks each second, and then reports."""
+ROUNDING = 0.001
+"""Seconds. A reading's age is a difference of two times, and rounding must not put it before the end of its clips."""
 GPU_SECONDS = 5.0
 """Between two looks, where no run asks for more."""
 
@@ -216,7 +216,11 @@ def take_in_slow(known: dict[str, tuple[str, ...]], node: str, lines: tuple[str,
 
 
 def measured_at(tracked: Tracked, uid: str, before_its_end: float) -> float | None:
-    """Return when a pod measured its GPU, or earlier; and note for the next look that its clips had ended by then.
+    """Return when a pod measured its GPU; and note for the next look that its clips had ended by then.
+
+    A pod's end is seen up to two seconds late, because the kubelet looks each second, and then reports. This is so for
+    all pods. An earlier time would lie before the end of the clips, and an exporter's reading that was collected in
+    between, and shows them, would seem to show a neighbour's burst.
 
     Args:
         tracked: the pod's run.
@@ -226,5 +230,6 @@ def measured_at(tracked: Tracked, uid: str, before_its_end: float) -> float | No
     left = tracked.memory.rendering.departed.get(uid)
     if left is None:
         return None
-    as_of = tracked.answers.ended_by[uid] = left.ended_at - before_its_end - SEEN_SECONDS
+    as_of = left.ended_at - before_its_end
+    tracked.answers.ended_by[uid] = as_of - ROUNDING
     return as_of
