@@ -18,16 +18,19 @@ from helpers.runs import document
 FAKE = Path(__file__).with_name("fake_renderer.py")
 CLIPFARM = (sys.executable, "-m", "clipfarm.cli.main")
 LIMIT = 60.0
+FIRST_SECONDS, MOST_SECONDS = 0.02, 0.1
+"""Between two looks: at first, and after two seconds."""
 
 
 def wait_until(condition: Callable[[], Any], what: str, limit: float = LIMIT) -> Any:
     """Return the condition's first true value; fail when the limit, in seconds, is over."""
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
+    begun = time.monotonic()
+    while (waited := time.monotonic() - begun) < limit:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        # Looking takes CPU, an API server's too, from what is waited for.
+        time.sleep(min(max(FIRST_SECONDS, waited / 20), MOST_SECONDS))
     raise AssertionError(f"waited {limit:g} s for: {what}")
 
 
