@@ -19,12 +19,23 @@ LEASES = "/apis/coordination.k8s.io/v1"
 ENCODE = {"enabled": True, "weights": {"source": "random"}}
 
 
+def lose_a_node(runs: Runs, node: PlayedNode) -> None:
+    """A pod does not start, and does not say why; then its node dies."""
+    runs.create("lost", clips=1, render={"pod": {"nodeSelector": node.selector}}, retry={"lostAfter": "2s"})
+    [pod] = node.pods()
+    node.take(pod, render={"waiting": {"reason": "ContainerCreating"}})
+    node.warn(pod, "FailedMount", "no such share")
+    wait_until(lambda: runs.status("lost").get("reason") == "FailedMount", "the word to be read", limit=60)
+    node.ready("Unknown")
+    runs.namespace.delete(PODS, pod["metadata"]["name"])
+
+
 def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
     """Everything that an operator ever does."""
     name = runs.namespace.name
     # A claim, a Job, pods, an encoder, status, events; more workers, more encoders.
     runs.create("run", clips=8, workers=1, seconds="1", encode=ENCODE, render={"keepPods": "failed"})
-    wait_until(lambda: runs.namespace.list(JOBS), "a Job")
+    wait_until(lambda: runs.namespace.list(JOBS, "clipfarm.dev/run=run"), "a Job")
     runs.patch("run", workers=4)
     [encoder] = wait_until(lambda: runs.namespace.list(DEPLOYMENTS), "an encoder")
     runs.patch("run", encode={"replicas": 2})
@@ -68,20 +79,7 @@ def a_long_day(control_plane: ControlPlane, runs: Runs) -> None:
     # A pod that the API server does not take.
     runs.create("refused", clips=1, render={"pod": {"priorityClassName": "none"}})
     wait_until(lambda: runs.condition("Ready", "refused")["reason"] == "PodsRefused", "the refusal to be found")
-    # A pod that does not start, and does not say why; then its node dies.
-    node = PlayedNode(runs.namespace)
-    try:
-        selector = {"pod": {"nodeSelector": node.selector}}
-        runs.create("lost", clips=1, render=selector, retry={"lostAfter": "2s"})
-        [pod] = node.pods()
-        node.take(pod, render={"waiting": {"reason": "ContainerCreating"}})
-        node.warn(pod, "FailedMount", "no such share")
-        wait_until(lambda: runs.status("lost").get("reason") == "FailedMount", "the word to be read", limit=60)
-        node.ready("Unknown")
-        runs.namespace.delete(PODS, pod["metadata"]["name"])
-        wait_until(lambda: runs.condition("NodeLost", "lost")["status"] == "True", "the pod to be given up", limit=120)
-    finally:
-        node.close()
+    wait_until(lambda: runs.condition("NodeLost", "lost")["status"] == "True", "the pod to be given up", limit=120)
     # A run whose time is over.
     runs.create("brief", clips=1, ttlAfterFinished="1s")
     wait_until(lambda: "brief" not in {run["metadata"]["name"] for run in runs.namespace.list(RUNS)}, "the run to go")
@@ -109,7 +107,12 @@ def test_the_operator_uses_every_right_it_has_and_misses_none(
         # The answer to the first patch that takes a gate off never arrives: the operator has to look.
         recorder.lose_answer("patch", "", "pods")
         with Process(installed, recorder.kubeconfig(installed.token()), tmp_path) as operator:
-            a_long_day(control_plane, Runs(namespace))
+            runs, node = Runs(namespace), PlayedNode(namespace)
+            try:
+                lose_a_node(runs, node)  # first, since it takes a minute until its pod is given up
+                a_long_day(control_plane, runs)
+            finally:
+                node.close()
     control_plane.api.request("DELETE", f"/api/v1/namespaces/{other}")
     assert not recorder.refused
     # All of it, under the policies that the chart ships.
