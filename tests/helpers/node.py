@@ -131,6 +131,8 @@ class Node(ControlPlane):
     def _remove(self, place: "Place") -> None:
         name = place.namespace.name
         self.api.request("DELETE", f"/api/v1/namespaces/{name}")
+        # Kubernetes itself begins with that five seconds later.
+        self.api.request("DELETE", self.api.path("v1/pods", name))
         wait_until(lambda: not place.pods(), "the namespace's pods to end")
         self.api.request("DELETE", f"/api/v1/persistentvolumes/{name}")
 
