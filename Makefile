@@ -25,8 +25,8 @@ clean: ## Remove what was built and rendered here
 ##@ Tests and style
 test: ## Run all tests except those on a real node
 	@tools/setup test
-	@# Three processes: those that drive a control plane mostly wait. Tests are dealt out one by one, since some are long.
-	@$(BIN)/pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
+	@# Four processes: those that drive a control plane compute for half of the time. In the order of tests/conftest.py.
+	@$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-pythons: ## Test contract and encoder on Python 3.12 and 3.13, with NumPy 2
 	@tools/test-pythons
