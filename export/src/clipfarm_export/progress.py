@@ -30,7 +30,8 @@ class Lines:
         if now - self._said >= EVERY_SECONDS:
             self._said = now
             left = (now - self._begun) / self._done * max(0, self._total - self._done)
-            self._console.print(f"{self._what}: {self._done} of {self._total}, about {left / 60:.0f} min left")
+            shown = f"{left / 60:.0f} min" if left >= 60 else f"{left:.0f} s"
+            self._console.print(f"{self._what}: {self._done} of {self._total}, about {shown} left")
 
 
 class Bar:
