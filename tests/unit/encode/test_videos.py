@@ -20,7 +20,7 @@ from clipfarm_contract.excerpt import Cut, Excerpt, Videos
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.files.clips import ClipError, read_clip
 from clipfarm_encode.videos import cutting, film
-from clipfarm_encode.videos.cli import together
+from clipfarm_encode.videos.cli import _ended, together
 from clipfarm_encode.videos.cutting import cut_all
 from clipfarm_encode.videos.error import VideoError
 from clipfarm_encode.videos.film import length, read_film
@@ -361,6 +361,18 @@ def test_a_picture_that_is_damaged_or_of_another_size_is_named(tmp_path):
 )
 def test_an_encoder_that_was_killed_costs_nothing_if_another_finished(statuses, expected):
     assert together(statuses) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "printed", "expected"),
+    [
+        (0, "NOTE: no GPU\nFinished: 3 encoded\n", "Finished: 3 encoded"),
+        (-9, "NOTE: no GPU\n", "killed by signal 9"),
+        (3, "", "ended with 3"),
+    ],
+)
+def test_what_is_said_of_one_of_several_encoders(status, printed, expected):
+    assert _ended(status, printed) == expected
 
 
 def test_pictures_are_in_order_of_their_numbers(tmp_path):

@@ -142,9 +142,15 @@ def _encode(folder: RunFolder, replicas: int, options: tuple[str, ...]) -> int:
     for process, log in processes:
         status = process.wait()
         statuses.append(status)
-        lines = log.read_text(errors="replace").strip().splitlines()
-        _say(f"{log.relative_to(folder.root)}: {lines[-1] if lines else f'ended with {status}'}")
+        _say(f"{log.relative_to(folder.root)}: {_ended(status, log.read_text(errors='replace'))}")
     return together(statuses)
+
+
+def _ended(status: int, printed: str) -> str:
+    """Return how an encoder has ended: its last line says it, unless a signal kept it from writing one."""
+    if status < 0:
+        return f"killed by signal {-status}"
+    return (printed.strip().splitlines() or [f"ended with {status}"])[-1]
 
 
 def together(statuses: Sequence[int]) -> int:
