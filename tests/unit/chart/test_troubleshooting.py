@@ -160,6 +160,7 @@ FILLED = {
     "own.manifest.name": "clip.json",
     "FEATURES": "feature_maps",
     "prefix": "rgb/",
+    "where.name": "rgb",
 }
 
 
