@@ -12,8 +12,8 @@ from clipfarm_render.scene import sight
 from clipfarm_render.scene.motion import Motion
 from clipfarm_render.scene.stage import Stage
 
-SHOWN = 0.1
-"""Share of the points around a body of which the camera has to see some: less is a few pixels."""
+SHOWN = 1 / 3
+"""Share of the points around a body that the camera has to see. A quarter is one edge of a cube: hardly a pixel."""
 
 Mask = npt.NDArray[np.bool_]
 
