@@ -18,6 +18,7 @@ EDITABLE = ("README.md", "croissant.json")
 WRITTEN = "editable"
 """Field of the report: hashes of those files as they were written, by which an edited one is known."""
 PLAN = f"{STATE}/plan.json"
+_REPLACE = "--replace (clipfarm local: --export-replace; in a run file: export.replace: true)"
 _FOLDERS = ("data", "features", "meta", "metadata", "previews", "videos")
 """Folders that formats write."""
 
@@ -116,16 +117,14 @@ def begun(place: Destination, fingerprint: str, changed: str) -> Outcome | None:
         if _read_json(report).get("fingerprint") != fingerprint:
             changed = "holds a complete export of other clips or with other options"
         if changed:
-            raise ExportError(
-                f"{place.url}: {changed}; use another folder, or --replace (in a run file export.replace: true)"
-            )
+            raise ExportError(f"{place.url}: {changed}; use another folder, or {_REPLACE}")
         place.remove_state()  # what is left of it where a kill came late
         return replace(outcome(place), was_complete=True)
     if plan is not None:
         if _read_json(plan).get("fingerprint") != fingerprint:
             raise ExportError(
                 f"{place.url}: an export was begun here of other clips, with other options or another version of"
-                " clipfarm; --replace (in a run file export.replace: true) removes it and starts over"
+                f" clipfarm; {_REPLACE} removes it and starts over"
             )
         return None
     if foreign := [name for name in names if not name.startswith(f"{STATE}/") and name not in place.of_place]:

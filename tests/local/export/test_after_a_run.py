@@ -28,6 +28,17 @@ def test_complete_clips_are_exported_when_the_run_ends_also_if_others_have_faile
     assert pq.read_table(place / "metadata" / "clips.parquet")["index"].to_pylist() == [0, 2]
 
 
+def test_an_export_of_fewer_clips_is_replaced_if_asked_for(run):
+    for clip, does in enumerate(("paint ok", "paint ok", "exit 1")):
+        run.script(clip, does)
+    asked = ("--export", "hf", "--license", "mit")
+    assert "exported 2 clips in " in run.run(*asked).stdout
+    run.script(2, "paint ok")
+    refused = run.run(*asked)
+    assert (refused.returncode, "--export-replace" in refused.stderr) == (2, True)
+    assert "exported 3 clips in " in run.run(*asked, "--export-replace").stdout
+
+
 def test_a_test_run_is_not_exported(run):
     done = run.run("--export", "hf", "--license", "cc-by-4.0", "--test-clips", 1)
     assert (done.returncode, "no export of a test" in done.stdout) == (0, True)

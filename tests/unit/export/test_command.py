@@ -95,7 +95,7 @@ def test_an_export_of_other_options_is_only_replaced_if_asked_for(a_run, tmp_pat
     assert export(a_run.root, place).exit_code == 0
     done = export(a_run.root, place, "--video", "h264")
     assert done.exit_code == 2
-    assert "--replace (in a run file export.replace: true)" in done.stderr
+    assert "--replace (clipfarm local: --export-replace; in a run file: export.replace: true)" in done.stderr
     assert export(a_run.root, place, "--video", "h264", "--overwrite").exit_code == 0
 
 

@@ -43,16 +43,19 @@ def export_options(command: Command) -> Command:
     )
     place = click.option("--export-to", metavar="DEST", help="Where to.  [default: the run file's, or OUTPUT-FORMAT]")
     licence = click.option("--license", help="Licence of the export, such as cc-by-4.0, if the run file names none.")
-    return form(place(licence(command)))
+    replace = click.option(
+        "--export-replace", is_flag=True, help="Remove an export of other clips or options in DEST first."
+    )
+    return form(place(licence(replace(command))))
 
 
-def wanted(job: Job, form: str | None, place: str | None, licence: str | None) -> Export | None:
+def wanted(job: Job, form: str | None, place: str | None, licence: str | None, *, replace: bool) -> Export | None:
     """Return the export that options and run file ask for; a mistake ends the program, before a night of rendering."""
     asked, output = job.run.spec.export, job.folder.root
     if form == NONE:
         return None
     if form is None and asked is None:
-        if place or licence:
+        if place or licence or replace:
             fail("--export: found none, expected a format with --export-to and --license")
         return None
     field = "--export" if form else "spec.export"
@@ -67,7 +70,7 @@ def wanted(job: Job, form: str | None, place: str | None, licence: str | None) -
     if asked is None or form not in (None, asked.format):
         # Another format has other limits: what else the run file says is of its own.
         asked = Asked.model_construct(format=form)
-    asked = asked.model_copy(update={"license": licence})
+    asked = asked.model_copy(update={"license": licence, "replace": asked.replace or replace})
     place = place or _place(asked, output)
     _check_place(place, output)
     return Export(place, asked)

@@ -44,6 +44,7 @@ def local(
     export: str | None,
     export_to: str | None,
     license: str | None,  # noqa: A002 - the option's name
+    export_replace: bool,
 ) -> None:
     """Render and encode the clips of RUN_FILE on this machine.
 
@@ -53,8 +54,9 @@ def local(
     """
     run = options.read(run_file)
     if run.spec.source is not None:
-        asked = {"force_restart": force_restart, "page_port": page_port}
-        options.refuse_with_source(run, **asked, export=export, export_to=export_to, license=license)
+        asked: dict[str, object] = {"force_restart": force_restart, "page_port": page_port}
+        asked |= {"export": export, "export_to": export_to, "license": license, "export_replace": export_replace}
+        options.refuse_with_source(run, **asked)
         if dry_run:
             videos.describe(run, run.spec.source.videos, output, Console())
             return
@@ -62,7 +64,7 @@ def local(
             fail(*(each.mistake for each in missing))
         videos.become_encode(run, run.spec.source.videos, output)
     job = options.job(run, output)
-    exported = exporting.wanted(job, export, export_to, license)
+    exported = exporting.wanted(job, export, export_to, license, replace=export_replace)
     # Now, not after a night of rendering.
     if missing := needs.missing(job.run):
         fail(*(each.mistake for each in missing))
