@@ -44,6 +44,9 @@ def told(supervise, code=WRITE, device="cuda"):
         (TWO_GPUS, {"CUDA_VISIBLE_DEVICES": "1"}, ("GPU-00000001-stub", "", 3000, 15900)),
         (TWO_GPUS, {"CLIPFARM_GPU": "", "CUDA_VISIBLE_DEVICES": "0"}, ("GPU-00000000-stub", "", 1000, 8000)),
         (TWO_GPUS, {"CLIPFARM_GPU": "GPU-9"}, None),
+        # CUDA reads no further than a name that makes no sense; and a GPU that is lost hides no other one.
+        (TWO_GPUS, {"CUDA_VISIBLE_DEVICES": "-1,0"}, None),
+        (f"1000 8000 0\noff\n{TWO_GPUS}", {"CUDA_VISIBLE_DEVICES": "2"}, ("GPU-00000002-stub", "", 3000, 15900)),
         # An instance is known by its GPU and its number, as exporters tell of it.
         (INSTANCES, {"CUDA_VISIBLE_DEVICES": "MIG-00000000-9-stub"}, ("GPU-00000000-stub", "9", 200, 18950)),
         ("9000 8000 0\n", {}, None),

@@ -1,13 +1,14 @@
 """GPU memory of a clip: by Cycles' lines, by the driver, and what is made of both."""
 
 import json
+import time
 from itertools import count
 
 import pytest
 
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.result import ClipResult, VramUse, Way
-from clipfarm_render.vram.observer import Look, Process, by_gpu, by_process
+from clipfarm_render.vram.observer import Look, Process, VramObserver, by_gpu, by_process
 from clipfarm_render.vram.use import MARGIN_FILE, MARGIN_MIB, VramWatch, in_all
 
 # As Blender 4.2 prints them; the first two numbers are the host's.
@@ -156,3 +157,23 @@ def test_what_renderers_of_before_say_was_counted_by_cycles():
     assert VramUse.parse(told, "vram").way is Way.CYCLES
     with pytest.raises(ContractError, match=r"vram.by: found 'guess', expected one of \['process', 'gpu', 'cycles'\]"):
         VramUse.parse(told | {"by": "guess"}, "vram")
+
+
+def test_between_clips_no_looks_pile_up(monkeypatch):
+    monkeypatch.setattr(VramObserver, "_run", lambda _: None)  # the looks are ours
+
+    def look(mib):
+        observer._keep(Look(time.monotonic(), 5000.0, {8: Process(OURS, mib)}))
+
+    observer = VramObserver()
+    for _ in range(100):
+        look(0.0)
+    assert len(observer._looks) == 1
+    observer.begin(OURS, time.monotonic())
+    for mib in (100.0, 3700.0, 3000.0):
+        look(mib)
+    used = observer.end(OURS, lives=True, at_least=0.0)
+    assert used is not None
+    assert (used.peak_mib, used.way) == (3700.0, Way.PROCESS)
+    look(3000.0)
+    assert len(observer._looks) == 1
