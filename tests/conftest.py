@@ -1,5 +1,6 @@
 """What all tests are run with."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -11,10 +12,12 @@ OWN_CONTROL_PLANE = CLUSTER / "chart"
 
 
 def pytest_configure() -> None:
-    """Take signals that whoever started the tests ignores: programs of the tests inherit that, and keep to it."""
+    """Set what programs of the tests inherit: signals that whoever started the tests ignores, and how threads wait."""
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+    # PyTorch's threads, which wait for each other by computing, would take the CPUs from the tests beside them.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist writes the groups into the tests' names
