@@ -3,7 +3,7 @@
     .venv/bin/python bench/vram_sim.py                                # all scenarios, three seeds
     .venv/bin/python bench/vram_sim.py --only neighbours --seeds 1
     .venv/bin/python bench/vram_sim.py --shared                       # scenarios of 2 to 30 runs on the same GPUs
-    .venv/bin/python bench/vram_sim.py --informed                     # what rules could reach at most
+    .venv/bin/python bench/vram_sim.py --informed                     # a policy that knows all but sizes
     .venv/bin/python bench/vram_sim.py --plot docs/images             # draws plots, with the first seed
 
 The rules are the real ones (``clipfarm.decide.plan.decide``). They are compared with no gate at all, with the first
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--only", choices=[each.name for each in (*SCENARIOS, *SHARED)], action="append")
     parser.add_argument("--shared", action="store_true", help="only scenarios of several runs")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--informed", action="store_true", help="only what rules could reach that know all but sizes")
+    parser.add_argument("--informed", action="store_true", help="only a policy that knows all but sizes")
     parser.add_argument("--processes", type=int, help="scenarios at a time; one for each core if not given")
     parser.add_argument("--plot", type=Path, help="a folder for plots")
     options = parser.parse_args()
@@ -109,7 +109,7 @@ def best(scenario: Scenario, seed: int, makes: Sequence[Make], most_lost: int) -
 
 
 def informed(scenario: Scenario, seed: int) -> Results:
-    """Return what rules could reach that know all but which clip is how large, and lose 1 % of what no gate loses."""
+    """Return what comes of a policy that knows all but which clip is how large, and loses 1 % of what no gate loses."""
     high = run_of(scenario).spec.vram.high
     oracle = best(scenario, seed, [partial(_oracle, much, 1.0) for much in OVERCOMMIT], most_lost=0)
     none = simulate(scenario, seed, lambda fleet, _: NoGate(fleet))
