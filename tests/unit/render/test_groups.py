@@ -152,6 +152,16 @@ def test_a_push_is_possible_however_fast(show, fps, laws):
         assert judged(show(made, index, **laws), made)["broken"] == []
 
 
+def test_a_cone_that_is_hit_twice_between_two_frames_is_possible(tmp_path):
+    made = replace(scene("drop"), fps=12)
+    objects = Choice(("cube", "cylinder", "cone", "torus", "sphere"))
+    shown = staging.show(experiments.story("drop"), made, phase("drop", object=objects), 3, 1, tmp_path)
+    shown.close()
+    hits = [each["frame"] for each in document(shown, made)[1]["events"]["collisions"] if "body_1" in each["bodies"]]
+    assert hits == [9, 9]  # its rim, and then the rim's other side
+    assert judged(shown, made)["broken"] == []
+
+
 def behind_the_screen(shown, made):
     """Return the frames in which the object is not seen."""
     return np.flatnonzero(~showing.shown(shown.stage, shown.motion, 0, made.frames)).tolist()

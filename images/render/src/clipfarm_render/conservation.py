@@ -47,6 +47,7 @@ def bodies_of(written: Written) -> list[Mapping[str, Any]]:
 def continuity(written: Written, scene: Scene) -> str | None:
     """A body gets from frame to frame as far as its velocities take it."""
     seconds, gravity = 1 / scene.fps, written.truth["arena"]["gravity"]
+    fastest = _fastest(written)
     for body, there in _there(written, scene):
         places, speeds = (np.array(body["trajectory"][name]) for name in ("positions", "velocities"))
         # A frame shows a pushed body as it was; what it has from then on, a wall may take before the next frame.
@@ -58,12 +59,34 @@ def continuity(written: Written, scene: Scene) -> str | None:
         farthest = seconds * np.maximum(np.linalg.norm(first, axis=1), np.linalg.norm(last, axis=1))
         slack += np.where(farthest > arena.HALF_SIZE / 2, farthest, 0)[:, None]
         worst = (np.abs(way - expected) - slack - NEARLY).max(axis=1, initial=-math.inf)
+        # Between two hits, which may be of one frame, it may have any speed that a body has before or after them.
+        limit = fastest * seconds + gravity * seconds**2 + NEARLY
+        worst = np.where(_hits(written, scene, body)[1:] > 1, np.linalg.norm(way, axis=1) - limit, worst)
         worst[~(there[1:] & there[:-1])] = -math.inf
         if len(worst) and worst.max() > 0:
             at = int(worst.argmax())
             far = float(np.linalg.norm(way[at]))
             return f"{_name(body)} gets {far:.2f} m from frame {at} to {at + 1}, which its speed does not explain"
     return None
+
+
+def _fastest(written: Written) -> Array:
+    """Return how fast any point of any body is at most, before or after each step to the next frame, m/s."""
+    most = np.zeros(len(written.states))
+    for body in bodies_of(written):
+        speed, turns = (
+            np.linalg.norm(np.array(body["trajectory"][name]), axis=1) for name in ("velocities", "angularVelocities")
+        )
+        reach = float(np.linalg.norm(np.abs(np.array(body["bounds"])).max(axis=0))) if "bounds" in body else 0.0
+        most = np.fmax(most, speed + turns * reach)  # of a body that is not there, nothing is known
+    return np.maximum(most[:-1], most[1:])
+
+
+def _hits(written: Written, scene: Scene, body: Mapping[str, Any]) -> npt.NDArray[np.int_]:
+    """Return (frames,) how often a body was hit since the frame before."""
+    collisions = written.truth.get("events", {}).get("collisions", ())
+    hit = [each["frame"] for each in collisions if body.get("name") in each["bodies"]]
+    return np.bincount(np.array(hit, np.int_), minlength=scene.frames)[: scene.frames]
 
 
 def _pushed(written: Written, scene: Scene) -> Array:
