@@ -2,13 +2,13 @@
 
 import os
 import signal
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-TESTS = Path(__file__).parent
-CLUSTER, LOCAL = TESTS / "cluster", TESTS / "local"
-OWN_CONTROL_PLANE = CLUSTER / "chart"
+SHARING = ("test_autoscaler.py", "test_definition.py", "test_impossible.py")
+"""On a control plane: one file needs an autoscaler beside it, two are many short rows."""
 
 
 def pytest_configure() -> None:
@@ -20,33 +20,33 @@ def pytest_configure() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist writes the groups into the tests' names
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Deal tests out to several processes: what shares something goes to one of them."""
+    return _Scheduling(config, log)
+
+
+class _Scheduling(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deal tests out to several processes: what shares something to one of them, what waits beside what computes."""
+    """Mix tests that wait, those on a control plane, with tests that compute, if several processes run them."""
     if not hasattr(config, "workerinput"):
-        return  # one process runs them in the order of their files
-    for item in items:
-        if (group := _group(item)) is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+        return
     places: dict[str, float] = {}
-    for folder in (CLUSTER, LOCAL):
-        units = list(dict.fromkeys(_unit(item) for item in items if folder in item.path.parents))
-        places |= {unit: number / len(units) for number, unit in enumerate(units)}
-    items.sort(key=lambda item: places.get(_unit(item), 1.0))
+    for folder in ("tests/cluster/", "tests/local/"):
+        units = list(dict.fromkeys(unit(item.nodeid) for item in items if item.nodeid.startswith(folder)))
+        places |= {each: number / len(units) for number, each in enumerate(units)}
+    items.sort(key=lambda item: places.get(unit(item.nodeid), 1.0))
 
 
-def _group(item: pytest.Item) -> str | None:
-    """Return what a test is kept together with, unless the test itself says so; None: nothing."""
-    if item.get_closest_marker("xdist_group") is not None:
-        return None
-    if OWN_CONTROL_PLANE in item.path.parents:
-        return OWN_CONTROL_PLANE.name
-    if CLUSTER in item.path.parents:
-        return None  # some of them wait for a minute: one by one they keep all processes busy to the end
-    return str(item.path.relative_to(TESTS))  # rendered clips, for instance, are made once for a file
-
-
-def _unit(item: pytest.Item) -> str:
-    """Return the group of a test, or the test itself."""
-    mark = item.get_closest_marker("xdist_group")
-    return item.nodeid if mark is None else f"group {mark.args[0]}"
+def unit(nodeid: str) -> str:
+    """Return what a test is kept together with: its file, which may have rendered clips or an autoscaler."""
+    path = nodeid.partition("::")[0]
+    if path.startswith("tests/cluster/chart/"):
+        return "tests/cluster/chart"  # they have one more control plane
+    if path.startswith("tests/cluster/") and not path.endswith(SHARING):
+        return nodeid  # some of them wait for a minute: one by one they keep all processes busy to the end
+    return path

@@ -11,8 +11,6 @@ from helpers.kubelet import End, Kubelet, end_pod, failures
 from helpers.local import wait_until
 from helpers.operators import JOBS, Operator, Runs, Witness
 
-# One process: each would have an autoscaler beside its control plane.
-pytestmark = pytest.mark.xdist_group("karpenter")
 LIMIT = 90.0
 """Karpenter gathers pods for a second or more, and its nodes take some to be ready."""
 

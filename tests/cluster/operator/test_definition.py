@@ -16,8 +16,6 @@ from helpers.cluster import ApiError, Namespace
 from helpers.local import wait_until
 from helpers.operators import RUNS, Runs
 
-pytestmark = pytest.mark.xdist_group("definition")  # short rows, which need no operator
-
 
 def test_the_file_is_what_the_types_say():
     assert as_yaml() == DEFINITION.read_text(), "run `make crds`"

@@ -16,7 +16,6 @@ from helpers.cluster import ApiError, ControlPlane, Namespace, temporary_namespa
 from helpers.local import wait_until
 from helpers.operators import CONFIG_MAPS, JOBS, RUNS, Operator, Runs, run_document
 
-pytestmark = pytest.mark.xdist_group("impossible")  # short rows
 HELD_OUT = "found every clip held out, expected some that are not"
 TOGETHER = "exclude: found every clip held out by its entries together, expected some that are not"
 AT = {"min": 4, "max": 8}
