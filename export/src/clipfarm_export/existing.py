@@ -115,7 +115,7 @@ def begun(place: Destination, fingerprint: str, changed: str) -> Outcome | None:
     report, plan = place.read(REPORT), place.read(PLAN)
     if report is not None and SUMS in names:
         if _read_json(report).get("fingerprint") != fingerprint:
-            changed = "holds a complete export of other clips or with other options"
+            changed = "holds a complete export of other clips, with other options or by another version of clipfarm"
         if changed:
             raise ExportError(f"{place.url}: {changed}; use another folder, or {_REPLACE}")
         place.remove_state()  # what is left of it where a kill came late

@@ -35,6 +35,9 @@ from clipfarm_export.parts import Part, Record, carry_out, finished
 from clipfarm_export.survey import LeftOut, survey
 from clipfarm_export.truth import text
 
+FILES = 2
+"""Of the files' columns and names: one more where the same clips and options give other files than before, so that an
+export that was begun before is not continued by them."""
 ALL = "all"
 """In place of a feature set: every one that the run has."""
 
@@ -161,7 +164,7 @@ def _check(job: Job) -> None:
 def _fingerprint(job: Job) -> str:
     """Return a hash of all that decides the bytes of the export."""
     digest = hashlib.sha256()
-    digest.update(text(job.options.to_json() | versions()).encode())
+    digest.update(text(job.options.to_json() | versions() | {"files": FILES}).encode())
     for clip in job.survey.clips:
         digest.update(f"\n{clip.name} {clip.sha256}".encode())
         for name in job.options.features:
