@@ -25,6 +25,9 @@ def run_with_phases(clips, *phases):
         ((0, 5), [(0, 0), (1, 5)], 4, (0, 1, 2, 4)),
         ((0, 2), [(0, 2)], 10, (0, 1, 2)),
         ((10, 12), [(0, 11), (12, 99)], 5, (10, 11, 12)),
+        ((0, 9), [(0, 7), (8, 9)], None, (0, 2, 5, 8, 9)),
+        ((0, 15), [(2 * i, 2 * i + 1) for i in range(8)], None, (0, 2, 4, 6, 8, 10, 12, 14)),
+        ((0, 15), [(2 * i, 2 * i + 1) for i in range(8)], 3, (0, 2, 4)),
     ],
 )
 def test_test_clips_are_spread_over_the_phases(clips, phases, count, expected):

@@ -19,7 +19,6 @@ from clipfarm_contract.layout import RunFolder
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-DEFAULT_TEST_CLIPS = 5
 USAGE = 2
 """Exit code for a mistake that the caller has to fix; click's own, too."""
 
@@ -72,7 +71,7 @@ class Options:
         """Return a run with the clips that are wanted and the folder they go to."""
         clips = range(run.spec.to_render.start, run.spec.to_render.end + 1)
         if self.is_test:
-            return Job(run, RunFolder(output), spread(run, self.test_clips or DEFAULT_TEST_CLIPS))
+            return Job(run, RunFolder(output), spread(run, self.test_clips))
         return Job(run, RunFolder(output), tuple(clips))
 
     @property
@@ -127,7 +126,9 @@ def run_options(command: Command) -> Command:
             ),
             click.option("--test", is_flag=True, help="Make a few clips over all phases; then forecast."),
             click.option(
-                "--test-clips", type=click.IntRange(1), help="Number of these clips; implies --test.  [default: 5]"
+                "--test-clips",
+                type=click.IntRange(1),
+                help="Number of these clips; implies --test.  [default: 5, or one of each phase if there are more]",
             ),
             click.option("--no-encode", is_flag=True, help="Render only."),
             click.option("--no-gif", is_flag=True, help="Make no preview.gif."),

@@ -8,6 +8,8 @@ from clipfarm.run import Run
 from clipfarm_contract.experiment import ClipRecipe, Experiment
 from clipfarm_contract.layout import RunFolder
 
+TEST_CLIPS = 5
+
 
 @dataclass(frozen=True)
 class Job:
@@ -37,10 +39,10 @@ class Job:
         return self.folder.state / f"experiment-{digest}.json"
 
 
-def spread(run: Run, count: int) -> tuple[int, ...]:
+def spread(run: Run, count: int | None) -> tuple[int, ...]:
     """Return ``count`` clips spread over the phases: each phase in turn, evenly inside a phase.
 
-    Fewer where the run has fewer.
+    Fewer where the run has fewer. None: five, or one of each phase if there are more.
     """
     first, last = run.spec.to_render.start, run.spec.to_render.end
     phases = []
@@ -48,6 +50,7 @@ def spread(run: Run, count: int) -> tuple[int, ...]:
         start, end = max(first, phase.clips.start), min(last, phase.clips.end)
         if start <= end:
             phases.append(range(start, end + 1))
+    count = max(TEST_CLIPS, len(phases)) if count is None else count
     shares = [0] * len(phases)
     while sum(shares) < min(count, sum(map(len, phases))):
         # The phase with the fewest so far; the earliest of those.
