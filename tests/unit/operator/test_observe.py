@@ -1027,6 +1027,27 @@ class TestRunsThatEndAsAWhole:
         ]  # fmt: skip
         assert scene.changes()["patch", "Job"] == {"spec": {"parallelism": 0}}, "the pod at its gate goes"
 
+    def test_the_pod_of_a_block_that_broke_off_too_often_keeps_no_other_from_its_place(self):
+        """The Job makes a pod of it again and again, and its parallelism counts that pod."""
+        scene = Scene(40, render={"clipsPerPod": 10}, retry={"limit": 0}, workers=1).job(completed="0", parallelism=1)
+        scene.pod(1, gate=0)
+        scene.failed(1, ExitCode.BROKE_OFF)
+        assert (scene.status()["failed"], scene.look().unmade) == (10, (2,))
+        assert scene.changes()["patch", "Job"] == {"spec": {"parallelism": 2}}
+        scene.job(completed="0", parallelism=2).pod(2, gate=0)
+        assert [start.index for start in decide(scene.tracked.run, scene.look()).start] == [2]
+        scene.store.pods.drop("pod-2")
+        scene.job(completed="0-1", parallelism=2)  # it is complete in the end, as an operator of before let it go on
+        assert (scene.status()["rendered"], scene.status()["failed"]) == (20, 0)
+
+    def test_a_clip_that_is_gone_is_missed_beside_a_block_that_broke_off_too_often(self):
+        scene = Scene(30, render={"clipsPerPod": 10}, retry={"limit": 0}, **ENCODES).job(completed="0,2")
+        scene.deployment()
+        follow(scene.tracked, [], [Progress(19, {}, 0, Indexes.parse("5,10-19"))], "", NOW)
+        assert scene.look().encoding.vanished == {}
+        scene.failed(1, ExitCode.BROKE_OFF)
+        assert scene.look().encoding.vanished == {5: "its folder is gone"}
+
     def test_a_pod_that_tells_of_clips_of_others_or_of_more_than_it_has_is_not_believed(self):
         scene = Scene(20, render={"clipsPerPod": 10}).job()
         told = ((3, "black"), (3, "black"), (17, "not its own"), (-1, "none"))

@@ -58,8 +58,8 @@ def full(plan: Plan, tracked: Tracked, blocks: int, now: float) -> int:
     status = plan.status
     if tracked.owner.queue:
         return min(blocks, status.workers)
-    aside = tracked.releases.aside(now)
-    wanted = plan.could_run + status.retrying + aside + reserve(plan, tracked.memory.rendering, now)
+    idle = tracked.releases.aside(now) + tracked.memory.rendering.idle
+    wanted = plan.could_run + status.retrying + idle + reserve(plan, tracked.memory.rendering, now)
     return min(blocks, max(1, wanted))
 
 
@@ -113,7 +113,8 @@ def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodVi
     if most < job.parallelism - SURPLUS:
         return most if _may_lower(plan, tracked, now) else job.parallelism
     own = [pod.gated for pod in pods if pod.owner == job.uid]
-    to_be_released = sum(own) - plan.status.retrying - tracked.releases.aside(now)
+    idle = tracked.releases.aside(now) + tracked.memory.rendering.idle
+    to_be_released = sum(own) - plan.status.retrying - idle
     all_made = len(own) >= job.parallelism
     if most <= job.parallelism or to_be_released > LOW:
         return job.parallelism

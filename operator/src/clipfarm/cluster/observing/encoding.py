@@ -72,7 +72,9 @@ def encoding(tracked: Tracked, memory: Memory, settled: Settled, complete: int) 
 def _vanished(tracked: Tracked, memory: Memory, settled: Settled, complete: int) -> dict[int, str]:
     """Return complete clips that encoders do not find, once the last is rendered and they see nothing left to do."""
     reports, blocks = tracked.encoding, memory.blocks
-    if settled.count < settled.total or reports.left != 0 or reports.encoded + len(reports.failed) >= complete:
+    # Of some that have failed for good, the Job does not know it.
+    rendered = settled.count + sum(index not in settled.failed for index in memory.rendering.final)
+    if rendered < settled.total or reports.left != 0 or reports.encoded + len(reports.failed) >= complete:
         return {}
     unfinished = (index for index in range(settled.total) if index not in settled.completed)
     not_made = Indexes.of(clip for index in unfinished for clip in blocks.of_index(index))

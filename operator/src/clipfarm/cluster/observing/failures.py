@@ -78,6 +78,9 @@ def failures(
                 if pod.exit_code is ExitCode.GAVE_UP:
                     gave_up.append(so_far)
     final = {**rendering.final, **new} if new else rendering.final
+    # The Job has the last word: a block that broke off too often may be complete in the end.
+    if settled.completed and any(index in settled.completed for index in final):
+        final = {index: pod for index, pod in final.items() if index not in settled.completed}
     ended = [_final(index, final.get(index), now) for index in sorted(final.keys() | set(settled.failed))]
     return Failures(tuple(again + ended), tuple(gave_up), tuple(unfinished), failed_at, final)
 

@@ -46,6 +46,8 @@ class Rendering:
     """When a failed pod ended, by UID, on this process's own clock."""
     final: Mapping[int, FailedPod] = field(default_factory=dict)
     """The last pods of indexes that have failed for good."""
+    idle: int = 0
+    """Pods at their gates that are never released: the Job does not know that their indexes have failed for good."""
     completed: int | None = None
     """Indexes that were complete at the last look; None before the first."""
     completions: tuple[float, ...] = ()
