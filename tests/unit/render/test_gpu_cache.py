@@ -79,6 +79,13 @@ def test_a_folder_of_the_users_own_is_kept_and_only_what_was_compiled_there_coun
     assert not first(gpu_cache.use(tmp_path / "another run", environ("mine")))
 
 
+def test_a_folder_for_optix_alone_says_nothing_of_what_cuda_has_compiled(tmp_path: Path):
+    for run in ("run", "another run"):
+        mine = {"OPTIX_CACHE_PATH": str(tmp_path / "mine")}
+        assert first(gpu_cache.use(tmp_path / run, mine)), "CUDA's part is in the run's folder, which is new"
+        assert not first(gpu_cache.use(tmp_path / run, mine))
+
+
 def test_a_cache_that_is_switched_off_keeps_nothing(tmp_path: Path):
     for _ in range(2):
         environ = {"CUDA_CACHE_DISABLE": "1"}

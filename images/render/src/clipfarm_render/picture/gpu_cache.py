@@ -15,7 +15,8 @@ from clipfarm_contract.machine import UNKNOWN_GPU
 from clipfarm_render.locks import alone
 from clipfarm_render.vram.driver import gpu_and_driver
 
-VARIABLES = {"OPTIX_CACHE_PATH": "optix", "CUDA_CACHE_PATH": "cuda"}
+CUDA = "CUDA_CACHE_PATH"
+VARIABLES = {"OPTIX_CACHE_PATH": "optix", CUDA: "cuda"}
 """Of the two libraries, with the names of their folders. What the user has set stays as it is."""
 DISABLED = "CUDA_CACHE_DISABLE"
 
@@ -65,7 +66,8 @@ def use(cache: Path | None, environ: MutableMapping[str, str] = os.environ) -> G
     # A process that makes several clips has set them itself.
     chosen = {variable: path for variable, path in chosen.items() if path != str(folders[variable])}
     folders = {variable: folder for variable, folder in folders.items() if variable not in chosen}
-    noted = Path(next(iter(chosen.values())), f"clipfarm-{kind}") if chosen else place
+    # Beside what CUDA keeps: that takes minutes, also for OptiX, whose own part takes seconds.
+    noted = Path(chosen[CUDA], f"clipfarm-{kind}") if CUDA in chosen else place
     try:
         for folder in (noted, *folders.values()):
             folder.mkdir(parents=True, exist_ok=True)
