@@ -673,6 +673,9 @@ class TestStatus:
         words = first | {"eta": "3m 10s"}
         assert not write_due(tracked, words, NOW + 5)
         assert write_due(tracked, words, NOW + 10)
+        unknown = first | {"gpuCounts": {"total": 400, "closed": 0, "unknown": 1}}
+        assert not write_due(tracked, unknown, NOW + 5)
+        assert write_due(tracked, unknown, NOW + 10)
         counted = first | {"rendered": 1}
         assert not write_due(tracked, counted, NOW + 0.5)
         assert write_due(tracked, counted, NOW + 1)

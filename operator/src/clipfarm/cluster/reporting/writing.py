@@ -34,12 +34,11 @@ def _without_time(status: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _essence(status: Mapping[str, Any]) -> Any:
-    kept = {
-        key: value for key, value in status.items() if key not in ("eta", "gpus", "conditions", "held", "observedAt")
-    }
+    words = ("eta", "gpus", "gpuCounts", "conditions", "held", "observedAt")
+    kept = {key: value for key, value in status.items() if key not in words}
     listed = status.get("held", ())
     held = [(entry["reason"], entry["clips"]) for entry in listed] if not isinstance(listed, int) else listed
-    # Which open ones are listed changes all the time where there are many.
+    # Which open ones are listed, and how many are unknown, changes all the time where there are many.
     gpus = status.get("gpus", ())
     closed = [(gpu["node"], gpu["gpu"], gpu.get("uuid")) for gpu in gpus if gpu["gate"] == "Closed"]
     states = [(entry["type"], entry["status"], entry["reason"]) for entry in status.get("conditions", ())]
