@@ -76,7 +76,8 @@ def refuse_unwritable(target: Path) -> None:
             pass
     except OSError as error:
         raise KernelError(
-            f"{target.parent}: cannot be written ({error.strerror}), expected a Python of your own"
+            f"{target.parent}: cannot be written ({error.strerror}), expected a folder that you may write to; kernels"
+            " lie beside Blender's, so run it in a virtual environment of your own, or as the user who made this one"
         ) from error
 
 
