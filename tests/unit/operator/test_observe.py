@@ -29,12 +29,14 @@ from clipfarm.cluster.reporting.summary import OLD_SECONDS
 from clipfarm.cluster.reporting.writing import COSMETIC_SECONDS, HEARTBEAT_SECONDS, write_due
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import decide
+from clipfarm.decide.retry import STARVED
 from clipfarm.manifests import encoder, run_files
 from clipfarm.manifests.common import Images, Owner
 from clipfarm.pod_options import PodOptions
 from clipfarm.world import EarlyEnd, GpuId, Holder, Reading, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.objects import QUEUE_LABEL
 from helpers.runs import make_run
 
 KEY = ("ns", "test")
@@ -1042,6 +1044,27 @@ class TestRunsThatEndAsAWhole:
         scene.store.pods.drop("pod-2")
         scene.job(completed="0-1", parallelism=2)  # it is complete in the end, as an operator of before let it go on
         assert (scene.status()["rendered"], scene.status()["failed"]) == (20, 0)
+
+    def test_a_queued_run_whose_pods_are_all_of_such_blocks_ends(self):
+        """Its Job keeps its number of pods."""
+        queue = {QUEUE_LABEL: "team"}
+        scene = Scene(40, labels=queue, render={"clipsPerPod": 10}, retry={"limit": 0}, workers=2)
+        scene.job(completed="0", parallelism=2).failed(1, ExitCode.BROKE_OFF)
+        scene.pod(1, gate=0)
+        scene.pod(2)
+        assert scene.status()["phase"] == "Running"
+        scene.failed(2, ExitCode.BROKE_OFF)
+        scene.store.pods.drop("pod-2")
+        scene.pod(2, gate=0, uid="again-2")
+        scene.decide()
+        assert scene.changes()["patch", "Job"] == {"spec": {"parallelism": 0}}
+        for uid in ("pod-1", "again-2"):
+            scene.store.pods.drop(uid)
+        scene.job(completed="0", parallelism=0)
+        status = scene.status()
+        assert (status["phase"], status["rendered"], status["failed"]) == ("Failed", 10, 20)
+        ready = next(each for each in status["conditions"] if each["type"] == "Ready")
+        assert (ready["reason"], ready["message"]) == ("Stuck", STARVED)
 
     def test_a_clip_that_is_gone_is_missed_beside_a_block_that_broke_off_too_often(self):
         scene = Scene(30, render={"clipsPerPod": 10}, retry={"limit": 0}, **ENCODES).job(completed="0,2")

@@ -16,6 +16,10 @@ UNKNOWN = re.compile(
     r"(name: found |violations\.kinds: found |layers: found |.*unknown field|.*unknown factor of (?P<owner>[\w-]+))"
 )
 """What a renderer says of an experiment of which it does not know a part."""
+STARVED = (
+    "a queue gives the Job no more pods, and those it has are of blocks that have failed: see status.failures, then"
+    " `clipfarm retry`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ def stop(retry: Retry, world: World, outcome: Outcome) -> Outcome:
     """
     tried = outcome.failed + world.gave_up
     fatal = outcome.fatal or ("" if world.made else _all_alike(retry, tried)) or world.fatal
+    if world.starved and world.rendered + len(outcome.failed) < world.total:
+        fatal = fatal or STARVED
     if not fatal:
         return outcome
     running = {pod.index for pod in world.running}

@@ -79,6 +79,8 @@ class World:
     """Since when there is such a number that is not fixed, as the last tick left it; None: there is none."""
     queued: bool = False
     """Whether a queue admits all pods of the run at once, so that their number has to be fixed before."""
+    starved: bool = False
+    """Whether all of them are of indexes that have failed for good, and that the Job makes again."""
     max_default_workers: int | None = None
     """The most that it is fixed at if the run names no number of workers."""
     grows: bool = False

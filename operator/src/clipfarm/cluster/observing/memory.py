@@ -48,6 +48,8 @@ class Rendering:
     """The last pods of indexes that have failed for good."""
     idle: int = 0
     """Pods at their gates that are never released: the Job does not know that their indexes have failed for good."""
+    starved: bool = False
+    """Whether a queue's Job had such pods alone at some look: it gets no others."""
     completed: int | None = None
     """Indexes that were complete at the last look; None before the first."""
     completions: tuple[float, ...] = ()

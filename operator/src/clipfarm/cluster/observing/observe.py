@@ -57,6 +57,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
     encoders_pods = encoders(before.encoders, own, standings)
     settled = Settled.of(job, total)
     attempts = failures(rendering, blocks, failed_pods, gated, settled, run.spec.retry.limit, now, seen.wall)
+    idle = len(gated & attempts.final.keys())
     missing = missing_since(rendering, job, total, own.pods.values(), now)
     trial = tracked.answers.trial_of(missing)
     refused_indexes = tuple(next_indexes(job, total, own.pods.values())) if job and trial.refusal else ()
@@ -70,7 +71,8 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         began_at=carried_over.began_at(rendering, running),
         failed_at=attempts.failed_at,
         final=attempts.final,
-        idle=len(gated & attempts.final.keys()),
+        idle=idle,
+        starved=rendering.starved or bool(tracked.owner.queue and job and 0 < job.parallelism <= idle),
         missing_since=missing,
         refused=refused_indexes,
         lowering=lowering,
@@ -127,6 +129,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         workers=memory.workers,
         workers_since=memory.workers_since,
         queued=bool(tracked.owner.queue),
+        starved=following.starved,
         node_kind=kind,
         unfit=unfit_nodes,
         max_default_workers=tracked.max_default_workers,
