@@ -98,7 +98,8 @@ class RunStatus(Made):
     """Last attempt at encoding that was begun, if `clipfarm retry` asked for one."""
     gpus: tuple[GpuMemory, ...] = Field(default=(), strict=False)
     """Memory of the GPUs that the run may use. Of more than 32, closed ones come first, then unknown ones, then those
-    with the most claims; of all others only closed ones are listed."""
+    with the most claims. All others are listed, without claims, if they are closed, or if the run does not hold clips
+    while memory is unknown."""
     gpu_counts: GpuCounts | None = None
     """Number of GPUs that the run may use, if it renders on GPUs."""
     export: ExportStatus | None = None

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from clipfarm.cluster.process.vram_metrics import GpuMetrics
-from clipfarm.cluster.reporting.gpus import MOST_GPUS, gpu_counts, gpu_memory
+from clipfarm.cluster.reporting.gpus import MOST_GPUS, gpu_counts, gpu_memory, needs_every
 from clipfarm.cluster.reporting.vram import gpu_rows, not_listed, unknown
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.vram.counts import Counts
@@ -14,6 +14,7 @@ from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.ledger import Claim, Ledger
 from clipfarm.vram.users import holders_text
 from clipfarm.world import GpuId, Holder, Node, Reading, WatermarkState
+from helpers.runs import make_run
 
 AT = "2026-11-24T10:00:0{}Z"
 NOW = 1795514410.0  # 2026-11-24T10:00:10Z
@@ -154,6 +155,22 @@ class TestMany:
         assert [each.gate for each in listed] == ["Closed"] * 80
         assert sum(bool(each.claims) for each in listed) == sum(bool(each.held_by) for each in listed) == MOST_GPUS
         assert all(each.used == "50%" and each.measured_at for each in listed)
+
+    @pytest.mark.parametrize(
+        ("vram", "fixed_workers", "expected"),
+        [
+            ({}, 20, False),
+            ({"enabled": False}, 20, True),
+            ({"whenUnknown": "Admit"}, 20, True),
+            ({}, None, True),
+        ],
+        ids=["clips wait for readings", "nothing is held", "unknown ones are used", "their number may decide"],
+    )
+    def test_what_an_operator_that_starts_needs_before_it_has_measured_is_listed(self, vram, fixed_workers, expected):
+        assert needs_every(make_run(1, vram=vram).spec.vram, fixed_workers) is expected
+        states = self.states()
+        listed = gpu_memory(states, {}, NOW, NOW, every=expected)
+        assert len(listed) == (len(states) if expected else MOST_GPUS)
 
     def test_all_are_counted(self):
         counts = gpu_counts(self.states(closed=range(3), unknown=range(2, 6)))

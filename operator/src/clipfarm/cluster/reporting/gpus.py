@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from clipfarm.cluster.api.times import api_time
 from clipfarm.decide.vram.ledger import Claim
+from clipfarm.decide.vram.options import Vram
 from clipfarm.status_parts import GpuClaim, GpuCounts, GpuMemory
 from clipfarm.units import format_bytes, format_duration
 from clipfarm.vram.users import holders_text
@@ -30,12 +31,19 @@ def gpu_counts(states: Mapping[GpuId, WatermarkState]) -> GpuCounts:
 
 
 def gpu_memory(
-    states: Mapping[GpuId, WatermarkState], claims: Claims, now: float, wall: float
+    states: Mapping[GpuId, WatermarkState], claims: Claims, now: float, wall: float, *, every: bool = False
 ) -> tuple[GpuMemory, ...]:
     """Return the GPUs that a status lists, in the order of the nodes.
 
     Closed ones come first, then unknown ones, then those with the most claims. All closed ones are listed, because an
     operator that starts reads here which GPUs were closed; one that is not here was open.
+
+    Args:
+        states: of all GPUs that the run may use.
+        claims: on these.
+        now: the time, on this process's own clock.
+        wall: the time, Unix.
+        every: whether all are listed: see :func:`needs_every`.
     """
     ranked = list(states)
     if len(states) > MOST_GPUS:
@@ -44,8 +52,17 @@ def gpu_memory(
     return tuple(
         _gpu_memory(state, claims.get(gpu, ()), now, wall, full=gpu in full)
         for gpu, state in states.items()
-        if gpu in full or state.closed
+        if gpu in full or state.closed or every
     )
+
+
+def needs_every(vram: Vram, fixed_workers: int | None) -> bool:
+    """Return whether an operator that starts has to know all of a run's GPUs before it has measured them.
+
+    Clips of a run that does not wait for readings are given their GPUs by it, and the number of GPUs may decide how
+    many clips run at a time.
+    """
+    return not vram.enabled or vram.when_unknown == "Admit" or fixed_workers is None
 
 
 def _rank(state: WatermarkState, claims: tuple[Claim, ...]) -> tuple[bool, bool, int]:

@@ -8,7 +8,7 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.clips import MOST_HELD, MOST_REASONS, failed_entries, held_entries, retried_clips
 from clipfarm.cluster.reporting.conditions import conditions
 from clipfarm.cluster.reporting.exporting import export_status
-from clipfarm.cluster.reporting.gpus import gpu_counts, gpu_memory
+from clipfarm.cluster.reporting.gpus import gpu_counts, gpu_memory, needs_every
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
 from clipfarm.run_status import RunStatus
@@ -37,6 +37,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
     # A run that is finished, or that uses no GPU, has nothing to report about them.
     silent = finished or on_cpu
     states = {state.gpu: state for state in status.watermarks}
+    every = needs_every(tracked.run.spec.vram, status.fixed_workers)
     rendered = world.encodable
     export = export_status(tracked, wall, finished=status.finished)
     found = tuple(conditions(tracked, status, export, world.now, wall))
@@ -59,7 +60,7 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
         retried=sum(retried_clips(tracked.memory.blocks, end) for end in world.ended if not end.final),
         eta=format_duration(status.eta_seconds) if status.eta_seconds and not finished else "",
         completion_time=(tracked.status.get("completionTime") or api_time(wall)) if finished else None,
-        gpus=() if silent else gpu_memory(states, plan.claims, world.now, wall),
+        gpus=() if silent else gpu_memory(states, plan.claims, world.now, wall, every=every),
         gpu_counts=None if silent else gpu_counts(states),
         render_attempt=tracked.owner.attempt or None,
         encode_attempt=tracked.owner.encode_attempt or None,
