@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from clipfarm_contract.fields import load
+from clipfarm_contract.fields import ContractError, load
 from clipfarm_export.destination.base import STATE, Destination
 from clipfarm_export.errors import ExportError
 from clipfarm_export.survey import LeftOut
@@ -145,5 +145,8 @@ def _left_out(report: Mapping[str, Any]) -> list[LeftOut]:
 
 
 def _read_json(content: bytes) -> dict[str, Any]:
-    found = load(content, REPORT)
+    try:
+        found = load(content, REPORT)
+    except ContractError:
+        return {}  # another program's file of that name
     return found if isinstance(found, dict) else {}

@@ -84,6 +84,17 @@ def test_what_its_author_has_written_about_an_export_is_not_removed_with_it(run,
     assert export(run.root, place, "--video", "h264", how).exit_code == 0
 
 
+@pytest.mark.parametrize("how", [(), ("--replace",), ("--overwrite",)])
+def test_a_folder_with_another_programs_file_of_the_reports_name_is_refused_and_kept(run, tmp_path, how):
+    place = tmp_path / "out"
+    place.mkdir()
+    (place / "export.json").write_text("not of clipfarm")
+    done = export(run.root, place, *how)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "export.json" in done.stderr
+    assert content(place).keys() == {"export.json"}
+
+
 def test_features_that_change_between_their_hash_and_their_copy_are_not_exported(run, tmp_path, monkeypatch):
     path, write, changed = run.clip(2).features(FEATURES), features._write, []
 
