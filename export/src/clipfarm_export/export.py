@@ -131,12 +131,15 @@ def _whole_now(job: Job, form: Any, before: Sequence[LeftOut]) -> str:
     Its ``clip.json`` is the same as before, so only a close look finds out.
     """
     clips = {clip.name: clip for clip in job.survey.clips}
-    for each in before:
-        if (clip := clips.get(each.clip)) is None or features.is_missing(each.reason):
-            continue
+    there = [each for each in before if each.clip in clips and not features.is_missing(each.reason)]
+    damaged = {each.clip for each in there if features.set_of(job, each.reason) is None}
+    for each in there:
+        clip, name = clips[each.clip], features.set_of(job, each.reason)
         try:
-            if not features.look_again(job, clip, each.reason):
+            if name is None:
                 form.look_again(job, clip)
+            else:
+                features.look_again(job, clip, name, damaged)
         except LeftOutError:
             continue
         return f"{clip.name} was left out ({each.reason}), and is whole now"

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -83,18 +83,25 @@ def _first(job: Job, name: str, clips: Iterable[Candidate]) -> dict[str, Any]:
     return next(filter(None, (_sidecar(job.run.clip(clip.index), name) for clip in clips)), {})
 
 
-def look_again(job: Job, clip: Candidate, reason: str) -> bool:
-    """Look again at features that were left out for a reason; return False if it speaks of the clip itself.
+def look_again(job: Job, clip: Candidate, name: str, left_out: Collection[str]) -> None:
+    """Look again at features of a set that were left out.
+
+    Args:
+        job: the export.
+        clip: whose features.
+        name: of the set.
+        left_out: names of the clips that were left out themselves, so that no features are compared with theirs.
 
     Raises:
         LeftOutError: they cannot be exported now either.
     """
-    name = next((name for name in job.options.features if reason.startswith(_of_set(name))), None)
-    if name is None:
-        return False
-    have = (each for each in job.survey.clips if _path(job.run.clip(each.index), name))
+    have = (each for each in job.survey.clips if each.name not in left_out and _path(job.run.clip(each.index), name))
     _looked_at(job.run.clip(clip.index), name, _first(job, name, have))
-    return True
+
+
+def set_of(job: Job, reason: str) -> str | None:
+    """Return the set of whose features a reason speaks; None if it speaks of the clip itself."""
+    return next((name for name in job.options.features if reason.startswith(_of_set(name))), None)
 
 
 def is_missing(reason: str) -> bool:

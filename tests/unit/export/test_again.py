@@ -58,6 +58,18 @@ def test_features_that_were_damaged_and_are_whole_again_are_not_reported_as_dama
     assert left_out == [{"clip": "clip_00003", "reason": f"has no features {FEATURES}"}]
 
 
+def test_features_are_not_compared_with_those_of_a_clip_that_is_left_out(run, tmp_path):
+    for index in (0, 3):
+        sidecar = run.clip(index).features_sidecar(FEATURES)
+        sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"weights": {"source": "others"}}))
+    damage(run, 0)
+    given = ["--features", FEATURES]
+    assert export(run.root, tmp_path / "out", *given).exit_code == 1
+    again = export(run.root, tmp_path / "out", *given)
+    assert (again.exit_code, again.stdout.startswith("complete already: 3 clips")) == (1, True)
+    assert f"left out: clip_00003: features {FEATURES}: made in another way than those of the first" in again.stdout
+
+
 @FORMATS
 def test_a_run_whose_clips_are_whole_again_is_exported_where_none_could_be(run, tmp_path, form):
     repairs, place = [damage(run, index) for index in range(4)], tmp_path / "out"
