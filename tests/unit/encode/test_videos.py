@@ -410,6 +410,27 @@ def test_pictures_are_as_they_are_to_be_shown(tmp_path):
     assert veiled[0, 0].tolist() == [100] * 3
 
 
+TEXT_FOR_A_NUMBER = (
+    b"Exif\0\0MM\0*\0\0\0\x08\0\x02"
+    b"\x01\x01\0\x02\0\0\0\x04abc\0"  # the picture's height, as text
+    b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # its left side goes up
+)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shape"),
+    [
+        pytest.param(b"Exif\0\0II*\0", (48, 64, 3), id="broken off"),
+        pytest.param(b"Exif\0\0junk", (48, 64, 3), id="no Exif data"),
+        pytest.param(TEXT_FOR_A_NUMBER, (64, 48, 3), id="another entry of another type"),
+    ],
+)
+def test_damaged_exif_data_cost_no_picture(tmp_path, recorded, shape):
+    Image.new("RGB", (64, 48), (10, 20, 30)).save(tmp_path / "a.png", exif=recorded)
+    [read] = read_pictures([tmp_path / "a.png"])
+    assert (read.shape, read[0, 0].tolist()) == (shape, [10, 20, 30])
+
+
 def test_a_picture_whose_values_8_bits_do_not_hold_is_named_and_not_clipped(tmp_path):
     Image.fromarray(np.full((48, 64), 3000, np.uint16)).save(tmp_path / "depth.png")
     with pytest.raises(VideoError, match=r"^depth\.png: pixels of mode I;16, expected values of 8 bits$"):
