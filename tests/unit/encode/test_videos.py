@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -255,6 +256,22 @@ def test_clips_keep_their_numbers_when_videos_are_added_and_when_a_cut_was_broke
     assert sorted((each.video, each.part) for each in after.values()) == [
         ("a.mp4", 0),
         *(("m.mp4", part) for part in range(3)),
+    ]
+
+
+def test_a_video_whose_cut_was_broken_off_is_cut_on_at_the_rate_at_which_it_was_begun(tmp_path):
+    make_video(tmp_path / "m.mp4", frames=24)
+    output = tmp_path / "out"
+    cut(tmp_path, output)
+    for index in (0, 2):
+        RunFolder(output).clip(index).excerpt.unlink()
+        RunFolder(output).clip(index).folder.rmdir()
+    clip = RunFolder(output).clip(1)
+    begun = replace(Excerpt.read(clip), fps=25.0)  # as an earlier version read it
+    clip.excerpt.write_text(begun.to_json())
+    assert cut(tmp_path, output).clips == 3
+    assert sorted(excerpts(output).values(), key=lambda each: each.part) == [
+        replace(begun, part=part, first=8 * part) for part in range(3)
     ]
 
 

@@ -5,7 +5,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clipfarm_contract.excerpt import Cut, Excerpt
@@ -93,7 +93,7 @@ def _there(output: RunFolder) -> tuple[defaultdict[str, list[Excerpt]], set[int]
 
 
 def _cut_unless_there(root: Path, name: str, cut: Cut, there: list[Excerpt]) -> list[Excerpt] | str:
-    """Return a video's clips, or why there are none; a video all of whose clips are there is not opened again."""
+    """Return a video's clips, or why there are none; a video that has clips is not opened again."""
     path = root / name
     if not is_utf8(name):
         return "its name is not UTF-8, expected one that video.json can hold"
@@ -101,11 +101,9 @@ def _cut_unless_there(root: Path, name: str, cut: Cut, there: list[Excerpt]) -> 
         if not (path.is_dir() or path.is_file() or not path.exists()):
             return "it is no file"  # opening a FIFO waits for ever
         size = len(pictures(path)) if path.is_dir() else path.stat().st_size
-        if there and len(there) == there[0].parts and all(each.size == size for each in there):
-            return there
         if any(each.size != size for each in there):
             return "it has changed since it was cut; remove its clips, or put it back"
-        return _cut(path, name, size, cut)
+        return _cut_on(there[0], cut) if there else _cut(path, name, size, cut)
     except VideoError as error:
         return str(error)
     except OSError as error:
@@ -124,6 +122,11 @@ def _cut(path: Path, name: str, size: int, cut: Cut) -> list[Excerpt] | str:
         has = "1 frame" if count == 1 else f"{count} frames"
         return f"it has {has}{f' at {fps:g} a second' if fps else ''}, and a clip {cut.frames}"
     return [Excerpt(name, size, i, len(starts), first, cut.frames, fps) for i, first in enumerate(starts)]
+
+
+def _cut_on(one: Excerpt, cut: Cut) -> list[Excerpt]:
+    """Return all clips of a video of which one is there: a program of another version may read another rate of it."""
+    return [replace(one, part=i, first=i * cut.stride) for i in range(one.parts)]
 
 
 def _place(output: RunFolder, number: int, excerpt: Excerpt) -> tuple[int, list[Excerpt]]:
