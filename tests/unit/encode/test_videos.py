@@ -523,6 +523,7 @@ def test_a_folder_keeps_the_origin_of_its_clips(tmp_path):
         (["--weights", "random", ".", "--output", "out"], "found --weights first, expected VIDEOS before any option"),
         ([".", "--output", "out", "--seed", "1"], "--seed: found an option of clipfarm-encode that clipfarm encode"),
         ([".", "--output", "out", "--data_dir=x"], "--data-dir: found an option of clipfarm-encode that"),
+        (["videos", "--output", "new", "--clip-frames", "8"], "--clip-frames: found an option of clipfarm-encode that"),
         (["empty", "--output", "out"], "empty: found no video, expected files such as .mp4, .webm or .avi, or folders"),
         ([".", "--output", "made"], "made has clips of --frames 8 --stride 8 (all frames), found --frames 32"),
         (["videos", "--output", "made", "--frames", "8"], "made/clip_00000: video.json: not JSON"),

@@ -21,7 +21,10 @@ from clipfarm_encode.videos.making import lines, make_clips
 
 PROGRAM = "clipfarm encode"
 FAILED, USAGE = 1, 2
-OWN = ("--data-dir", "--in-place", "--out-dir", "--watch", "--clips", "--seed", "--experiment", "--overwrite")
+OWN = (
+    *("--data-dir", "--in-place", "--out-dir", "--watch", "--clips", "--seed", "--experiment", "--overwrite"),
+    *("--videos", "--clip-frames", "--clip-stride"),
+)
 """Options of the encoder that this command gives it, or that mean nothing for videos."""
 
 
