@@ -5,10 +5,8 @@ import signal
 from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
-SHARING = ("test_autoscaler.py", "test_definition.py", "test_impossible.py")
-"""On a control plane: one file needs an autoscaler beside it, two are many short rows."""
+from helpers.scheduling import Scheduling, unit
 
 
 def pytest_configure() -> None:
@@ -21,14 +19,9 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Deal tests out to several processes: what shares something goes to one of them."""
-    return _Scheduling(config, log)
-
-
-class _Scheduling(LoadScopeScheduling):
-    def _split_scope(self, nodeid: str) -> str:
-        return unit(nodeid)
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,13 +33,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         units = list(dict.fromkeys(unit(item.nodeid) for item in items if item.nodeid.startswith(folder)))
         places |= {each: number / len(units) for number, each in enumerate(units)}
     items.sort(key=lambda item: places.get(unit(item.nodeid), 1.0))
-
-
-def unit(nodeid: str) -> str:
-    """Return what a test is kept together with: its file, which may have rendered clips or an autoscaler."""
-    path = nodeid.partition("::")[0]
-    if path.startswith("tests/cluster/chart/"):
-        return "tests/cluster/chart"  # they have one more control plane
-    if path.startswith("tests/cluster/") and not path.endswith(SHARING):
-        return nodeid  # some of them wait for a minute: one by one they keep all processes busy to the end
-    return path
