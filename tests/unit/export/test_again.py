@@ -107,6 +107,15 @@ def test_a_folder_with_another_programs_file_of_the_reports_name_is_refused_and_
     assert content(place).keys() == {"export.json"}
 
 
+def test_an_export_behind_a_link_is_replaced_there(run, tmp_path):
+    disk, place = tmp_path / "disk", tmp_path / "out"
+    disk.mkdir()
+    place.symlink_to(disk)
+    assert export(run.root, place).exit_code == 0
+    assert export(run.root, place, "--video", "h264", "--replace").exit_code == 0
+    assert (place.is_symlink(), (disk / "export.json").exists()) == (True, True)
+
+
 def test_features_that_change_between_their_hash_and_their_copy_are_not_exported(run, tmp_path, monkeypatch):
     path, write, changed = run.clip(2).features(FEATURES), features._write, []
 

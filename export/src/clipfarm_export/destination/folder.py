@@ -69,11 +69,12 @@ class Folder:
         remove(self.root / STATE)
 
     def clear(self, first: str, last: str) -> None:
-        """Remove every file: one of them first; ``STATE`` and one more last."""
+        """Remove every file: one of them first; ``STATE`` and one more last. A link or the place of a mount stays."""
         (self.root / first).unlink(missing_ok=True)
         for path in sorted(self.root.iterdir(), key=lambda path: (path.name == last, path.name == STATE)):
             remove(path)
-        remove(self.root)
+        if not (self.root.is_symlink() or self.root.is_mount()):
+            remove(self.root)
 
     @contextmanager
     def held(self) -> Iterator[None]:
