@@ -48,9 +48,17 @@ class Existing(Enum):
 
 
 def is_another(place: Destination, fingerprint: str) -> bool:
-    """Return whether an export of other clips, or with other options, is there or was begun."""
-    found = place.read(REPORT) or place.read(PLAN)
-    return found is not None and _read_json(found).get("fingerprint") != fingerprint
+    """Return whether an export of other clips, or with other options, is there or was begun; or is left in part."""
+    report, plan = place.read(REPORT), place.read(PLAN)
+    found = report or plan
+    if found is None:
+        return False
+    return _is_left(place, report, plan) or _read_json(found).get("fingerprint") != fingerprint
+
+
+def _is_left(place: Destination, report: bytes | None, plan: bytes | None) -> bool:
+    """Return whether an export is there whose removal was broken off: its list of hashes goes first."""
+    return report is not None and "fingerprint" in _read_json(report) and plan is None and place.read(SUMS) is None
 
 
 def left_out_before(place: Destination) -> list[LeftOut]:
@@ -127,6 +135,8 @@ def begun(place: Destination, fingerprint: str, changed: str) -> Outcome | None:
                 f" clipfarm; {_REPLACE} removes it and starts over"
             )
         return None
+    if _is_left(place, report, plan):
+        raise ExportError(f"{place.url}: the removal of an export was broken off here; {_REPLACE} goes on")
     if foreign := [name for name in names if not name.startswith(f"{STATE}/") and name not in place.of_place]:
         raise ExportError(f"{place.url}: not empty ({foreign[0]}), expected an empty folder or an export")
     return None

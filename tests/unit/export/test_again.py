@@ -116,6 +116,15 @@ def test_an_export_behind_a_link_is_replaced_there(run, tmp_path):
     assert (place.is_symlink(), (disk / "export.json").exists()) == (True, True)
 
 
+def test_an_export_whose_removal_was_broken_off_is_removed_by_the_same_command(run, tmp_path):
+    place = tmp_path / "out"
+    assert export(run.root, place).exit_code == 0
+    (place / "SHA256SUMS").unlink()
+    done = export(run.root, place)
+    assert (done.exit_code, "the removal of an export was broken off here; --replace" in done.stderr) == (2, True)
+    assert export(run.root, place, "--replace").stdout.startswith("exported 4 clips")
+
+
 def test_features_that_change_between_their_hash_and_their_copy_are_not_exported(run, tmp_path, monkeypatch):
     path, write, changed = run.clip(2).features(FEATURES), features._write, []
 
