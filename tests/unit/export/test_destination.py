@@ -208,6 +208,14 @@ def test_a_store_without_its_library_is_refused(run, given):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("given", ["s3://", "hf:///", "file://"])
+def test_an_address_that_names_no_place_is_refused(run, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    done = export(run.root, given)
+    assert (done.exit_code, f"DEST: found {given}, expected an address such as s3://" in done.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_path_and_a_file_address_are_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for given in ("out", f"file://{tmp_path}/out", f"local://{tmp_path}/out", str(tmp_path / "out")):

@@ -12,9 +12,11 @@ def destination(given: str) -> Destination:
     """Return the destination that a user named.
 
     Raises:
-        ExportError: it is a file, or no library is installed for its kind of store.
+        ExportError: it is a file, it names no place, or no library is installed for its kind of store.
     """
     kind, separator, rest = given.partition("://")
+    if separator and not rest.strip("/"):  # of an unset variable
+        raise ExportError(f"DEST: found {given}, expected an address such as s3://bucket/folder")
     if separator and kind not in ("file", "local"):
         return Store(given)
     path = Path(rest if separator else given).absolute()
