@@ -146,7 +146,9 @@ def verified(candidate: Candidate, place: Clip) -> VerifiedClip:
         if place.ground_truth.name in manifest.files:
             written = regular.read(place.ground_truth, place.ground_truth.name).decode()
             truth = load(written, place.ground_truth.name)
-    except (OSError, ContractError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise LeftOutError(f"cannot be read: {regular.describe(error)}") from None
+    except (ContractError, UnicodeDecodeError) as error:
         raise LeftOutError(str(error)) from None
     if sha256(content) != candidate.sha256:
         raise LeftOutError("was replaced while the export was made")

@@ -9,6 +9,7 @@ from PIL import Image
 
 from clipfarm_contract.completing import complete
 from clipfarm_contract.layout import Clip, RunFolder
+from clipfarm_export import clips
 from helpers.exports import content, export
 from helpers.run_folder import experiment
 
@@ -108,6 +109,23 @@ def test_a_clip_whose_layer_has_two_forms_is_left_out(tmp_path, form):
     assert left_out(tmp_path / "out") == {
         "clip_00001": f"{name}: float32 of shape (9, 20), others float32 of shape (10, 20)"
     }
+
+
+def test_a_clip_that_goes_away_meanwhile_is_left_out_for_a_reason_without_a_folder_of_this_machine(
+    tmp_path, monkeypatch
+):
+    write(tmp_path / "run", 0, ground_truth={})
+    write(tmp_path / "run", 1, ground_truth={})
+
+    def goes_away(clip):
+        if clip.folder.name == "clip_00001":
+            clip.ground_truth.unlink()
+        return damage(clip)[:0]
+
+    damage = clips.damage
+    monkeypatch.setattr(clips, "damage", goes_away)
+    assert export(tmp_path / "run", tmp_path / "out").exit_code == 1
+    assert left_out(tmp_path / "out") == {"clip_00001": "cannot be read: No such file or directory (ENOENT)"}
 
 
 def test_a_run_of_which_no_clip_can_be_read_is_refused_with_the_first_reason(tmp_path):
