@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ MOST_CLIPS = 1_000_000
 """That one command may name: each that is not there is listed in the export."""
 USAGE = 2
 FAILED = 1
+_NOT_OF_A_LINE = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of Unicode: controls, halves of pairs, ends of lines. Wide spaces and joiners belong to scripts."""
 _SIGNALLED = 128
 """A program that signal N ends exits with 128 + N."""
 
@@ -153,7 +156,7 @@ def _with_words(options: Options) -> Options:
         ("--name", options.name, "a title"),
         ("--license", options.license, "an identifier such as cc-by-4.0"),
     ):
-        if not value.strip() or not value.isprintable():
+        if not value.strip() or any(unicodedata.category(each) in _NOT_OF_A_LINE for each in value):
             raise ExportError(f"{name}: found {value[:60]!r}, expected {expected}, on one line")
     return options
 

@@ -77,7 +77,10 @@ def test_a_title_or_licence_that_is_none_is_refused_in_one_line(tmp_path, given,
 
 def test_a_title_in_any_script_is_on_the_card_as_it_is(tmp_path):
     run = make_run(tmp_path / "run", 1)
-    assert export(run.root, tmp_path / "out", "--name", "Reibung „größer“ 摩擦").exit_code == 0
+    # With a wide space, and with a joiner inside a word.
+    title = "Reibung „größer“ 摩擦\u3000実験 क्\u200dष"
+    assert export(run.root, tmp_path / "out", "--name", title).exit_code == 0
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "\n# Reibung „größer“ 摩擦\n" in card
-    assert json.loads((tmp_path / "out" / "croissant.json").read_text())["name"] == "Reibung „größer“ 摩擦"
+    assert f"\n# {title}\n" in card
+    assert yaml.safe_load(card.split("---\n")[1])["pretty_name"] == title
+    assert json.loads((tmp_path / "out" / "croissant.json").read_text())["name"] == title
