@@ -200,8 +200,10 @@ def experiments(folder: Path, rounds: int) -> None:
 
 def ratio_of_means(these: Sequence[float], those: Sequence[float]) -> tuple[float, float]:
     """Return the ratio of the means, and its standard error: what clips show differs more than experiments do."""
-    spread = math.hypot(*(statistics.stdev(each) / statistics.mean(each) / len(each) ** 0.5 for each in (these, those)))
     mean = statistics.mean(these) / statistics.mean(those)
+    if min(len(these), len(those)) < 2:
+        return mean, 0.0  # as other lines with one sample have it
+    spread = math.hypot(*(statistics.stdev(each) / statistics.mean(each) / len(each) ** 0.5 for each in (these, those)))
     return mean, mean * spread
 
 
