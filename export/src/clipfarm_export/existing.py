@@ -85,6 +85,11 @@ def clear(place: Destination) -> None:
             f"{place.url}: found {foreign[0]}{more} beside the export, so nothing is removed;"
             " move what is not the export's elsewhere first"
         )
+    if report and WRITTEN not in report and (there := [name for name in EDITABLE if place.read(name) is not None]):
+        raise ExportError(
+            f"{place.url}: {there[0]} may have been edited, which an export by an earlier version does not say,"
+            " so nothing is removed; move it elsewhere first"
+        )
     if edited := [name for name, sha256 in report.get(WRITTEN, {}).items() if _differs(place.read(name), sha256)]:
         raise ExportError(
             f"{place.url}: {edited[0]} was edited after the export, so nothing is removed; move it elsewhere first"

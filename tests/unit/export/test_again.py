@@ -107,6 +107,20 @@ def test_a_folder_with_another_programs_file_of_the_reports_name_is_refused_and_
     assert content(place).keys() == {"export.json"}
 
 
+def test_a_card_of_an_earlier_version_which_recorded_no_hash_of_it_is_not_removed(run, tmp_path):
+    place = tmp_path / "out"
+    assert export(run.root, place).exit_code == 0
+    report = json.loads((place / "export.json").read_text())
+    del report["editable"]
+    (place / "export.json").write_text(json.dumps(report | {"fingerprint": "of another version"}))
+    for name in ("README.md", "croissant.json"):
+        done = export(run.root, place, "--replace")
+        assert done.exit_code == 2
+        assert f"{name} may have been edited, which an export by an earlier version does not say" in done.stderr
+        (place / name).unlink()
+    assert export(run.root, place, "--replace").exit_code == 0
+
+
 def test_an_export_behind_a_link_is_replaced_there(run, tmp_path):
     disk, place = tmp_path / "disk", tmp_path / "out"
     disk.mkdir()
