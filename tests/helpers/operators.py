@@ -31,8 +31,10 @@ def run_document(name: str = "run", clips: int = 4, *, seconds: str = "0", ends:
     """Return a run whose pods last ``seconds`` and end as ``ends`` says; see tools/cluster/stages/pods.yaml."""
     annotations = {"clipfarm.test/run-seconds": seconds} | ({"clipfarm.test/ends": json.dumps(ends)} if ends else {})
     # All pods stay, for tests to look at, and each makes one clip; what happens otherwise has tests of its own.
-    pod = {"annotations": annotations | spec.pop("annotations", {})}
-    render = {"keepPods": "all", "clipsPerPod": 1, "pod": pod} | spec.pop("render", {})
+    render = {"keepPods": "all", "clipsPerPod": 1} | spec.pop("render", {})
+    pod = render.get("pod", {})
+    notes = annotations | spec.pop("annotations", {}) | pod.get("annotations", {})
+    render["pod"] = pod | {"annotations": notes}
     made = document(clips, **({"storage": {"size": "1Gi"}, "render": render} | spec))
     made["metadata"]["name"] = name
     return made
