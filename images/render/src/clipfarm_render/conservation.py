@@ -84,8 +84,7 @@ def _fastest(written: Written) -> Array:
 
 def _hits(written: Written, scene: Scene, body: Mapping[str, Any]) -> npt.NDArray[np.int_]:
     """Return (frames,) how often a body was hit since the frame before."""
-    collisions = written.truth.get("events", {}).get("collisions", ())
-    hit = [each["frame"] for each in collisions if body.get("name") in each["bodies"]]
+    hit = [each["frame"] for each in _collisions(written) if body.get("name") in each["bodies"]]
     return np.bincount(np.array(hit, np.int_), minlength=scene.frames)[: scene.frames]
 
 
@@ -235,8 +234,14 @@ def _name(body: Mapping[str, Any]) -> str:
 
 def _hit_frames(written: Written) -> set[int]:
     """Return the frames that show a hit or a push for the first time."""
-    hits = {hit["frame"] for hit in written.truth.get("events", {}).get("collisions", ())}
+    hits = {hit["frame"] for hit in _collisions(written)}
     return hits | {push["atFrame"] + 1 for push in _pushes(written)}
+
+
+def _collisions(written: Written) -> Sequence[Mapping[str, Any]]:
+    """Return the hits of a clip; ``push`` records none."""
+    found: Sequence[Mapping[str, Any]] = written.truth.get("events", {}).get("collisions", ())
+    return found
 
 
 def _pushes(written: Written) -> Sequence[Mapping[str, Any]]:

@@ -22,9 +22,9 @@ def vram(*, namespace: str | None, all_namespaces: bool, local: bool) -> None:
     A claim is memory that clips or encoders of a run will take and that no reading surely shows yet: run, clips,
     memory, and how long ago the first of them began.
 
-    In the cluster of the current kubeconfig it shows the GPUs that unfinished runs may use: of a run with more than 32,
-    closed ones, unknown ones, and those with most claims first. With --local it shows those
-    of this machine; closed means above 85 %, the default of vram.high.
+    In the cluster of the current kubeconfig it shows the GPUs that unfinished runs may use. Of a run with more than 32
+    it shows closed ones first, then unknown ones, then those with the most claims. With --local it shows the GPUs of
+    this machine; closed means above 85 %, the default of vram.high.
 
     Exit code: 0, also without a GPU.
     """

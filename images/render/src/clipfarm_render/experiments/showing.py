@@ -6,6 +6,7 @@ the impossible clip looks like the possible one.
 
 import numpy as np
 import numpy.typing as npt
+from pyquaternion import Quaternion
 
 from clipfarm_render.job import ClipError
 from clipfarm_render.scene import sight
@@ -23,7 +24,8 @@ def shown(stage: Stage, motion: Motion, place: int, frames: int) -> Mask:
     trajectory, points = motion.trajectories[place], stage.bodies[place].outline
     found = np.zeros(frames, np.bool_)
     for frame in np.flatnonzero(motion.visible[:frames, place]):
-        there = _turned(points, trajectory.quaternions[frame]) + trajectory.positions[frame]
+        axes = Quaternion(trajectory.quaternions[frame]).rotation_matrix
+        there = points @ axes.T + trajectory.positions[frame]
         found[frame] = sight.sees(stage.camera, stage.fixtures, there).mean() >= SHOWN
     return found
 
@@ -45,10 +47,3 @@ def nearest(frame: int, seen: Mask) -> int:
             " clip more frames, or another camera"
         )
     return min(found, key=lambda at: (abs(at - frame), at))
-
-
-def _turned(points: npt.NDArray[np.float64], quaternion: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    w, axis = quaternion[0], quaternion[1:]
-    around = np.cross(axis, points)
-    turned: npt.NDArray[np.float64] = points + 2 * (w * around + np.cross(axis, around))
-    return turned

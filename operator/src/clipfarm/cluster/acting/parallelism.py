@@ -58,8 +58,7 @@ def full(plan: Plan, tracked: Tracked, blocks: int, now: float) -> int:
     status = plan.status
     if tracked.owner.queue:
         return min(blocks, status.workers)
-    idle = tracked.releases.aside(now) + tracked.memory.rendering.idle
-    wanted = plan.could_run + status.retrying + idle + reserve(plan, tracked.memory.rendering, now)
+    wanted = plan.could_run + status.retrying + _idle(tracked, now) + reserve(plan, tracked.memory.rendering, now)
     return min(blocks, max(1, wanted))
 
 
@@ -105,6 +104,11 @@ def surplus_since(plan: Plan, tracked: Tracked, job: JobView, now: float) -> flo
     return now if known is None else known
 
 
+def _idle(tracked: Tracked, now: float) -> int:
+    """Count pods at their gates that are not released, now or ever: the Job is asked for others beside them."""
+    return tracked.releases.aside(now) + tracked.memory.rendering.idle
+
+
 def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodView], now: float) -> int:
     """Return how many pods a Job is to have now; what it has, where that is as it should be."""
     if tracked.owner.queue or tracked.memory.rendering.lowering is not None:
@@ -113,8 +117,7 @@ def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodVi
     if most < job.parallelism - SURPLUS:
         return most if _may_lower(plan, tracked, now) else job.parallelism
     own = [pod.gated for pod in pods if pod.owner == job.uid]
-    idle = tracked.releases.aside(now) + tracked.memory.rendering.idle
-    to_be_released = sum(own) - plan.status.retrying - idle
+    to_be_released = sum(own) - plan.status.retrying - _idle(tracked, now)
     all_made = len(own) >= job.parallelism
     if most <= job.parallelism or to_be_released > LOW:
         return job.parallelism
