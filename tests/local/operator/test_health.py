@@ -7,6 +7,7 @@ import pytest
 
 from clipfarm.cluster.acting.invalid import refused
 from clipfarm.cluster.api.views import JobView, run
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Trial
 from clipfarm.cluster.process.tick import decided
@@ -41,7 +42,7 @@ def status(spec: Any = None, world: Any = None, *, stands: float = 0.0, **how: A
         how: ``suspended``: the Job is; ``trial``: of a dry run; ``problem``: of the API server; ``labels``: of the run.
     """
     made = make_run(clips=4, **({"storage": {"claimName": "clips"}} | (spec or {})))
-    tracked = Tracked(made, Owner("ns", "u", how.get("labels", {})), 1, {})
+    tracked = Tracked(Asked(made, Owner("ns", "u", how.get("labels", {})), 1), {})
     tracked.answers.claim, tracked.work.problem = "Bound", how.get("problem", "")
     tracked.answers.trial = how.get("trial", Trial())
     job = JobView(KEY, "job-1", "u", 4, suspended=how.get("suspended", False), deleting=False, attempt="",

@@ -14,6 +14,7 @@ from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.acting.release import Gatekeeper, narrowed, release_patch
 from clipfarm.cluster.api.errors import ApiError
 from clipfarm.cluster.api.pod_views import PodView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.series import Series
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.events import Notice, event
@@ -67,7 +68,7 @@ def _at_once(monkeypatch):
 
 @pytest.fixture
 def tracked() -> Tracked:
-    return Tracked(make_run(), Owner("ns", "run-1", {}), 1, {})
+    return Tracked(Asked(make_run(), Owner("ns", "run-1", {}), 1), {})
 
 
 def release(server: Server, tracked: Tracked, pod: PodView = POD) -> None:

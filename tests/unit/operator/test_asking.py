@@ -14,6 +14,7 @@ import pytest
 
 from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.pod_views import EncoderPod
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process import encoders
 from clipfarm.cluster.process.encoders import MOST_BYTES, Asker, Progress, follow, look, progress
@@ -294,7 +295,7 @@ def test_the_last_answer_of_one_that_is_silent_counts_while_another_answers(monk
 
 
 def test_clips_have_failed_for_all_only_where_all_that_work_have_answered():
-    tracked = Tracked(make_run(3), Owner("ns", "run-1", {}, ""), 1, {})
+    tracked = Tracked(Asked(make_run(3), Owner("ns", "run-1", {}, ""), 1), {})
     given_up, busy = Progress(1, {1: "no room", 2: "no room"}), Progress(1, {}, left=2)
     both = [pod("a"), pod("b")]
     follow(tracked, both, [given_up, busy], "", 1.0)
@@ -313,7 +314,7 @@ def test_after_a_retry_encoders_of_the_attempt_before_are_neither_asked_nor_wait
     old, new, unmarked = replace(pod("old"), attempt="1"), replace(pod("new"), attempt="2"), pod("earlier version")
 
     async def scene() -> None:
-        tracked = Tracked(make_run(20), Owner("ns", "run-1", {}, encode_attempt="2"), 1, {})
+        tracked = Tracked(Asked(make_run(20), Owner("ns", "run-1", {}, encode_attempt="2"), 1), {})
         async with served(http(body)) as server, open_session() as session:
             monkeypatch.setattr(encoders, "PORT", server.port)
             asker = Asker(None, "direct", session)  # type: ignore[arg-type]

@@ -6,11 +6,11 @@ from clipfarm.cluster.api.nodes import node
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.requests import Requested
 from clipfarm.cluster.api.store import Store, watchers
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.beside import Asking, beside
 from clipfarm.cluster.observing.devices import offers
 from clipfarm.cluster.observing.places import nodes
 from clipfarm.cluster.observing.seen import Seen
-from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.manifests.common import Owner
 from helpers.runs import make_run
@@ -24,7 +24,7 @@ ONE = Asking((("cpu", 1000), ("memory", 2 * GIB), ("pods", 1)))
 class Scene:
     def __init__(self, offered=OFFERED, run=None):
         self.store = Store()
-        self.tracked = Tracked(run or make_run(workers=4), Owner("ns", "run-1", {}), 1, {})
+        self.asked = Asked(run or make_run(workers=4), Owner("ns", "run-1", {}), 1)
         metadata = {"name": "a", "labels": {"kubernetes.io/hostname": "a"}}
         self.store.nodes.put("a", node({"metadata": metadata, "status": {"allocatable": offered}}))
 
@@ -36,12 +36,12 @@ class Scene:
 
     def beside(self, asking=ONE, **seen):
         [view] = self.store.nodes.all()
-        others = self.seen(**seen).requested(view.name, self.tracked.key, asking.priority)
+        others = self.seen(**seen).requested(view.name, self.asked.key, asking.priority)
         return beside(asking, others, view)
 
     def nodes(self):
         seen = self.seen()
-        return nodes(self.tracked, seen, offers(self.tracked, seen, {}), ONE)
+        return nodes(self.asked, {}, seen, offers(self.asked.run.spec.render, (), seen, {}), ONE)
 
 
 FITS = [
@@ -81,11 +81,11 @@ def test_pods_of_other_runs_count_from_their_release():
 
 def test_a_run_asks_for_what_its_pods_do_or_else_for_what_it_says():
     scene = Scene(run=make_run(render={"threads": 2, "memory": "3Gi"}))
-    assert dict(Asking.of(scene.tracked, {}).requests) == {"cpu": 2000, "memory": 3 * GIB, "pods": 1}
+    assert dict(Asking.of(scene.asked.run.spec.render, {}).requests) == {"cpu": 2000, "memory": 3 * GIB, "pods": 1}
     pod = PodView("p", "u", KEY, "job", 0, 0, "", None, requests=(("cpu", 2100),), priority=7)
-    assert Asking.of(scene.tracked, {"u": pod}) == Asking((("cpu", 2100),), 7)
+    assert Asking.of(scene.asked.run.spec.render, {"u": pod}) == Asking((("cpu", 2100),), 7)
     never = PodView("p", "u", KEY, "job", 0, 0, "", None, requests=(), priority=7, preempts=False)
-    assert Asking.of(scene.tracked, {"u": never}).priority is None
+    assert Asking.of(scene.asked.run.spec.render, {"u": never}).priority is None
 
 
 def test_a_node_has_room_for_fewer_clips_than_its_capacity_and_says_why():

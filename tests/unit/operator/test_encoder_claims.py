@@ -8,6 +8,7 @@ from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.pod_views import EncoderPod, PodView
 from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.encoder_claims import encoder_claims
 from clipfarm.cluster.observing.memory import Rendering
 from clipfarm.cluster.observing.seen import Seen
@@ -125,13 +126,13 @@ def test_an_encoder_is_no_clip_of_unknown_size():
 )
 def test_in_a_cluster_its_pods_claim_on_their_node(pod, expected):
     run = make_run(encode={"enabled": True, "weights": {"source": "random"}, "pod": pod})
-    tracked = Tracked(run, Owner("ns", "run-1", {}), 1, {})
+    tracked = Tracked(Asked(run, Owner("ns", "run-1", {}), 1), {})
     store, gpus = Store(), Gpus()
     store.nodes.put("n", NodeView(NODE, 8, 1, {}, (), True, {"nvidia.com/gpu": 1}))
     gpus.readings = {GPU0: Reading(GPU0, 1000.0, 10_000.0, NOW)}
     starts = Standing("Starting", NOW - 3)
     found = encoder_claims(
-        tracked,
+        tracked.asked,
         {"u": EncoderPod("e", "u", ("ns", "test"), "set", "", 0, None, Reported("Starting"), NODE)},
         {"u": Encoder("e", starts)},
         Seen(store, gpus, NOW, NOW),
@@ -150,13 +151,13 @@ def test_in_a_cluster_its_pods_claim_on_their_node(pod, expected):
 )
 def test_one_that_ends_claims_nothing_more(state, claiming):
     run = make_run(encode={"enabled": True, "weights": {"source": "random"}, "pod": {"runtimeClassName": "nvidia"}})
-    tracked, store = Tracked(run, Owner("ns", "run-1", {}), 1, {}), Store()
+    tracked, store = Tracked(Asked(run, Owner("ns", "run-1", {}), 1), {}), Store()
     store.nodes.put("n", NodeView(NODE, 8, 1, {}, (), True, {}))
     gpus = Gpus()
     gpus.readings = {GPU0: Reading(GPU0, 1000.0, 10_000.0, NOW)}
     pods = {"u": EncoderPod("e", "u", ("ns", "test"), "set", "", 0, None, Reported(state), NODE)}
     known = {"u": Encoder("e", Standing(state, NOW - 3))}
-    [found] = encoder_claims(tracked, pods, known, Seen(store, gpus, NOW, NOW), gpus.readings)
+    [found] = encoder_claims(tracked.asked, pods, known, Seen(store, gpus, NOW, NOW), gpus.readings)
     assert len(found.running) == claiming
 
 
@@ -172,7 +173,7 @@ def test_of_a_deleted_run_its_claim_ends_with_its_pod():
     run = draft("ns/b", claims(None))
     run.world = replace(run.world, running=(clip,))
     view = PodView("clip", "c", ("ns", "test"), "job", 0, None, NODE, GPU0)
-    tracked = Tracked(run.run, Owner("ns", "run-1", {}), 1, {})
+    tracked = Tracked(Asked(run.run, Owner("ns", "run-1", {}), 1), {})
     tracked.memory = replace(tracked.memory, rendering=Rendering(job="job", at_work={"c": (view, clip)}))
     store.pods.put("c", view)
     store.encoders.put("u", EncoderPod("e", "u", ("ns", "test"), "set", "", 0, None, Reported("Starting"), NODE))

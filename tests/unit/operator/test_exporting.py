@@ -5,14 +5,17 @@ from typing import Any
 import pytest
 
 from clipfarm.cluster.acting import exporting as acting
+from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.api.export_pods import ExportPod, export_pod
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.exporting import exporting
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.exporting import export_status
 from clipfarm.manifests import export
 from clipfarm.manifests.common import Images, Owner
+from clipfarm.status_parts import ExportStatus
 from clipfarm_contract.export_end import ExportEnd
 from clipfarm_contract.indexes import Indexes
 from helpers.runs import make_run
@@ -34,22 +37,31 @@ def pod(state: str, at: float = 0.0, **fields: Any) -> ExportPod:
 
 
 def tracked(*there: JobView | ExportPod, status: dict[str, Any] | None = None, run: Any = RUN) -> Tracked:
-    store, made = Store(), Tracked(run, OWNER, 1, status or {})
+    store, made = Store(), Tracked(Asked(run, OWNER, 1), status or {})
     for number, view in enumerate(there):
         (store.exports if isinstance(view, JobView) else store.export_pods).put(str(number), view)
     object.__setattr__(made.memory, "exporting", exporting(run, OWNER, made.status, store))
     return made
 
 
+def status_of(scene: Tracked, wall: float, *, finished: bool) -> ExportStatus | None:
+    refusal = scene.work.refused.get(export.KIND, "")
+    return export_status(scene.asked, scene.memory.exporting, refusal, wall, finished=finished)
+
+
+def change(scene: Tracked, *, ended: bool) -> Change | None:
+    return acting.export_change(scene.asked, scene.memory.exporting, Images(), ended=ended)
+
+
 def state(*there: Any, finished: bool = True, before: dict[str, Any] | None = None, why: str = "") -> tuple[Any, str]:
     scene = tracked(*there, status={"export": before} if before else None)
     scene.work.refused |= {export.KIND: why} if why else {}
-    found = export_status(scene, WALL, finished=finished)
+    found = status_of(scene, WALL, finished=finished)
     assert found is not None
     return found.phase, found.message
 
 
-MADE = export_status(tracked(job(complete=True, ended=True), pod("Succeeded", end=END)), WALL, finished=True)
+MADE = status_of(tracked(job(complete=True, ended=True), pod("Succeeded", end=END)), WALL, finished=True)
 BEFORE = MADE.model_dump(mode="json", by_alias=True, exclude_none=True)
 LOST = pod("Failed", reason="exit status 1; last line: s3://b/a: timed out; the same command continues")
 TRIES = "`kubectl delete job test-export` tries again"
@@ -99,7 +111,7 @@ def test_what_the_api_server_refuses_is_said():
 def test_a_finished_export_keeps_its_time_and_its_numbers():
     assert (MADE.clips, MADE.left_out, MADE.files, MADE.bytes) == (97, 3, 12, 2**20)
     assert (MADE.completion_time, MADE.destination) == ("2027-01-15T08:00:00Z", "exports/test-hf")
-    later = export_status(tracked(job(complete=True, ended=True), status={"export": BEFORE}), WALL + 99, finished=True)
+    later = status_of(tracked(job(complete=True, ended=True), status={"export": BEFORE}), WALL + 99, finished=True)
     assert later == MADE
 
 
@@ -121,16 +133,16 @@ REQUESTS = [
 
 @pytest.mark.parametrize(("ended", "there", "before", "verb"), REQUESTS)
 def test_a_job_is_made_once_for_each_export_that_is_asked_for(ended, there, before, verb):
-    found = acting.export_change(tracked(*there, status={"export": before}), Images(), ended=ended)
+    found = change(tracked(*there, status={"export": before}), ended=ended)
     assert (found.verb if found else None) == verb
 
 
 def test_the_job_goes_with_the_field_that_asked_for_it():
     scene = tracked(job(), run=make_run(100))
-    found = acting.export_change(scene, Images(), ended=True)
+    found = change(scene, ended=True)
     assert (found.verb, found.body["propagation"]) == ("delete", "Foreground")
-    assert export_status(scene, WALL, finished=True) is None
-    assert acting.export_change(tracked(run=make_run(100)), Images(), ended=True) is None
+    assert status_of(scene, WALL, finished=True) is None
+    assert change(tracked(run=make_run(100)), ended=True) is None
 
 
 def manifest(phase: str, container: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:

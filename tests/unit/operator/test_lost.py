@@ -13,6 +13,7 @@ from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
@@ -34,7 +35,7 @@ class Scene:
 
     def __init__(self, **retry: Any) -> None:
         run = make_run(4, workers=1, storage={"claimName": "clips"}, retry=retry)
-        self.store, self.tracked = Store(), Tracked(run, Owner("ns", "run-1", {}), 1, {})
+        self.store, self.tracked = Store(), Tracked(Asked(run, Owner("ns", "run-1", {}), 1), {})
         self.tracked.answers.claim = "Bound"
         job = JobView(KEY, "job-1", "run-1", 4, suspended=False, deleting=False, attempt="",
                       completed=Indexes(), failed=Indexes())  # fmt: skip
@@ -162,7 +163,8 @@ def test_the_condition_is_there_until_the_node_answers_or_is_gone():
         conditions = {entry["type"]: entry for entry in scene.status(NOW + 1)["conditions"]}
         assert conditions["NodeLost"]["status"] == "True"
         assert "`kubectl delete node a`" in conditions["NodeLost"]["message"]
-        assert conditions["NodeLost"]["message"] == node_lost(scene.tracked)[2]
+        lost_on, lost_after = scene.tracked.memory.rendering.lost_on, scene.tracked.run.spec.retry.lost_after
+        assert conditions["NodeLost"]["message"] == node_lost(lost_on, lost_after)[2]
         scene.node("a") if end == "answers" else scene.store.nodes.drop("a")
         assert "NodeLost" not in {entry["type"] for entry in scene.status(NOW + 2)["conditions"]}
 

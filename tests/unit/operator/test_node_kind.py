@@ -10,6 +10,7 @@ from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_views import PodView, Reported
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.node_kind import labels_of
 from clipfarm.cluster.observing.seen import Seen
@@ -65,7 +66,7 @@ class Scene:
     def __init__(self, *nodes: NodeView, status: dict[str, Any] | None = None, **render: Any) -> None:
         self.store, self.gpus = Store(), Gpus()
         run = make_run(10, workers=3, storage={"size": "1Gi"}, render={"requireIdenticalNodes": True} | render)
-        self.tracked = Tracked(run, Owner("ns", "run-1", {}), 1, status or {})
+        self.tracked = Tracked(Asked(run, Owner("ns", "run-1", {}), 1), status or {})
         self.tracked.answers.claim = "Bound"
         for each in nodes:
             self.store.nodes.put(each.name, each)

@@ -14,6 +14,7 @@ from clipfarm.cluster.api.pod_views import EncoderPod, PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import api_time, unix_time
 from clipfarm.cluster.api.views import DeploymentView, JobView, ReplicaSetView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.observe import observe
 from clipfarm.cluster.observing.own import own_encoders, own_objects
@@ -53,7 +54,7 @@ class Scene:
         self.gpus = Gpus()
         base: dict[str, Any] = {"workers": 3, "storage": {"size": "1Gi"}}
         run = make_run(clips, **(base | spec))
-        self.tracked = Tracked(run, Owner("ns", "run-1", labels or {}, only), 1, {})
+        self.tracked = Tracked(Asked(run, Owner("ns", "run-1", labels or {}, only), 1), {})
         self.tracked.answers.claim = "Bound"
         self.store.nodes.put("n", NodeView("node-1", 8, 0, {}, (), True))
 
@@ -116,7 +117,7 @@ def test_what_is_worked_out_of_a_look_changes_nothing_of_the_run():
     scene.store.pods.drop("pod-2")
     seen = Seen(scene.store, scene.gpus, NOW + 60, WALL + 60)
     before = repr(scene.tracked)
-    own = own_objects(scene.tracked, seen.store)
+    own = own_objects(scene.tracked.asked, seen.store)
     world, memory = observe(scene.tracked, own, seen)
     assert (world, memory) == observe(scene.tracked, own, seen)
     assert memory != scene.tracked.memory, "there is something new to be remembered"
@@ -287,7 +288,7 @@ def test_what_is_slow_is_said_by_node_once_and_survives_a_restart():
     said = [notice for notice in notices(before, status) if notice.reason == "Slow"]
     assert [(each.kind, each.message) for each in said] == [("Normal", "node-2: no MPS; node-1: no kernels")]
     assert not [notice for notice in notices(status, status) if notice.reason == "Slow"]
-    again = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
+    again = Tracked(Asked(scene.tracked.run, scene.tracked.owner, 1), status)
     assert again.answers.slow == {"node-1": ("no kernels",), "node-2": ("no MPS", "no kernels")}
 
 
@@ -302,7 +303,7 @@ class TestChanges:
     def test_what_pods_read_is_there_before_their_job_and_that_of_earlier_attempts_goes(self):
         for attempt in ("", "2"):
             scene = Scene(only="3,7" if attempt else "")
-            scene.tracked.owner = replace(scene.tracked.owner, attempt=attempt)
+            scene.tracked.asked = replace(scene.tracked.asked, owner=replace(scene.tracked.owner, attempt=attempt))
             world = scene.look()
             found = changes(
                 decide(scene.tracked.run, world), scene.tracked, Seen(scene.store, scene.gpus, NOW, WALL), Images()
@@ -403,7 +404,7 @@ class TestChanges:
     def test_an_operator_that_starts_makes_the_reports_of_runs_that_ended_not_long_ago(self, age, reports, made):
         scene = Scene(2).job(completed="0-1")
         status = scene.status() | {"completionTime": api_time(WALL - age)}
-        scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
+        scene.tracked = Tracked(Asked(scene.tracked.run, scene.tracked.owner, 1), status)
         scene.tracked.answers.claim = "Bound"
         for attempt in reports:
             view = JobView(KEY, "r", "run-1", 1, False, False, attempt, Indexes(), Indexes(), True)
@@ -442,7 +443,7 @@ class TestOwners:
         scene.deployment(owner=deployment)
         scene.encoder(Reported("Working"), ready=True, owner=pod)
         scene.store.replica_sets.put("set-1", ReplicaSetView(KEY, "set-1", replica_set))
-        assert (len(own_encoders(scene.tracked, scene.store)), scene.look().encoding.running) == (counts, counts)
+        assert (len(own_encoders(scene.tracked.asked, scene.store)), scene.look().encoding.running) == (counts, counts)
 
     @pytest.mark.parametrize("index", [10, 10**8])
     def test_a_pod_of_an_index_that_its_job_does_not_have_is_none(self, index):
@@ -542,14 +543,14 @@ class TestEncoders:
 
     def test_a_run_that_ended_because_its_encoder_could_not_work_stays_so_over_a_restart(self):
         status, scene = self.stuck()
-        scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
+        scene.tracked = Tracked(Asked(scene.tracked.run, scene.tracked.owner, 1), status)
         scene.tracked.answers.claim = "Bound"
         for now in (NOW, NOW + 60):
             after = scene.status(now)
             assert after["completionTime"] == status["completionTime"]
             assert not write_due(scene.tracked, after, now), "it is what is written already"
             assert ("patch", "Deployment") not in scene.changes(now)
-        scene.tracked.update(scene.tracked.run, scene.tracked.owner, 2)
+        scene.tracked.update(Asked(scene.tracked.run, scene.tracked.owner, 2))
         assert scene.status()["phase"] == "Encoding", "a change of the run is another chance"
 
     @pytest.mark.parametrize(
@@ -562,7 +563,7 @@ class TestEncoders:
     )
     def test_what_was_changed_or_retried_while_no_operator_was_there_is_another_chance(self, generation, owner):
         status, scene = self.stuck()
-        scene.tracked = Tracked(scene.tracked.run, owner, generation, status)
+        scene.tracked = Tracked(Asked(scene.tracked.run, owner, generation), status)
         scene.job(completed="0", attempt=owner.attempt)
         after = scene.status()
         assert (after["phase"], "completionTime" in after) == ("Encoding", False)
@@ -582,7 +583,7 @@ class TestEncoders:
         self, state, restarts, status, ends
     ):
         scene, last = Scene(**ENCODES), EarlyEnd(status, "Error")
-        scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, {"phase": "Running"})
+        scene.tracked = Tracked(Asked(scene.tracked.run, scene.tracked.owner, 1), {"phase": "Running"})
         pod = EncoderPod("e", "e", KEY, "run-1", "", restarts, last, Reported(state))
         follow(scene.tracked, [pod], [], "no route", NOW)
         assert scene.tracked.encoding.early_ends == [last] * ends
@@ -592,7 +593,7 @@ class TestEncoders:
     @pytest.mark.parametrize("phase", ["Pending", "Running"])
     def test_ends_of_a_pod_that_came_after_the_operator_all_count(self, phase):
         scene, last = Scene(**ENCODES), EarlyEnd(2, "no such weights")
-        scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, {"phase": phase})
+        scene.tracked = Tracked(Asked(scene.tracked.run, scene.tracked.owner, 1), {"phase": phase})
         if phase == "Running":
             follow(scene.tracked, [], [], "", NOW)
         pod = EncoderPod("e", "e", KEY, "run-1", "", 1, last, Reported("Working"))
@@ -609,7 +610,7 @@ class TestEncoders:
         conditions = {entry["type"]: entry for entry in status["conditions"]}
         assert status["phase"] == "CompletedWithFailures"
         assert conditions["EncoderReady"]["message"] == "the encoder ended with 2: no such weights"
-        scene.tracked.update(scene.tracked.run, scene.tracked.owner, 2)
+        scene.tracked.update(Asked(scene.tracked.run, scene.tracked.owner, 2))
         assert scene.status()["phase"] == "Encoding", "a change of the run is another chance"
 
 
@@ -622,7 +623,7 @@ class TestStatus:
             "failures": [{"clips": "1,3-4", "stage": "encode", "reason": "torn"}],
             "gpus": [{"node": "node-1", "gpu": "0", "uuid": "GPU-a", "used": "80%", "reading": "", "gate": "Closed"}],
         }
-        again = Tracked(scene.tracked.run, scene.tracked.owner, 1, before)
+        again = Tracked(Asked(scene.tracked.run, scene.tracked.owner, 1), before)
         assert again.encoding.encoded == 4
         assert again.encoding.failed == dict.fromkeys((1, 3, 4), "torn")
         assert again.memory.watermarks == {gpu: WatermarkState(gpu, True, None)}
@@ -639,7 +640,7 @@ class TestStatus:
         assert (told["gpu"], told["uuid"], told["gate"]) == ("0", "GPU-a/7", "Closed")
         assert (told["used"], told["total"], told["heldBy"]) == ("93%", "10.0 GiB", "team/encoder 9 GiB, Xorg (pid 7)")
         assert unix_time(told["measuredAt"]) == WALL - 3
-        assert Tracked(scene.tracked.run, scene.tracked.owner, 1, status).memory.watermarks == {
+        assert Tracked(Asked(scene.tracked.run, scene.tracked.owner, 1), status).memory.watermarks == {
             part: WatermarkState(part, True, None)
         }
 
@@ -661,7 +662,7 @@ class TestStatus:
             assert scene.tracked.memory.watermarks[gpu].closed is closed
         status = scene.status()
         assert status["gpus"][0]["gate"] == "Closed"
-        restarted = Tracked(scene.tracked.run, scene.tracked.owner, 1, status)
+        restarted = Tracked(Asked(scene.tracked.run, scene.tracked.owner, 1), status)
         scene.tracked = restarted
         scene.decide()
         assert restarted.memory.watermarks[gpu].closed
@@ -922,7 +923,7 @@ class TestRunsThatEndAsAWhole:
         after = Scene(100)
         generation, attempt = changed.get("generation", 1), changed.get("attempt", "")
         owner = replace(after.tracked.owner, attempt=attempt)
-        after.tracked = Tracked(after.tracked.run, owner, generation, status)
+        after.tracked = Tracked(Asked(after.tracked.run, owner, generation), status)
         after.tracked.answers.claim = "Bound"
         after.job(failed="0-19", parallelism=0, attempt=attempt)
         ended = not changed

@@ -10,6 +10,7 @@ from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
@@ -37,7 +38,7 @@ class Scene:
     def __init__(self, **spec):
         run = make_run(workers=4, **({"render": {"device": "cuda"}, "storage": {"claimName": "clips"}} | spec))
         self.store, self.gpus = Store(sees_all_pods=True), Gpus()
-        self.tracked = Tracked(run, Owner("ns", "run-1", {}), 1, {})
+        self.tracked = Tracked(Asked(run, Owner("ns", "run-1", {}), 1), {})
         self.store.nodes.put("n", NodeView("gpu-2", 8, 1, {}, (), True, {"nvidia.com/gpu": 1}))
         job = JobView(KEY, "job-1", "run-1", 6, suspended=False, deleting=False, attempt="",
                       completed=Indexes(), failed=Indexes())  # fmt: skip
@@ -57,6 +58,11 @@ class Scene:
         plan = decide(self.tracked.run, self.look(now))
         self.tracked.memory = decided(self.tracked, plan, now)
         return plan
+
+
+def held(scene, status):
+    """Return the finding for VRAMHeld."""
+    return vram_held(scene.tracked.memory.blocks, status, scene.tracked.run.spec.vram.held_warning_after)
 
 
 def test_a_pod_counts_as_begun_when_its_renderer_runs_and_not_when_its_gate_is_off():
@@ -161,7 +167,7 @@ def test_a_clip_that_waits_for_a_new_node_keeps_away_from_one_that_is_not_ready(
 def test_gates_are_remembered_until_something_is_measured_after_a_restart():
     scene = Scene()
     gate = {"node": "gpu-2", "gpu": "0", "uuid": "GPU-a", "gate": "Closed"}
-    scene.tracked = Tracked(scene.tracked.run, scene.tracked.owner, 1, {"gpus": [gate]})
+    scene.tracked = Tracked(Asked(scene.tracked.run, scene.tracked.owner, 1), {"gpus": [gate]})
     for _ in range(2):  # looks before the first reading
         assert [(each.closed, each.reading) for each in scene.tick().watermarks.values()] == [(True, None)]
     scene.read(0.8)
@@ -187,10 +193,10 @@ def test_who_holds_a_full_gpu_is_said_at_once_and_warned_of_when_it_lasts():
         "4 clips held: GPU 0 on gpu-2 at 91% (lab/friction-encode 21 GiB); starts again below 70%;"
         " no clip of this run is on it, so something else has to free the memory"
     )
-    early = vram_held(scene.tracked, scene.tick().status)
+    early = held(scene, scene.tick().status)
     assert early == ("True", "VRAMHigh", text)
-    assert vram_held(scene.tracked, scene.tick(NOW + 300).status)[1] == "VRAMHigh"
-    late = vram_held(scene.tracked, scene.tick(NOW + 301).status)
+    assert held(scene, scene.tick(NOW + 300).status)[1] == "VRAMHigh"
+    late = held(scene, scene.tick(NOW + 301).status)
     more = ". Other programs have kept full for longer than 5m 00s: GPU 0 on gpu-2 (lab/friction-encode 21 GiB)"
     assert late == ("True", "VRAMTaken", text + more)
     statuses = [{"phase": "Running", "conditions": [{"type": "VRAMHeld", "status": found[0], "reason": found[1],
@@ -206,7 +212,7 @@ def test_a_gpu_that_a_clip_of_this_run_is_on_is_nobody_elses():
     scene.pod(1, gate=0, gpu=None)
     scene.read(0.91)
     for now in (NOW, NOW + 301):
-        assert vram_held(scene.tracked, scene.tick(now).status)[1] == "VRAMHigh"
+        assert held(scene, scene.tick(now).status)[1] == "VRAMHigh"
 
 
 def test_others_that_leave_no_room_for_one_clip_count_below_the_mark_too():
@@ -214,7 +220,7 @@ def test_others_that_leave_no_room_for_one_clip_count_below_the_mark_too():
     scene.pod(0, gate=0, gpu=None)
     scene.read(0.8)
     assert scene.tick().status.kept_full == ()
-    late = vram_held(scene.tracked, scene.tick(NOW + 301).status)
+    late = held(scene, scene.tick(NOW + 301).status)
     assert late[1] == "VRAMTaken"
     assert late[2].endswith(
         "Other programs have kept full for longer than 5m 00s: GPU 0 on gpu-2 (by an unknown program)"

@@ -8,6 +8,7 @@ from clipfarm.cluster.acting.expiry import REPORT_SECONDS
 from clipfarm.cluster.acting.expiry import expired as is_expired
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import JobView, RunView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process import tick as tick_module
 from clipfarm.cluster.process.operator import Operator, rest
@@ -39,8 +40,8 @@ def report(*, ended: bool, owner: str = "run-1", attempt: str = "1.1") -> JobVie
 )
 def test_a_run_goes_when_its_time_is_over_and_its_report_is_written(ttl, ended, reports, seconds, expired):
     run = make_run(ttlAfterFinished=ttl) if ttl else make_run()
-    tracked = Tracked(run, Owner("ns", "run-1", {}), 1, {"completionTime": ended} if ended else {})
-    assert is_expired(tracked, reports, unix_time(ENDED) + seconds) is expired
+    tracked = Tracked(Asked(run, Owner("ns", "run-1", {}), 1), {"completionTime": ended} if ended else {})
+    assert is_expired(tracked.asked, tracked.status, reports, unix_time(ENDED) + seconds) is expired
 
 
 class Written:

@@ -14,6 +14,7 @@ from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.carried_over import LOWERING_SECONDS
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
@@ -39,7 +40,7 @@ class Scene:
     def __init__(self, clips: int = 5000, parallelism: int | None = None, queue: str = "", **spec: Any) -> None:
         self.store, self.gpus = Store(), Gpus()
         run = make_run(clips, **({"workers": 4, "storage": {"claimName": "clips"}} | spec))
-        self.tracked = Tracked(run, Owner("ns", "run-1", {QUEUE_LABEL: queue} if queue else {}), 1, {})
+        self.tracked = Tracked(Asked(run, Owner("ns", "run-1", {QUEUE_LABEL: queue} if queue else {}), 1), {})
         self.tracked.answers.claim = "Bound"
         self.store.nodes.put("n", NodeView("node-1", 8, 0, {}, (), True))
         if parallelism is not None:
@@ -76,6 +77,12 @@ class Scene:
         begin(self.tracked.work, found, now)
         return next((change.body["spec"]["parallelism"] for change in found if change.kind == "Job"), None)
 
+    def full(self, plan: Plan) -> int:
+        """Return how many pods a Job of many blocks is to have."""
+        tracked = self.tracked
+        made = parallelism.Parallelism(plan, bool(tracked.owner.queue), tracked.releases, 0.0, NOW)
+        return made.full(tracked.memory.rendering, BLOCKS)
+
     def ended(self, *ages: float, began: float = 3600.0) -> "Scene":
         """Pods ended so many seconds ago."""
         self.plan()  # from now on this Job's
@@ -108,7 +115,7 @@ def test_as_many_wait_as_are_used_while_one_is_made(what, ended, waiting):
     scene = Scene(workers=4, parallelism=0).pods(0, 1, 2, 3)
     plan = scene.plan()
     scene.ended(*ended["ages"], began=ended.get("began", 3600.0))
-    assert parallelism.full(plan, scene.tracked, BLOCKS, NOW) == 4 + waiting
+    assert scene.full(plan) == 4 + waiting
 
 
 def test_a_new_job_has_as_many_pods_as_may_run_and_not_all_at_once():
@@ -119,7 +126,7 @@ def test_a_new_job_has_as_many_pods_as_may_run_and_not_all_at_once():
 
 def test_while_clips_are_held_none_waits_beside_those_that_run():
     scene = Scene(workers=8, parallelism=3, suspend=True).pods(0, 1, 2).ended(*[20.0] * 40)
-    assert parallelism.full(scene.plan(), scene.tracked, BLOCKS, NOW) == 3
+    assert scene.full(scene.plan()) == 3
     # One at least, so that what refuses pods is noticed.
     assert Scene(workers=8, suspend=True).asks_for() == 1
 

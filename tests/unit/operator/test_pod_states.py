@@ -11,6 +11,7 @@ from clipfarm.cluster.api.pod_states import ENDING_SECONDS, Reported, Silence, o
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import unix_time
 from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
@@ -332,7 +333,7 @@ class Scene:
 
     def __init__(self) -> None:
         run = make_run(storage={"claimName": "clips"})
-        self.store, self.tracked = Store(), Tracked(run, Owner("ns", "run-1", {}), 1, {})
+        self.store, self.tracked = Store(), Tracked(Asked(run, Owner("ns", "run-1", {}), 1), {})
         self.silent(None)
         job = JobView(KEY, "job-1", "run-1", 4, suspended=False, deleting=False, attempt="",
                       completed=Indexes(), failed=Indexes())  # fmt: skip

@@ -9,6 +9,7 @@ from clipfarm.cluster.api.errors import ApiError
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import DeploymentView, JobView, deployment
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.refused import (
     AGAIN_SECONDS,
@@ -129,7 +130,7 @@ def test_clips_whose_pods_are_refused_are_held_whether_or_not_others_run():
 
 @pytest.fixture
 def tracked() -> Tracked:
-    made = Tracked(make_run(5), Owner("ns", "run-1", {}), 1, {})
+    made = Tracked(Asked(make_run(5), Owner("ns", "run-1", {}), 1), {})
     made.memory = made.memory.on(job(), made.run, made.owner)
     return made
 
@@ -162,7 +163,7 @@ def test_the_api_server_is_asked_some_seconds_after_pods_are_missing_and_then_no
 def see_another(tracked: Tracked, store: Store, now: float) -> None:
     """One look after a retry has replaced the Job; pods of the new one are missing, too."""
     store.jobs.drop("job-1")
-    tracked.owner = replace(tracked.owner, attempt="2")
+    tracked.asked = replace(tracked.asked, owner=replace(tracked.owner, attempt="2"))
     store.jobs.put("job-2", replace(job(), uid="job-2", owner="run-1", attempt="2"))
     look(tracked, Seen(store, Gpus(), now, 1.8e9))
     assert tracked.memory.rendering.job == "job-2"

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from clipfarm.cli.plan import plan
 from clipfarm.cluster.acting.retrying import annotations
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.memory import DeploymentView
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.encoders import Progress, follow
@@ -37,7 +38,7 @@ LISTING = Listing.of(3, 4, {"noise.webm": "no video"})
 
 
 def tracked(status: dict[str, Any] | None = None, encode_attempt: str = "") -> Tracked:
-    made = Tracked(RUN, Owner("ns", "u", {}, encode_attempt=encode_attempt), 1, status or {})
+    made = Tracked(Asked(RUN, Owner("ns", "u", {}, encode_attempt=encode_attempt), 1), status or {})
     made.answers.claim = "Bound"
     made.memory = replace(made.memory, deployment=DeploymentView("robot-encode", "u", 1, "", ""))
     return made
@@ -148,7 +149,7 @@ def test_what_was_listed_outlives_the_operator_and_another_attempt_lists_again()
     written = status(run, encoded=4, answering=1, left=0)
     assert tracked(written).encoding.listing == LISTING
     assert tracked(written, encode_attempt="2").encoding.listing is None
-    run.update(RUN, replace(run.owner, encode_attempt="2"), 1)
+    run.update(Asked(RUN, replace(run.owner, encode_attempt="2"), 1))
     assert run.encoding.listing is None
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.process.tick import decided
 from clipfarm.cluster.reporting import conditions
@@ -76,7 +77,9 @@ def listed(tracked: Tracked, now: float, **world) -> dict[str, str]:
 
 
 def tracked(**spec) -> Tracked:
-    made = Tracked(make_run(clips=4, **({"storage": {"claimName": "clips"}} | spec)), Owner("ns", "u", {}), 1, {})
+    made = Tracked(
+        Asked(make_run(clips=4, **({"storage": {"claimName": "clips"}} | spec)), Owner("ns", "u", {}), 1), {}
+    )
     made.answers.claim = "Bound"
     return made
 
@@ -98,7 +101,7 @@ def test_a_stalled_run_stays_stalled_when_the_operator_starts_again():
     run = tracked()
     listed(run, 1000.0, **NOTHING)
     listed(run, 1000.0 + PROGRESS_SECONDS, **NOTHING)
-    again = Tracked(run.run, run.owner, 1, run.status)
+    again = Tracked(Asked(run.run, run.owner, 1), run.status)
     again.answers.claim = "Bound"
     assert "Stalled" in listed(again, 5.0, **NOTHING)
 

@@ -14,6 +14,7 @@ from clipfarm.cluster.api.pod_states import Reported
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.views import JobView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.stuck import AVOID_SECONDS, STUCK_SECONDS
@@ -41,7 +42,7 @@ class Scene:
         base: dict[str, Any] = {"workers": 8, "render": {"device": "cuda"}, "storage": {"claimName": "clips"}}
         run = make_run(**(base | {"vram": {"perClip": "1Gi"}} | spec))
         self.store, self.gpus = Store(), Gpus()
-        self.tracked = Tracked(run, Owner("ns", "run-1", {}), 1, {})
+        self.tracked = Tracked(Asked(run, Owner("ns", "run-1", {}), 1), {})
         self.tracked.answers.claim = "Bound"
         for name in nodes or ("a", "b"):
             self.node(name)

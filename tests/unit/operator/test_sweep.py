@@ -17,6 +17,7 @@ from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.api.times import api_time
 from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing import results
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
@@ -97,7 +98,7 @@ class Process:
     ) -> None:
         self.now = 1000.0
         spec = {"render": {"device": "cuda"} | spec.pop("render", {})} | spec
-        self.tracked = Tracked(make_run(clips, **spec), Owner("ns", "run-1", {}), 1, {})
+        self.tracked = Tracked(Asked(make_run(clips, **spec), Owner("ns", "run-1", {}), 1), {})
         self.store = Store()
         view = JobView(KEY, "job-1", "run-1", 1, suspended=False, deleting=False, attempt="",
                        completed=Indexes.parse(completed), failed=Indexes.parse(failed), name="test-render",

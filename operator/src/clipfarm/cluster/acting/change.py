@@ -1,10 +1,10 @@
 """One request that carries a part of a plan out."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from clipfarm.cluster.api.client import Manifest
-from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.events import Notice
 
 SEEN_SECONDS = 30.0
@@ -35,9 +35,23 @@ class Change:
     """A node that no pod is narrowed to for some time, and why."""
 
 
-def too_early(change: Change, tracked: Tracked, now: float) -> bool:
-    """Return whether what was made just now may not be there for the watches yet, or was refused just now."""
-    since = tracked.work.made.get(change.kind) if change.verb == "create" or change.optional else None
-    if since is None or tracked.memory.seen_at.get(change.kind, float("-inf")) >= since:
-        return False
-    return now < since + SEEN_SECONDS
+@dataclass(frozen=True, slots=True)
+class Recently:
+    """What was made, or refused, not long ago."""
+
+    made: Mapping[str, float]
+    """When, by the object's kind."""
+    seen_at: Mapping[str, float]
+    """When watches last showed an object, by its kind."""
+    now: float
+
+    def too_early(self, change: Change) -> bool:
+        """Return whether what was made just now may not be there for the watches yet, or was refused just now."""
+        since = self.made.get(change.kind) if change.verb == "create" or change.optional else None
+        if since is None or self.seen_at.get(change.kind, float("-inf")) >= since:
+            return False
+        return self.now < since + SEEN_SECONDS
+
+    def due(self, *changes: Change | None) -> Iterator[Change]:
+        """Yield those of some changes that are to be carried out now."""
+        yield from (change for change in changes if change is not None and not self.too_early(change))

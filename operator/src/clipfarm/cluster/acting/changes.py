@@ -1,12 +1,14 @@
 """From a plan to the requests that carry it out: what is made and changed for a run, beside gates and status."""
 
 from clipfarm.cluster.acting import evictions
-from clipfarm.cluster.acting.change import Change, too_early
+from clipfarm.cluster.acting.change import Change, Recently
+from clipfarm.cluster.acting.config_maps import config_map_change
 from clipfarm.cluster.acting.encoding import encoder_change
 from clipfarm.cluster.acting.exporting import export_change
 from clipfarm.cluster.acting.lost import lost
-from clipfarm.cluster.acting.rendering import job_changes
-from clipfarm.cluster.acting.reports import has_ended, report_change
+from clipfarm.cluster.acting.parallelism import Parallelism
+from clipfarm.cluster.acting.rendering import job_change
+from clipfarm.cluster.acting.reports import end_is_written, report_change
 from clipfarm.cluster.acting.storage import claim_change
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.stuck import STUCK_SECONDS, stuck
@@ -31,16 +33,22 @@ def changes(
         images: the operator's own images.
         patience: as :func:`clipfarm.cluster.observing.stuck.stuck` has it.
     """
-    store, ended = seen.store, has_ended(plan, tracked)
-    stuck_pods, lost_pods = stuck(tracked, seen, patience), lost(tracked, store.pods.of(tracked.key))
-    found = [
-        claim_change(plan, tracked),
-        *(() if tracked.run.spec.source else job_changes(plan, tracked, seen, images)),
-        encoder_change(plan, tracked, store, images),
-        report_change(tracked, seen, images) if ended else None,
-        export_change(tracked, images, ended=ended),
-        *evictions.stuck_pods(stuck_pods),
-        *evictions.lost_pods(lost_pods),
-        *evictions.recalled_pods(plan, tracked, store),
-    ]
-    return [change for change in found if change is not None and not too_early(change, tracked, seen.now)]
+    asked, memory, status, work = tracked.asked, tracked.memory, tracked.status, tracked.work.on_job
+    store, now, key = seen.store, seen.now, tracked.key
+    claim, rendering, finished = tracked.answers.claim, memory.rendering, plan.status.finished
+    recently = Recently(tracked.work.made, memory.seen_at, now)
+    found = [] if finished else [claim_change(asked, claim)]
+    if not asked.run.spec.source:
+        pods = Parallelism(plan, bool(asked.owner.queue), tracked.releases, work.raised_at, now)
+        job = next(recently.due(job_change(plan, asked, memory, pods, store, images)), None)
+        found += [config_map_change(asked, job, (pod for _, pod in rendering.at_work.values())), job]
+    named, as_seen = store.deployments.of(key).values(), status.get("observedGeneration") == asked.generation
+    found += [encoder_change(asked, plan.encoders, memory.deployment, named, images, seen=as_seen)]
+    ended = finished and claim == "Bound" and end_is_written(asked, status)
+    found += [report_change(asked, status, store, images, seen.wall)] if ended else []
+    found += [export_change(asked, memory.exporting, images, ended=ended)]
+    own = store.pods.of(key)
+    found += evictions.stuck_pods(stuck(asked, memory, work, store, now, patience))
+    found += evictions.lost_pods(lost(rendering, own, work.given_up, asked.run.spec.retry.lost_after))
+    found += evictions.recalled_pods(plan.recalls, own.values(), rendering.job, work.evicted)
+    return list(recently.due(*found))

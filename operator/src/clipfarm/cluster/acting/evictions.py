@@ -1,15 +1,13 @@
 """Requests that take pods away before they have ended: stuck ones, recalled ones, and those of a lost node."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from clipfarm.cluster.acting import lost
 from clipfarm.cluster.acting.change import Change
 from clipfarm.cluster.api.pod_views import PodView
-from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.observing import stuck
-from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.events import Notice
-from clipfarm.decide.plan import Plan
+from clipfarm.decide.recall import Recall
 
 
 def stuck_pods(found: list[stuck.Stuck]) -> Iterator[Change]:
@@ -26,24 +24,31 @@ def stuck_pods(found: list[stuck.Stuck]) -> Iterator[Change]:
         yield _eviction(pod, Notice("Warning", "PodStuck", told) if told else None, avoids)
 
 
-def recalled_pods(plan: Plan, tracked: Tracked, store: Store) -> Iterator[Change]:
+def recalled_pods(
+    recalls: Collection[Recall], pods: Iterable[PodView], job: str, evicted: Collection[str]
+) -> Iterator[Change]:
     """Yield the requests that bring pods back behind their gates, and with the first the Event that reports them.
 
     By eviction, which a Job does not count: its controller makes them again, with their gates.
+
+    Args:
+        recalls: indexes whose pods are to come back.
+        pods: the run's.
+        job: the Job's UID.
+        evicted: pods, by UID, that were evicted.
     """
-    if not plan.recalls:
+    if not recalls:
         return
-    job, evicted = tracked.memory.rendering.job, tracked.work.on_job.evicted
     waiting = {
         pod.index: pod
-        for uid, pod in store.pods.of(tracked.key).items()
-        if pod.owner == job and uid not in evicted and not (pod.node or pod.gated or pod.deleting)
+        for pod in pods
+        if pod.owner == job and pod.uid not in evicted and not (pod.node or pod.gated or pod.deleting)
     }
-    found = [(waiting[recall.index], recall.why) for recall in plan.recalls if recall.index in waiting]
+    found = [(waiting[recall.index], recall.why) for recall in recalls if recall.index in waiting]
     for number, (pod, why) in enumerate(found):
-        pods = "1 pod was" if len(found) == 1 else f"{len(found)} pods were"
+        count = "1 pod was" if len(found) == 1 else f"{len(found)} pods were"
         again = "the Job controller creates them again, behind their gates"
-        told = f"{pods} taken back before they had a node: {why}; {again}"
+        told = f"{count} taken back before they had a node: {why}; {again}"
         yield _eviction(pod, Notice("Normal", "PodsRecalled", told) if number == 0 else None)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from clipfarm.cluster.api.client import Manifest
 from clipfarm.cluster.api.pod_views import PodView
-from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.memory import Rendering
 from clipfarm.cluster.reporting.events import Notice
 from clipfarm.cluster.reporting.node_condition import given_up
 
@@ -30,19 +30,26 @@ class Lost:
     """The Event that reports its node; with the first pod of each."""
 
 
-def lost(tracked: Tracked, pods: Mapping[str, PodView]) -> list[Lost]:
-    """Return the pods, of those of a run by UID, that are Lost and were not given up yet."""
-    known = tracked.work.on_job.given_up
+def lost(rendering: Rendering, pods: Mapping[str, PodView], known: Mapping[str, str], lost_after: float) -> list[Lost]:
+    """Return the pods that are Lost and were not given up yet.
+
+    Args:
+        rendering: what is remembered of the Job.
+        pods: the run's, by UID.
+        known: those that were given up, by UID.
+        lost_after: seconds after which a node that does not answer is given up.
+    """
     gone = [
         pods[uid]
-        for uid, (_, pod) in tracked.memory.rendering.at_work.items()
+        for uid, (_, pod) in rendering.at_work.items()
         if pod.state == "Lost" and uid in pods and uid not in known
     ]
     counts = Counter(pod.node for pod in gone)
     found = []
     for pod in gone:
         count = counts.pop(pod.node, 0)
-        found.append(Lost(pod, Notice("Warning", "NodeLost", given_up(tracked, pod.node, count)) if count else None))
+        message = given_up(pod.node, count, lost_after)
+        found.append(Lost(pod, Notice("Warning", "NodeLost", message) if count else None))
     return found
 
 

@@ -14,12 +14,13 @@ the Job controller is done no gate is taken off.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import takewhile
 
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.views import JobView
-from clipfarm.cluster.observing.memory import MOST_ENDS, Rendering
-from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.memory import MOST_ENDS, Memory, Rendering
+from clipfarm.cluster.observing.work import Releases
 from clipfarm.decide.plan import Plan
 
 RESERVE = 100
@@ -50,16 +51,75 @@ SETTLED_SECONDS = 5.0
 """How long a pod has had its node until the Job controller surely knows."""
 
 
-def full(plan: Plan, tracked: Tracked, blocks: int, now: float) -> int:
-    """Return how many pods a Job of so many blocks is to have, gated ones included.
+@dataclass(frozen=True, slots=True)
+class Parallelism:
+    """How many pods a run's Job is to have."""
 
-    One at least: a pod that the API server refuses is noticed before clips may start.
-    """
-    status = plan.status
-    if tracked.owner.queue:
-        return min(blocks, status.workers)
-    wanted = plan.could_run + status.retrying + _idle(tracked, now) + reserve(plan, tracked.memory.rendering, now)
-    return min(blocks, max(1, wanted))
+    plan: Plan
+    queued: bool
+    """Whether a queue decides when the Job may continue."""
+    releases: Releases
+    """Gates that are being taken off."""
+    raised_at: float
+    """When the Job was last given room for more pods."""
+    now: float
+
+    def full(self, rendering: Rendering, blocks: int) -> int:
+        """Return how many pods a Job of so many blocks is to have, gated ones included.
+
+        One at least: a pod that the API server refuses is noticed before clips may start.
+        """
+        status = self.plan.status
+        if self.queued:
+            return min(blocks, status.workers)
+        waiting = self._idle(rendering) + reserve(self.plan, rendering, self.now)
+        return min(blocks, max(1, self.plan.could_run + status.retrying + waiting))
+
+    def first(self, rendering: Rendering, blocks: int) -> int:
+        """Return how many pods a Job that is made now has; ``blocks`` are its own, and no estimate of before."""
+        wanted = self.full(rendering, blocks)
+        return wanted if self.queued else min(wanted, STEP)
+
+    def surplus_since(self, memory: Memory) -> float | None:
+        """Return since when the Job has had more pods than it needs; None: it has not, or there is none."""
+        known, job, plan = memory.rendering.surplus_since, memory.job, self.plan
+        if job is None:
+            return None
+        if self.queued or memory.rendering.lowering is not None or plan.status.finished or plan.no_more_clips:
+            return known
+        if self.full(memory.rendering, memory.blocks.count) >= job.parallelism - SURPLUS:
+            return None
+        return self.now if known is None else known
+
+    def following(self, memory: Memory, job: JobView, pods: Collection[PodView]) -> int:
+        """Return how many pods a Job is to have now; what it has, where that is as it should be."""
+        rendering = memory.rendering
+        if self.queued or rendering.lowering is not None:
+            return job.parallelism
+        most = self.full(rendering, memory.blocks.count)
+        if most < job.parallelism - SURPLUS:
+            return most if self._may_lower(rendering) else job.parallelism
+        own = [pod.gated for pod in pods if pod.owner == job.uid]
+        to_be_released = sum(own) - self.plan.status.retrying - self._idle(rendering)
+        all_made = len(own) >= job.parallelism
+        if most <= job.parallelism or to_be_released > LOW:
+            return job.parallelism
+        if not (all_made or self.now >= self.raised_at + STEP_SECONDS):
+            return job.parallelism
+        return min(most, job.parallelism + STEP)
+
+    def _idle(self, rendering: Rendering) -> int:
+        """Count pods at their gates that are not released, now or ever: the Job is asked for others beside them."""
+        return self.releases.aside(self.now) + rendering.idle
+
+    def _may_lower(self, rendering: Rendering) -> bool:
+        """Return whether a Job that has too many pods may have fewer: it has for some time, and that is safe."""
+        settled = all(
+            pod.state != "Released" and self.now - pod.since >= SETTLED_SECONDS for _, pod in rendering.at_work.values()
+        )
+        safe = settled and not (self.releases.released or self.plan.start or self.plan.status.retrying)
+        since = rendering.surplus_since
+        return safe and since is not None and self.now >= since + SURPLUS_SECONDS
 
 
 def reserve(plan: Plan, rendering: Rendering, now: float) -> int:
@@ -81,56 +141,3 @@ def reserve(plan: Plan, rendering: Rendering, now: float) -> int:
 def _just_ended(rendering: Rendering, now: float) -> int:
     """Return how many pods ended while one is made: in a wave these are far more than on the average."""
     return sum(1 for _ in takewhile(lambda at: now - at < LEAD_SECONDS, reversed(rendering.ends)))
-
-
-def first(plan: Plan, tracked: Tracked, blocks: int, now: float) -> int:
-    """Return how many pods a Job that is made now has; ``blocks`` are its own, and no estimate of before."""
-    wanted = full(plan, tracked, blocks, now)
-    return wanted if tracked.owner.queue else min(wanted, STEP)
-
-
-def surplus_since(plan: Plan, tracked: Tracked, job: JobView, now: float) -> float | None:
-    """Return since when a Job has had more pods than it needs; None: it has not."""
-    known = tracked.memory.rendering.surplus_since
-    if (
-        tracked.owner.queue
-        or tracked.memory.rendering.lowering is not None
-        or plan.status.finished
-        or plan.no_more_clips
-    ):
-        return known
-    if full(plan, tracked, tracked.memory.blocks.count, now) >= job.parallelism - SURPLUS:
-        return None
-    return now if known is None else known
-
-
-def _idle(tracked: Tracked, now: float) -> int:
-    """Count pods at their gates that are not released, now or ever: the Job is asked for others beside them."""
-    return tracked.releases.aside(now) + tracked.memory.rendering.idle
-
-
-def following(plan: Plan, tracked: Tracked, job: JobView, pods: Collection[PodView], now: float) -> int:
-    """Return how many pods a Job is to have now; what it has, where that is as it should be."""
-    if tracked.owner.queue or tracked.memory.rendering.lowering is not None:
-        return job.parallelism
-    most = full(plan, tracked, tracked.memory.blocks.count, now)
-    if most < job.parallelism - SURPLUS:
-        return most if _may_lower(plan, tracked, now) else job.parallelism
-    own = [pod.gated for pod in pods if pod.owner == job.uid]
-    to_be_released = sum(own) - plan.status.retrying - _idle(tracked, now)
-    all_made = len(own) >= job.parallelism
-    if most <= job.parallelism or to_be_released > LOW:
-        return job.parallelism
-    if not (all_made or now >= tracked.work.on_job.raised_at + STEP_SECONDS):
-        return job.parallelism
-    return min(most, job.parallelism + STEP)
-
-
-def _may_lower(plan: Plan, tracked: Tracked, now: float) -> bool:
-    """Return whether a Job that has too many pods may have fewer: it has for some time, and that is safe."""
-    rendering = tracked.memory.rendering
-    settled = all(
-        pod.state != "Released" and now - pod.since >= SETTLED_SECONDS for _, pod in rendering.at_work.values()
-    )
-    safe = settled and not (tracked.releases.released or plan.start or plan.status.retrying)
-    return safe and rendering.surplus_since is not None and now >= rendering.surplus_since + SURPLUS_SECONDS

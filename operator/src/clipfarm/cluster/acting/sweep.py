@@ -76,7 +76,7 @@ class Sweeper:
 
     async def sweep(self, key: RunKey, tracked: Tracked) -> None:
         """Delete the pods of one run that are to go now; a fault of the moment is left to a later look."""
-        job = own_job(tracked, self._store)
+        job = own_job(tracked.asked, self._store)
         if job is None or job.uid != tracked.memory.rendering.job or not self._is_due(tracked, job):
             return
         tracked.sweeping.swept_at = self._clock()

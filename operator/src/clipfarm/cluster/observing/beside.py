@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.requests import Amounts, requests
-from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.manifests.common import resources
+from clipfarm.render import Render
 from clipfarm.units import format_bytes
 from clipfarm.world import Requests
 
@@ -24,12 +24,11 @@ class Asking:
     """Pods with a lower one are ended for it; None: none are."""
 
     @classmethod
-    def of(cls, tracked: Tracked, pods: Mapping[str, PodView]) -> "Asking":
+    def of(cls, render: Render, pods: Mapping[str, PodView]) -> "Asking":
         """Return what one of its pods says: admission may have changed what the run asks for. Without any, the run."""
         pod = next(iter(pods.values()), None)
         if pod is not None:
             return cls(pod.requests, pod.priority if pod.preempts else None)
-        render = tracked.run.spec.render
         container = {"name": "", "resources": resources(render.threads, render.memory, render.pod)}
         return cls(requests({"spec": {"containers": [container]}}))
 

@@ -1,12 +1,11 @@
 """What nodes offer a run's pods: room, and GPUs that the operator names or Kubernetes' device plugin gives out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clipfarm.cluster.api.nodes import NodeView, fits, own_label, selected
 from clipfarm.cluster.observing.seen import Seen
-from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.pod_options import PodOptions
 from clipfarm.render import Render
 from clipfarm.world import GpuId, Label, Reading, Sharing
@@ -32,11 +31,18 @@ class Offer:
     """How many of the pods fit there at most, by CPUs and devices; others may leave less."""
 
 
-def offers(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading]) -> list[Offer]:
-    """Return what the nodes that fit offer a run's pods."""
-    render, found = tracked.run.spec.render, []
+def offers(render: Render, before: Iterable[GpuId], seen: Seen, readings: Mapping[GpuId, Reading]) -> list[Offer]:
+    """Return what the nodes that fit offer a run's pods.
+
+    Args:
+        render: what the run asks for.
+        before: GPUs that were known at the last look.
+        seen: what there is to look at.
+        readings: of GPU memory.
+    """
+    found = []
     remembered: dict[str, list[GpuId]] = {}
-    for gpu in tracked.memory.watermarks:
+    for gpu in before:
         remembered.setdefault(gpu.node, []).append(gpu)
     for node in seen.store.nodes.all():
         if fits(node, render.pod):
@@ -46,9 +52,8 @@ def offers(tracked: Tracked, seen: Seen, readings: Mapping[GpuId, Reading]) -> l
     return found
 
 
-def unfit(tracked: Tracked, seen: Seen) -> tuple[Label, ...]:
+def unfit(render: Render, seen: Seen) -> tuple[Label, ...]:
     """Return labels of nodes whose GPUs are shared, and that take no pods now: cordoned, or not ready."""
-    render = tracked.run.spec.render
     if render.device == "cpu":
         return ()
     known = ((node, len(seen.gpus.on(node.name))) for node in seen.store.nodes.all() if selected(node, render.pod))

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 
 from clipfarm.cluster.api.pod_views import EncoderPod
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.devices import sharing
 from clipfarm.cluster.observing.seen import Seen
-from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.decide.vram import encoders
 from clipfarm.encoder_memory import encoder_memory
 from clipfarm.world import Encoder, GpuId, Node, OtherRun, Reading, Running
 
 
 def encoder_claims(
-    tracked: Tracked,
+    asked: Asked,
     pods: Mapping[str, EncoderPod],
     known: Mapping[str, Encoder],
     seen: Seen,
@@ -22,7 +22,7 @@ def encoder_claims(
 
     An encoder with a runtime class uses every GPU of its node. If it requests one, the device plugin chooses it.
     """
-    spec = tracked.run.spec
+    spec = asked.run.spec
     options = spec.encode.pod
     if not spec.encode.enabled or not (options.runtime_class_name or options.gpu_request):
         return ()
@@ -40,4 +40,4 @@ def encoder_claims(
         if view.name in there and gpus:
             nodes.append(Node(view.name, view.cpus, gpus, sharing=sharing(view, options, len(gpus))))
     size = encoder_memory(spec.encode, spec.frames)
-    return (encoders.claims("/".join(tracked.key), size, found, nodes, readings),)
+    return (encoders.claims("/".join(asked.key), size, found, nodes, readings),)

@@ -6,9 +6,12 @@ from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.own import Own
 from clipfarm.cluster.observing.settled import Settled
 from clipfarm.cluster.observing.standings import Standings
-from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.work import EncoderReports
+from clipfarm.manifests.blocks import Blocks
+from clipfarm.run import Run
 from clipfarm.world import Encoder, Encoding, Ended
 from clipfarm_contract.indexes import Indexes
+from clipfarm_contract.video_listing import Listing
 
 GONE = "its folder is gone"
 """Why a clip that was complete cannot be encoded."""
@@ -25,33 +28,36 @@ def encoders(known: Mapping[str, Encoder], own: Own, standings: Standings) -> di
     return found
 
 
-def complete_before(tracked: Tracked, memory: Memory) -> int:
+def complete_before(run: Run, blocks: Blocks) -> int:
     """Count clips that an earlier Job made."""
-    return 0 if tracked.run.spec.source else len(tracked.run.spec.to_render) - memory.blocks.clips.count
+    return 0 if run.spec.source else len(run.spec.to_render) - blocks.clips.count
 
 
-def complete_clips(tracked: Tracked, memory: Memory, completed: Indexes, unfinished: Iterable[Ended]) -> int:
+def complete_clips(
+    run: Run, memory: Memory, listing: Listing | None, completed: Indexes, unfinished: Iterable[Ended]
+) -> int:
     """Count clips: those of completed blocks, those done in blocks that failed, and those made by an earlier Job.
 
-    Of a run of videos those that an encoder has cut.
+    Of a run of videos those that an encoder has cut: its ``listing`` says how many.
     """
-    if tracked.run.spec.source:
-        return tracked.encoding.listing.clips if tracked.encoding.listing else 0
+    if run.spec.source:
+        return listing.clips if listing else 0
     made = memory.blocks.clips_in(completed) + sum(pod.done for pod in memory.rendering.final.values())
     made += sum(end.done for end in unfinished)
-    return complete_before(tracked, memory) + made
+    return complete_before(run, memory.blocks) + made
 
 
-def encoding(tracked: Tracked, memory: Memory, settled: Settled, complete: int) -> Encoding:
+def encoding(run: Run, memory: Memory, reports: EncoderReports, settled: Settled, complete: int) -> Encoding:
     """Return how far the run's encoders are.
 
     Args:
-        tracked: the run.
+        run: the run.
         memory: what this look has found.
+        reports: what the encoders have reported.
         settled: indexes of the Job that are complete, or have failed for good.
         complete: how many clips are complete.
     """
-    reports, pods = tracked.encoding, memory.encoders.values()
+    pods = memory.encoders.values()
     asked = memory.deployment.replicas if memory.deployment else 0
     return Encoding(
         running=sum(each.state == "Working" and not each.standing.reason for each in pods),
@@ -63,15 +69,15 @@ def encoding(tracked: Tracked, memory: Memory, settled: Settled, complete: int) 
         asked=asked,
         answering=reports.answering if asked else 0,
         left=reports.left,
-        listing=tracked.run.spec.source is not None and reports.listing is None,
+        listing=run.spec.source is not None and reports.listing is None,
         passed_over=reports.listing.passed_over if reports.listing else 0,
-        vanished=_vanished(tracked, memory, settled, complete),
+        vanished=_vanished(memory, reports, settled, complete),
     )
 
 
-def _vanished(tracked: Tracked, memory: Memory, settled: Settled, complete: int) -> dict[int, str]:
+def _vanished(memory: Memory, reports: EncoderReports, settled: Settled, complete: int) -> dict[int, str]:
     """Return complete clips that encoders do not find, once the last is rendered and they see nothing left to do."""
-    reports, blocks = tracked.encoding, memory.blocks
+    blocks = memory.blocks
     # Of some that have failed for good, the Job does not know it.
     rendered = settled.count + sum(index not in settled.failed for index in memory.rendering.final)
     if rendered < settled.total or reports.left != 0 or reports.encoded + len(reports.failed) >= complete:

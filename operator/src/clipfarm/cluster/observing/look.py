@@ -16,7 +16,7 @@ def look(tracked: Tracked, seen: Seen) -> World:
 
     Before, what parts of the operator report of another Job is dropped, and what watches show as done.
     """
-    own = own_objects(tracked, seen.store)
+    own = own_objects(tracked.asked, seen.store)
     if (own.job.uid if own.job else "") != tracked.memory.rendering.job:
         _begin(tracked, own.job)
     tracked.releases.settle(own.pods)

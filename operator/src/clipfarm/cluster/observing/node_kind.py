@@ -10,7 +10,7 @@ from typing import Any
 from clipfarm.cluster.api.nodes import NodeView
 from clipfarm.cluster.observing.devices import Offer
 from clipfarm.cluster.observing.seen import Seen
-from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.run import Run
 from clipfarm.world import Label, NodeKind, Running
 
 CPU_MODEL = tuple(f"feature.node.kubernetes.io/cpu-model.{part}" for part in ("vendor_id", "family", "id"))
@@ -33,23 +33,30 @@ INSTEAD = (
 
 
 def node_kind(
-    tracked: Tracked, seen: Seen, offered: Sequence[Offer], running: Iterable[Running], ended: int
+    run: Run,
+    recorded: tuple[Label, ...],
+    before: NodeKind,
+    seen: Seen,
+    offered: Sequence[Offer],
+    running: Iterable[Running],
+    ended: int,
 ) -> NodeKind:
     """Return the kind of nodes that a run's pods go to; any, if the run does not require one.
 
     Args:
-        tracked: the run.
+        run: the run.
+        recorded: the kind that its status names: see :func:`recorded_labels`.
+        before: the kind that the last look chose.
         seen: what there is to look at.
         offered: what the nodes that fit offer the run's pods.
         running: its pods that were released.
         ended: indexes of its Job that are complete, or failed.
     """
-    if not tracked.run.spec.render.require_identical_nodes:
+    if not run.spec.render.require_identical_nodes:
         return NodeKind()
-    recorded = recorded_labels(tracked.status)
     if recorded:
         return NodeKind(recorded)
-    chosen = tracked.memory.node_kind.labels or _first(tracked, seen, offered, tuple(running), ended)
+    chosen = before.labels or _first(run, seen, offered, tuple(running), ended)
     if isinstance(chosen, NodeKind):
         return chosen
     return NodeKind(chosen, f"the kind of nodes was just chosen: {text(chosen)}")
@@ -79,10 +86,10 @@ def recorded_labels(status: Mapping[str, Any]) -> tuple[Label, ...]:
 
 
 def _first(
-    tracked: Tracked, seen: Seen, offered: Sequence[Offer], running: tuple[Running, ...], ended: int
+    run: Run, seen: Seen, offered: Sequence[Offer], running: tuple[Running, ...], ended: int
 ) -> tuple[Label, ...] | NodeKind:
     """Return the labels of the nodes to begin with, or why there are none."""
-    on_gpu = tracked.run.spec.render.device != "cpu"
+    on_gpu = run.spec.render.device != "cpu"
     known = {node.name: node for node in seen.store.nodes.all()}
     placed = next((known[pod.node] for pod in running if pod.node in known), None)
     if placed is not None:
@@ -92,12 +99,12 @@ def _first(
         return NodeKind(unsettled="the node that the first pod gets decides on which kind of nodes clips are made")
     if ended:
         return NodeKind(unsettled="clips were made on nodes that are not known any more; make a new run")
-    return _largest(tracked, seen, offered, on_gpu=on_gpu)
+    return _largest(run, seen, offered, on_gpu=on_gpu)
 
 
-def _largest(tracked: Tracked, seen: Seen, offered: Sequence[Offer], *, on_gpu: bool) -> tuple[Label, ...] | NodeKind:
+def _largest(run: Run, seen: Seen, offered: Sequence[Offer], *, on_gpu: bool) -> tuple[Label, ...] | NodeKind:
     """Return the kind of which the nodes that fit have room for most pods; of several the first node's."""
-    render, vram = tracked.run.spec.render, tracked.run.spec.vram
+    render, vram = run.spec.render, run.spec.vram
     fitting = sorted((each for each in offered if each.capacity), key=lambda each: each.node.name)
     if not fitting:
         return NodeKind()  # an autoscaler may add the first one that is large enough

@@ -12,7 +12,7 @@ from clipfarm.cluster.observing.encoding import complete_before, complete_clips,
 from clipfarm.cluster.observing.exporting import exporting
 from clipfarm.cluster.observing.failures import failures
 from clipfarm.cluster.observing.memory import Memory
-from clipfarm.cluster.observing.node_kind import node_kind
+from clipfarm.cluster.observing.node_kind import node_kind, recorded_labels
 from clipfarm.cluster.observing.own import Own
 from clipfarm.cluster.observing.places import nodes
 from clipfarm.cluster.observing.pods import released, without_ended
@@ -31,8 +31,9 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
 
     One index is one clip, or a block of them. Nothing of the run is changed here.
     """
-    now, run, job, deployment = seen.now, tracked.run, own.job, own.deployment
-    before = tracked.memory.on(job, run, tracked.owner)
+    asked, now, run, job, deployment = tracked.asked, seen.now, tracked.run, own.job, own.deployment
+    render, retry, answers = run.spec.render, run.spec.retry, tracked.answers
+    before = tracked.memory.on(job, run, asked.owner)
     blocks, rendering, releases = before.blocks, before.rendering, tracked.releases
     total = blocks.count
     pods = {
@@ -43,8 +44,8 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
     failed_pods = {
         uid: within(pod, blocks) for uid, pod in own.failed.items() if pod.owner == rendering.job and pod.index < total
     }
-    standings, on_gpu = Standings(tracked, seen, rendering), run.spec.render.device != "cpu"
-    rendering = without_ended(rendering, pods, failed_pods, tracked.answers.ended_by, now, on_gpu=on_gpu)
+    standings, on_gpu = Standings(seen, rendering, answers.words, retry.lost_after), render.device != "cpu"
+    rendering = without_ended(rendering, pods, failed_pods, answers.ended_by, now, on_gpu=on_gpu)
     aside = releases.set_aside(now)
     gated = {pod.index for uid, pod in pods.items() if pod.gated and uid not in releases.released and uid not in aside}
     at_work = released(rendering.at_work, pods, releases.released, standings)
@@ -56,10 +57,10 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
     counts["Gated"] = len(pods) - len(at_work)
     encoders_pods = encoders(before.encoders, own, standings)
     settled = Settled.of(job, total)
-    attempts = failures(rendering, blocks, failed_pods, gated, settled, run.spec.retry.limit, now, seen.wall)
+    attempts = failures(rendering, blocks, failed_pods, gated, settled, retry.limit, now, seen.wall)
     idle = len(gated & attempts.final.keys())
     missing = missing_since(rendering, job, total, own.pods.values(), now)
-    trial = tracked.answers.trial_of(missing)
+    trial = answers.trial_of(missing)
     refused_indexes = tuple(next_indexes(job, total, own.pods.values())) if job and trial.refusal else ()
     unschedulable = stuck.since(rendering.unschedulable, pods, now)
     lowering, lowered = carried_over.lowering(rendering, tracked.work.on_job, job, own.pods.values(), now)
@@ -83,9 +84,9 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         completions=carried_over.completions(rendering, settled.completed.count, now),
     )
     readings = seen.gpus.for_namespace(tracked.key[0])
-    offered, unfit_nodes = offers(tracked, seen, readings), unfit(tracked, seen)
-    kind = node_kind(tracked, seen, offered, running, settled.count)
-    export = exporting(run, tracked.owner, tracked.status, seen.store)
+    offered, unfit_nodes = offers(render, before.watermarks, seen, readings), unfit(render, seen)
+    kind = node_kind(run, recorded_labels(tracked.status), before.node_kind, seen, offered, running, settled.count)
+    export = exporting(run, asked.owner, tracked.status, seen.store)
     seen_now = {"Job": job, "Deployment": deployment, KIND: export.job or export.other}
     memory = replace(
         before,
@@ -102,14 +103,14 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         exporting=export,
         encoder_refusal=refused.explained(deployment.refusal, "encode") if deployment and deployment.refusal else "",
     )
-    asking = Asking.of(tracked, pods)
+    asking = Asking.of(render, pods)
     of_kind = [offer for offer in offered if kind.has(offer.node.labels)]
-    complete = complete_clips(tracked, memory, settled.completed, attempts.unfinished)
-    progress = encoding(tracked, memory, settled, complete)
+    complete = complete_clips(run, memory, tracked.encoding.listing, settled.completed, attempts.unfinished)
+    progress = encoding(run, memory, tracked.encoding, settled, complete)
     most = run.spec.workers or memory.workers
     world = World(
         moment=Moment(now, seen.wall),
-        nodes=nodes(tracked, seen, of_kind, asking),
+        nodes=nodes(asked, tracked.work.on_job.avoided, seen, of_kind, asking),
         total=total,
         rendered=settled.completed.count,
         waiting=tuple(sorted(gated - {end.index for end in attempts.ended})),
@@ -136,12 +137,12 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         grows=True,
         departed=tuple(following.departed.values()),
         clip_memory=tracked.clip_memory.summary(),
-        complete_before=complete_before(tracked, memory),
+        complete_before=complete_before(run, blocks),
         fatal=tracked.fatal,
         refused=following.refused,
         refusal=trial.refusal,
         turn=memory.turn,
         pod_requests=asking.requests,
-        others=encoder_claims(tracked, own.encoders, encoders_pods, seen, readings),
+        others=encoder_claims(asked, own.encoders, encoders_pods, seen, readings),
     )
     return world, memory

@@ -4,29 +4,32 @@ Times in objects are other machines', whose clocks may be off. So a change that 
 are asked for a time only about what happened before the process was there, and then only for an age.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from clipfarm.cluster.api.pod_states import Reported, Silence, on_node
 from clipfarm.cluster.observing.memory import Rendering
 from clipfarm.cluster.observing.seen import Seen
-from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.world import Standing
 
 
 class Standings:
     """What one look at a run takes pods' states from."""
 
-    def __init__(self, tracked: Tracked, seen: Seen, rendering: Rendering) -> None:
+    def __init__(
+        self, seen: Seen, rendering: Rendering, words: Mapping[str, tuple[str, str]], lost_after: float
+    ) -> None:
         """Take note of nodes that do not answer, since when each.
 
         Args:
-            tracked: the run.
             seen: what there is to look at.
-            rendering: what is remembered of its Job.
+            rendering: what is remembered of the run's Job.
+            words: what Events say of pods that start, by UID.
+            lost_after: seconds after which a node that does not answer is given up.
         """
         self._now, self._wall = seen.now, seen.wall
-        self._words = tracked.answers.words
-        self._lost_after = tracked.run.spec.retry.lost_after
+        self._words = words
+        self._lost_after = lost_after
         self._first_look = rendering.completed is None
         self._nodes = {node.name: node.silent_since for node in seen.store.nodes.all()}
         self._report = {node.name for node in seen.store.nodes.all() if node.reports}

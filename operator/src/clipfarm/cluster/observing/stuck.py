@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from clipfarm.cluster.api.nodes import fits
 from clipfarm.cluster.api.pod_views import PodView
-from clipfarm.cluster.observing.seen import Seen
-from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.api.store import Store
+from clipfarm.cluster.observing.asked import Asked
+from clipfarm.cluster.observing.memory import Memory
+from clipfarm.cluster.observing.work import JobWork
 
 STUCK_SECONDS = 60.0
 """How long a pod may find no room on its node, where another node could take it."""
@@ -34,42 +36,34 @@ def since(known: Mapping[str, float], pods: Mapping[str, PodView], now: float) -
     return {uid: known.get(uid, now) for uid, pod in pods.items() if pod.trouble and _on_its_way(pod)}
 
 
-def stuck(tracked: Tracked, seen: Seen, patience: float) -> list[Stuck]:
+def stuck(asked: Asked, memory: Memory, work: JobWork, store: Store, now: float, patience: float) -> list[Stuck]:
     """Return pods whose node is gone, and those that found no room for ``patience`` seconds where others might have."""
-    rendering, evicted = tracked.memory.rendering, tracked.work.on_job.evicted
-    store, now = seen.store, seen.now
+    rendering = memory.rendering
     waiting = [
         (uid, pod)
-        for uid, pod in store.pods.of(tracked.key).items()
-        if _on_its_way(pod) and pod.owner == rendering.job and uid not in evicted
+        for uid, pod in store.pods.of(asked.key).items()
+        if _on_its_way(pod) and pod.owner == rendering.job and uid not in work.evicted
     ]
     if not waiting:
         return []
     nodes = {node.name: node for node in store.nodes.all()}
+    measured = {gpu.node for gpu in memory.watermarks}
     found = []
     for uid, pod in waiting:
         if pod.sent_to not in nodes:
             found.append(Stuck(pod, "the node is gone", gone=True))
-        elif now - rendering.unschedulable.get(uid, now) >= patience and _others(tracked, seen, pod.sent_to):
-            found.append(Stuck(pod, pod.trouble))
+        elif now - rendering.unschedulable.get(uid, now) >= patience:
+            # Without another node an eviction would bring nothing: the next pod would go to the same one.
+            others = (node for name, node in nodes.items() if name in measured and name != pod.sent_to)
+            if any(fits(node, asked.run.spec.render.pod) and not _avoided(node.name, work, now) for node in others):
+                found.append(Stuck(pod, pod.trouble))
     return found
+
+
+def _avoided(node: str, work: JobWork, now: float) -> bool:
+    """Return whether a pod has gone to a node in vain lately."""
+    return now < work.avoided.get(node, (now, ""))[0]
 
 
 def _on_its_way(pod: PodView) -> bool:
     return bool(pod.sent_to) and not (pod.node or pod.gated or pod.deleting)
-
-
-def _others(tracked: Tracked, seen: Seen, sent_to: str) -> bool:
-    """Return whether pods can be narrowed to another node, to which none has gone in vain lately.
-
-    Without one an eviction would bring nothing: the next pod would go to the same node.
-    """
-    measured = {gpu.node for gpu in tracked.memory.watermarks}
-    avoid = tracked.work.on_job.avoided
-    return any(
-        node.name != sent_to
-        and node.name in measured
-        and seen.now >= avoid.get(node.name, (seen.now, ""))[0]
-        and fits(node, tracked.run.spec.render.pod)
-        for node in seen.store.nodes.all()
-    )

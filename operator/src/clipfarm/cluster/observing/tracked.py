@@ -8,12 +8,12 @@ from typing import Any
 from clipfarm.cluster.api.owners import COUNT, RunKey
 from clipfarm.cluster.api.times import read_time
 from clipfarm.cluster.api.views import RunView
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.work import Answers, EncoderReports, Releases, Sweeping, Work
 from clipfarm.decide.vram.learned import LearnedMemory
 from clipfarm.manifests.blocks import Blocks
 from clipfarm.manifests.common import Owner
-from clipfarm.manifests.names import Names, names
 from clipfarm.run import Run
 from clipfarm.world import ClipMemory, GpuId, WatermarkState
 from clipfarm_contract.indexes import Indexes
@@ -30,17 +30,13 @@ ENCODER_STUCK = ("EncoderReady", "Stuck")
 class Tracked:
     """One run. All of it can be lost: a restart finds it again in the run's status and its pods."""
 
-    run: Run
-    owner: Owner
-    generation: int
+    asked: Asked
     status: dict[str, Any]
     """As the API server has it. The applier writes it, when it has written it there."""
     max_default_workers: int | None = None
     """The most workers that are settled on, where the run does not say."""
     created: str = ""
     """When the run was created, as the API server writes it: of runs with equal shares the oldest comes first."""
-    names: Names = field(init=False)
-    """What its objects are called."""
     memory: Memory = field(init=False)
     """What is remembered from the last look. The loop replaces it, once a look."""
     releases: Releases = field(default_factory=Releases)
@@ -66,7 +62,6 @@ class Tracked:
     def __post_init__(self) -> None:
         if read_time(self.status.get("completionTime")) is None:
             self.status = {name: value for name, value in self.status.items() if name != "completionTime"}
-        self.names = names(self.run)
         status, owner = self.status, self.owner
         taken_in = status.get("encodeAttempt", "") == owner.encode_attempt
         ended = status.get("completionTime") and taken_in and status.get("renderAttempt", "") == owner.attempt
@@ -76,7 +71,7 @@ class Tracked:
             left=0 if ended else None,
             failed=_encode_failures(status, self.run) if taken_in else {},
             stuck=_message(status, ENCODER_STUCK)
-            if ended and status.get("observedGeneration") == self.generation
+            if ended and status.get("observedGeneration") == self.asked.generation
             else "",
             # A run that no operator has begun has no encoders with a past.
             looked=status.get("phase", "Pending") == "Pending",
@@ -90,26 +85,35 @@ class Tracked:
             encode_attempt=owner.encode_attempt,
         )
         self.answers.slow.update(_slow(status))
-        self.fatal = _fatal(status, self.generation, owner.attempt)
+        self.fatal = _fatal(status, self.asked.generation, owner.attempt)
+
+    @property
+    def run(self) -> Run:
+        """The run's document."""
+        return self.asked.run
+
+    @property
+    def owner(self) -> Owner:
+        """The run as the API server knows it."""
+        return self.asked.owner
 
     @property
     def key(self) -> RunKey:
         """The run's namespace and name."""
-        return self.owner.namespace, self.run.name
+        return self.asked.key
 
     @property
     def error(self) -> str:
         """What is in the operator's way, in one line; empty if nothing is."""
         return self.work.problem or self.fault or next((each.why for each in self.releases.refused.values()), "")
 
-    def update(self, run: Run, owner: Owner, generation: int) -> None:
+    def update(self, asked: Asked) -> None:
         """Take in a change of the run: what a person has fixed is tried anew."""
-        self.encoding.renew(failed=owner.encode_attempt != self.owner.encode_attempt)
-        self.encoding.ask_for(_sets(run))
-        if (generation, owner.attempt) != (self.generation, self.owner.attempt):
+        before, self.asked = self.asked, asked
+        self.encoding.renew(failed=asked.owner.encode_attempt != before.owner.encode_attempt)
+        self.encoding.ask_for(_sets(asked.run))
+        if (asked.generation, asked.owner.attempt) != (before.generation, before.owner.attempt):
             self.fatal = ""
-        self.run, self.owner, self.generation = run, owner, generation
-        self.names = names(run)
         self.fault = ""
         self.work.renew()
         self.releases.renew()
@@ -130,9 +134,7 @@ def tracked_run(view: RunView, max_default_workers: int | None) -> Tracked:
     run = Run.model_validate({name: document[name] for name in ("apiVersion", "kind", "metadata", "spec")})
     owner = Owner(view.run[0], view.uid, view.labels, view.only, view.attempt, view.encode_attempt)
     return Tracked(
-        run,
-        owner,
-        view.generation,
+        Asked(run, owner, view.generation),
         document.get("status", {}),
         max_default_workers=max_default_workers,
         created=document["metadata"].get("creationTimestamp", ""),
@@ -142,7 +144,7 @@ def tracked_run(view: RunView, max_default_workers: int | None) -> Tracked:
 def is_current(tracked: Tracked, view: RunView) -> bool:
     """Return whether a run still asks for what was taken in."""
     owner = tracked.owner
-    taken_in = (tracked.generation, owner.labels, owner.only, owner.attempt, owner.encode_attempt)
+    taken_in = (tracked.asked.generation, owner.labels, owner.only, owner.attempt, owner.encode_attempt)
     return taken_in == (view.generation, view.labels, view.only, view.attempt, view.encode_attempt)
 
 

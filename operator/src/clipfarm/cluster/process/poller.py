@@ -94,7 +94,7 @@ class Poller:
             await asyncio.sleep(ENCODER_SECONDS)
 
     async def _follow(self, asker: encoders.Asker, key: RunKey, tracked: Tracked) -> None:
-        pods = own_encoders(tracked, self._store).values()
+        pods = own_encoders(tracked.asked, self._store).values()
         due = pods or tracked.encoding.restarts or not tracked.encoding.looked
         if due and await encoders.look(asker, tracked, pods):
             self._mark(key)
@@ -163,7 +163,7 @@ class Poller:
                 tracked.answers.claim = phase
                 self._mark(key)
 
-        await self._get(f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{tracked.names.claim}", take_in)
+        await self._get(f"/api/v1/namespaces/{key[0]}/persistentvolumeclaims/{tracked.asked.names.claim}", take_in)
 
     async def _trials(self) -> None:
         while True:

@@ -43,7 +43,7 @@ class Roster:
         if known is None:
             self.runs[key] = tracked
             return tracked
-        known.update(tracked.run, tracked.owner, tracked.generation)
+        known.update(tracked.asked)
         return known
 
     def _refuse(self, key: RunKey, view: RunView, error: ValueError) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from prometheus_client import Counter
 
-from clipfarm.cluster.acting import parallelism
 from clipfarm.cluster.acting.apply import Applier
 from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.acting.expiry import expired
+from clipfarm.cluster.acting.parallelism import Parallelism
 from clipfarm.cluster.acting.release import Gatekeeper
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.requests import Requested
@@ -147,7 +147,7 @@ class Ticker:
         if may_write(tracked, now):
             status = run_status(tracked, draft.world, plan, seen.wall)
             new_status = status if write_due(tracked, status, now) else None
-        is_over = expired(tracked, self.store.reports.of(tracked.key).values(), seen.wall)
+        is_over = expired(tracked.asked, tracked.status, self.store.reports.of(tracked.key).values(), seen.wall)
         if wanted or new_status is not None or is_over:
             self.applier.apply(tracked, wanted, new_status, expired=is_over)
 
@@ -191,7 +191,8 @@ def decided(tracked: Tracked, plan: Plan, now: float) -> Memory:
         workers=status.fixed_workers,
         workers_since=status.workers_since,
     )
-    surplus = parallelism.surplus_since(plan, tracked, memory.job, now) if memory.job else None
+    queued, raised_at = bool(tracked.owner.queue), tracked.work.on_job.raised_at
+    surplus = Parallelism(plan, queued, tracked.releases, raised_at, now).surplus_since(memory)
     if surplus != memory.rendering.surplus_since:
         memory = replace(memory, rendering=replace(memory.rendering, surplus_since=surplus))
     return replace(memory, still_since=still_since(tracked, status, now))

@@ -31,22 +31,28 @@ def conditions(
     tracked: Tracked, status: Status, export: ExportStatus | None, now: float, wall: float
 ) -> Iterator[Condition]:
     """Yield a run's conditions; one that has not changed keeps the time of its last change."""
-    storage = storage_ready(tracked)
+    asked, memory, spec = tracked.asked, tracked.memory, tracked.run.spec
+    storage = storage_of(tracked)
     found: dict[Kind | StandardKind, Finding] = {
         "Ready": ready(tracked, status, storage),
         "Progressing": progressing(tracked, status, storage),
     }
-    too_long = tracked.memory.still_since is not None and now - tracked.memory.still_since >= PROGRESS_SECONDS
+    too_long = memory.still_since is not None and now - memory.still_since >= PROGRESS_SECONDS
     found |= standard(status, found["Ready"], found["Progressing"], too_long=too_long)
-    if tracked.run.spec.render.device != "cpu":
-        found["VRAMHeld"] = vram_held(tracked, status)
-    found |= {"StorageReady": storage, "EncoderReady": encoder_ready(tracked, status)}
-    if tracked.memory.rendering.lost_on:
-        found["NodeLost"] = node_lost(tracked)
+    if spec.render.device != "cpu":
+        found["VRAMHeld"] = vram_held(memory.blocks, status, spec.vram.held_warning_after)
+    found |= {"StorageReady": storage, "EncoderReady": encoder_ready(asked, memory, tracked.encoding, status)}
+    if lost_on := memory.rendering.lost_on:
+        found["NodeLost"] = node_lost(lost_on, spec.retry.lost_after)
     if export is not None:
         found["Exported"] = exported(export)
     for kind, finding in found.items():
-        yield condition(tracked.status, tracked.generation, kind, finding, wall)
+        yield condition(tracked.status, asked.generation, kind, finding, wall)
+
+
+def storage_of(tracked: Tracked) -> Finding:
+    """Return the finding for StorageReady."""
+    return storage_ready(tracked.run.spec.storage, tracked.asked.names.claim, tracked.answers.claim)
 
 
 def still_since(tracked: Tracked, status: Status, now: float) -> float | None:
@@ -54,7 +60,7 @@ def still_since(tracked: Tracked, status: Status, now: float) -> float | None:
 
     After a restart of the operator, the run's status says whether it had for too long.
     """
-    if not stands_still(progressing(tracked, status, storage_ready(tracked))):
+    if not stands_still(progressing(tracked, status, storage_of(tracked))):
         return None
     if tracked.memory.still_since is not None:
         return tracked.memory.still_since
@@ -138,7 +144,7 @@ def progressing(tracked: Tracked, status: Status, storage: Finding) -> Finding:
     if tracked.error:
         return ("False", "Error", tracked.error)
     if status.phase == "Encoding" and tracked.memory.encoder_refusal:
-        return ("False", "EncoderRefused", encoder_refused(tracked))
+        return ("False", "EncoderRefused", encoder_refused(tracked.asked, tracked.memory.encoder_refusal))
     if status.encoder_troubles:
         first = status.encoder_troubles[0]
         return ("False", word(first), f"the encoder's pod does not start working: {sentence(first)}")
@@ -164,7 +170,7 @@ def _waiting(tracked: Tracked, storage: Finding) -> str:
         return "the operator is about to create the run's encoder"
     if tracked.memory.job is None:
         return "the operator is about to create the run's Job"
-    look = f"`kubectl -n {tracked.owner.namespace} describe job {tracked.names.job}`"
+    look = f"`kubectl -n {tracked.owner.namespace} describe job {tracked.asked.names.job}`"
     unknown = tracked.answers.trial.unknown
     why = f"; it is unknown whether the API server accepts them: {unknown}" if unknown else ""
     return f"the Job controller has not created pods yet{why}; if that lasts, look at {look}"
@@ -214,4 +220,4 @@ def _is_suspended(tracked: Tracked) -> bool:
 
 def _suspended(tracked: Tracked) -> str:
     by = f"by the queue {tracked.owner.queue}" if tracked.owner.queue else "by a person or another controller"
-    return f"the Job {tracked.names.job} is suspended {by}; clipfarm does not resume it"
+    return f"the Job {tracked.asked.names.job} is suspended {by}; clipfarm does not resume it"

@@ -2,8 +2,8 @@
 
 from clipfarm.cluster.api.export_pods import ExportPod
 from clipfarm.cluster.api.times import api_time
+from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.exporting import Exporting
-from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.standard_conditions import Finding
 from clipfarm.manifests import export
 from clipfarm.status_parts import ExportPhase, ExportStatus
@@ -13,13 +13,20 @@ from clipfarm_contract.export_end import ExportEnd
 MOST_TEXT = 1000
 
 
-def export_status(tracked: Tracked, wall: float, *, finished: bool) -> ExportStatus | None:
-    """Return what becomes of a run's export; None if it asks for none."""
-    asked = tracked.run.spec.export
-    if asked is None:
+def export_status(asked: Asked, found: Exporting, refusal: str, wall: float, *, finished: bool) -> ExportStatus | None:
+    """Return what becomes of a run's export; None if it asks for none.
+
+    Args:
+        asked: the run.
+        found: its export, as the last look saw it.
+        refusal: why the API server refused its Job; empty: it did not.
+        wall: the time, Unix.
+        finished: whether the run has ended.
+    """
+    wanted = asked.run.spec.export
+    if wanted is None:
         return None
-    found = tracked.memory.exporting
-    phase, message, end = _state(tracked, found, finished=finished)
+    phase, message, end = _state(asked.names.export, found, refusal, finished=finished)
     before = found.before
     if phase == "Succeeded" and end is None and before is not None and found.was_made:
         return before  # its pod, which had the numbers, is gone
@@ -29,8 +36,8 @@ def export_status(tracked: Tracked, wall: float, *, finished: bool) -> ExportSta
     return ExportStatus(
         phase=phase,
         asked=found.asked,
-        format=asked.format,
-        destination=export.destination(tracked.run, asked),
+        format=wanted.format,
+        destination=export.destination(asked.run, wanted),
         clips=end.clips if end else None,
         left_out=end.left_out if end else None,
         files=end.files if end else None,
@@ -45,8 +52,8 @@ def exported(made: ExportStatus) -> Finding:
     return ("True" if made.phase == "Succeeded" else "False", made.phase, made.message)
 
 
-def _state(tracked: Tracked, found: Exporting, *, finished: bool) -> tuple[ExportPhase, str, ExportEnd | None]:
-    name, job = tracked.names.export, found.job
+def _state(name: str, found: Exporting, refusal: str, *, finished: bool) -> tuple[ExportPhase, str, ExportEnd | None]:
+    job = found.job
     if job is None:
         if found.was_made:
             return "Succeeded", "", None
@@ -54,8 +61,7 @@ def _state(tracked: Tracked, found: Exporting, *, finished: bool) -> tuple[Expor
             return "Waiting", "it begins when the run has ended", None
         if found.taken:
             return "Pending", f"the Job {name} makes another export, and is being deleted", None
-        refused = tracked.work.refused.get(export.KIND)
-        return "Pending", f"cannot create the Job {name}: {refused}" if refused else "its Job is being created", None
+        return "Pending", f"cannot create the Job {name}: {refusal}" if refusal else "its Job is being created", None
     failed = [pod for pod in found.pods if pod.state == "Failed"]
     if job.complete:
         end = next((pod.end for pod in reversed(found.pods) if pod.state == "Succeeded" and pod.end), None)

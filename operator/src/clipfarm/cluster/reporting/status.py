@@ -11,6 +11,7 @@ from clipfarm.cluster.reporting.exporting import export_status
 from clipfarm.cluster.reporting.gpus import gpu_counts, gpu_memory, needs_every
 from clipfarm.decide.plan import Plan
 from clipfarm.decide.status import Status
+from clipfarm.manifests import export as export_manifest
 from clipfarm.run_status import RunStatus
 from clipfarm.status_parts import (
     Condition,
@@ -39,12 +40,13 @@ def run_status(tracked: Tracked, world: World, plan: Plan, wall: float) -> dict[
     states = {state.gpu: state for state in status.watermarks}
     every = needs_every(tracked.run.spec.vram, status.fixed_workers)
     rendered = world.encodable
-    export = export_status(tracked, wall, finished=status.finished)
+    refusal = tracked.work.refused.get(export_manifest.KIND, "")
+    export = export_status(tracked.asked, tracked.memory.exporting, refusal, wall, finished=finished)
     found = tuple(conditions(tracked, status, export, world.now, wall))
     made = RunStatus(
         phase=phase,
         reason=_reason(phase, found),
-        observed_generation=tracked.generation,
+        observed_generation=tracked.asked.generation,
         observed_at=api_time(wall),
         total=_total(tracked),
         rendered=None if tracked.run.spec.source else rendered,

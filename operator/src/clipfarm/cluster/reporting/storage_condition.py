@@ -1,18 +1,23 @@
 """The condition StorageReady: whether there is a volume for the clips, and if not, why."""
 
-from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.reporting.standard_conditions import Finding
+from clipfarm.storage import Storage
 
 
-def storage_ready(tracked: Tracked) -> Finding:
-    """Whether there is a volume for the clips."""
-    if tracked.run.spec.storage is None:
+def storage_ready(storage: Storage | None, name: str, phase: str | None) -> Finding:
+    """Whether there is a volume for the clips.
+
+    Args:
+        storage: what the run asks for; None: nothing.
+        name: of its volume claim.
+        phase: of that claim; None: not known yet.
+    """
+    if storage is None:
         return ("False", "NotAsked", "spec.storage: missing, expected {claimName: NAME} or {size: SIZE}; set it")
-    name = tracked.names.claim
-    match tracked.answers.claim:
+    match phase:
         case "Bound":
             return ("True", "Bound", f"clips go to the volume claim {name}")
-        case "Missing" if tracked.run.spec.storage.claim_name:
+        case "Missing" if storage.claim_name:
             return ("False", "Missing", f"there is no volume claim {name}; create it, pods wait for it")
         case "Lost":
             return ("False", "Lost", f"the volume of the claim {name} is gone")
