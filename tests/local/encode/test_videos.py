@@ -73,6 +73,13 @@ def test_a_run_file_with_videos_makes_what_the_command_makes(tmp_path: Path, mon
     ])  # fmt: skip
     code, said = clipfarm("local", "run.yaml", "--output", "out", "--test", "--page-port", "0")
     assert (code, said) == (2, ["--test, --page-port: expected only with an experiment; this run has a source"])
+    Path("noise.pt").touch()
+    Path("noise.yaml").write_text(RUN.replace("source: random", "source: noise.pt"))
+    code, said = clipfarm("local", "noise.yaml", "--output", "none")
+    assert (code, len(said), said[0].partition(" (")[0]) == (
+        2, 1, "clipfarm-encode: noise.pt: not a PyTorch file with nothing but weights"
+    )  # fmt: skip
+    assert not list(Path("none").glob("clip_*")), "nothing is cut"
     assert clipfarm("local", "run.yaml", "--output", "out")[0] == 0
     options = ("--frames", "4", "--stride", "8", "--fps", "15", "--model", MODEL, "--weights", "random")
     assert encode("videos", "--output", "other", *options, "--crop-size", "32")[0] == 0

@@ -1,14 +1,18 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode import cli, encode_single_clip, get_encoder
 from clipfarm_encode.files.clips import ClipError
+from clipfarm_encode.models.vjepa2.network import CONFIGS, random_state
+from helpers.videos import make_video
 from unit.encode.made_up import make_clip, make_frames
 
 pytestmark = pytest.mark.torch
@@ -97,6 +101,42 @@ def test_the_limit_counts_clips_that_need_features(encode, run_folder):
     for expected in (2, 4, 5):
         encode("--limit", 2)
         assert len(features(run_folder)) == 2 * expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "dino_base"), "model: dino_base is unknown, expected vjepa2_vitl16 or another V-JEPA 2, or timm:"),
+        (("--model", "vjepa2_huge"), "model: vjepa2_huge is none of vjepa2_vitl16, "),
+        (("--weights", "gone.pt"), "gone.pt: no such file or folder"),
+        (("--weights", "noise.pt"), "noise.pt: not a PyTorch file with nothing but weights"),
+        (("--weights", "larger.pt"), "larger.pt: key blocks.4.attn.proj.bias belongs to no part of the model, and "),
+        (("--weights-sha256", "ab" * 32), "random: SHA-256 is "),
+        (("--device", "cuda:99"), "device: cuda:99 is not there"),
+        (("--videos", "nowhere", "--weights", "gone.pt"), "--videos: nowhere: not found, expected a video or a folder"),
+    ],
+)
+@pytest.mark.parametrize("instead", [(), ("--check",)], ids=["videos", "check"])
+def test_what_is_wrong_with_a_model_is_found_before_the_first_video_is_cut(
+    arguments, message, instead, encode, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    make_video(tmp_path / "videos" / "x.mp4", frames=8)
+    (tmp_path / "noise.pt").write_bytes(b"no weights")
+    larger = random_state(replace(CONFIGS[MODEL], layers=6), 0)
+    kernel = (CONFIGS[MODEL].width, 3, 2, 16, 16)  # as published
+    larger["patch_embed.proj.weight"] = larger["patch_embed.proj.weight"].reshape(kernel)
+    torch.save({"target_encoder": larger}, "larger.pt")
+    (tmp_path / "run").mkdir()
+    code, out, err = encode("--videos", "videos", "--clip-frames", "4", *arguments, *instead)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"clipfarm-encode: {message}")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_check_loads_the_models_and_does_nothing_else(encode, run_folder):
+    assert encode("--check") == (0, "", "")
+    assert features(run_folder) == {}
 
 
 def test_features_go_into_a_mirror_of_the_folders(encode, run_folder, tmp_path):

@@ -524,9 +524,15 @@ def test_a_folder_keeps_the_origin_of_its_clips(tmp_path):
         ([".", "--output", "out", "--seed", "1"], "--seed: found an option of clipfarm-encode that clipfarm encode"),
         ([".", "--output", "out", "--data_dir=x"], "--data-dir: found an option of clipfarm-encode that"),
         (["videos", "--output", "new", "--clip-frames", "8"], "--clip-frames: found an option of clipfarm-encode that"),
-        (["empty", "--output", "out"], "empty: found no video, expected files such as .mp4, .webm or .avi, or folders"),
+        (
+            ["empty", "--output", "out", "--model", "vjepa2_tiny16"],
+            "empty: found no video, expected files such as .mp4, .webm or .avi, or folders",
+        ),
         ([".", "--output", "made"], "made has clips of --frames 8 --stride 8 (all frames), found --frames 32"),
-        (["videos", "--output", "made", "--frames", "8"], "made/clip_00000: video.json: not JSON"),
+        (
+            ["videos", "--output", "made", "--frames", "8", "--model", "vjepa2_tiny16"],
+            "made/clip_00000: video.json: not JSON",
+        ),
         ([".", "--output", "rendered"], "rendered has clips that were not made of videos"),
         (["videos", "--output", "new", "--modle", "x"], "No such option '--modle'"),
         (
@@ -539,6 +545,8 @@ def test_a_folder_keeps_the_origin_of_its_clips(tmp_path):
             "--frames: found 7, expected a multiple of 2, the frames that vjepa2_vitl16 takes at a time",
         ),
         (["videos", "--output", "new", "--layers", "8,30", "--name", "x"], "--layers: found 30, expected 1 to 24"),
+        (["videos", "--output", "new", "--model", "vjepa2_huge"], "model: vjepa2_huge is none of vjepa2_vitl16, "),
+        (["videos", "--output", "new", "--check"], "--check: found an option of clipfarm-encode that clipfarm encode"),
         (["videos", "--output", "new", "--crop-size", "250"], "--crop-size: found 250, expected a multiple of 16"),
     ],
 )

@@ -214,6 +214,11 @@ WATCHING = (
 )
 """How clips are waited for."""
 PROCESS = (
+    click.option(
+        "--check",
+        is_flag=True,
+        help="Load the models with their weights, and end: exit status 0 if all are as asked for. No clip is read.",
+    ),
     click.option("--port", type=click.IntRange(0, 65535), help="Serve /metrics and /progress there; 0: any free port."),
     click.option(
         "--host", default="127.0.0.1", show_default=True, help="Address to serve them on; in a pod 0.0.0.0 or ::."

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
@@ -49,16 +50,23 @@ def encode(stopper: Stopper, options: dict[str, Any], sets: Sequence[FeatureSet]
     identity = _identity(options)
     listing = None
     if options["videos"] is not None:
-        listing, wanted = _make_clips(options)
+        _check_videos(options)
     with ExitStack() as stack:
         try:
             devices = choose_devices(options["device"])
             decoders = stack.enter_context(Decoders(min(available_cpus(), DECODERS_OF_A_DEVICE * len(devices))))
-            # Before the model, whose weights take seconds to read; the decoders are ready meanwhile.
-            decoders.start(len(find_clips(options["data_dir"], wanted)[: options["limit"]]))
+            if options["videos"] is None and not options["check"]:
+                # Before the model, whose weights take seconds to read; the decoders are ready meanwhile.
+                decoders.start(_clips_to_read(options, wanted))
             encoders = load(sets, devices, batch_size=options["batch_size"], compiled=options["compiled"])
         except ValueError as error:
             raise click.UsageError(str(error)) from None
+        if options["check"]:
+            return OK
+        if options["videos"] is not None:
+            # After the model: cutting many videos takes minutes, which a wrong weights file must not cost.
+            listing, wanted = _make_clips(options)
+            decoders.start(_clips_to_read(options, wanted))
         recipes = [recipe(each, of_set[0]) for each, of_set in zip(sets, encoders, strict=True)]
         tallies = [
             DeviceTally(str(each), peak_flops(each), lambda each=each: memory_held(each))  # type: ignore[misc]
@@ -103,15 +111,30 @@ def _encode(
     return FAILED if reporter.tally.failures else OK
 
 
+def _clips_to_read(options: dict[str, Any], wanted: Indexes | None) -> int:
+    return len(find_clips(options["data_dir"], wanted)[: options["limit"]])
+
+
+def _check_videos(options: dict[str, Any]) -> None:
+    try:
+        making.check(*_cut_of(options))
+    except ContractError as error:
+        raise click.UsageError(f"--videos: {error}") from None
+
+
+def _cut_of(options: dict[str, Any]) -> tuple[Path, RunFolder, Cut]:
+    cut = Cut.asked(options["clip_frames"], options["clip_stride"], options["fps"])
+    return options["videos"], RunFolder(options["data_dir"].absolute()), cut
+
+
 def _make_clips(options: dict[str, Any]) -> tuple[Listing, Indexes]:
     """Cut the videos, and return what was found, and the numbers of the clips.
 
     Raises:
         UsageError: there is no clip to encode.
     """
-    cut = Cut.asked(options["clip_frames"], options["clip_stride"], options["fps"])
     try:
-        outcome = making.make_clips(options["videos"], RunFolder(options["data_dir"].absolute()), cut)
+        outcome = making.make_clips(*_cut_of(options))
     except ContractError as error:
         raise click.UsageError(f"--videos: {error}") from None
     said = making.lines(outcome, options["videos"])

@@ -17,13 +17,13 @@ from clipfarm_contract.text import printable
 from clipfarm_encode import asked
 from clipfarm_encode.options import parser
 from clipfarm_encode.videos.folder import OtherVideosError
-from clipfarm_encode.videos.making import lines, make_clips
+from clipfarm_encode.videos.making import check, lines, make_clips
 
 PROGRAM = "clipfarm encode"
 FAILED, USAGE = 1, 2
 OWN = (
     *("--data-dir", "--in-place", "--out-dir", "--watch", "--clips", "--seed", "--experiment", "--overwrite"),
-    *("--videos", "--clip-frames", "--clip-stride"),
+    *("--videos", "--clip-frames", "--clip-stride", "--check"),
 )
 """Options of the encoder that this command gives it, or that mean nothing for videos."""
 
@@ -35,7 +35,7 @@ OWN = (
         "ignore_unknown_options": True,
     },
     epilog="Exit status: 0 every video has its features; 1 some video or clip has none, and its reason is printed; "
-    "2 wrong usage; 128 + n ended by signal n.",
+    "2 wrong usage, also of models and weights, before a video is cut; 128 + n ended by signal n.",
 )
 @click.argument("videos", type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the clips.")
@@ -90,9 +90,12 @@ def command(
             raise click.UsageError(f"{name}: found an option of clipfarm-encode that {PROGRAM} gives it itself")
     if not no_encode:
         _check(options, frames)
-    folder = RunFolder(output.absolute())
+    folder, cut = RunFolder(output.absolute()), Cut.asked(frames, stride, fps)
     try:
-        outcome = make_clips(videos, folder, Cut.asked(frames, stride, fps), moved=moved)
+        check(videos, folder, cut, moved=moved)
+        if not no_encode and (code := _load(options)):
+            return code
+        outcome = make_clips(videos, folder, cut, moved=moved)
     except OtherVideosError as error:
         raise click.UsageError(f"{error}, or add --moved if these are the same videos in another place") from None
     except ContractError as error:
@@ -107,13 +110,28 @@ def command(
 
 
 def _check(options: tuple[str, ...], frames: int) -> None:
-    """Check the encoder's options before videos are cut.
+    """Check the encoder's options before videos are cut, without the models.
 
     Raises:
         UsageError: the encoder would refuse them.
     """
     with parser().make_context(PROGRAM, ["--data-dir", ".", "--in-place", *options]) as context:
         asked.check(asked.sets(context.params), frames, "--frames")
+
+
+def _load(options: tuple[str, ...]) -> int:
+    """Have an encoder load the models before videos are cut, and return its exit status; it prints what is wrong.
+
+    In a process of its own, because this one needs no PyTorch.
+    """
+    command = [*_encoder(Path()), "--check", *options]
+    return together([subprocess.run(command, check=False).returncode])
+
+
+def _encoder(data_dir: Path) -> list[str]:
+    """Return the command of an encoder that ends with this process, without what a person asked for."""
+    own = ["--data-dir", str(data_dir), "--in-place", "--exit-with-parent", "--parent", str(os.getpid())]
+    return [sys.executable, "-m", "clipfarm_encode", *own]
 
 
 def _say(text: str) -> None:
@@ -123,12 +141,9 @@ def _say(text: str) -> None:
 def _encode(folder: RunFolder, replicas: int, options: tuple[str, ...]) -> int:
     """Run the encoders until all clips have their features, and return what their exit statuses come to.
 
-    They end with this process. With several, each writes what it says into a file.
+    With several, each writes what it says into a file.
     """
-    command = [
-        *(sys.executable, "-m", "clipfarm_encode", "--data-dir", str(folder.root), "--in-place", "--watch"),
-        *("--exit-with-parent", "--parent", str(os.getpid())),
-    ]
+    command = [*_encoder(folder.root), "--watch"]
     if replicas > 1 and not os.environ.get("OMP_NUM_THREADS", "").strip():
         command += ["--threads", str(max(1, available_cpus() // replicas))]
     if replicas == 1:

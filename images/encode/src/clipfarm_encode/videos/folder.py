@@ -25,6 +25,16 @@ def settle(folder: RunFolder, videos: Videos, *, moved: bool = False) -> None:
         ContractError: it has clips that were cut otherwise, or are not of videos.
         OSError: it cannot be written.
     """
+    if not settled(folder, videos, moved=moved):
+        write_atomically(folder.videos, videos.to_json())
+
+
+def settled(folder: RunFolder, videos: Videos, *, moved: bool = False) -> bool:
+    """Return whether ``videos.json`` says it already.
+
+    Raises:
+        As :func:`settle`.
+    """
     # Looked at before videos.json, which another encoder that begins now writes before its first clip.
     clips = folder.clips()
     try:
@@ -39,12 +49,12 @@ def settle(folder: RunFolder, videos: Videos, *, moved: bool = False) -> None:
                 " name another folder"
             )
         if _same(before.root, videos.root):
-            return
+            return True
         if not moved:
             raise OtherVideosError(
                 f"{folder.root} has clips of the videos in {before.root}, found {videos.root}; name another folder"
             )
-    write_atomically(folder.videos, videos.to_json())
+    return False
 
 
 def _same(before: str, now: str) -> bool:

@@ -7,9 +7,18 @@ from clipfarm_contract.fields import ContractError
 from clipfarm_contract.layout import RunFolder
 from clipfarm_encode.videos.cutting import Outcome, cut_all, is_utf8
 from clipfarm_encode.videos.finding import find_videos
-from clipfarm_encode.videos.folder import settle
+from clipfarm_encode.videos.folder import settle, settled
 
 REFUSED_SHOWN = 20
+
+
+def check(videos: Path, folder: RunFolder, cut: Cut, *, moved: bool = False) -> None:
+    """Check what :func:`make_clips` is asked for, and write nothing.
+
+    Raises:
+        As :func:`make_clips`.
+    """
+    settled(folder, _asked(videos, cut), moved=moved)
 
 
 def make_clips(videos: Path, folder: RunFolder, cut: Cut, *, moved: bool = False) -> Outcome:
@@ -26,12 +35,9 @@ def make_clips(videos: Path, folder: RunFolder, cut: Cut, *, moved: bool = False
         ContractError: the videos are not there, or the folder has other clips; the message is one line.
         OSError: a folder cannot be read or written.
     """
-    if not videos.exists():
-        raise ContractError(f"{videos}: not found, expected a video or a folder with videos")
-    if not is_utf8(str(videos.absolute())):
-        raise ContractError(f"{videos}: its path is not UTF-8, expected one that videos.json can hold")
-    root = (videos if videos.is_dir() else videos.parent).absolute()
-    settle(folder, Videos(str(root), cut), moved=moved)
+    asked = _asked(videos, cut)
+    settle(folder, asked, moved=moved)
+    root = Path(asked.root)
     names = find_videos(root, folder.root) if videos.is_dir() else [videos.name]
     return cut_all(root, names, folder, cut)
 
@@ -45,3 +51,11 @@ def lines(outcome: Outcome, videos: Path) -> list[str]:
     if (more := len(refused) - REFUSED_SHOWN) > 0:
         said.append(f"and {more} more")
     return [*said, f"{outcome.videos} videos, {len(refused)} of them passed over: {outcome.clips} clips"]
+
+
+def _asked(videos: Path, cut: Cut) -> Videos:
+    if not videos.exists():
+        raise ContractError(f"{videos}: not found, expected a video or a folder with videos")
+    if not is_utf8(str(videos.absolute())):
+        raise ContractError(f"{videos}: its path is not UTF-8, expected one that videos.json can hold")
+    return Videos(str((videos if videos.is_dir() else videos.parent).absolute()), cut)
