@@ -276,6 +276,17 @@ BAD = [
      "spec.encode.features[0].layers: found 33, expected 1 to 32, the model's"),
     ("spec.encode.features", [{"name": "a", "context": "prefix", "stride": 3}],
      "spec.encode.features[0].stride: found 3, expected a multiple of 2, the frames of the model's time step"),
+    ("spec.encode.features", [{"name": "a", "context": "prefix", "stride": 34}],
+     "spec.encode.features[0].stride: found 34, expected 32 or less, the frames of a clip"),
+    ("spec.encode.features", [{"name": "a", "context": "prefix", "stride": 32},
+     {"name": "b", "context": "prefix", "stride": 64, "model": "vjepa2_tiny16"}],
+     "spec.encode.features[1].stride: found 64, expected 32 or less, the frames of a clip"),
+    ("spec", OF_VIDEOS | {"source": {"videos": {"folder": "x", "frames": 5}}, "encode": {"weights": {"source":
+     "random"}, "features": [{"name": "a", "context": "prefix", "stride": 6}]}},
+     "spec.encode.features[0].stride: found 6, expected 5 or less, the frames of a clip"),
+    ("spec", OF_VIDEOS | {"source": {"videos": {"folder": "x", "frames": 1}}, "encode": {"weights": {"source":
+     "random"}, "features": [{"name": "a", "context": "prefix"}]}}, "spec.source.videos.frames: found 1, expected 2 or"
+     " more, the frames that vjepa2_vitl16 takes at a time"),
     ("spec.encode.features", [{"name": "a", "cropSize": 250}],
      "spec.encode.features[0].cropSize: found 250, expected a multiple of 16, the model's patch size"),
     ("spec.export", {"format": "zip", "license": "mit"},

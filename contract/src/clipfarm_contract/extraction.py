@@ -64,6 +64,15 @@ class Extraction:
             return f"layers: found {self.layers[-1]}, expected 1 to {layers}, the model's"
         return None
 
+    def overlong(self, frames: int) -> str | None:
+        """Return why a model that looks back gives clips of so many frames no time step, after the name of a field.
+
+        The first step of ``prefix`` ends with the stride; that of ``frame`` is the first frame, whatever the stride.
+        """
+        if self.context == "prefix" and self.stride is not None and self.stride > frames:
+            return f"stride: found {self.stride}, expected {frames} or less, the frames of a clip"
+        return None
+
     def stride_on(self, step: int) -> int:
         """Return the frames from one time step to the next.
 

@@ -121,11 +121,19 @@ class FeatureSet:
         return sets
 
     def uncut(self, frames: int) -> str | None:
-        """Return what is wrong with the number of a clip's frames, if its model's name says it: one pass takes all."""
-        known = facts(self.model)
-        if self.extraction.context != "clip" or known is None or frames % known.step == 0:
+        """Return what is wrong with the number of a clip's frames, if its model's name says it."""
+        known, context = facts(self.model), self.extraction.context
+        if known is None:
             return None
-        return f"found {frames}, expected a multiple of {known.step}, the frames that {self.model} takes at a time"
+        if context == "clip" and frames % known.step:  # one pass takes all
+            return f"found {frames}, expected a multiple of {known.step}, the frames that {self.model} takes at a time"
+        if context == "prefix" and frames < known.step:
+            return f"found {frames}, expected {known.step} or more, the frames that {self.model} takes at a time"
+        return None
+
+    def overlong(self, frames: int) -> str | None:
+        """Return what is too long for a clip's frames, after the name of a field, if its model's name says it."""
+        return None if facts(self.model) is None else self.extraction.overlong(frames)
 
     def unfit(self) -> str | None:
         """Return what is asked of the model that it cannot do, after the name of a field, if its name says it."""

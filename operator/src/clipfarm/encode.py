@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,9 @@ from clipfarm_contract.feature_sets import MOST_SETS, default_name
 from clipfarm_contract.feature_sets import FeatureSet as ContractSet
 from clipfarm_contract.models import MOST_MODEL_NAME, VJEPA2_PATCH, VJEPA2_STEP, facts
 from clipfarm_contract.models import NAME as MODEL_NAME
+
+if TYPE_CHECKING:
+    from clipfarm.run import RunSpec
 
 _PATCHES = f"expected a multiple of {VJEPA2_PATCH}, the model's patch size"
 _NEEDS_WEIGHTS = "missing, expected {source: FILE or FOLDER or random}, or encode.enabled: false"
@@ -98,9 +101,16 @@ class Encode(Model):
         return tuple(resolved(each, self.model, self.weights, self.crop_size, self.dtype) for each in asked)
 
     def uncut(self, frames: int) -> str | None:
-        """Return what is wrong with a number of frames, for the first set that takes all of them in one pass."""
+        """Return what is wrong with a number of frames, for the first set whose model cannot take so many."""
         problems = (each.uncut(frames) for each in (self.sets if self.enabled else ()))
         return next((problem for problem in problems if problem is not None), None)
+
+    def overlong(self, frames: int) -> str | None:
+        """Return what of a set is too long for clips of so many frames, beginning with its field."""
+        for i, each in enumerate(self.sets if self.enabled else ()):
+            if problem := each.overlong(frames):
+                return f"features[{i}].{problem}"
+        return None
 
     def options(self) -> list[str]:
         """Return the encoder's options about what is computed."""
@@ -111,10 +121,13 @@ class Encode(Model):
         return made + (["--features", listed] if self.features else [])
 
 
+_MODEL = "(has(f.model) ? f.model : self.encode.model)"
+
+
 def _whole(frames: str) -> str:
-    """Return in CEL, about ``spec``, that no set takes a clip in one pass whose frames do not fit a V-JEPA 2."""
-    model = "(has(f.model) ? f.model : self.encode.model)"
-    of_frames = f"self.encode.features.all(f, f.context != 'clip' || {model}.contains(':'))"
+    """Return in CEL, about ``spec``, that the frames fit the V-JEPA 2 of each set that needs whole steps of them."""
+    step = f"({frames} < {VJEPA2_STEP} ? f.context == 'frame' : f.context != 'clip')"
+    of_frames = f"self.encode.features.all(f, {step} || {_MODEL}.contains(':'))"
     alone = "self.encode.model.contains(':')"
     sets = f"(self.encode.features.size() == 0 ? {alone} : {of_frames})"
     return f"!self.encode.enabled || {frames} % {VJEPA2_STEP} == 0 || {sets}"
@@ -125,6 +138,14 @@ def _uncut(field: str, frames: int | None, encode: Encode) -> str | None:
     return None if problem is None else f"{field}: {problem}"
 
 
+def _overlong(spec: "RunSpec") -> str | None:
+    if spec.experiment is None and spec.source is None:
+        return None
+    problem = spec.encode.overlong(spec.frames)
+    return None if problem is None else f"encode.{problem}"
+
+
+_FRAMES = "(has(self.experiment) ? self.experiment.frames : has(self.source) ? self.source.videos.frames : f.stride)"
 _FITS = f"expected a multiple of {VJEPA2_STEP}, the frames that the model takes at a time"
 RULES = (
     Rule(
@@ -138,6 +159,13 @@ RULES = (
         cel=f"!has(self.source) || {_whole('self.source.videos.frames')}",
         message=_FITS,
         field=".source.videos.frames",
+    ),
+    Rule(
+        _overlong,
+        cel="!self.encode.enabled || self.encode.features.all(f, f.context != 'prefix' || !has(f.stride)"
+        f" || {_MODEL}.contains(':') || f.stride <= {_FRAMES})",
+        message="expected a stride of at most the frames of a clip, with context prefix",
+        field=".encode.features",
     ),
 )
 """Rules of ``spec`` about the frames that models take."""

@@ -26,7 +26,7 @@ class FeatureSet(Model):
     """Frames that a time step may know. clip: all; frame: its own alone; prefix: its own and those before."""
     stride: Annotated[int, Field(ge=1, le=MOST_FRAMES)] | None = None
     """Frames from one time step to the next, with context frame or prefix. Default: 1 for frame; for prefix what the
-    model takes at a time, 2 for V-JEPA 2."""
+    model takes at a time, 2 for V-JEPA 2. With prefix and a V-JEPA 2 at most the frames of a clip."""
     window: Annotated[int, Field(ge=1, le=MOST_FRAMES)] | None = None
     """Time steps that a pass sees, its own included, with context prefix. Default: all since the first."""
     layers: tuple[Annotated[int, Field(ge=1, le=MOST_LAYERS)], ...] = Field(

@@ -40,6 +40,7 @@ NAMED_OTHERWISE = {
             "spec.encode.features[0].layers",
             "spec.encode.features[1].layers",
             "spec.encode.features[0].stride",
+            "spec.encode.features[1].stride",
             "spec.encode.features[0].cropSize",
         ),
         "spec.encode.features",

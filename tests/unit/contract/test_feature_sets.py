@@ -1,6 +1,7 @@
 """What a set of features is: its rules, the frames that each time step may know, and its files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,37 @@ def test_two_sets_have_two_names():
 )
 def test_what_a_model_cannot_do_is_said(extraction, problem):
     assert extraction.unfit(2, 24) == problem
+
+
+@pytest.mark.parametrize(
+    ("model", "extraction", "frames", "problem"),
+    [
+        ("vjepa2_vitl16", Extraction("prefix", stride=10), 8, "stride: found 10, expected 8 or less, the frames of a"),
+        ("vjepa2_vitl16", Extraction("prefix", stride=8), 8, None),
+        ("vjepa2_vitl16", Extraction("prefix", window=10), 8, None),  # all since the first frame
+        ("vjepa2_vitl16", Extraction("frame", stride=10), 8, None),  # the first frame
+        ("timm:vit_small_patch14_dinov2", Extraction("prefix", stride=10), 8, None),  # which sees each frame alone
+    ],
+)
+def test_a_stride_after_whose_first_step_the_clip_has_ended_is_refused(model, extraction, frames, problem):
+    found = replace(DEFAULT, model=model, extraction=extraction).overlong(frames)
+    assert (found or "").startswith(problem or "")
+    assert (found is None) == (problem is None)
+    steps = extraction.last_frames(frames, 2, across_time=not model.startswith("timm"))
+    assert (steps == []) == (problem is not None), "as the encoder sees it"
+
+
+@pytest.mark.parametrize(
+    ("extraction", "frames", "problem"),
+    [
+        (Extraction(), 5, "found 5, expected a multiple of 2, the frames that vjepa2_vitl16 takes at a time"),
+        (Extraction("prefix"), 1, "found 1, expected 2 or more, the frames that vjepa2_vitl16 takes at a time"),
+        (Extraction("prefix"), 5, None),
+        (Extraction("frame"), 1, None),
+    ],
+)
+def test_frames_that_a_model_cannot_take_are_said(extraction, frames, problem):
+    assert replace(DEFAULT, model="vjepa2_vitl16", extraction=extraction).uncut(frames) == problem
 
 
 @pytest.fixture

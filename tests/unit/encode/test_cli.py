@@ -134,6 +134,17 @@ def test_what_is_wrong_with_a_model_is_found_before_the_first_video_is_cut(
     assert list((tmp_path / "run").iterdir()) == []
 
 
+def test_a_stride_that_is_longer_than_the_clips_of_videos_is_refused_before_they_are_cut(encode, tmp_path):
+    (tmp_path / "run").mkdir()
+    options = ("--videos", tmp_path, "--clip-frames", 8, "--context", "prefix", "--name", "x", "--stride")
+    assert encode(*options, 10) == (
+        2,
+        "",
+        "clipfarm-encode: --stride: found 10, expected 8 or less, the frames of a clip\n",
+    )
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 def test_a_check_loads_the_models_and_does_nothing_else(encode, run_folder):
     assert encode("--check") == (0, "", "")
     assert features(run_folder) == {}

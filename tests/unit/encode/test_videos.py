@@ -544,6 +544,13 @@ def test_a_folder_keeps_the_origin_of_its_clips(tmp_path):
             ["videos", "--output", "new", "--frames", "7"],
             "--frames: found 7, expected a multiple of 2, the frames that vjepa2_vitl16 takes at a time",
         ),
+        (
+            [
+                *("videos", "--output", "new", "--frames", "8", "--stride", "8"),
+                *("--features", '[{"name": "x", "context": "prefix", "stride": 10}]'),
+            ],
+            "x: stride: found 10, expected 8 or less, the frames of a clip",
+        ),
         (["videos", "--output", "new", "--layers", "8,30", "--name", "x"], "--layers: found 30, expected 1 to 24"),
         (["videos", "--output", "new", "--model", "vjepa2_huge"], "model: vjepa2_huge is none of vjepa2_vitl16, "),
         (["videos", "--output", "new", "--check"], "--check: found an option of clipfarm-encode that clipfarm encode"),

@@ -55,10 +55,18 @@ def check(sets: Sequence[FeatureSet], frames: int, option: str) -> None:
     """
     for each in sets:
         if problem := each.unfit():
-            named = f"--{problem.replace('cropSize', 'crop-size')}" if len(sets) == 1 else f"{each.name}: {problem}"
-            raise click.UsageError(named)
+            raise click.UsageError(_named(each, problem))
         if problem := each.uncut(frames):
             raise click.UsageError(f"{option}: {problem}")
+        if problem := each.overlong(frames):
+            raise click.UsageError(_named(each, problem))
+
+
+def _named(each: FeatureSet, problem: str) -> str:
+    """Return a problem of a set with the option that says it, or after the name of one that a list describes."""
+    if click.get_current_context().params["features"] is not None:
+        return f"{each.name}: {problem}"
+    return f"--{problem.replace('cropSize', 'crop-size')}"
 
 
 def videos(options: dict[str, Any]) -> None:
