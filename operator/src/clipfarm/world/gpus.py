@@ -1,7 +1,6 @@
 """GPUs, and their memory as it was measured. Sizes are MiB."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class _Hashed:
@@ -94,21 +93,7 @@ class WatermarkState:
     """Since when neighbours have used so much that not one clip of this run could start; None: they do not."""
 
 
-class _Once:
-    """A property that is worked out once; Python 3.11's ``cached_property`` takes a lock at each first use."""
-
-    def __init__(self, work_out: Callable[["Neighbours"], float]) -> None:
-        self._work_out, self.__doc__ = work_out, work_out.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, those: "Neighbours", owner: type) -> float:
-        value = those.__dict__[self._name] = self._work_out(those)
-        return value
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Neighbours:
     """Memory of a GPU that processes other than this run's clips use. Times are those of readings."""
 
@@ -125,26 +110,26 @@ class Neighbours:
     """Mean distance of ``lately`` from its median, for one clip, over many readings."""
     samples: int = 0
     """Readings in that mean."""
+    least_mib: float = field(init=False, compare=False)
+    """Memory that they use all the time: the median of the last 40 s, as each reading is off by a clip or so."""
+    now_mib: float = field(init=False, compare=False)
+    """Memory that they use now: what they use all the time, or more if the last reading alone shows it."""
+    most_mib: float = field(init=False, compare=False)
+    """Memory that they use now, or in the largest burst if bursts recur."""
 
-    @_Once
-    def least_mib(self) -> float:
-        """Memory that they use all the time: the median of the last 40 s, as each reading is off by a clip or so."""
-        return max(0.0, sorted([left for _, left in self.lately])[(len(self.lately) - 1) // 2])
+    def __post_init__(self) -> None:
+        """Work the sums out once: a tick asks for them many times, and a new reading comes every few seconds."""
+        least = max(0.0, sorted([left for _, left in self.lately])[(len(self.lately) - 1) // 2])
+        now = max(least, self.surely)
+        most = max(now, *(size for _, size in self.bursts)) if len(self.bursts) > 1 else now
+        object.__setattr__(self, "least_mib", least)
+        object.__setattr__(self, "now_mib", now)
+        object.__setattr__(self, "most_mib", most)
 
     @property
     def deviation_mib(self) -> float | None:
         """Standard deviation of a clip's use, estimated from readings; None: too few readings."""
         return 1.25 * self.scatter if self.samples >= 20 else None
-
-    @_Once
-    def now_mib(self) -> float:
-        """Memory that they use now: what they use all the time, or more if the last reading alone shows it."""
-        return max(self.least_mib, self.surely)
-
-    @_Once
-    def most_mib(self) -> float:
-        """Memory that they use now, or in the largest burst if bursts recur."""
-        return max(self.now_mib, *(size for _, size in self.bursts)) if len(self.bursts) > 1 else self.now_mib
 
     @property
     def reserve_mib(self) -> float:

@@ -1,6 +1,7 @@
 """GPU memory that neighbours use: what readings of the whole GPU show beyond clips of which clipfarm knows."""
 
 import math
+from functools import lru_cache
 
 from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
@@ -17,6 +18,15 @@ BURST_SECONDS = 900.0
 """How long a burst is remembered. A burst that recurs within this time is expected to recur again."""
 BURST_PART = 0.05
 """Smallest burst, as a fraction of the GPU."""
+
+
+@lru_cache(maxsize=2048)
+def _lately(before: tuple[tuple[float, float], ...], at: float, left: float) -> tuple[tuple[float, float], ...]:
+    """Return what readings of the last 40 s left for neighbours, with a new one.
+
+    Most runs have no clips on most GPUs, and see the same there: hundreds of GPUs times dozens of runs share the lists.
+    """
+    return (*(each for each in before if each[0] > at - RECENT_SECONDS), (at, left))
 
 
 def follow(
@@ -45,8 +55,7 @@ def follow(
         return before
     count = count or Counts()
     left = reading.used_mib - count.showing * per_clip.average - others.showing
-    kept = before.lately if before else ()
-    lately = (*(each for each in kept if each[0] > reading.at - RECENT_SECONDS), (reading.at, left))
+    lately = _lately(before.lately if before else (), reading.at, left)
     shown = count.pods + count.ended
     chance = (per_clip.most - per_clip.average) * math.sqrt(shown)
     chance = math.hypot(chance, math.sqrt(max(0.0, others.shown_square)))
