@@ -154,7 +154,7 @@ class Draft:
             no_more_clips=finished,
             watermarks=self.marks,
             status=status.summarise(self.run, self.world, self.marks, self.outcome, admitted),
-            claims={gpu: claims for gpu in self.marks if (claims := self._ledger.claims(gpu.node, gpu))},
+            claims=self._ledger.claims_on(self.marks),
             per_clip=self.per_clip,
             wants=self._wants,
             waits=self.waits,

@@ -106,6 +106,10 @@ class Sums:
         if pod is not None:
             self._pods[uid] = pod
 
+    def has(self, node: str, run: RunKey) -> bool:
+        """Return whether renderers of a run request something of a node."""
+        return (node, run) in self._own
+
     def others(self, node: str, run: RunKey, priority: int | None) -> Amounts:
         """Return what all pods of a node request but the renderers of a run.
 

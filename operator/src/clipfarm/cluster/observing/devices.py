@@ -1,7 +1,7 @@
 """What nodes offer a run's pods: room, and GPUs that the operator names or Kubernetes' device plugin gives out."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from clipfarm.cluster.api.nodes import NodeView, fits, own_label, selected
@@ -16,7 +16,7 @@ REPLICAS_LABEL = "nvidia.com/gpu.replicas"
 """Of NVIDIA's GPU feature discovery: in how many slices of time each GPU is given out."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Offer:
     """A node that a run's pods may go to by its labels and taints, and what it has for them."""
 
@@ -40,22 +40,63 @@ def offers(render: Render, before: Iterable[GpuId], seen: Seen, readings: Mappin
         seen: what there is to look at.
         readings: of GPU memory.
     """
-    found = []
+    found = _alike(render, seen, readings)
+    silent = {offer.node.name for offer in found if not offer.gpus}
     remembered: dict[str, list[GpuId]] = {}
-    for gpu in before:
-        remembered.setdefault(gpu.node, []).append(gpu)
-    for node in seen.store.nodes.all():
-        if fits(node, render.pod):
-            gpus = seen.gpus.on(node.name) or tuple(sorted(remembered.get(node.name, ())))
-            those, how = of_kind(gpus, readings, render.pod), sharing(node, render.pod, len(gpus))
-            found.append(Offer(node, gpus, those, how, capacity(node, render)))
+    for gpu in before if silent else ():
+        if gpu.node in silent:
+            remembered.setdefault(gpu.node, []).append(gpu)
+    if not remembered:
+        return found
+    return [
+        _offer(offer.node, tuple(sorted(remembered[offer.node.name])), render, readings)
+        if offer.node.name in remembered
+        else offer
+        for offer in found
+    ]
+
+
+def _alike(render: Render, seen: Seen, readings: Mapping[GpuId, Reading]) -> list[Offer]:
+    """Return what the nodes that fit offer by what is known of them now; worked out once for runs that are alike."""
+    if _profile(render.pod) is not None:
+        return _offers(render, seen, readings)  # whether an instance is of the profile, readings say
+    key = "offers", *_placement(render.pod), render.threads
+    if key not in seen.shared:
+        seen.shared[key] = _offers(render, seen, readings)
+    found: list[Offer] = seen.shared[key]
     return found
+
+
+def _offers(render: Render, seen: Seen, readings: Mapping[GpuId, Reading]) -> list[Offer]:
+    return [
+        _offer(node, seen.gpus.on(node.name), render, readings)
+        for node in seen.store.nodes.all()
+        if fits(node, render.pod)
+    ]
+
+
+def _offer(node: NodeView, gpus: tuple[GpuId, ...], render: Render, readings: Mapping[GpuId, Reading]) -> Offer:
+    those, how = of_kind(gpus, readings, render.pod), sharing(node, render.pod, len(gpus))
+    return Offer(node, gpus, those, how, capacity(node, render))
+
+
+def _placement(options: PodOptions) -> tuple[Hashable, ...]:
+    """Return what decides which nodes take a run's pods, and how the pods come to GPUs there."""
+    return tuple(sorted(options.node_selector.items())), options.tolerations, options.gpu_request
 
 
 def unfit(render: Render, seen: Seen) -> tuple[Label, ...]:
     """Return labels of nodes whose GPUs are shared, and that take no pods now: cordoned, or not ready."""
     if render.device == "cpu":
         return ()
+    key = "unfit", *_placement(render.pod)
+    if key not in seen.shared:
+        seen.shared[key] = _unfit(render, seen)
+    found: tuple[Label, ...] = seen.shared[key]
+    return found
+
+
+def _unfit(render: Render, seen: Seen) -> tuple[Label, ...]:
     known = ((node, len(seen.gpus.on(node.name))) for node in seen.store.nodes.all() if selected(node, render.pod))
     return tuple(
         sorted(
@@ -95,10 +136,15 @@ def _replicas(node: NodeView) -> int:
     return max(1, int(replicas)) if replicas.isdecimal() else 1
 
 
+def _profile(options: PodOptions) -> re.Match[str] | None:
+    """Return the profile of the instances that pods ask for; None: they ask for none."""
+    wanted = options.gpu_request
+    return INSTANCE.fullmatch(wanted[0]) if wanted else None
+
+
 def of_kind(gpus: tuple[GpuId, ...], readings: Mapping[GpuId, Reading], options: PodOptions) -> tuple[GpuId, ...]:
     """Return those GPUs of a node that pods may get: of instances, those of the profile that is asked for."""
-    wanted = options.gpu_request
-    profile = INSTANCE.fullmatch(wanted[0]) if wanted else None
+    profile = _profile(options)
     if profile is None:
         return gpus
     size = int(profile[1]) * 1e9 / 2**20

@@ -1,7 +1,8 @@
 """What all looks of one moment are made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.requests import Amounts, Requested
@@ -23,6 +24,12 @@ class Seen:
     """The time, Unix; of use only for what happened before this process was there."""
     on_their_way: Mapping[str, Sequence[Requested]] = field(default_factory=dict)
     """Renderers' pods that were released and that no watch shows without their gate yet, by the node of each."""
+    shared: dict[Hashable, Any] = field(default_factory=dict)
+    """Worked out once for all runs that ask for the same, by the name of what it is and what it depends on."""
+
+    def has_own(self, node: str, run: RunKey) -> bool:
+        """Return whether pods of a run request something of a node, or are on their way there."""
+        return self.store.requests.has(node, run) or any(pod.run == run for pod in self.on_their_way.get(node, ()))
 
     def requested(self, node: str, run: RunKey, priority: int | None) -> Amounts:
         """Return what all pods but a run's own request of a node, those on their way there included.

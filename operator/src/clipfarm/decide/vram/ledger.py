@@ -51,7 +51,7 @@ class Ledger:
     """By the run's name."""
     _totals: dict[PlaceKey, Others] = field(default_factory=dict)
     _claimants: dict[PlaceKey, set[str]] = field(default_factory=dict)
-    """Runs that have, or had, claims in a place."""
+    """Runs that have claims in a place, or had some since they were last entered."""
     _kept: dict[PlaceKey, str] = field(default_factory=dict)
     """Places that are kept for a run in this tick."""
     _changes: dict[str, int] = field(default_factory=dict)
@@ -83,12 +83,14 @@ class Ledger:
         """
         self.drop(run)
         account = Account(per_clip, {}, encodes=encodes)
-        for node in nodes:
-            keys: tuple[PlaceKey, ...] = node.gpus if node.sharing == "Chosen" else (node.name,) if node.gpus else ()
-            for key in keys:
-                if key in counts:
-                    account.counts[key] = counts[key].copy()
-                    self._enter(run, account, key, used.get(key) if isinstance(key, GpuId) else None)
+        by_name = {node.name: node for node in nodes if node.gpus}
+        # A fleet has many more GPUs than a run has clips.
+        for key, count in counts.items():
+            gpu = key if isinstance(key, GpuId) else None
+            node = by_name.get(gpu.node if gpu else str(key))
+            if node is not None and (gpu in node.gpus if node.sharing == "Chosen" else gpu is None):
+                account.counts[key] = count.copy()
+                self._enter(run, account, key, used.get(gpu) if gpu else None)
         self.accounts[run] = account
 
     def drop(self, run: str) -> None:
@@ -98,7 +100,11 @@ class Ledger:
         for key, mine in account.sums.items() if account else ():
             # No total is there if no run has a clip there any more, and some only remember one that ended.
             left = self._totals.pop(key, NONE).minus(mine)
-            self._claimants.get(key, set()).discard(run)
+            claimants = self._claimants.get(key)
+            if claimants is not None:
+                claimants.discard(run)
+                if not claimants:
+                    del self._claimants[key]
             if left.any:
                 self._totals[key] = left
 
@@ -181,6 +187,15 @@ class Ledger:
         others = [each for name, each in self.accounts.items() if name != run and not each.encodes]
         known = [each.per_clip.most for each in others if each.per_clip]
         return max(known, default=None)
+
+    def claims_on(self, gpus: Iterable[GpuId]) -> dict[GpuId, tuple[Claim, ...]]:
+        """Return what runs claim on these GPUs; without those where there is nothing."""
+        there = self._claimants
+        return {
+            gpu: claims
+            for gpu in gpus
+            if (gpu in there or gpu.node in there) and (claims := self.claims(gpu.node, gpu))
+        }
 
     def claims(self, node: str, gpu: GpuId) -> tuple[Claim, ...]:
         """Return what runs claim on a GPU, the largest first; clips whose GPU the node chose count on each of them.
