@@ -132,12 +132,13 @@ def _whole_now(job: Job, form: Any, before: Sequence[LeftOut]) -> str:
     """
     clips = {clip.name: clip for clip in job.survey.clips}
     there = [each for each in before if each.clip in clips and not features.is_missing(each.reason)]
+    look_again = form.look_again(job)
     damaged = {each.clip for each in there if features.set_of(job, each.reason) is None}
     for each in there:
         clip, name = clips[each.clip], features.set_of(job, each.reason)
         try:
             if name is None:
-                form.look_again(job, clip)
+                look_again(clip)
             else:
                 features.look_again(job, clip, name, damaged)
         except LeftOutError:

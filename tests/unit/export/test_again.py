@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from clipfarm_export import features
+from clipfarm_export.job import Job
 from helpers.exports import content, export
 from helpers.run_folder import FEATURES, make_run
 
@@ -40,6 +41,21 @@ def test_a_clip_that_was_damaged_and_is_whole_again_is_not_reported_as_damaged(r
     assert export(run.root, place, "--replace", form=form).stdout.startswith("exported 4 clips")
     assert export(run.root, tmp_path / "other", form=form).exit_code == 0
     assert content(place) == content(tmp_path / "other")
+
+
+def test_the_first_clip_is_read_once_however_many_others_are_left_out(run, tmp_path, monkeypatch):
+    for index in (1, 2, 3):
+        damage(run, index)
+    assert export(run.root, tmp_path / "out", form="lerobot").exit_code == 1
+    verified, names = Job.verified, []
+
+    def counted(job, candidate):
+        names.append(candidate.name)
+        return verified(job, candidate)
+
+    monkeypatch.setattr(Job, "verified", counted)
+    assert export(run.root, tmp_path / "out", form="lerobot").stdout.startswith("complete already: 1 clips")
+    assert sorted(names) == ["clip_00000", "clip_00001", "clip_00002", "clip_00003"]
 
 
 def test_features_that_were_damaged_and_are_whole_again_are_not_reported_as_damaged(run, tmp_path):

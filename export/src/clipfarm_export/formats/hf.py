@@ -1,6 +1,6 @@
 """For `datasets.load_dataset`: Parquet files with a row a clip, some clips of one phase in each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,9 @@ def parts(job: Job) -> list[Part]:
     return shards.parts(job, "parquet", write)
 
 
-def look_again(job: Job, candidate: Candidate) -> None:
-    """Look again at a clip that was left out; raises LeftOutError if it cannot be exported now either."""
-    job.pack(candidate)
+def look_again(job: Job) -> Callable[[Candidate], object]:
+    """Return what looks again at a clip that was left out: it raises LeftOutError if the clip cannot be exported."""
+    return job.pack
 
 
 def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]:

@@ -4,8 +4,9 @@ The videos come first (:mod:`clipfarm_export.formats.episode_videos`). Only when
 clips are in, and so the number of each episode; then the tables are written.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,10 @@ def parts(job: Job) -> list[Part]:
     return episode_videos.parts(job)
 
 
-def look_again(job: Job, candidate: Candidate) -> None:
-    """Look again at a clip that was left out; raises LeftOutError if it cannot be exported now either."""
-    episode_videos.look(job, candidate, episode_videos.shape_of_all(job))
+def look_again(job: Job) -> Callable[[Candidate], object]:
+    """Return what looks again at a clip that was left out: it raises LeftOutError if the clip cannot be exported."""
+    shape = cache(lambda: episode_videos.shape_of_all(job))  # all of the first clip is read for it
+    return lambda candidate: episode_videos.look(job, candidate, shape())
 
 
 def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]:

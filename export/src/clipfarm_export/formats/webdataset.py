@@ -14,7 +14,7 @@ Every clip has the same members, which readers expect. Nothing of the moment is 
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,9 @@ def parts(job: Job) -> list[Part]:
     return shards.parts(job, "tar", write)
 
 
-def look_again(job: Job, candidate: Candidate) -> None:
-    """Look again at a clip that was left out; raises LeftOutError if it cannot be exported now either."""
-    job.pack(candidate)
+def look_again(job: Job) -> Callable[[Candidate], object]:
+    """Return what looks again at a clip that was left out: it raises LeftOutError if the clip cannot be exported."""
+    return job.pack
 
 
 def after(job: Job, place: Destination, records: Sequence[Record]) -> list[Part]:
