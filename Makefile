@@ -1,6 +1,5 @@
 # Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
 BIN := .venv/bin
-SOURCES := operator/src contract/src images/render/src images/encode/src export/src simulation/src tests bench tools/cluster tools/container_images tools/images tools/cli-reference tools/release
 PYTEST_ARGS ?=
 
 .PHONY: help setup demo clean test test-pythons test-node lint format crds docs golden chart licences images base-image \
@@ -36,14 +35,14 @@ test-node: ## Run clipfarm from its chart and images on this machine as a node (
 	@$(BIN)/pytest tests/node $(PYTEST_ARGS)
 
 lint: setup ## Check style, types and the direction of imports
-	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
 format: setup ## Put the code into its standard form
-	@$(BIN)/ruff check --fix-only $(SOURCES)
-	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
 
 ##@ Generated files, which tests compare with what they are made from
 crds: setup ## Make crds/ and the copy of it in the chart, from the types of a run

@@ -9,7 +9,7 @@ import urllib.request
 operator, deadline = os.environ["OPERATOR"], time.monotonic() + float(os.environ.get("LIMIT", "60"))
 
 
-def ask(path):
+def ask(path: str) -> str:
     """Return what the operator answers; what is wrong where it does not, or says no."""
     while True:
         try:
