@@ -23,6 +23,8 @@ def make_video(
         stream = container.add_stream(KINDS[f"x{path.suffix}"], rate=rate)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.bit_rate = 8_000_000
+        if at is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)  # otherwise times are rounded to frames of the head
         if path.suffix != ".avi":
             stream.options = {"g": "12"}  # a frame in twelve can be decoded without the ones before
         for i in range(frames):

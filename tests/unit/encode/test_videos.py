@@ -68,7 +68,26 @@ def test_a_video_whose_frames_come_at_odd_times_is_sampled_by_these(tmp_path):
 
 def test_a_video_whose_times_are_rounded_keeps_the_rate_that_its_head_says(tmp_path):
     assert length(make_video(tmp_path / "x.mkv", at=lambda i: round(i * 1000 / 30))) == (40, 30.0)
-    assert true_rate(1, 0.0, 30.0) == 30.0
+    assert true_rate([0.0], 30.0) == 30.0
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+@pytest.mark.parametrize(("head", "rate"), [(30, 20.0), (30, 10.0), (30, 60.0), (5, 30.0), (120, 25.0), (1000, 30.0)])
+def test_frames_that_come_evenly_count_and_not_the_rate_in_the_head(head, rate, suffix, tmp_path):
+    path = make_video(tmp_path / f"x{suffix}", rate=head, at=lambda i: round(i * 1000 / rate))
+    assert length(path) == (40, pytest.approx(rate, rel=1e-4))
+    for fps in (length(path)[1], rate):
+        for first in (0, 1, 11, 12, 13, 25, 36):
+            assert numbers(read_film(path, first, 4, fps)) == list(range(first, first + 4))
+    assert numbers(read_film(path, 1, 4, rate / 2)) == [2, 4, 6, 8]
+    with pytest.raises(VideoError, match="it ends after 2 of the clip's 4 frames"):
+        list(read_film(path, 38, 4, rate))
+
+
+def test_a_rate_that_is_a_little_off_is_noticed_in_a_long_video():
+    moments = [round(i * 1001 / 30) / 1000 for i in range(3000)]
+    assert true_rate(moments, 30.0) == pytest.approx(30000 / 1001, rel=1e-5)
+    assert true_rate(moments[:200], 30.0) == 30.0
 
 
 def test_a_picture_on_the_cover_is_not_the_video(tmp_path):

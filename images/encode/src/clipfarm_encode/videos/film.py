@@ -1,6 +1,5 @@
 """A video file by PyAV: how long it is, and frames of it."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipfarm_encode.videos.error import VideoError
-from clipfarm_encode.videos.sampling import SHARE_OF_A_FRAME, times, true_rate
+from clipfarm_encode.videos.sampling import SHARE_OF_A_FRAME, lasting, lateness, times, true_rate
 
 if TYPE_CHECKING:
     import av
@@ -41,9 +40,9 @@ def length(path: Path) -> tuple[int, float]:
             raise VideoError("its frames a second are not known")
         frames = stream.frames
         if not 0 < frames <= path.stat().st_size / LEAST_BYTES:
-            frames, seconds = _counted(container, stream)
-            if seconds is not None and "matroska" in container.format.name:
-                rate = true_rate(frames, seconds, rate)
+            frames, moments = _counted(container, stream)
+            if moments and _head_may_err(container):
+                rate = true_rate(moments, rate)
         if frames < 1:
             raise VideoError("it has no frame")
         return frames, rate
@@ -81,13 +80,15 @@ def _shown(path: Path, wanted: list[float], *, seek: bool) -> Iterator[Picture]:
     found = 0
     with _Opened(path) as (container, stream):
         rate = _rate(stream) or 1.0
-        late = SHARE_OF_A_FRAME / rate
+        errs, tick = _head_may_err(container), float(stream.time_base)
+        late, lasts = SHARE_OF_A_FRAME / rate, 1 / rate
         origin = float((stream.start_time or 0) * stream.time_base)
         if seek:
             container.seek(int((origin + wanted[0]) / stream.time_base), stream=stream)
         shown: Any = None
         moment = 0.0
         for number, frame in enumerate(container.decode(stream)):
+            before = moment
             if frame.time is not None:
                 moment = frame.time - origin
             elif not seek:
@@ -96,6 +97,8 @@ def _shown(path: Path, wanted: list[float], *, seek: bool) -> Iterator[Picture]:
                 moment += 1 / rate
             else:
                 raise _PassedError  # frames without times can only be counted from the beginning
+            if errs and shown is not None:
+                late, lasts = lateness(moment - before, rate, tick), lasting(moment - before, rate)
             while found < len(wanted) and moment > wanted[found] + late:
                 if shown is None and seek:
                     raise _PassedError
@@ -104,22 +107,26 @@ def _shown(path: Path, wanted: list[float], *, seek: bool) -> Iterator[Picture]:
             if found == len(wanted):
                 return
             shown = frame
-        while shown is not None and found < len(wanted) and wanted[found] < moment + 1 / rate - late:
+        while shown is not None and found < len(wanted) and wanted[found] < moment + lasts - late:
             yield _picture(shown)
             found += 1
     if found < len(wanted):
         raise VideoError(f"it ends after {found} of the clip's {len(wanted)} frames")
 
 
-def _counted(container: Any, stream: Any) -> tuple[int, float | None]:
-    """Return how many frames there are, and the seconds between the first and the last; None if some have no time."""
-    count, moments, timed = 0, (math.inf, -math.inf), True
-    for packet in container.demux(stream):
-        if packet.size > 0:
-            count += 1
-            timed = timed and packet.pts is not None
-            moments = (min(moments[0], packet.pts), max(moments[1], packet.pts)) if timed else moments
-    return count, (moments[1] - moments[0]) * float(stream.time_base) if count and timed else None
+def _counted(container: Any, stream: Any) -> tuple[int, list[float]]:
+    """Return how many frames there are, and when they are shown, seconds, ascending; empty if some have no time."""
+    times = [packet.pts for packet in container.demux(stream) if packet.size > 0]
+    tick = float(stream.time_base)
+    return len(times), [] if None in times else [each * tick for each in sorted(times)]
+
+
+def _head_may_err(container: Any) -> bool:
+    """Return whether a file has the times of its frames, and in its head a rate that may have nothing to do with them.
+
+    Other containers compute the rate from the times, or have no times.
+    """
+    return "matroska" in container.format.name
 
 
 def _rate(stream: Any) -> float:
