@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipfarm.decide.fair import FairOrder, take_turns
+from clipfarm.decide.places import Places, Unseen, rank
 from clipfarm.decide.plan import Draft
 from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
@@ -232,6 +233,29 @@ def test_no_start_takes_readings_and_claims_above_the_memory(crowd, used):
         starts += started[each.name][0]
     if starts:
         assert used + claims <= (HIGH if clips > 1 else 10_000.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(crowd=crowds, used=st.lists(st.floats(0.0, 9500.0), min_size=2, max_size=2), ended=st.floats(990.0, 1000.0))
+def test_a_place_comes_no_later_than_its_rank_before_it_is_looked_at(crowd, used, ended):
+    ledger, gone = Ledger(), (Departed(NODE, GPU0, 900.0, ended),)
+    uses = dict(zip((GPU0, GPU1), used, strict=True))
+    drafts = [
+        draft(str(n), size, tuple(began), nodes=(HERE,), used=uses, departed=gone if n % 2 else ())
+        for n, (size, began, *_) in enumerate(crowd)
+    ]
+    for each in drafts:
+        each.enter(ledger)
+    for each in drafts:
+        each.begin(ledger)
+        places = Places(each.run, each.world, each.marks, each.counted, ledger, each.name)
+        for at_most, place in places.all():
+            assert isinstance(place, Unseen)
+            made, changed = places.seen(place)
+            assert changed
+            clips, use = rank(made, each.per_clip)
+            assert at_most[0] == clips
+            assert at_most[1] <= use + 1e-9
 
 
 def test_two_runs_may_forget_in_turn_clips_that_ended_long_ago():

@@ -3,6 +3,7 @@
 import pytest
 
 from clipfarm.decide.vram import watermarks
+from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.world import Neighbours, Node, WatermarkState
 from helpers.runs import GPU0, GPU1, make_run, make_world, reading
@@ -88,3 +89,29 @@ def test_a_gpu_that_left_with_its_node_is_forgotten():
     run = make_run()
     world = make_world(run, gpus=(GPU1,), watermarks={GPU0: CLOSED}, readings=(reading(GPU0, 0.9),))
     assert list(update(run, world)) == [GPU1]
+
+
+@pytest.mark.parametrize(
+    ("what", "own", "used", "before", "kept"),
+    [
+        ("nothing has happened", None, 0.3, {}, True),
+        ("a clip of the run is there", Counts(pods=1), 0.3, {}, False),
+        ("the GPU is closed", None, 0.3, {"closed": True}, False),
+        ("neighbours kept it full", None, 0.3, {"kept_full_since": 900.0}, False),
+        ("it is above the mark", None, 0.9, {}, False),
+        ("no clip of the run fits", None, 0.7, {}, False),
+        ("what a clip takes is known since", None, 0.3, {"neighbours": None}, False),
+    ],
+)
+def test_a_gpu_that_was_not_read_again_keeps_its_state_where_nothing_can_have_changed(what, own, used, before, kept):
+    run, found = make_run(vram={"perClip": "4000Mi"}), reading(GPU0, used)
+    neighbours = Neighbours(found.at, ((found.at, used * 10_000),))
+    known = WatermarkState(GPU0, reading=found, **({"closed": False, "neighbours": neighbours} | before))
+    world = make_world(run, gpus=(GPU0,), readings=(found,), watermarks={GPU0: known})
+    per_clip = Expected(4000, 4000, 3000, 5.0, given=True)
+    after = watermarks.update(run.spec.vram, world, {GPU0: own} if own else {}, per_clip)[GPU0]
+    assert (after is known) is kept, what
+    again = make_world(
+        run, gpus=(GPU0,), readings=(reading(GPU0, used, at=1001.0),), watermarks={GPU0: known}, now=1001.0
+    )
+    assert watermarks.update(run.spec.vram, again, {GPU0: own} if own else {}, per_clip)[GPU0] is not known

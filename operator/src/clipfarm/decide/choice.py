@@ -2,11 +2,10 @@
 
 import heapq
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from clipfarm.decide.places import clips, rank
+from clipfarm.decide.places import Places, Unseen, rank
 from clipfarm.decide.rules import no_node
 from clipfarm.decide.rules.rule import Hold
 from clipfarm.decide.rules.subjects import Situation
@@ -14,8 +13,6 @@ from clipfarm.decide.rules.table import Reason, hold_of_place
 from clipfarm.decide.vram.claims import missing
 from clipfarm.decide.vram.place import Place
 
-UNRANKED = -math.inf
-"""Use of a place that is not worked out yet: among places with as many clips it comes first, and is ranked then."""
 SHARED = (Reason.VRAM_HIGH, Reason.VRAM_CLAIMS)
 """Reasons that end when clips of other runs end."""
 
@@ -29,27 +26,26 @@ class Choice:
     """
 
     situation: Situation
-    places: Callable[[], list[Place]]
-    """Returns all places. A run without a clip to start is never asked for them."""
-    refresh: Callable[[Place], bool]
-    """Brings a place up to date with what other runs have started there; returns whether that is another state."""
+    places: Places
+    """All places. Of a run without a clip to start they are never asked for."""
     _held: list[tuple[Hold, Place]] = field(default_factory=list)
 
     @cached_property
-    def _heap(self) -> list[tuple[tuple[float, float], int, Place]]:
+    def _heap(self) -> list[tuple[tuple[float, float], int, Place | Unseen]]:
         """Places that are left, the best one first."""
-        found = self.places()
-        for place in found:
-            self.refresh(place)
-        heap = [((clips(place), UNRANKED), number, place) for number, place in enumerate(found)]
+        heap: list[tuple[tuple[float, float], int, Place | Unseen]] = [
+            (at_most, number, place) for number, (at_most, place) in enumerate(self.places.all())
+        ]
         heapq.heapify(heap)
         return heap
 
     def best(self) -> Place | None:
         """Return the best place that no rule holds; None: no place is left."""
         while self._heap:
-            (_, use), number, place = self._heap[0]
-            if self.refresh(place) or use == UNRANKED:
+            (_, use), number, found = self._heap[0]
+            place, changed = self.places.seen(found)
+            # A place is ranked once it comes first.
+            if changed or use == -math.inf:
                 heapq.heapreplace(self._heap, (rank(place, self.situation.per_clip), number, place))
                 continue
             hold = hold_of_place(place, self.situation)

@@ -7,15 +7,14 @@ from functools import partial
 
 from clipfarm.decide import admission, encoding, recall, retry, status
 from clipfarm.decide.choice import Choice
-from clipfarm.decide.places import places
+from clipfarm.decide.places import Places
 from clipfarm.decide.rules.subjects import Situation
 from clipfarm.decide.shares import Whole
 from clipfarm.decide.vram import counts, encoders, expected, watermarks
 from clipfarm.decide.vram.ledger import Claim, Ledger
-from clipfarm.decide.vram.others import Others
 from clipfarm.decide.workers import workers
 from clipfarm.run import Run
-from clipfarm.world import GpuId, Node, Turn, WatermarkState, World
+from clipfarm.world import GpuId, Turn, WatermarkState, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +84,14 @@ class Draft:
         run, world = self.run, self.world
         self._ledger = ledger
         self._wants: GpuId | None = None
-        others: dict[GpuId, Others] = {}
-
-        def others_on(node: Node, gpu: GpuId) -> Others:
-            found = others[gpu] = ledger.on_gpu(self.name, node, gpu)
-            return found
-
+        others_on = partial(ledger.on_gpu, self.name)
         self.marks = watermarks.update(run.spec.vram, world, self.counted, self.per_clip, others_on)
         self.outcome = retry.stop(run.spec.retry, world, retry.judge(run.spec.retry, world.ended))
         largest = ledger.largest_mib(self.name)
         self._situation = situation = Situation(
             run, world, 0, self.outcome.fatal, len(world.running), self.per_clip, largest
         )
-        there = partial(places, run, world, self.marks, self.counted, others)
-        choice = Choice(situation, there, partial(ledger.refresh, self.name, world.pod_requests))
+        choice = Choice(situation, Places(run, world, self.marks, self.counted, ledger, self.name))
         self._admitting = admission.Admitting(situation, workers(run, world), self.outcome, choice)
 
     @property

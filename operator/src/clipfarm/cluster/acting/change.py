@@ -31,6 +31,8 @@ class Change:
     """What is done first; if it fails, this is not done."""
     lowers: int | None = None
     """How many pods the Job comes down to by it; None: to no fewer."""
+    raises: int = 0
+    """How many pods more the Job gets by it."""
     avoids: tuple[str, str] | None = None
     """A node that no pod is narrowed to for some time, and why."""
 

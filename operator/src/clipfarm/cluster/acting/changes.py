@@ -6,7 +6,7 @@ from clipfarm.cluster.acting.config_maps import config_map_change
 from clipfarm.cluster.acting.encoding import encoder_change
 from clipfarm.cluster.acting.exporting import export_change
 from clipfarm.cluster.acting.lost import lost
-from clipfarm.cluster.acting.parallelism import Parallelism
+from clipfarm.cluster.acting.parallelism import STEP, Parallelism
 from clipfarm.cluster.acting.rendering import job_change
 from clipfarm.cluster.acting.reports import end_is_written, report_change
 from clipfarm.cluster.acting.storage import claim_change
@@ -23,6 +23,7 @@ def changes(
     seen: Seen,
     images: Images,
     patience: float = STUCK_SECONDS,
+    step: int = STEP,
 ) -> list[Change]:
     """Return what is to be made or changed now.
 
@@ -32,6 +33,7 @@ def changes(
         seen: what there is to look at.
         images: the operator's own images.
         patience: as :func:`clipfarm.cluster.observing.stuck.stuck` has it.
+        step: how many pods more its Job may be given now, at most.
     """
     asked, memory, status, work = tracked.asked, tracked.memory, tracked.status, tracked.work.on_job
     store, now, key = seen.store, seen.now, tracked.key
@@ -39,7 +41,7 @@ def changes(
     recently = Recently(tracked.work.made, memory.seen_at, now)
     found = [] if finished else [claim_change(asked, claim)]
     if not asked.run.spec.source:
-        pods = Parallelism(plan, bool(asked.owner.queue), tracked.releases, work.raised_at, now)
+        pods = Parallelism(plan, bool(asked.owner.queue), tracked.releases, work.raised_at, now, step)
         job = next(recently.due(job_change(plan, asked, memory, pods, store, images)), None)
         found += [config_map_change(asked, job, (pod for _, pod in rendering.at_work.values())), job]
     named, as_seen = store.deployments.of(key).values(), status.get("observedGeneration") == asked.generation

@@ -63,6 +63,8 @@ class Parallelism:
     raised_at: float
     """When the Job was last given room for more pods."""
     now: float
+    step: int = STEP
+    """How many pods more the Job may be given now, at most."""
 
     def full(self, rendering: Rendering, blocks: int) -> int:
         """Return how many pods a Job of so many blocks is to have, gated ones included.
@@ -78,7 +80,7 @@ class Parallelism:
     def first(self, rendering: Rendering, blocks: int) -> int:
         """Return how many pods a Job that is made now has; ``blocks`` are its own, and no estimate of before."""
         wanted = self.full(rendering, blocks)
-        return wanted if self.queued else min(wanted, STEP)
+        return wanted if self.queued else min(wanted, max(1, self.step))
 
     def surplus_since(self, memory: Memory) -> float | None:
         """Return since when the Job has had more pods than it needs; None: it has not, or there is none."""
@@ -106,7 +108,7 @@ class Parallelism:
             return job.parallelism
         if not (all_made or self.now >= self.raised_at + STEP_SECONDS):
             return job.parallelism
-        return min(most, job.parallelism + STEP)
+        return min(most, job.parallelism + self.step)
 
     def _idle(self, rendering: Rendering) -> int:
         """Count pods at their gates that are not released, now or ever: the Job is asked for others beside them."""

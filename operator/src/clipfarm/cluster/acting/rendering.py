@@ -38,9 +38,10 @@ def job_change(
             return None  # it keeps the number of pods that it is made with
         workers = _known_workers(plan)
         blocks = Blocks.of(asked.run, asked.owner.only, workers=workers)
-        made = job.job(asked.run, asked.owner, images, pods.first(memory.rendering, blocks.count), workers)
+        first = pods.first(memory.rendering, blocks.count)
+        made = job.job(asked.run, asked.owner, images, first, workers)
         # No pod may be without them, so they are there before the Job is.
-        return Change("create", path, "Job", name, made, needs=config_map(asked))
+        return Change("create", path, "Job", name, made, needs=config_map(asked), raises=first)
     unfinished = there.completed.count + there.failed.count < memory.blocks.count
     lowers = None
     if plan.status.finished and unfinished:
@@ -52,7 +53,9 @@ def job_change(
         lowers = wanted if wanted < there.parallelism else None
     if wanted == there.parallelism:
         return None
-    return Change("patch", f"{path}/{name}", "Job", name, {"spec": {"parallelism": wanted}}, lowers=lowers)
+    raises = max(0, wanted - there.parallelism)
+    body = {"spec": {"parallelism": wanted}}
+    return Change("patch", f"{path}/{name}", "Job", name, body, lowers=lowers, raises=raises)
 
 
 def _known_workers(plan: Plan) -> int | None:

@@ -30,9 +30,12 @@ TICK_SECONDS = 1.0
 """Seconds between two ticks of a run when nothing happens: a clip may start because time has passed."""
 GATHER_SECONDS = 0.01
 """How long a wake-up waits for others: events come in swarms."""
-REST = 3.0
-"""How long it waits at least, in units of the last tick's time: with thousands of pods a tick at each event would keep
-a core busy, and looking is to take no more than a quarter of one."""
+REST = 5.0
+"""How long it waits at least, in units of the processor time of the last tick: with thousands of pods a tick at each
+event would keep a core busy, and looking is to take no more than a sixth of one."""
+RUNS_AT_ONCE = 4
+"""Runs that one tick looks at because something happened to them; the others come with the next. While a tick lasts no
+request goes on, so one of thirty runs on hundreds of GPUs would delay every gate."""
 LONGEST_REST_SECONDS = 0.25
 """For each run that the last tick looked at, up to ``TICK_SECONDS``: one run alone does not wait as long as many."""
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
@@ -57,6 +60,7 @@ class Operator:
     max_default_workers: int | None = None
     """The most workers of a run that does not say how many; None: as many as the nodes have room for."""
     clock: Callable[[], float] = time.monotonic
+    processor_clock: Callable[[], float] = time.thread_time
     wall: Callable[[], float] = time.time
     store: Store = field(default_factory=Store)
     runs: dict[RunKey, Tracked] = field(default_factory=dict)
@@ -66,7 +70,8 @@ class Operator:
     leads: bool = False
     """Whether this operator acts. One that does not keeps what it has read up to date."""
     _watching: list[Watcher[Any]] = field(default_factory=list)
-    _due: set[RunKey] = field(default_factory=set)
+    _due: dict[RunKey, None] = field(default_factory=dict)
+    """Runs to look at: the one that has waited longest comes first."""
     _all_due: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _rest: float = 0.0
@@ -94,7 +99,7 @@ class Operator:
         if key is None:
             self._all_due = True
         else:
-            self._due.add(key)
+            self._due.setdefault(key)
         self._wake.set()
 
     def ledger(self) -> Ledger:
@@ -161,15 +166,17 @@ class Operator:
 
     @TICKS.time()
     def _tick(self) -> None:
-        begun = self.clock()
-        due = self._due
+        begun = self.processor_clock()
         if self._all_due:
-            due = {view.run for view in self.store.runs.all()} | self.runs.keys()
-        self._due, self._all_due = set(), False
+            self._due = dict.fromkeys((*self._due, *(view.run for view in self.store.runs.all()), *self.runs))
+        due = list(self._due)[:RUNS_AT_ONCE]
+        self._due, self._all_due = dict.fromkeys(list(self._due)[RUNS_AT_ONCE:]), False
+        if self._due:
+            self._wake.set()
         self._ticker.tick(due)
         run_metrics.count(self.runs.values())
         self.last_tick = self.clock()
-        self._rest = rest(self.last_tick - begun, len(due))
+        self._rest = rest(self.processor_clock() - begun, len(due))
 
 
 def rest(tick_seconds: float, runs: int) -> float:

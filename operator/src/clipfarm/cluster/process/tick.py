@@ -11,7 +11,8 @@ from prometheus_client import Counter
 from clipfarm.cluster.acting.apply import Applier
 from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.acting.expiry import expired
-from clipfarm.cluster.acting.parallelism import Parallelism
+from clipfarm.cluster.acting.pace import Pace
+from clipfarm.cluster.acting.parallelism import STEP, Parallelism
 from clipfarm.cluster.acting.release import Gatekeeper
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.requests import Requested
@@ -55,6 +56,7 @@ class Ticker:
     ledger: Ledger = field(default_factory=Ledger)
     """Clips of all runs. Those of a run that is not due are as its last look found them, a second ago at most."""
     _balance: Balance = field(default_factory=Balance)
+    _pace: Pace = field(default_factory=Pace)
     _waiting: set[RunKey] = field(default_factory=set)
     """Runs that wait for memory, or for room on a node: what comes free may be theirs, whichever run had it."""
     _looked: dict[RunKey, tuple[Tracked, Draft]] = field(default_factory=dict)
@@ -142,9 +144,10 @@ class Ticker:
         self._release(plan, tracked)
         if not self.applier.free(tracked):
             return
-        wanted = changes(plan, tracked, seen, self.images, self.patience)
+        wanted = changes(plan, tracked, seen, self.images, self.patience, min(STEP, self._pace.left(now)))
+        self._pace.take(sum(change.raises for change in wanted))
         new_status = None
-        if may_write(tracked, now):
+        if may_write(tracked, now, len(self.runs)):
             status = run_status(tracked, draft.world, plan, seen.wall)
             new_status = status if write_due(tracked, status, now) else None
         is_over = expired(tracked.asked, tracked.status, self.store.reports.of(tracked.key).values(), seen.wall)

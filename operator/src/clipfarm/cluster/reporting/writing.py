@@ -9,13 +9,15 @@ COSMETIC_SECONDS = 10.0
 """Between two writes of a status that differ in nothing but the time left, ages, and words."""
 WRITE_SECONDS = 1.0
 """Between any two writes of a run's status."""
+MOST_WRITES = 10.0
+"""Writes of all runs' statuses together in a second: each is stored, and comes back by the watches."""
 HEARTBEAT_SECONDS = 120.0
 """The status of an unfinished run is written at least this often, so that an old one is known to be old."""
 
 
-def may_write(tracked: Tracked, now: float) -> bool:
-    """Return whether the last write of a run's status is long enough ago for another one."""
-    return now >= tracked.work.status_written_at + WRITE_SECONDS
+def may_write(tracked: Tracked, now: float, runs: int = 1) -> bool:
+    """Return whether the last write of a run's status is long enough ago for another one, where there are so many."""
+    return now >= tracked.work.status_written_at + max(WRITE_SECONDS, runs / MOST_WRITES)
 
 
 def write_due(tracked: Tracked, status: Mapping[str, Any], now: float) -> bool:

@@ -171,6 +171,17 @@ class Ledger:
         named, spread = self._others(run, gpu), self._others(run, node.name)
         return named.plus(spread.over(len(node.gpus))) if spread.any else named
 
+    def there(self, node: Node, gpu: GpuId) -> tuple[float, float]:
+        """Return how many clips of all runs are on a GPU, and the memory that readings still show of others, MiB.
+
+        Of clips whose GPU the node chose, it has its part.
+        """
+        found = self._totals.get(gpu, NONE)
+        if node.name not in self._totals:
+            return found.pods, found.freed
+        spread, gpus = self._totals[node.name], len(node.gpus)
+        return found.pods + spread.pods / gpus, found.freed + spread.freed / gpus
+
     def at(self, run: str, place: Place) -> Others:
         """Return the clips of all other runs in a place: of several GPUs, on the fullest; all of them on whole GPUs."""
         if not place.states or place.fullest is None:

@@ -56,17 +56,34 @@ def update(
         others_on: returns the clips of other runs on a GPU.
     """
     readings = {reading.gpu: reading for reading in world.readings}
+    known, now, oldest = world.watermarks, world.now, world.now - vram.stale_after
+    most = _alone(per_clip)
+    found = {}
+    for node in world.nodes:
+        chosen = node.sharing == "Chosen"
+        for gpu in node.gpus:
+            count = counts.get(gpu if chosen else node.name)
+            reading, before = readings.get(gpu), known.get(gpu)
+            # Most of a fleet's GPUs have no clip of the run, and have not been read again since the last tick.
+            if (
+                count is None
+                and reading is not None
+                and before is not None
+                and before.reading is reading
+                and reading.at >= oldest
+                and not (before.closed or before.kept_full_since is not None)
+                and reading.used_mib <= min(vram.high * reading.total_mib, reading.total_mib - most)
+                and (before.neighbours is not None or per_clip is None)
+            ):
+                found[gpu] = before
+                continue
+            found[gpu] = _state(vram, gpu, node, reading, before, now, count, per_clip, others_on(node, gpu))
+    return found
 
-    def state(node: Node, gpu: GpuId, count: Counts | None) -> WatermarkState:
-        reading, before = readings.get(gpu), world.watermarks.get(gpu)
-        return _state(vram, gpu, node, reading, before, world.now, count, per_clip, others_on(node, gpu))
 
-    return {
-        gpu: state(node, gpu, count)
-        for node in world.nodes
-        for gpu in node.gpus
-        for count in (counts.get(gpu if node.sharing == "Chosen" else node.name),)
-    }
+def _alone(per_clip: Expected | None) -> float:
+    """Return the memory that a clip needs on a GPU of its own, MiB; 0 where that is not known for certain."""
+    return per_clip.alone if per_clip and not per_clip.guessed else 0.0
 
 
 def _state(
@@ -93,10 +110,8 @@ def _state(
     neighbours = follow(reading, known, count, per_clip, others) if node.sharing == "Chosen" else None
     closed = fraction > vram.high or (was_closed and fraction >= opens_below(vram, reading, neighbours))
     idle, share = _share(reading, before, count or Counts(), others) if node.sharing == "Chosen" else (None, None)
-    most = per_clip.alone if per_clip and not per_clip.guessed else 0.0
-    kept_full = (
-        not (count and count.pods) and not others.pods and (closed or reading.used_mib + most > reading.total_mib)
-    )
+    nothing_fits = closed or reading.used_mib + _alone(per_clip) > reading.total_mib
+    kept_full = not (count and count.pods) and not others.pods and nothing_fits
     since = (before.kept_full_since if before else None) or now
     return WatermarkState(
         gpu, closed, reading, "", neighbours, idle, share, kept_full_since=since if kept_full else None
