@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kubernetes.utils.quantity import parse_quantity
 
@@ -56,27 +56,25 @@ def requests(manifest: Manifest) -> Requests:
         for each in status.get(kind, ())
         if "resources" in each or "allocatedResources" in each
     }
+    # Nearly all pods of a run are alike, and each changes some ten times: the sum is made once for all of them.
+    return _sum(
+        tuple(_container(each, now) for each in spec.get("initContainers", ())),
+        tuple(_container(each, now) for each in spec.get("containers", ())),
+        _quantities((spec.get("resources") or {}).get("requests")),
+        _quantities(spec.get("overhead")),
+    )
 
-    def of(container: Manifest) -> Amounts:
-        has = now.get(container.get("name", ""), {})
-        parts = (container.get("resources"), has.get("resources"), {"requests": has.get("allocatedResources")})
-        return _largest(_amounts((part or {}).get("requests")) for part in parts)
 
-    sidecars, first = Amounts(), Amounts()
-    for container in spec.get("initContainers", ()):
-        together = sidecars.copy()
-        together.update(of(container))
-        if container.get("restartPolicy") == "Always":
-            sidecars = together
-        first = _largest((first, together))
-    together = sidecars.copy()
-    for container in spec.get("containers", ()):
-        together.update(of(container))
-    total = {**_largest((together, first)), **_amounts((spec.get("resources") or {}).get("requests"))}
-    found = Amounts(total)
-    found.update(_amounts(spec.get("overhead")))
-    found["pods"] = 1
-    return _shared(tuple(sorted(found.items())))
+def _container(container: Manifest, now: Mapping[str, Manifest]) -> "_Container":
+    """Return what a container is to have, what it has, and what the kubelet has allocated for it."""
+    has = now.get(container.get("name", ""), {})
+    parts = (container.get("resources"), has.get("resources"), {"requests": has.get("allocatedResources")})
+    found = tuple(_quantities((part or {}).get("requests")) for part in parts)
+    return container.get("restartPolicy") == "Always", found
+
+
+def _quantities(requested: Mapping[str, Any] | None) -> "_Quantities":
+    return tuple((name, str(quantity)) for name, quantity in requested.items()) if requested else ()
 
 
 def allocatable(manifest: Manifest) -> dict[str, int]:
@@ -161,10 +159,35 @@ class Counted(Cache[V]):
         return super().drop(uid)
 
 
+_Quantities = tuple[tuple[str, str], ...]
+"""As Kubernetes writes them, by resource."""
+_Container = tuple[bool, tuple[_Quantities, ...]]
+"""Whether it restarts always, and what counts of its requests, of which the largest does."""
+
+
 @lru_cache(maxsize=1024)
-def _shared(found: Requests) -> Requests:
-    """Return the same value for the same requests: most pods of a cluster are like many others."""
-    return found
+def _sum(
+    first_ones: tuple[_Container, ...], containers: tuple[_Container, ...], whole: _Quantities, overhead: _Quantities
+) -> Requests:
+    """Return what a pod requests: see :func:`requests`."""
+
+    def of(parts: Iterable[_Quantities]) -> Amounts:
+        return _largest(map(_amounts, parts))
+
+    sidecars, first = Amounts(), Amounts()
+    for always, parts in first_ones:
+        together = sidecars.copy()
+        together.update(of(parts))
+        if always:
+            sidecars = together
+        first = _largest((first, together))
+    together = sidecars.copy()
+    for _, parts in containers:
+        together.update(of(parts))
+    found = Amounts({**_largest((together, first)), **_amounts(whole)})
+    found.update(_amounts(overhead))
+    found["pods"] = 1
+    return tuple(sorted(found.items()))
 
 
 @lru_cache(maxsize=4096)
@@ -173,8 +196,8 @@ def _amount(resource: str, quantity: str) -> int:
     return max(0, amount)
 
 
-def _amounts(quantities: Mapping[str, str] | None) -> Amounts:
-    return Amounts({name: _amount(name, str(quantity)) for name, quantity in (quantities or {}).items()})
+def _amounts(quantities: _Quantities) -> Amounts:
+    return Amounts({name: _amount(name, quantity) for name, quantity in quantities})
 
 
 def _largest(those: Iterable[Amounts]) -> Amounts:
