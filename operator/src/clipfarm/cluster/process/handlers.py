@@ -120,9 +120,9 @@ def _registry(mark: Callable[[RunKey], object]) -> kopf.OperatorRegistry:
 
     # No timer, no daemon, no handler of deletions: each would put a finalizer on the run, and a run would not go
     # while the operator is away. What the event says is not used: it would be missed for runs that are deleted while
-    # kopf's watch is broken.
+    # kopf's watch is broken. It is a coroutine, because kopf would run a function in a pool of threads.
     @kopf.on.event(group, version, "benchmarkruns", registry=registry)
-    def saw(event: kopf.RawEvent, **_: Any) -> None:
+    async def saw(event: kopf.RawEvent, **_: Any) -> None:
         metadata = event["object"]["metadata"]
         mark((metadata["namespace"], metadata["name"]))
 
