@@ -33,7 +33,7 @@ class Stuck:
 
 def since(known: Mapping[str, float], pods: Mapping[str, PodView], now: float) -> dict[str, float]:
     """Return since when pods, by UID, find no room on the node that they were narrowed to, given what was known."""
-    return {uid: known.get(uid, now) for uid, pod in pods.items() if pod.trouble and _on_its_way(pod)}
+    return {uid: known.get(uid, now) for uid, pod in pods.items() if _on_its_way(pod) and pod.trouble}
 
 
 def stuck(asked: Asked, memory: Memory, work: JobWork, store: Store, now: float, patience: float) -> list[Stuck]:
