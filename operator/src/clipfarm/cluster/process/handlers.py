@@ -15,6 +15,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, disable_created_metrics, generate_latest
 
 from clipfarm.cluster.api.owners import RunKey
+from clipfarm.cluster.process import run_metrics
 from clipfarm.cluster.process.operator import Operator
 from clipfarm.cluster.process.page import ClusterPage
 from clipfarm.cluster.process.vram_metrics import GpuMetrics
@@ -170,6 +171,9 @@ async def _serve_http(operator: Operator, host: str, port: int) -> web.AppRunner
         return web.Response(status=503, text=f"waits for the first answers of the API server{why}\n")
 
     async def metrics(_: web.Request) -> web.Response:
+        # Counted when they are asked for: ticks are many times as frequent as scrapes.
+        if operator.leads:
+            run_metrics.count(operator.runs.values())
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()

@@ -174,7 +174,6 @@ class Operator:
         if self._due:
             self._wake.set()
         self._ticker.tick(due)
-        run_metrics.count(self.runs.values())
         self.last_tick = self.clock()
         self._rest = rest(self.processor_clock() - begun, len(due))
 
