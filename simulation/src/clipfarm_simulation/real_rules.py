@@ -38,6 +38,8 @@ class Followed:
     watermarks: Mapping[GpuId, WatermarkState] = field(default_factory=dict)
     running: dict[int, Running] = field(default_factory=dict)
     departed: dict[int, Departed] = field(default_factory=dict)
+    ran_out: set[int] = field(default_factory=set)
+    """Clips that ran out of memory once."""
     memory: LearnedMemory = field(default_factory=LearnedMemory)
 
 
@@ -86,6 +88,7 @@ class Clipfarm:
             waiting=tuple(ask.waiting),
             running=tuple(followed.running.values()),
             ended=tuple(ask.ended),
+            ran_out_before=frozenset(followed.ran_out),
             readings=tuple(self._readings.values()),
             watermarks=followed.watermarks,
             departed=tuple(followed.departed.values()),
@@ -114,6 +117,8 @@ class Clipfarm:
         if gone is None:
             return  # its run was deleted
         assert gone.started_at is not None
+        if end.out_of_memory:
+            followed.ran_out.add(end.clip)
         followed.departed[end.clip] = Departed(gone.node, gone.gpu, gone.started_at, now, end.out_of_memory)
         if not end.out_of_memory and self._fleet.scenario.runs[self._run(end.clip)].knows == "learned":
             use = VramUse(

@@ -17,7 +17,7 @@ from clipfarm.decide.vram.others import NONE, of
 from clipfarm.decide.vram.place import OnNode, Place
 from clipfarm.decide.workers import workers as settled
 from clipfarm.run import default_workers
-from clipfarm.world import Ended, Holder, Neighbours, Node, NodeKind, Running, WatermarkState
+from clipfarm.world import ClipMemory, Ended, Holder, Neighbours, Node, NodeKind, Running, WatermarkState
 from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
 
@@ -58,6 +58,7 @@ def place(
     taken=0,
     waits="",
     ran_out=False,
+    again=0,
     gone=0,
     gpu=True,
     others=NONE,
@@ -65,7 +66,7 @@ def place(
 ):
     """Return a place of 10,000 MiB a GPU, with pods of this run that a reading shows, and such that it does not."""
     pods = seen + unseen
-    count = Counts(pods, unseen, gone, proven=seen, ran_out=ran_out)
+    count = Counts(pods, unseen, gone, proven=seen, ran_out=ran_out, again=again)
     node = Node(NODE, 8, PAIR, sharing=sharing, room=room, room_limit=limit, unseen=unseen_pods)
     return Place(node, states, gpu, count, OnNode(pods, taken, waits), others, kept)
 
@@ -123,6 +124,8 @@ def known(most, mean=None, average=0.0, deviation=math.inf):
 
 SPREAD = known(1500, 1200, 900.0, 220.0)
 NEIGHBOURS = Neighbours(990.0, ((990.0, 1000.0),))  # 1,000 MiB at all times
+CALM = Neighbours(990.0, ((990.0, 0.0),))
+LARGE = known(4000, 3300, 2600.0, 400.0)
 BURSTS = replace(NEIGHBOURS, bursts=((500.0, 3000.0), (700.0, 2500.0)))  # and 3,000 MiB at times
 ENCODER = (Holder("lab/friction-encode", 5.5 * 1024), Holder("python (pid 4711)"))
 
@@ -220,6 +223,15 @@ PLACE_TABLE = [
     # If neighbours' use is known: clips together have to fit into the whole, with deviations and a large one.
     ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=6), SPREAD, None),  # 1000 + 7*900 + 2.5*582 + 300
     ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=7), SPREAD, "GPU 0 on here: 6.8 GiB in"),
+    # Of two or three clips, a large one is not expected just when they are above their average: 3*2600 + hypot(...).
+    ("VRAMClaims", place(gpu_at(0.52, neighbours=CALM), seen=2), LARGE, None),
+    ("VRAMClaims", place(gpu_at(0.52, neighbours=replace(CALM, lately=((990.0, 400.0),))), seen=2), LARGE,
+     "GPU 0 on here: 5.1 GiB in"),
+    # One that ran out of memory before is put at no such risk, by itself or by another one.
+    ("VRAMClaims", place(gpu_at(0.52, neighbours=CALM), seen=2), replace(LARGE, surely=True),
+     "GPU 0 on here: 5.1 GiB in"),
+    ("VRAMClaims", place(gpu_at(0.52, neighbours=CALM), seen=2, again=1), LARGE, "GPU 0 on here: 5.1 GiB in"),
+    ("VRAMClaims", place(gpu_at(0.26, neighbours=CALM), seen=1, again=1), replace(LARGE, surely=True), None),
     # Above `high` nothing starts, be it measured now or what is there on average.
     ("VRAMClaims", place(gpu_at(0.86, neighbours=NEIGHBOURS), unseen=5), SPREAD, "GPU 0 on here: 8.4 GiB in"),
     ("VRAMClaims", place(gpu_at(0.71, neighbours=replace(NEIGHBOURS, lately=((990.0, 5000.0),))), seen=4),
@@ -410,3 +422,34 @@ def test_a_gpu_with_room_for_a_clip_never_stays_idle(used, per_clip):
     run = make_run(workers=1, **CUDA, vram={"perClip": f"{per_clip}Mi"})
     plan = admit(run, gpus=(GPU0,), readings=(reading(GPU0, used),))
     assert len(plan.start) == 1
+
+
+FEW = ClipMemory(peak_mib=4000, mean_mib=3300, average_mib=2600, deviation_mib=400, allocated_after=5, clips=100)
+
+
+def test_three_large_clips_share_a_gpu_at_some_risk():
+    assert {start.index: start.gpu for start in crowded((2, 2), (0.52, 0.53)).start} == {8: GPU0, 9: GPU1}
+
+
+@pytest.mark.parametrize(
+    ("what", "on", "used", "starts"),
+    [
+        ("it waits on the GPU that lacks less, and others start beside it", (2, 2), (0.52, 0.53), {8: GPU1}),
+        ("it starts where it surely fits, and nothing comes at risk to it", (1, 2), (0.26, 0.52), {7: GPU0, 8: GPU1}),
+    ],
+)
+def test_a_clip_that_ran_out_of_memory_takes_no_risk_and_gets_its_turn(what, on, used, starts):
+    ended = Ended(7, ExitCode.OUT_OF_VRAM, "out of GPU memory", 900.0, attempts=1)
+    plan = crowded(on, used, ended=(ended,), ran_out_before=frozenset({7}))
+    assert {start.index: start.gpu for start in plan.start} == starts, what
+
+
+def crowded(on, used, **world):
+    """Return the plan of a run of large clips that has so many on each of two GPUs."""
+    run = make_run(20, workers=6, **CUDA)
+    pods = running(*range(on[0]), gpu=GPU0, started_at=900.0) + running(
+        *range(10, 10 + on[1]), gpu=GPU1, started_at=900.0
+    )
+    readings = (reading(GPU0, used[0]), reading(GPU1, used[1]))
+    fields = {"nodes": (Node(NODE, 8, PAIR),), "waiting": (8, 9), "clip_memory": FEW}
+    return admit(run, running=pods, readings=readings, **fields, **world)

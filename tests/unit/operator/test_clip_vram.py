@@ -8,6 +8,7 @@ from clipfarm.decide.plan import decide
 from clipfarm.decide.vram.counts import Counts, counts
 from clipfarm.decide.vram.expected import Expected, expected
 from clipfarm.decide.vram.neighbours import follow
+from clipfarm.decide.vram.others import of
 from clipfarm.decide.vram.watermarks import fresh
 from clipfarm.world import ClipMemory, Departed, Node, Running, WatermarkState
 from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
@@ -92,9 +93,17 @@ def test_a_pod_shows_by_the_part_of_a_readings_time_in_which_it_has_memory(start
     assert counted(*pods, pod(None), departed=departed, lag=lag, per_clip=per_clip).showing == pytest.approx(showing)
 
 
+OTHERS = of(Counts(pods=1), Expected(1500.0, 1200.0, 900.0, deviation=100.0))
+
+
 def test_the_more_clips_the_closer_is_their_sum_to_their_average():
     per_clip = Expected(1500.0, 1200.0, 900.0, deviation=100.0)
-    assert [round(per_clip.together(clips)) for clips in (1, 2, 4, 9)] == [1450, 2454, 4400, 9150]
+    surely = [round(per_clip.together(clips, surely=True)) for clips in (1, 2, 3, 4, 9)]
+    assert surely == [1450, 2454, 3433, 4400, 9150]
+    # Of few, the largest is not expected just when they are above their average: 2 * 900 + sqrt(2 * 250² + 300²).
+    assert [round(per_clip.together(clips)) for clips in (1, 2, 3, 4, 9)] == [1291, 2264, 3227, 4400, 9150]
+    # Clips of other runs make them more.
+    assert per_clip.together(3, OTHERS) == per_clip.together(3, OTHERS, surely=True)
     # It is never more than all peaks at once, and that where nobody knows better.
     assert replace(per_clip, deviation=900.0).together(4) == 5100.0
     assert Expected(1500.0, 1200.0).together(4) == 5100.0

@@ -194,6 +194,10 @@ class TestFailedPods:
         assert (ended.index, ended.exit_code, ended.attempts, ended.final) == (2, ExitCode.OUT_OF_VRAM, 1, False)
         assert scene.look().waiting == ()
         assert scene.status()["retried"] == 1
+        assert scene.look().ran_out_before == {2}
+        scene.pod(2, uid="second")
+        assert scene.look().ended == ()
+        assert scene.look().ran_out_before == {2}, "while it runs, too"
 
     @pytest.mark.parametrize(
         ("code", "attempts"), [(ExitCode.FAILED, 1), (ExitCode.USAGE, 1), (ExitCode.OUT_OF_VRAM, 2)]

@@ -121,6 +121,7 @@ class Admitting:
         situation = self._situation
         while self._would_run < situation.workers and (candidate := next(self._candidates, None)) is not None:
             hold = hold_of_clip(candidate, situation) or self._waits_for_number(candidate)
+            situation.surely = candidate.ran_out
             place = self._choice.best() if hold is None else None
             if hold is None or not hold.frees_worker:
                 self._would_run += 1

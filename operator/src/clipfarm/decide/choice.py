@@ -29,6 +29,10 @@ class Choice:
     places: Places
     """All places. Of a run without a clip to start they are never asked for."""
     _held: list[tuple[Hold, Place]] = field(default_factory=list)
+    _aside: list[tuple[tuple[tuple[float, float], int, Place], Hold]] = field(default_factory=list)
+    """Places that may take other clips, but not surely the last one that was looked at."""
+    _hold: tuple[int, Hold] | None = None
+    """What was worked out with so many places held."""
 
     @cached_property
     def _heap(self) -> list[tuple[tuple[float, float], int, Place | Unseen]]:
@@ -40,7 +44,14 @@ class Choice:
         return heap
 
     def best(self) -> Place | None:
-        """Return the best place that no rule holds; None: no place is left."""
+        """Return the best place that no rule holds; None: no place is left.
+
+        A clip that takes no risk may find none although others would. Of the places that hold it alone, the one that
+        lacks the least memory is kept for it for the rest of the tick, so that it gets its turn.
+        """
+        for entry, _ in self._aside:
+            heapq.heappush(self._heap, entry)
+        self._aside.clear()
         while self._heap:
             (_, use), number, found = self._heap[0]
             place, changed = self.places.seen(found)
@@ -52,12 +63,19 @@ class Choice:
             if hold is None:
                 return place
             heapq.heappop(self._heap)
-            self._held.append((hold, place))
+            if self.situation.surely and hold.reason == Reason.VRAM_CLAIMS:
+                self._aside.append((((rank(place, self.situation.per_clip)), number, place), hold))
+            else:
+                self._held.append((hold, place))
+        if self._aside:
+            kept = min(self._aside, key=lambda each: self._lacks(each[0][2]))
+            self._aside.remove(kept)
+            self._held.append((kept[1], kept[0][2]))
         return None
 
     def take(self, place: Place) -> None:
         """Count a clip that starts at the best place."""
-        place.admit()
+        place.admit(again=self.situation.surely)
         heapq.heapreplace(self._heap, (rank(place, self.situation.per_clip), self._heap[0][1], place))
 
     def wanted(self) -> Place | None:
@@ -67,23 +85,35 @@ class Choice:
         """
         if self._heap:
             return None
-        per_clip, high = self.situation.sure_per_clip, self.situation.run.spec.vram.high
         found: tuple[float, Place] | None = None
         for hold, place in self._held:
             state = place.fullest
             if hold.reason not in SHARED or not place.others.pods or state is None or state.reading is None:
                 continue
-            lacks = missing(place, state.reading, per_clip, high) if per_clip else state.reading.used_fraction
+            lacks = self._lacks(place)
             if found is None or lacks < found[0]:
                 found = (lacks, place)
         return found[1] if found else None
 
-    @cached_property
+    def _lacks(self, place: Place) -> float:
+        """Return the memory that a place lacks for one more clip, MiB; what is in use of it, where no size is known."""
+        per_clip, high = self.situation.sure_per_clip, self.situation.run.spec.vram.high
+        state = place.fullest
+        if state is None or state.reading is None:
+            return math.inf
+        return missing(place, state.reading, per_clip, high) if per_clip else state.reading.used_fraction
+
+    @property
     def hold(self) -> Hold:
         """Why no place takes a clip, once none is left: the reason of the best one.
 
         One more node helps if none of the places will take a clip by itself.
         """
+        if self._hold is None or self._hold[0] != len(self._held):
+            self._hold = len(self._held), self._why()
+        return self._hold[1]
+
+    def _why(self) -> Hold:
         if not self._held:
             return Reason.NO_NODE.hold(no_node.RULE.message(self.situation))
         first, others = self._held[0][0], len(self._held) - 1

@@ -73,7 +73,9 @@ class Draft:
         ledger.drop(self.name + encoders.SUFFIX)
         for other in self.world.others:
             nodes = other.nodes or self.world.nodes
-            theirs = replace(self.world, nodes=nodes, running=other.running, departed=other.departed)
+            theirs = replace(
+                self.world, nodes=nodes, running=other.running, departed=other.departed, ran_out_before=frozenset()
+            )
             vram = self.run.spec.vram.model_copy(update={"allocation_time": other.allocation_time})
             size = expected.reported(other.clip) if other.clip else None
             counted = counts.counts(vram, theirs, self._fresh, size)

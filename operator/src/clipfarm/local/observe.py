@@ -13,7 +13,7 @@ from clipfarm.local.serving import Server
 from clipfarm.local.state import WAITING_SHOWN, State, unreadable
 from clipfarm.world import Departed, Encoder, Encoding, Ended, GpuId, Moment, Node, OtherRun, Running, Standing, World
 from clipfarm_contract.clip import ClipState, inspect
-from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.exit_codes import RAN_OUT, ExitCode
 from clipfarm_contract.fields import ContractError
 from clipfarm_contract.result import ClipResult
 
@@ -46,6 +46,7 @@ def observe(state: State, moment: Moment) -> World:
             for worker in state.workers.values()
         ),
         ended=tuple(end for clip, end in state.ended.items() if clip not in state.workers),
+        ran_out_before=frozenset(clip for clip, end in state.ended.items() if end.exit_code in RAN_OUT),
         readings=tuple(state.readings.values()),
         watermarks=state.watermarks,
         completions=tuple(state.completions),

@@ -47,6 +47,8 @@ class World:
     """Indexes whose last attempt failed and that do not run now."""
     gave_up: tuple[Ended, ...] = ()
     """Blocks whose last attempt ended before all of their clips were tried and that get another one, begun or not."""
+    ran_out_before: frozenset[int] = frozenset()
+    """Indexes that are tried again, or are about to be, because GPU memory ran out."""
     broke_off: tuple[Ended, ...] = ()
     """Blocks in which GPU memory ran out for a clip, and that get another attempt, begun or not. Their ``named`` clips
     have failed for good."""

@@ -23,7 +23,7 @@ from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.unmade import missing_since, next_indexes, unmade
 from clipfarm.manifests.export import KIND
 from clipfarm.world import Moment, World
-from clipfarm_contract.exit_codes import ExitCode
+from clipfarm_contract.exit_codes import RAN_OUT, ExitCode
 
 
 def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
@@ -118,6 +118,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         lost=lost,
         ended=attempts.ended,
         gave_up=attempts.gave_up,
+        ran_out_before=frozenset(end.index for end in attempts.unfinished if end.exit_code in RAN_OUT),
         broke_off=tuple(end for end in attempts.unfinished if end.exit_code is ExitCode.BROKE_OFF),
         readings=tuple(readings.values()),
         watermarks=memory.watermarks,

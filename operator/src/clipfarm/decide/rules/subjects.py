@@ -27,6 +27,11 @@ class Candidate:
     made: bool = True
     """Whether its pod exists. A clip without a pod starts nothing, and counts as held, or as one that could run."""
 
+    @property
+    def ran_out(self) -> bool:
+        """Whether it is tried again because it ran out of GPU memory, or a clip of its block did."""
+        return self.due is not None and not self.gave_up
+
 
 @dataclass(slots=True)
 class Situation:
@@ -44,6 +49,8 @@ class Situation:
     """GPU memory that a clip takes; None: unknown."""
     largest_mib: float | None = None
     """GPU memory of the largest clip of other runs; None: none is known."""
+    surely: bool = False
+    """Whether the clip that is looked at takes no risk, because it ran out of memory before."""
 
     @property
     def sure_per_clip(self) -> Expected | None:

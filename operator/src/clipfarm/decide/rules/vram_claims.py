@@ -38,7 +38,9 @@ def _holds(place: Place, situation: Situation) -> str | None:
         if per_clip is None:
             return None
     high = situation.run.spec.vram.high
-    if has_room(place, state.reading, per_clip, high):
+    # A clip that ran out of memory before is put at no risk: it fails for good the next time.
+    surely = situation.surely or place.count.again > 0
+    if has_room(place, state.reading, per_clip, high, surely=surely):
         return None
     used, total = format_mib(state.reading.used_mib), format_mib(state.reading.total_mib)
     claims = _claims(place, per_clip)

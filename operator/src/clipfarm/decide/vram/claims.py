@@ -54,7 +54,7 @@ def missing(place: Place, reading: Reading, per_clip: Expected, high: float) -> 
     )
 
 
-def has_room(place: Place, reading: Reading, per_clip: Expected, high: float) -> bool:
+def has_room(place: Place, reading: Reading, per_clip: Expected, high: float, *, surely: bool = False) -> bool:
     """Tell whether one more clip fits on a GPU.
 
     Args:
@@ -62,6 +62,7 @@ def has_room(place: Place, reading: Reading, per_clip: Expected, high: float) ->
         reading: of that GPU.
         per_clip: memory that a clip takes.
         high: the high watermark, a fraction of the GPU.
+        surely: whether no risk is taken: see :meth:`clipfarm.decide.vram.expected.Expected.together`.
     """
     most = limit(place, reading, high)
     if measured(place, per_clip) + needed(place, per_clip) <= most:
@@ -69,7 +70,8 @@ def has_room(place: Place, reading: Reading, per_clip: Expected, high: float) ->
     # Together they have to fit; and those that are there, on average, must not be above the limit already.
     clips, others = place.count.pods, place.others
     usual = counted(place, clips * per_clip.average + others.usual, per_clip)
-    return usual <= most and counted(place, per_clip.together(clips + 1, others), per_clip) <= reading.total_mib
+    together = per_clip.together(clips + 1, others, surely=surely)
+    return usual <= most and counted(place, together, per_clip) <= reading.total_mib
 
 
 def whole_gpus(place: Place, needed_mib: float) -> tuple[int, int]:

@@ -32,6 +32,8 @@ class Counts:
     ran_out: bool = False
     """A pod ran out of GPU memory, and the readings may be older than that: they do not hold any more."""
 
+    again: int = 0
+    """Pods that are tried again because GPU memory ran out."""
     since: float | None = None
     """When the first of those that claim memory began or, if its renderer has not, was released; None: none does."""
 
@@ -43,7 +45,15 @@ class Counts:
     def copy(self) -> "Counts":
         """Return a copy; ``dataclasses.replace`` takes five times as long."""
         return Counts(
-            self.pods, self.unseen, self.gone, self.showing, self.ended, self.proven, self.ran_out, self.since
+            self.pods,
+            self.unseen,
+            self.gone,
+            self.showing,
+            self.ended,
+            self.proven,
+            self.ran_out,
+            self.again,
+            self.since,
         )
 
 
@@ -64,6 +74,7 @@ def counts(
     for pod, key in _each(world.running, several):
         count = found.setdefault(key, Counts())
         count.pods += 1
+        count.again += pod.index in world.ran_out_before
         if not fresh:
             _claim(count, pod)
             continue

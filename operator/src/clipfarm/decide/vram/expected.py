@@ -17,12 +17,19 @@ PEAK = 1.5
 """A guess at a clip's peak, as a multiple of its average use."""
 DEVIATIONS = 2.5
 """How far clips together may exceed their average use, in standard deviations. Found by simulation."""
+FEW_ON_GPU = 3
+"""With so many clips on a GPU, one more makes it faster by a third or more: worth an attempt that is lost now and then.
+Found by simulation."""
 TYPICAL = 1 / 3
 """A guess at the time until a clip has allocated, as a fraction of the longest, for clips that do not report it."""
 
 
 class Summed(Protocol):
     """Clips of other runs together: :class:`clipfarm.decide.vram.others.Others`."""
+
+    @property
+    def pods(self) -> float:
+        """How many there are."""
 
     @property
     def peaks(self) -> float:
@@ -56,11 +63,17 @@ class Expected:
     deviation: float = math.inf
     """Standard deviation of a clip's use at any moment while it renders; infinite: unknown."""
 
-    def together(self, clips: int, others: "Summed | None" = None) -> float:
+    def together(self, clips: int, others: "Summed | None" = None, *, surely: bool = False) -> float:
         """Return the most that so many clips, and those of other runs, use at a time, MiB.
 
         Peaks seldom coincide: the more clips, the closer their sum is to its average. The last clip may be the largest
-        so far.
+        so far. Where there are few, that is not expected at a moment when they exceed their average, too: independent
+        deviations add up as the root of the sum of their squares.
+
+        Args:
+            clips: of this run.
+            others: of other runs.
+            surely: whether both are expected at the same moment, however few there are.
         """
         every, known = (clips - 1) * self.mean + self.most, math.isfinite(self.deviation)
         usual = clips * (self.average if known else self.mean)
@@ -68,7 +81,10 @@ class Expected:
         if others is not None:
             every, usual = every + others.peaks, usual + others.usual
             deviation = math.hypot(deviation, math.sqrt(max(0.0, others.variance)))
-        return min(every, usual + DEVIATIONS * deviation + self.most - self.mean)
+        few = clips + (others.pods if others is not None else 0.0) < FEW_ON_GPU + 0.5
+        by_chance, larger = DEVIATIONS * deviation, self.most - self.mean
+        beyond = math.hypot(by_chance, larger) if few and not surely else by_chance + larger
+        return min(every, usual + beyond)
 
     @property
     def alone(self) -> float:
