@@ -18,9 +18,10 @@ from prometheus_client import Counter
 from clipfarm.cluster.api.backoff import retry_after
 from clipfarm.cluster.api.errors import ApiError, NoClusterError
 
-AT_ONCE = 24
-"""Requests under way at a time, beside watches: the 16 that take gates off, and some more. Each is a connection that
-stays, and one with TLS takes a third of a MiB, of which asyncio's buffer is 256 KiB."""
+AT_ONCE = 48
+"""Requests under way at a time, beside watches. Each is a connection that stays, and one with TLS takes a third of a
+MiB, of which asyncio's buffer is 256 KiB. With 24, requests of 30 runs waited for one whenever the API server was slow,
+those that take gates off among them."""
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
