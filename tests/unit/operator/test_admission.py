@@ -58,7 +58,7 @@ def place(
     taken=0,
     waits="",
     ran_out=False,
-    again=0,
+    last=0,
     gone=0,
     gpu=True,
     others=NONE,
@@ -66,7 +66,7 @@ def place(
 ):
     """Return a place of 10,000 MiB a GPU, with pods of this run that a reading shows, and such that it does not."""
     pods = seen + unseen
-    count = Counts(pods, unseen, gone, proven=seen, ran_out=ran_out, again=again)
+    count = Counts(pods, unseen, gone, proven=seen, ran_out=ran_out, last_attempts=last)
     node = Node(NODE, 8, PAIR, sharing=sharing, room=room, room_limit=limit, unseen=unseen_pods)
     return Place(node, states, gpu, count, OnNode(pods, taken, waits), others, kept)
 
@@ -221,7 +221,7 @@ PLACE_TABLE = [
     # Clips that ended since the reading give back what they had.
     ("VRAMClaims", place(gpu_at(0.8), seen=1, gone=1), known(1000, average=700.0), None),
     # If neighbours' use is known: clips together have to fit into the whole, with deviations and a large one.
-    ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=6), SPREAD, None),  # 1000 + 7*900 + 2.5*582 + 300
+    ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=6), SPREAD, None),  # 1000 + 7*900 + 2.55*582 + 300
     ("VRAMClaims", place(gpu_at(0.70, neighbours=NEIGHBOURS), unseen=7), SPREAD, "GPU 0 on here: 6.8 GiB in"),
     # Of two or three clips, a large one is not expected just when they are above their average: 3*2600 + hypot(...).
     ("VRAMClaims", place(gpu_at(0.52, neighbours=CALM), seen=2), LARGE, None),
@@ -230,8 +230,8 @@ PLACE_TABLE = [
     # One that ran out of memory before is put at no such risk, by itself or by another one.
     ("VRAMClaims", place(gpu_at(0.52, neighbours=CALM), seen=2), replace(LARGE, surely=True),
      "GPU 0 on here: 5.1 GiB in"),
-    ("VRAMClaims", place(gpu_at(0.52, neighbours=CALM), seen=2, again=1), LARGE, "GPU 0 on here: 5.1 GiB in"),
-    ("VRAMClaims", place(gpu_at(0.26, neighbours=CALM), seen=1, again=1), replace(LARGE, surely=True), None),
+    ("VRAMClaims", place(gpu_at(0.52, neighbours=CALM), seen=2, last=1), LARGE, "GPU 0 on here: 5.1 GiB in"),
+    ("VRAMClaims", place(gpu_at(0.26, neighbours=CALM), seen=1, last=1), replace(LARGE, surely=True), None),
     # Above `high` nothing starts, be it measured now or what is there on average.
     ("VRAMClaims", place(gpu_at(0.86, neighbours=NEIGHBOURS), unseen=5), SPREAD, "GPU 0 on here: 8.4 GiB in"),
     ("VRAMClaims", place(gpu_at(0.71, neighbours=replace(NEIGHBOURS, lately=((990.0, 5000.0),))), seen=4),
@@ -444,12 +444,18 @@ def test_a_clip_that_ran_out_of_memory_takes_no_risk_and_gets_its_turn(what, on,
     assert {start.index: start.gpu for start in plan.start} == starts, what
 
 
-def crowded(on, used, **world):
+def crowded(on, used, limit=1, **world):
     """Return the plan of a run of large clips that has so many on each of two GPUs."""
-    run = make_run(20, workers=6, **CUDA)
+    run = make_run(20, workers=6, retry={"limit": limit}, **CUDA)
     pods = running(*range(on[0]), gpu=GPU0, started_at=900.0) + running(
         *range(10, 10 + on[1]), gpu=GPU1, started_at=900.0
     )
     readings = (reading(GPU0, used[0]), reading(GPU1, used[1]))
     fields = {"nodes": (Node(NODE, 8, PAIR),), "waiting": (8, 9), "clip_memory": FEW}
     return admit(run, running=pods, readings=readings, **fields, **world)
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_a_run_that_tries_each_clip_once_takes_no_risk(limit):
+    plan = crowded((2, 2), (0.52, 0.53), limit=limit)
+    assert bool(plan.start) is (limit > 0)

@@ -14,7 +14,8 @@ from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.ledger import Ledger
 from clipfarm.decide.vram.others import NONE, of
-from clipfarm.world import ClipMemory, Departed, Node, OtherRun, Running
+from clipfarm.world import ClipMemory, Departed, Ended, Node, OtherRun, Running
+from clipfarm_contract.exit_codes import ExitCode
 from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
 
 HERE = Node(NODE, 100, (GPU0, GPU1))
@@ -265,3 +266,31 @@ def test_two_runs_may_forget_in_turn_clips_that_ended_long_ago():
     for name in ("a", "b"):
         ledger.put(name, (ONE,), {}, Expected(1000.0, 1000.0), {})
     assert ledger.on_gpu("c", ONE, GPU0) == NONE
+
+
+LARGE = ClipMemory(peak_mib=4000, mean_mib=3300, average_mib=2600, deviation_mib=400, allocated_after=5, clips=100)
+RAN_OUT = Ended(7, ExitCode.OUT_OF_VRAM, "out of GPU memory", 900.0, attempts=1)
+
+
+def large(name, on, *, limit=1, **world):
+    """Return a run of large clips that has so many on each of two GPUs, on which two clips are in all."""
+    run = make_run(100, workers=20, render={"device": "cuda"}, retry={"limit": limit})
+    pods = [Running(50 + n, NODE, gpu, 900.0) for n, gpu in enumerate((GPU0,) * on[0] + (GPU1,) * on[1])]
+    readings = (reading(GPU0, 0.52), reading(GPU1, 0.52))
+    base = {"nodes": (HERE,), "running": tuple(pods), "readings": readings, "waiting": (), "clip_memory": LARGE}
+    return Draft(name, run, make_world(run, **(base | world)))
+
+
+@pytest.mark.parametrize(("tried_again", "limit", "expected"), [((), 1, [1, 1]), ((50,), 1, [0, 1]), ((), 0, [0, 0])])
+def test_clips_of_other_runs_put_no_clip_at_risk_that_would_fail_for_good(tried_again, limit, expected):
+    theirs = large("b", (2, 2), limit=limit, ran_out_before=frozenset(tried_again))
+    assert decide(large("a", (0, 0), waiting=(1, 2)), theirs)["a"] == expected
+
+
+@pytest.mark.parametrize("waiting", [(), (8,)])
+def test_other_runs_leave_the_place_that_is_kept_for_a_clip_that_takes_no_risk(waiting):
+    again = large("a", (2, 2), ended=(RAN_OUT,), ran_out_before=frozenset({7}), waiting=waiting)
+    # The other run has the larger share, so it comes after the first.
+    others = large("b", (0, 0), waiting=(1, 2, 3), running=[Running(n, "far", None, 900.0) for n in range(60, 70)])
+    started = decide(again, others)
+    assert sum(started["a"]) + sum(started["b"]) == 1, "one of the two GPUs is kept"

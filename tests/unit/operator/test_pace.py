@@ -19,3 +19,12 @@ def test_the_one_pod_that_a_new_job_gets_at_least_is_not_owed():
     pace.left(100.0)
     pace.take(int(MOST) + 30)
     assert pace.left(100.5) == PODS_PER_SECOND / 2
+
+
+def test_runs_that_begin_together_get_as_many_each():
+    pace = Pace()
+    assert pace.of_each(30, 100.0) == 3
+    pace.take(int(MOST))
+    assert pace.of_each(30, 100.5) == 2
+    assert pace.of_each(1, 200.0) == MOST
+    assert pace.of_each(0, 200.0) == MOST

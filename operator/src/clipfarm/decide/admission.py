@@ -1,6 +1,7 @@
 """Which clips start now, and where; and why the others wait."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clipfarm.decide.choice import Choice
@@ -121,8 +122,8 @@ class Admitting:
         situation = self._situation
         while self._would_run < situation.workers and (candidate := next(self._candidates, None)) is not None:
             hold = hold_of_clip(candidate, situation) or self._waits_for_number(candidate)
-            situation.surely = candidate.ran_out
-            place = self._choice.best() if hold is None else None
+            situation.surely = candidate.ran_out or situation.run.spec.retry.limit == 0
+            place = self._choice.best(keeps=candidate.ran_out) if hold is None else None
             if hold is None or not hold.frees_worker:
                 self._would_run += 1
             if place is not None:
@@ -148,6 +149,11 @@ class Admitting:
         """Clips that were admitted so far and start now."""
         return tuple(self._start)
 
+    @property
+    def kept(self) -> Sequence[Place]:
+        """Places that are kept for clips of the run that take no risk."""
+        return self._choice.kept
+
     def wanted(self) -> Place | None:
         """Return the place to be kept for the next clip, if clips of other runs are all that is in its way."""
         return self._choice.wanted() if self.waits else None
@@ -155,6 +161,7 @@ class Admitting:
     def result(self) -> Admission:
         """Return what starts and what is held, after the last turn."""
         choice, scale_up, world = self._choice, self._scale_up, self._situation.world
+        self._situation.surely = self._situation.run.spec.retry.limit == 0  # as of any clip, and not of the last one
         asks = scale_up.pending or any(pod.waits for pod in world.running)
         room = 1 if asks and choice.best() is not None else 0
         waits_for_node = bool(scale_up.pending and not room and choice.hold.capacity)

@@ -33,6 +33,9 @@ class Choice:
     """Places that may take other clips, but not surely the last one that was looked at."""
     _hold: tuple[int, Hold] | None = None
     """What was worked out with so many places held."""
+    _none_is_sure: bool = False
+    kept: list[Place] = field(default_factory=list)
+    """Places that are kept for clips that take no risk."""
 
     @cached_property
     def _heap(self) -> list[tuple[tuple[float, float], int, Place | Unseen]]:
@@ -43,12 +46,18 @@ class Choice:
         heapq.heapify(heap)
         return heap
 
-    def best(self) -> Place | None:
+    def best(self, *, keeps: bool = False) -> Place | None:
         """Return the best place that no rule holds; None: no place is left.
 
-        A clip that takes no risk may find none although others would. Of the places that hold it alone, the one that
-        lacks the least memory is kept for it for the rest of the tick, so that it gets its turn.
+        A clip that takes no risk may find none although others of its run would. Of the places that hold it alone, the
+        one that lacks the least memory is then kept for it for the rest of the tick, so that it gets its turn.
+
+        Args:
+            keeps: whether a place is kept for the clip: others of its run take more risk.
         """
+        if keeps and self._none_is_sure:
+            self._keep_one()  # places only fill up, so the next such clip finds none either
+            return None
         for entry, _ in self._aside:
             heapq.heappush(self._heap, entry)
         self._aside.clear()
@@ -63,19 +72,25 @@ class Choice:
             if hold is None:
                 return place
             heapq.heappop(self._heap)
-            if self.situation.surely and hold.reason == Reason.VRAM_CLAIMS:
-                self._aside.append((((rank(place, self.situation.per_clip)), number, place), hold))
+            if keeps and hold.reason == Reason.VRAM_CLAIMS:
+                self._aside.append(((rank(place, self.situation.per_clip), number, place), hold))
             else:
                 self._held.append((hold, place))
+        self._none_is_sure = keeps
+        self._keep_one()
+        return None
+
+    def _keep_one(self) -> None:
+        """Keep one of the places that were set aside."""
         if self._aside:
             kept = min(self._aside, key=lambda each: self._lacks(each[0][2]))
             self._aside.remove(kept)
             self._held.append((kept[1], kept[0][2]))
-        return None
+            self.kept.append(kept[0][2])
 
     def take(self, place: Place) -> None:
         """Count a clip that starts at the best place."""
-        place.admit(again=self.situation.surely)
+        place.admit(last_attempt=self.situation.surely)
         heapq.heapreplace(self._heap, (rank(place, self.situation.per_clip), self._heap[0][1], place))
 
     def wanted(self) -> Place | None:
@@ -101,7 +116,8 @@ class Choice:
         state = place.fullest
         if state is None or state.reading is None:
             return math.inf
-        return missing(place, state.reading, per_clip, high) if per_clip else state.reading.used_fraction
+        used = state.reading.used_fraction
+        return missing(place, state.reading, per_clip, high, surely=self.situation.surely) if per_clip else used
 
     @property
     def hold(self) -> Hold:

@@ -63,7 +63,8 @@ class Draft:
         self.name, self.run, self.world, self.created = name, run, world, created
         self._fresh = watermarks.fresh(run.spec.vram, world)
         self.per_clip = expected.expected(run.spec.vram, world)
-        self.counted = counts.counts(run.spec.vram, world, self._fresh, self.per_clip)
+        once = run.spec.retry.limit == 0
+        self.counted = counts.counts(run.spec.vram, world, self._fresh, self.per_clip, once=once)
 
     def enter(self, ledger: Ledger) -> None:
         """Enter its clips into the ledger of all runs, and those of other processes that it knows of."""
@@ -115,7 +116,10 @@ class Draft:
         """Admit one clip; return whether there was one to admit."""
         turn = self._admitting.turn()
         if turn is not None and turn.place is not None:
-            self._ledger.start(self.name, turn.place, self.world.pod_requests)
+            last = self._situation.surely
+            self._ledger.start(self.name, turn.place, self.world.pod_requests, last_attempt=last)
+        for kept in self._admitting.kept:
+            self._ledger.keep(self.name, kept)
         if turn is None and (place := self._admitting.wanted()) is not None:
             self._ledger.keep(self.name, place)
             self._wants = place.gpu

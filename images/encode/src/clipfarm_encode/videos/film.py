@@ -98,7 +98,9 @@ def _shown(path: Path, wanted: list[float], *, seek: bool) -> Iterator[Picture]:
             else:
                 raise _PassedError  # frames without times can only be counted from the beginning
             if errs and shown is not None:
-                late, lasts = lateness(moment - before, rate, tick), lasting(moment - before, rate)
+                apart = moment - before
+                # A clip may end with the last frame, whose time the head may say too short.
+                late, lasts = lateness(apart, rate, tick), max(lasting(apart, rate), apart)
             while found < len(wanted) and moment > wanted[found] + late:
                 if shown is None and seek:
                     raise _PassedError

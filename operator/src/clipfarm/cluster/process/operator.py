@@ -33,9 +33,6 @@ GATHER_SECONDS = 0.01
 REST = 5.0
 """How long it waits at least, in units of the processor time of the last tick: with thousands of pods a tick at each
 event would keep a core busy, and looking is to take no more than a sixth of one."""
-RUNS_AT_ONCE = 4
-"""Runs that one tick looks at because something happened to them; the others come with the next. While a tick lasts no
-request goes on, so one of thirty runs on hundreds of GPUs would delay every gate."""
 LONGEST_REST_SECONDS = 0.25
 """For each run that the last tick looked at, up to ``TICK_SECONDS``: one run alone does not wait as long as many."""
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
@@ -70,8 +67,7 @@ class Operator:
     leads: bool = False
     """Whether this operator acts. One that does not keeps what it has read up to date."""
     _watching: list[Watcher[Any]] = field(default_factory=list)
-    _due: dict[RunKey, None] = field(default_factory=dict)
-    """Runs to look at: the one that has waited longest comes first."""
+    _due: set[RunKey] = field(default_factory=set)
     _all_due: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _rest: float = 0.0
@@ -99,7 +95,7 @@ class Operator:
         if key is None:
             self._all_due = True
         else:
-            self._due.setdefault(key)
+            self._due.add(key)
         self._wake.set()
 
     def ledger(self) -> Ledger:
@@ -167,12 +163,10 @@ class Operator:
     @TICKS.time()
     def _tick(self) -> None:
         begun = self.processor_clock()
+        due = self._due
         if self._all_due:
-            self._due = dict.fromkeys((*self._due, *(view.run for view in self.store.runs.all()), *self.runs))
-        due = list(self._due)[:RUNS_AT_ONCE]
-        self._due, self._all_due = dict.fromkeys(list(self._due)[RUNS_AT_ONCE:]), False
-        if self._due:
-            self._wake.set()
+            due = {view.run for view in self.store.runs.all()} | self.runs.keys()
+        self._due, self._all_due = set(), False
         self._ticker.tick(due)
         self.last_tick = self.clock()
         self._rest = rest(self.processor_clock() - begun, len(due))

@@ -85,9 +85,11 @@ class Ticker:
         keys = {draft.name: key for key, (_, draft) in looked.items()}
         drafts = [draft for _, draft in looked.values()]
         take_turns(drafts, self.ledger, seen.now, self._balance, lambda draft: self._guard(keys[draft.name], looked))
+        step = min(STEP, self._pace.of_each(len(looked), seen.now))
+        going_on = sum("completionTime" not in tracked.status for tracked in self.runs.values())
         for key, (tracked, draft) in looked.items():
             with self._guard(key):
-                self._act(tracked, draft, seen)
+                self._act(tracked, draft, seen, step, going_on)
                 tracked.fault = ""
         self._looked |= looked
 
@@ -132,8 +134,16 @@ class Ticker:
             world = replace(draft.world, moment=moment, running=there, readings=readings, others=others)
             Draft(name, draft.run, world).enter(self.ledger)
 
-    def _act(self, tracked: Tracked, draft: Draft, seen: Seen) -> None:
-        """Carry out what was decided for a run."""
+    def _act(self, tracked: Tracked, draft: Draft, seen: Seen, step: int, going_on: int) -> None:
+        """Carry out what was decided for a run.
+
+        Args:
+            tracked: the run.
+            draft: what was decided.
+            seen: what there is to look at.
+            step: how many pods more its Job may be given.
+            going_on: runs that have not ended.
+        """
         plan, now = draft.plan(), seen.now
         tracked.memory = decided(tracked, plan, now)
         tracked.clips_per_hour = plan.status.clips_per_hour
@@ -144,10 +154,10 @@ class Ticker:
         self._release(plan, tracked)
         if not self.applier.free(tracked):
             return
-        wanted = changes(plan, tracked, seen, self.images, self.patience, min(STEP, self._pace.left(now)))
+        wanted = changes(plan, tracked, seen, self.images, self.patience, step)
         self._pace.take(sum(change.raises for change in wanted))
         new_status = None
-        if may_write(tracked, now, len(self.runs)):
+        if may_write(tracked, now, going_on):
             status = run_status(tracked, draft.world, plan, seen.wall)
             new_status = status if write_due(tracked, status, now) else None
         is_over = expired(tracked.asked, tracked.status, self.store.reports.of(tracked.key).values(), seen.wall)

@@ -16,7 +16,10 @@ HEARTBEAT_SECONDS = 120.0
 
 
 def may_write(tracked: Tracked, now: float, runs: int = 1) -> bool:
-    """Return whether the last write of a run's status is long enough ago for another one, where there are so many."""
+    """Return whether the last write of a run's status is long enough ago for another one.
+
+    ``runs`` is how many there are that have not ended.
+    """
     return now >= tracked.work.status_written_at + max(WRITE_SECONDS, runs / MOST_WRITES)
 
 

@@ -50,7 +50,7 @@ class Situation:
     largest_mib: float | None = None
     """GPU memory of the largest clip of other runs; None: none is known."""
     surely: bool = False
-    """Whether the clip that is looked at takes no risk, because it ran out of memory before."""
+    """Whether the clip that is looked at takes no risk, because it would fail for good."""
 
     @property
     def sure_per_clip(self) -> Expected | None:

@@ -38,8 +38,8 @@ def _holds(place: Place, situation: Situation) -> str | None:
         if per_clip is None:
             return None
     high = situation.run.spec.vram.high
-    # A clip that ran out of memory before is put at no risk: it fails for good the next time.
-    surely = situation.surely or place.count.again > 0
+    # A clip that would fail for good is put at no risk.
+    surely = situation.surely or place.count.last_attempts + place.others.last_attempts > 0.5
     if has_room(place, state.reading, per_clip, high, surely=surely):
         return None
     used, total = format_mib(state.reading.used_mib), format_mib(state.reading.total_mib)

@@ -45,9 +45,9 @@ def limit(place: Place, reading: Reading, high: float) -> float:
     return reading.total_mib * (1.0 if place.empty else high)
 
 
-def missing(place: Place, reading: Reading, per_clip: Expected, high: float) -> float:
+def missing(place: Place, reading: Reading, per_clip: Expected, high: float, *, surely: bool = False) -> float:
     """Return the memory that has to come free before one more clip fits, MiB; 0 or less: it fits, by one estimate."""
-    together = per_clip.together(place.count.pods + 1, place.others)
+    together = per_clip.together(place.count.pods + 1, place.others, surely=surely)
     return min(
         measured(place, per_clip) + needed(place, per_clip) - limit(place, reading, high),
         counted(place, together, per_clip) - reading.total_mib,

@@ -32,8 +32,8 @@ class Counts:
     ran_out: bool = False
     """A pod ran out of GPU memory, and the readings may be older than that: they do not hold any more."""
 
-    again: int = 0
-    """Pods that are tried again because GPU memory ran out."""
+    last_attempts: int = 0
+    """Pods whose clip would fail for good if it ran out of memory: it did so before, or is tried once only."""
     since: float | None = None
     """When the first of those that claim memory began or, if its renderer has not, was released; None: none does."""
 
@@ -52,13 +52,13 @@ class Counts:
             self.ended,
             self.proven,
             self.ran_out,
-            self.again,
+            self.last_attempts,
             self.since,
         )
 
 
 def counts(
-    vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: Expected | None
+    vram: Vram, world: World, fresh: Mapping[GpuId, Reading], per_clip: Expected | None, *, once: bool = False
 ) -> dict[PlaceKey, Counts]:
     """Return the pods of each GPU, and for each node the pods that get their GPUs from it.
 
@@ -67,6 +67,7 @@ def counts(
         world: the snapshot.
         fresh: readings that are not too old.
         per_clip: what clips take.
+        once: whether each clip is tried once only.
     """
     found: dict[PlaceKey, Counts] = {}
     times = _Times(world, fresh)
@@ -74,7 +75,7 @@ def counts(
     for pod, key in _each(world.running, several):
         count = found.setdefault(key, Counts())
         count.pods += 1
-        count.again += pod.index in world.ran_out_before
+        count.last_attempts += once or pod.index in world.ran_out_before
         if not fresh:
             _claim(count, pod)
             continue

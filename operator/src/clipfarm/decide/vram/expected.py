@@ -15,7 +15,7 @@ FEW = 50
 """After so many clips the next one is the largest once in fifty times, and hardly larger: no margin."""
 PEAK = 1.5
 """A guess at a clip's peak, as a multiple of its average use."""
-DEVIATIONS = 2.5
+DEVIATIONS = 2.55
 """How far clips together may exceed their average use, in standard deviations. Found by simulation."""
 FEW_ON_GPU = 3
 """With so many clips on a GPU, one more makes it faster by a third or more: worth an attempt that is lost now and then.

@@ -108,14 +108,18 @@ class Ledger:
             if left.any:
                 self._totals[key] = left
 
-    def start(self, run: str, place: Place, requests: Requests = ()) -> None:
-        """Enter one more clip of a run, which starts now, and what its pod requests of the node."""
+    def start(self, run: str, place: Place, requests: Requests = (), *, last_attempt: bool = False) -> None:
+        """Enter one more clip of a run, which starts now, and what its pod requests of the node.
+
+        ``last_attempt``: it would fail for good if it ran out of memory.
+        """
         key, account = place.gpu or place.node.name, self.accounts.get(run)
         if account is None or not place.states:
             return  # it uses no GPU, or none is measured
         count = account.counts.setdefault(key, Counts())
         count.pods += 1
         count.unseen += 1
+        count.last_attempts += last_attempt
         fullest = place.fullest
         known = fullest is not None and fullest.reading is not None and isinstance(key, GpuId)
         self._enter(run, account, key, fullest.reading.used_mib if known and fullest and fullest.reading else None)

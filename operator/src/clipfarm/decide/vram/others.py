@@ -48,6 +48,8 @@ class Others(NamedTuple):
     """Square of how far these may be above their average by chance, MiB²."""
     encoders: float = 0
     """Of ``unseen``, encoders."""
+    last_attempts: float = 0
+    """Of all, those whose clip would fail for good."""
 
     @property
     def any(self) -> bool:
@@ -68,7 +70,7 @@ class Others(NamedTuple):
             return self
         part = Others._make(each / gpus for each in self)
         claimed = self.claimed / self.unseen * math.ceil(self.unseen / gpus) if self.unseen else 0.0
-        return part._replace(claimed=claimed, unknown=self.unknown)
+        return part._replace(claimed=claimed, unknown=self.unknown, last_attempts=self.last_attempts)
 
 
 NONE = Others()
@@ -76,12 +78,13 @@ NONE = Others()
 
 def of(count: Counts, per_clip: Expected | None) -> Others:
     """Return what one run's clips in a place are to other runs."""
-    pods, unseen, ran_out = count.pods, count.unseen, int(count.ran_out)
+    pods, unseen, ran_out, last = count.pods, count.unseen, int(count.ran_out), count.last_attempts
     if per_clip is None:
-        return Others(pods, unseen, unseen, pods, count.ended, ran_out)
+        return Others(pods, unseen, unseen, pods, count.ended, ran_out, last_attempts=last)
     claimed = unseen * per_clip.mean
     if not per_clip.average:
-        return Others(pods, unseen, 0, pods, count.ended, ran_out, claimed, usual=claimed, peaks=claimed)
+        all_claimed = {"usual": claimed, "peaks": claimed}
+        return Others(pods, unseen, 0, pods, count.ended, ran_out, claimed, **all_claimed, last_attempts=last)
     certain = math.isfinite(per_clip.deviation)
     shown = pods + count.ended
     return Others(
@@ -99,4 +102,5 @@ def of(count: Counts, per_clip: Expected | None) -> Others:
         peaks=pods * per_clip.mean,
         shown=shown * per_clip.average,
         shown_square=shown * (per_clip.most - per_clip.average) ** 2,
+        last_attempts=last,
     )

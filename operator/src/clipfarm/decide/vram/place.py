@@ -53,9 +53,9 @@ class Place:
         """Whether no clip of any run is there: waiting would not free memory."""
         return not (self.count.pods or self.others.pods)
 
-    def admit(self, *, again: bool = False) -> None:
-        """Count one more pod; ``again``: it is tried again because GPU memory ran out."""
+    def admit(self, *, last_attempt: bool = False) -> None:
+        """Count one more pod."""
         self.count.pods += 1
-        self.count.again += again
+        self.count.last_attempts += last_attempt
         self.count.unseen += 1
         self.on_node.pods += 1
