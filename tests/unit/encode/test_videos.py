@@ -84,6 +84,16 @@ def test_frames_that_come_evenly_count_and_not_the_rate_in_the_head(head, rate, 
         list(read_film(path, 38, 4, rate))
 
 
+@pytest.mark.parametrize("head", [20, 24, 30, 31])
+@pytest.mark.parametrize("fps", [7.0, 12.0, 25.0])
+def test_a_clip_may_end_with_the_last_frame_whatever_the_head_says(fps, head, tmp_path):
+    path = make_video(tmp_path / "x.mkv", frames=17, rate=head, at=lambda i: 40 * i)
+    frames, rate = length(path)
+    assert (frames, rate) == (17, pytest.approx(25.0))
+    count = sampled(frames, rate, fps)
+    assert len(numbers(read_film(path, 0, count, fps))) == count
+
+
 def test_a_rate_that_is_a_little_off_is_noticed_in_a_long_video():
     moments = [round(i * 1001 / 30) / 1000 for i in range(3000)]
     assert true_rate(moments, 30.0) == pytest.approx(30000 / 1001, rel=1e-5)
