@@ -21,3 +21,8 @@ class Retry(Model):
     lost_after: Annotated[Seconds, Field(ge=0)] = 300.0
     """In a cluster, time without an answer from a node, after which its pods that are being deleted are given up and
     their clips made elsewhere."""
+
+    @property
+    def tries_once(self) -> bool:
+        """Whether no clip gets a second attempt."""
+        return self.limit == 0

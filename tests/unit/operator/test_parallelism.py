@@ -79,9 +79,8 @@ class Scene:
 
     def full(self, plan: Plan) -> int:
         """Return how many pods a Job of many blocks is to have."""
-        tracked = self.tracked
-        made = parallelism.Parallelism(plan, bool(tracked.owner.queue), tracked.releases, 0.0, NOW)
-        return made.full(tracked.memory.rendering, BLOCKS)
+        made = parallelism.Parallelism.of(plan, self.tracked, NOW)
+        return made.full(self.tracked.memory.rendering, BLOCKS)
 
     def ended(self, *ages: float, began: float = 3600.0) -> "Scene":
         """Pods ended so many seconds ago."""

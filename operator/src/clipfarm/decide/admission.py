@@ -122,7 +122,7 @@ class Admitting:
         situation = self._situation
         while self._would_run < situation.workers and (candidate := next(self._candidates, None)) is not None:
             hold = hold_of_clip(candidate, situation) or self._waits_for_number(candidate)
-            situation.surely = candidate.ran_out or situation.run.spec.retry.limit == 0
+            situation.surely = candidate.ran_out or situation.run.spec.retry.tries_once
             place = self._choice.best(keeps=candidate.ran_out) if hold is None else None
             if hold is None or not hold.frees_worker:
                 self._would_run += 1
@@ -161,7 +161,7 @@ class Admitting:
     def result(self) -> Admission:
         """Return what starts and what is held, after the last turn."""
         choice, scale_up, world = self._choice, self._scale_up, self._situation.world
-        self._situation.surely = self._situation.run.spec.retry.limit == 0  # as of any clip, and not of the last one
+        self._situation.surely = self._situation.run.spec.retry.tries_once  # as of any clip, and not of the last one
         asks = scale_up.pending or any(pod.waits for pod in world.running)
         room = 1 if asks and choice.best() is not None else 0
         waits_for_node = bool(scale_up.pending and not room and choice.hold.capacity)

@@ -34,6 +34,7 @@ class Choice:
     _hold: tuple[int, Hold] | None = None
     """What was worked out with so many places held."""
     _none_is_sure: bool = False
+    """Whether a clip that takes no risk found no place, and no other clip was looked at since."""
     kept: list[Place] = field(default_factory=list)
     """Places that are kept for clips that take no risk."""
 

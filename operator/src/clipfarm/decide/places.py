@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from clipfarm.decide.vram.claims import counted, measured
@@ -45,11 +46,9 @@ class Places:
         self._on_gpu, self._world = run.spec.render.device != "cpu", world
         self._watermarks, self._counts = watermarks, counts
         self._ledger, self._name = ledger, name
-        self._on_nodes: dict[str, OnNode] = {}
 
     def all(self) -> Iterator[tuple[tuple[float, float], Place | Unseen]]:
         """Yield every place, with a key that is at most its :func:`rank`."""
-        self._count_pods()
         for node in self._world.nodes:
             if node.capacity == 0:
                 continue  # it has not even the CPUs or the device for one
@@ -81,15 +80,17 @@ class Places:
         self._ledger.refresh(self._name, self._world.pod_requests, place)
         return place
 
-    def _count_pods(self) -> None:
-        """Count the run's pods on each node."""
-        self._on_nodes = {node.name: OnNode() for node in self._world.nodes}
+    @cached_property
+    def _on_nodes(self) -> dict[str, OnNode]:
+        """The run's pods on each node."""
+        found = {node.name: OnNode() for node in self._world.nodes}
         for pod in self._world.running:
-            on_node = self._on_nodes.get(pod.node)
+            on_node = found.get(pod.node)
             if on_node is not None:
                 on_node.pods += 1
                 if pod.standing.state == "Released":
                     on_node.waits = on_node.waits or pod.waits
+        return found
 
 
 def clips(place: Place) -> float:

@@ -63,7 +63,7 @@ class Draft:
         self.name, self.run, self.world, self.created = name, run, world, created
         self._fresh = watermarks.fresh(run.spec.vram, world)
         self.per_clip = expected.expected(run.spec.vram, world)
-        once = run.spec.retry.limit == 0
+        once = run.spec.retry.tries_once
         self.counted = counts.counts(run.spec.vram, world, self._fresh, self.per_clip, once=once)
 
     def enter(self, ledger: Ledger) -> None:

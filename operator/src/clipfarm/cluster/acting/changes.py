@@ -41,7 +41,7 @@ def changes(
     recently = Recently(tracked.work.made, memory.seen_at, now)
     found = [] if finished else [claim_change(asked, claim)]
     if not asked.run.spec.source:
-        pods = Parallelism(plan, bool(asked.owner.queue), tracked.releases, work.raised_at, now, step)
+        pods = Parallelism.of(plan, tracked, now, step)
         job = next(recently.due(job_change(plan, asked, memory, pods, store, images)), None)
         found += [config_map_change(asked, job, (pod for _, pod in rendering.at_work.values())), job]
     named, as_seen = store.deployments.of(key).values(), status.get("observedGeneration") == asked.generation

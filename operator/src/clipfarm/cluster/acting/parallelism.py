@@ -20,6 +20,7 @@ from itertools import takewhile
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.memory import MOST_ENDS, Memory, Rendering
+from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Releases
 from clipfarm.decide.plan import Plan
 
@@ -65,6 +66,11 @@ class Parallelism:
     now: float
     step: int = STEP
     """How many pods more the Job may be given now, at most."""
+
+    @classmethod
+    def of(cls, plan: Plan, tracked: Tracked, now: float, step: int = STEP) -> "Parallelism":
+        """Return it for a run, by its plan."""
+        return cls(plan, bool(tracked.owner.queue), tracked.releases, tracked.work.on_job.raised_at, now, step)
 
     def full(self, rendering: Rendering, blocks: int) -> int:
         """Return how many pods a Job of so many blocks is to have, gated ones included.

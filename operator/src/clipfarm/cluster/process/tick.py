@@ -204,8 +204,7 @@ def decided(tracked: Tracked, plan: Plan, now: float) -> Memory:
         workers=status.fixed_workers,
         workers_since=status.workers_since,
     )
-    queued, raised_at = bool(tracked.owner.queue), tracked.work.on_job.raised_at
-    surplus = Parallelism(plan, queued, tracked.releases, raised_at, now).surplus_since(memory)
+    surplus = Parallelism.of(plan, tracked, now).surplus_since(memory)
     if surplus != memory.rendering.surplus_since:
         memory = replace(memory, rendering=replace(memory.rendering, surplus_since=surplus))
     return replace(memory, still_since=still_since(tracked, status, now))
