@@ -6,9 +6,11 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from helpers.cluster import Namespace
+import urllib3
+
+from helpers.cluster import ApiError, Namespace
 from helpers.exporters import TOTAL_MIB, Served
-from helpers.operators import is_at_work
+from helpers.operators import PODS, is_at_work
 
 LABELS = "clipfarm.dev/role=render"
 Gpu = tuple[str, int]
@@ -19,6 +21,8 @@ class GpuNodes(Served):
 
     A pod that runs has ``clip_mib`` in use of the GPU that its annotation names; without one, of the first GPU of its
     node that has no other pod: so a device plugin may give them out.
+
+    Pods are watched, as listing hundreds of them each second would keep the API server busier than they do.
     """
 
     def __init__(
@@ -34,26 +38,50 @@ class GpuNodes(Served):
         self._namespace, self._clip_mib, self._look_seconds = namespace, clip_mib, look_seconds
         self._gpus = [(node, gpu) for node in nodes for gpu in range(gpus)]
         self._used: dict[Gpu, float] = {}
+        self._pods: dict[str, dict[str, Any]] = {}
+        """Pods at work, by UID."""
         self._stopped = False
         self._look()
         super().__init__()
         self.url = f"http://127.0.0.1:{self.port}/metrics"
-        self._watching = threading.Thread(target=self._watch, daemon=True)
-        self._watching.start()
+        threading.Thread(target=self._watch, daemon=True).start()
+        self._looking = threading.Thread(target=self._look_on, daemon=True)
+        self._looking.start()
 
     def close(self) -> None:
         super().close()
         self._stopped = True
-        self._watching.join()
+        self._looking.join()
 
-    def _watch(self) -> None:
+    def _look_on(self) -> None:
         while not self._stopped:
             self._look()
             time.sleep(self._look_seconds)
 
+    def _watch(self) -> None:
+        """Follow the pods, until no more are looked at; a watch that ends is begun anew, with all that are there."""
+        api = self._namespace.api
+        path = f"{api.path(PODS, self._namespace.name)}?labelSelector={LABELS.replace('=', '%3D')}"
+        while not self._stopped:
+            try:
+                listed = api.request("GET", path)
+                self._pods = {pod["metadata"]["uid"]: pod for pod in filter(is_at_work, listed["items"])}
+                version = listed["metadata"]["resourceVersion"]
+                for event in api.watch(f"{path}&resourceVersion={version}"):
+                    pod = event["object"]
+                    if pod["kind"] != "Pod" or self._stopped:
+                        break
+                    there = event["type"] != "DELETED" and is_at_work(pod)
+                    if there:
+                        self._pods[pod["metadata"]["uid"]] = pod
+                    else:
+                        self._pods.pop(pod["metadata"]["uid"], None)
+            except (urllib3.exceptions.HTTPError, ApiError):
+                time.sleep(0.05)  # the API server is on its way out or in
+
     def _look(self) -> None:
         running, sent = defaultdict(int), defaultdict(int)
-        for pod in filter(is_at_work, self._namespace.pods(LABELS)):
+        for pod in list(self._pods.values()):
             where = self._gpu_of(pod, sent)
             if where is not None:
                 sent[where] += 1
