@@ -9,7 +9,7 @@ from clipfarm.decide.vram.counts import Counts, counts
 from clipfarm.decide.vram.expected import Expected, expected
 from clipfarm.decide.vram.neighbours import follow
 from clipfarm.decide.vram.others import of
-from clipfarm.decide.vram.watermarks import fresh
+from clipfarm.decide.vram.watermarks import Newest
 from clipfarm.world import ClipMemory, Departed, Node, Running, WatermarkState
 from helpers.runs import GPU0, GPU1, NODE, make_run, make_world, reading
 
@@ -170,7 +170,8 @@ def test_clips_at_their_peaks_are_no_burst_of_neighbours():
 def test_an_old_reading_is_no_reading():
     run = make_run()
     world = make_world(run, readings=(reading(GPU0, 0.1, at=900.0), reading(GPU1, 0.1, at=950.0)))
-    assert list(fresh(run.spec.vram, world)) == [GPU1]
+    newest = Newest.of(run.spec.vram, world)
+    assert (list(newest.of_gpu), list(newest.fresh)) == ([GPU0, GPU1], [GPU1])
 
 
 def test_after_a_restart_nothing_is_known_of_neighbours():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipfarm.decide.fair import FairOrder, take_turns
-from clipfarm.decide.places import Places, Unseen, rank
+from clipfarm.decide.places import Places, rank
 from clipfarm.decide.plan import Draft
 from clipfarm.decide.vram.counts import Counts
 from clipfarm.decide.vram.expected import Expected
@@ -237,12 +237,25 @@ def test_no_start_takes_readings_and_claims_above_the_memory(crowd, used):
 
 
 @settings(max_examples=60, deadline=None)
-@given(crowd=crowds, used=st.lists(st.floats(0.0, 9500.0), min_size=2, max_size=2), ended=st.floats(990.0, 1000.0))
-def test_a_place_comes_no_later_than_its_rank_before_it_is_looked_at(crowd, used, ended):
+@given(
+    crowd=crowds,
+    used=st.lists(st.floats(0.0, 9500.0), min_size=2, max_size=2),
+    ended=st.floats(990.0, 1000.0),
+    learned=st.sets(st.integers(0, 5)),
+)
+def test_a_place_comes_no_later_than_its_rank_before_it_is_looked_at(crowd, used, ended, learned):
     ledger, gone = Ledger(), (Departed(NODE, GPU0, 900.0, ended),)
     uses = dict(zip((GPU0, GPU1), used, strict=True))
     drafts = [
-        draft(str(n), size, tuple(began), nodes=(HERE,), used=uses, departed=gone if n % 2 else ())
+        draft(
+            str(n),
+            size,
+            tuple(began),
+            nodes=(HERE,),
+            used=uses,
+            departed=gone if n % 2 else (),
+            clip_memory=LARGE if n in learned else None,
+        )
         for n, (size, began, *_) in enumerate(crowd)
     ]
     for each in drafts:
@@ -250,13 +263,15 @@ def test_a_place_comes_no_later_than_its_rank_before_it_is_looked_at(crowd, used
     for each in drafts:
         each.begin(ledger)
         places = Places(each.run, each.world, each.marks, each.counted, ledger, each.name)
-        for at_most, place in places.all():
-            assert isinstance(place, Unseen)
-            made, changed = places.seen(place)
-            assert changed
-            clips, use = rank(made, each.per_clip)
-            assert at_most[0] == clips
-            assert at_most[1] <= use + 1e-9
+        assert list(places.rest()) == []
+        for fewest, positions in places.by_clips():
+            for position in positions:
+                (clips, use), same = places.at_most(position, each.per_clip)
+                assert same == position
+                found = rank(places.at(position), each.per_clip)
+                assert fewest == clips == found[0]
+                assert use <= found[1] + 1e-9
+        assert sorted(position for _, some in places.by_clips() for position in some) == [(0, 0), (0, 1)]
 
 
 def test_two_runs_may_forget_in_turn_clips_that_ended_long_ago():

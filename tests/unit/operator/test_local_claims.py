@@ -1,5 +1,6 @@
 """What a run on one machine writes of its claims: others read it whole, or not at all."""
 
+import json
 from contextlib import closing
 
 import pytest
@@ -24,6 +25,22 @@ def run(*, running=1, departed=0):
 def mine(tmp_path):
     with closing(Claims(tmp_path)) as made:
         yield made
+
+
+def test_a_gpu_is_an_object_as_for_processes_of_earlier_versions(mine):
+    mine.write(run())
+    assert json.loads(mine.path.read_text())["running"][0]["gpu"] == {
+        "node": "here", "index": 0, "uuid": "GPU-a", "instance": "",
+    }  # fmt: skip
+
+
+def test_what_one_process_writes_another_reads(mine, tmp_path):
+    written = run(running=2, departed=1)
+    mine.write(written)
+    with closing(Claims(tmp_path)) as other:
+        [read] = other.others()
+    assert (read.running, read.departed) == (written.running, written.departed)
+    assert isinstance(read.running[0].gpu, GpuId)
 
 
 def test_many_clips_that_have_ended_leave_room_for_those_that_run(mine):

@@ -1,7 +1,5 @@
 """What a look at a cluster tells the rules of GPU memory, and what people are told of them."""
 
-from dataclasses import replace
-
 import pytest
 
 from clipfarm.cluster.api.endings import FailedPod
@@ -229,7 +227,7 @@ def test_others_that_leave_no_room_for_one_clip_count_below_the_mark_too():
 
 def test_several_places_are_counted_beside_the_first():
     scene = Scene()
-    other = replace(GPU, index=1, uuid="GPU-b")
+    other = GPU._replace(index=1, uuid="GPU-b")
     scene.pod(0, gate=0, gpu=None)
     scene.gpus.readings = {gpu: Reading(gpu, 23_000.0, 24_000.0, NOW) for gpu in (GPU, other)}
     assert scene.tick().status.held[0].hold.message.endswith("; 1 other place is held, too")

@@ -2,10 +2,12 @@
 
 import heapq
 import math
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from clipfarm.decide.places import Places, Unseen, rank
+from clipfarm.decide.places import Places, Position, Ranked, rank
 from clipfarm.decide.rules import no_node
 from clipfarm.decide.rules.rule import Hold
 from clipfarm.decide.rules.subjects import Situation
@@ -29,7 +31,7 @@ class Choice:
     places: Places
     """All places. Of a run without a clip to start they are never asked for."""
     _held: list[tuple[Hold, Place]] = field(default_factory=list)
-    _aside: list[tuple[tuple[tuple[float, float], int, Place], Hold]] = field(default_factory=list)
+    _aside: list[tuple[tuple[Ranked, Place], Hold]] = field(default_factory=list)
     """Places that may take other clips, but not surely the last one that was looked at."""
     _hold: tuple[int, Hold] | None = None
     """What was worked out with so many places held."""
@@ -39,13 +41,16 @@ class Choice:
     """Places that are kept for clips that take no risk."""
 
     @cached_property
-    def _heap(self) -> list[tuple[tuple[float, float], int, Place | Unseen]]:
-        """Places that are left, the best one first."""
-        heap: list[tuple[tuple[float, float], int, Place | Unseen]] = [
-            (at_most, number, place) for number, (at_most, place) in enumerate(self.places.all())
-        ]
+    def _heap(self) -> list[tuple[Ranked, Place | None]]:
+        """Places that are left, the best one first; None: a GPU that was not looked at yet."""
+        heap: list[tuple[Ranked, Place | None]] = list(self.places.rest())
         heapq.heapify(heap)
         return heap
+
+    @cached_property
+    def _fuller(self) -> deque[tuple[float, Sequence[Position]]]:
+        """GPUs that come after those by how many clips are there, with that number."""
+        return deque(self.places.by_clips())
 
     def best(self, *, keeps: bool = False) -> Place | None:
         """Return the best place that no rule holds; None: no place is left.
@@ -62,44 +67,55 @@ class Choice:
         for entry, _ in self._aside:
             heapq.heappush(self._heap, entry)
         self._aside.clear()
-        while self._heap:
-            (_, use), number, found = self._heap[0]
-            place, changed = self.places.seen(found)
+        per_clip = self.situation.per_clip
+        while self._heap or self._fuller:
+            if self._fuller and (not self._heap or self._heap[0][0][0][0] >= self._fuller[0][0]):
+                for each in self._fuller.popleft()[1]:
+                    heapq.heappush(self._heap, (self.places.at_most(each, per_clip), None))
+                continue
+            (key, position), place = self._heap[0]
+            if place is None and (now := self.places.at_most(position, per_clip)) > (key, position):
+                heapq.heapreplace(self._heap, (now, None))  # clips of other runs have come there since
+                continue
             # A place is ranked once it comes first.
-            if changed or use == -math.inf:
-                heapq.heapreplace(self._heap, (rank(place, self.situation.per_clip), number, place))
+            if place is None or self.places.changed(place) or key[1] == -math.inf:
+                place = place or self.places.at(position)
+                heapq.heapreplace(self._heap, self._ranked(position, place))
                 continue
             hold = hold_of_place(place, self.situation)
             if hold is None:
                 return place
             heapq.heappop(self._heap)
             if keeps and hold.reason == Reason.VRAM_CLAIMS:
-                self._aside.append(((rank(place, self.situation.per_clip), number, place), hold))
+                self._aside.append((self._ranked(position, place), hold))
             else:
                 self._held.append((hold, place))
         self._none_is_sure = keeps
         self._keep_one()
         return None
 
+    def _ranked(self, position: Position, place: Place) -> tuple[Ranked, Place]:
+        return (rank(place, self.situation.per_clip), position), place
+
     def _keep_one(self) -> None:
         """Keep one of the places that were set aside."""
         if self._aside:
-            kept = min(self._aside, key=lambda each: self._lacks(each[0][2]))
+            kept = min(self._aside, key=lambda each: self._lacks(each[0][1]))
             self._aside.remove(kept)
-            self._held.append((kept[1], kept[0][2]))
-            self.kept.append(kept[0][2])
+            self._held.append((kept[1], kept[0][1]))
+            self.kept.append(kept[0][1])
 
     def take(self, place: Place) -> None:
         """Count a clip that starts at the best place."""
         place.admit(last_attempt=self.situation.surely)
-        heapq.heapreplace(self._heap, (rank(place, self.situation.per_clip), self._heap[0][1], place))
+        heapq.heapreplace(self._heap, self._ranked(self._heap[0][0][1], place))
 
     def wanted(self) -> Place | None:
         """Return the place that lacks the least memory for one more clip, of those that clips of other runs fill.
 
         What comes free there is kept for this run, so each time the same place lacks less.
         """
-        if self._heap:
+        if self._heap or self._fuller:
             return None
         found: tuple[float, Place] | None = None
         for hold, place in self._held:

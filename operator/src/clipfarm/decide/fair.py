@@ -5,7 +5,7 @@ its share for a while.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -77,7 +77,21 @@ def take_turns(
     balance: Balance | None = None,
     guard: Callable[[Draft], AbstractContextManager[object]] = nullcontext,
 ) -> None:
+    """Let the runs take turns until none of them starts another clip: see :func:`turns`."""
+    for _ in turns(drafts, ledger, now, balance, guard):
+        pass
+
+
+def turns(
+    drafts: Iterable[Draft],
+    ledger: Ledger,
+    now: float,
+    balance: Balance | None = None,
+    guard: Callable[[Draft], AbstractContextManager[object]] = nullcontext,
+) -> Iterator[None]:
     """Enter the clips of all runs into the ledger, and let the runs take turns until none of them starts another clip.
+
+    Between two yields a part of one run is done. With hundreds of GPUs all of it takes a good part of a second.
 
     Args:
         drafts: one for each run.
@@ -93,15 +107,18 @@ def take_turns(
         with guard(draft):
             draft.enter(ledger)
             entered.add(draft.name)
+        yield
     for draft in found:
         if draft.name in entered:
             with guard(draft):
                 draft.begin(ledger)
                 begun.append(draft)
+            yield
     balance = balance or Balance()
     order = FairOrder(begun, balance.clips)
     while (next_ := order.pop()) is not None:
         with guard(next_):
             if next_.turn():
                 order.push(next_)
+        yield
     order.settle(balance, now)

@@ -1,9 +1,8 @@
 """Where clips could start, and which place comes first."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from clipfarm.decide.vram.claims import counted, measured
 from clipfarm.decide.vram.counts import Counts, PlaceKey
@@ -13,12 +12,10 @@ from clipfarm.decide.vram.place import OnNode, Place
 from clipfarm.run import Run
 from clipfarm.world import GpuId, Node, WatermarkState, World
 
-
-class Unseen(NamedTuple):
-    """A GPU that no clip of the tick was offered yet. A fleet has hundreds, of which a tick fills a few."""
-
-    node: Node
-    gpu: GpuId
+Position = tuple[int, int]
+"""Of a place: the number of the node, and of the GPU on it."""
+Ranked = tuple[tuple[float, float], Position]
+"""A key that is at most the :func:`rank` of a place, and its position."""
 
 
 class Places:
@@ -47,30 +44,57 @@ class Places:
         self._watermarks, self._counts = watermarks, counts
         self._ledger, self._name = ledger, name
 
-    def all(self) -> Iterator[tuple[tuple[float, float], Place | Unseen]]:
-        """Yield every place, with a key that is at most its :func:`rank`."""
-        for node in self._world.nodes:
-            if node.capacity == 0:
-                continue  # it has not even the CPUs or the device for one
-            if self._on_gpu and node.sharing == "Chosen" and node.gpus:
-                for gpu in node.gpus:
-                    yield self._at_most(node, gpu), Unseen(node, gpu)
-                continue
-            here = tuple(self._watermarks[gpu] for gpu in node.gpus) if self._on_gpu else ()
-            place = self._place(node, here)
-            yield (clips(place), -math.inf), place
+    def rest(self) -> Iterator[tuple[Ranked, Place]]:
+        """Yield the places that are no GPUs of their own."""
+        for number, node in enumerate(self._world.nodes):
+            # Without a capacity it has not even the CPUs or the device for one.
+            if node.capacity != 0 and not self._has_own(node):
+                here = tuple(self._watermarks[gpu] for gpu in node.gpus) if self._on_gpu else ()
+                place = self._place(node, here)
+                yield ((clips(place), -math.inf), (number, 0)), place
 
-    def seen(self, place: Place | Unseen) -> tuple[Place, bool]:
-        """Return a place as it is now, with all that other runs have started there, and whether it has changed."""
-        if isinstance(place, Unseen):
-            return self._place(place.node, (self._watermarks[place.gpu],)), True
-        return place, self._ledger.refresh(self._name, self._world.pod_requests, place)
+    def by_clips(self) -> Sequence[tuple[float, Sequence[Position]]]:
+        """Return the GPUs that a clip may be sent to, by how many clips of all runs are on each, the fewest first.
 
-    def _at_most(self, node: Node, gpu: GpuId) -> tuple[float, float]:
-        """Return a key that is at most the rank of a GPU: without what clips claim, and the next burst."""
-        pods, freed = self._ledger.there(node, gpu)
-        reading = self._watermarks[gpu].reading
-        return pods, math.inf if reading is None else (reading.used_mib - freed) / reading.total_mib
+        A fleet has hundreds, of which a tick fills a few. In its turns GPUs only fill up, so what the first run finds
+        holds for all that have the same nodes.
+        """
+        nodes = [(number, node) for number, node in enumerate(self._world.nodes) if node.capacity != 0]
+        own = tuple((number, node.name, node.gpus) for number, node in nodes if self._has_own(node))
+        known: Sequence[tuple[float, Sequence[Position]]] | None = self._ledger.shared.get(own)
+        if known is None:
+            groups: dict[float, list[Position]] = {}
+            for number, node in nodes:
+                for position, gpu in enumerate(node.gpus if self._has_own(node) else ()):
+                    groups.setdefault(self._ledger.there(node, gpu).pods, []).append((number, position))
+            known = self._ledger.shared[own] = sorted(groups.items())
+        return known
+
+    def at_most(self, position: Position, per_clip: Expected | None) -> Ranked:
+        """Return a GPU's position, with a key that is at most its rank, but for rounding."""
+        node = self._world.nodes[position[0]]
+        state = self._watermarks[node.gpus[position[1]]]
+        there, reading, neighbours = self._ledger.there(node, state.gpu), state.reading, state.neighbours
+        if reading is None:
+            return (there.pods, math.inf), position
+        use = max(0.0, reading.used_mib - there.freed)
+        if per_clip is not None:
+            reserve, most = (neighbours.reserve_mib, neighbours.most_mib) if neighbours else (0.0, math.inf)
+            use = min(use + reserve + there.claimed, max(use, most + there.peaks))
+        return (there.pods, use / reading.total_mib), position
+
+    def at(self, position: Position) -> Place:
+        """Return a GPU as it is now, with all that other runs have started there."""
+        node = self._world.nodes[position[0]]
+        return self._place(node, (self._watermarks[node.gpus[position[1]]],))
+
+    def changed(self, place: Place) -> bool:
+        """Bring a place up to date with all that other runs have started there; return whether it has changed."""
+        return self._ledger.refresh(self._name, self._world.pod_requests, place)
+
+    def _has_own(self, node: Node) -> bool:
+        """Return whether each GPU of a node is a place of its own."""
+        return self._on_gpu and node.sharing == "Chosen" and bool(node.gpus)
 
     def _place(self, node: Node, group: tuple[WatermarkState, ...]) -> Place:
         place = Place(node, group, self._on_gpu, on_node=self._on_nodes[node.name])

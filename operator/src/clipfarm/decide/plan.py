@@ -51,7 +51,9 @@ class Plan:
 class Draft:
     """One run within a tick, from the look at it to its plan. Other runs' turns come in between."""
 
-    def __init__(self, name: str, run: Run, world: World, created: str = "") -> None:
+    def __init__(
+        self, name: str, run: Run, world: World, created: str = "", newest: watermarks.Newest | None = None
+    ) -> None:
         """Find out how much memory its clips take, and where they are.
 
         Args:
@@ -59,18 +61,19 @@ class Draft:
             run: what is asked for.
             world: what was seen.
             created: when the run was, as the API server writes it; the oldest comes first.
+            newest: the world's readings, where they are at hand.
         """
         self.name, self.run, self.world, self.created = name, run, world, created
-        self._fresh = watermarks.fresh(run.spec.vram, world)
+        self._newest = newest or watermarks.Newest.of(run.spec.vram, world)
         self.per_clip = expected.expected(run.spec.vram, world)
         once = run.spec.retry.tries_once
-        self.counted = counts.counts(run.spec.vram, world, self._fresh, self.per_clip, once=once)
+        self.counted = counts.counts(run.spec.vram, world, self._newest.fresh, self.per_clip, once=once)
 
     def enter(self, ledger: Ledger) -> None:
         """Enter its clips into the ledger of all runs, and those of other processes that it knows of."""
-        used = {gpu: reading.used_mib for gpu, reading in self._fresh.items()}
+        fresh = self._newest.fresh
         if self.run.spec.render.device != "cpu":
-            ledger.put(self.name, self.world.nodes, self.counted, self.per_clip, used)
+            ledger.put(self.name, self.world.nodes, self.counted, self.per_clip, fresh)
         ledger.drop(self.name + encoders.SUFFIX)
         for other in self.world.others:
             nodes = other.nodes or self.world.nodes
@@ -79,8 +82,8 @@ class Draft:
             )
             vram = self.run.spec.vram.model_copy(update={"allocation_time": other.allocation_time})
             size = expected.reported(other.clip) if other.clip else None
-            counted = counts.counts(vram, theirs, self._fresh, size)
-            ledger.put(other.name, nodes, counted, size, used, encodes=other.encodes)
+            counted = counts.counts(vram, theirs, self._newest.fresh, size)
+            ledger.put(other.name, nodes, counted, size, fresh, encodes=other.encodes)
 
     def begin(self, ledger: Ledger) -> None:
         """Judge GPUs and retries, once the clips of all runs are entered."""
@@ -88,7 +91,7 @@ class Draft:
         self._ledger = ledger
         self._wants: GpuId | None = None
         others_on = partial(ledger.on_gpu, self.name)
-        self.marks = watermarks.update(run.spec.vram, world, self.counted, self.per_clip, others_on)
+        self.marks = watermarks.update(run.spec.vram, world, self.counted, self.per_clip, others_on, self._newest)
         self.outcome = retry.stop(run.spec.retry, world, retry.judge(run.spec.retry, world.ended))
         largest = ledger.largest_mib(self.name)
         self._situation = situation = Situation(

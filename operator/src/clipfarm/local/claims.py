@@ -15,7 +15,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,7 +25,7 @@ from clipfarm.decide.vram.encoders import SUFFIX
 from clipfarm.decide.vram.expected import FEW, Expected
 from clipfarm.decide.vram.ledger import Claim
 from clipfarm.units import format_bytes
-from clipfarm.world import ClipMemory, OtherRun, Running, RunStanding, World
+from clipfarm.world import ClipMemory, GpuId, OtherRun, Running, RunStanding, World
 from clipfarm_contract.text import printable
 
 FOLDER = Path("/tmp/clipfarm-vram")  # noqa: S108 - users share it; what is found there is checked
@@ -145,12 +145,23 @@ def _bounded(mine: OtherRun) -> bytes:
 
     Their memory then counts as a neighbour's until a reading shows that it is free. Clips that run are never left out.
     """
-    data = json.dumps(asdict(mine)).encode()
+    data = json.dumps(_plain(mine)).encode()
     while len(data) > MOST_BYTES and mine.departed:
         newest = sorted(mine.departed, key=lambda gone: gone.ended_at)[(len(mine.departed) + 1) // 2 :]
         mine = replace(mine, departed=tuple(newest))
-        data = json.dumps(asdict(mine)).encode()
+        data = json.dumps(_plain(mine)).encode()
     return data
+
+
+def _plain(value: object) -> object:
+    """Return a value for JSON, in which whatever has fields is an object, a GPU too."""
+    if isinstance(value, GpuId):
+        return value._asdict()
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return value
 
 
 def claims_of(run: str, plan: Plan, world: World, allocation_time: float) -> OtherRun:

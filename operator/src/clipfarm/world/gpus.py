@@ -1,36 +1,21 @@
 """GPUs, and their memory as it was measured. Sizes are MiB."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-class _Hashed:
-    """Has its hash at hand: a tick of many runs looks GPUs up some hundred thousand times."""
+class GpuId(NamedTuple):
+    """One GPU of one node, or one instance of it (MIG): node, UUID and instance tell any two apart.
 
-    __slots__ = ("_hash",)
-    _hash: int
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class GpuId(_Hashed):
-    """One GPU of one node, or one instance of it (MIG): node, UUID and instance tell any two apart."""
+    A tuple, because a tick of many runs looks GPUs up some hundred thousand times.
+    """
 
     node: str
-    index: int
+    index: int  # type: ignore[assignment]  # nobody asks where in the tuple something is
     """As the driver counts: in the order of the PCI bus."""
     uuid: str = ""
     instance: str = ""
     """Number of the GPU instance; empty: the GPU as a whole."""
-
-    def __post_init__(self) -> None:
-        """Work the hash out once."""
-        object.__setattr__(self, "_hash", hash((self.node, self.index, self.uuid, self.instance)))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __reduce__(self) -> tuple[type["GpuId"], tuple[str, int, str, str]]:
-        """Leave the hash out of a pickle: another process hashes texts otherwise."""
-        return GpuId, (self.node, self.index, self.uuid, self.instance)
 
     @property
     def number(self) -> str:

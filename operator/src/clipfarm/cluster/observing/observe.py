@@ -83,8 +83,8 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         completed=settled.completed.count,
         completions=carried_over.completions(rendering, settled.completed.count, now),
     )
-    readings = seen.gpus.for_namespace(tracked.key[0])
-    offered, unfit_nodes = offers(render, before.watermarks, seen, readings), unfit(render, seen)
+    readings = seen.readings(tracked.key[0])
+    offered, unfit_nodes = offers(render, before.watermarks, seen, readings.by_gpu), unfit(render, seen)
     kind = node_kind(run, recorded_labels(tracked.status), before.node_kind, seen, offered, running, settled.count)
     export = exporting(run, asked.owner, tracked.status, seen.store)
     seen_now = {"Job": job, "Deployment": deployment, KIND: export.job or export.other}
@@ -120,7 +120,7 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         gave_up=attempts.gave_up,
         ran_out_before=frozenset(end.index for end in attempts.unfinished if end.exit_code in RAN_OUT),
         broke_off=tuple(end for end in attempts.unfinished if end.exit_code is ExitCode.BROKE_OFF),
-        readings=tuple(readings.values()),
+        readings=readings.every,
         watermarks=memory.watermarks,
         completions=following.completions,
         encoding=progress,
@@ -144,6 +144,6 @@ def observe(tracked: Tracked, own: Own, seen: Seen) -> tuple[World, Memory]:
         refusal=trial.refusal,
         turn=memory.turn,
         pod_requests=asking.requests,
-        others=encoder_claims(asked, own.encoders, encoders_pods, seen, readings),
+        others=encoder_claims(asked, own.encoders, encoders_pods, seen, readings.by_gpu),
     )
     return world, memory

@@ -8,6 +8,15 @@ from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.requests import Amounts, Requested
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.vram.gpus import Gpus
+from clipfarm.world import GpuId, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """GPU memory as it was measured, the newest reading of each GPU."""
+
+    by_gpu: Mapping[GpuId, Reading]
+    every: tuple[Reading, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,15 @@ class Seen:
     """Renderers' pods that were released and that no watch shows without their gate yet, by the node of each."""
     shared: dict[Hashable, Any] = field(default_factory=dict)
     """Worked out once for all runs that ask for the same, by the name of what it is and what it depends on."""
+
+    def readings(self, namespace: str) -> "Readings":
+        """Return the readings that count for the runs of a namespace."""
+        key = "readings", namespace
+        if key not in self.shared:
+            by_gpu = dict(self.gpus.for_namespace(namespace))  # exporters answer within a tick, too
+            self.shared[key] = Readings(by_gpu, tuple(by_gpu.values()))
+        found: Readings = self.shared[key]
+        return found
 
     def has_own(self, node: str, run: RunKey) -> bool:
         """Return whether pods of a run request something of a node, or are on their way there."""

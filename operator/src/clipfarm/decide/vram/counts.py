@@ -88,8 +88,10 @@ def counts(
             begun = pod.started_at + per_clip.allocated_after
             count.showing += _part(begun, math.inf, not_before, reported)
     for gone, key in _each(world.departed, several):
-        count = found.setdefault(key, Counts())
         not_before, reported = times[key]
+        if gone.ended_at <= not_before - vram.allocation_time:
+            continue  # readings say nothing of it any more, as of most that are remembered
+        count = found.setdefault(key, Counts())
         shown = not_before >= gone.started_at + vram.allocation_time
         count.gone += shown and reported < gone.ended_at
         # Short clips end before a reading surely shows them; that they were there together is known nevertheless.
@@ -122,14 +124,16 @@ class _Times(dict[PlaceKey, tuple[float, float]]):
         return node is not None and key in self._fresh and key in node.gpus
 
     def __missing__(self, key: PlaceKey) -> tuple[float, float]:
-        gpus: Iterable[GpuId] = ()
-        if self.knows(key):
-            gpus = self._nodes[key].gpus if isinstance(key, str) else (key,)
-        readings = [self._fresh[gpu] for gpu in gpus if gpu in self._fresh]
-        found = self[key] = (
-            min((reading.at - reading.lag for reading in readings), default=-math.inf),
-            min((reading.at for reading in readings), default=math.inf),
-        )
+        found = -math.inf, math.inf
+        if isinstance(key, GpuId):
+            if self.knows(key):
+                reading = self._fresh[key]
+                found = reading.at - reading.lag, reading.at
+        elif key in self._nodes:
+            readings = [self._fresh[gpu] for gpu in self._nodes[key].gpus if gpu in self._fresh]
+            if readings:
+                found = min(each.at - each.lag for each in readings), min(each.at for each in readings)
+        self[key] = found
         return found
 
 

@@ -115,15 +115,15 @@ def expected(vram: Vram, world: World) -> Expected | None:
         found = reported(learned)
         return replace(found, most=max(given, found.most), given=given >= found.most)
     states = world.watermarks.values()
-    shares = [state.per_clip_mib for state in states if state.per_clip_mib]
+    shares = [share for state in states if (share := state.per_clip_mib)]
     # Neighbours may have changed on some of the GPUs; the median is right.
     average = statistics.median(shares) if shares else 0.0
     if not average and not given:
         return None
     peak = given or average * PEAK
     average = min(average, peak)
-    deviations = [state.neighbours.deviation_mib for state in states if state.neighbours]
-    known = [deviation for deviation in deviations if deviation is not None]
+    neighbours = (state.neighbours for state in states)
+    known = [scatter for each in neighbours if each and each.samples and (scatter := each.deviation_mib) is not None]
     deviation = statistics.median(known) if known else math.inf
     after = vram.allocation_time * TYPICAL
     return Expected(peak, peak, average, after, given=bool(given), guessed=not given, deviation=deviation)

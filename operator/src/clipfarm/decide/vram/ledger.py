@@ -5,16 +5,16 @@ decides with it.
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from clipfarm.decide.vram import others
 from clipfarm.decide.vram.counts import Counts, PlaceKey
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.others import NONE, Others
 from clipfarm.decide.vram.place import Place
-from clipfarm.world import GpuId, Node, Requests
+from clipfarm.world import GpuId, Node, Reading, Requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class Ledger:
 
     accounts: dict[str, Account] = field(default_factory=dict)
     """By the run's name."""
+    shared: dict[Hashable, Any] = field(default_factory=dict)
+    """Worked out once for the turns of a tick, for runs that are alike."""
     _totals: dict[PlaceKey, Others] = field(default_factory=dict)
     _claimants: dict[PlaceKey, set[str]] = field(default_factory=dict)
     """Runs that have claims in a place, or had some since they were last entered."""
@@ -58,8 +60,10 @@ class Ledger:
     """How often a clip was started on a node, or a place kept there, in this tick."""
     _listed: dict[GpuId, tuple[Claim, ...]] = field(default_factory=dict)
     """Claims that were worked out since the last change."""
-    _started: dict[str, list[tuple[str, Requests]]] = field(default_factory=dict)
-    """The run and the requests of each pod that was sent to a node in this tick."""
+    _listed_all: Mapping[GpuId, tuple[Claim, ...]] | None = None
+    """Those on all GPUs; None: not worked out since then."""
+    _started: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    """What the pods request that were sent to a node in this tick, by run; under the empty name, all of them."""
 
     def put(
         self,
@@ -67,7 +71,7 @@ class Ledger:
         nodes: Iterable[Node],
         counts: Mapping[PlaceKey, Counts],
         per_clip: Expected | None,
-        used: Mapping[GpuId, float],
+        fresh: Mapping[GpuId, Reading],
         *,
         encodes: bool = False,
     ) -> None:
@@ -78,7 +82,7 @@ class Ledger:
             nodes: where its clips may be.
             counts: its clips, by place.
             per_clip: memory that one takes; None: unknown.
-            used: memory in use by fresh readings, by GPU, MiB.
+            fresh: readings that are not too old, by GPU.
             encodes: whether these are encoders.
         """
         self.drop(run)
@@ -90,13 +94,14 @@ class Ledger:
             node = by_name.get(gpu.node if gpu else str(key))
             if node is not None and (gpu in node.gpus if node.sharing == "Chosen" else gpu is None):
                 account.counts[key] = count.copy()
-                self._enter(run, account, key, used.get(gpu) if gpu else None)
+                reading = fresh.get(gpu) if gpu else None
+                self._enter(run, account, key, reading.used_mib if reading else None)
         self.accounts[run] = account
 
     def drop(self, run: str) -> None:
         """Forget a run's clips."""
         account = self.accounts.pop(run, None)
-        self._listed.clear()
+        self._forget_listed()
         for key, mine in account.sums.items() if account else ():
             # No total is there if no run has a clip there any more, and some only remember one that ended.
             left = self._totals.pop(key, NONE).minus(mine)
@@ -123,7 +128,10 @@ class Ledger:
         fullest = place.fullest
         known = fullest is not None and fullest.reading is not None and isinstance(key, GpuId)
         self._enter(run, account, key, fullest.reading.used_mib if known and fullest and fullest.reading else None)
-        self._started.setdefault(place.node.name, []).append((run, requests))
+        started = self._started.setdefault(place.node.name, {})
+        for sums in (started.setdefault("", {}), started.setdefault(run, {})):
+            for resource, amount in requests:
+                sums[resource] = sums.get(resource, 0) + amount
         self._changes[place.node.name] = self._changes.get(place.node.name, 0) + 1
 
     def keep(self, run: str, place: Place) -> None:
@@ -141,9 +149,8 @@ class Ledger:
 
     def release(self) -> None:
         """Keep no place any more: a new tick begins."""
-        self._kept.clear()
-        self._changes.clear()
-        self._started.clear()
+        for of_the_tick in (self._kept, self._changes, self._started, self.shared):
+            of_the_tick.clear()
 
     def refresh(self, run: str, requests: Requests, place: Place) -> bool:
         """Bring a place up to date with what other runs have there; return whether it has changed."""
@@ -159,13 +166,12 @@ class Ledger:
 
     def _taken(self, run: str, requests: Requests, node: str) -> int:
         """Return how many pods of a run could take the room of those that other runs have sent to a node."""
-        if node not in self._started:
+        started = self._started.get(node)
+        if started is None:
             return 0
-        others = Counter[str]()
-        for name, theirs in self._started[node]:
-            if name != run:
-                others.update(dict(theirs))
-        return max((-(-others[resource] // amount) for resource, amount in requests if amount), default=0)
+        every, own = started[""], started.get(run, {})
+        others = ((every.get(resource, 0) - own.get(resource, 0), amount) for resource, amount in requests if amount)
+        return max((-(-theirs // amount) for theirs, amount in others), default=0)
 
     def on_gpu(self, run: str, node: Node, gpu: GpuId) -> Others:
         """Return the clips of all other runs on a GPU."""
@@ -175,16 +181,12 @@ class Ledger:
         named, spread = self._others(run, gpu), self._others(run, node.name)
         return named.plus(spread.over(len(node.gpus))) if spread.any else named
 
-    def there(self, node: Node, gpu: GpuId) -> tuple[float, float]:
-        """Return how many clips of all runs are on a GPU, and the memory that readings still show of others, MiB.
-
-        Of clips whose GPU the node chose, it has its part.
-        """
+    def there(self, node: Node, gpu: GpuId) -> Others:
+        """Return the clips of all runs on a GPU; of those whose GPU the node chose, it has its part."""
         found = self._totals.get(gpu, NONE)
         if node.name not in self._totals:
-            return found.pods, found.freed
-        spread, gpus = self._totals[node.name], len(node.gpus)
-        return found.pods + spread.pods / gpus, found.freed + spread.freed / gpus
+            return found
+        return found.plus(Others._make(each / len(node.gpus) for each in self._totals[node.name]))
 
     def at(self, run: str, place: Place) -> Others:
         """Return the clips of all other runs in a place: of several GPUs, on the fullest; all of them on whole GPUs."""
@@ -203,14 +205,18 @@ class Ledger:
         known = [each.per_clip.most for each in others if each.per_clip]
         return max(known, default=None)
 
-    def claims_on(self, gpus: Iterable[GpuId]) -> dict[GpuId, tuple[Claim, ...]]:
+    def claims_on(self, gpus: Mapping[GpuId, object]) -> Mapping[GpuId, tuple[Claim, ...]]:
         """Return what runs claim on these GPUs; without those where there is nothing."""
         there = self._claimants
-        return {
-            gpu: claims
-            for gpu in gpus
-            if (gpu in there or gpu.node in there) and (claims := self.claims(gpu.node, gpu))
-        }
+        if any(isinstance(key, str) for key in there):
+            found = {gpu: self.claims(gpu.node, gpu) for gpu in gpus if gpu in there or gpu.node in there}
+            return {gpu: claims for gpu, claims in found.items() if claims}
+        # Where clips were sent to GPUs, as in most fleets, all runs are shown the same.
+        every = self._listed_all
+        if every is None:
+            found = {gpu: self.claims(gpu.node, gpu) for gpu in there if isinstance(gpu, GpuId)}
+            every = self._listed_all = {gpu: claims for gpu, claims in found.items() if claims}
+        return every if every.keys() <= gpus.keys() else {gpu: every[gpu] for gpu in every.keys() & gpus.keys()}
 
     def claims(self, node: str, gpu: GpuId) -> tuple[Claim, ...]:
         """Return what runs claim on a GPU, the largest first; clips whose GPU the node chose count on each of them.
@@ -232,12 +238,16 @@ class Ledger:
         ]
         return tuple(sorted(found, key=lambda each: (-(math.inf if each.mib is None else each.mib), each.run)))
 
+    def _forget_listed(self) -> None:
+        self._listed.clear()
+        self._listed_all = None
+
     def _enter(self, run: str, account: Account, key: PlaceKey, used: float | None) -> None:
         """Bring a run's sum in a place up to date with its count."""
         before, total = account.sums.get(key, NONE), self._totals.get(key, NONE)
         without = total if before is NONE else total.minus(before)
         count = account.counts[key]
-        self._listed.clear()
+        self._forget_listed()
         per_clip = account.per_clip
         if per_clip is None and used is not None and count.proven:
             # No clip takes more, on average, than what other runs' clips do not explain, divided by those that show.

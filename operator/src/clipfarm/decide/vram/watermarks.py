@@ -1,7 +1,7 @@
 """Watermarks: a GPU closes for new clips above ``vram.high``, and opens again below ``vram.low``."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from clipfarm.decide.vram.counts import Counts, PlaceKey
 from clipfarm.decide.vram.expected import Expected
@@ -12,9 +12,20 @@ from clipfarm.units import format_duration
 from clipfarm.world import GpuId, Neighbours, Node, Reading, WatermarkState, World
 
 
-def fresh(vram: Vram, world: World) -> dict[GpuId, Reading]:
-    """Return readings that are not too old."""
-    return {reading.gpu: reading for reading in world.readings if world.now - reading.at <= vram.stale_after}
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest reading of each GPU. Runs that see the same readings may share one."""
+
+    of_gpu: Mapping[GpuId, Reading]
+    fresh: Mapping[GpuId, Reading]
+    """Those that are not too old."""
+
+    @classmethod
+    def of(cls, vram: Vram, world: World) -> "Newest":
+        """Return those of a snapshot."""
+        every = {reading.gpu: reading for reading in world.readings}
+        oldest = world.now - vram.stale_after
+        return cls(every, {gpu: reading for gpu, reading in every.items() if reading.at >= oldest})
 
 
 def opens_below(vram: Vram, reading: Reading, neighbours: Neighbours | None) -> float:
@@ -42,6 +53,7 @@ def update(
     counts: Mapping[PlaceKey, Counts],
     per_clip: Expected | None,
     others_on: Callable[[Node, GpuId], Others] = lambda _node, _gpu: NONE,
+    newest: Newest | None = None,
 ) -> Mapping[GpuId, WatermarkState]:
     """Return the state of each GPU that the nodes have.
 
@@ -54,29 +66,32 @@ def update(
         counts: the run's clips.
         per_clip: memory that one of them takes.
         others_on: returns the clips of other runs on a GPU.
+        newest: the readings, where they are at hand.
     """
-    readings = {reading.gpu: reading for reading in world.readings}
-    known, now, oldest = world.watermarks, world.now, world.now - vram.stale_after
-    most = _alone(per_clip)
+    newest = newest or Newest.of(vram, world)
+    readings, fresh, known, now = newest.of_gpu, newest.fresh, world.watermarks, world.now
+    most, high, follows = _alone(per_clip), vram.high, per_clip is not None and per_clip.average > 0
     found = {}
     for node in world.nodes:
         chosen = node.sharing == "Chosen"
         for gpu in node.gpus:
             count = counts.get(gpu if chosen else node.name)
-            reading, before = readings.get(gpu), known.get(gpu)
+            reading, before = fresh.get(gpu), known.get(gpu)
             # Most of a fleet's GPUs have no clip of the run, and have not been read again since the last tick.
             if (
-                count is None
-                and reading is not None
+                reading is not None
                 and before is not None
                 and before.reading is reading
-                and reading.at >= oldest
-                and not (before.closed or before.kept_full_since is not None)
-                and reading.used_mib <= min(vram.high * reading.total_mib, reading.total_mib - most)
-                and (before.neighbours is not None or per_clip is None)
+                and count is None
+                and not before.closed
+                and before.kept_full_since is None
+                and (before.neighbours is not None or not follows)
+                and reading.used_mib <= high * reading.total_mib
+                and reading.used_mib + most <= reading.total_mib
             ):
                 found[gpu] = before
                 continue
+            reading = readings.get(gpu)
             found[gpu] = _state(vram, gpu, node, reading, before, now, count, per_clip, others_on(node, gpu))
     return found
 
