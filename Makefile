@@ -3,7 +3,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 
 .PHONY: help setup demo clean test test-pythons test-node lint format crds docs golden chart licences images base-image \
-  bench-gate bench-scale bench-render bench-physics bench-encode bench-vram bench-gallery bench-export bench-gpu
+  bench-gate bench-scale bench-tick bench-render bench-physics bench-encode bench-vram bench-gallery bench-export bench-gpu
 
 # A line with `##@` begins a group, and `##` behind a target is what it does.
 help: ## Show this list
@@ -75,6 +75,9 @@ bench-gate: setup ## Measure what the gate costs, on a control plane (fifteen mi
 
 bench-scale: setup ## Measure the operator with 10,000 clips, 500 at a time
 	@$(BIN)/python bench/gate.py --scale
+
+bench-tick: setup ## Measure what a tick with 30 runs on 400 GPUs costs the processor (half a minute)
+	@$(BIN)/python bench/tick.py
 
 bench-render: setup ## Measure the renderer: speed, quality, memory (fifteen minutes on two idle cores)
 	@$(BIN)/python bench/render.py

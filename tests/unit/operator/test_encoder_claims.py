@@ -1,5 +1,6 @@
 """Encoders claim GPU memory from their start until a reading shows it."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -161,6 +162,17 @@ def test_one_that_ends_claims_nothing_more(state, claiming):
     assert len(found.running) == claiming
 
 
+class Idle:
+    """A gatekeeper that has nothing to do."""
+
+    def answered(self):
+        return []
+
+
+async def on():
+    """Let nothing come in between."""
+
+
 class Deleted:
     """A roster on which no run is any more."""
 
@@ -177,12 +189,12 @@ def test_of_a_deleted_run_its_claim_ends_with_its_pod():
     tracked.memory = replace(tracked.memory, rendering=Rendering(job="job", at_work={"c": (view, clip)}))
     store.pods.put("c", view)
     store.encoders.put("u", EncoderPod("e", "u", ("ns", "test"), "set", "", 0, None, Reported("Starting"), NODE))
-    ticker = Ticker(store, Gpus(), {}, Deleted(), None, None, None, 60.0, lambda: NOW, lambda: NOW)
+    ticker = Ticker(store, Gpus(), {}, Deleted(), None, Idle(), None, 60.0, lambda: NOW, lambda: NOW)
     run.enter(ticker.ledger)
     ticker._looked["ns", "b"] = tracked, run
 
     def claimants():
-        ticker.tick([("ns", "b")])
+        asyncio.run(ticker.tick([("ns", "b")], on))
         return {each.run for each in ticker.ledger.claims(NODE, GPU0)}
 
     assert claimants() == {"ns/b (deleted)", "ns/b (deleted) (encoder)"}

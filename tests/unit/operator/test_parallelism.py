@@ -7,6 +7,7 @@ import pytest
 
 from clipfarm.cluster.acting import parallelism
 from clipfarm.cluster.acting.apply import begin
+from clipfarm.cluster.acting.change import SEEN_SECONDS
 from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.api.endings import FailedPod
 from clipfarm.cluster.api.nodes import NodeView
@@ -19,6 +20,7 @@ from clipfarm.cluster.observing.carried_over import LOWERING_SECONDS
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.observing.work import JobWork
 from clipfarm.cluster.process.tick import decided
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
@@ -160,6 +162,17 @@ def test_the_next_step_waits_until_the_last_one_was_made_or_an_eighth_of_a_secon
     scene.tracked.work.on_job.raised_at = NOW - 0.1
     assert scene.asks_for() is None
     assert scene.asks_for(NOW + 0.1) == 32
+
+
+def test_no_step_is_taken_from_what_the_job_had_before_the_last_one():
+    """A watch may be behind: a step that is smaller than the last one would then take pods away unseen."""
+    scene = Scene(workers=500, parallelism=16).pods(*range(16))
+    scene.plan()
+    scene.tracked.work.on_job = JobWork(raised_at=NOW - 1, parallelism=32)
+    assert scene.asks_for() is None
+    assert scene.asks_for(NOW + SEEN_SECONDS) == 32, "somebody else may have changed it"
+    scene.job(32)
+    assert scene.pods(*range(32)).asks_for() == 48
 
 
 def test_clips_that_wait_for_another_try_do_not_keep_others_from_the_gate():

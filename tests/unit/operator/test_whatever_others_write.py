@@ -3,6 +3,7 @@
 Objects here are such as the API server accepts: a number is a number and a time is a time, but texts are anything.
 """
 
+import asyncio
 import json
 import os
 from typing import Any
@@ -231,6 +232,9 @@ class Nothing:
 
     release = forget = report
 
+    def answered(self) -> list[float]:
+        return []
+
 
 def operator() -> Operator:
     """An operator that writes nothing."""
@@ -267,7 +271,7 @@ def test_whatever_stands_in_objects_a_look_at_a_run_ends_well(pods, job, deploym
             watches[id(cache)]._take(each)
     for _ in range(2):  # the second look has what the first remembers
         made.mark(None)
-        made._tick()
+        asyncio.run(made._tick())
         assert FAULTS._value.get() == faults
         assert asked or KEY in made.runs, "it is not refused for its status"
     assert list(lines(run | {"status": status}, WALL))

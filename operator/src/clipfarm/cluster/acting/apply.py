@@ -38,6 +38,11 @@ def begin(work: Work, changes: Iterable[Change], now: float) -> None:
             work.on_job.avoided[node] = (now + AVOID_SECONDS, why)
 
 
+def _parallelism(change: Change) -> int:
+    """Return how many pods a change of a Job asks for; 0 where it deletes it."""
+    return int(change.body.get("spec", {}).get("parallelism", 0)) if isinstance(change.body, dict) else 0
+
+
 class Applier(Background):
     """Carries plans out, in the background, one after the other for each run.
 
@@ -100,6 +105,7 @@ class Applier(Background):
             work.refused.pop(change.kind, None)
             if change.kind == "Job":
                 work.on_job.raised_at = self._clock()
+                work.on_job.parallelism = _parallelism(change)
             if change.verb == "create":
                 work.made[change.kind] = self._clock()
                 LOGGER.info("made the %s %s/%s", change.kind, tracked.owner.namespace, change.name)

@@ -17,11 +17,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import takewhile
 
+from clipfarm.cluster.acting.change import SEEN_SECONDS
 from clipfarm.cluster.api.pod_views import PodView
 from clipfarm.cluster.api.views import JobView
 from clipfarm.cluster.observing.memory import MOST_ENDS, Memory, Rendering
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.cluster.observing.work import Releases
+from clipfarm.cluster.observing.work import JobWork, Releases
 from clipfarm.decide.plan import Plan
 
 RESERVE = 100
@@ -61,8 +62,8 @@ class Parallelism:
     """Whether a queue decides when the Job may continue."""
     releases: Releases
     """Gates that are being taken off."""
-    raised_at: float
-    """When the Job was last given room for more pods."""
+    asked: JobWork
+    """When the Job was last given room for more pods, and for how many."""
     now: float
     step: int = STEP
     """How many pods more the Job may be given now, at most."""
@@ -70,7 +71,7 @@ class Parallelism:
     @classmethod
     def of(cls, plan: Plan, tracked: Tracked, now: float, step: int = STEP) -> "Parallelism":
         """Return it for a run, by its plan."""
-        return cls(plan, bool(tracked.owner.queue), tracked.releases, tracked.work.on_job.raised_at, now, step)
+        return cls(plan, bool(tracked.owner.queue), tracked.releases, tracked.work.on_job, now, step)
 
     def full(self, rendering: Rendering, blocks: int) -> int:
         """Return how many pods a Job of so many blocks is to have, gated ones included.
@@ -104,6 +105,9 @@ class Parallelism:
         rendering = memory.rendering
         if self.queued or rendering.lowering is not None:
             return job.parallelism
+        if job.parallelism < self.asked.parallelism and self.now < self.asked.raised_at + SEEN_SECONDS:
+            # No watch shows it yet. What is asked for now would be of the number before, and might lower this one.
+            return job.parallelism
         most = self.full(rendering, memory.blocks.count)
         if most < job.parallelism - SURPLUS:
             return most if self._may_lower(rendering) else job.parallelism
@@ -112,7 +116,7 @@ class Parallelism:
         all_made = len(own) >= job.parallelism
         if most <= job.parallelism or to_be_released > LOW:
             return job.parallelism
-        if not (all_made or self.now >= self.raised_at + STEP_SECONDS):
+        if not (all_made or self.now >= self.asked.raised_at + STEP_SECONDS):
             return job.parallelism
         return min(most, job.parallelism + self.step)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,12 @@ class Gatekeeper(Background):
         self._clock = clock
         self._wall = wall
         self._limit = asyncio.Semaphore(AT_ONCE)
+        self._took: list[float] = []
+
+    def answered(self) -> Sequence[float]:
+        """Return how long it took until gates were off, seconds, of those that came off since this was last asked."""
+        took, self._took = self._took, []
+        return took
 
     def release(self, tracked: Tracked, pod: PodView, to: To) -> None:
         """Begin to release a pod, and send it to the place in the plan."""
@@ -75,7 +81,9 @@ class Gatekeeper(Background):
                 continue
             if off:
                 RELEASED.inc()
-                SECONDS.observe(self._clock() - decided)
+                took = self._clock() - decided
+                SECONDS.observe(took)
+                self._took.append(took)
                 releases.refused.pop(pod.uid, None)
             else:
                 releases.released.pop(pod.uid, None)

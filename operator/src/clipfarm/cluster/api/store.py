@@ -62,6 +62,9 @@ class Store:
     other_pods: Counted[Requested] = field(init=False)
     """Pods that are neither and have a node."""
     nodes: Cache[NodeView] = field(default_factory=lambda: Cache(lambda _: None))
+    may_change: asyncio.Event = field(default_factory=lambda: _set())
+    """Set except during a tick, which looks at runs and acts on them, and lets the event loop go on in between: what it
+    acts on has to be what it looked at."""
 
     def __post_init__(self) -> None:
         self.pods = Counted(_run, self.requests, pod_views.requested_by_renderer)
@@ -80,6 +83,8 @@ class Watcher(Generic[V]):
     """Called after each change with the new or last view; None when everything may have changed."""
     parameters: dict[str, str] = field(default_factory=dict)
     longest_pause: float = LONGEST_PAUSE
+    may_change: asyncio.Event = field(default_factory=lambda: _set())
+    """Cleared while the cache has to stay as it is."""
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the first list has been read."""
     failure: str = ""
@@ -109,9 +114,11 @@ class Watcher(Generic[V]):
         gone, version = set(self._known), ""
         async for items, listed in api.pages(self.path, **self.parameters):
             version = listed
+            await self.may_change.wait()
             for item in items:
                 self._take(item)
                 gone.discard(item["metadata"]["uid"])
+        await self.may_change.wait()
         for uid in gone:
             self._drop(uid)
         self.synced.set()
@@ -122,6 +129,7 @@ class Watcher(Generic[V]):
         while True:
             async with aclosing(api.watch(self.path, version, **self.parameters)) as events:
                 async for kind, item in events:
+                    await self.may_change.wait()
                     version = item["metadata"]["resourceVersion"]
                     if kind == "DELETED":
                         self._unreadable.discard(item["metadata"]["uid"])
@@ -205,4 +213,12 @@ def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey |
                 labelled(encoder.ROLE),
             ),
         ]
+    for each in made:
+        each.may_change = store.may_change
+    return made
+
+
+def _set() -> asyncio.Event:
+    made = asyncio.Event()
+    made.set()
     return made

@@ -87,6 +87,8 @@ class JobWork:
     """Pods, by UID, that were given up with their node, whose name this is; the latest comes last."""
     raised_at: float = float("-inf")
     """When the Job was last given room for more pods."""
+    parallelism: int = 0
+    """How many pods it was last asked to have."""
     lowering: Lowering | None = None
     """The last request for fewer pods."""
 

@@ -21,6 +21,7 @@ from clipfarm.cluster.process.encoders import Route
 from clipfarm.cluster.process.lease import Lease
 from clipfarm.cluster.process.poller import Poller
 from clipfarm.cluster.process.roster import Roster
+from clipfarm.cluster.process.slices import Slices, StoppedLeadingError
 from clipfarm.cluster.process.tick import Ticker
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.vram.ledger import Ledger
@@ -30,9 +31,9 @@ TICK_SECONDS = 1.0
 """Seconds between two ticks of a run when nothing happens: a clip may start because time has passed."""
 GATHER_SECONDS = 0.01
 """How long a wake-up waits for others: events come in swarms."""
-REST = 5.0
+REST = 6.0
 """How long it waits at least, in units of the processor time of the last tick: with thousands of pods a tick at each
-event would keep a core busy, and looking is to take no more than a sixth of one."""
+event would keep a core busy, and looking is to take no more than a seventh of one."""
 LONGEST_REST_SECONDS = 0.25
 """For each run that the last tick looked at, up to ``TICK_SECONDS``: one run alone does not wait as long as many."""
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")
@@ -70,6 +71,8 @@ class Operator:
     _due: set[RunKey] = field(default_factory=set)
     _all_due: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _term: int = 0
+    """How often it began to act, or ended it."""
     _rest: float = 0.0
     """Seconds to wait after the last tick."""
 
@@ -127,7 +130,7 @@ class Operator:
                 while True:
                     await self._wait()
                     if self.leads:
-                        self._tick()
+                        await self._tick()
                     else:
                         self.last_tick = self.clock()
             finally:
@@ -136,12 +139,14 @@ class Operator:
 
     def _lead(self) -> None:
         self.leads = True
+        self._term += 1
         LEADER.set(1)
         self.mark(None)
 
     def _stand_by(self) -> None:
         """Stop acting and forget what was remembered of runs: another operator changes them from now on."""
         self.leads = False
+        self._term += 1
         LEADER.set(0)
         for tracked in self.runs.values():
             tracked.gone = True
@@ -160,16 +165,22 @@ class Operator:
             self._all_due = True
         self._wake.clear()
 
-    @TICKS.time()
-    def _tick(self) -> None:
-        begun = self.processor_clock()
-        due = self._due
+    async def _tick(self) -> None:
+        due, term = self._due, self._term
         if self._all_due:
             due = {view.run for view in self.store.runs.all()} | self.runs.keys()
         self._due, self._all_due = set(), False
-        self._ticker.tick(due)
+        slices = Slices(lambda: self._term == term, self.clock, self.processor_clock)
+        self.store.may_change.clear()
+        try:
+            with TICKS.time():
+                await self._ticker.tick(due, slices.pause)
+        except StoppedLeadingError:
+            return
+        finally:
+            self.store.may_change.set()
         self.last_tick = self.clock()
-        self._rest = rest(self.processor_clock() - begun, len(due))
+        self._rest = rest(slices.spent, len(due))
 
 
 def rest(tick_seconds: float, runs: int) -> float:

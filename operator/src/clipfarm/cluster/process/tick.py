@@ -1,9 +1,10 @@
 """One tick: look at all runs that something happened to, decide for them in a fair order, and act on each."""
 
+import bisect
 import collections
 import logging
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 from prometheus_client import Counter
@@ -27,12 +28,13 @@ from clipfarm.cluster.reporting.conditions import still_since
 from clipfarm.cluster.reporting.status import run_status
 from clipfarm.cluster.reporting.writing import may_write, write_due
 from clipfarm.cluster.vram.gpus import Gpus
-from clipfarm.decide.fair import Balance, take_turns
+from clipfarm.decide.fair import Balance, turns
 from clipfarm.decide.plan import Draft, Plan
 from clipfarm.decide.vram import encoders
 from clipfarm.decide.vram.ledger import Ledger
+from clipfarm.decide.vram.watermarks import Newest
 from clipfarm.manifests.common import Images
-from clipfarm.world import GpuId, Moment
+from clipfarm.world import GpuId, Moment, World
 
 LOGGER = logging.getLogger(__name__)
 FAULTS = Counter("clipfarm_run_faults_total", "Looks at a run that ended with a fault that was not foreseen")
@@ -57,6 +59,8 @@ class Ticker:
     """Clips of all runs. Those of a run that is not due are as its last look found them, a second ago at most."""
     _balance: Balance = field(default_factory=Balance)
     _pace: Pace = field(default_factory=Pace)
+    _given: RunKey = ("", "")
+    """The run whose Job was last given pods."""
     _waiting: set[RunKey] = field(default_factory=set)
     """Runs that wait for memory, or for room on a node: what comes free may be theirs, whichever run had it."""
     _looked: dict[RunKey, tuple[Tracked, Draft]] = field(default_factory=dict)
@@ -70,28 +74,57 @@ class Ticker:
         for kept in (self._waiting, self._looked, self._leaving):
             kept.clear()
 
-    def tick(self, due: Collection[RunKey]) -> None:
-        """Look, decide and act. A fault in one run does not keep others from it."""
+    async def tick(self, due: Collection[RunKey], pause: Callable[[], Awaitable[None]]) -> None:
+        """Look, decide and act. A fault in one run does not keep others from it.
+
+        All looks are of one moment: what watches and exporters bring meanwhile counts from the next tick on. Answers of
+        requests are taken in, and a run of which one was under way at the look is changed no further.
+
+        Args:
+            due: runs that something happened to.
+            pause: lets the event loop go on; an exception that it raises ends the tick.
+        """
         seen = Seen(self.store, self.gpus, self.clock(), self.wall(), self._on_their_way())
+        self._pace.learn(self.gatekeeper.answered(), seen.now)
+        every = sorted({*due, *self._waiting})
+        for namespace, _ in every:
+            seen.readings(namespace)  # all of one moment
         looked: dict[RunKey, tuple[Tracked, Draft]] = {}
-        for key in sorted({*due, *self._waiting}):
+        free: set[RunKey] = set()
+        for key in every:
             with self._guard(key):
                 tracked = self.roster.follow(key)
                 if key in self._looked and self._looked[key][0] is not tracked:
                     self._leave(key)
                 if tracked is not None:
-                    looked[key] = tracked, Draft("/".join(key), tracked.run, look(tracked, seen), tracked.created)
+                    looked[key] = tracked, _draft(tracked, look(tracked, seen), seen)
+                    # What ends within the tick may have changed what it looked at.
+                    free.update([key] if self.applier.free(tracked) else ())
+            await pause()
         self._enter_leaving(seen)
         keys = {draft.name: key for key, (_, draft) in looked.items()}
         drafts = [draft for _, draft in looked.values()]
-        take_turns(drafts, self.ledger, seen.now, self._balance, lambda draft: self._guard(keys[draft.name], looked))
-        step = min(STEP, self._pace.of_each(len(looked), seen.now))
+
+        def guard(draft: Draft) -> AbstractContextManager[None]:
+            return self._guard(keys[draft.name], looked)
+
+        for _ in turns(drafts, self.ledger, seen.now, self._balance, guard):
+            await pause()
         going_on = sum("completionTime" not in tracked.status for tracked in self.runs.values())
-        for key, (tracked, draft) in looked.items():
+        for number, key in enumerate(self._in_turn(looked)):
+            tracked, draft = looked[key]
             with self._guard(key):
-                self._act(tracked, draft, seen, step, going_on)
+                step = min(STEP, self._pace.of_each(len(looked) - number, seen.now))
+                self._act(tracked, draft, seen, step, going_on, free=key in free)
                 tracked.fault = ""
+            await pause()
         self._looked |= looked
+
+    def _in_turn(self, runs: Iterable[RunKey]) -> list[RunKey]:
+        """Return runs in the order in which their Jobs are given pods: behind the one that was given some last."""
+        found = sorted(runs)
+        first = bisect.bisect_right(found, self._given)
+        return found[first:] + found[:first]
 
     def _on_their_way(self) -> dict[str, list[Requested]]:
         """Return pods that were released and that no watch shows without their gate yet, by node."""
@@ -129,12 +162,11 @@ class Ticker:
                 self.ledger.drop(name + encoders.SUFFIX)
                 del self._leaving[uid]
                 continue
-            readings = tuple(seen.gpus.for_namespace(tracked.key[0]).values())
-            moment = Moment(seen.now, seen.wall)
+            readings, moment = seen.readings(tracked.key[0]).every, Moment(seen.now, seen.wall)
             world = replace(draft.world, moment=moment, running=there, readings=readings, others=others)
             Draft(name, draft.run, world).enter(self.ledger)
 
-    def _act(self, tracked: Tracked, draft: Draft, seen: Seen, step: int, going_on: int) -> None:
+    def _act(self, tracked: Tracked, draft: Draft, seen: Seen, step: int, going_on: int, *, free: bool) -> None:
         """Carry out what was decided for a run.
 
         Args:
@@ -143,6 +175,7 @@ class Ticker:
             seen: what there is to look at.
             step: how many pods more its Job may be given.
             going_on: runs that have not ended.
+            free: whether its objects may be changed: at the look, no change was under way.
         """
         plan, now = draft.plan(), seen.now
         tracked.memory = decided(tracked, plan, now)
@@ -152,10 +185,13 @@ class Ticker:
             tracked.held[held.hold.reason] += len(clips)
         (self._waiting.add if draft.waits else self._waiting.discard)(tracked.key)
         self._release(plan, tracked)
-        if not self.applier.free(tracked):
+        if not free:
             return
         wanted = changes(plan, tracked, seen, self.images, self.patience, step)
-        self._pace.take(sum(change.raises for change in wanted))
+        given = sum(change.raises for change in wanted)
+        if given:
+            self._pace.take(given)
+            self._given = tracked.key
         new_status = None
         if may_write(tracked, now, going_on):
             status = run_status(tracked, draft.world, plan, seen.wall)
@@ -192,6 +228,14 @@ class Ticker:
                 tracked.fault = "the operator cannot look at this run: a fault that was not foreseen; its log has more"
             if looked is not None:
                 looked.pop(key, None)
+
+
+def _draft(tracked: Tracked, world: World, seen: Seen) -> Draft:
+    """Return the draft of a run's plan; what is newest of the readings is worked out once for runs that are alike."""
+    vram = tracked.run.spec.vram
+    key = "newest", tracked.key[0], vram.stale_after
+    newest: Newest = seen.shared.get(key) or seen.shared.setdefault(key, Newest.of(vram, world))
+    return Draft("/".join(tracked.key), tracked.run, world, tracked.created, newest)
 
 
 def decided(tracked: Tracked, plan: Plan, now: float) -> Memory:
