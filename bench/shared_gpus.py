@@ -9,13 +9,16 @@ Each line of output is one JSON object, as of bench/gate.py:
   way included
 - ``shared_gpu_jain``: Jain's index of the runs' progress
 - ``shared_gpu_least_per_minute``: the fewest clips that any run completed in any minute after the first
-- ``shared_ungate_p99_ms``: from the decision that a pod may start until its gate is off
+- ``shared_ungate_p50_ms`` and ``shared_ungate_p99_ms``: from the decision that a pod may start until its gate is off
+- ``shared_patch_p99_ms``: how long the API server takes meanwhile for a patch of a ConfigMap, of which a thread here
+  makes four a second: what no operator can be faster than
 - ``shared_operator_mib`` and ``shared_operator_cores``; the latter after the first minute
 """
 
 import argparse
 import os
 import tempfile
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -27,8 +30,10 @@ from operator_usage import Usage, quantile
 from helpers.cluster import ControlPlane, Namespace, cluster
 from helpers.exporters import TOTAL_MIB
 from helpers.gpu_nodes import GpuNodes
-from helpers.operators import CLAIMS, RUNS, Operator, Runs, run_document
+from helpers.operators import CLAIMS, CONFIG_MAPS, RUNS, Operator, Runs, run_document
 
+PATCH_SECONDS = 0.25
+"""Between two patches that show how long the API server takes."""
 FITS = 10
 """Clips of a GPU below ``vram.high``."""
 
@@ -68,6 +73,7 @@ def measure(plane: ControlPlane, namespace: Namespace, folder: Path, options: ar
     operator = Operator(plane, namespace, folder, "--vram-endpoint", gpus.url, everywhere=True).start()
     try:
         operator.address()
+        patches = Patches(namespace)
         names = [f"run-{number}" for number in range(options.runs)]
         for each in names:
             namespace.create(RUNS, document(each, options, clip_mib))
@@ -82,6 +88,7 @@ def measure(plane: ControlPlane, namespace: Namespace, folder: Path, options: ar
                 since, used = time.monotonic(), Usage.of(operator).cpu_seconds
         usage, text = Usage.of(operator), operator.http("/metrics")[1]
         cores = (usage.cpu_seconds - used) / (time.monotonic() - since)
+        patches.end()
     finally:
         operator.end()
         gpus.close()
@@ -96,9 +103,37 @@ def measure(plane: ControlPlane, namespace: Namespace, folder: Path, options: ar
         "shared_gpu_jain", [sum(last) ** 2 / (len(last) * sum(each**2 for each in last) or 1)], 0.95, better="higher"
     )
     print_line("shared_gpu_least_per_minute", [float(least)], 1, better="higher")
+    print_line("shared_ungate_p50_ms", [1000 * quantile(text, "clipfarm_release_seconds", 0.5)], None)
     print_line("shared_ungate_p99_ms", [1000 * quantile(text, "clipfarm_release_seconds", 0.99)], 250)
+    print_line("shared_patch_p99_ms", [1000 * patches.quantile(0.99)], None)
     print_line("shared_operator_mib", [usage.peak_mib], 150)
     print_line("shared_operator_cores", [cores], 0.25)
+
+
+class Patches:
+    """Patches a ConfigMap again and again, and notes how long the API server takes for it."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.seconds: list[float] = []
+        self._namespace, self._ended = namespace, threading.Event()
+        namespace.create(CONFIG_MAPS, {"metadata": {"name": "patched"}})
+        self._thread = threading.Thread(target=self._patch, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Make no more of them."""
+        self._ended.set()
+        self._thread.join()
+
+    def quantile(self, part: float) -> float:
+        """Return a quantile of the times, seconds."""
+        return sorted(self.seconds)[min(len(self.seconds) - 1, int(part * len(self.seconds)))]
+
+    def _patch(self) -> None:
+        while not self._ended.wait(PATCH_SECONDS):
+            begun = time.monotonic()
+            self._namespace.patch(CONFIG_MAPS, "patched", body={"data": {"at": str(begun)}})
+            self.seconds.append(time.monotonic() - begun)
 
 
 def document(name: str, options: argparse.Namespace, clip_mib: float) -> dict[str, object]:
