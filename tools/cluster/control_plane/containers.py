@@ -80,7 +80,7 @@ def _run(socket: Path, *arguments: str, data: bytes | None = None) -> subprocess
 
 
 def _pause() -> bytes:
-    go = Go()
+    go = Go(MODULE)
     output = cache_folder() / "node" / "pause"
     done = subprocess.run(
         [go.path, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(output), "./pause"],
