@@ -123,7 +123,7 @@ def summarise(
         workers_unknown=settled.unknown,
         clips_per_hour=rendering.per_second * 3600 if rendering else None,
         eta_seconds=eta,
-        watermarks=tuple(watermarks[gpu] for gpu in sorted(watermarks)),
+        watermarks=tuple(map(watermarks.__getitem__, sorted(watermarks))),
         kept_full=_kept_full(run, world, watermarks, admission),
         stuck=outcome.fatal or encoding.stuck(world.encoding),
         working=_working(world),

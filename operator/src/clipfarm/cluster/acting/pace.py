@@ -11,20 +11,20 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-FIRST_PER_SECOND = 40.0
+FIRST_PER_SECOND = 32.0
 """Pods a second, before anything is known of the API server. With 64, thirty runs that began together on two cores had
 gates that took 1.9 s."""
-LEAST_PER_SECOND = 16.0
+LEAST_PER_SECOND = 12.0
 MOST_PER_SECOND = 128.0
-STEP_PER_SECOND = 2.0
+STEP_PER_SECOND = 1.0
 """By how much the pace rises after each tick for which gates came off fast."""
 PART = 0.7
 """To which part it falls after a tick for which they came off slowly."""
 WHILE_SECONDS = 1.0
 """It falls no more often than this: a burst is slow for several ticks."""
-SLOW_SECONDS = 0.2
+SLOW_SECONDS = 0.15
 """From the decision until a gate is off, for one in ten."""
-FAST_SECONDS = 0.1
+FAST_SECONDS = 0.08
 AT_ONCE_SECONDS = 0.5
 """As many pods as the pace allows in this time may come at once: ticks of many runs are that far apart."""
 

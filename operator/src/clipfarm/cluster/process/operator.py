@@ -31,9 +31,9 @@ TICK_SECONDS = 1.0
 """Seconds between two ticks of a run when nothing happens: a clip may start because time has passed."""
 GATHER_SECONDS = 0.01
 """How long a wake-up waits for others: events come in swarms."""
-REST = 6.0
+REST = 7.0
 """How long it waits at least, in units of the processor time of the last tick: with thousands of pods a tick at each
-event would keep a core busy, and looking is to take no more than a seventh of one."""
+event would keep a core busy, and looking is to take no more than an eighth of one."""
 LONGEST_REST_SECONDS = 0.25
 """For each run that the last tick looked at, up to ``TICK_SECONDS``: one run alone does not wait as long as many."""
 TICKS = Histogram("clipfarm_tick_seconds", "One look, decision and action for all runs that were due")

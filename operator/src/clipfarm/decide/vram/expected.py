@@ -3,6 +3,7 @@
 import math
 import statistics
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Protocol
 
 from clipfarm.decide.vram.options import Vram
@@ -114,16 +115,18 @@ def expected(vram: Vram, world: World) -> Expected | None:
     if learned is not None:
         found = reported(learned)
         return replace(found, most=max(given, found.most), given=given >= found.most)
+    # Of hundreds of GPUs few have taught something.
     states = world.watermarks.values()
-    shares = [share for state in states if (share := state.per_clip_mib)]
+    shares = list(filter(None, map(attrgetter("per_clip_mib"), states)))
     # Neighbours may have changed on some of the GPUs; the median is right.
     average = statistics.median(shares) if shares else 0.0
     if not average and not given:
         return None
     peak = given or average * PEAK
     average = min(average, peak)
-    neighbours = (state.neighbours for state in states)
-    known = [scatter for each in neighbours if each and each.samples and (scatter := each.deviation_mib) is not None]
+    neighbours = filter(None, map(attrgetter("neighbours"), states))
+    known = [each.deviation_mib for each in filter(attrgetter("samples"), neighbours)]
+    known = [deviation for deviation in known if deviation is not None]
     deviation = statistics.median(known) if known else math.inf
     after = vram.allocation_time * TYPICAL
     return Expected(peak, peak, average, after, given=bool(given), guessed=not given, deviation=deviation)

@@ -74,9 +74,8 @@ def update(
     found = {}
     for node in world.nodes:
         chosen = node.sharing == "Chosen"
-        for gpu in node.gpus:
+        for gpu, reading, before in zip(node.gpus, map(fresh.get, node.gpus), map(known.get, node.gpus), strict=True):
             count = counts.get(gpu if chosen else node.name)
-            reading, before = fresh.get(gpu), known.get(gpu)
             # Most of a fleet's GPUs have no clip of the run, and have not been read again since the last tick.
             if (
                 reading is not None
@@ -91,8 +90,8 @@ def update(
             ):
                 found[gpu] = before
                 continue
-            reading = readings.get(gpu)
-            found[gpu] = _state(vram, gpu, node, reading, before, now, count, per_clip, others_on(node, gpu))
+            newest_of_it = readings.get(gpu)
+            found[gpu] = _state(vram, gpu, node, newest_of_it, before, now, count, per_clip, others_on(node, gpu))
     return found
 
 
