@@ -6,6 +6,7 @@ the folders below it.
 Its face: ``changes.changes`` returns the requests that a plan needs, a file for each object that they are about
 (``storage``, ``config_maps``, ``rendering``, ``encoding``, ``reports``, ``exporting``, ``evictions``), and
 ``apply.Applier`` makes them. ``release.Gatekeeper`` takes scheduling gates off; ``sweep.Sweeper`` deletes pods that
-have ended; ``expiry`` says when a run itself is deleted. ``invalid.Refusals`` writes what is wrong into a run that
-makes no sense; ``retrying.annotations`` asks for another attempt.
+have ended; ``parallelism`` and ``pace`` say how many pods Jobs are given, and how fast; ``expiry`` says when a run
+itself is deleted. ``invalid.Refusals`` writes what is wrong into a run that makes no sense; ``retrying.annotations``
+asks for another attempt.
 """

@@ -91,16 +91,19 @@ class Ticker:
             seen.readings(namespace)  # all of one moment
         looked: dict[RunKey, tuple[Tracked, Draft]] = {}
         free: set[RunKey] = set()
+        gone: list[RunKey] = []
         for key in every:
             with self._guard(key):
                 tracked = self.roster.follow(key)
                 if key in self._looked and self._looked[key][0] is not tracked:
-                    self._leave(key)
+                    gone.append(key)
                 if tracked is not None:
                     looked[key] = tracked, _draft(tracked, look(tracked, seen), seen)
                     # What ends within the tick may have changed what it looked at.
                     free.update([key] if self.applier.free(tracked) else ())
             await pause()
+        for key in gone:
+            self._leave(key)
         self._enter_leaving(seen)
         keys = {draft.name: key for key, (_, draft) in looked.items()}
         drafts = [draft for _, draft in looked.values()]
