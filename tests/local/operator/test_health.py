@@ -10,7 +10,7 @@ from clipfarm.cluster.api.views import JobView, run
 from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Trial
-from clipfarm.cluster.process.tick import decided
+from clipfarm.cluster.process.decided import decided
 from clipfarm.cluster.reporting.standard_conditions import PROGRESS_SECONDS
 from clipfarm.cluster.reporting.status import run_status
 from clipfarm.decide.plan import decide

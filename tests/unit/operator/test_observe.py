@@ -21,8 +21,8 @@ from clipfarm.cluster.observing.own import own_encoders, own_objects
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import Refusal
+from clipfarm.cluster.process.decided import decided
 from clipfarm.cluster.process.encoders import Progress, follow
-from clipfarm.cluster.process.tick import decided
 from clipfarm.cluster.reporting.clips import clips_held
 from clipfarm.cluster.reporting.events import notices
 from clipfarm.cluster.reporting.status import run_status

@@ -12,8 +12,8 @@ from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process.decided import decided
 from clipfarm.cluster.process.poller import measured_at
-from clipfarm.cluster.process.tick import decided
 from clipfarm.cluster.reporting.events import notices
 from clipfarm.cluster.reporting.vram_condition import vram_held
 from clipfarm.cluster.vram.gpus import Gpus

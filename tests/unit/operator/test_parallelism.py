@@ -21,7 +21,7 @@ from clipfarm.cluster.observing.look import look
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
 from clipfarm.cluster.observing.work import JobWork
-from clipfarm.cluster.process.tick import decided
+from clipfarm.cluster.process.decided import decided
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.decide.plan import Plan, decide
 from clipfarm.manifests.common import Images, Owner

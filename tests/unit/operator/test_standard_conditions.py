@@ -4,7 +4,7 @@ import pytest
 
 from clipfarm.cluster.observing.asked import Asked
 from clipfarm.cluster.observing.tracked import Tracked
-from clipfarm.cluster.process.tick import decided
+from clipfarm.cluster.process.decided import decided
 from clipfarm.cluster.reporting import conditions
 from clipfarm.cluster.reporting.standard_conditions import FOR_GOOD, PATIENT, PAUSED, PROGRESS_SECONDS, standard
 from clipfarm.decide.plan import decide

@@ -13,18 +13,17 @@ from clipfarm.cluster.acting.apply import Applier
 from clipfarm.cluster.acting.changes import changes
 from clipfarm.cluster.acting.expiry import expired
 from clipfarm.cluster.acting.pace import Pace
-from clipfarm.cluster.acting.parallelism import STEP, Parallelism
+from clipfarm.cluster.acting.parallelism import STEP
 from clipfarm.cluster.acting.release import Gatekeeper
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.requests import Requested
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.observing.look import look
-from clipfarm.cluster.observing.memory import Memory
 from clipfarm.cluster.observing.seen import Seen
 from clipfarm.cluster.observing.tracked import Tracked
+from clipfarm.cluster.process.decided import decided, draft_of
 from clipfarm.cluster.process.roster import Roster
 from clipfarm.cluster.reporting.clips import clips_held
-from clipfarm.cluster.reporting.conditions import still_since
 from clipfarm.cluster.reporting.status import run_status
 from clipfarm.cluster.reporting.writing import may_write, write_due
 from clipfarm.cluster.vram.gpus import Gpus
@@ -32,9 +31,8 @@ from clipfarm.decide.fair import Balance, turns
 from clipfarm.decide.plan import Draft, Plan
 from clipfarm.decide.vram import encoders
 from clipfarm.decide.vram.ledger import Ledger
-from clipfarm.decide.vram.watermarks import Newest
 from clipfarm.manifests.common import Images
-from clipfarm.world import GpuId, Moment, World
+from clipfarm.world import GpuId, Moment
 
 LOGGER = logging.getLogger(__name__)
 FAULTS = Counter("clipfarm_run_faults_total", "Looks at a run that ended with a fault that was not foreseen")
@@ -98,7 +96,7 @@ class Ticker:
                 if key in self._looked and self._looked[key][0] is not tracked:
                     gone.append(key)
                 if tracked is not None:
-                    looked[key] = tracked, _draft(tracked, look(tracked, seen), seen)
+                    looked[key] = tracked, draft_of(tracked, look(tracked, seen), seen)
                     # What ends within the tick may have changed what it looked at.
                     free.update([key] if self.applier.free(tracked) else ())
             await pause()
@@ -231,27 +229,3 @@ class Ticker:
                 tracked.fault = "the operator cannot look at this run: a fault that was not foreseen; its log has more"
             if looked is not None:
                 looked.pop(key, None)
-
-
-def _draft(tracked: Tracked, world: World, seen: Seen) -> Draft:
-    """Return the draft of a run's plan; what is newest of the readings is worked out once for runs that are alike."""
-    vram = tracked.run.spec.vram
-    key = "newest", tracked.key[0], vram.stale_after
-    newest: Newest = seen.shared.get(key) or seen.shared.setdefault(key, Newest.of(vram, world))
-    return Draft("/".join(tracked.key), tracked.run, world, tracked.created, newest)
-
-
-def decided(tracked: Tracked, plan: Plan, now: float) -> Memory:
-    """Return what is remembered of a run once it is decided what to do."""
-    status = plan.status
-    memory = replace(
-        tracked.memory,
-        watermarks=plan.watermarks,
-        turn=plan.turn,
-        workers=status.fixed_workers,
-        workers_since=status.workers_since,
-    )
-    surplus = Parallelism.of(plan, tracked, now).surplus_since(memory)
-    if surplus != memory.rendering.surplus_since:
-        memory = replace(memory, rendering=replace(memory.rendering, surplus_since=surplus))
-    return replace(memory, still_since=still_since(tracked, status, now))

@@ -14,6 +14,7 @@ from clipfarm.decide.vram.counts import Counts, PlaceKey
 from clipfarm.decide.vram.expected import Expected
 from clipfarm.decide.vram.others import NONE, Others
 from clipfarm.decide.vram.place import Place
+from clipfarm.decide.vram.sent import Sent
 from clipfarm.world import GpuId, Node, Reading, Requests
 
 
@@ -62,8 +63,7 @@ class Ledger:
     """Claims that were worked out since the last change."""
     _listed_all: Mapping[GpuId, tuple[Claim, ...]] | None = None
     """Those on all GPUs; None: not worked out since then."""
-    _started: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
-    """What the pods request that were sent to a node in this tick, by run; under the empty name, all of them."""
+    _sent: Sent = field(default_factory=Sent)
 
     def put(
         self,
@@ -128,10 +128,7 @@ class Ledger:
         fullest = place.fullest
         known = fullest is not None and fullest.reading is not None and isinstance(key, GpuId)
         self._enter(run, account, key, fullest.reading.used_mib if known and fullest and fullest.reading else None)
-        started = self._started.setdefault(place.node.name, {})
-        for sums in (started.setdefault("", {}), started.setdefault(run, {})):
-            for resource, amount in requests:
-                sums[resource] = sums.get(resource, 0) + amount
+        self._sent.add(run, requests, place.node.name)
         self._changes[place.node.name] = self._changes.get(place.node.name, 0) + 1
 
     def keep(self, run: str, place: Place) -> None:
@@ -149,7 +146,7 @@ class Ledger:
 
     def release(self) -> None:
         """Keep no place any more: a new tick begins."""
-        for of_the_tick in (self._kept, self._changes, self._started, self.shared):
+        for of_the_tick in (self._kept, self._changes, self._sent, self.shared):
             of_the_tick.clear()
 
     def refresh(self, run: str, requests: Requests, place: Place) -> bool:
@@ -161,17 +158,8 @@ class Ledger:
         keys: tuple[PlaceKey, ...] = (place.node.name, *(state.gpu for state in place.states))
         place.kept_for = next((kept for key in keys if (kept := self._kept.get(key, run)) != run), "")
         place.others = found
-        place.on_node.taken = self._taken(run, requests, place.node.name)
+        place.on_node.taken = self._sent.taken(run, requests, place.node.name)
         return found != before
-
-    def _taken(self, run: str, requests: Requests, node: str) -> int:
-        """Return how many pods of a run could take the room of those that other runs have sent to a node."""
-        started = self._started.get(node)
-        if started is None:
-            return 0
-        every, own = started[""], started.get(run, {})
-        others = ((every.get(resource, 0) - own.get(resource, 0), amount) for resource, amount in requests if amount)
-        return max((-(-theirs // amount) for theirs, amount in others), default=0)
 
     def on_gpu(self, run: str, node: Node, gpu: GpuId) -> Others:
         """Return the clips of all other runs on a GPU."""
