@@ -31,7 +31,7 @@ RELEASED = Counter("clipfarm_pods_released_total", "Pods whose gate was taken of
 SECONDS = Histogram(
     "clipfarm_release_seconds",
     "From the decision that a pod may start until the API server has taken its gate off",
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1, 2.5, 5, 10),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2.5, 5, 10),
 )
 
 
