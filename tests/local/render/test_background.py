@@ -180,8 +180,10 @@ def test_a_picture_is_seen_as_blender_itself_shows_it(tmp_path):
     scene = build(tmp_path, "cube", 16).renderer.blender_scene
     values = np.exp(np.random.default_rng(0).normal(-2, 2.5, (16, 16, 3))).astype(np.float32)
     values[0], values[1], values[2] = 0, 1e4, 1e-7
-    for depth in (8, 16):
-        assert (view.seen(values, depth) == shown_by_blender(scene, values, depth, tmp_path)).all()
+    for depth, most in ((8, 0), (16, 1)):
+        ours, blenders = view.seen(values, depth), shown_by_blender(scene, values, depth, tmp_path)
+        # Both choose instructions by the processor, and not the same ones: the last bits of a float may differ.
+        assert np.abs(ours.astype(int) - blenders.astype(int)).max() <= most
 
 
 def shown_by_blender(scene, linear, depth, folder):

@@ -1,7 +1,8 @@
 """From linear light to what is seen: Blender's view transform, by OpenColorIO itself.
 
-Blender applies it only to files that it writes. The library and Blender's own configuration give the same numbers, to
-the bit, without a file for each picture.
+Blender applies it only to files that it writes. The library and Blender's own configuration give the same numbers
+without a file for each picture. At 16 bits they may be one step apart, on processors for which the two choose different
+instructions.
 """
 
 from functools import lru_cache
