@@ -71,8 +71,7 @@ class GpuNodes(Served):
                     pod = event["object"]
                     if pod["kind"] != "Pod" or self._stopped:
                         break
-                    there = event["type"] != "DELETED" and is_at_work(pod)
-                    if there:
+                    if event["type"] != "DELETED" and is_at_work(pod):
                         self._pods[pod["metadata"]["uid"]] = pod
                     else:
                         self._pods.pop(pod["metadata"]["uid"], None)

@@ -72,8 +72,6 @@ def test_a_tick_ends_where_it_is_once_another_operator_acts():
 
 @pytest.mark.parametrize("again", [False, True], ids=["it stands by", "it stands by, and leads again"])
 def test_an_operator_that_loses_its_lease_within_a_tick_acts_no_more_in_it(again):
-    """All of the tick takes place before the loss or after it, and nothing of it is left behind."""
-
     async def play() -> None:
         operator = Operator(None, Images())
         operator._lead()

@@ -67,14 +67,9 @@ class Choice:
         for entry, _ in self._aside:
             heapq.heappush(self._heap, entry)
         self._aside.clear()
-        per_clip = self.situation.per_clip
-        while self._heap or self._fuller:
-            if self._fuller and (not self._heap or self._heap[0][0][0][0] >= self._fuller[0][0]):
-                for each in self._fuller.popleft()[1]:
-                    heapq.heappush(self._heap, (self.places.at_most(each, per_clip), None))
-                continue
+        while self._comes_next():
             (key, position), place = self._heap[0]
-            if place is None and (now := self.places.at_most(position, per_clip)) > (key, position):
+            if place is None and (now := self.places.at_most(position, self.situation.per_clip)) > (key, position):
                 heapq.heapreplace(self._heap, (now, None))  # clips of other runs have come there since
                 continue
             # A place is ranked once it comes first.
@@ -93,6 +88,19 @@ class Choice:
         self._none_is_sure = keeps
         self._keep_one()
         return None
+
+    def _comes_next(self) -> bool:
+        """Add GPUs to the places that are left until the best one is among them; return whether there is one."""
+        while self._fuller:
+            fewest, positions = self._fuller[0]
+            if self._heap:
+                ((clips, _), _), _ = self._heap[0]
+                if clips < fewest:
+                    break
+            for each in positions:
+                heapq.heappush(self._heap, (self.places.at_most(each, self.situation.per_clip), None))
+            self._fuller.popleft()
+        return bool(self._heap)
 
     def _ranked(self, position: Position, place: Place) -> tuple[Ranked, Place]:
         return (rank(place, self.situation.per_clip), position), place

@@ -70,15 +70,9 @@ class FairOrder:
         balance.clips, balance.at = found, now
 
 
-def take_turns(
-    drafts: Iterable[Draft],
-    ledger: Ledger,
-    now: float,
-    balance: Balance | None = None,
-    guard: Callable[[Draft], AbstractContextManager[object]] = nullcontext,
-) -> None:
+def take_turns(drafts: Iterable[Draft], ledger: Ledger, now: float, balance: Balance | None = None) -> None:
     """Let the runs take turns until none of them starts another clip: see :func:`turns`."""
-    for _ in turns(drafts, ledger, now, balance, guard):
+    for _ in turns(drafts, ledger, now, balance):
         pass
 
 

@@ -60,14 +60,15 @@ class Places:
         holds for all that have the same nodes.
         """
         nodes = [(number, node) for number, node in enumerate(self._world.nodes) if node.capacity != 0]
-        own = tuple((number, node.name, node.gpus) for number, node in nodes if self._has_own(node))
-        known: Sequence[tuple[float, Sequence[Position]]] | None = self._ledger.shared.get(own)
+        nodes = [each for each in nodes if self._has_own(each[1])]
+        key = tuple((number, node.name, node.gpus) for number, node in nodes)
+        known: Sequence[tuple[float, Sequence[Position]]] | None = self._ledger.shared.get(key)
         if known is None:
             groups: dict[float, list[Position]] = {}
             for number, node in nodes:
-                for position, gpu in enumerate(node.gpus if self._has_own(node) else ()):
+                for position, gpu in enumerate(node.gpus):
                     groups.setdefault(self._ledger.there(node, gpu).pods, []).append((number, position))
-            known = self._ledger.shared[own] = sorted(groups.items())
+            known = self._ledger.shared[key] = sorted(groups.items())
         return known
 
     def at_most(self, position: Position, per_clip: Expected | None) -> Ranked:

@@ -38,6 +38,12 @@ def _run(view: Any) -> Hashable:
     return key
 
 
+def _set() -> asyncio.Event:
+    made = asyncio.Event()
+    made.set()
+    return made
+
+
 @dataclass
 class Store:
     """All objects that the operator watches."""
@@ -62,7 +68,7 @@ class Store:
     other_pods: Counted[Requested] = field(init=False)
     """Pods that are neither and have a node."""
     nodes: Cache[NodeView] = field(default_factory=lambda: Cache(lambda _: None))
-    may_change: asyncio.Event = field(default_factory=lambda: _set())
+    may_change: asyncio.Event = field(default_factory=_set)
     """Set except during a tick, which looks at runs and acts on them, and lets the event loop go on in between: what it
     acts on has to be what it looked at."""
 
@@ -83,7 +89,7 @@ class Watcher(Generic[V]):
     """Called after each change with the new or last view; None when everything may have changed."""
     parameters: dict[str, str] = field(default_factory=dict)
     longest_pause: float = LONGEST_PAUSE
-    may_change: asyncio.Event = field(default_factory=lambda: _set())
+    may_change: asyncio.Event = field(default_factory=_set)
     """Cleared while the cache has to stay as it is."""
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the first list has been read."""
@@ -215,10 +221,4 @@ def watchers(store: Store, namespaces: tuple[str, ...], mark: Callable[[RunKey |
         ]
     for each in made:
         each.may_change = store.may_change
-    return made
-
-
-def _set() -> asyncio.Event:
-    made = asyncio.Event()
-    made.set()
     return made

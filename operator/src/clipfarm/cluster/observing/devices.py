@@ -61,10 +61,7 @@ def _alike(render: Render, seen: Seen, readings: Mapping[GpuId, Reading]) -> lis
     if _profile(render.pod) is not None:
         return _offers(render, seen, readings)  # whether an instance is of the profile, readings say
     key = "offers", *_placement(render.pod), render.threads
-    if key not in seen.shared:
-        seen.shared[key] = _offers(render, seen, readings)
-    found: list[Offer] = seen.shared[key]
-    return found
+    return seen.once(key, lambda: _offers(render, seen, readings))
 
 
 def _offers(render: Render, seen: Seen, readings: Mapping[GpuId, Reading]) -> list[Offer]:
@@ -89,11 +86,7 @@ def unfit(render: Render, seen: Seen) -> tuple[Label, ...]:
     """Return labels of nodes whose GPUs are shared, and that take no pods now: cordoned, or not ready."""
     if render.device == "cpu":
         return ()
-    key = "unfit", *_placement(render.pod)
-    if key not in seen.shared:
-        seen.shared[key] = _unfit(render, seen)
-    found: tuple[Label, ...] = seen.shared[key]
-    return found
+    return seen.once(("unfit", *_placement(render.pod)), lambda: _unfit(render, seen))
 
 
 def _unfit(render: Render, seen: Seen) -> tuple[Label, ...]:

@@ -1,14 +1,16 @@
 """What all looks of one moment are made of."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from clipfarm.cluster.api.owners import RunKey
 from clipfarm.cluster.api.requests import Amounts, Requested
 from clipfarm.cluster.api.store import Store
 from clipfarm.cluster.vram.gpus import Gpus
 from clipfarm.world import GpuId, Reading
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,23 @@ class Seen:
 
     def readings(self, namespace: str) -> "Readings":
         """Return the readings that count for the runs of a namespace."""
-        key = "readings", namespace
-        if key not in self.shared:
+
+        def make() -> Readings:
             by_gpu = dict(self.gpus.for_namespace(namespace))  # exporters answer within a tick, too
-            self.shared[key] = Readings(by_gpu, tuple(by_gpu.values()))
-        found: Readings = self.shared[key]
+            return Readings(by_gpu, tuple(by_gpu.values()))
+
+        return self.once(("readings", namespace), make)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was worked out for a run that asks for the same, or work it out.
+
+        Args:
+            key: the name of what it is, and what it depends on.
+            make: works it out.
+        """
+        if key not in self.shared:
+            self.shared[key] = make()
+        found: T = self.shared[key]
         return found
 
     def has_own(self, node: str, run: RunKey) -> bool:

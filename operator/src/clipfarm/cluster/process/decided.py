@@ -15,8 +15,7 @@ from clipfarm.world import World
 def draft_of(tracked: Tracked, world: World, seen: Seen) -> Draft:
     """Return the draft of a run's plan; what is newest of the readings is worked out once for runs that are alike."""
     vram = tracked.run.spec.vram
-    key = "newest", tracked.key[0], vram.stale_after
-    newest: Newest = seen.shared.get(key) or seen.shared.setdefault(key, Newest.of(vram, world))
+    newest = seen.once(("newest", tracked.key[0], vram.stale_after), lambda: Newest.of(vram, world))
     return Draft("/".join(tracked.key), tracked.run, world, tracked.created, newest)
 
 

@@ -1,7 +1,6 @@
 """A tick of many runs in slices: in between the event loop goes on, so that no request waits for the whole tick."""
 
 import asyncio
-import time
 from collections.abc import Callable
 
 SLICE_SECONDS = 0.005
@@ -20,8 +19,8 @@ class Slices:
     def __init__(
         self,
         goes_on: Callable[[], bool],
-        clock: Callable[[], float] = time.monotonic,
-        processor_clock: Callable[[], float] = time.thread_time,
+        clock: Callable[[], float],
+        processor_clock: Callable[[], float],
     ) -> None:
         """Begin the first slice.
 

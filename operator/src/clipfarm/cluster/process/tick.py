@@ -3,7 +3,7 @@
 import bisect
 import collections
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -98,10 +98,12 @@ class Ticker:
                 if tracked is not None:
                     looked[key] = tracked, draft_of(tracked, look(tracked, seen), seen)
                     # What ends within the tick may have changed what it looked at.
-                    free.update([key] if self.applier.free(tracked) else ())
+                    if self.applier.free(tracked):
+                        free.add(key)
             await pause()
         for key in gone:
-            self._leave(key)
+            with self._guard(key):
+                self._leave(key)
         self._enter_leaving(seen)
         keys = {draft.name: key for key, (_, draft) in looked.items()}
         drafts = [draft for _, draft in looked.values()]
@@ -112,7 +114,7 @@ class Ticker:
         for _ in turns(drafts, self.ledger, seen.now, self._balance, guard):
             await pause()
         going_on = sum("completionTime" not in tracked.status for tracked in self.runs.values())
-        for number, key in enumerate(self._in_turn(looked)):
+        for number, key in enumerate(self._in_turn(list(looked))):
             tracked, draft = looked[key]
             with self._guard(key):
                 step = min(STEP, self._pace.of_each(len(looked) - number, seen.now))
@@ -121,11 +123,10 @@ class Ticker:
             await pause()
         self._looked |= looked
 
-    def _in_turn(self, runs: Iterable[RunKey]) -> list[RunKey]:
-        """Return runs in the order in which their Jobs are given pods: behind the one that was given some last."""
-        found = sorted(runs)
-        first = bisect.bisect_right(found, self._given)
-        return found[first:] + found[:first]
+    def _in_turn(self, runs: list[RunKey]) -> list[RunKey]:
+        """Return sorted runs in the order in which their Jobs are given pods: who was given some comes last."""
+        first = bisect.bisect_right(runs, self._given)
+        return runs[first:] + runs[:first]
 
     def _on_their_way(self) -> dict[str, list[Requested]]:
         """Return pods that were released and that no watch shows without their gate yet, by node."""

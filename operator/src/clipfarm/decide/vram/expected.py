@@ -125,8 +125,7 @@ def expected(vram: Vram, world: World) -> Expected | None:
     peak = given or average * PEAK
     average = min(average, peak)
     neighbours = filter(None, map(attrgetter("neighbours"), states))
-    known = [each.deviation_mib for each in filter(attrgetter("samples"), neighbours)]
-    known = [deviation for deviation in known if deviation is not None]
-    deviation = statistics.median(known) if known else math.inf
+    known = [deviation for each in neighbours if (deviation := each.deviation_mib) is not None]
+    typical = statistics.median(known) if known else math.inf
     after = vram.allocation_time * TYPICAL
-    return Expected(peak, peak, average, after, given=bool(given), guessed=not given, deviation=deviation)
+    return Expected(peak, peak, average, after, given=bool(given), guessed=not given, deviation=typical)

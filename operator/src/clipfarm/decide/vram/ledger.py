@@ -61,8 +61,6 @@ class Ledger:
     """How often a clip was started on a node, or a place kept there, in this tick."""
     _listed: dict[GpuId, tuple[Claim, ...]] = field(default_factory=dict)
     """Claims that were worked out since the last change."""
-    _listed_all: Mapping[GpuId, tuple[Claim, ...]] | None = None
-    """Those on all GPUs; None: not worked out since then."""
     _sent: Sent = field(default_factory=Sent)
 
     def put(
@@ -101,7 +99,7 @@ class Ledger:
     def drop(self, run: str) -> None:
         """Forget a run's clips."""
         account = self.accounts.pop(run, None)
-        self._forget_listed()
+        self._listed.clear()
         for key, mine in account.sums.items() if account else ():
             # No total is there if no run has a clip there any more, and some only remember one that ended.
             left = self._totals.pop(key, NONE).minus(mine)
@@ -196,15 +194,10 @@ class Ledger:
     def claims_on(self, gpus: Mapping[GpuId, object]) -> Mapping[GpuId, tuple[Claim, ...]]:
         """Return what runs claim on these GPUs; without those where there is nothing."""
         there = self._claimants
-        if any(isinstance(key, str) for key in there):
-            found = {gpu: self.claims(gpu.node, gpu) for gpu in gpus if gpu in there or gpu.node in there}
-            return {gpu: claims for gpu, claims in found.items() if claims}
-        # Where clips were sent to GPUs, as in most fleets, all runs are shown the same.
-        every = self._listed_all
-        if every is None:
-            found = {gpu: self.claims(gpu.node, gpu) for gpu in there if isinstance(gpu, GpuId)}
-            every = self._listed_all = {gpu: claims for gpu, claims in found.items() if claims}
-        return every if every.keys() <= gpus.keys() else {gpu: every[gpu] for gpu in every.keys() & gpus.keys()}
+        # Clips that were sent to a GPU claim on it alone, as in most fleets; others on each GPU of their node.
+        some = gpus if any(isinstance(key, str) for key in there) else [gpu for gpu in there if gpu in gpus]
+        found = {gpu: self.claims(gpu.node, gpu) for gpu in some if isinstance(gpu, GpuId)}
+        return {gpu: claims for gpu, claims in found.items() if claims}
 
     def claims(self, node: str, gpu: GpuId) -> tuple[Claim, ...]:
         """Return what runs claim on a GPU, the largest first; clips whose GPU the node chose count on each of them.
@@ -226,16 +219,12 @@ class Ledger:
         ]
         return tuple(sorted(found, key=lambda each: (-(math.inf if each.mib is None else each.mib), each.run)))
 
-    def _forget_listed(self) -> None:
-        self._listed.clear()
-        self._listed_all = None
-
     def _enter(self, run: str, account: Account, key: PlaceKey, used: float | None) -> None:
         """Bring a run's sum in a place up to date with its count."""
         before, total = account.sums.get(key, NONE), self._totals.get(key, NONE)
         without = total if before is NONE else total.minus(before)
         count = account.counts[key]
-        self._forget_listed()
+        self._listed.clear()
         per_clip = account.per_clip
         if per_clip is None and used is not None and count.proven:
             # No clip takes more, on average, than what other runs' clips do not explain, divided by those that show.
